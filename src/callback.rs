@@ -1,0 +1,127 @@
+//! Door 1, into user code: the one place where stored callbacks are called.
+//!
+//! Every callback goes through here, and after each one the queues are drained: all ticks, then all
+//! microtasks, and again until both are empty (as in Node since version 11). What there is to know about
+//! the order of callbacks and about panics is on this page.
+//!
+//! A panic unwinds to the phase that was running, which calls [`guard`]: the phase's place in its
+//! batch is kept in the loop, not on the stack, so the hook is told, the queues are drained, and the phase
+//! goes on with the next callback. Catching once per phase keeps it off the path of each callback. A
+//! callback that is called more than once is put back first: it goes through [`invoke`] and
+//! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
+//! runs in the next turn.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::thread;
+
+use crate::error::{Panic, Uncaught};
+use crate::event_loop::State;
+
+/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user code.
+/// It is no panic: no hook sees it.
+pub(crate) struct Halt;
+
+/// Unwinds to the `run`, `turn` or worker that the caller runs in.
+pub(crate) fn halt() -> ! {
+    panic::resume_unwind(Box::new(Halt))
+}
+
+/// Calls a callback that is spent by the call, then drains the queues.
+#[inline]
+pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, f: impl FnOnce()) {
+    state.running.set(location);
+    f();
+    drain(state);
+}
+
+/// Calls a callback that will be called again. Its outcome goes to [`settle`] once it is put back.
+#[inline]
+pub(crate) fn invoke<R>(
+    state: &State,
+    location: Option<&'static Location<'static>>,
+    f: impl FnOnce() -> R,
+) -> thread::Result<R> {
+    state.running.set(location);
+    panic::catch_unwind(AssertUnwindSafe(f))
+}
+
+/// Ends the callback whose outcome this is: goes on with its panic, or drains the queues.
+#[inline]
+pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
+    match outcome {
+        Ok(()) => drain(state),
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+/// Runs ticks and microtasks until none is left, or the loop has been told to end.
+#[inline]
+pub(crate) fn drain(state: &State) {
+    if !state.ticks.is_empty() || !state.microtasks.is_empty() {
+        drain_queues(state);
+    }
+}
+
+fn drain_queues(state: &State) {
+    // Queues do not record where their closures came from.
+    state.running.set(None);
+    loop {
+        while let Some(tick) = state.next_unless_halted(&state.ticks) {
+            tick.call();
+        }
+        // No tick is looked for between two microtasks: Node empties one queue, then the other.
+        while let Some(microtask) = state.next_unless_halted(&state.microtasks) {
+            microtask.call();
+        }
+        if state.ticks.is_empty() || state.is_halted() {
+            return;
+        }
+    }
+}
+
+/// Does a phase's work, again after each panic that the hook has taken, until it is done.
+///
+/// `work` keeps its place outside itself, so that it goes on where it stopped.
+///
+/// # Panics
+/// With the panic of `work` when there is no hook, and with one of the hook itself.
+pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
+    let mut outcome = panic::catch_unwind(AssertUnwindSafe(&mut work));
+    while let Err(payload) = outcome {
+        report(state, payload, state.running.get());
+        outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            drain(state);
+            work();
+        }));
+    }
+}
+
+/// Gives a panic to the `on_uncaught` hook, or goes on with it when there is none.
+fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Location<'static>>) {
+    let hook = if payload.is::<Halt>() { None } else { state.hooks.uncaught.take() };
+    let Some(mut hook) = hook else { panic::resume_unwind(payload) };
+    let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
+    log::debug!("a callback panicked: {}", uncaught.message());
+    let outcome = invoke(state, None, || hook(uncaught));
+    // The hook may have set another one, which then stays.
+    let newer = state.hooks.uncaught.take();
+    state.hooks.uncaught.set(newer.or(Some(hook)));
+    if let Err(payload) = outcome {
+        panic::resume_unwind(payload);
+    }
+}
+
+/// Raises a panic that nobody took, as though the callback that is running had it.
+pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
+    state.running.set(at);
+    panic::resume_unwind(panic.into_payload());
+}
+
+/// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        let message = crate::error::panic_message(payload.as_ref());
+        log::error!("a destructor panicked while its loop was shutting down: {message}");
+    }
+}

@@ -1,0 +1,110 @@
+//! The loop's idea of now: real or virtual.
+//!
+//! The loop caches the time and moves it only where [`Clock::update`] is called, so that all
+//! callbacks of a phase agree on it. Timers count from [`Clock::read`] instead, the real time of
+//! arming, as in Node. This is the only file that reads the system's clock.
+//!
+//! A virtual clock stands still until the poll phase moves it to the next timer, or until
+//! [`time::advance`](crate::time::advance) does. Times are nanoseconds since the loop was made,
+//! which in 64 bits last for 584 years.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Nanoseconds since the loop was made.
+pub(crate) type Nanos = u64;
+
+#[derive(Debug)]
+pub(crate) struct Clock {
+    /// What the nanoseconds count from.
+    start: Instant,
+    /// The cached time; for a virtual clock the only one there is.
+    now: Cell<Nanos>,
+    is_virtual: bool,
+}
+
+impl Clock {
+    pub(crate) fn new(is_virtual: bool) -> Clock {
+        Clock { start: Instant::now(), now: Cell::new(0), is_virtual }
+    }
+
+    pub(crate) fn is_virtual(&self) -> bool {
+        self.is_virtual
+    }
+
+    /// The cached time.
+    #[inline]
+    pub(crate) fn now(&self) -> Nanos {
+        self.now.get()
+    }
+
+    /// The time at this very moment, without moving the cached one.
+    #[inline]
+    pub(crate) fn read(&self) -> Nanos {
+        if self.is_virtual { self.now.get() } else { saturating_nanos(self.start.elapsed()) }
+    }
+
+    /// The time at this moment when it is wanted.
+    pub(crate) fn read_if(&self, wanted: bool) -> Option<Nanos> {
+        wanted.then(|| self.read())
+    }
+
+    /// Moves the cached time to this moment.
+    #[inline]
+    pub(crate) fn update(&self) {
+        self.now.set(self.read());
+    }
+
+    /// The cached time as an [`Instant`].
+    pub(crate) fn instant(&self) -> Instant {
+        self.start + Duration::from_nanos(self.now.get())
+    }
+
+    /// Moves a virtual clock forward to `time`; never back.
+    pub(crate) fn advance_to(&self, time: Nanos) {
+        debug_assert!(self.is_virtual, "only a virtual clock can be moved");
+        self.now.set(self.now.get().max(time));
+    }
+
+    /// Lets `duration` pass: moves a virtual clock, or keeps the thread busy for that long.
+    pub(crate) fn spend(&self, duration: Duration) {
+        let end = self.read().saturating_add(saturating_nanos(duration));
+        if self.is_virtual {
+            self.advance_to(end);
+        } else {
+            while self.read() < end {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// A duration in nanoseconds, at most `u64::MAX`.
+pub(crate) fn saturating_nanos(duration: Duration) -> Nanos {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos().into())
+}
+
+/// Measures real time from start to stop; readable from any thread meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Stopwatch {
+    started: OnceLock<Instant>,
+    stopped: AtomicBool,
+}
+
+impl Stopwatch {
+    pub(crate) fn start(&self) {
+        self.started.get_or_init(Instant::now);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// None before the start and after the stop.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        let running = !self.stopped.load(Ordering::Relaxed);
+        self.started.get().filter(|_| running).map(Instant::elapsed)
+    }
+}

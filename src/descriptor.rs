@@ -1,0 +1,317 @@
+//! A handle that watches a raw descriptor (libuv's `uv_poll_t`).
+//!
+//! The poller reports edges, but users of a raw descriptor expect levels: as long as there is
+//! something to read they want to be called. We cannot see what the callback read, so after each
+//! call the watcher asks to be called again, and before each call asks the kernel whether the
+//! descriptor is ready at this moment. One that is not waits for the next edge.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::AsFd;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::sys::{self, Event};
+
+/// What a [`Poll`] watches for: constants that are combined with `|`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest(Event);
+
+impl Interest {
+    /// There is something to read, or the end has come.
+    pub const READABLE: Interest = Interest(Event::READABLE);
+    /// There is room to write, or a write would fail.
+    pub const WRITABLE: Interest = Interest(Event::WRITABLE);
+    /// There is out-of-band data.
+    pub const PRIORITY: Interest = Interest(Event::PRIORITY);
+    /// The peer has closed its side. Reported once for each start of the watcher.
+    pub const DISCONNECT: Interest = Interest(Event::READ_CLOSED);
+}
+
+impl BitOr for Interest {
+    type Output = Interest;
+
+    fn bitor(self, other: Interest) -> Interest {
+        Interest(self.0.with(other.0))
+    }
+}
+
+/// What a [`Poll`] saw. Only what it watches for, and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness(Event);
+
+impl Readiness {
+    /// A read will not block: it gives data, the end or an error.
+    pub fn is_readable(self) -> bool {
+        self.0.has(Event::READABLE)
+    }
+
+    /// A write will not block: it takes data or fails.
+    pub fn is_writable(self) -> bool {
+        self.0.has(Event::WRITABLE)
+    }
+
+    /// There is out-of-band data.
+    pub fn is_priority(self) -> bool {
+        self.0.has(Event::PRIORITY)
+    }
+
+    /// The peer has closed its side.
+    pub fn is_disconnected(self) -> bool {
+        self.0.has(Event::READ_CLOSED)
+    }
+}
+
+/// Watches a descriptor of any kind that the system can poll: a socket, a pipe, a terminal.
+///
+/// Owns what it is given, so the descriptor stays open as long as it is watched; give it an
+/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes again in every
+/// iteration until it has read, or written, what there is. A clone is the same watcher. An active one
+/// belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
+///
+/// # Examples
+/// ```
+/// use std::cell::Cell;
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+/// use std::rc::Rc;
+/// use windlass::handle::{Interest, Poll};
+///
+/// windlass::run(|| -> std::io::Result<()> {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     let ours = Rc::new(ours);
+///     let watcher = Poll::new(ours.clone());
+///     let own = watcher.clone();
+///     watcher.start(Interest::READABLE, move |_| {
+///         let mut bytes = [0; 16];
+///         if (&*ours).read(&mut bytes).unwrap() == 0 {
+///             own.close(); // The end.
+///         }
+///     })?;
+///     drop(theirs);
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Poll<F: AsFd + 'static> {
+    core: Rc<Core<F>>,
+}
+
+struct Core<F> {
+    registration: Registration,
+    /// Taken out when the watcher is closed.
+    source: RefCell<Option<Rc<F>>>,
+    interest: Cell<Event>,
+    /// Whether the descriptor is registered with the poller.
+    registered: Cell<bool>,
+    /// The disconnect was reported since the last start.
+    disconnected: Cell<bool>,
+    /// Counts the starts: a callback that was replaced while it ran is not put back.
+    starts: Cell<u64>,
+    callback: Cell<Option<Box<dyn FnMut(Readiness)>>>,
+    /// How many [`Poll`]s there are for this watcher.
+    handles: Cell<usize>,
+}
+
+impl<F: AsFd + 'static> Poll<F> {
+    /// Makes a watcher on the current loop, inactive.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn new(source: F) -> Poll<F> {
+        let state = current::expect("Poll::new");
+        let core = Rc::new(Core {
+            registration: Registration::new(state.clone()),
+            source: RefCell::new(Some(Rc::new(source))),
+            interest: Cell::new(Event::default()),
+            registered: Cell::new(false),
+            disconnected: Cell::new(false),
+            starts: Cell::new(0),
+            callback: Cell::new(None),
+            handles: Cell::new(1),
+        });
+        if state.is_open() {
+            core.registration.open(core.clone(), Location::caller(), false);
+        }
+        Poll { core }
+    }
+
+    /// Starts watching, or replaces interest and callback of an active watcher. What is ready already
+    /// is reported too.
+    ///
+    /// # Errors
+    /// `AlreadyExists` when another active watcher of this loop has the descriptor, `PermissionDenied` for a file
+    /// or directory, which are always ready; the system's error for a descriptor that is not open.
+    /// The watcher then stays inactive, and [`into_inner`](Poll::into_inner) gives the source back.
+    pub fn start(&self, interest: Interest, f: impl FnMut(Readiness) + 'static) -> io::Result<()> {
+        self.core.start(interest.0, Box::new(f))
+    }
+
+    /// Stops watching: no callback comes, not even for what was fetched already. It can be started
+    /// again.
+    pub fn stop(&self) {
+        drop(self.core.stop());
+    }
+
+    /// Stops for good and drops the source, which closes the descriptor if it was the owner.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Lets the loop end although the watcher is active.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the watcher keeps the loop alive while it is active.
+    pub fn set_ref(&self, on: bool) {
+        self.core.registration.set_ref(on);
+    }
+
+    /// Whether the watcher keeps the loop alive while it is active.
+    pub fn has_ref(&self) -> bool {
+        self.core.registration.has_ref()
+    }
+
+    /// Whether the watcher is started.
+    pub fn is_active(&self) -> bool {
+        self.core.registration.is_active()
+    }
+
+    /// Stops for good and gives the source back, open. None when there are clones of this watcher, or it
+    /// is closed; it then goes on as it was.
+    pub fn into_inner(self) -> Option<F> {
+        if self.core.handles.get() > 1 {
+            return None;
+        }
+        drop(self.core.stop());
+        let source = self.core.source.take()?;
+        self.core.close();
+        Rc::into_inner(source)
+    }
+}
+
+impl<F: AsFd + 'static> Core<F> {
+    fn start(&self, interest: Event, f: Box<dyn FnMut(Readiness)>) -> io::Result<()> {
+        let Some((key, source)) = self.registration.key().zip(self.source.borrow().clone()) else {
+            let text = "a descriptor watcher was started after it was closed";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let state = &self.registration.state;
+        if self.registered.get() {
+            state
+                .reregister(|poller| poller.reregister_descriptor(source.as_fd(), interest, key))?;
+        } else {
+            state.register(|poller| poller.register_descriptor(source.as_fd(), interest, key))?;
+            self.registered.set(true);
+        }
+        self.interest.set(interest);
+        self.disconnected.set(false);
+        self.starts.set(self.starts.get() + 1);
+        self.registration.set_active(true);
+        drop(self.callback.replace(Some(f)));
+        Ok(())
+    }
+
+    /// Stops watching. Returns the callback for the caller to drop.
+    fn stop(&self) -> Option<Box<dyn FnMut(Readiness)>> {
+        if self.registered.replace(false)
+            && let Some(source) = self.source.borrow().clone()
+        {
+            self.registration
+                .state
+                .deregister(|poller| poller.deregister_descriptor(source.as_fd()));
+        }
+        self.interest.set(Event::default());
+        self.starts.set(self.starts.get() + 1);
+        self.registration.set_active(false);
+        self.callback.take()
+    }
+
+    fn close(&self) {
+        let callback = self.stop();
+        let source = self.source.take();
+        let entry = self.registration.close();
+        drop((callback, source, entry));
+    }
+}
+
+impl<F: AsFd + 'static> Handle for Core<F> {
+    fn kind(&self) -> &'static str {
+        "descriptor watcher"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        let Some(source) = self.source.borrow().clone() else { return };
+        let mut interest = self.interest.get();
+        if interest.is_empty() {
+            return;
+        }
+        if self.disconnected.get() {
+            interest = interest.without(Event::READ_CLOSED);
+        }
+        let seen = match sys::descriptor_ready(source.as_fd(), interest) {
+            Ok(seen) => seen,
+            Err(error) => {
+                log::error!("a watched descriptor could not be polled: {error}");
+                return;
+            }
+        };
+        drop(source);
+        if seen.is_empty() {
+            return; // The next edge will tell.
+        }
+        self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));
+        let Some(mut f) = self.callback.take() else { return };
+        let start = self.starts.get();
+        let outcome = callback::invoke(state, self.registration.location(), || f(Readiness(seen)));
+        if self.starts.get() == start {
+            self.callback.set(Some(f));
+            self.registration.call_again();
+        } else {
+            drop(f);
+        }
+        callback::settle(state, outcome);
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        callback::drop_quietly(self.stop());
+        callback::drop_quietly(self.source.take());
+    }
+}
+
+impl<F: AsFd + 'static> Clone for Poll<F> {
+    fn clone(&self) -> Poll<F> {
+        self.core.handles.set(self.core.handles.get() + 1);
+        Poll { core: self.core.clone() }
+    }
+}
+
+impl<F: AsFd + 'static> Drop for Poll<F> {
+    /// The last clone of an inactive watcher closes it; an active one belongs to the loop.
+    fn drop(&mut self) {
+        let left = self.core.handles.get() - 1;
+        self.core.handles.set(left);
+        if left == 0 && !self.is_active() {
+            self.core.close();
+        }
+    }
+}
+
+impl<F: AsFd + 'static> fmt::Debug for Poll<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll").field("active", &self.is_active()).finish_non_exhaustive()
+    }
+}

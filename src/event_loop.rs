@@ -1,0 +1,961 @@
+//! The loop: what belongs to it, and the turning of it.
+//!
+//! [`State`] is all that a loop consists of. Each part is a structure with its own cells, behind methods
+//! that return owned values: no borrow is ever held while user code runs. A [`Loop`] is a counted
+//! handle on the state; handles and requests hold the state uncounted, so that they can outlive the
+//! loop and find it closed.
+//!
+//! The order of the phases is that of libuv since 1.45: timers close an iteration, and run once
+//! before the first.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::callback::{self, Halt};
+use crate::clock::Clock;
+use crate::current;
+use crate::error::Uncaught;
+use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
+use crate::metrics::Metrics;
+use crate::phase::watchers::Watchers;
+use crate::phase::{check, close, idle, pending, poll, prepare, timers};
+use crate::queue::Queue;
+use crate::queue::closure::Closure;
+use crate::queue::deferred::Deferred;
+use crate::queue::immediate::Immediates;
+use crate::sys::{self, Poller};
+use crate::task::{Tasks, scoped};
+use crate::threads::mailbox::{Delivery, Mailbox};
+use crate::threads::pool::Pool;
+use crate::threads::remote::Remote;
+
+/// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunMode {
+    /// When nothing is alive any more, or after a stop.
+    Default,
+    /// After one iteration, which blocks until something happens.
+    Once,
+    /// After one iteration, which does not block.
+    NoWait,
+}
+
+/// Where a loop stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Open,
+    /// Its callbacks are being dropped. Nothing is taken in any more.
+    TearingDown,
+    Closed,
+}
+
+/// All that a loop consists of.
+pub(crate) struct State {
+    /// Unique in the process, for ids that outlive the loop.
+    pub(crate) id: u32,
+    status: Cell<Status>,
+    pub(crate) clock: Clock,
+    /// The side that other threads see.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// What was taken out of the mailbox, and who receives on this loop.
+    pub(crate) delivery: Delivery,
+    /// None once the loop is closed: its descriptors are closed with it.
+    poller: RefCell<Option<Poller>>,
+    /// The poller's descriptor was lent out, so it is closed with the state and not before.
+    lent: Cell<bool>,
+    /// Sources that are registered with the poller.
+    pub(crate) polled_sources: Cell<usize>,
+    pub(crate) handles: Handles,
+    pub(crate) tasks: Tasks,
+
+    pub(crate) ticks: Queue,
+    pub(crate) microtasks: Queue,
+    pub(crate) immediates: Immediates,
+    pub(crate) timers: timers::Timers,
+    pub(crate) pending: Deferred,
+    pub(crate) idle: Watchers,
+    pub(crate) prepare: Watchers,
+    pub(crate) check: Watchers,
+    /// Callbacks that come last in the poll phase: signals.
+    pub(crate) poll_last: Deferred,
+    pub(crate) closing: Deferred,
+
+    pub(crate) pool: Pool,
+    /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
+    pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
+    /// What a module keeps on the loop that the loop need not know, by type.
+    extensions: RefCell<Vec<Rc<dyn Any>>>,
+    pub(crate) hooks: Hooks,
+    /// Where the callback that runs was registered, if that was recorded.
+    pub(crate) running: Cell<Option<&'static Location<'static>>>,
+    exit_code: Cell<i32>,
+    /// `exit` was called: the exit hooks are due.
+    exiting: Cell<bool>,
+    /// How many [`Loop`]s there are for this state.
+    loops: Cell<usize>,
+}
+
+/// The callbacks for a program's end and for its panics.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    before_exit: RefCell<Vec<Box<dyn FnMut()>>>,
+    exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
+    pub(crate) uncaught: Cell<Option<Box<dyn FnMut(Uncaught)>>>,
+}
+
+/// The parts of a loop that can fail to be made. They may be made on one thread and used on another.
+pub(crate) struct Parts {
+    poller: Poller,
+    pub(crate) mailbox: Arc<Mailbox>,
+    builder: Builder,
+}
+
+/// Sets up a loop. Made by [`Loop::builder`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// // A day in virtual time.
+/// let event_loop = windlass::Loop::builder().virtual_time(true).build()?;
+/// event_loop.run(|| {
+///     windlass::set_timeout(Duration::from_secs(86_400), || println!("tomorrow"));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    virtual_time: bool,
+    pool: Option<Pool>,
+}
+
+impl Builder {
+    /// Makes the loop.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left: a loop needs two.
+    pub fn build(self) -> io::Result<Loop> {
+        Ok(Loop::from_parts(self.parts()?))
+    }
+
+    /// Sets whether the loop's clock is a virtual one, which stands still while anything is ready and
+    /// jumps to the next timer when nothing is.
+    ///
+    /// Pool requests then run on the loop's own thread, when they are delivered, in the order
+    /// submitted. Two runs of a program without sockets and foreign threads are the same to the
+    /// last callback.
+    pub fn virtual_time(mut self, on: bool) -> Self {
+        self.virtual_time = on;
+        self
+    }
+
+    /// Gives the loop a blocking pool other than the one that all loops share.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    pub(crate) fn parts(self) -> io::Result<Parts> {
+        let (poller, waker) = Poller::new()?;
+        let mailbox = Arc::new(Mailbox::new(waker));
+        Ok(Parts { poller, mailbox, builder: self })
+    }
+}
+
+impl State {
+    /// Whether the loop takes in callbacks. Not while it is torn down.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.status.get() == Status::Open
+    }
+
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.mailbox.is_halted()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.mailbox.is_stopping()
+    }
+
+    #[inline]
+    pub(crate) fn next_unless_halted(&self, queue: &Queue) -> Option<Closure> {
+        if self.is_halted() { None } else { queue.pop() }
+    }
+
+    /// Whether anything is left that keeps the loop alive.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.handles.any_holding()
+            || self.timers.any_holding()
+            || self.immediates.any_referenced()
+            || !self.pending.is_empty()
+            || !self.closing.is_empty()
+            || self.delivery.has_posts()
+            || self.mailbox.has_posts()
+    }
+
+    /// Uses the poller. It is there as long as the loop is open.
+    pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
+        let mut poller = self.poller.borrow_mut();
+        f(poller.as_mut().expect("a closed loop is neither turned nor given sources"))
+    }
+
+    /// Registers something with the poller, if the loop is open.
+    pub(crate) fn register(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
+        let poller = self.poller.borrow();
+        f(poller.as_ref().ok_or_else(crate::error::shut_down)?)?;
+        self.polled_sources.set(self.polled_sources.get() + 1);
+        Ok(())
+    }
+
+    /// Takes something out of the poller. Closing the descriptor afterwards would do it too, but not
+    /// while a copy of the descriptor is open elsewhere.
+    pub(crate) fn deregister(&self, f: impl FnOnce(&Poller) -> io::Result<()>) {
+        let poller = self.poller.borrow();
+        let Some(poller) = poller.as_ref() else { return };
+        self.polled_sources.set(self.polled_sources.get() - 1);
+        if let Err(error) = f(poller) {
+            log::error!("a source could not be taken out of the poller: {error}");
+        }
+    }
+
+    /// Changes a registration that there is already.
+    pub(crate) fn reregister(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
+        let poller = self.poller.borrow();
+        f(poller.as_ref().ok_or_else(crate::error::shut_down)?)
+    }
+
+    /// What a module keeps on this loop.
+    pub(crate) fn extension<T: 'static>(&self) -> Option<Rc<T>> {
+        let extensions = self.extensions.borrow();
+        extensions.iter().find_map(|one| one.clone().downcast().ok())
+    }
+
+    pub(crate) fn set_extension(&self, extension: Rc<dyn Any>) {
+        self.extensions.borrow_mut().push(extension);
+    }
+
+    /// Takes a module's extension out, for the caller to drop.
+    pub(crate) fn remove_extension<T: 'static>(&self) -> Option<Rc<dyn Any>> {
+        let mut extensions = self.extensions.borrow_mut();
+        let index = extensions.iter().position(|one| one.is::<T>())?;
+        Some(extensions.swap_remove(index))
+    }
+
+    /// Makes this the current loop while `f`, internal code, runs.
+    pub(crate) fn enter_for<R>(self: &Rc<Self>, f: impl FnOnce() -> R) -> R {
+        let _entered = current::enter(self);
+        f()
+    }
+
+    fn why_alive(&self) -> Vec<Alive> {
+        let mut alive = Vec::new();
+        self.handles.report(&mut alive);
+        self.timers.report(&mut alive);
+        self.immediates.report(&mut alive);
+        alive
+    }
+
+    /// What a loop that cannot go on waits for, in words.
+    pub(crate) fn why_it_waits(&self) -> String {
+        let mut reasons: Vec<_> = self.why_alive().iter().map(ToString::to_string).collect();
+        let tasks = self.tasks.locations();
+        reasons.extend(tasks.iter().map(|location| format!("a task spawned at {location}")));
+        if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }
+    }
+
+    /// Iterations until `mode` is fulfilled: true while the loop is still alive.
+    fn turn(self: &Rc<Self>, mode: RunMode) -> bool {
+        if self.is_stopping() {
+            self.mailbox.clear_stop();
+            return self.is_alive();
+        }
+        callback::guard(self, || callback::drain(self)); // What the code outside queued.
+        self.clock.update();
+        if mode == RunMode::Default && self.is_alive() && !self.is_stopping() {
+            timers::run(self);
+        }
+        while self.is_alive() && !self.is_stopping() && !self.is_halted() {
+            self.iterate(mode, false);
+            if mode != RunMode::Default {
+                break;
+            }
+        }
+        self.mailbox.clear_stop();
+        self.is_alive()
+    }
+
+    /// One iteration: the phases in their order.
+    fn iterate(self: &Rc<Self>, mode: RunMode, hold: bool) {
+        pending::run(self);
+        idle::run(self);
+        prepare::run(self);
+
+        poll::wait(self, poll::timeout(self, mode, hold)); // The only sleep.
+        poll::dispatch(self);
+
+        check::run(self);
+        close::run(self);
+
+        self.clock.update();
+        timers::run(self);
+    }
+
+    /// Turns until nothing is alive and the `before_exit` hooks add nothing; false after a stop.
+    fn turn_to_the_end(self: &Rc<Self>) -> bool {
+        loop {
+            let alive = self.turn(RunMode::Default);
+            if self.is_halted() {
+                return true;
+            }
+            if alive {
+                return false;
+            }
+            log::debug!("nothing is alive: calling the before-exit hooks");
+            self.run_before_exit();
+            if !self.is_alive() || self.is_halted() {
+                return true;
+            }
+        }
+    }
+
+    fn run_before_exit(&self) {
+        // Taken out while they run. Those that a hook adds come after, and wait for the next time.
+        let mut hooks = self.hooks.before_exit.take();
+        let mut next = 0;
+        callback::guard(self, || {
+            while next < hooks.len() && !self.is_halted() {
+                next += 1;
+                callback::call(self, None, || hooks[next - 1]());
+            }
+        });
+        let added = self.hooks.before_exit.replace(hooks);
+        self.hooks.before_exit.borrow_mut().extend(added);
+    }
+
+    /// Runs the exit hooks, in order. Nothing that they queue runs.
+    fn run_exit_hooks(&self) {
+        loop {
+            let hooks = self.hooks.exit.take();
+            if hooks.is_empty() {
+                return;
+            }
+            for hook in hooks {
+                if let Err(payload) = callback::invoke(self, None, || hook(self.exit_code.get())) {
+                    let message = crate::error::panic_message(payload.as_ref());
+                    log::error!("an exit hook panicked: {message}");
+                    self.exit_code.set(1);
+                }
+            }
+        }
+    }
+
+    /// Follows up on `exit` or on a worker's termination: hooks after an exit, and the end.
+    fn end_if_halted(self: &Rc<Self>) {
+        if self.is_halted() {
+            if self.exiting.get() {
+                log::debug!("exit with code {}", self.exit_code.get());
+                self.run_exit_hooks();
+            }
+            self.tear_down();
+        }
+    }
+
+    pub(crate) fn exit(&self, code: i32) {
+        self.exit_code.set(code);
+        self.exiting.set(true);
+        self.mailbox.halt();
+    }
+
+    /// Ends the loop: drops every callback once, uncalled, and closes what is open. The loop can
+    /// still be reached from destructors, but takes nothing in.
+    pub(crate) fn tear_down(self: &Rc<Self>) {
+        if !self.is_open() {
+            return;
+        }
+        log::debug!("loop {} is torn down", self.id);
+        self.status.set(Status::TearingDown);
+        let _entered = current::enter(self);
+        callback::drop_quietly(self.mailbox.close());
+        while let Some(closure) = self.ticks.pop().or_else(|| self.microtasks.pop()) {
+            callback::drop_quietly(closure);
+        }
+        while let Some((immediate, _)) = self.immediates.pop_below(u64::MAX) {
+            callback::drop_quietly(immediate);
+        }
+        self.timers.take_all().for_each(callback::drop_quietly);
+        let handles = self.handles.take_all();
+        handles.iter().for_each(|handle| handle.begin_tear_down());
+        for handle in handles {
+            handle.clone().tear_down(self);
+            callback::drop_quietly(handle);
+        }
+        for task in self.tasks.take_all() {
+            task.clone().tear_down();
+            callback::drop_quietly(task);
+        }
+        for deferred in [&self.pending, &self.poll_last, &self.closing] {
+            while let Some(entry) = deferred.take() {
+                callback::drop_quietly(entry);
+            }
+        }
+        callback::drop_quietly(self.delivery.take_all());
+        for hook in self.hooks.before_exit.take() {
+            callback::drop_quietly(hook);
+        }
+        for hook in self.hooks.exit.take() {
+            callback::drop_quietly(hook);
+        }
+        callback::drop_quietly(self.hooks.uncaught.take());
+        drop(self.read_buffer.take());
+        self.mailbox.figures.end();
+        self.status.set(Status::Closed);
+        if !self.lent.get() {
+            drop(self.poller.take());
+        }
+    }
+
+    #[track_caller]
+    fn assert_open(&self, verb: &str) {
+        assert!(
+            self.is_open(),
+            "windlass: {verb} was called on a loop that is closed. A loop is closed by close, by \
+             exit and at the end of windlass::run: make a new one with Loop::new"
+        );
+    }
+}
+
+/// Ends a turn, however it is left: other threads wake the loop's descriptor from here on.
+struct Awake<'a>(&'a State);
+
+impl<'a> Awake<'a> {
+    fn new(state: &'a State) -> Awake<'a> {
+        state.mailbox.wake_up();
+        Awake(state)
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        self.0.running.set(None);
+        self.0.mailbox.leave();
+    }
+}
+
+/// An event loop. `Clone`, for more names of the same loop; not `Send`.
+///
+/// Most programs need none: [`windlass::run`](crate::run) makes one, and the verbs at the crate root act on it.
+/// Make one to turn it step by step, to embed it, to give it a pool or virtual time.
+///
+/// The loop is torn down with its last clone: every callback is dropped uncalled, every descriptor
+/// closed. Callbacks that hold a clone of their own loop keep it from that; [`exit`](crate::exit) and the end of
+/// `windlass::run` tear it down all the same.
+///
+/// # Examples
+/// ```
+/// use windlass::{Loop, RunMode};
+///
+/// let event_loop = Loop::new()?;
+/// event_loop.enter(|| windlass::set_immediate(|| println!("one iteration")));
+/// while event_loop.turn(RunMode::Once) {}
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Loop {
+    state: Rc<State>,
+}
+
+impl Loop {
+    /// Makes a loop with its own clock, the shared pool and nothing on it.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left: a loop needs two.
+    pub fn new() -> io::Result<Loop> {
+        Loop::builder().build()
+    }
+
+    /// Sets up a loop.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The loop that is current on this thread.
+    ///
+    /// # Panics
+    /// When none is: see [`try_current`](Loop::try_current).
+    #[track_caller]
+    pub fn current() -> Loop {
+        Loop::of(current::expect("Loop::current"))
+    }
+
+    /// The loop that is current on this thread, if one is.
+    pub fn try_current() -> Option<Loop> {
+        current::get().map(Loop::of)
+    }
+
+    fn of(state: Rc<State>) -> Loop {
+        state.loops.set(state.loops.get() + 1);
+        Loop { state }
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> Loop {
+        static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+        let Parts { poller, mailbox, builder } = parts;
+        mailbox.figures.begin();
+        let state = Rc::new(State {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            status: Cell::new(Status::Open),
+            clock: Clock::new(builder.virtual_time),
+            mailbox,
+            delivery: Delivery::default(),
+            poller: RefCell::new(Some(poller)),
+            lent: Cell::new(false),
+            polled_sources: Cell::new(0),
+            handles: Handles::default(),
+            tasks: Tasks::default(),
+            ticks: Queue::default(),
+            microtasks: Queue::default(),
+            immediates: Immediates::default(),
+            timers: timers::Timers::default(),
+            pending: Deferred::default(),
+            idle: Watchers::default(),
+            prepare: Watchers::default(),
+            check: Watchers::default(),
+            poll_last: Deferred::default(),
+            closing: Deferred::default(),
+            pool: builder.pool.unwrap_or_else(Pool::shared),
+            read_buffer: Cell::new(None),
+            extensions: RefCell::default(),
+            hooks: Hooks::default(),
+            running: Cell::new(None),
+            exit_code: Cell::new(0),
+            exiting: Cell::new(false),
+            loops: Cell::new(0),
+        });
+        current::register(&state);
+        Loop::of(state)
+    }
+
+    /// Runs a program: `main` first, then its ticks and microtasks, then the loop until nothing is
+    /// alive. Returns what `main` returned.
+    ///
+    /// When nothing is alive the [`on_before_exit`](crate::on_before_exit) hooks are called, and the loop goes on if they gave
+    /// it something. At the end the [`on_exit`](crate::on_exit) hooks are called. After a [`stop`](Loop::stop) it returns with the
+    /// loop still alive and no hook called; a further `run` goes on.
+    ///
+    /// # Panics
+    /// When a loop is running on this thread already, or this one is closed. With the panic of
+    /// `main`, or of a callback when there is no [`on_uncaught`](crate::on_uncaught) hook; the loop can be run again and then
+    /// delivers what else was due.
+    ///
+    /// # Examples
+    /// ```
+    /// let event_loop = windlass::Loop::new()?;
+    /// let answer = event_loop.run(|| {
+    ///     windlass::next_tick(|| println!("after the main script"));
+    ///     42
+    /// });
+    /// assert_eq!(answer, 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn run<R>(&self, main: impl FnOnce() -> R) -> R {
+        let state = &self.state;
+        let _turning = current::start_turning("run");
+        state.assert_open("run");
+        let _entered = current::enter(state);
+        let _awake = Awake::new(state);
+        state.clock.update();
+        let result = main();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            if state.turn_to_the_end() && !state.is_halted() {
+                state.run_exit_hooks();
+            }
+        }));
+        state.end_if_halted();
+        match outcome {
+            Err(payload) if !payload.is::<Halt>() => panic::resume_unwind(payload),
+            _ => result,
+        }
+    }
+
+    /// Runs the main script of a worker, which is a callback of the poll phase (conformance rule 31).
+    ///
+    /// Returns whether the worker ended by itself, by having nothing left or by `exit`.
+    pub(crate) fn run_worker(&self, main: impl FnOnce() + 'static) -> bool {
+        let state = &self.state;
+        let _turning = current::start_turning("a worker");
+        let _entered = current::enter(state);
+        let _awake = Awake::new(state);
+        state.clock.update();
+        let inner = state.clone();
+        state.poll_last.push(Closure::new(move || callback::call(&inner, None, main)));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            state.iterate(RunMode::NoWait, true);
+            // A stop ends a turn, but a worker goes on until nothing is left.
+            while !state.turn_to_the_end() {}
+            let natural = !state.is_halted();
+            if natural {
+                state.run_exit_hooks();
+            }
+            natural
+        }));
+        let exited = state.exiting.get();
+        state.end_if_halted();
+        match outcome {
+            Ok(natural) => natural || exited,
+            Err(payload) if payload.is::<Halt>() => exited,
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Makes this the current loop of the thread while `f` runs. Turns nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// let event_loop = windlass::Loop::new()?;
+    /// event_loop.enter(|| windlass::next_tick(|| println!("in the next turn")));
+    /// event_loop.turn(windlass::RunMode::NoWait);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = current::enter(&self.state);
+        f()
+    }
+
+    /// Turns the loop in one of three modes (`uv_run`). Returns whether it is still alive.
+    ///
+    /// In `Default` mode the timers that are due run first. Each iteration is then: pending, idle,
+    /// prepare, poll, check and immediates, close, timers. A loop on which nothing is alive runs
+    /// its ticks and microtasks and returns false at once. A stop requested before makes this turn
+    /// return at once, and is then used up.
+    ///
+    /// # Panics
+    /// As [`run`](Loop::run).
+    #[track_caller]
+    pub fn turn(&self, mode: RunMode) -> bool {
+        let state = &self.state;
+        let _turning = current::start_turning("turn");
+        state.assert_open("turn");
+        let _entered = current::enter(state);
+        let _awake = Awake::new(state);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| state.turn(mode)));
+        state.end_if_halted();
+        match outcome {
+            Ok(alive) => alive && state.is_open(),
+            Err(payload) if payload.is::<Halt>() => false,
+            Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// Turns the loop until `future` is done, and returns its output.
+    ///
+    /// The future is polled as a microtask, at first and after every wake. Other work on the loop goes
+    /// on meanwhile, and what is left of it stays for the next turn. With nothing alive the loop
+    /// waits, for a waker may come from another thread. A [`stop`](Loop::stop) ends the current iterations, not
+    /// this call.
+    ///
+    /// # Panics
+    /// As [`run`](Loop::run), and with the panic of the future. In virtual time when nothing can wake the
+    /// future any more. When [`exit`](crate::exit) is called meanwhile there is no output: the exit hooks run, the
+    /// loop is closed, and a private unwind leaves this call, which shows no message.
+    ///
+    /// # Examples
+    /// ```
+    /// let event_loop = windlass::Loop::new()?;
+    /// let text = event_loop.block_on(windlass_example());
+    /// # async fn windlass_example() -> std::io::Result<String> {
+    /// #     windlass::fs::read_to_string("Cargo.toml").await
+    /// # }
+    /// assert!(text?.contains("[package]"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let state = &self.state;
+        let _turning = current::start_turning("block_on");
+        state.assert_open("block_on");
+        let _entered = current::enter(state);
+        let _awake = Awake::new(state);
+        state.clock.update();
+
+        let mut future = pin!(future);
+        let output = Cell::new(None);
+        let mut done = false;
+        let mut poll = |waker: &std::task::Waker| {
+            if done {
+                return;
+            }
+            let mut context = Context::from_waker(waker);
+            match panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(value)) => {
+                    done = true;
+                    output.set(Some(Ok(value)));
+                }
+                Err(payload) => {
+                    done = true;
+                    output.set(Some(Err(payload)));
+                }
+            }
+        };
+        let is_done = || {
+            let now = output.take();
+            let done = now.is_some();
+            output.set(now);
+            done
+        };
+        let turns = || {
+            callback::guard(state, || callback::drain(state));
+            while !is_done() && !state.is_halted() {
+                state.mailbox.clear_stop();
+                state.iterate(RunMode::Once, true);
+            }
+        };
+        let location = Location::caller();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            scoped::with_main(state, location, &mut poll, turns);
+        }));
+        let result = output.take();
+        state.end_if_halted();
+        match (outcome, result) {
+            (Err(payload), _) | (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),
+            (Ok(()), Some(Ok(value))) => value,
+            (Ok(()), None) => {
+                log::error!("exit was called: block_on at {location} has no output");
+                callback::halt()
+            }
+        }
+    }
+
+    /// Whether anything keeps the loop alive: an active referenced handle, a request, a timer or
+    /// immediate, something that is closing.
+    pub fn is_alive(&self) -> bool {
+        self.state.is_alive()
+    }
+
+    /// What keeps the loop alive: the kind of each thing and the line that made it.
+    ///
+    /// # Examples
+    /// ```
+    /// windlass::run(|| {
+    ///     let timer = windlass::set_timeout(std::time::Duration::from_secs(60), || ());
+    ///     let why = windlass::Loop::current().why_alive();
+    ///     assert_eq!(why[0].kind, "timer");
+    ///     println!("alive because of {}", why[0]);
+    ///     timer.clear();
+    /// });
+    /// ```
+    pub fn why_alive(&self) -> Vec<Alive> {
+        self.state.why_alive()
+    }
+
+    /// Every open handle and pending request, inactive ones included. Timers and immediates are not
+    /// listed.
+    pub fn handles(&self) -> Vec<HandleInfo> {
+        self.state.handles.list()
+    }
+
+    /// The loop's cached time: the same for all callbacks of a phase.
+    pub fn now(&self) -> Instant {
+        self.state.clock.instant()
+    }
+
+    /// Moves the cached time to this moment.
+    pub fn update_time(&self) {
+        self.state.clock.update();
+    }
+
+    /// Ends the current turn after the iteration it is in, or the next turn before it begins. What
+    /// waits stays for a later turn.
+    pub fn stop(&self) {
+        self.state.mailbox.stop();
+    }
+
+    /// The code given to [`exit`](crate::exit) or [`set_exit_code`](crate::set_exit_code), else 0.
+    pub fn exit_code(&self) -> i32 {
+        self.state.exit_code.get()
+    }
+
+    /// A guard that keeps the loop alive until it is dropped.
+    #[track_caller]
+    pub fn keep_alive(&self) -> KeepAlive {
+        let guard = Rc::new(Guard { registration: Registration::new(self.state.clone()) });
+        if self.state.is_open() {
+            guard.registration.open(guard.clone(), Location::caller(), true);
+        }
+        KeepAlive { guard }
+    }
+
+    /// Closes the loop and its descriptors. Closing it again does nothing.
+    ///
+    /// # Errors
+    /// `ResourceBusy` while handles, requests, timers or callbacks are left on it, or while it is
+    /// turning. The loop then stays as it is: [`why_alive`](Loop::why_alive) and [`handles`](Loop::handles) tell what is open.
+    pub fn close(&self) -> io::Result<()> {
+        let state = &self.state;
+        if !state.is_open() {
+            return Ok(());
+        }
+        let empty = state.handles.is_empty()
+            && state.timers.is_empty()
+            && state.immediates.is_empty()
+            && state.pending.is_empty()
+            && state.closing.is_empty();
+        let turning =
+            current::is_turning() && current::get().is_some_and(|s| Rc::ptr_eq(&s, state));
+        if !empty || turning {
+            let text = if turning {
+                "the loop cannot be closed from inside".to_owned()
+            } else {
+                format!("the loop still has: {}", state.why_it_waits())
+            };
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+        }
+        state.tear_down();
+        Ok(())
+    }
+
+    pub(crate) fn tear_down(&self) {
+        self.state.tear_down();
+    }
+
+    /// The loop's address for other threads.
+    pub fn remote(&self) -> Remote {
+        Remote::new(self.state.mailbox.clone())
+    }
+
+    /// The loop's blocking pool.
+    pub fn pool(&self) -> Pool {
+        self.state.pool.clone()
+    }
+
+    /// How long the next poll would block: zero when something waits or nothing is alive, the time to
+    /// the next timer, none for without limit. With the descriptor, this is all that an outer poll
+    /// needs to drive the loop with [`turn`](Loop::turn)`(NoWait)` (`uv_backend_timeout`).
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        poll::timeout(&self.state, RunMode::Default, false)
+    }
+
+    /// The loop's figures so far.
+    pub fn metrics(&self) -> Metrics {
+        self.state.mailbox.figures.snapshot()
+    }
+}
+
+impl Clone for Loop {
+    fn clone(&self) -> Loop {
+        Loop::of(self.state.clone())
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let left = self.state.loops.get() - 1;
+        self.state.loops.set(left);
+        if left == 0 {
+            self.state.tear_down();
+        }
+    }
+}
+
+impl fmt::Debug for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop")
+            .field("id", &self.state.id)
+            .field("alive", &self.is_alive())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsRawFd for Loop {
+    /// The poller's descriptor: readable when the loop has something to do that is not a timer.
+    ///
+    /// # Panics
+    /// When the loop is closed.
+    fn as_raw_fd(&self) -> RawFd {
+        self.state.lent.set(true);
+        let poller = self.state.poller.borrow();
+        poller.as_ref().expect("windlass: a closed loop has no descriptor").as_raw_fd()
+    }
+}
+
+impl AsFd for Loop {
+    /// As [`as_raw_fd`](AsRawFd::as_raw_fd).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        sys::borrow_descriptor(self, self.as_raw_fd())
+    }
+}
+
+/// Keeps its loop alive until dropped. Made by [`Loop::keep_alive`].
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let guard = windlass::Loop::current().keep_alive();
+///     // A task by itself would not keep the loop.
+///     windlass::spawn(async move {
+///         windlass::yield_now().await;
+///         drop(guard);
+///     });
+/// });
+/// ```
+pub struct KeepAlive {
+    guard: Rc<Guard>,
+}
+
+struct Guard {
+    registration: Registration,
+}
+
+impl Handle for Guard {
+    fn kind(&self) -> &'static str {
+        "keep-alive guard"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        drop(self.guard.registration.close());
+    }
+}
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepAlive").finish_non_exhaustive()
+    }
+}
+
+impl Hooks {
+    pub(crate) fn add_before_exit(&self, f: Box<dyn FnMut()>) {
+        self.before_exit.borrow_mut().push(f);
+    }
+
+    pub(crate) fn add_exit(&self, f: Box<dyn FnOnce(i32)>) {
+        self.exit.borrow_mut().push(f);
+    }
+}
+
+impl State {
+    pub(crate) fn set_exit_code(&self, code: i32) {
+        self.exit_code.set(code);
+    }
+}

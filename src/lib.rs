@@ -1,0 +1,455 @@
+//! A single-threaded event loop runtime in the image of Node.js, libuv and `worker_threads`.
+//!
+//! One thread turns one loop. What would block it goes to a pool of threads and comes back as a
+//! callback; what would keep it busy goes to workers, threads with loops of their own that talk to
+//! it through typed ports. The golden rule is Node's: *don't block the event loop*.
+//!
+//! ```text
+//!        main script
+//!             │
+//!             ▼
+//!      ┌─────────────┐  timers that are due, once before the first iteration
+//!      │   timers    │
+//!      └──────┬──────┘
+//!             ▼
+//!  ┌──▶┌─────────────┐  completions deferred out of the call that caused them
+//!  │   │   pending   │
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  idle watchers: they keep poll from blocking
+//!  │   │    idle     │
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  prepare watchers
+//!  │   │   prepare   │
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  waits; then sockets, completed requests, messages,
+//!  │   │    poll     │  posts from other threads, signals
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  check watchers, then immediates
+//!  │   │    check    │
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  close callbacks
+//!  │   │    close    │
+//!  │   └──────┬──────┘
+//!  │   ┌──────▼──────┐  timers that are due
+//!  └───│   timers    │
+//!      └─────────────┘
+//!
+//!  After every single callback: all ticks, then all microtasks, until both are empty.
+//! ```
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! windlass::run(|| {
+//!     windlass::set_timeout(Duration::from_millis(1), || println!("5. timer"));
+//!     windlass::set_immediate(|| println!("4. immediate"));
+//!     windlass::queue_microtask(|| println!("3. microtask"));
+//!     windlass::next_tick(|| println!("2. tick"));
+//!     println!("1. main script");
+//! });
+//! ```
+//!
+//! # What is where
+//!
+//! - Node's verbs act on the loop that is current on this thread, and stand at the crate root:
+//!   [`set_timeout`], [`set_interval`], [`set_immediate`], [`next_tick`], [`queue_microtask`],
+//!   [`spawn`], [`queue_work`].
+//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for whoever turns a loop by hand.
+//! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
+//!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
+//!   those of [`fs`] and [`dns`], a connect, a write.
+//! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
+//!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
+//!
+//! # Platforms
+//!
+//! Linux first; other 64-bit Unix systems that mio knows compile but are not tested. No crate
+//! feature changes the default behaviour.
+
+#![warn(rustdoc::broken_intra_doc_links)]
+
+mod callback;
+mod clock;
+mod current;
+mod descriptor;
+mod error;
+mod event_loop;
+mod metrics;
+mod phase;
+mod queue;
+mod request;
+mod sys;
+mod task;
+mod threads;
+
+pub mod dns;
+pub mod fs;
+pub mod handle;
+pub mod net;
+pub mod signal;
+pub mod time;
+pub mod worker;
+
+use std::future::Future;
+use std::panic;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use queue::closure::Closure;
+use task::signal::Signal;
+
+pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
+pub use event_loop::{Builder, KeepAlive, Loop, RunMode};
+pub use handle::{Alive, HandleInfo};
+pub use metrics::Metrics;
+pub use phase::check::{Immediate, set_immediate};
+pub use phase::timers::{Timer, set_interval, set_timeout, set_timer};
+pub use request::{Canceller, Request};
+pub use task::{Task, spawn};
+pub use threads::pool::{Pool, PoolMetrics, WorkKind, queue_work};
+pub use threads::remote::Remote;
+
+/// Runs a program on a loop of its own, like `node main.js`: `main` first, then the loop until
+/// nothing is alive, then the loop is torn down. Returns what `main` returned.
+///
+/// # Panics
+/// When a loop is running on this thread already, when the system has no descriptors left for a
+/// loop, and with a panic of `main` or of a callback that no [`on_uncaught`] hook takes.
+///
+/// # Examples
+/// ```
+/// let answer = windlass::run(|| {
+///     windlass::set_immediate(|| println!("world"));
+///     println!("hello");
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+#[track_caller]
+pub fn run<R>(main: impl FnOnce() -> R) -> R {
+    let event_loop = make_loop();
+    let result = event_loop.run(main);
+    // Not left to the last clone: a callback may hold one.
+    event_loop.tear_down();
+    result
+}
+
+/// Runs a program as [`run`] does, for `fn main`: the exit code is the one given to [`exit`] or
+/// [`set_exit_code`], else 0, or 1 after a panic that nobody took.
+///
+/// Of the code the system keeps the lowest 8 bits.
+///
+/// # Examples
+/// ```no_run
+/// fn main() -> std::process::ExitCode {
+///     windlass::run_main(|| {
+///         windlass::set_immediate(|| windlass::exit(3));
+///     })
+/// }
+/// ```
+#[track_caller]
+pub fn run_main(main: impl FnOnce()) -> ExitCode {
+    let event_loop = make_loop();
+    let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| event_loop.run(main)));
+    event_loop.tear_down();
+    match outcome {
+        Ok(()) => ExitCode::from(event_loop.exit_code() as u8),
+        // The panic hook has printed it.
+        Err(_payload) => ExitCode::FAILURE,
+    }
+}
+
+/// Turns a loop of its own until the future is done, tears the loop down, and returns the output.
+///
+/// # Panics
+/// As [`Loop::block_on`], and when the system has no descriptors left for a loop.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// let answer = windlass::block_on(async {
+///     windlass::time::sleep(Duration::from_millis(1)).await;
+///     42
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let event_loop = make_loop();
+    let output = event_loop.block_on(future);
+    event_loop.tear_down();
+    output
+}
+
+#[track_caller]
+fn make_loop() -> Loop {
+    match Loop::new() {
+        Ok(event_loop) => event_loop,
+        Err(error) => panic!("windlass: a loop could not be made: {error}"),
+    }
+}
+
+/// Calls `f` right after the callback that is running, before microtasks and before the loop goes on.
+///
+/// # Ordering
+/// Ticks run in the order queued, those queued by ticks too, until none is left; then the
+/// microtasks. A chain of ticks starves the loop for as long as it lasts. As Node's
+/// `process.nextTick`.
+///
+/// # Liveness
+/// Ticks do not keep the loop alive; they run before it could end.
+///
+/// # Cost
+/// A closure of up to three words is stored in the queue; a larger one is boxed.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::next_tick(|| println!("second"));
+///     println!("first");
+/// });
+/// ```
+#[track_caller]
+pub fn next_tick(f: impl FnOnce() + 'static) {
+    let state = current::expect("next_tick");
+    if state.is_open() {
+        state.ticks.push(Closure::new(f));
+    }
+}
+
+/// Calls `f` after the callback that is running and its ticks, before the loop goes on.
+///
+/// # Ordering
+/// Microtasks run in the order queued, whether queued here or by the wake of a task, until none is
+/// left; ticks they queued come after. A chain of microtasks starves the loop for as long as it
+/// lasts. As Node's `queueMicrotask`.
+///
+/// # Liveness
+/// Microtasks do not keep the loop alive; they run before it could end.
+///
+/// # Cost
+/// A closure of up to three words is stored in the queue; a larger one is boxed.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::queue_microtask(|| println!("third"));
+///     windlass::next_tick(|| println!("second"));
+///     println!("first");
+/// });
+/// ```
+#[track_caller]
+pub fn queue_microtask(f: impl FnOnce() + 'static) {
+    let state = current::expect("queue_microtask");
+    if state.is_open() {
+        state.microtasks.push(Closure::new(f));
+    }
+}
+
+/// Ends the current turn after the iteration it is in, like [`Loop::stop`].
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// let event_loop = windlass::Loop::new()?;
+/// event_loop.run(|| {
+///     windlass::set_immediate(windlass::stop);
+///     windlass::set_timeout(std::time::Duration::from_secs(3600), || ());
+/// });
+/// assert!(event_loop.is_alive());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn stop() {
+    current::expect("stop").mailbox.stop();
+}
+
+/// The current loop's cached time, the same for all callbacks of a phase. See [`Loop::update_time`].
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| assert_eq!(windlass::now(), windlass::now()));
+/// ```
+#[track_caller]
+pub fn now() -> Instant {
+    current::expect("now").clock.instant()
+}
+
+/// Ends the current loop, not the process: nothing that is queued runs any more, the [`on_exit`]
+/// hooks do, and then the loop is torn down.
+///
+/// The callback that called this goes on to its end. Called again, also from an exit hook, it
+/// changes the code.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// let event_loop = windlass::Loop::new()?;
+/// event_loop.run(|| {
+///     windlass::set_immediate(|| unreachable!("the loop ends before"));
+///     windlass::exit(3);
+/// });
+/// assert_eq!(event_loop.exit_code(), 3);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn exit(code: i32) {
+    current::expect("exit").exit(code);
+}
+
+/// Sets the code with which the loop ends, without ending it (Node's `process.exitCode`).
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// let event_loop = windlass::Loop::new()?;
+/// event_loop.run(|| windlass::set_exit_code(2));
+/// assert_eq!(event_loop.exit_code(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn set_exit_code(code: i32) {
+    current::expect("set_exit_code").set_exit_code(code);
+}
+
+/// Calls `f` each time that nothing is alive any more, before the loop ends.
+///
+/// If a hook arms something that keeps the loop alive, the loop goes on, and the hooks are called
+/// again later; ticks and microtasks alone do not count. Hooks accumulate and are called in the order
+/// added, with a drain after each. Not called after [`exit`] or a stop. As Node's `beforeExit`.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let mut once_more = true;
+///     windlass::on_before_exit(move || {
+///         if std::mem::take(&mut once_more) {
+///             windlass::set_immediate(|| println!("not yet"));
+///         }
+///     });
+/// });
+/// ```
+#[track_caller]
+pub fn on_before_exit(f: impl FnMut() + 'static) {
+    let state = current::expect("on_before_exit");
+    if state.is_open() {
+        state.hooks.add_before_exit(Box::new(f));
+    }
+}
+
+/// Calls `f` with the exit code when the program ends, after [`exit`] or when nothing is alive.
+///
+/// Hooks accumulate and are called in the order added. Nothing that they queue runs. As Node's
+/// `exit` event.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| windlass::on_exit(|code| println!("ended with code {code}")));
+/// ```
+#[track_caller]
+pub fn on_exit(f: impl FnOnce(i32) + 'static) {
+    let state = current::expect("on_exit");
+    if state.is_open() {
+        state.hooks.add_exit(Box::new(f));
+    }
+}
+
+/// Gives panics that nobody else takes to `f`, and lets the loop go on.
+///
+/// A caught panic ends its callback like a return: the drain follows, then the next callback. There is
+/// one hook; setting another replaces it. Without one a panic leaves `run` with its payload. A panic
+/// of the main script always does, and so does one of the hook itself.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::on_uncaught(|uncaught| println!("caught: {}", uncaught.message()));
+///     windlass::set_immediate(|| panic!("an accident"));
+///     windlass::set_immediate(|| println!("and the loop goes on"));
+/// });
+/// ```
+#[track_caller]
+pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
+    let state = current::expect("on_uncaught");
+    if state.is_open() {
+        let before = state.hooks.uncaught.replace(Some(Box::new(f)));
+        drop(before);
+    }
+}
+
+/// A future that lets the loop do its round. Made by [`yield_now`].
+#[derive(Debug)]
+pub struct YieldNow {
+    waiting: Option<(Immediate, Rc<Signal>)>,
+}
+
+/// Resumes the task in the next check phase, so that I/O, timers and other tasks get their turn.
+///
+/// For a task that computes in pieces. A task that merely wakes itself is polled again before the
+/// loop goes on. Holds the loop until it has resumed.
+///
+/// # Examples
+/// ```
+/// windlass::block_on(async {
+///     for piece in 0..3 {
+///         println!("piece {piece}");
+///         windlass::yield_now().await;
+///     }
+/// });
+/// ```
+pub fn yield_now() -> YieldNow {
+    YieldNow { waiting: None }
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    /// # Panics
+    /// When no loop is current at the first poll.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let (_, signal) = self.waiting.get_or_insert_with(|| {
+            let signal = Rc::new(Signal::default());
+            let inner = signal.clone();
+            (set_immediate(move || inner.fire()), signal)
+        });
+        signal.poll(cx)
+    }
+}
+
+impl Drop for YieldNow {
+    fn drop(&mut self) {
+        if let Some((immediate, _)) = &self.waiting {
+            immediate.clear();
+        }
+    }
+}

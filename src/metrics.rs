@@ -1,0 +1,101 @@
+//! What a loop has done so far, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Nanos, Stopwatch};
+
+/// The figures of a loop at one moment. Two snapshots give exact differences.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::set_immediate(|| {
+///         let metrics = windlass::Loop::current().metrics();
+///         assert_eq!(metrics.iterations, 1);
+///         assert!(metrics.utilization() <= 1.0);
+///     });
+/// });
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Iterations that have begun.
+    pub iterations: u64,
+    /// Events that were delivered: readiness reported by the poller, completed requests, closures
+    /// and wakes from other threads.
+    pub events: u64,
+    /// Of the poller's events, those that were there already when a poll did not need to block.
+    pub events_waiting: u64,
+    /// Time spent blocked in poll. Polls that may not block do not count.
+    pub idle_time: Duration,
+    /// The rest of the time since the loop was made.
+    pub active_time: Duration,
+}
+
+impl Metrics {
+    /// The part of its time that the loop was busy, 0 to 1 (Node's `eventLoopUtilization`).
+    ///
+    /// For a span of time, take two snapshots and divide the difference of `active_time` by the
+    /// difference of both times.
+    pub fn utilization(&self) -> f64 {
+        let (idle, active) = (self.idle_time.as_secs_f64(), self.active_time.as_secs_f64());
+        if idle + active > 0.0 { active / (idle + active) } else { 0.0 }
+    }
+}
+
+/// The counters behind [`Metrics`]. Only the loop writes, others may read while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    iterations: AtomicU64,
+    events: AtomicU64,
+    events_waiting: AtomicU64,
+    idle_nanos: AtomicU64,
+    /// Runs while the loop lives; figures of a loop that has not begun or has ended are zero.
+    lifetime: Stopwatch,
+}
+
+impl Figures {
+    pub(crate) fn begin(&self) {
+        self.lifetime.start();
+    }
+
+    pub(crate) fn end(&self) {
+        self.lifetime.stop();
+    }
+
+    pub(crate) fn add_iteration(&self) {
+        add(&self.iterations, 1);
+    }
+
+    pub(crate) fn add_events(&self, count: u64) {
+        if count > 0 {
+            add(&self.events, count);
+        }
+    }
+
+    pub(crate) fn add_waiting(&self, count: u64) {
+        add(&self.events_waiting, count);
+    }
+
+    pub(crate) fn add_idle(&self, nanos: Nanos) {
+        add(&self.idle_nanos, nanos);
+    }
+
+    pub(crate) fn snapshot(&self) -> Metrics {
+        let Some(lifetime) = self.lifetime.elapsed() else { return Metrics::default() };
+        let idle = Duration::from_nanos(self.idle_nanos.load(Ordering::Relaxed)).min(lifetime);
+        Metrics {
+            iterations: self.iterations.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+            events_waiting: self.events_waiting.load(Ordering::Relaxed),
+            idle_time: idle,
+            active_time: lifetime - idle,
+        }
+    }
+}
+
+/// Adds without a locked instruction: there is one writer.
+fn add(counter: &AtomicU64, by: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}

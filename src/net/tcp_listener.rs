@@ -1,0 +1,507 @@
+//! A TCP listener on the loop.
+//!
+//! The poller reports once that connections wait, however many: the listener accepts until the kernel says
+//! would-block, at most so many in one poll phase, and remembers that there may be more.
+//!
+//! When the process has no descriptor left for a connection, the listener gives up one that it has
+//! in reserve, accepts with it, closes the connection at once and takes the reserve back (libuv's
+//! trick): clients get an end instead of a hang, and the callback an error once a burst.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::address::Target;
+use super::tcp_stream::Core as StreamCore;
+use super::{Address, TcpStream};
+use crate::callback;
+use crate::current;
+use crate::error;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::phase::timers::set_timeout;
+use crate::queue::closure::Closure;
+use crate::sys::{self, Event};
+
+/// Connections that a listener accepts in one poll phase.
+const ACCEPTS_PER_ROUND: usize = 64;
+
+/// How long a listener rests when there is not even a descriptor to shed connections with.
+const REST: Duration = Duration::from_millis(100);
+
+type OnConnection = Box<dyn FnMut(io::Result<TcpStream>)>;
+
+struct Core {
+    registration: Registration,
+    /// Taken out when the listener is closed.
+    socket: RefCell<Option<sys::TcpListener>>,
+    /// Connections wait, for all we know.
+    ready: Cell<bool>,
+    /// A connection callback is registered.
+    listening: Cell<bool>,
+    /// Counts registrations: a callback that was replaced while it ran is not put back.
+    starts: Cell<u32>,
+    /// How many [`TcpListener`]s there are for this listener.
+    names: Cell<u32>,
+    /// Given up when descriptors run out.
+    spare: Cell<Option<OwnedFd>>,
+    /// The lack of descriptors was reported, and no connection has been accepted since.
+    lack_reported: Cell<bool>,
+    /// Absent while it is called.
+    on_connection: Cell<Option<OnConnection>>,
+    /// The task that waits for a connection.
+    acceptor: Cell<Option<Waker>>,
+    on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    location: &'static Location<'static>,
+}
+
+impl Core {
+    fn state(&self) -> &Rc<State> {
+        &self.registration.state
+    }
+
+    fn is_open(&self) -> bool {
+        self.socket.borrow().is_some()
+    }
+
+    fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpListener) -> io::Result<R>) -> io::Result<R> {
+        match self.socket.borrow().as_ref() {
+            Some(socket) => f(socket),
+            None if self.state().is_open() => Err(io::Error::from_raw_os_error(sys::EINVAL)),
+            None => Err(error::shut_down()),
+        }
+    }
+
+    fn update_liveness(&self) {
+        let acceptor = self.acceptor.take();
+        self.registration.set_active(self.listening.get() || acceptor.is_some());
+        self.acceptor.set(acceptor);
+    }
+
+    /// Accepts one connection, if one waits: `WouldBlock` if not. A lack of descriptors is reported
+    /// once until a connection is accepted again.
+    fn accept(&self) -> io::Result<TcpStream> {
+        loop {
+            match self.with_socket(|socket| socket.accept()) {
+                Ok((socket, _)) => {
+                    self.lack_reported.set(false);
+                    return StreamCore::adopt(self.state(), socket, self.location);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready.set(false);
+                    return Err(error);
+                }
+                // The client gave up while it waited.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(error) if sys::is_out_of_descriptors(&error) => {
+                    let shed = self.shed();
+                    if !self.lack_reported.replace(true) {
+                        log::warn!("no descriptor is left for a connection: {error}");
+                        return Err(error);
+                    }
+                    if !shed {
+                        return Err(io::ErrorKind::WouldBlock.into());
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Closes one waiting connection with the help of the spare descriptor. Without one the listener
+    /// rests for a while: it would only be told the same again.
+    fn shed(&self) -> bool {
+        let had_one = self.spare.take().is_some();
+        if had_one && let Ok(connection) = self.with_socket(|socket| socket.accept()) {
+            drop(connection);
+        }
+        self.spare.set(sys::spare_descriptor().ok());
+        if had_one {
+            return true;
+        }
+        self.ready.set(false);
+        if let Some(key) = self.registration.key() {
+            let state = self.state().clone();
+            let again = move || state.handles.mark_ready(key, Event::READABLE);
+            self.state().enter_for(|| set_timeout(REST, again).set_ref(false));
+        }
+        false
+    }
+
+    fn accept_round(self: &Rc<Self>, state: &Rc<State>) {
+        for _ in 0..ACCEPTS_PER_ROUND {
+            if !self.listening.get() || !self.ready.get() || state.is_halted() {
+                return;
+            }
+            let connection = match self.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                connection => connection,
+            };
+            let Some(mut f) = self.on_connection.take() else { return };
+            let start = self.starts.get();
+            let outcome = callback::invoke(state, self.registration.location(), || f(connection));
+            if self.starts.get() == start {
+                self.on_connection.set(Some(f));
+                if outcome.is_err() {
+                    // The panic leaves this round; those who wait must not be forgotten.
+                    self.registration.call_again();
+                }
+            } else {
+                drop(f);
+            }
+            callback::settle(state, outcome);
+        }
+        if self.listening.get() && self.ready.get() {
+            self.registration.call_again();
+        }
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        if self.ready.get() || !self.is_open() {
+            match self.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                connection => return Poll::Ready(connection),
+            }
+        }
+        let before = self.acceptor.replace(Some(cx.waker().clone()));
+        self.update_liveness();
+        drop(before);
+        Poll::Pending
+    }
+
+    fn close(&self) {
+        let Some(mut socket) = self.socket.take() else { return };
+        let state = self.state().clone();
+        state.deregister(|poller| poller.deregister(&mut socket));
+        drop(socket);
+        drop(self.spare.take());
+        self.listening.set(false);
+        self.starts.set(self.starts.get().wrapping_add(1));
+        let on_connection = self.on_connection.take();
+        let acceptor = self.acceptor.take();
+        if let Some(on_close) = self.on_close.take() {
+            self.push_on_close(on_close);
+        }
+        let entry = self.registration.close();
+        if let Some(acceptor) = acceptor {
+            acceptor.wake();
+        }
+        // Last: what the callback captured may call back into the loop.
+        drop((on_connection, entry));
+    }
+
+    fn push_on_close(&self, f: Box<dyn FnOnce()>) {
+        let (state, location) = (self.state().clone(), self.location);
+        let call = move || callback::call(&state, Some(location), f);
+        self.state().closing.push(Closure::new(call));
+    }
+}
+
+impl Handle for Core {
+    fn kind(&self) -> &'static str {
+        "TCP listener"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, event: Event) {
+        if !event.is_empty() {
+            self.ready.set(true);
+        }
+        if let Some(acceptor) = self.acceptor.take() {
+            self.update_liveness();
+            acceptor.wake();
+            callback::drain(state);
+        }
+        self.accept_round(state);
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        self.listening.set(false);
+        if let Some(mut socket) = self.socket.take() {
+            self.state().deregister(|poller| poller.deregister(&mut socket));
+        }
+        drop(self.spare.take());
+        callback::drop_quietly(self.on_connection.take());
+        callback::drop_quietly(self.on_close.take());
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.wake();
+        }
+    }
+}
+
+/// Accepts TCP connections.
+///
+/// `Clone`: a clone is another name for the same listener. With a callback registered it belongs to the
+/// loop until it is closed; without one it closes when the last clone is dropped.
+///
+/// # Liveness
+/// A listener keeps the loop alive while a callback is registered or a task waits for a connection,
+/// unless [`unref`](TcpListener::unref)'d.
+///
+/// # Examples
+/// ```
+/// use windlass::net::{TcpListener, TcpStream};
+///
+/// windlass::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let client = TcpStream::connect(listener.local_addr()?);
+///     let connection = listener.accept().await?;
+///     assert_eq!(client.await?.local_addr()?, connection.peer_addr()?);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener {
+    core: Rc<Core>,
+}
+
+impl TcpListener {
+    /// Binds to an address and listens. Port 0 gives any free port: ask [`local_addr`](TcpListener::local_addr). An address that
+    /// was in use a moment ago can be bound again (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    /// `InvalidInput` for a text that is no address, and for a name: look it up first. `AddrInUse`,
+    /// `AddrNotAvailable` and others from the system, with the address in the message.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn bind(address: impl Address) -> io::Result<TcpListener> {
+        let state = current::expect("TcpListener::bind");
+        let address = match address.target()? {
+            Target::Socket(address) => address,
+            Target::Name(host, _) => {
+                let text = format!("bind takes addresses, not names such as {host:?}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+        };
+        if !state.is_open() {
+            return Err(error::shut_down());
+        }
+        let socket = sys::TcpListener::bind(address)
+            .map_err(|error| io::Error::new(error.kind(), BindError { address, error }))?;
+        TcpListener::adopt(&state, socket, Location::caller())
+    }
+
+    /// Takes a listening socket of the standard library into the current loop.
+    ///
+    /// # Errors
+    /// The system's when the socket cannot be made non-blocking or polled.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        let state = current::expect("TcpListener::from_std");
+        listener.set_nonblocking(true)?;
+        TcpListener::adopt(&state, sys::TcpListener::from_std(listener), Location::caller())
+    }
+
+    fn adopt(
+        state: &Rc<State>,
+        mut socket: sys::TcpListener,
+        location: &'static Location<'static>,
+    ) -> io::Result<TcpListener> {
+        let core = Rc::new(Core {
+            registration: Registration::new(state.clone()),
+            socket: RefCell::new(None),
+            ready: Cell::new(false),
+            listening: Cell::new(false),
+            starts: Cell::new(0),
+            names: Cell::new(1),
+            spare: Cell::new(Some(sys::spare_descriptor()?)),
+            lack_reported: Cell::new(false),
+            on_connection: Cell::new(None),
+            acceptor: Cell::new(None),
+            on_close: Cell::new(None),
+            location,
+        });
+        core.registration.open(core.clone(), location, false);
+        let key = core.registration.key().expect("just opened");
+        if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
+            drop(core.registration.close());
+            return Err(error);
+        }
+        core.socket.replace(Some(socket));
+        Ok(TcpListener { core })
+    }
+
+    /// Calls `f` for each connection, and with an error when one could not be accepted. Replaces the
+    /// callback given before.
+    ///
+    /// At most 64 connections are accepted in one poll phase, so that others have their turn. When
+    /// the process has no descriptors left, waiting connections are closed and the callback gets the
+    /// system's error (`EMFILE`), once until a connection is accepted again.
+    pub fn on_connection(&self, f: impl FnMut(io::Result<TcpStream>) + 'static) {
+        let core = &self.core;
+        if !core.is_open() {
+            return;
+        }
+        core.starts.set(core.starts.get().wrapping_add(1));
+        core.listening.set(true);
+        let before = core.on_connection.replace(Some(Box::new(f)));
+        core.update_liveness();
+        if core.ready.get() {
+            core.registration.call_again();
+        }
+        drop(before);
+    }
+
+    /// Waits for a connection. Dropping the future loses none.
+    ///
+    /// # Errors
+    /// The system's; invalid-input when the listener was closed.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept { listener: self, waiting: false }
+    }
+
+    /// A connection, or keeps the task's waker until there is one. One task can wait: a later one takes
+    /// the place of the one before.
+    ///
+    /// # Errors
+    /// As [`accept`](TcpListener::accept).
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        self.core.poll_accept(cx)
+    }
+
+    /// The address that is listened on, with the real port.
+    ///
+    /// # Errors
+    /// The system's; invalid-input when the listener was closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.core.with_socket(|socket| socket.local_addr())
+    }
+
+    /// Closes the listener now. Connections that wait are reset by the system. Closing again does
+    /// nothing.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Calls `f` in the close phase after the listener was closed. Replaces the callback given
+    /// before.
+    pub fn on_close(&self, f: impl FnOnce() + 'static) {
+        if self.core.is_open() {
+            let before = self.core.on_close.replace(Some(Box::new(f)));
+            drop(before);
+        } else if self.core.state().is_open() {
+            self.core.push_on_close(Box::new(f));
+        }
+    }
+
+    /// Lets the loop end although the listener is open.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the listener keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.core.registration.set_ref(on);
+    }
+
+    /// Whether the listener keeps the loop alive while it is active.
+    pub fn has_ref(&self) -> bool {
+        self.core.registration.has_ref()
+    }
+
+    /// Whether the listener was closed.
+    pub fn is_closing(&self) -> bool {
+        !self.core.is_open()
+    }
+}
+
+impl Clone for TcpListener {
+    fn clone(&self) -> TcpListener {
+        self.core.names.set(self.core.names.get() + 1);
+        TcpListener { core: self.core.clone() }
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        let left = self.core.names.get() - 1;
+        self.core.names.set(left);
+        if left == 0 && !self.core.listening.get() {
+            self.core.close();
+        }
+    }
+}
+
+impl AsRawFd for TcpListener {
+    /// The descriptor, for options and reports. -1 when the listener is closed.
+    fn as_raw_fd(&self) -> RawFd {
+        self.core.socket.borrow().as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.local_addr().ok())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an address could not be bound.
+#[derive(Debug)]
+struct BindError {
+    address: SocketAddr,
+    error: io::Error,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bind to {}: {}", self.address, self.error)
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// An accept that is going on. Made by [`TcpListener::accept`].
+#[derive(Debug)]
+pub struct Accept<'a> {
+    listener: &'a TcpListener,
+    /// The listener has this future's waker.
+    waiting: bool,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<TcpStream>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.listener.core.poll_accept(cx);
+        self.waiting = polled.is_pending();
+        polled
+    }
+}
+
+impl Drop for Accept<'_> {
+    fn drop(&mut self) {
+        if self.waiting {
+            let waker = self.listener.core.acceptor.take();
+            self.listener.core.update_liveness();
+            drop(waker);
+        }
+    }
+}

@@ -1,0 +1,1199 @@
+//! A TCP connection on the loop.
+//!
+//! The poller reports edges, so the stream remembers what was reported: *readable* and *writable*
+//! stay set until the kernel says would-block, or a read comes back short, which says the same. Reads go
+//! through one buffer that all sockets of a loop share. Writes are tried at once; what the kernel
+//! does not take is queued, and several queued writes go out with one call.
+//!
+//! Who owns it: the loop's table, until the stream is closed. A [`TcpStream`] is a counted name for it.
+//! When the count comes to zero with no read callback registered, the stream closes by itself, as soon
+//! as queued writes and a requested shutdown have gone out.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::Address;
+use super::connect::{self, Connecting};
+use crate::callback;
+use crate::current;
+use crate::error;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::queue::closure::Closure;
+use crate::request::{Completer, Request};
+use crate::sys::{self, Event};
+
+/// The size of the buffer that the sockets of a loop read into.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast sender
+/// cannot hold the loop.
+const READS_PER_ROUND: usize = 8;
+
+/// Calls that send queued writes in one poll phase, for the same reason.
+const SENDS_PER_ROUND: usize = 16;
+
+/// Queued writes that go out with one call.
+const WRITES_PER_SEND: usize = 32;
+
+/// Buffers of a vectored write that fit on the stack.
+const BUFFERS_ON_STACK: usize = 16;
+
+type OnRead = Box<dyn FnMut(&TcpStream, io::Result<&[u8]>)>;
+
+/// One write that the kernel has not taken whole.
+struct Write {
+    data: Vec<u8>,
+    /// Bytes that have gone.
+    sent: usize,
+    /// Names the write, for its cancellation.
+    number: u64,
+    /// A byte had gone before the rest was queued.
+    started: bool,
+    completer: Completer<io::Result<()>>,
+}
+
+/// What waits to go out, and what comes after it. Most streams have none of this most of the time,
+/// so it is boxed.
+#[derive(Default)]
+struct Outgoing {
+    writes: VecDeque<Write>,
+    /// Bytes in `writes` that have not gone.
+    queued: usize,
+    next_number: u64,
+    /// A shutdown that waits for the writes before it.
+    shutdown: Option<Completer<io::Result<()>>>,
+    on_close: Option<Box<dyn FnOnce()>>,
+    /// The stream is being connected.
+    connecting: Option<Rc<Connecting>>,
+}
+
+impl Outgoing {
+    /// Whether a request waits for the kernel.
+    fn is_busy(&self) -> bool {
+        !self.writes.is_empty() || self.shutdown.is_some() || self.connecting.is_some()
+    }
+}
+
+pub(super) struct Core {
+    registration: Registration,
+    /// Taken out when the stream is closed.
+    socket: RefCell<Option<sys::TcpStream>>,
+    /// Data, the end or an error can be read, for all we know.
+    readable: Cell<bool>,
+    /// The peer's end was reported: a short read does not mean that nothing is left to read.
+    read_closed: Cell<bool>,
+    /// The kernel takes bytes, for all we know.
+    writable: Cell<bool>,
+    /// A read failed: nothing more can be read or written.
+    broken: Cell<bool>,
+    /// A shutdown was requested: no more writes.
+    shut: Cell<bool>,
+    /// A read callback is registered.
+    reading: Cell<bool>,
+    /// The last name was dropped: closes when nothing is left to go out.
+    unnamed: Cell<bool>,
+    /// Counts starts and stops: a callback that was replaced while it ran is not put back.
+    starts: Cell<u32>,
+    /// How many [`TcpStream`]s there are for this stream.
+    names: Cell<u32>,
+    /// Absent while it is called.
+    on_read: Cell<Option<OnRead>>,
+    /// The task that waits to read.
+    reader: Cell<Option<Waker>>,
+    /// The task that waits to write.
+    writer: Cell<Option<Waker>>,
+    outgoing: RefCell<Option<Box<Outgoing>>>,
+}
+
+impl Core {
+    /// Takes a socket into the loop's table and its poller.
+    pub(super) fn adopt(
+        state: &Rc<State>,
+        mut socket: sys::TcpStream,
+        location: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        if !state.is_open() {
+            return Err(error::shut_down());
+        }
+        let core = Rc::new(Core {
+            registration: Registration::new(state.clone()),
+            socket: RefCell::new(None),
+            readable: Cell::new(false),
+            read_closed: Cell::new(false),
+            writable: Cell::new(true),
+            broken: Cell::new(false),
+            shut: Cell::new(false),
+            reading: Cell::new(false),
+            unnamed: Cell::new(false),
+            starts: Cell::new(0),
+            names: Cell::new(0),
+            on_read: Cell::new(None),
+            reader: Cell::new(None),
+            writer: Cell::new(None),
+            outgoing: RefCell::new(None),
+        });
+        core.registration.open(core.clone(), location, false);
+        let key = core.registration.key().expect("just opened");
+        if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
+            drop(core.registration.close());
+            return Err(error);
+        }
+        core.socket.replace(Some(socket));
+        Ok(TcpStream::of(core))
+    }
+
+    fn state(&self) -> &Rc<State> {
+        &self.registration.state
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.socket.borrow().is_some()
+    }
+
+    /// Uses the socket, if the stream is open.
+    fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpStream) -> io::Result<R>) -> io::Result<R> {
+        match self.socket.borrow().as_ref() {
+            Some(socket) => f(socket),
+            None => Err(self.closed_error()),
+        }
+    }
+
+    /// The error of an operation on a closed stream.
+    fn closed_error(&self) -> io::Error {
+        if self.state().is_open() {
+            io::Error::from_raw_os_error(sys::ENOTCONN)
+        } else {
+            error::shut_down()
+        }
+    }
+
+    fn outgoing<R>(&self, f: impl FnOnce(&mut Outgoing) -> R) -> R {
+        f(self.outgoing.borrow_mut().get_or_insert_default())
+    }
+
+    /// Whether a request waits for the kernel.
+    fn is_busy(&self) -> bool {
+        self.outgoing.borrow().as_ref().is_some_and(|outgoing| outgoing.is_busy())
+    }
+
+    fn has_writes(&self) -> bool {
+        self.outgoing.borrow().as_ref().is_some_and(|outgoing| !outgoing.writes.is_empty())
+    }
+
+    /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
+    fn update_liveness(&self) {
+        let waits = |cell: &Cell<Option<Waker>>| {
+            let waker = cell.take();
+            let waits = waker.is_some();
+            cell.set(waker);
+            waits
+        };
+        let active = self.reading.get() || waits(&self.reader) || waits(&self.writer);
+        self.registration.set_active(active);
+        self.registration.set_busy(self.is_busy());
+    }
+
+    /// The read side of a poll round: callbacks until nothing is left, or the round is full.
+    fn read_round(self: &Rc<Self>, state: &Rc<State>) {
+        let mut loan = BufferLoan::take(state);
+        for _ in 0..READS_PER_ROUND {
+            if !self.reading.get() || !self.readable.get() || state.is_halted() {
+                return;
+            }
+            let buffer = loan.buffer();
+            let chunk = match self.read_socket(buffer) {
+                Ok(count) => Ok(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => Err(error),
+            };
+            self.deliver(state, chunk);
+        }
+        if self.reading.get() && self.readable.get() {
+            self.registration.call_again();
+        }
+    }
+
+    /// Reads once, and notes what that says about the next time.
+    fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.with_socket(|mut socket| socket.read(buffer)) {
+                Ok(count) => {
+                    // A short read has emptied the socket, and what comes later is reported anew.
+                    // Not so the end that came before it.
+                    if count > 0 && count < buffer.len() && !self.read_closed.get() {
+                        self.readable.set(false);
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::WouldBlock {
+                        self.readable.set(false);
+                    } else {
+                        self.broken.set(true);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Gives the read callback what was read. The end and an error are the last that it gets.
+    fn deliver(self: &Rc<Self>, state: &Rc<State>, chunk: io::Result<&[u8]>) {
+        let Some(mut f) = self.on_read.take() else { return };
+        let last = chunk.as_ref().map_or(true, |bytes| bytes.is_empty());
+        let start = self.starts.get();
+        let stream = TcpStream::of(self.clone());
+        if last {
+            self.reading.set(false);
+            self.update_liveness();
+        }
+        let location = self.registration.location();
+        let outcome = callback::invoke(state, location, || f(&stream, chunk));
+        if !last && self.starts.get() == start {
+            self.on_read.set(Some(f));
+            if outcome.is_err() {
+                // The panic leaves this round; what is left to read must not be forgotten.
+                self.registration.call_again();
+            }
+        } else {
+            drop(f);
+        }
+        drop(stream);
+        callback::settle(state, outcome);
+    }
+
+    fn start_reading(self: &Rc<Self>, f: OnRead) {
+        if !self.is_open() {
+            // A callback, so not from here. Dropped uncalled if the loop is gone.
+            if self.state().is_open() {
+                let core = self.clone();
+                self.state().pending.push(Closure::new(move || {
+                    let error = core.closed_error();
+                    let state = core.state().clone();
+                    let stream = TcpStream::of(core);
+                    let mut f = f;
+                    callback::call(&state, None, || f(&stream, Err(error)));
+                }));
+            }
+            return;
+        }
+        self.starts.set(self.starts.get().wrapping_add(1));
+        self.reading.set(true);
+        let before = self.on_read.replace(Some(f));
+        self.update_liveness();
+        if self.readable.get() {
+            self.registration.call_again();
+        }
+        drop(before);
+    }
+
+    fn stop_reading(&self) {
+        self.starts.set(self.starts.get().wrapping_add(1));
+        self.reading.set(false);
+        let before = self.on_read.take();
+        self.update_liveness();
+        drop(before);
+        self.close_if_unnamed();
+    }
+
+    /// Sends what the kernel takes of one buffer: how much, or the error of the first send.
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        self.send_all(data.len(), |socket, sent| {
+            let mut socket = socket;
+            socket.write(&data[sent..])
+        })
+    }
+
+    /// Sends until all is gone or the kernel takes no more. An error counts only if nothing was sent
+    /// before it: it comes again.
+    fn send_all(
+        &self,
+        total: usize,
+        mut send: impl FnMut(&sys::TcpStream, usize) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < total && self.writable.get() {
+            match self.with_socket(|socket| send(socket, sent)) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.set(false),
+                Err(error) if sent == 0 => return Err(error),
+                Err(_comes_again) => break,
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Why nothing can be written, if so.
+    fn refusal(&self) -> Option<io::Error> {
+        if !self.is_open() {
+            Some(self.closed_error())
+        } else if self.shut.get() {
+            Some(io::Error::from_raw_os_error(sys::EPIPE))
+        } else {
+            None
+        }
+    }
+
+    /// A write: tried at once unless others wait, and `rest` makes the queue's copy of what is left.
+    fn write(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        total: usize,
+        try_now: impl FnOnce(&Core) -> io::Result<usize>,
+        rest: impl FnOnce(usize) -> Vec<u8>,
+    ) -> Request<io::Result<()>> {
+        let state = self.state();
+        if let Some(error) = self.refusal() {
+            return Request::failed_later(state, location, error);
+        }
+        let sent = if self.has_writes() { Ok(0) } else { try_now(self) };
+        match sent {
+            Ok(sent) if sent == total && !self.has_writes() => Request::finished(state, Ok(())),
+            Ok(sent) => self.queue(location, rest(sent), sent > 0),
+            Err(error) => {
+                let (completer, request) = Completer::new(state, location);
+                self.make_heir(&completer);
+                completer.complete_later(Err(error));
+                request
+            }
+        }
+    }
+
+    /// Queues what the kernel did not take.
+    fn queue(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        data: Vec<u8>,
+        started: bool,
+    ) -> Request<io::Result<()>> {
+        let (completer, request) = Completer::new(self.state(), location);
+        self.make_heir(&completer);
+        let number = self.outgoing(|outgoing| {
+            outgoing.next_number += 1;
+            outgoing.next_number
+        });
+        let weak = Rc::downgrade(self);
+        completer.on_cancel(move || {
+            weak.upgrade().map_or(Err(error::CancelError::Done), |core| core.cancel_write(number))
+        });
+        self.outgoing(|outgoing| {
+            outgoing.queued += data.len();
+            outgoing.writes.push_back(Write { data, sent: 0, number, started, completer });
+        });
+        self.update_liveness();
+        request
+    }
+
+    /// An error of a write whose request was dropped goes to the read callback.
+    fn make_heir(self: &Rc<Self>, completer: &Completer<io::Result<()>>) {
+        let weak = Rc::downgrade(self);
+        completer.set_heir(move |result| {
+            if let (Err(error), Some(core)) = (result, weak.upgrade())
+                && core.is_open()
+            {
+                let later = core.clone();
+                core.state().pending.push(Closure::new(move || later.report(error)));
+            }
+        });
+    }
+
+    /// An error that nobody else takes: to the read callback, or to the log, and the stream closes.
+    fn report(self: &Rc<Self>, error: io::Error) {
+        if !self.is_open() {
+            return;
+        }
+        if self.reading.get() {
+            self.broken.set(true);
+            self.deliver(&self.state().clone(), Err(error));
+        } else {
+            log::warn!("a write failed that nobody waits for: {error}");
+            self.close();
+        }
+    }
+
+    fn cancel_write(&self, number: u64) -> Result<(), error::CancelError> {
+        let cancelled = self.outgoing(|outgoing| {
+            let index = outgoing.writes.iter().position(|write| write.number == number);
+            let index = index.ok_or(error::CancelError::Done)?;
+            let write = &outgoing.writes[index];
+            if write.started || write.sent > 0 {
+                return Err(error::CancelError::Busy);
+            }
+            let write = outgoing.writes.remove(index).expect("found just now");
+            outgoing.queued -= write.data.len();
+            Ok(write)
+        })?;
+        self.update_liveness();
+        cancelled.completer.complete_later(Err(error::cancelled()));
+        Ok(())
+    }
+
+    /// The write side of a poll round: sends queued writes and completes those that have gone.
+    fn write_round(self: &Rc<Self>, state: &Rc<State>) {
+        for _ in 0..SENDS_PER_ROUND {
+            if !self.writable.get() || !self.has_writes() || state.is_halted() {
+                break;
+            }
+            match self.send_queued() {
+                Ok(count) => self.take_sent(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable.set(false);
+                    break;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    // The first write fails. The others are tried, and fail for themselves.
+                    let failed = self.outgoing(|outgoing| {
+                        let failed = outgoing.writes.pop_front();
+                        outgoing.queued -= failed.as_ref().map_or(0, |w| w.data.len() - w.sent);
+                        failed
+                    });
+                    if let Some(write) = failed {
+                        self.complete(write, Err(error));
+                    }
+                }
+            }
+        }
+        if self.writable.get() && self.has_writes() {
+            self.registration.call_again();
+        }
+        self.after_writes(state);
+    }
+
+    /// Sends as many queued writes as one call takes.
+    fn send_queued(&self) -> io::Result<usize> {
+        let outgoing = self.outgoing.borrow();
+        let Some(outgoing) = outgoing.as_ref() else { return Ok(0) };
+        let mut buffers = [IoSlice::new(&[]); WRITES_PER_SEND];
+        let mut count = 0;
+        for (place, write) in buffers.iter_mut().zip(&outgoing.writes) {
+            *place = IoSlice::new(&write.data[write.sent..]);
+            count += 1;
+        }
+        self.with_socket(|socket| sys::send_vectored(socket, &buffers[..count]))
+    }
+
+    /// Takes sent bytes off the queue, and completes the writes that are done with them.
+    fn take_sent(self: &Rc<Self>, mut count: usize) {
+        loop {
+            let done = self.outgoing(|outgoing| {
+                let write = outgoing.writes.front_mut()?;
+                let taken = count.min(write.data.len() - write.sent);
+                write.sent += taken;
+                count -= taken;
+                outgoing.queued -= taken;
+                if write.sent < write.data.len() {
+                    return None;
+                }
+                outgoing.writes.pop_front()
+            });
+            match done {
+                Some(write) => self.complete(write, Ok(())),
+                None => return,
+            }
+        }
+    }
+
+    fn complete(self: &Rc<Self>, write: Write, result: io::Result<()>) {
+        self.update_liveness();
+        // A panic of the callback leaves this round; the writes behind it must not be forgotten.
+        let again = CallAgain(self);
+        write.completer.complete(result);
+        std::mem::forget(again);
+    }
+
+    /// What comes when all queued writes have gone: a shutdown, a waiting task, the implicit close.
+    fn after_writes(self: &Rc<Self>, state: &Rc<State>) {
+        if self.has_writes() {
+            return;
+        }
+        let shutdown =
+            self.outgoing.borrow_mut().as_mut().and_then(|outgoing| outgoing.shutdown.take());
+        if let Some(completer) = shutdown {
+            let result = self.with_socket(|socket| socket.shutdown(Shutdown::Write));
+            self.update_liveness();
+            let again = CallAgain(self);
+            completer.complete(result);
+            std::mem::forget(again);
+        }
+        if self.writable.get()
+            && let Some(writer) = self.writer.take()
+        {
+            self.update_liveness();
+            writer.wake();
+            callback::drain(state);
+        }
+        self.shrink();
+        self.close_if_unnamed();
+    }
+
+    /// Gives the box of an idle stream back.
+    fn shrink(&self) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.as_ref().is_some_and(|o| !o.is_busy() && o.on_close.is_none()) {
+            *outgoing = None;
+        }
+    }
+
+    fn shutdown(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        let state = self.state();
+        if self.shut.get() || !self.is_open() {
+            let error = if self.is_open() {
+                io::Error::from_raw_os_error(sys::ENOTCONN)
+            } else {
+                self.closed_error()
+            };
+            return Request::failed_later(state, location, error);
+        }
+        self.shut.set(true);
+        if !self.has_writes() {
+            let result = self.with_socket(|socket| socket.shutdown(Shutdown::Write));
+            return Request::finished(state, result);
+        }
+        let (completer, request) = Completer::new(state, location);
+        self.outgoing(|outgoing| outgoing.shutdown = Some(completer));
+        self.update_liveness();
+        request
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        if self.readable.get() || buffer.is_empty() {
+            match self.read_socket(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        self.wait(&self.reader, cx);
+        Poll::Pending
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.refusal() {
+            return Poll::Ready(Err(error));
+        }
+        if data.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if !self.has_writes() {
+            match self.send(data) {
+                Ok(0) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+        self.wait(&self.writer, cx);
+        Poll::Pending
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        if self.is_busy() {
+            self.wait(&self.writer, cx);
+            return Poll::Pending;
+        }
+        if self.shut.replace(true) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(self.with_socket(|socket| socket.shutdown(Shutdown::Write)))
+    }
+
+    /// Keeps the task's waker until the direction is ready.
+    fn wait(&self, slot: &Cell<Option<Waker>>, cx: &mut Context<'_>) {
+        let before = slot.replace(Some(cx.waker().clone()));
+        self.update_liveness();
+        drop(before);
+    }
+
+    fn close_if_unnamed(self: &Core) {
+        if self.unnamed.get() && self.is_open() && !self.reading.get() && !self.is_busy() {
+            self.close();
+        }
+    }
+
+    /// Closes at once: what waits is cancelled, in the close phase.
+    pub(super) fn close(&self) {
+        let Some(mut socket) = self.socket.take() else { return };
+        let state = self.state().clone();
+        state.deregister(|poller| poller.deregister(&mut socket));
+        drop(socket);
+        self.reading.set(false);
+        self.starts.set(self.starts.get().wrapping_add(1));
+        let on_read = self.on_read.take();
+        let wakers = [self.reader.take(), self.writer.take()];
+        if let Some(outgoing) = self.outgoing.take() {
+            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
+            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
+            for completer in completers {
+                let later = completer.later(Err(error::cancelled()));
+                state.closing.push(Closure::new(move || later.complete()));
+            }
+            if let Some(connecting) = connecting {
+                connecting.cancelled();
+            }
+            if let Some(on_close) = on_close {
+                push_on_close(&state, self.registration.location(), on_close);
+            }
+        }
+        let entry = self.registration.close();
+        for waker in wakers.into_iter().flatten() {
+            waker.wake();
+        }
+        // Last: what the callback captured may call back into the loop.
+        drop((on_read, entry));
+    }
+
+    fn on_close(&self, f: Box<dyn FnOnce()>) {
+        if self.is_open() {
+            let before = self.outgoing(|outgoing| outgoing.on_close.replace(f));
+            drop(before);
+        } else if self.state().is_open() {
+            push_on_close(self.state(), None, f);
+        }
+    }
+
+    /// Starts a connection attempt: the poller will tell when it is decided.
+    pub(super) fn set_connecting(&self, connecting: Rc<Connecting>) {
+        // Not writable before the connection stands; the first edge says so.
+        self.writable.set(false);
+        self.outgoing(|outgoing| outgoing.connecting = Some(connecting));
+        self.update_liveness();
+    }
+
+    /// The outcome of a connection attempt, if it is decided.
+    fn connected(&self) -> Option<io::Result<()>> {
+        let outcome = self.with_socket(|socket| match socket.take_error()? {
+            Some(error) => Err(error),
+            None => socket.peer_addr().map(|_| ()),
+        });
+        match outcome {
+            Err(error) if error.raw_os_error() == Some(sys::ENOTCONN) => None,
+            decided => Some(decided),
+        }
+    }
+
+    fn connect_round(self: &Rc<Self>) -> bool {
+        let connecting = self.outgoing.borrow().as_ref().and_then(|o| o.connecting.clone());
+        let Some(connecting) = connecting else { return true };
+        let Some(outcome) = self.connected() else { return false };
+        self.outgoing(|outgoing| outgoing.connecting = None);
+        self.update_liveness();
+        self.shrink();
+        match outcome {
+            Ok(()) => {
+                self.writable.set(true);
+                connecting.done(TcpStream::of(self.clone()));
+            }
+            Err(error) => {
+                self.close();
+                connecting.failed(error);
+            }
+        }
+        self.is_open()
+    }
+}
+
+fn push_on_close(
+    state: &Rc<State>,
+    location: Option<&'static Location<'static>>,
+    f: Box<dyn FnOnce()>,
+) {
+    let inner = state.clone();
+    state.closing.push(Closure::new(move || callback::call(&inner, location, f)));
+}
+
+/// Has the stream called again if a panic passes by.
+struct CallAgain<'a>(&'a Core);
+
+impl Drop for CallAgain<'_> {
+    fn drop(&mut self) {
+        self.0.registration.call_again();
+    }
+}
+
+/// The loop's read buffer while a stream has it. One that is out when another is needed is replaced.
+struct BufferLoan<'a> {
+    state: &'a State,
+    buffer: Option<Box<[u8]>>,
+}
+
+impl<'a> BufferLoan<'a> {
+    fn take(state: &'a State) -> BufferLoan<'a> {
+        BufferLoan { state, buffer: state.read_buffer.take() }
+    }
+
+    fn buffer(&mut self) -> &mut [u8] {
+        self.buffer.get_or_insert_with(|| vec![0; READ_BUFFER].into())
+    }
+}
+
+impl Drop for BufferLoan<'_> {
+    fn drop(&mut self) {
+        if self.state.is_open() {
+            self.state.read_buffer.set(self.buffer.take());
+        }
+    }
+}
+
+impl Handle for Core {
+    fn kind(&self) -> &'static str {
+        "TCP stream"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, event: Event) {
+        if !self.is_open() {
+            return;
+        }
+        if event.has(Event::READABLE.with(Event::READ_CLOSED).with(Event::ERROR)) {
+            self.readable.set(true);
+        }
+        if event.has(Event::READ_CLOSED.with(Event::ERROR)) {
+            self.read_closed.set(true);
+        }
+        let writable = event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR));
+        if !self.connect_round() {
+            return;
+        }
+        if writable {
+            self.writable.set(true);
+        }
+        if self.writable.get() {
+            self.write_round(state);
+        }
+        if self.readable.get() {
+            if let Some(reader) = self.reader.take() {
+                self.update_liveness();
+                reader.wake();
+                callback::drain(state);
+            }
+            self.read_round(state);
+        }
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        self.reading.set(false);
+        if let Some(mut socket) = self.socket.take() {
+            self.state().deregister(|poller| poller.deregister(&mut socket));
+        }
+        callback::drop_quietly(self.on_read.take());
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+        if let Some(outgoing) = self.outgoing.take() {
+            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
+            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
+            completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
+            if let Some(connecting) = connecting {
+                connecting.shut_down();
+            }
+            callback::drop_quietly(on_close);
+        }
+    }
+}
+
+/// A TCP connection.
+///
+/// `Clone`: a clone is another name for the same connection. With a read callback registered the
+/// connection belongs to the loop until it is closed; after the end of the stream or an error the
+/// callback is released. Without one it closes when the last clone is dropped, after queued writes
+/// and a requested shutdown have gone out; only an explicit [`close`](TcpStream::close) cancels them.
+///
+/// # Liveness
+/// A connection keeps the loop alive while a read callback is registered or a task waits on it, unless
+/// [`unref`](TcpStream::unref)'d; a queued write or shutdown does in any case.
+///
+/// # Examples
+/// ```
+/// use windlass::net::{TcpListener, TcpStream};
+///
+/// windlass::run(|| -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let address = listener.local_addr()?;
+///     let own = listener.clone();
+///     listener.on_connection(move |connection| {
+///         // Echo: the callback goes with the end of the stream, and the connection with it.
+///         connection.unwrap().read_start(|connection, chunk| match chunk {
+///             Ok(bytes) => drop(connection.write(bytes)),
+///             Err(error) => eprintln!("{error}"),
+///         });
+///         own.close();
+///     });
+///     windlass::spawn(async move {
+///         let connection = TcpStream::connect(address).await?;
+///         connection.write(b"hello").await?;
+///         let mut answer = [0; 5];
+///         assert_eq!(connection.read(&mut answer).await?, 5);
+///         Ok::<(), std::io::Error>(())
+///     });
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpStream {
+    core: Rc<Core>,
+}
+
+impl TcpStream {
+    fn of(core: Rc<Core>) -> TcpStream {
+        core.names.set(core.names.get() + 1);
+        core.unnamed.set(false);
+        TcpStream { core }
+    }
+
+    pub(super) fn core(&self) -> &Rc<Core> {
+        &self.core
+    }
+
+    /// Connects to an address. A name is resolved on the pool, and each of its addresses tried in turn.
+    ///
+    /// Cancelling is possible until it has completed.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last address
+    /// tried. None comes before this call returns.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn connect(address: impl Address) -> Request<io::Result<TcpStream>> {
+        let state = current::expect("TcpStream::connect");
+        connect::connect(&state, address.target(), Location::caller())
+    }
+
+    /// Takes a connected socket of the standard library into the current loop.
+    ///
+    /// # Errors
+    /// The system's when the socket cannot be made non-blocking or polled.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        let state = current::expect("TcpStream::from_std");
+        stream.set_nonblocking(true)?;
+        Core::adopt(&state, sys::TcpStream::from_std(stream), Location::caller())
+    }
+
+    /// Calls `f` with what arrives: `Ok` with the bytes, `Ok(&[])` once at the end, `Err` once when
+    /// the connection fails.
+    ///
+    /// The bytes are in a buffer that all sockets of the loop share, 64 KiB long, and are gone when
+    /// the callback returns. Starting again replaces the callback. After the end or an error the
+    /// callback is released; started again after the end, it is told the end again. In one poll phase
+    /// a connection gets at most 8 buffers, so that others have their turn.
+    ///
+    /// On a closed connection the callback gets an error, later.
+    pub fn read_start(&self, f: impl FnMut(&TcpStream, io::Result<&[u8]>) + 'static) {
+        self.core.start_reading(Box::new(f));
+    }
+
+    /// Stops calling back at once, also from inside the callback, and drops it. What arrives stays in
+    /// the kernel until reading starts again.
+    pub fn read_stop(&self) {
+        self.core.stop_reading();
+    }
+
+    /// Reads once into a buffer: how many bytes, 0 at the end.
+    ///
+    /// Dropping the future loses nothing. Do not use it while a read callback is registered: each of them
+    /// would get a part.
+    ///
+    /// # Errors
+    /// The connection's; not-connected when it was closed.
+    pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
+        Read { stream: self, buffer, waiting: false }
+    }
+
+    /// Writes bytes, in the order of the calls. The request completes when the kernel has taken them.
+    ///
+    /// What the kernel takes at once needs no memory; the rest is copied to the queue. The request can be
+    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the read
+    /// callback; with none it is logged and the connection closes.
+    ///
+    /// # Errors
+    /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the connection is
+    /// closed before the bytes have gone. No signal is ever raised.
+    #[track_caller]
+    pub fn write(&self, data: &[u8]) -> Request<io::Result<()>> {
+        let rest = |sent| data[sent..].to_vec();
+        self.core.write(Location::caller(), data.len(), |core| core.send(data), rest)
+    }
+
+    /// As [`write`](TcpStream::write), but what is not taken at once is kept and not copied.
+    #[track_caller]
+    pub fn write_owned(&self, data: impl Into<Vec<u8>>) -> Request<io::Result<()>> {
+        let data = data.into();
+        let total = data.len();
+        let location = Location::caller();
+        if self.core.refusal().is_some() || self.core.has_writes() {
+            return self.core.write(location, total, |_| Ok(0), |_| data);
+        }
+        match self.core.send(&data) {
+            Ok(sent) if sent == total => Request::finished(self.core.state(), Ok(())),
+            Ok(sent) => self.core.queue_from(location, data, sent),
+            Err(error) => self.core.write(location, total, |_| Err(error), |_| Vec::new()),
+        }
+    }
+
+    /// Writes several buffers as one, with as few calls as the kernel allows. Otherwise as
+    /// [`write`](TcpStream::write).
+    #[track_caller]
+    pub fn write_vectored(&self, data: &[IoSlice<'_>]) -> Request<io::Result<()>> {
+        let total = data.iter().map(|buffer| buffer.len()).sum();
+        let send = |core: &Core| core.send_buffers(data, total);
+        let rest = |sent: usize| {
+            let mut rest = Vec::with_capacity(total - sent);
+            let mut skip = sent;
+            for buffer in data {
+                let from = skip.min(buffer.len());
+                rest.extend_from_slice(&buffer[from..]);
+                skip -= from;
+            }
+            rest
+        };
+        self.core.write(Location::caller(), total, send, rest)
+    }
+
+    /// Bytes that were written and that the kernel has not taken. A sender that minds back-pressure
+    /// waits for its last request while this is large.
+    pub fn write_queue_size(&self) -> usize {
+        self.core.outgoing.borrow().as_ref().map_or(0, |outgoing| outgoing.queued)
+    }
+
+    /// Sends the end of the stream after all queued writes. Reading goes on.
+    ///
+    /// # Errors
+    /// Not-connected when a shutdown was requested before or the connection is closed or gone.
+    #[track_caller]
+    pub fn shutdown(&self) -> Request<io::Result<()>> {
+        self.core.shutdown(Location::caller())
+    }
+
+    /// Closes the connection now. Callbacks come no more, except that queued writes and a waiting
+    /// shutdown complete with a cancelled error, in the close phase, before [`on_close`](TcpStream::on_close)'s callback. Closing
+    /// again does nothing.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Closes the connection with a reset: the peer gets an error instead of an end.
+    ///
+    /// # Errors
+    /// `InvalidInput` after a shutdown was requested, which promised an orderly end; not-connected when
+    /// the connection is closed.
+    pub fn close_reset(&self) -> io::Result<()> {
+        if self.core.shut.get() && self.core.is_open() {
+            return Err(io::Error::from_raw_os_error(sys::EINVAL));
+        }
+        self.core.with_socket(sys::set_reset_on_close)?;
+        self.core.close();
+        Ok(())
+    }
+
+    /// Calls `f` in the close phase after the connection was closed, by [`close`](TcpStream::close) or by itself. Replaces
+    /// the callback given before. It does not count as a callback that keeps the connection.
+    pub fn on_close(&self, f: impl FnOnce() + 'static) {
+        self.core.on_close(Box::new(f));
+    }
+
+    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait for
+    /// each direction: a later one takes the place of the one before.
+    ///
+    /// # Errors
+    /// As [`read`](TcpStream::read).
+    pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.core.poll_read(cx, buffer)
+    }
+
+    /// Writes what the kernel takes of `data`, or keeps the task's waker until it takes some. Queued
+    /// writes go first.
+    ///
+    /// # Errors
+    /// As [`write`](TcpStream::write).
+    pub fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        self.core.poll_write(cx, data)
+    }
+
+    /// Sends the end of the stream, once all queued writes have gone. Ready at once when that is
+    /// done already.
+    ///
+    /// # Errors
+    /// Not-connected when the connection is closed or gone.
+    pub fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core.poll_shutdown(cx)
+    }
+
+    /// Sets whether small writes are sent without waiting for more (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    /// The system's; not-connected when the connection is closed.
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.core.with_socket(|socket| socket.set_nodelay(on))
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    /// The system's; not-connected when the connection is closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.core.with_socket(|socket| socket.local_addr())
+    }
+
+    /// The other end's address.
+    ///
+    /// # Errors
+    /// The system's; not-connected when the connection is closed or reset.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.core.with_socket(|socket| socket.peer_addr())
+    }
+
+    /// Lets the loop end although the connection is open.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the connection keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.core.registration.set_ref(on);
+    }
+
+    /// Whether the connection keeps the loop alive while it is active.
+    pub fn has_ref(&self) -> bool {
+        self.core.registration.has_ref()
+    }
+
+    /// Whether the connection was closed.
+    pub fn is_closing(&self) -> bool {
+        !self.core.is_open()
+    }
+
+    /// Whether reading makes sense: not after a failure or a close. The end of the stream alone does
+    /// not change it.
+    pub fn is_readable(&self) -> bool {
+        self.core.is_open() && !self.core.broken.get()
+    }
+
+    /// Whether writing makes sense: not after a shutdown was requested, a failure or a close.
+    pub fn is_writable(&self) -> bool {
+        self.core.is_open() && !self.core.broken.get() && !self.core.shut.get()
+    }
+}
+
+impl Core {
+    /// Queues an owned buffer of which some has been sent.
+    fn queue_from(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        data: Vec<u8>,
+        sent: usize,
+    ) -> Request<io::Result<()>> {
+        let request = self.queue(location, data, sent > 0);
+        self.outgoing(|outgoing| {
+            outgoing.queued -= sent;
+            outgoing.writes.back_mut().expect("just queued").sent = sent;
+        });
+        request
+    }
+
+    /// Sends what the kernel takes of several buffers.
+    fn send_buffers(&self, data: &[IoSlice<'_>], total: usize) -> io::Result<usize> {
+        let mut on_stack = [IoSlice::new(&[]); BUFFERS_ON_STACK];
+        let mut on_heap;
+        let mut left: &mut [IoSlice<'_>] = if data.len() <= BUFFERS_ON_STACK {
+            on_stack[..data.len()].copy_from_slice(data);
+            &mut on_stack[..data.len()]
+        } else {
+            on_heap = data.to_vec();
+            &mut on_heap
+        };
+        self.send_all(total, move |socket, _| {
+            let count = sys::send_vectored(socket, left)?;
+            IoSlice::advance_slices(&mut left, count);
+            Ok(count)
+        })
+    }
+}
+
+impl Clone for TcpStream {
+    fn clone(&self) -> TcpStream {
+        TcpStream::of(self.core.clone())
+    }
+}
+
+impl Drop for TcpStream {
+    fn drop(&mut self) {
+        let left = self.core.names.get() - 1;
+        self.core.names.set(left);
+        if left == 0 {
+            self.core.unnamed.set(true);
+            self.core.close_if_unnamed();
+        }
+    }
+}
+
+impl AsRawFd for TcpStream {
+    /// The descriptor, for options and reports. -1 when the connection is closed.
+    fn as_raw_fd(&self) -> RawFd {
+        self.core.socket.borrow().as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpStream")
+            .field("peer", &self.peer_addr().ok())
+            .field("open", &self.core.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A read that is going on. Made by [`TcpStream::read`].
+#[derive(Debug)]
+pub struct Read<'a> {
+    stream: &'a TcpStream,
+    buffer: &'a mut [u8],
+    /// The stream has this future's waker.
+    waiting: bool,
+}
+
+impl Future for Read<'_> {
+    type Output = io::Result<usize>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let polled = this.stream.core.poll_read(cx, this.buffer);
+        this.waiting = polled.is_pending();
+        polled
+    }
+}
+
+impl Drop for Read<'_> {
+    fn drop(&mut self) {
+        if self.waiting {
+            let waker = self.stream.core.reader.take();
+            self.stream.core.update_liveness();
+            drop(waker);
+        }
+    }
+}

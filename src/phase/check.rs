@@ -1,0 +1,182 @@
+//! The check phase: watchers that run right after poll, then the immediates.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::watchers::{Phase, Watcher};
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::Handle;
+use crate::queue::closure::Closure;
+
+pub(crate) fn run(state: &State) {
+    state.check.run(state);
+    run_immediates(state);
+}
+
+/// Runs the immediates that wait now. Those queued meanwhile wait for the next iteration.
+fn run_immediates(state: &State) {
+    if state.immediates.is_empty() {
+        return;
+    }
+    let end = state.immediates.end();
+    callback::guard(state, || {
+        while !state.is_halted()
+            && let Some((immediate, location)) = state.immediates.pop_below(end)
+        {
+            callback::call(state, Some(location), || immediate.call());
+        }
+    });
+}
+
+/// Calls `f` once, in the check phase of this iteration, or of the next one when called in or after
+/// the check phase.
+///
+/// # Ordering
+/// Immediates run in the order they were queued, with ticks and microtasks drained after each.
+/// One queued by another waits for the next iteration, so a chain of them starves nothing. Set in
+/// an I/O callback, an immediate runs before any timer. As Node's `setImmediate`.
+///
+/// # Liveness
+/// An immediate keeps the loop alive until it has run or is cleared, unless it is
+/// [`unref`](Immediate::unref)'d. A referenced one keeps poll from blocking.
+///
+/// # Cost
+/// A closure of up to three words is stored in the queue; a larger one is boxed.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::set_immediate(|| println!("second"));
+///     println!("first");
+/// });
+/// ```
+#[track_caller]
+pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
+    let state = current::expect("set_immediate");
+    let number = if state.is_open() {
+        state.immediates.push(Closure::new(f), Location::caller())
+    } else {
+        u64::MAX
+    };
+    Immediate { loop_id: state.id, number, _not_send: PhantomData }
+}
+
+/// A queued immediate. `Copy`; dropping it clears nothing.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let immediate = windlass::set_immediate(|| unreachable!("it is cleared in time"));
+///     immediate.clear();
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Immediate {
+    loop_id: u32,
+    number: u64,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Immediate {
+    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its loop
+    /// has ended. Drops the closure.
+    pub fn clear(&self) {
+        let callback = current::find(self.loop_id).and_then(|s| s.immediates.take(self.number));
+        drop(callback);
+    }
+
+    /// Lets the loop end although the immediate waits. It still runs if the loop goes on.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the immediate keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        if let Some(state) = current::find(self.loop_id) {
+            state.immediates.set_ref(self.number, on);
+        }
+    }
+
+    /// Whether the immediate waits and keeps the loop alive.
+    pub fn has_ref(&self) -> bool {
+        current::find(self.loop_id).is_some_and(|state| state.immediates.has_ref(self.number))
+    }
+}
+
+/// Calls back in every iteration, right after the poll phase and before the immediates.
+///
+/// Watchers run in the order they were started; one started by another first runs in the next
+/// iteration. Lives until stopped, and keeps the loop alive meanwhile unless
+/// [`unref`](Check::unref)'d. Does not keep poll from blocking. libuv: `uv_check_t`.
+///
+/// # Examples
+/// ```
+/// use std::{cell::Cell, rc::Rc};
+/// use windlass::handle::Check;
+///
+/// windlass::run(|| {
+///     let own = Rc::new(Cell::new(None::<Check>));
+///     let inner = own.clone();
+///     own.set(Some(Check::start(move || {
+///         println!("once is enough");
+///         inner.take().unwrap().stop();
+///     })));
+///     windlass::set_immediate(|| println!("something to wake up for"));
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Check {
+    watcher: Rc<Watcher>,
+}
+
+impl Check {
+    /// Starts a watcher on the current loop.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn start(f: impl FnMut() + 'static) -> Check {
+        let state = current::expect("Check::start");
+        Check { watcher: Watcher::start(&state, Phase::Check, f, Location::caller()) }
+    }
+
+    /// Stops the watcher for good: no callback comes any more. Harmless when it has stopped.
+    pub fn stop(&self) {
+        self.watcher.stop();
+    }
+
+    /// Lets the loop end although the watcher is active.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the watcher keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.watcher.registration().set_ref(on);
+    }
+
+    /// Whether the watcher is active and keeps the loop alive.
+    pub fn has_ref(&self) -> bool {
+        self.watcher.registration().has_ref()
+    }
+
+    /// Whether the watcher has not been stopped.
+    pub fn is_active(&self) -> bool {
+        self.watcher.registration().is_open()
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("active", &self.is_active()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! The poll phase: the loop's only sleep, and the delivery of what woke it.
+//!
+//! [`wait`] touches the system and calls nobody; [`dispatch`] calls back and does not wait. Handles the poller
+//! reported are called first, then what other threads made ready, then signals.
+//!
+//! The poller is edge-triggered: it reports a change once. A handle that stops before the kernel says
+//! would-block asks to be called again (`Registration::call_again`), and while any such handle is
+//! listed the poll does not block.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::callback;
+use crate::event_loop::{RunMode, State};
+use crate::threads::mailbox;
+
+/// How long the poll may block: none for without limit.
+///
+/// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
+pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Duration> {
+    let something_waits = state.is_stopping()
+        || state.is_halted()
+        || !state.idle.is_empty()
+        || state.immediates.any_referenced()
+        || state.handles.ready_count() > 0
+        || !state.pending.is_empty()
+        || !state.closing.is_empty()
+        || !state.poll_last.is_empty()
+        || !state.delivery.is_empty()
+        || state.mailbox.is_filled();
+    if mode == RunMode::NoWait || something_waits || !(hold || state.is_alive()) {
+        return Some(Duration::ZERO);
+    }
+    // Counted from this moment, not from the cached time, which idle and prepare watchers may have
+    // left behind.
+    let expiry = state.timers.next_expiry()?;
+    Some(Duration::from_nanos(expiry.saturating_sub(state.clock.read())))
+}
+
+/// Waits until something is ready, at most for `timeout`, and lists the handles that are.
+pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
+    let figures = &state.mailbox.figures;
+    figures.add_iteration();
+    if state.clock.is_virtual() {
+        return wait_in_virtual_time(state, timeout);
+    }
+    let may_block = timeout != Some(Duration::ZERO) && state.mailbox.fall_asleep();
+    if may_block {
+        let began = state.clock.read();
+        log::trace!("poll: waiting for {timeout:?}");
+        block(state, timeout);
+        state.mailbox.wake_up();
+        state.clock.update();
+        figures.add_idle(state.clock.now() - began);
+    } else {
+        block(state, Some(Duration::ZERO));
+        state.clock.update();
+    }
+    list_ready(state, !may_block);
+}
+
+/// One wait of the poller, taken up again when a signal interrupts it.
+fn block(state: &State, timeout: Option<Duration>) {
+    let began = state.clock.read_if(timeout.is_some_and(|limit| !limit.is_zero()));
+    let mut left = timeout;
+    loop {
+        let outcome = state.with_poller(|poller| poller.wait(left));
+        match outcome {
+            Ok(()) => return,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                let spent = Duration::from_nanos(state.clock.read_if(began.is_some()).unwrap_or(0))
+                    .saturating_sub(Duration::from_nanos(began.unwrap_or(0)));
+                left = timeout.map(|limit| limit.saturating_sub(spent));
+            }
+            // The arguments are ours and the descriptor is open: no other failure is possible.
+            Err(error) => panic!("windlass: the poller failed: {error}"),
+        }
+    }
+}
+
+fn list_ready(state: &State, did_not_block: bool) {
+    let count = state
+        .with_poller(|poller| poller.fetched(|key, event| state.handles.mark_ready(key, event)));
+    state.mailbox.figures.add_events(count);
+    if did_not_block {
+        state.mailbox.figures.add_waiting(count);
+    }
+}
+
+/// Virtual time: what would wait does not; the clock jumps to the next timer instead.
+fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
+    // Sockets and other threads are outside of virtual time, but not ignored.
+    if state.polled_sources.get() > 0 {
+        block(state, Some(Duration::ZERO));
+        list_ready(state, true);
+    }
+    if timeout == Some(Duration::ZERO) || state.handles.ready_count() > 0 {
+        return;
+    }
+    match state.timers.next_expiry() {
+        Some(expiry) => state.clock.advance_to(expiry),
+        None if state.polled_sources.get() > 0 || state.mailbox.has_outside_address() => {
+            if state.mailbox.fall_asleep() {
+                block(state, None);
+                state.mailbox.wake_up();
+                list_ready(state, false);
+            }
+        }
+        None => panic!(
+            "windlass: in virtual time nothing can happen any more, but the loop waits for: {}",
+            state.why_it_waits()
+        ),
+    }
+}
+
+/// Calls back for all that became ready, once round.
+pub(crate) fn dispatch(state: &Rc<State>) {
+    let mut left = state.handles.ready_count();
+    if left > 0 {
+        log::trace!("poll: {left} handles are ready");
+        callback::guard(state, || {
+            while left > 0 && !state.is_halted() {
+                left -= 1;
+                let Some((handle, event)) = state.handles.next_ready() else { break };
+                handle.ready(state, event);
+            }
+        });
+    }
+    mailbox::deliver(state);
+    state.poll_last.run(state);
+}

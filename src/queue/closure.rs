@@ -1,0 +1,214 @@
+//! A callback stored where it waits.
+//!
+//! Queuing a small closure must not allocate. A [`Closure`] has room for three words of captured
+//! values beside its table of operations, so that a queue of closures is one flat array; a larger
+//! closure is boxed and the box is stored instead. Each closure is either called once or dropped
+//! once, by value.
+//!
+//! This is one of the few files with `unsafe` code. All of it rests on one fact: the operations
+//! stored in a `Closure` were chosen, by type, in the same function that wrote the storage.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::mem::{self, ManuallyDrop, MaybeUninit};
+
+/// Words of captured values that are stored in place. Three hold an `Rc`, an index and one more.
+const WORDS: usize = 3;
+
+type Storage = [MaybeUninit<usize>; WORDS];
+
+/// What can be done with a closure whose type is no longer known.
+struct Operations {
+    /// Moves the closure out of the storage and calls it.
+    call: unsafe fn(*mut Storage),
+    /// Drops the closure in the storage uncalled.
+    drop: unsafe fn(*mut Storage),
+}
+
+/// An `FnOnce()` of any type in four words.
+pub(crate) struct Closure {
+    /// The captured values, or the pointer of a box that has them. Initialised until the closure
+    /// is called or dropped; which bytes depends on `operations`.
+    storage: Storage,
+    /// The operations for the type that `storage` was written with.
+    operations: &'static Operations,
+    /// Captured values may belong to this thread.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Closure {
+    /// Stores `f`, in place when it fits in three words, else in a box.
+    #[inline]
+    pub(crate) fn new<F: FnOnce() + 'static>(f: F) -> Closure {
+        let mut storage: Storage = [MaybeUninit::uninit(); WORDS];
+        let fits = mem::size_of::<F>() <= mem::size_of::<Storage>()
+            && mem::align_of::<F>() <= mem::align_of::<Storage>();
+        let operations = if fits {
+            // SAFETY: the storage is large and aligned enough for an `F`, as just checked, and
+            // nothing has been written there that would have to be dropped.
+            unsafe { storage.as_mut_ptr().cast::<F>().write(f) };
+            InPlace::<F>::OPERATIONS
+        } else {
+            // SAFETY: a thin pointer fits in one word of the storage and has its alignment.
+            unsafe { storage.as_mut_ptr().cast::<*mut F>().write(Box::into_raw(Box::new(f))) };
+            Boxed::<F>::OPERATIONS
+        };
+        Closure { storage, operations, _not_send: PhantomData }
+    }
+
+    /// Calls the closure. Its captured values are dropped by the call, also when it panics.
+    #[inline]
+    pub(crate) fn call(self) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `new` chose the operations for the type it stored; `ManuallyDrop` keeps `drop`
+        // from running, so the value is moved out exactly once.
+        unsafe { (this.operations.call)(&mut this.storage) }
+    }
+}
+
+impl Drop for Closure {
+    fn drop(&mut self) {
+        // SAFETY: a closure that was called never gets here (see `call`), so the storage still
+        // holds the value that `new` wrote, of the type that the operations are for.
+        unsafe { (self.operations.drop)(&mut self.storage) }
+    }
+}
+
+struct InPlace<F>(PhantomData<F>);
+
+impl<F: FnOnce()> InPlace<F> {
+    const OPERATIONS: &'static Operations = &Operations { call: Self::call, drop: Self::drop };
+
+    /// # Safety
+    /// The storage holds an `F`, which is moved out: it must not be used again.
+    unsafe fn call(storage: *mut Storage) {
+        // SAFETY: the caller's promise.
+        let f = unsafe { storage.cast::<F>().read() };
+        f();
+    }
+
+    /// # Safety
+    /// As for `call`.
+    unsafe fn drop(storage: *mut Storage) {
+        // SAFETY: the caller's promise.
+        unsafe { storage.cast::<F>().drop_in_place() }
+    }
+}
+
+struct Boxed<F>(PhantomData<F>);
+
+impl<F: FnOnce()> Boxed<F> {
+    const OPERATIONS: &'static Operations = &Operations { call: Self::call, drop: Self::drop };
+
+    /// # Safety
+    /// The storage holds the pointer of a `Box<F>`, which is taken over: it must not be used again.
+    unsafe fn call(storage: *mut Storage) {
+        // SAFETY: the caller's promise; the pointer came from `Box::into_raw`.
+        let f = unsafe { Box::from_raw(storage.cast::<*mut F>().read()) };
+        f();
+    }
+
+    /// # Safety
+    /// As for `call`.
+    unsafe fn drop(storage: *mut Storage) {
+        // SAFETY: the caller's promise; the pointer came from `Box::into_raw`.
+        drop(unsafe { Box::from_raw(storage.cast::<*mut F>().read()) });
+    }
+}
+
+/// A closure that may be handed to another thread: everything it captured is `Send`.
+pub(crate) struct SendClosure(Closure);
+
+// SAFETY: the only constructor takes `F: Send`, and a closure's storage holds nothing but an `F`
+// or the owning pointer of one.
+unsafe impl Send for SendClosure {}
+
+impl SendClosure {
+    /// Stores `f`, which may be called or dropped on any thread.
+    pub(crate) fn new<F: FnOnce() + Send + 'static>(f: F) -> SendClosure {
+        SendClosure(Closure::new(f))
+    }
+
+    /// The closure, for the thread that will call it.
+    pub(crate) fn into_local(self) -> Closure {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    #[test]
+    fn small_and_large_closures_are_called_once_and_dropped_once() {
+        let drops = Rc::new(Cell::new(0));
+        struct CountsDrops(Rc<Cell<u32>>);
+        impl Drop for CountsDrops {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+        let calls = Rc::new(Cell::new(0));
+        let make = |padding: bool| {
+            let (guard, calls) = (CountsDrops(drops.clone()), calls.clone());
+            if padding {
+                let ballast = [7_u64; 9];
+                Closure::new(move || {
+                    let _held = &guard;
+                    calls.set(calls.get() + ballast[3]);
+                })
+            } else {
+                Closure::new(move || {
+                    let _held = &guard;
+                    calls.set(calls.get() + 7);
+                })
+            }
+        };
+        for padding in [false, true] {
+            make(padding).call();
+            drop(make(padding));
+        }
+        assert_eq!((calls.get(), drops.get()), (14, 4));
+        assert_eq!(mem::size_of::<Closure>(), 32);
+        assert_eq!(mem::size_of::<Option<Closure>>(), 32);
+    }
+
+    #[test]
+    fn over_aligned_and_empty_closures_work() {
+        #[repr(align(64))]
+        struct Aligned(u8);
+        let seen = Rc::new(Cell::new(0));
+        let (value, out) = (Aligned(9), seen.clone());
+        Closure::new(move || {
+            let value = &value;
+            assert_eq!(std::ptr::from_ref(value).addr() % 64, 0);
+            out.set(value.0);
+        })
+        .call();
+        Closure::new(|| ()).call();
+        assert_eq!(seen.get(), 9);
+    }
+
+    #[test]
+    fn a_panicking_closure_drops_what_it_captured() {
+        let held = Rc::new(());
+        let inner = held.clone();
+        let closure = Closure::new(move || {
+            let _held = &inner;
+            panic!("on purpose");
+        });
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| closure.call()));
+        assert!(caught.is_err());
+        assert_eq!(Rc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn a_send_closure_runs_on_another_thread() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let closure = SendClosure::new(move || sender.send(5).unwrap());
+        std::thread::spawn(move || closure.into_local().call()).join().unwrap();
+        assert_eq!(receiver.recv(), Ok(5));
+    }
+}

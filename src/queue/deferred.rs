@@ -1,0 +1,57 @@
+//! Callbacks that wait for a later phase: the pending phase's completions and the close phase's.
+//!
+//! Each entry runs at most one user callback, so that a panic in it costs no other callback its
+//! turn. A run takes what was there when it began; what is added meanwhile waits for the next.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use super::closure::Closure;
+use crate::callback;
+use crate::event_loop::State;
+
+/// A queue of deferred callbacks. Everything in it keeps the loop alive.
+#[derive(Default)]
+pub(crate) struct Deferred {
+    entries: RefCell<VecDeque<Closure>>,
+    /// How many entries of the run that has begun are left. Kept here, not on the stack, so that
+    /// a run interrupted by a panic goes on where it stopped.
+    left: Cell<usize>,
+}
+
+impl Deferred {
+    pub(crate) fn push(&self, entry: Closure) {
+        self.entries.borrow_mut().push_back(entry);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.borrow().is_empty()
+    }
+
+    /// Takes one entry out, uncalled. For teardown.
+    pub(crate) fn take(&self) -> Option<Closure> {
+        self.entries.borrow_mut().pop_front()
+    }
+
+    /// Runs the entries that are here now.
+    pub(crate) fn run(&self, state: &State) {
+        self.left.set(self.entries.borrow().len());
+        if self.left.get() == 0 {
+            return;
+        }
+        callback::guard(state, || {
+            while let Some(entry) = self.next(state) {
+                entry.call();
+                callback::drain(state);
+            }
+        });
+    }
+
+    fn next(&self, state: &State) -> Option<Closure> {
+        if self.left.get() == 0 || state.is_halted() {
+            return None;
+        }
+        self.left.set(self.left.get() - 1);
+        self.take()
+    }
+}

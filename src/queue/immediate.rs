@@ -1,0 +1,126 @@
+//! The immediates: callbacks for the next check phase.
+//!
+//! Each immediate has a number, and numbers are given in order. The queue holds a run of
+//! consecutive numbers, so the place of an immediate is its number less the first one's, and
+//! clearing is a look-up. A cleared immediate leaves an empty place that the check phase skips.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::panic::Location;
+
+use super::closure::Closure;
+use crate::handle::Alive;
+
+/// One place in the queue.
+struct Place {
+    /// Empty once the immediate was cleared.
+    callback: Option<Closure>,
+    /// Whether it keeps the loop alive.
+    referenced: bool,
+    location: &'static Location<'static>,
+}
+
+#[derive(Default)]
+pub(crate) struct Immediates {
+    places: RefCell<VecDeque<Place>>,
+    /// The number of the first place.
+    first: Cell<u64>,
+    /// Places whose immediate was not cleared.
+    waiting: Cell<usize>,
+    /// Of these, how many are referenced.
+    referenced: Cell<usize>,
+}
+
+impl Immediates {
+    /// Queues a callback and returns its number.
+    #[inline]
+    pub(crate) fn push(&self, callback: Closure, location: &'static Location<'static>) -> u64 {
+        let mut places = self.places.borrow_mut();
+        let number = self.first.get() + places.len() as u64;
+        places.push_back(Place { callback: Some(callback), referenced: true, location });
+        self.waiting.set(self.waiting.get() + 1);
+        self.referenced.set(self.referenced.get() + 1);
+        number
+    }
+
+    /// The number that the next immediate will get. What is below it is this check phase's batch.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.first.get() + self.places.borrow().len() as u64
+    }
+
+    /// Whether a referenced immediate waits: then the loop is alive and must not block.
+    #[inline]
+    pub(crate) fn any_referenced(&self) -> bool {
+        self.referenced.get() > 0
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.borrow().is_empty()
+    }
+
+    /// Takes the first immediate whose number is below `end`.
+    #[inline]
+    pub(crate) fn pop_below(&self, end: u64) -> Option<(Closure, &'static Location<'static>)> {
+        let mut places = self.places.borrow_mut();
+        while self.first.get() < end
+            && let Some(place) = places.pop_front()
+        {
+            self.first.set(self.first.get() + 1);
+            if let Some(callback) = place.callback {
+                self.forget(place.referenced);
+                return Some((callback, place.location));
+            }
+        }
+        None
+    }
+
+    /// Takes the callback of an immediate that still waits, for the caller to drop.
+    pub(crate) fn take(&self, number: u64) -> Option<Closure> {
+        let mut places = self.places.borrow_mut();
+        let index = usize::try_from(number.checked_sub(self.first.get())?).ok()?;
+        let place = places.get_mut(index)?;
+        let callback = place.callback.take()?;
+        self.forget(place.referenced);
+        if self.waiting.get() == 0 {
+            // Only empty places are left: a loop that is not turned would keep them for ever.
+            self.first.set(self.first.get() + places.len() as u64);
+            places.clear();
+        }
+        Some(callback)
+    }
+
+    fn forget(&self, referenced: bool) {
+        self.waiting.set(self.waiting.get() - 1);
+        self.referenced.set(self.referenced.get() - usize::from(referenced));
+    }
+
+    /// Whether the immediate still waits and is referenced.
+    pub(crate) fn has_ref(&self, number: u64) -> bool {
+        let places = self.places.borrow();
+        let index = number.checked_sub(self.first.get()).and_then(|n| usize::try_from(n).ok());
+        index
+            .and_then(|index| places.get(index))
+            .is_some_and(|place| place.callback.is_some() && place.referenced)
+    }
+
+    /// Sets whether an immediate that still waits keeps the loop alive.
+    pub(crate) fn set_ref(&self, number: u64, on: bool) {
+        let mut places = self.places.borrow_mut();
+        let index = number.checked_sub(self.first.get()).and_then(|n| usize::try_from(n).ok());
+        let Some(place) = index.and_then(|index| places.get_mut(index)) else { return };
+        if place.callback.is_some() && place.referenced != on {
+            place.referenced = on;
+            let count = self.referenced.get();
+            self.referenced.set(if on { count + 1 } else { count - 1 });
+        }
+    }
+
+    /// Adds the referenced immediates to a report of what keeps the loop alive.
+    pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
+        let places = self.places.borrow();
+        let holding = places.iter().filter(|place| place.callback.is_some() && place.referenced);
+        alive.extend(holding.map(|place| Alive { kind: "immediate", location: place.location }));
+    }
+}

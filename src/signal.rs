@@ -1,0 +1,244 @@
+//! Signals as callbacks on the loop.
+//!
+//! The system's handler only notes the signal and wakes the loops that watch it (see `sys::signal`);
+//! the callbacks run on the loop, last in the poll phase. Every watcher of a signal is called, on
+//! every loop. When the last watcher of a signal is gone, what the signal did before the first comes
+//! back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::queue::closure::Closure;
+use crate::sys::signal::{self, Post};
+use crate::sys::{self, Event};
+
+/// A loop's share of the signal business: its post, and its watchers by number.
+struct Hub {
+    registration: Registration,
+    post: &'static Post,
+    watchers: RefCell<BTreeMap<u64, Rc<Watcher>>>,
+    next_number: Cell<u64>,
+}
+
+struct Watcher {
+    registration: Registration,
+    number: u64,
+    signum: i32,
+    hub: Rc<Hub>,
+    callback: Cell<Option<Box<dyn FnMut()>>>,
+}
+
+impl Hub {
+    /// The loop's hub, made with its first watcher and gone with its last.
+    fn of(state: &Rc<State>) -> io::Result<Rc<Hub>> {
+        if let Some(hub) = state.extension::<Hub>() {
+            return Ok(hub);
+        }
+        let post = Post::take()?;
+        let hub = Rc::new(Hub {
+            registration: Registration::new(state.clone()),
+            post,
+            watchers: RefCell::default(),
+            next_number: Cell::new(0),
+        });
+        hub.registration.open(hub.clone(), Location::caller(), false);
+        let key = hub.registration.key().expect("just opened");
+        let register = |poller: &sys::Poller| {
+            poller.register_descriptor(post.descriptor(), Event::READABLE, key)
+        };
+        if let Err(error) = state.register(register) {
+            drop(hub.registration.close());
+            post.leave();
+            return Err(error);
+        }
+        state.set_extension(hub.clone());
+        Ok(hub)
+    }
+
+    /// Leaves the post to other loops when nobody watches any more.
+    fn leave_if_unused(&self) {
+        if self.watchers.borrow().is_empty() && self.registration.is_open() {
+            let state = self.registration.state.clone();
+            state.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
+            self.post.leave();
+            drop((self.registration.close(), state.remove_extension::<Hub>()));
+        }
+    }
+}
+
+impl Handle for Hub {
+    fn kind(&self) -> &'static str {
+        "signal pipe"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Notes who is to be called, at the end of this poll phase.
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        for signum in self.post.collect() {
+            let watchers = self.watchers.borrow();
+            for watcher in watchers.values().filter(|watcher| watcher.signum == signum) {
+                let (watcher, state_of) = (watcher.clone(), state.clone());
+                state.poll_last.push(Closure::new(move || watcher.call(&state_of)));
+            }
+        }
+    }
+
+    fn tear_down(self: Rc<Self>, state: &Rc<State>) {
+        // Watchers that are still listed are torn down themselves, before or after.
+        drop(self.registration.close());
+        state.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
+        for (_, watcher) in self.watchers.take() {
+            self.post.unwatch(watcher.signum, false);
+        }
+        self.post.leave();
+        drop(state.remove_extension::<Hub>());
+    }
+}
+
+impl Watcher {
+    fn call(&self, state: &Rc<State>) {
+        // Stopped between the signal and this call: then there is no callback any more.
+        let Some(mut f) = self.callback.take() else { return };
+        let outcome = callback::invoke(state, self.registration.location(), &mut f);
+        if self.registration.is_open() {
+            self.callback.set(Some(f));
+        } else {
+            drop(f);
+        }
+        callback::settle(state, outcome);
+    }
+
+    fn stop(&self) {
+        let listed = self.hub.watchers.borrow_mut().remove(&self.number);
+        if listed.is_some() {
+            let others = self.hub.watchers.borrow().values().any(|w| w.signum == self.signum);
+            self.hub.post.unwatch(self.signum, others);
+        }
+        let entry = self.registration.close();
+        self.hub.leave_if_unused();
+        drop((listed, entry, self.callback.take()));
+    }
+}
+
+impl Handle for Watcher {
+    fn kind(&self) -> &'static str {
+        "signal watcher"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        callback::drop_quietly(self.callback.take());
+    }
+}
+
+/// Calls back on this loop when a signal comes.
+///
+/// Signals coalesce: there is at least one callback after the last of any number of equal signals.
+/// Several watchers may share a signal, on one loop or on several; each is called. A clone is the same
+/// watcher. It lives until stopped, and keeps the loop alive unless [`unref`](Signal::unref)'d.
+///
+/// # Examples
+/// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+/// use windlass::signal::Signal;
+///
+/// const SIGTERM: i32 = 15;
+/// windlass::run(|| -> std::io::Result<()> {
+///     let own = Rc::new(Cell::new(None::<Signal>));
+///     let inner = own.clone();
+///     own.set(Some(Signal::start(SIGTERM, move || {
+///         println!("closing down");
+///         inner.take().unwrap().stop();
+///     })?));
+///     std::process::Command::new("kill").arg(std::process::id().to_string()).status()?;
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Signal {
+    watcher: Rc<Watcher>,
+}
+
+impl Signal {
+    /// Watches a signal on the current loop.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no signal, for those that cannot be caught (`SIGKILL`, `SIGSTOP`) and for those
+    /// of a faulting instruction; the system's when there are no descriptors left.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn start(signum: i32, f: impl FnMut() + 'static) -> io::Result<Signal> {
+        let state = current::expect("Signal::start");
+        let location = Location::caller();
+        signal::check(signum)?;
+        if !state.is_open() {
+            return Err(crate::error::shut_down());
+        }
+        let hub = Hub::of(&state)?;
+        if let Err(error) = hub.post.watch(signum) {
+            hub.leave_if_unused();
+            return Err(error);
+        }
+        let number = hub.next_number.get();
+        hub.next_number.set(number + 1);
+        let watcher = Rc::new(Watcher {
+            registration: Registration::new(state.clone()),
+            number,
+            signum,
+            hub: hub.clone(),
+            callback: Cell::new(Some(Box::new(f))),
+        });
+        watcher.registration.open(watcher.clone(), location, true);
+        hub.watchers.borrow_mut().insert(number, watcher.clone());
+        Ok(Signal { watcher })
+    }
+
+    /// Stops for good: no callback comes, not even for a signal that has been caught already.
+    pub fn stop(&self) {
+        self.watcher.stop();
+    }
+
+    /// Lets the loop end although the watcher is active.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the watcher keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.watcher.registration.set_ref(on);
+    }
+
+    /// Whether the watcher is active and keeps the loop alive.
+    pub fn has_ref(&self) -> bool {
+        self.watcher.registration.has_ref()
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal")
+            .field("signum", &self.watcher.signum)
+            .field("active", &self.watcher.registration.is_open())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! Door 3, to the system: all that a platform must give, and the only place that names mio and libc.
+//!
+//! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
+//! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
+//! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
+//! - [`spare_descriptor`]: a descriptor to give up when there are none left;
+//! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
+//! - [`block_signals`]: keep signals off a thread that serves no loop.
+
+#[cfg(not(unix))]
+compile_error!("windlass runs on Unix systems only so far: its loop exposes a file descriptor");
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
+
+pub(crate) mod signal;
+mod unix;
+
+use std::fmt;
+use std::io;
+use std::ops::BitOrAssign;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use crate::handle::Key;
+
+pub(crate) use mio::net::{TcpListener, TcpStream};
+pub(crate) use unix::{
+    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, send_vectored,
+    set_reset_on_close, spare_descriptor,
+};
+
+pub(crate) const ECANCELED: i32 = libc::ECANCELED;
+pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
+pub(crate) const EPIPE: i32 = libc::EPIPE;
+pub(crate) const EINVAL: i32 = libc::EINVAL;
+
+/// What the poller reported of a source, as a set.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Event(u8);
+
+impl Event {
+    pub(crate) const READABLE: Event = Event(1);
+    pub(crate) const WRITABLE: Event = Event(1 << 1);
+    /// The peer will send no more, or the connection is gone.
+    pub(crate) const READ_CLOSED: Event = Event(1 << 2);
+    /// What is written can no longer arrive.
+    pub(crate) const WRITE_CLOSED: Event = Event(1 << 3);
+    pub(crate) const ERROR: Event = Event(1 << 4);
+    pub(crate) const PRIORITY: Event = Event(1 << 5);
+
+    /// Whether any of `other` is in this set.
+    pub(crate) fn has(self, other: Event) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    pub(crate) const fn with(self, other: Event) -> Event {
+        Event(self.0 | other.0)
+    }
+
+    /// What both sets have.
+    pub(crate) fn only(self, other: Event) -> Event {
+        Event(self.0 & other.0)
+    }
+
+    /// This set less `other`.
+    pub(crate) fn without(self, other: Event) -> Event {
+        Event(self.0 & !other.0)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn add(&mut self, when: bool, what: Event) {
+        if when {
+            self.0 |= what.0;
+        }
+    }
+}
+
+impl BitOrAssign for Event {
+    fn bitor_assign(&mut self, other: Event) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = ["readable", "writable", "read-closed", "write-closed", "error", "priority"];
+        let set = names.iter().enumerate().filter(|(bit, _)| self.0 >> bit & 1 == 1);
+        f.debug_set().entries(set.map(|(_, name)| name)).finish()
+    }
+}
+
+/// Events fetched by one wait. What does not fit is fetched by the next one.
+const EVENTS_PER_WAIT: usize = 1024;
+
+/// The token of the poller's own waker, which is no handle's key.
+const WAKER: mio::Token = mio::Token(usize::MAX);
+
+/// Waits for sources to become ready.
+pub(crate) struct Poller {
+    poll: mio::Poll,
+    events: mio::Events,
+}
+
+/// Ends the poller's wait from any thread.
+pub(crate) struct Waker(mio::Waker);
+
+impl Waker {
+    pub(crate) fn wake(&self) -> io::Result<()> {
+        self.0.wake()
+    }
+}
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<(Poller, Waker)> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKER)?;
+        let events = mio::Events::with_capacity(EVENTS_PER_WAIT);
+        Ok((Poller { poll, events }, Waker(waker)))
+    }
+
+    /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to whole
+    /// milliseconds. A signal ends the wait early with `Interrupted`.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.poll.poll(&mut self.events, timeout)
+    }
+
+    /// Reports what the last wait fetched: how many events, the waker's not counted.
+    pub(crate) fn fetched(&self, mut each: impl FnMut(Key, Event)) -> u64 {
+        let mut count = 0;
+        for event in self.events.iter().filter(|event| event.token() != WAKER) {
+            let mut seen = Event::default();
+            seen.add(event.is_readable(), Event::READABLE);
+            seen.add(event.is_writable(), Event::WRITABLE);
+            seen.add(event.is_read_closed(), Event::READ_CLOSED);
+            seen.add(event.is_write_closed(), Event::WRITE_CLOSED);
+            seen.add(event.is_error(), Event::ERROR);
+            seen.add(event.is_priority(), Event::PRIORITY);
+            each(Key::from_bits(event.token().0 as u64), seen);
+            count += 1;
+        }
+        count
+    }
+
+    /// Registers a socket for reading and writing, once and for all.
+    pub(crate) fn register(
+        &self,
+        source: &mut impl mio::event::Source,
+        key: Key,
+    ) -> io::Result<()> {
+        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        self.poll.registry().register(source, mio::Token(key.to_bits() as usize), interest)
+    }
+
+    /// Removes a socket; must come before its descriptor is closed, for a copy of the descriptor
+    /// elsewhere would keep the registration alive.
+    pub(crate) fn deregister(&self, source: &mut impl mio::event::Source) -> io::Result<()> {
+        self.poll.registry().deregister(source)
+    }
+
+    /// Registers any descriptor for the events of `interest`, which is not empty.
+    pub(crate) fn register_descriptor(
+        &self,
+        fd: BorrowedFd<'_>,
+        interest: Event,
+        key: Key,
+    ) -> io::Result<()> {
+        let token = mio::Token(key.to_bits() as usize);
+        let raw = fd.as_raw_fd();
+        self.poll.registry().register(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
+    }
+
+    /// Replaces the events that a registered descriptor is watched for. What is ready already is
+    /// reported anew.
+    pub(crate) fn reregister_descriptor(
+        &self,
+        fd: BorrowedFd<'_>,
+        interest: Event,
+        key: Key,
+    ) -> io::Result<()> {
+        let token = mio::Token(key.to_bits() as usize);
+        let raw = fd.as_raw_fd();
+        self.poll.registry().reregister(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
+    }
+
+    pub(crate) fn deregister_descriptor(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.poll.registry().deregister(&mut mio::unix::SourceFd(&fd.as_raw_fd()))
+    }
+}
+
+impl AsRawFd for Poller {
+    fn as_raw_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+fn to_mio(interest: Event) -> mio::Interest {
+    // Hang-up and error are reported whatever is asked for; a watcher of these alone asks to read.
+    let mut wanted = None::<mio::Interest>;
+    let mut add = |one: mio::Interest| wanted = Some(wanted.map_or(one, |others| others.add(one)));
+    if interest.has(Event::WRITABLE) {
+        add(mio::Interest::WRITABLE);
+    }
+    if interest.has(Event::READABLE.with(Event::READ_CLOSED)) {
+        add(mio::Interest::READABLE);
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if interest.has(Event::PRIORITY) {
+        add(mio::Interest::PRIORITY);
+    }
+    wanted.unwrap_or(mio::Interest::READABLE)
+}

@@ -1,0 +1,108 @@
+//! The few calls that neither std nor mio offers. One of the files with `unsafe` code: each block
+//! is one system call on values that live until it returns.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::time::Duration;
+
+use super::{Event, TcpStream};
+
+/// What of `interest` is true of the descriptor at this moment. Never waits.
+pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Result<Event> {
+    let mut events = 0;
+    let mut ask = |when: Event, bits: libc::c_short| {
+        if interest.has(when) {
+            events |= bits;
+        }
+    };
+    ask(Event::READABLE, libc::POLLIN);
+    ask(Event::WRITABLE, libc::POLLOUT);
+    ask(Event::PRIORITY, libc::POLLPRI);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    ask(Event::READ_CLOSED, libc::POLLRDHUP);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    ask(Event::READ_CLOSED, libc::POLLIN);
+
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    loop {
+        // SAFETY: one pollfd, which lives on this stack frame for the whole call.
+        let count = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        if count >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+
+    let mut ready = Event::default();
+    let mut seen = |bits: libc::c_short, what: Event| {
+        if poll.revents & bits != 0 {
+            ready |= what;
+        }
+    };
+    seen(libc::POLLIN, Event::READABLE);
+    seen(libc::POLLOUT, Event::WRITABLE);
+    seen(libc::POLLPRI, Event::PRIORITY);
+    // A hang-up is something to read, namely the end; an error fails the read or write that follows.
+    seen(libc::POLLHUP, Event::READABLE.with(Event::READ_CLOSED));
+    seen(libc::POLLERR | libc::POLLNVAL, Event::READABLE.with(Event::WRITABLE).with(Event::ERROR));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    seen(libc::POLLRDHUP, Event::READ_CLOSED);
+    Ok(ready.only(interest.with(Event::ERROR)))
+}
+
+/// Blocks every signal on this thread, so that handlers run elsewhere.
+pub(crate) fn block_signals() {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigfillset` initialises the set that `pthread_sigmask` then reads; both live here.
+    let failed = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
+    };
+    debug_assert_eq!(failed, 0, "SIG_SETMASK is a valid request");
+}
+
+/// A descriptor of no use but to be given up when the process has no other left.
+pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
+    Ok(File::open("/dev/null")?.into())
+}
+
+/// Whether the process or the system has no descriptors left.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// Writes several buffers with one call. Never raises SIGPIPE.
+pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+    let at_most = buffers.len().min(MAX_BUFFERS);
+    let socket = socket2::SockRef::from(stream);
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let flags = libc::MSG_NOSIGNAL;
+    // Elsewhere the socket option that mio sets does the same.
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let flags = 0;
+    socket.send_vectored_with_flags(&buffers[..at_most], flags)
+}
+
+/// The most buffers that one vectored write may have, on every system that we know.
+const MAX_BUFFERS: usize = 1024;
+
+/// Makes the closing of the socket a reset instead of an orderly end.
+pub(crate) fn set_reset_on_close(stream: &impl AsFd) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
+}
+
+/// Lends a descriptor for as long as its owner is borrowed.
+///
+/// The caller vouches for that the owner keeps the descriptor open while it lives.
+pub(crate) fn borrow_descriptor<T>(_owner: &T, descriptor: RawFd) -> BorrowedFd<'_> {
+    // SAFETY: the only caller is `Loop`, whose state keeps its poller, once lent, until it is freed,
+    // and the state cannot be freed while a `Loop` that holds it is borrowed.
+    unsafe { BorrowedFd::borrow_raw(descriptor) }
+}

@@ -1,0 +1,401 @@
+//! What other threads made ready: put in from anywhere, emptied on the loop.
+//!
+//! A loop has one mailbox, and every other thread that has something for the loop puts it there:
+//! completed pool requests and receivers (ports, workers, notifiers) by number, posted closures and
+//! woken tasks by value. Whoever puts something in wakes the loop, but only if it is asleep and
+//! nobody has woken it yet: all wakes between two looks cost one system call.
+//!
+//! One lock guards the inbox. It is held for a push or a swap, never while user code runs or a
+//! user's value is dropped. The loop says under that lock that it goes to sleep, after looking once
+//! more, so no wake is lost. `filled` repeats outside the lock whether there is anything to take: a
+//! loop that need not sleep looks there and takes no lock.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::callback;
+use crate::event_loop::State;
+use crate::handle::{Handle, Key};
+use crate::metrics::Figures;
+use crate::queue::closure::{Closure, SendClosure};
+use crate::sys;
+use crate::task::TaskWaker;
+
+/// The side of a loop that other threads see. It outlives the loop.
+pub(crate) struct Mailbox {
+    inbox: Mutex<Inbox>,
+    /// Whether the inbox holds anything. Set under the lock.
+    filled: AtomicBool,
+    /// The loop was told to end: nothing queued runs any more.
+    halted: AtomicBool,
+    /// The loop was told to leave its turn.
+    stopping: AtomicBool,
+    /// Remotes and notifiers that other threads may hold. While there are none, nothing from outside
+    /// can reach a loop in virtual time.
+    outside: AtomicUsize,
+    /// The loop's figures, which others may read while it runs.
+    pub(crate) figures: Figures,
+}
+
+/// A mailbox as others than its loop hold it: counted.
+pub(crate) struct Address(Arc<Mailbox>);
+
+impl Address {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Address {
+        mailbox.outside.fetch_add(1, Ordering::Relaxed);
+        Address(mailbox)
+    }
+}
+
+impl Clone for Address {
+    fn clone(&self) -> Address {
+        Address::new(self.0.clone())
+    }
+}
+
+impl Drop for Address {
+    fn drop(&mut self) {
+        self.0.outside.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl std::ops::Deref for Address {
+    type Target = Mailbox;
+    fn deref(&self) -> &Mailbox {
+        &self.0
+    }
+}
+
+#[derive(Default)]
+struct Inbox {
+    /// Whether the loop sleeps, or is about to, and has not been woken.
+    asleep: bool,
+    /// Whether the loop has ended. Nothing is taken in any more.
+    closed: bool,
+    /// None once the loop has ended: the descriptor behind it is the loop's.
+    waker: Option<Arc<sys::Waker>>,
+    letters: Letters,
+}
+
+/// What is put in a mailbox.
+#[derive(Default)]
+struct Letters {
+    /// Requests of which the work is done, by the key of their entry.
+    completions: Vec<u64>,
+    /// Receivers that have something, by number.
+    receivers: Vec<u64>,
+    /// Closures to be called.
+    posts: VecDeque<SendClosure>,
+    /// Tasks to be polled.
+    wakes: Vec<Arc<TaskWaker>>,
+}
+
+impl Letters {
+    fn is_empty(&self) -> bool {
+        self.completions.is_empty()
+            && self.receivers.is_empty()
+            && self.posts.is_empty()
+            && self.wakes.is_empty()
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn new(waker: sys::Waker) -> Mailbox {
+        let inbox = Inbox { asleep: true, waker: Some(Arc::new(waker)), ..Inbox::default() };
+        Mailbox {
+            inbox: Mutex::new(inbox),
+            filled: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            outside: AtomicUsize::new(0),
+            figures: Figures::default(),
+        }
+    }
+
+    /// Whether anybody outside may still send something.
+    pub(crate) fn has_outside_address(&self) -> bool {
+        self.outside.load(Ordering::Relaxed) > 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        // No user code runs under the lock, so a poisoned inbox is whole.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
+    fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
+        let mut inbox = self.lock();
+        if inbox.closed {
+            return Err(letter);
+        }
+        push(&mut inbox.letters, letter);
+        self.filled.store(true, Ordering::Release);
+        wake(inbox);
+        Ok(())
+    }
+
+    /// A pool request's work is done.
+    pub(crate) fn complete(&self, request: u64) {
+        // A loop that is gone has dropped the request, and the result goes with the job.
+        self.put(request, |letters, key| letters.completions.push(key)).unwrap_or_default();
+    }
+
+    /// A receiver has something.
+    pub(crate) fn notify(&self, receiver: u64) {
+        // A loop that is gone has no receivers.
+        self.put(receiver, |letters, number| letters.receivers.push(number)).unwrap_or_default();
+    }
+
+    /// Has a closure called on the loop. It comes back when the loop is gone.
+    pub(crate) fn post(&self, closure: SendClosure) -> Result<(), SendClosure> {
+        self.put(closure, |letters, closure| letters.posts.push_back(closure))
+    }
+
+    /// Has a task polled.
+    pub(crate) fn wake_task(&self, waker: Arc<TaskWaker>) {
+        // The tasks of a loop that is gone are gone too.
+        self.put(waker, |letters, waker| letters.wakes.push(waker)).unwrap_or_default();
+    }
+
+    /// Ends the loop's sleep although nothing was put in.
+    pub(crate) fn wake(&self) {
+        wake(self.lock());
+    }
+
+    /// Tells the loop to end. The callback that is running goes on to its end.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// Tells the loop to leave its turn at its end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The request to stop has been followed.
+    pub(crate) fn clear_stop(&self) {
+        self.stopping.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether there is something to take.
+    #[inline]
+    pub(crate) fn is_filled(&self) -> bool {
+        self.filled.load(Ordering::Acquire)
+    }
+
+    /// Whether a posted closure waits.
+    pub(crate) fn has_posts(&self) -> bool {
+        self.is_filled() && !self.lock().letters.posts.is_empty()
+    }
+
+    /// The loop is about to sleep. False if it must not, for something has come.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        let mut inbox = self.lock();
+        let may_sleep = inbox.letters.is_empty() && !self.is_halted() && !self.is_stopping();
+        inbox.asleep = may_sleep;
+        may_sleep
+    }
+
+    /// The loop looks for itself again: nobody need wake it.
+    pub(crate) fn wake_up(&self) {
+        self.lock().asleep = false;
+    }
+
+    /// The loop is left alone: until it is turned again, what is put in makes its descriptor
+    /// readable. What is there already must do so now.
+    pub(crate) fn leave(&self) {
+        let mut inbox = self.lock();
+        inbox.asleep = true;
+        if !inbox.letters.is_empty() {
+            wake(inbox);
+        }
+    }
+
+    /// The loop has ended: takes nothing in any more. What was there comes back to be dropped.
+    pub(crate) fn close(&self) -> impl Sized + use<> {
+        let mut inbox = self.lock();
+        inbox.closed = true;
+        self.filled.store(false, Ordering::Release);
+        (std::mem::take(&mut inbox.letters), inbox.waker.take())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+}
+
+/// Wakes the loop if it sleeps. Once is enough for all that comes before it looks.
+fn wake(mut inbox: MutexGuard<'_, Inbox>) {
+    if !std::mem::replace(&mut inbox.asleep, false) {
+        return;
+    }
+    let waker = inbox.waker.clone();
+    drop(inbox);
+    // After the lock is free, or the loop would wake up only to wait for it.
+    if let Some(waker) = waker
+        && let Err(error) = waker.wake()
+    {
+        log::error!("a loop could not be woken: {error}");
+    }
+}
+
+/// The most posted closures that are called in one poll phase.
+const POSTS_PER_PHASE: usize = 1024;
+
+/// The loop's side: what was taken out of the mailbox and not yet delivered, and the receivers.
+#[derive(Default)]
+pub(crate) struct Delivery {
+    completions: RefCell<VecDeque<u64>>,
+    /// Receivers that have something, in the order of their creation.
+    ready: RefCell<BTreeSet<u64>>,
+    posts: RefCell<VecDeque<SendClosure>>,
+    /// What receives on this loop, by number. Numbers are given in order of creation.
+    receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
+    next_number: Cell<u64>,
+    /// An empty set of letters, to be swapped with a full one: its buffers are used again.
+    spare: RefCell<Letters>,
+}
+
+impl Delivery {
+    /// Adds a receiver. The number is for [`Mailbox::notify`].
+    pub(crate) fn add_receiver(&self, receiver: Rc<dyn Handle>) -> u64 {
+        let number = self.next_number.get();
+        self.next_number.set(number + 1);
+        self.receivers.borrow_mut().insert(number, receiver);
+        number
+    }
+
+    /// Takes a receiver out, for the caller to drop.
+    pub(crate) fn remove_receiver(&self, number: u64) -> Option<Rc<dyn Handle>> {
+        self.ready.borrow_mut().remove(&number);
+        self.receivers.borrow_mut().remove(&number)
+    }
+
+    /// The receiver with this number, unless it was removed.
+    pub(crate) fn receiver(&self, number: u64) -> Option<Rc<dyn Handle>> {
+        self.receivers.borrow().get(&number).cloned()
+    }
+
+    /// Has the receiver called in the next poll phase.
+    pub(crate) fn call_again(&self, number: u64) {
+        self.ready.borrow_mut().insert(number);
+    }
+
+    /// Has a request completed in the next poll phase. For virtual time, where no thread does.
+    pub(crate) fn complete(&self, request: Key) {
+        self.completions.borrow_mut().push_back(request.to_bits());
+    }
+
+    /// Whether something is left to be delivered.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.completions.borrow().is_empty()
+            && self.ready.borrow().is_empty()
+            && self.posts.borrow().is_empty()
+    }
+
+    /// Whether a posted closure waits.
+    pub(crate) fn has_posts(&self) -> bool {
+        !self.posts.borrow().is_empty()
+    }
+
+    /// Takes everything out, for the caller to drop. For teardown.
+    pub(crate) fn take_all(&self) -> impl Sized + use<> {
+        self.completions.borrow_mut().clear();
+        self.ready.borrow_mut().clear();
+        (self.posts.take(), self.receivers.take())
+    }
+
+    /// Empties the mailbox. Woken tasks become microtasks at once.
+    fn fetch(&self, state: &State) -> u64 {
+        if !state.mailbox.is_filled() {
+            return 0;
+        }
+        let mut letters = self.spare.take();
+        {
+            let mut inbox = state.mailbox.lock();
+            std::mem::swap(&mut inbox.letters, &mut letters);
+            state.mailbox.filled.store(false, Ordering::Release);
+        }
+        let count = letters.completions.len() + letters.posts.len() + letters.wakes.len();
+        self.completions.borrow_mut().extend(letters.completions.drain(..));
+        self.ready.borrow_mut().extend(letters.receivers.drain(..));
+        self.posts.borrow_mut().append(&mut letters.posts);
+        for waker in letters.wakes.drain(..) {
+            waker.queue(state);
+        }
+        self.spare.replace(letters);
+        count as u64
+    }
+
+    fn next_post(&self) -> Option<Closure> {
+        self.posts.borrow_mut().pop_front().map(SendClosure::into_local)
+    }
+
+    /// The first ready receiver at or after `from` that is older than this phase.
+    fn next_receiver(&self, from: u64, end: u64) -> Option<(u64, Rc<dyn Handle>)> {
+        loop {
+            let number = self.ready.borrow().range(from..end).next().copied()?;
+            self.ready.borrow_mut().remove(&number);
+            if let Some(receiver) = self.receivers.borrow().get(&number) {
+                return Some((number, receiver.clone()));
+            }
+        }
+    }
+}
+
+/// Delivers what other threads made ready: completions, then receivers by age, then posts.
+///
+/// Completions and posts that come meanwhile wait for the next poll phase. A receiver that is
+/// notified meanwhile is called in this phase if its turn is yet to come, as in Node.
+pub(crate) fn deliver(state: &Rc<State>) {
+    let delivery = &state.delivery;
+    let fetched = delivery.fetch(state);
+    state.mailbox.figures.add_events(fetched);
+    if delivery.is_empty() && state.microtasks.is_empty() {
+        return;
+    }
+
+    let mut completions = delivery.completions.borrow().len();
+    let end = delivery.next_number.get();
+    let mut from = 0;
+    let mut posts = delivery.posts.borrow().len().min(POSTS_PER_PHASE);
+    callback::guard(state, || {
+        callback::drain(state); // The tasks that other threads woke.
+        while completions > 0 && !state.is_halted() {
+            completions -= 1;
+            let Some(key) = delivery.completions.borrow_mut().pop_front() else { break };
+            if let Some(request) = state.handles.get(Key::from_bits(key)) {
+                request.ready(state, sys::Event::default());
+            }
+        }
+        while !state.is_halted() {
+            if state.mailbox.is_filled() {
+                state.mailbox.figures.add_events(delivery.fetch(state));
+            }
+            let Some((number, receiver)) = delivery.next_receiver(from, end) else { break };
+            from = number + 1;
+            receiver.ready(state, sys::Event::default());
+        }
+        while posts > 0 && !state.is_halted() {
+            posts -= 1;
+            let Some(post) = delivery.next_post() else { break };
+            callback::call(state, None, || post.call());
+        }
+    });
+}

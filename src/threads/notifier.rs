@@ -1,0 +1,184 @@
+//! The notifier: a callback that any thread can ask for (libuv's async handle).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::mailbox::Address;
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::queue::closure::SendClosure;
+use crate::sys;
+
+/// Calls back on its loop when any thread says so.
+///
+/// `Send`, `Sync` and `Clone`: every clone is the same notifier, and it closes with the last one. Calls of
+/// [`notify`](Notifier::notify) between two callbacks coalesce into one; a call that comes after the callback
+/// has begun gives another. Keeps the loop alive until closed, unless [`unref`](Notifier::unref)'d.
+/// libuv: `uv_async_t`.
+///
+/// # Examples
+/// ```
+/// use windlass::handle::Notifier;
+///
+/// windlass::run(|| {
+///     let own = std::rc::Rc::new(std::cell::OnceCell::<Notifier>::new());
+///     let inner = own.clone();
+///     let notifier = Notifier::new(move || {
+///         println!("another thread has news");
+///         inner.get().unwrap().close();
+///     });
+///     own.set(notifier.clone()).unwrap();
+///     std::thread::spawn(move || notifier.notify());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Notifier {
+    shared: Arc<Shared>,
+}
+
+/// The half that any thread may touch.
+struct Shared {
+    mailbox: Address,
+    loop_id: u32,
+    /// The receiver's number in the loop's mailbox.
+    number: u64,
+    /// A call is on its way: the next one need not be sent.
+    pending: Arc<AtomicBool>,
+}
+
+/// The half that belongs to the loop.
+struct Receiver {
+    registration: Registration,
+    number: Cell<u64>,
+    pending: Arc<AtomicBool>,
+    callback: RefCell<Option<Box<dyn FnMut()>>>,
+}
+
+impl Notifier {
+    /// Makes a notifier on the current loop.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn new(f: impl FnMut() + 'static) -> Notifier {
+        let state = current::expect("Notifier::new");
+        let pending = Arc::new(AtomicBool::new(false));
+        let receiver = Rc::new(Receiver {
+            registration: Registration::new(state.clone()),
+            number: Cell::new(u64::MAX),
+            pending: pending.clone(),
+            callback: RefCell::new(None),
+        });
+        if state.is_open() {
+            receiver.callback.replace(Some(Box::new(f)));
+            receiver.registration.open(receiver.clone(), Location::caller(), true);
+            receiver.number.set(state.delivery.add_receiver(receiver.clone()));
+        }
+        let (mailbox, loop_id) = (Address::new(state.mailbox.clone()), state.id);
+        let number = receiver.number.get();
+        Notifier { shared: Arc::new(Shared { mailbox, loop_id, number, pending }) }
+    }
+
+    /// Asks for a callback. Never blocks, and does nothing once the notifier is closed.
+    ///
+    /// # Cost
+    /// One atomic operation while a call is on its way; else a short lock, and a system call if
+    /// the loop sleeps.
+    pub fn notify(&self) {
+        if !self.shared.pending.swap(true, Ordering::AcqRel) {
+            self.shared.mailbox.notify(self.shared.number);
+        }
+    }
+
+    /// Closes the notifier: no callback comes after this, when called on the loop's thread. From
+    /// another thread it takes effect when the loop gets to it.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Lets the loop end although the notifier is open.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the notifier keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.shared.on_loop(move |state, number| {
+            if let Some(receiver) = state.delivery.receiver(number) {
+                receiver.registration().set_ref(on);
+            }
+        });
+    }
+}
+
+impl Shared {
+    /// Does something on the loop's thread: now if this is it, else by post.
+    fn on_loop(&self, f: impl FnOnce(&Rc<State>, u64) + Send + 'static) {
+        let (loop_id, number) = (self.loop_id, self.number);
+        if let Some(state) = current::find(loop_id) {
+            return f(&state, number);
+        }
+        let there = move || {
+            if let Some(state) = current::find(loop_id) {
+                f(&state, number);
+            }
+        };
+        // A loop that is gone has no notifiers left to act on.
+        self.mailbox.post(SendClosure::new(there)).unwrap_or_else(drop);
+    }
+
+    fn close(&self) {
+        self.on_loop(|state, number| {
+            // In the middle of its callback the call in progress drops it.
+            if let Some(receiver) = state.delivery.remove_receiver(number) {
+                receiver.tear_down(state);
+            }
+        });
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Handle for Receiver {
+    fn kind(&self) -> &'static str {
+        "notifier"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
+        // Cleared before the callback: a call that comes while it runs gives another one.
+        self.pending.store(false, Ordering::Release);
+        let Some(mut callback) = self.callback.take() else { return };
+        let outcome = callback::invoke(state, self.registration.location(), &mut callback);
+        if self.registration.is_open() {
+            self.callback.replace(Some(callback));
+        }
+        callback::settle(state, outcome);
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        drop(self.callback.take());
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pending = self.shared.pending.load(Ordering::Relaxed);
+        f.debug_struct("Notifier").field("pending", &pending).finish_non_exhaustive()
+    }
+}

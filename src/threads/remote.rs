@@ -1,0 +1,58 @@
+//! A loop's address for other threads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::mailbox::{Address, Mailbox};
+use crate::error::LoopGone;
+use crate::queue::closure::SendClosure;
+
+/// Sends closures to a loop from any thread.
+///
+/// Made by [`Loop::remote`](crate::Loop::remote). It does not keep the loop alive by itself; an accepted closure does
+/// until it has been called. What libuv builds from an async handle and a locked queue.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let remote = windlass::Loop::current().remote();
+///     // The job keeps the loop alive until the closure has been posted.
+///     windlass::queue_work(move || remote.post(|| println!("on the loop's thread again")));
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Remote {
+    mailbox: Address,
+}
+
+impl Remote {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Remote {
+        Remote { mailbox: Address::new(mailbox) }
+    }
+
+    /// Has `f` called on the loop's thread, in the loop's next poll phase, as a callback of its own.
+    ///
+    /// Closures of one sender are called in the order posted, at most 1,024 in one iteration. When
+    /// the loop ends before that, `f` is dropped on its thread.
+    ///
+    /// # Errors
+    /// [`LoopGone`] when the loop has ended; `f` is then dropped here.
+    ///
+    /// # Cost
+    /// A short lock. One system call wakes a sleeping loop, however many closures follow before it
+    /// looks; none when it is awake.
+    pub fn post(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopGone> {
+        self.mailbox.post(SendClosure::new(f)).map_err(|_| LoopGone)
+    }
+
+    /// Like [`stop`](crate::stop), from another thread. Does nothing when the loop has ended.
+    pub fn stop(&self) {
+        self.mailbox.stop();
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("loop_gone", &self.mailbox.is_closed()).finish()
+    }
+}

@@ -1,0 +1,180 @@
+//! Time in futures: sleeping, time limits and intervals, over the loop's timers.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::current;
+use crate::phase::timers::{Timer, set_interval, set_timer};
+use crate::task::signal::Signal;
+
+/// A future that is ready when a delay has passed. Made by [`sleep`].
+#[derive(Debug)]
+pub struct Sleep {
+    timer: Timer,
+    signal: Rc<Signal>,
+}
+
+/// Waits for `duration`, counted from this call, like [`set_timeout`](crate::set_timeout).
+///
+/// Keeps the loop alive until it is ready or dropped; dropping it clears the timer.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     windlass::time::sleep(Duration::from_millis(1)).await;
+/// });
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    let signal = Rc::new(Signal::default());
+    let inner = signal.clone();
+    Sleep { timer: set_timer(duration, move |_| inner.fire()), signal }
+}
+
+impl Sleep {
+    /// Counts the whole duration anew from now, also when it has passed already.
+    pub fn reset(&self) {
+        self.signal.clear();
+        self.timer.refresh();
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.poll(cx)
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.timer.clear();
+    }
+}
+
+/// A future was not ready in time. Returned by [`timeout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time limit has passed")
+    }
+}
+
+impl Error for Elapsed {}
+
+/// Waits for a future, but no longer than `limit`, counted from the first poll.
+///
+/// The future is polled first: one that is ready is ready whatever the limit. It is dropped when
+/// the limit passes.
+///
+/// # Errors
+/// [`Elapsed`] when the limit passes first.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::time::{Elapsed, timeout};
+///
+/// windlass::block_on(async {
+///     let never = std::future::pending::<()>();
+///     assert_eq!(timeout(Duration::from_millis(1), never).await, Err(Elapsed));
+///     assert_eq!(timeout(Duration::ZERO, async { 5 }).await, Ok(5));
+/// });
+/// ```
+pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut limit = pin!(sleep(limit));
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => limit.as_mut().poll(cx).map(|()| Err(Elapsed)),
+    })
+    .await
+}
+
+/// Ticks a period apart. Made by [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    timer: Timer,
+    signal: Rc<Signal>,
+}
+
+/// Ticks every `period`, the first time one period from now, like [`set_interval`].
+///
+/// Periods that pass while nobody waits give one tick, not a burst. Keeps the loop alive until
+/// dropped.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     let mut beat = windlass::time::interval(Duration::from_millis(1));
+///     beat.tick().await;
+///     beat.tick().await;
+/// });
+/// ```
+#[track_caller]
+pub fn interval(period: Duration) -> Interval {
+    let signal = Rc::new(Signal::default());
+    let inner = signal.clone();
+    Interval { timer: set_interval(period, move |_| inner.fire()), signal }
+}
+
+impl Interval {
+    /// Waits for the next tick. Dropping the future loses none.
+    pub async fn tick(&mut self) {
+        poll_fn(|cx| self.poll_tick(cx)).await;
+    }
+
+    /// Whether a tick has come since the last one taken; else the task is woken when it comes.
+    pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.poll(cx)
+    }
+}
+
+impl Drop for Interval {
+    fn drop(&mut self) {
+        self.timer.clear();
+    }
+}
+
+/// Lets a callback stand for work that takes `duration`.
+///
+/// In virtual time the current loop's clock moves forward by so much, here and now. On a real clock the
+/// thread is kept busy that long, so that a program does the same on both.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// let event_loop = windlass::Loop::builder().virtual_time(true).build()?;
+/// event_loop.run(|| {
+///     let before = windlass::now();
+///     windlass::time::advance(Duration::from_secs(3600));
+///     assert_eq!(windlass::now() - before, Duration::from_secs(3600));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn advance(duration: Duration) {
+    current::expect("time::advance").clock.spend(duration);
+}
