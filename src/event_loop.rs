@@ -337,7 +337,11 @@ impl State {
         callback::guard(self, || {
             while next < hooks.len() && !self.is_halted() {
                 next += 1;
-                callback::call(self, None, || hooks[next - 1]());
+                let outcome = callback::invoke(self, None, || hooks[next - 1]());
+                // As in Node one event has many listeners, and the drain comes after the last.
+                if outcome.is_err() || next == hooks.len() {
+                    callback::settle(self, outcome);
+                }
             }
         });
         let added = self.hooks.before_exit.replace(hooks);

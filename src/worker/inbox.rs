@@ -98,6 +98,11 @@ impl<T> Half<T> {
         queue.sender_gone && queue.messages.is_empty()
     }
 
+    /// Nobody listens now: the next message, or the close, gives notice again.
+    fn rest(&self) {
+        self.lock().notified = false;
+    }
+
     /// The sending end is closed: what was sent before still arrives.
     pub(super) fn close_sender(&self) {
         let mut queue = self.lock();
@@ -209,6 +214,18 @@ impl<T> Inbox<T> {
 
     /// Calls the handler for each message, or wakes the task that waits, for one round.
     pub(super) fn deliver(
+        &self,
+        state: &Rc<State>,
+        location: Option<&'static Location<'static>>,
+    ) -> Round {
+        let round = self.deliver_to_handler(state, location);
+        if round == Round::Unheard {
+            self.half.rest();
+        }
+        round
+    }
+
+    fn deliver_to_handler(
         &self,
         state: &Rc<State>,
         location: Option<&'static Location<'static>>,

@@ -24,20 +24,25 @@ use crate::sys::Event;
 pub(super) struct Link<S, R> {
     pub(super) outgoing: Arc<Half<S>>,
     pub(super) incoming: Arc<Half<R>>,
+    /// Dropping this tells the other end. A port that closes does it itself, later.
+    tells: Cell<bool>,
 }
 
 impl<S, R> Link<S, R> {
     /// The two ends of a new channel.
     pub(super) fn pair() -> (Link<S, R>, Link<R, S>) {
         let (there, back) = (Half::new(), Half::new());
-        let other = Link { outgoing: back.clone(), incoming: there.clone() };
-        (Link { outgoing: there, incoming: back }, other)
+        let other =
+            Link { outgoing: back.clone(), incoming: there.clone(), tells: Cell::new(true) };
+        (Link { outgoing: there, incoming: back, tells: Cell::new(true) }, other)
     }
 }
 
 impl<S, R> Drop for Link<S, R> {
     fn drop(&mut self) {
-        self.outgoing.close_sender();
+        if self.tells.get() {
+            self.outgoing.close_sender();
+        }
         drop(self.incoming.close_receiver());
     }
 }
@@ -87,6 +92,7 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             number: Cell::new(u64::MAX),
             inbox: Inbox::new(self.link.incoming.clone()),
             link: RefCell::new(None),
+            disconnect: Cell::new(None),
             on_close: Cell::new(None),
             names: Cell::new(1),
         });
@@ -95,6 +101,8 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             let number = state.delivery.add_receiver(core.clone());
             core.number.set(number);
             let incoming = self.link.incoming.clone();
+            let outgoing = self.link.outgoing.clone();
+            core.disconnect.set(Some(Closure::new(move || outgoing.close_sender())));
             core.link.replace(Some(self.link));
             incoming.attach(state.mailbox.clone(), number);
         }
@@ -117,6 +125,8 @@ struct Core<S, R> {
     inbox: Inbox<R>,
     /// Taken out when the port is closed or detached.
     link: RefCell<Option<Link<S, R>>>,
+    /// Tells the other end that this one is closed.
+    disconnect: Cell<Option<Closure>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// How many [`Port`]s there are for this port.
     names: Cell<u32>,
@@ -149,17 +159,21 @@ impl<S, R> Core<S, R> {
     fn close(&self) {
         let Some(link) = self.link.take() else { return };
         let location = self.registration.location();
-        let left = self.leave();
-        let waiting = self.inbox.take_waiting();
+        // From here on the other end can send nothing, but as in Node it hears of the close when this
+        // end's close callback is due: its own comes an iteration later.
+        link.tells.set(false);
+        if let Some(disconnect) = self.disconnect.take() {
+            self.state().closing.push(disconnect);
+        }
         if let Some(on_close) = self.on_close.take() {
             self.push_on_close(location, on_close);
         }
-        // With nothing borrowed: messages and handlers are the user's values.
-        drop(link);
-        if let Some(waker) = waiting {
+        let left = self.leave();
+        if let Some(waker) = self.inbox.take_waiting() {
             waker.wake();
         }
-        drop(left);
+        // Last: messages and handlers are the user's values.
+        drop((link, left));
     }
 
     fn push_on_close(&self, location: Option<&'static Location<'static>>, f: Box<dyn FnOnce()>) {
@@ -209,7 +223,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         callback::drop_quietly(link);
-        callback::drop_quietly(self.on_close.take());
+        callback::drop_quietly((self.disconnect.take(), self.on_close.take()));
         if let Some(waker) = self.inbox.take_waiting() {
             waker.wake();
         }
@@ -369,7 +383,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
             // A closed port gives an end whose other end is closed.
             None => Link::pair().0,
         };
-        drop((left, self.core.on_close.take()));
+        drop((left, self.core.disconnect.take(), self.core.on_close.take()));
         if let Some(waker) = self.core.inbox.take_waiting() {
             waker.wake();
         }
