@@ -304,6 +304,7 @@ impl State {
 
         poll::wait(self, poll::timeout(self, mode, hold)); // The only sleep.
         poll::dispatch(self);
+        pending::run_after_poll(self);
 
         check::run(self);
         close::run(self);
@@ -696,6 +697,12 @@ impl Loop {
         let mut future = pin!(future);
         let output = Cell::new(None);
         let mut done = false;
+        // A future that is done must not be kept waiting by the iteration that finished it: its poll
+        // then does not block, as after a stop.
+        let finish = |result| {
+            output.set(Some(result));
+            state.mailbox.stop();
+        };
         let mut poll = |waker: &std::task::Waker| {
             if done {
                 return;
@@ -705,11 +712,11 @@ impl Loop {
                 Ok(Poll::Pending) => {}
                 Ok(Poll::Ready(value)) => {
                     done = true;
-                    output.set(Some(Ok(value)));
+                    finish(Ok(value));
                 }
                 Err(payload) => {
                     done = true;
-                    output.set(Some(Err(payload)));
+                    finish(Err(payload));
                 }
             }
         };
@@ -722,6 +729,7 @@ impl Loop {
         let turns = || {
             callback::guard(state, || callback::drain(state));
             while !is_done() && !state.is_halted() {
+                // A stop ends an iteration's wait, not this call.
                 state.mailbox.clear_stop();
                 state.iterate(RunMode::Once, true);
             }
@@ -731,6 +739,7 @@ impl Loop {
             scoped::with_main(state, location, &mut poll, turns);
         }));
         let result = output.take();
+        state.mailbox.clear_stop();
         state.end_if_halted();
         match (outcome, result) {
             (Err(payload), _) | (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),

@@ -59,10 +59,10 @@ impl Error for PathError {
 }
 
 /// Runs one file operation on the pool.
+#[track_caller]
 fn on_path<T: Send + 'static>(
     operation: &'static str,
     path: PathBuf,
-    location: &'static Location<'static>,
     act: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
@@ -70,7 +70,7 @@ fn on_path<T: Send + 'static>(
         act(&path)
             .map_err(|error| io::Error::new(error.kind(), PathError { operation, path, error }))
     };
-    pool::submit(&state, "file request", WorkKind::FastIo, location, work, flatten)
+    pool::submit(&state, "file request", WorkKind::FastIo, Location::caller(), work, flatten)
 }
 
 /// The result of a request for I/O: a job that did not run is an I/O error too.
@@ -96,7 +96,7 @@ pub(crate) fn flatten<T>(result: Result<io::Result<T>, WorkError>) -> io::Result
 /// ```
 #[track_caller]
 pub fn read(path: impl AsRef<Path>) -> Request<io::Result<Vec<u8>>> {
-    on_path("read", path.as_ref().to_owned(), Location::caller(), |path| fs::read(path))
+    on_path("read", path.as_ref().to_owned(), |path| fs::read(path))
 }
 
 /// Reads a whole file of UTF-8 text.
@@ -115,7 +115,7 @@ pub fn read(path: impl AsRef<Path>) -> Request<io::Result<Vec<u8>>> {
 /// ```
 #[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> Request<io::Result<String>> {
-    on_path("read", path.as_ref().to_owned(), Location::caller(), |path| fs::read_to_string(path))
+    on_path("read", path.as_ref().to_owned(), |path| fs::read_to_string(path))
 }
 
 /// Writes a whole file, making it or replacing what was in it.
@@ -139,7 +139,7 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Request<io::Result<String>> {
 #[track_caller]
 pub fn write(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Result<()>> {
     let data = data.into();
-    on_path("write", path.as_ref().to_owned(), Location::caller(), |path| fs::write(path, data))
+    on_path("write", path.as_ref().to_owned(), |path| fs::write(path, data))
 }
 
 /// What is known of a file, following symbolic links.
@@ -160,5 +160,5 @@ pub fn write(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Re
 /// ```
 #[track_caller]
 pub fn metadata(path: impl AsRef<Path>) -> Request<io::Result<Metadata>> {
-    on_path("stat", path.as_ref().to_owned(), Location::caller(), |path| fs::metadata(path))
+    on_path("stat", path.as_ref().to_owned(), |path| fs::metadata(path))
 }

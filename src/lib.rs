@@ -337,7 +337,7 @@ pub fn set_exit_code(code: i32) {
 ///
 /// If a hook arms something that keeps the loop alive, the loop goes on, and the hooks are called
 /// again later; ticks and microtasks alone do not count. Hooks accumulate and are called in the order
-/// added, with a drain after each. Not called after [`exit`] or a stop. As Node's `beforeExit`.
+/// added, with one drain after the last. Not called after [`exit`] or a stop. As Node's `beforeExit`.
 ///
 /// # Panics
 /// When no loop is current.

@@ -68,6 +68,10 @@ impl Figures {
         add(&self.iterations, 1);
     }
 
+    pub(crate) fn iterations(&self) -> u64 {
+        self.iterations.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn add_events(&self, count: u64) {
         if count > 0 {
             add(&self.events, count);

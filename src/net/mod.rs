@@ -6,6 +6,7 @@
 //! when its last clone is dropped, after queued writes have gone out.
 
 mod address;
+mod budget;
 mod connect;
 mod tcp_listener;
 mod tcp_stream;

@@ -20,6 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::address::Target;
+use super::budget::Budget;
 use super::tcp_stream::Core as StreamCore;
 use super::{Address, TcpStream};
 use crate::callback;
@@ -30,6 +31,9 @@ use crate::handle::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
 use crate::sys::{self, Event};
+
+/// Connections that may wait to be accepted. The system may allow fewer.
+const BACKLOG: i32 = 1024;
 
 /// Connections that a listener accepts in one poll phase.
 const ACCEPTS_PER_ROUND: usize = 64;
@@ -59,6 +63,8 @@ struct Core {
     on_connection: Cell<Option<OnConnection>>,
     /// The task that waits for a connection.
     acceptor: Cell<Option<Waker>>,
+    /// What tasks have accepted in this iteration.
+    budget: Budget,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     location: &'static Location<'static>,
 }
@@ -75,8 +81,16 @@ impl Core {
     fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpListener) -> io::Result<R>) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
-            None if self.state().is_open() => Err(io::Error::from_raw_os_error(sys::EINVAL)),
-            None => Err(error::shut_down()),
+            None => Err(self.closed_error()),
+        }
+    }
+
+    /// The error of an operation on a closed listener.
+    fn closed_error(&self) -> io::Error {
+        if self.state().is_open() {
+            io::Error::from_raw_os_error(sys::EINVAL)
+        } else {
+            error::shut_down()
         }
     }
 
@@ -112,6 +126,7 @@ impl Core {
                         return Err(error);
                     }
                     if !shed {
+                        self.ready.set(false);
                         return Err(io::ErrorKind::WouldBlock.into());
                     }
                 }
@@ -120,18 +135,18 @@ impl Core {
         }
     }
 
-    /// Closes one waiting connection with the help of the spare descriptor. Without one the listener
-    /// rests for a while: it would only be told the same again.
+    /// Closes one waiting connection with the help of the spare descriptor. False if that is not
+    /// possible: none waits (the kernel looks for a descriptor first), or there is no spare one. Then
+    /// the listener rests for a while: it would only be told the same again.
     fn shed(&self) -> bool {
-        let had_one = self.spare.take().is_some();
-        if had_one && let Ok(connection) = self.with_socket(|socket| socket.accept()) {
+        if self.spare.take().is_some() {
+            let connection = self.with_socket(|socket| socket.accept());
+            let shed = connection.is_ok();
             drop(connection);
+            self.spare.set(sys::spare_descriptor().ok());
+            return shed;
         }
         self.spare.set(sys::spare_descriptor().ok());
-        if had_one {
-            return true;
-        }
-        self.ready.set(false);
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
@@ -168,8 +183,20 @@ impl Core {
         }
     }
 
+    /// Whether a task may accept once more in this iteration. If not, it waits for the next.
+    fn may_go_on(&self) -> bool {
+        let may = self.budget.spend(self.state(), ACCEPTS_PER_ROUND);
+        if !may {
+            self.registration.call_again();
+        }
+        may
+    }
+
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        if self.ready.get() || !self.is_open() {
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        if self.ready.get() && self.may_go_on() {
             match self.accept() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 connection => return Poll::Ready(connection),
@@ -277,7 +304,7 @@ impl TcpListener {
     ///
     /// # Errors
     /// `InvalidInput` for a text that is no address, and for a name: look it up first. `AddrInUse`,
-    /// `AddrNotAvailable` and others from the system, with the address in the message.
+    /// `AddrNotAvailable` and others from the system.
     ///
     /// # Panics
     /// When no loop is current.
@@ -294,8 +321,8 @@ impl TcpListener {
         if !state.is_open() {
             return Err(error::shut_down());
         }
-        let socket = sys::TcpListener::bind(address)
-            .map_err(|error| io::Error::new(error.kind(), BindError { address, error }))?;
+        let socket = sys::TcpListener::bind(address)?;
+        sys::set_backlog(&socket, BACKLOG)?;
         TcpListener::adopt(&state, socket, Location::caller())
     }
 
@@ -329,6 +356,7 @@ impl TcpListener {
             lack_reported: Cell::new(false),
             on_connection: Cell::new(None),
             acceptor: Cell::new(None),
+            budget: Budget::default(),
             on_close: Cell::new(None),
             location,
         });
@@ -456,25 +484,6 @@ impl fmt::Debug for TcpListener {
         f.debug_struct("TcpListener")
             .field("local", &self.local_addr().ok())
             .finish_non_exhaustive()
-    }
-}
-
-/// Why an address could not be bound.
-#[derive(Debug)]
-struct BindError {
-    address: SocketAddr,
-    error: io::Error,
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bind to {}: {}", self.address, self.error)
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
     }
 }
 

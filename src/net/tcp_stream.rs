@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use super::Address;
+use super::budget::Budget;
 use super::connect::{self, Connecting};
 use crate::callback;
 use crate::current;
@@ -41,6 +42,9 @@ const READS_PER_ROUND: usize = 8;
 
 /// Calls that send queued writes in one poll phase, for the same reason.
 const SENDS_PER_ROUND: usize = 16;
+
+/// Reads and writes of a task on one stream in one iteration.
+const POLLS_PER_ROUND: usize = 32;
 
 /// Queued writes that go out with one call.
 const WRITES_PER_SEND: usize = 32;
@@ -113,6 +117,8 @@ pub(super) struct Core {
     /// The task that waits to write.
     writer: Cell<Option<Waker>>,
     outgoing: RefCell<Option<Box<Outgoing>>>,
+    /// What tasks have read and written in this iteration.
+    budget: Budget,
 }
 
 impl Core {
@@ -141,6 +147,7 @@ impl Core {
             reader: Cell::new(None),
             writer: Cell::new(None),
             outgoing: RefCell::new(None),
+            budget: Budget::default(),
         });
         core.registration.open(core.clone(), location, false);
         let key = core.registration.key().expect("just opened");
@@ -510,8 +517,18 @@ impl Core {
         self.update_liveness();
         // A panic of the callback leaves this round; the writes behind it must not be forgotten.
         let again = CallAgain(self);
-        write.completer.complete(result);
+        self.complete_in_order(write.completer, result);
         std::mem::forget(again);
+    }
+
+    /// Completes a request here, or behind those before it that were done at once and whose callbacks
+    /// still wait.
+    fn complete_in_order(&self, completer: Completer<io::Result<()>>, result: io::Result<()>) {
+        if self.state().pending.is_empty() {
+            completer.complete(result);
+        } else {
+            completer.complete_later(result);
+        }
     }
 
     /// What comes when all queued writes have gone: a shutdown, a waiting task, the implicit close.
@@ -525,7 +542,7 @@ impl Core {
             let result = self.with_socket(|socket| socket.shutdown(Shutdown::Write));
             self.update_liveness();
             let again = CallAgain(self);
-            completer.complete(result);
+            self.complete_in_order(completer, result);
             std::mem::forget(again);
         }
         if self.writable.get()
@@ -572,7 +589,10 @@ impl Core {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));
         }
-        if self.readable.get() || buffer.is_empty() {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if self.readable.get() && self.may_go_on() {
             match self.read_socket(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
@@ -589,7 +609,7 @@ impl Core {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_writes() {
+        if !self.has_writes() && self.may_go_on() {
             match self.send(data) {
                 Ok(0) => {}
                 result => return Poll::Ready(result),
@@ -611,6 +631,15 @@ impl Core {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(self.with_socket(|socket| socket.shutdown(Shutdown::Write)))
+    }
+
+    /// Whether a task may read or write once more in this iteration. If not, it waits for the next.
+    fn may_go_on(&self) -> bool {
+        let may = self.budget.spend(self.state(), POLLS_PER_ROUND);
+        if !may {
+            self.registration.call_again();
+        }
+        may
     }
 
     /// Keeps the task's waker until the direction is ready.

@@ -6,5 +6,9 @@
 use crate::event_loop::State;
 
 pub(crate) fn run(state: &State) {
+    // What was done before a handle was closed is told before the close.
+    if !state.closing.is_empty() {
+        state.pending.run(state);
+    }
     state.closing.run(state);
 }

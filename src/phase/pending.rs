@@ -8,3 +8,17 @@ use crate::event_loop::State;
 pub(crate) fn run(state: &State) {
     state.pending.run(state);
 }
+
+/// Rounds of deferred completions right after poll (as libuv since 1.45).
+const ROUNDS_AFTER_POLL: usize = 8;
+
+/// Delivers what the callbacks of the poll phase completed at once, before the loop goes on. A limited number
+/// of times: a completion that writes again and again must not keep the loop here.
+pub(crate) fn run_after_poll(state: &State) {
+    for _ in 0..ROUNDS_AFTER_POLL {
+        if state.pending.is_empty() {
+            return;
+        }
+        run(state);
+    }
+}

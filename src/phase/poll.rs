@@ -21,6 +21,8 @@ use crate::threads::mailbox;
 pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Duration> {
     let something_waits = state.is_stopping()
         || state.is_halted()
+        || !state.ticks.is_empty()
+        || !state.microtasks.is_empty()
         || !state.idle.is_empty()
         || state.immediates.any_referenced()
         || state.handles.ready_count() > 0

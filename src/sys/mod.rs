@@ -26,7 +26,7 @@ use crate::handle::Key;
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
     block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, send_vectored,
-    set_reset_on_close, spare_descriptor,
+    set_backlog, set_reset_on_close, spare_descriptor,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

@@ -93,6 +93,11 @@ pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::
 /// The most buffers that one vectored write may have, on every system that we know.
 const MAX_BUFFERS: usize = 1024;
 
+/// Sets how many connections may wait to be accepted.
+pub(crate) fn set_backlog(listener: &impl AsFd, backlog: i32) -> io::Result<()> {
+    socket2::SockRef::from(listener).listen(backlog)
+}
+
 /// Makes the closing of the socket a reset instead of an orderly end.
 pub(crate) fn set_reset_on_close(stream: &impl AsFd) -> io::Result<()> {
     socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))

@@ -332,7 +332,10 @@ impl Delivery {
             std::mem::swap(&mut inbox.letters, &mut letters);
             state.mailbox.filled.store(false, Ordering::Release);
         }
-        let count = letters.completions.len() + letters.posts.len() + letters.wakes.len();
+        let count = letters.completions.len()
+            + letters.receivers.len()
+            + letters.posts.len()
+            + letters.wakes.len();
         self.completions.borrow_mut().extend(letters.completions.drain(..));
         self.ready.borrow_mut().extend(letters.receivers.drain(..));
         self.posts.borrow_mut().append(&mut letters.posts);
@@ -387,6 +390,7 @@ pub(crate) fn deliver(state: &Rc<State>) {
         while !state.is_halted() {
             if state.mailbox.is_filled() {
                 state.mailbox.figures.add_events(delivery.fetch(state));
+                callback::drain(state); // Tasks again.
             }
             let Some((number, receiver)) = delivery.next_receiver(from, end) else { break };
             from = number + 1;

@@ -115,8 +115,10 @@ struct Shared {
 /// A job as the pool sees it.
 trait Job: Send + Sync {
     fn is_slow(&self) -> bool;
-    /// Runs the work unless it was cancelled, and tells the loop. Panics of the work are caught.
-    fn run(&self);
+    /// Runs the work, and catches its panic. False if it was cancelled.
+    fn run(&self) -> bool;
+    /// Tells the loop that the work has run.
+    fn tell(&self);
 }
 
 impl Pool {
@@ -171,7 +173,7 @@ impl Pool {
     /// Hands a job to the threads. Fails when there is no thread and none can be started.
     fn submit(&self, job: Arc<dyn Job>) -> io::Result<()> {
         let shared = &self.owner.shared;
-        shared.queued.fetch_add(1, Ordering::Relaxed);
+        let queued = shared.queued.fetch_add(1, Ordering::Relaxed) + 1;
         if job.is_slow() {
             shared.slow.push(job)
         } else {
@@ -179,12 +181,13 @@ impl Pool {
         }
         // Pairs with the fence of a thread that goes idle: see the module's text.
         std::sync::atomic::fence(Ordering::SeqCst);
-        if shared.idle.load(Ordering::Relaxed) > 0 {
+        let idle = shared.idle.load(Ordering::Relaxed);
+        if idle > 0 {
             drop(shared.lock());
             shared.wake.notify_one();
-            return Ok(());
         }
-        shared.start_thread()
+        // An idle thread that was woken for an earlier job still counts as idle.
+        if queued > idle { shared.start_thread() } else { Ok(()) }
     }
 }
 
@@ -269,13 +272,17 @@ impl Shared {
         self.busy.fetch_add(1, Ordering::Relaxed);
         // The work's own panic is its submitter's. This one is of a destructor.
         if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| {
-            job.run();
+            let ran = job.run();
+            // Before the loop is told, which may look.
+            self.busy.fetch_sub(1, Ordering::Relaxed);
+            if ran {
+                self.completed.fetch_add(1, Ordering::Relaxed);
+                job.tell();
+            }
             drop(job);
         })) {
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
         }
-        self.busy.fetch_sub(1, Ordering::Relaxed);
-        self.completed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The next job, without waiting. A slow one is counted as running.
@@ -366,10 +373,12 @@ impl<F: FnOnce() -> R + Send, R: Send> Job for Work<F, R> {
         self.kind == WorkKind::SlowIo
     }
 
-    fn run(&self) {
-        if self.start() {
-            self.mailbox.complete(self.request);
-        }
+    fn run(&self) -> bool {
+        self.start()
+    }
+
+    fn tell(&self) {
+        self.mailbox.complete(self.request);
     }
 }
 

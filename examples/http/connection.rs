@@ -1,0 +1,448 @@
+//! One connection: requests in, answers out, one at a time and in order.
+//!
+//! ```text
+//!            ┌──────────────────── next request ────────────────────┐
+//!            ▼                                                      │
+//!        ┌───────┐ needs a job  ┌─────────┐ result  ┌──────────┐ all written
+//!   ────►│ Input ├─────────────►│ Working ├────────►│ Draining ├────┤
+//!        └───┬───┘              └─────────┘         └──────────┘    │ last answer
+//!            │        answered at once, client reads slowly ▲       ▼
+//!            ├──────────────────────────────────────────────┘  ┌──────────┐
+//!            └─ bad framing ──────────────────────────────────►│ Lingering├──► Closed
+//!                                                              └──────────┘
+//! ```
+//!
+//! Only *Input* and *Lingering* read. While an answer is computed or has not gone out, the socket is
+//! left alone, its buffer fills, and the client has to wait: this is all the back-pressure there is,
+//! and it bounds what one client can make us hold to one read, one answer, one chunk of a file.
+//!
+//! No borrow of a `RefCell` lives across a call into the loop: bytes are taken out, decoded, and put
+//! back before anything is written.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass::net::TcpStream;
+use windlass::{Timer, queue_work, set_timeout, set_timer};
+
+use super::files::{self, Opened};
+use super::metrics;
+use super::request::{Decoder, Method, Request, Step};
+use super::response::{CONTINUE, Response, Status, write_head};
+use super::routes::{Place, Route, route};
+use super::server::Shared;
+use super::sums::fib;
+
+/// Answers to pipelined requests are gathered up to here before they are written.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
+/// How long, and for how many bytes, the client is read after the last answer.
+///
+/// A socket that is closed while input waits in it is reset, and the reset may overtake the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Reading requests.
+    Input,
+    /// A worker or the pool computes the answer.
+    Working,
+    /// The client has not taken the answer yet.
+    Draining,
+    /// The last answer is out, ours is the first half to be closed; what comes is thrown away.
+    Lingering,
+    Closed,
+}
+
+pub(crate) struct Connection {
+    stream: TcpStream,
+    shared: Rc<Shared>,
+    phase: Cell<Phase>,
+    /// Whether the read callback is registered.
+    reading: Cell<bool>,
+    decoder: RefCell<Decoder>,
+    /// What has come in and has not been decoded: part of a head, or requests that wait their turn.
+    input: RefCell<Vec<u8>>,
+    /// How much has been read while lingering.
+    lingered: Cell<usize>,
+    /// Ends a client that is idle, sends half a request, or does not take its answer.
+    timer: Cell<Timer>,
+}
+
+/// How an answer is to be written.
+#[derive(Clone, Copy)]
+struct Reply {
+    is_head: bool,
+    keep_alive: bool,
+}
+
+/// What follows when an answer has been written.
+enum Next {
+    /// More input, when it comes.
+    Read,
+    /// The input that is here already.
+    Decode,
+    /// A job, whose result is the next answer.
+    Work(Route, Reply),
+    /// The rest of a file.
+    File(Sending),
+    /// Nothing: that was the last answer.
+    Linger,
+}
+
+/// A file on its way out.
+struct Sending {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+    keep_alive: bool,
+}
+
+impl Connection {
+    /// Serves `stream`, until it is closed.
+    pub(crate) fn start(shared: Rc<Shared>, stream: TcpStream) -> Rc<Connection> {
+        let connection = Connection::new(shared, stream, Phase::Input);
+        connection.read();
+        connection
+    }
+
+    /// Tells the client that there are too many, and closes.
+    pub(crate) fn refuse(shared: Rc<Shared>, stream: TcpStream) -> Rc<Connection> {
+        let connection = Connection::new(shared, stream, Phase::Input);
+        let mut out = Vec::new();
+        let response = Response::explained(Status::UNAVAILABLE, "too many connections");
+        response.write(&mut out, false, false);
+        connection.send(out, Next::Linger);
+        connection
+    }
+
+    fn new(shared: Rc<Shared>, stream: TcpStream, phase: Phase) -> Rc<Connection> {
+        let idle_timeout = shared.config.idle_timeout;
+        Rc::new_cyclic(|weak: &Weak<Connection>| {
+            let timed_out = upgraded(weak, Connection::timed_out);
+            Connection {
+                stream,
+                shared,
+                phase: Cell::new(phase),
+                reading: Cell::new(false),
+                decoder: RefCell::default(),
+                input: RefCell::default(),
+                lingered: Cell::new(0),
+                timer: Cell::new(set_timer(idle_timeout, move |_| timed_out())),
+            }
+        })
+    }
+
+    pub(crate) fn close(&self) {
+        if self.phase.replace(Phase::Closed) != Phase::Closed {
+            self.timer.get().clear();
+            self.stream.close();
+        }
+    }
+
+    /// Whether no request is being received or answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase.get() == Phase::Input && !self.has_half_a_request()
+    }
+
+    /// Whether the last answer is out.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.phase.get() == Phase::Lingering
+    }
+
+    fn has_half_a_request(&self) -> bool {
+        !self.input.borrow().is_empty() || !self.decoder.borrow().is_between_requests()
+    }
+
+    // ---- input ----
+
+    fn read(self: &Rc<Self>) {
+        if !self.reading.replace(true) {
+            let this = Rc::clone(self);
+            self.stream.read_start(move |_, chunk| match chunk {
+                Ok([]) => this.close(),
+                Ok(bytes) => this.received(bytes),
+                Err(error) => {
+                    log::debug!("a connection broke: {error}");
+                    this.close();
+                }
+            });
+        }
+    }
+
+    fn stop_reading(&self) {
+        if self.reading.replace(false) {
+            self.stream.read_stop();
+        }
+    }
+
+    fn received(self: &Rc<Self>, bytes: &[u8]) {
+        match self.phase.get() {
+            Phase::Input => self.decode(bytes),
+            Phase::Lingering => {
+                self.lingered.set(self.lingered.get() + bytes.len());
+                if self.lingered.get() > LINGER_BYTES_MAX {
+                    self.close();
+                }
+            }
+            Phase::Working | Phase::Draining | Phase::Closed => {}
+        }
+    }
+
+    /// Decodes what was left over and `bytes`, and answers what is complete.
+    fn decode(self: &Rc<Self>, bytes: &[u8]) {
+        let was_idle = self.is_idle();
+        let mut input = self.input.take();
+        let (out, next) = if input.is_empty() {
+            // The usual case: whole requests, which are decoded where they were read.
+            let (used, out, next) = self.answer_all(bytes);
+            input.extend_from_slice(&bytes[used..]);
+            (out, next)
+        } else {
+            input.extend_from_slice(bytes);
+            let (used, out, next) = self.answer_all(&input);
+            input.drain(..used);
+            (out, next)
+        };
+        // Room that was needed once is not kept by a connection that may now be idle for long.
+        self.input.replace(if input.is_empty() { Vec::new() } else { input });
+
+        // Time is given to a whole request, not to each byte of it, or a client could send one byte
+        // now and then and stay for ever.
+        if !out.is_empty() || (was_idle && !self.is_idle()) {
+            self.timer.get().refresh();
+        }
+        self.send(out, next);
+    }
+
+    /// Answers the requests in `bytes` up to the first that takes time, and says how many bytes that
+    /// used, what to write, and what comes then.
+    fn answer_all(&self, bytes: &[u8]) -> (usize, Vec<u8>, Next) {
+        let mut used = 0;
+        let mut out = Vec::new();
+        while out.len() < GATHERED_BYTES_MAX {
+            let (taken, step) = self.decoder.borrow_mut().next(&bytes[used..]);
+            used += taken;
+            match step {
+                Step::NeedMore => return (used, out, Next::Read),
+                Step::Continue => out.extend_from_slice(CONTINUE),
+                Step::Bad(status) => {
+                    Response::error(status).write(&mut out, false, false);
+                    return (used, out, Next::Linger);
+                }
+                Step::Request(request) => match self.answer(&request, &mut out) {
+                    Next::Decode => {}
+                    next => return (used, out, next),
+                },
+            }
+        }
+        (used, out, Next::Decode)
+    }
+
+    /// Appends the answer to `out`, if it needs no job.
+    fn answer(&self, request: &Request, out: &mut Vec<u8>) -> Next {
+        self.shared.requests.set(self.shared.requests.get() + 1);
+        let reply = Reply {
+            is_head: request.method == Method::Head,
+            // While the server stops, each connection's next answer is its last.
+            keep_alive: request.keep_alive && !self.shared.is_stopping(),
+        };
+        let response = match route(request) {
+            Route::Answer(response) => response,
+            Route::Metrics => Response::text(metrics::text(&self.shared)),
+            // The mistake on show: this returns when the sum is done, and nothing else runs.
+            Route::Slow(Place::Loop, n) => sum(n, fib(n)),
+            job @ (Route::Slow(..) | Route::File(_)) => return Next::Work(job, reply),
+        };
+        response.write(out, reply.is_head, reply.keep_alive);
+        if reply.keep_alive { Next::Decode } else { Next::Linger }
+    }
+
+    // ---- output ----
+
+    /// Writes `out`, and goes on with `next` when the client has taken it.
+    fn send(self: &Rc<Self>, out: Vec<u8>, next: Next) {
+        if self.phase.get() == Phase::Closed {
+            return;
+        }
+        if out.is_empty() {
+            return self.go_on(next);
+        }
+        let write = self.stream.write_owned(out);
+        if self.stream.write_queue_size() == 0 {
+            // Nothing left to wait for. If the write failed, the read callback will hear of it.
+            drop(write);
+            return self.go_on(next);
+        }
+        self.stop_reading();
+        self.phase.set(Phase::Draining);
+        self.timer.get().refresh();
+        let this = Rc::clone(self);
+        write.on_complete(move |written| match written {
+            Ok(()) => this.go_on(next),
+            Err(_) => this.close(),
+        });
+    }
+
+    fn go_on(self: &Rc<Self>, next: Next) {
+        if self.phase.get() == Phase::Closed {
+            return;
+        }
+        match next {
+            Next::Work(job, reply) => self.work(job, reply),
+            Next::File(sending) => self.send_rest(sending),
+            Next::Linger => self.linger(),
+            Next::Decode | Next::Read => {
+                if self.phase.replace(Phase::Input) != Phase::Input {
+                    self.timer.get().refresh();
+                }
+                if matches!(next, Next::Decode) {
+                    self.decode(&[]);
+                } else if self.shared.is_stopping() && self.is_idle() {
+                    self.close();
+                } else {
+                    self.read();
+                }
+            }
+        }
+    }
+
+    /// Closes our half, and waits a moment for the client to close the other.
+    fn linger(self: &Rc<Self>) {
+        self.phase.set(Phase::Lingering);
+        self.input.take();
+        let close = upgraded(&Rc::downgrade(self), |connection| connection.close());
+        self.timer.get().clear();
+        self.timer.set(set_timeout(LINGER, close));
+        drop(self.stream.shutdown());
+        self.read();
+    }
+
+    fn timed_out(self: &Rc<Self>) {
+        match self.phase.get() {
+            Phase::Input if self.has_half_a_request() => {
+                let mut out = Vec::new();
+                Response::error(Status::TIMEOUT).write(&mut out, false, false);
+                self.send(out, Next::Linger);
+            }
+            // Slow work is our own affair; the timer is refreshed when its answer is out.
+            Phase::Working => {}
+            Phase::Input | Phase::Draining | Phase::Lingering | Phase::Closed => self.close(),
+        }
+    }
+
+    // ---- jobs ----
+
+    fn work(self: &Rc<Self>, job: Route, reply: Reply) {
+        self.stop_reading();
+        self.phase.set(Phase::Working);
+        let this = Rc::clone(self);
+        match job {
+            Route::Slow(Place::Worker, n) => {
+                self.shared.workers.run(n).on_complete(move |result| match result {
+                    Ok(result) => this.worked(&sum(n, result), reply),
+                    Err(error) => this.failed(&error, reply),
+                });
+            }
+            Route::Slow(_, n) => {
+                queue_work(move || fib(n)).on_complete(move |result| match result {
+                    Ok(result) => this.worked(&sum(n, result), reply),
+                    Err(error) => this.failed(&error, reply),
+                })
+            }
+            Route::File(path) => {
+                let root = Arc::clone(&self.shared.root);
+                let content_type = files::content_type(&path);
+                queue_work(move || files::open(&root, &path, !reply.is_head)).on_complete(
+                    move |opened| match opened {
+                        Ok(Ok(opened)) => this.send_file(opened, content_type, reply),
+                        Ok(Err(error)) => match files::status_of(&error) {
+                            Status::INTERNAL_ERROR => this.failed(&error, reply),
+                            status => this.worked(&Response::error(status), reply),
+                        },
+                        Err(error) => this.failed(&error, reply),
+                    },
+                );
+            }
+            Route::Answer(_) | Route::Metrics => unreachable!("these need no job"),
+        }
+    }
+
+    /// Writes the answer that a job has found.
+    fn worked(self: &Rc<Self>, response: &Response, mut reply: Reply) {
+        reply.keep_alive &= !self.shared.is_stopping();
+        let mut out = Vec::new();
+        response.write(&mut out, reply.is_head, reply.keep_alive);
+        self.send(out, if reply.keep_alive { Next::Decode } else { Next::Linger });
+    }
+
+    fn failed(self: &Rc<Self>, error: &dyn std::error::Error, reply: Reply) {
+        log::error!("a job failed: {error}");
+        self.worked(&Response::error(Status::INTERNAL_ERROR), reply);
+    }
+
+    fn send_file(self: &Rc<Self>, opened: Opened, content_type: &str, mut reply: Reply) {
+        reply.keep_alive &= !self.shared.is_stopping();
+        let Opened { file, len, first } = opened;
+        let mut out = Vec::new();
+        write_head(&mut out, Status::OK, content_type, len, reply.keep_alive);
+        out.extend_from_slice(&first);
+        let offset = first.len() as u64;
+        self.send(
+            out,
+            Next::File(Sending {
+                file: Arc::new(file),
+                offset,
+                left: if reply.is_head { 0 } else { len - offset },
+                keep_alive: reply.keep_alive,
+            }),
+        );
+    }
+
+    /// Reads the next chunk of a file on the pool, and writes it. The one after that is not read
+    /// before this one is out, however fast the disk and however slow the client.
+    fn send_rest(self: &Rc<Self>, mut sending: Sending) {
+        if sending.left == 0 {
+            return self.go_on(if sending.keep_alive { Next::Decode } else { Next::Linger });
+        }
+        self.stop_reading();
+        self.phase.set(Phase::Working);
+        let this = Rc::clone(self);
+        let file = Arc::clone(&sending.file);
+        let (offset, left) = (sending.offset, sending.left);
+        queue_work(move || files::read_chunk(&file, offset, left)).on_complete(move |chunk| {
+            let error: Box<dyn std::error::Error> = match chunk {
+                Ok(Ok(chunk)) => {
+                    sending.offset += chunk.len() as u64;
+                    sending.left -= chunk.len() as u64;
+                    return this.send(chunk, Next::File(sending));
+                }
+                Ok(Err(error)) => Box::<io::Error>::new(error),
+                Err(error) => Box::new(error),
+            };
+            // The length is already promised. Only a broken connection tells the client the truth.
+            log::error!("a file could not be read to its end: {error}");
+            this.close();
+        });
+    }
+}
+
+/// A callback that calls `method` if the connection is still there. Timers hold no connection, so
+/// that one which the client has closed is freed at once.
+fn upgraded(weak: &Weak<Connection>, method: fn(&Rc<Connection>)) -> impl Fn() + 'static {
+    let weak = weak.clone();
+    move || {
+        if let Some(connection) = weak.upgrade() {
+            method(&connection);
+        }
+    }
+}
+
+fn sum(n: u32, result: u64) -> Response {
+    Response::text(format!("fib({n}) = {result}\n"))
+}

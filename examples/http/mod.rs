@@ -1,0 +1,28 @@
+//! The parts of the HTTP server that `server` and `golden_rule` share.
+//!
+//! ```text
+//!            bytes                      requests                      answers
+//!   socket ────────► connection.rs ◄──► request.rs: when is a head, a body complete?
+//!                    │  ▲               response.rs: the bytes of an answer
+//!                    ▼  │
+//!                  routes.rs: answer now, or a job for later
+//!                    │
+//!                    ├─ sums.rs   on the loop, on the pool, or in a worker
+//!                    └─ files.rs  on the pool, chunk by chunk
+//!
+//!   server.rs: the listener, the open connections, how it all stops
+//! ```
+//!
+//! `request`, `response`, `routes` and `files` know nothing of sockets or loops: bytes and values go
+//! in, values come out. `connection` and `server` hold all that waits.
+
+mod connection;
+mod files;
+mod metrics;
+mod request;
+mod response;
+mod routes;
+mod server;
+mod sums;
+
+pub(crate) use server::{Config, Server};

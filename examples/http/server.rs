@@ -1,0 +1,189 @@
+//! The listener and its connections: how many there may be, and how all of it stops.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use windlass::net::{TcpListener, TcpStream};
+use windlass::worker::WorkerPool;
+use windlass::{Timer, set_timeout};
+
+use super::connection::Connection;
+use super::sums::fib_in_worker;
+
+/// How many clients beyond the limit are told so; those that come while so many are being told are
+/// dropped without a word.
+const REFUSED_MAX: usize = 64;
+
+pub(crate) struct Config {
+    pub(crate) addr: SocketAddr,
+    /// How many workers share the sums of `/slow`.
+    pub(crate) workers: usize,
+    /// What `/file/` serves; nothing outside is opened.
+    pub(crate) root: PathBuf,
+    pub(crate) connections_max: usize,
+    /// How long a client may do nothing, take to send one request, or leave an answer untouched.
+    pub(crate) idle_timeout: Duration,
+}
+
+/// A running server. A clone is another name for the same one.
+#[derive(Clone)]
+pub(crate) struct Server {
+    listener: TcpListener,
+    shared: Rc<Shared>,
+}
+
+/// What all connections of a server share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// The root as the system names it, without links, to compare paths with.
+    pub(crate) root: Arc<Path>,
+    pub(crate) workers: WorkerPool<u32, u64>,
+    pub(crate) started: Instant,
+    pub(crate) requests: Cell<u64>,
+    connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    next_id: Cell<u64>,
+    /// Set once, taken when all is over.
+    stopping: RefCell<Option<Stopping>>,
+}
+
+/// A stop under way.
+struct Stopping {
+    /// Cuts off what takes too long.
+    deadline: Timer,
+    /// Called when nothing is left, with the number of connections that were cut off.
+    stopped: Box<dyn FnOnce(usize)>,
+}
+
+impl Server {
+    /// Listens, and serves who comes.
+    ///
+    /// # Errors
+    /// The message names what failed: the root, the workers or the address.
+    pub(crate) fn start(config: Config) -> io::Result<Server> {
+        let root = std::fs::canonicalize(&config.root)
+            .and_then(|root| std::fs::read_dir(&root).map(|_| root))
+            .map_err(|error| named(&error, format!("cannot read the root {:?}", config.root)))?;
+        let listener = TcpListener::bind(config.addr)
+            .map_err(|error| named(&error, format!("cannot listen on {}", config.addr)))?;
+        let workers = WorkerPool::new(config.workers, || fib_in_worker)
+            .map_err(|error| named(&error, format!("cannot start {} workers", config.workers)))?;
+
+        let shared = Rc::new(Shared {
+            config,
+            root: root.into(),
+            workers,
+            started: Instant::now(),
+            requests: Cell::new(0),
+            connections: RefCell::default(),
+            next_id: Cell::new(0),
+            stopping: RefCell::default(),
+        });
+        let accepting = Rc::clone(&shared);
+        listener.on_connection(move |stream| match stream {
+            Ok(stream) => accepting.accepted(stream),
+            // Out of descriptors, mostly: clients wait in the backlog until one is free again.
+            Err(error) => log::error!("cannot accept: {error}"),
+        });
+        Ok(Server { listener, shared })
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Stops: nobody is accepted any more, idle connections close, requests that have begun are
+    /// answered, and those that are not after `grace` are cut off.
+    ///
+    /// `stopped` is called when all is over, with the number of connections that were cut off.
+    pub(crate) fn stop(&self, grace: Duration, stopped: impl FnOnce(usize) + 'static) {
+        self.listener.close();
+        let shared = Rc::clone(&self.shared);
+        let deadline = set_timeout(grace, move || shared.cut_off());
+        self.shared.stopping.replace(Some(Stopping { deadline, stopped: Box::new(stopped) }));
+        for connection in self.shared.connections() {
+            if connection.is_idle() {
+                connection.close();
+            }
+        }
+        self.shared.finish_if_empty();
+    }
+}
+
+impl Shared {
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+
+    fn accepted(self: &Rc<Self>, stream: TcpStream) {
+        let limit = self.config.connections_max;
+        let count = self.connection_count();
+        if count >= limit.saturating_add(REFUSED_MAX) {
+            return stream.close();
+        }
+        // Answers go out in one write each; to hold them back for more to come only adds delay.
+        if let Err(error) = stream.set_nodelay(true) {
+            log::debug!("cannot set TCP_NODELAY: {error}");
+        }
+        let id = self.next_id.replace(self.next_id.get() + 1);
+        let shared = Rc::clone(self);
+        stream.on_close(move || shared.closed(id));
+        let begin = if count < limit { Connection::start } else { Connection::refuse };
+        let connection = begin(Rc::clone(self), stream);
+        self.connections.borrow_mut().insert(id, connection);
+    }
+
+    fn closed(&self, id: u64) {
+        // Bound to a name, so that the map's borrow ends before the connection is dropped.
+        let connection = self.connections.borrow_mut().remove(&id);
+        if let Some(connection) = connection {
+            // The loop closes a socket too, when a write fails that nobody waits for.
+            connection.close();
+        }
+        self.finish_if_empty();
+    }
+
+    /// The open connections, out of the map, so that they can be closed while we walk.
+    fn connections(&self) -> Vec<Rc<Connection>> {
+        self.connections.borrow().values().cloned().collect()
+    }
+
+    fn cut_off(&self) {
+        let mut cut_off = 0;
+        for connection in self.connections() {
+            // One that has its answer, and has not closed its half yet, loses nothing.
+            cut_off += usize::from(!connection.is_answered());
+            connection.close();
+        }
+        self.finish(cut_off);
+    }
+
+    fn finish_if_empty(&self) {
+        if self.connection_count() == 0 {
+            self.finish(0);
+        }
+    }
+
+    fn finish(&self, cut_off: usize) {
+        let stopping = self.stopping.take();
+        if let Some(Stopping { deadline, stopped }) = stopping {
+            deadline.clear();
+            self.workers.close();
+            stopped(cut_off);
+        }
+    }
+}
+
+/// `error`, with what was being done in front.
+fn named(error: &io::Error, what: String) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}

@@ -1,0 +1,161 @@
+//! A conformance program as data: what stands in one JSON file.
+//!
+//! The format is explained in `tests/conformance/README.md`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+/// A program and the trace that Node printed for it.
+#[derive(Debug, Deserialize)]
+pub struct Scenario {
+    pub name: String,
+    /// Pool threads to run with; the usual number without it.
+    pub pool: Option<usize>,
+    pub main: Body,
+    pub expect: Vec<String>,
+}
+
+pub type Body = Vec<Op>;
+
+/// Bodies by the message that they answer.
+pub type Answers = HashMap<String, Body>;
+
+/// One step of a program.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Op {
+    Log {
+        id: String,
+    },
+    Tick {
+        id: String,
+        #[serde(default)]
+        body: Body,
+    },
+    Micro {
+        id: String,
+        #[serde(default)]
+        body: Body,
+    },
+    Immediate {
+        id: String,
+        var: Option<String>,
+        #[serde(default)]
+        body: Body,
+    },
+    Timeout {
+        id: String,
+        ms: u64,
+        var: Option<String>,
+        #[serde(default)]
+        body: Body,
+    },
+    Interval {
+        id: String,
+        ms: u64,
+        times: u32,
+        var: Option<String>,
+        #[serde(default)]
+        body: Body,
+    },
+    Clear {
+        var: String,
+    },
+    Refresh {
+        var: String,
+    },
+    Unref {
+        var: String,
+    },
+    Ref {
+        var: String,
+    },
+    Stat {
+        id: String,
+        #[serde(default)]
+        body: Body,
+    },
+    Block {
+        ms: u64,
+    },
+    Throw {
+        id: String,
+    },
+    BeforeExit {
+        id: String,
+        #[serde(default = "once")]
+        times: u32,
+        #[serde(default)]
+        body: Body,
+    },
+    AtExit {
+        id: String,
+        #[serde(default)]
+        body: Body,
+    },
+    Exit {
+        code: i32,
+    },
+    Channel {
+        a: String,
+        b: String,
+    },
+    Listen {
+        port: String,
+        id: String,
+        times: u32,
+        #[serde(default)]
+        on: Answers,
+    },
+    Send {
+        port: String,
+        value: String,
+    },
+    Close {
+        port: String,
+    },
+    OnClose {
+        port: String,
+        id: String,
+        #[serde(default)]
+        body: Body,
+    },
+    Worker(Box<WorkerOp>),
+    Post {
+        to: String,
+        value: String,
+    },
+    Receive {
+        id: String,
+        times: u32,
+        #[serde(default)]
+        on: Answers,
+    },
+    Terminate {
+        var: String,
+    },
+}
+
+/// The step that starts a worker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerOp {
+    pub id: String,
+    pub var: Option<String>,
+    pub program: Body,
+    #[serde(default)]
+    pub online: bool,
+    #[serde(default)]
+    pub on_online: Body,
+    #[serde(default)]
+    pub on_message: Answers,
+    #[serde(default)]
+    pub on_error: Body,
+    #[serde(default)]
+    pub on_exit: Body,
+}
+
+fn once() -> u32 {
+    1
+}

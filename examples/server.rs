@@ -1,0 +1,204 @@
+//! How does a server on one thread stay quick while some of its requests are slow?
+//!
+//! By never computing on the loop: sums go to a pool of workers, files to the thread pool, and the
+//! loop only moves messages and bytes. One path breaks this rule on purpose.
+//!
+//! ```text
+//! $ cargo run --release --example server -- --addr 127.0.0.1:8080
+//! listening on http://127.0.0.1:8080
+//! try   curl http://127.0.0.1:8080/fast
+//! …
+//! ```
+//!
+//! While `curl 'http://127.0.0.1:8080/slow?n=44'` waits, `/fast` answers at once. While
+//! `/slow-inline?n=44` waits, so does everybody. `RUST_LOG=windlass=debug` shows what the loop does.
+
+#[path = "http/mod.rs"]
+mod http;
+
+use std::cell::Cell;
+use std::fmt::Display;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::str::FromStr;
+use std::time::Duration;
+
+use windlass::signal::Signal;
+
+use http::{Config, Server};
+
+const HELP: &str = "\
+Serves HTTP/1.1 from one event loop.
+
+usage: server [options]
+
+  --addr ADDRESS:PORT     where to listen; port 0 takes a free one (default 127.0.0.1:8080)
+  --workers N             workers for /slow (default: one less than there are cores)
+  --root DIR              what /file/ serves (default: the current directory)
+  --max-connections N     clients beyond this get 503 (default 10000)
+  --idle-timeout-ms MS    how long a client may be idle, take to send a request,
+                          or leave an answer untouched (default 10000)
+  --grace-ms MS           how long running requests may go on after the first SIGINT
+                          or SIGTERM (default 5000); a second one ends them at once
+  --help                  this text
+";
+
+/// The numbers that POSIX has given to these signals everywhere.
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+fn main() -> ExitCode {
+    env_logger::init();
+    match parse(std::env::args().skip(1)) {
+        Ok(Some(options)) => windlass::run_main(|| serve(options)),
+        Ok(None) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("server: {message}; see --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+struct Options {
+    config: Config,
+    /// How long running requests may go on after the first signal.
+    grace: Duration,
+}
+
+/// The main script: starts everything and returns; the loop turns until the listener is closed and
+/// the last connection is gone.
+fn serve(options: Options) {
+    let started = Server::start(options.config).and_then(|server| {
+        let addr = server.local_addr()?;
+        let signals = Signals { server, grace: options.grace, seen: Cell::new(0) };
+        // Before the address is printed: whoever reads it may send a signal at once.
+        signals.watch()?;
+        print_commands(addr);
+        Ok(())
+    });
+    if let Err(error) = started {
+        eprintln!("server: {error}");
+        windlass::exit(1);
+    }
+}
+
+fn print_commands(addr: SocketAddr) {
+    let mut lines = format!("listening on http://{addr}\n");
+    for path in ["/fast", "/slow?n=40", "/slow-inline?n=40", "/file/Cargo.toml", "/metrics"] {
+        lines += &format!("try   curl 'http://{addr}{path}'\n");
+    }
+    // A script may have closed the pipe after the first line, which is no reason to fail.
+    if let Err(error) = std::io::stdout().write_all(lines.as_bytes()) {
+        log::debug!("cannot print the address: {error}");
+    }
+}
+
+/// Counts the signals that ask for an end.
+struct Signals {
+    server: Server,
+    grace: Duration,
+    seen: Cell<u32>,
+}
+
+impl Signals {
+    fn watch(self) -> std::io::Result<()> {
+        let signals = Rc::new(self);
+        for signum in [SIGINT, SIGTERM] {
+            let signals = Rc::clone(&signals);
+            // To watch for a signal is no reason to go on: unref'd, it does not hold the loop.
+            Signal::start(signum, move || signals.received(signum))?.unref();
+        }
+        Ok(())
+    }
+
+    fn received(&self, signum: i32) {
+        if self.seen.replace(self.seen.get() + 1) > 0 {
+            eprintln!("server: stopped at once");
+            // As a shell reports a command that a signal has ended.
+            return windlass::exit(128 + signum);
+        }
+        eprintln!("server: stopping; a second signal stops at once");
+        self.server.stop(self.grace, |cut_off| {
+            if cut_off > 0 {
+                eprintln!("server: {cut_off} connections were cut off");
+                windlass::exit(1);
+            }
+        });
+    }
+}
+
+/// Reads the arguments; `None` is a call for help.
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut config = Config {
+        addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        // One core is left to the loop.
+        workers: cores.saturating_sub(1).max(1),
+        root: ".".into(),
+        connections_max: 10_000,
+        idle_timeout: Duration::from_secs(10),
+    };
+    let mut grace = Duration::from_secs(5);
+    while let Some(arg) = args.next() {
+        // Both `--name value` and `--name=value`.
+        let (name, inline) = match arg.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (arg.as_str(), None),
+        };
+        if matches!(name, "--help" | "-h") {
+            return Ok(None);
+        }
+        let mut value = || {
+            inline.clone().or_else(|| args.next()).ok_or_else(|| format!("{name} wants a value"))
+        };
+        match name {
+            "--addr" => config.addr = parse_addr(&value()?)?,
+            "--workers" => config.workers = parse_number(name, &value()?, 1, 1024)?,
+            "--root" => config.root = value()?.into(),
+            "--max-connections" => {
+                config.connections_max = parse_number(name, &value()?, 1, 1_000_000)?;
+            }
+            "--idle-timeout-ms" => {
+                config.idle_timeout =
+                    Duration::from_millis(parse_number(name, &value()?, 1, 3_600_000)?);
+            }
+            "--grace-ms" => {
+                grace = Duration::from_millis(parse_number(name, &value()?, 0, 3_600_000)?);
+            }
+            _ => return Err(format!("there is no option {name}")),
+        }
+    }
+    Ok(Some(Options { config, grace }))
+}
+
+fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+    let port = text.rsplit_once(':').map_or("", |(_, port)| port);
+    if port.bytes().all(|byte| byte.is_ascii_digit())
+        && !port.is_empty()
+        && port.parse::<u16>().is_err()
+    {
+        return Err(format!("port {port} is out of range: 0 to 65535"));
+    }
+    text.parse().map_err(|_| {
+        format!(
+            "--addr wants an address and a port, such as 127.0.0.1:8080 or [::1]:0, not {text:?}"
+        )
+    })
+}
+
+fn parse_number<T: FromStr + PartialOrd + Display>(
+    name: &str,
+    text: &str,
+    min: T,
+    max: T,
+) -> Result<T, String> {
+    match text.parse() {
+        Ok(number) if min <= number && number <= max => Ok(number),
+        _ => Err(format!("{name} wants a number from {min} to {max}, not {text:?}")),
+    }
+}

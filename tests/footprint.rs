@@ -1,0 +1,131 @@
+//! What loops leave behind in the process: nothing. This file is a program of its own, because it
+//! counts the descriptors, threads and memory of the whole process.
+#![cfg(target_os = "linux")]
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use windlass::handle::Notifier;
+use windlass::{Loop, RunMode, queue_work, set_immediate, set_interval, set_timeout};
+
+/// The figures of the process that must not grow.
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    descriptors: usize,
+    threads: usize,
+    resident_kb: usize,
+}
+
+impl Footprint {
+    fn now() -> Footprint {
+        let entries = |folder: &str| fs::read_dir(folder).expect(folder).count();
+        let status = fs::read_to_string("/proc/self/status").expect("the status of this process");
+        let resident_kb = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|value| value.trim().strip_suffix(" kB"))
+            .and_then(|value| value.trim().parse().ok())
+            .expect("the resident memory");
+        Footprint {
+            descriptors: entries("/proc/self/fd"),
+            threads: entries("/proc/self/task"),
+            resident_kb,
+        }
+    }
+
+    #[track_caller]
+    fn expect_no_more_than(self, before: Footprint, spare_kb: usize) {
+        assert_eq!(self.descriptors, before.descriptors, "descriptors leak");
+        assert_eq!(self.threads, before.threads, "threads leak");
+        let grown = self.resident_kb.saturating_sub(before.resident_kb);
+        assert!(grown <= spare_kb, "memory grew by {grown} kB: {before:?}, then {self:?}");
+    }
+}
+
+/// One life of a loop: a timer, a notifier, a pair of sockets, a job of the pool. Every other loop
+/// is not turned to its end but dropped with everything still open.
+fn one_round(round: usize) {
+    let (mut near, mut far) = UnixStream::pair().expect("a pair of sockets");
+    let done = Rc::new(Cell::new(0));
+    let event_loop = Loop::new().expect("a loop");
+    let notifier = event_loop.enter(|| {
+        let count = Rc::clone(&done);
+        set_timeout(Duration::from_millis(1), move || count.set(count.get() + 1));
+        let count = Rc::clone(&done);
+        queue_work(move || {
+            far.write_all(b"job").expect("a write");
+            far
+        })
+        .on_complete(move |far| {
+            assert!(far.is_ok());
+            count.set(count.get() + 1);
+        });
+        let count = Rc::clone(&done);
+        Notifier::new(move || count.set(count.get() + 1))
+    });
+    notifier.notify();
+    notifier.unref();
+    if round.is_multiple_of(2) {
+        event_loop.turn(RunMode::Default);
+        assert_eq!(done.get(), 3);
+        let mut text = [0; 3];
+        near.read_exact(&mut text).expect("what the job wrote");
+        event_loop.enter(|| notifier.close());
+        event_loop.turn(RunMode::Default);
+        event_loop.close().expect("nothing is open");
+    } else {
+        event_loop.enter(|| {
+            set_interval(Duration::from_secs(3600), |_| {});
+            set_immediate(|| {});
+            windlass::spawn(std::future::pending::<()>());
+        });
+        event_loop.turn(RunMode::NoWait);
+        drop(event_loop);
+        // The job holds its socket until it has run.
+        let mut text = [0; 3];
+        near.read_exact(&mut text)
+            .or_else(|error| match error.kind() {
+                // It was withdrawn with its loop, which closes its end.
+                std::io::ErrorKind::UnexpectedEof => Ok(()),
+                _ => Err(error),
+            })
+            .expect("either the text or the end");
+        while near.read(&mut text).expect("the end") > 0 {}
+    }
+}
+
+// L-13, Z-01, T-25. One test, since whatever runs beside it would be counted too.
+#[test]
+fn loops_leave_no_descriptor_no_thread_and_no_memory_behind() {
+    for round in 0..400 {
+        one_round(round);
+    }
+    let before = Footprint::now();
+    for round in 0..2_000 {
+        one_round(round);
+    }
+    Footprint::now().expect_no_more_than(before, 2_048);
+
+    // A million timers set and cleared, refreshed and set again.
+    let event_loop = Loop::new().expect("a loop");
+    let churn = |rounds: u64| {
+        event_loop.enter(|| {
+            let kept = set_timeout(Duration::from_secs(60), || {});
+            for number in 0..rounds {
+                set_timeout(Duration::from_millis(number % 300), || {}).clear();
+                set_immediate(|| {}).clear();
+                kept.refresh();
+            }
+            kept.clear();
+        });
+        event_loop.turn(RunMode::NoWait);
+    };
+    churn(10_000);
+    let before = Footprint::now();
+    churn(1_000_000);
+    Footprint::now().expect_no_more_than(before, 1_024);
+}

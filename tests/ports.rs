@@ -1,0 +1,578 @@
+//! Message ports: order, waiting, closing, travelling, and what they hold.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::*;
+use windlass::worker::{Port, PortEnd, Worker, channel};
+use windlass::{Loop, block_on, next_tick, run, set_immediate, set_timeout};
+
+/// Both ends of a channel, open on this loop.
+fn open_channel<A: Send + 'static, B: Send + 'static>() -> (Port<A, B>, Port<B, A>) {
+    let (one, other) = channel();
+    (one.open(), other.open())
+}
+
+/// A message that can carry the end of a channel of its own kind.
+#[allow(dead_code)] // These messages are never looked into, only dropped.
+enum Parcel {
+    End(PortEnd<Parcel, Parcel>),
+    Token(Arc<()>),
+}
+
+/// A handler that collects, and what it has collected.
+fn collect<S, R>(port: &Port<S, R>) -> Rc<RefCell<Vec<R>>>
+where
+    S: Send + 'static,
+    R: Send + 'static,
+{
+    let received = Rc::new(RefCell::new(Vec::new()));
+    let list = received.clone();
+    port.on_message(move |message| list.borrow_mut().push(message));
+    received
+}
+
+// MP-01.
+#[test]
+fn messages_arrive_in_order_once_and_never_inside_post() {
+    bounded(|| {
+        block_on(async {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            let received = collect(&receiver);
+            (0..1000).for_each(|number| sender.post(number));
+            assert!(received.borrow().is_empty());
+            until(|| received.borrow().len() >= 1000).await;
+            iterations(3).await;
+            assert_eq!(*received.borrow(), (0..1000).collect::<Vec<_>>());
+        });
+    });
+}
+
+// MP-01, across threads, and with a drain of ticks between two messages as after any callback.
+#[test]
+fn every_message_is_a_callback_of_its_own() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let worker: Worker<(), u32> =
+                Worker::spawn(|port| (0..3).for_each(|n| port.post(n))).unwrap();
+            let log = log.clone();
+            worker.on_message(move |number| {
+                next_tick(log.says("tick"));
+                log.say(format!("{number}"));
+            });
+        });
+        assert_eq!(log.lines(), ["0", "tick", "1", "tick", "2", "tick"]);
+    });
+}
+
+// MP-02 and MP-03.
+#[test]
+fn messages_wait_for_a_handler_also_after_an_earlier_one_was_removed() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            (1..=2).for_each(|number| sender.post(number));
+            let said = log.clone();
+            after_iterations(3, move || {
+                let (first, handler) = (said.clone(), receiver.clone());
+                receiver.on_message(move |number| {
+                    first.say(format!("first {number}"));
+                    if number == 2 {
+                        handler.off_message();
+                    }
+                });
+                after_iterations(3, move || {
+                    (3..=4).for_each(|number| sender.post(number));
+                    after_iterations(3, move || {
+                        said.say("attached again");
+                        let handler = receiver.clone();
+                        receiver.on_message(move |number| {
+                            said.say(format!("second {number}"));
+                            if number == 4 {
+                                handler.off_message();
+                            }
+                        });
+                        drop(sender);
+                    });
+                });
+            });
+        });
+        assert_eq!(log.lines(), ["first 1", "first 2", "attached again", "second 3", "second 4"]);
+    });
+}
+
+// MP-02.
+#[test]
+fn a_handler_that_removes_itself_gets_no_further_message_of_the_batch() {
+    bounded(|| {
+        block_on(async {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            let received = Rc::new(RefCell::new(Vec::new()));
+            let (list, handler) = (received.clone(), receiver.clone());
+            receiver.on_message(move |number| {
+                list.borrow_mut().push(number);
+                handler.off_message();
+            });
+            (0..3).for_each(|number| sender.post(number));
+            until(|| !received.borrow().is_empty()).await;
+            iterations(3).await;
+            assert_eq!(*received.borrow(), [0]);
+            assert_eq!(receiver.try_recv(), Some(1));
+            assert_eq!(receiver.recv().await, Some(2));
+        });
+    });
+}
+
+// MP-03.
+#[test]
+fn a_handler_holds_the_loop_and_removing_it_lets_go() {
+    bounded(|| {
+        run(|| {
+            let (_sender, receiver) = open_channel::<(), ()>();
+            assert!(!Loop::current().is_alive(), "a port without a handler holds nothing");
+            receiver.on_message(|()| ());
+            assert!(Loop::current().is_alive());
+            receiver.off_message();
+            assert!(!Loop::current().is_alive());
+            receiver.off_message();
+            receiver.on_message(|()| ());
+            receiver.on_message(|()| ());
+            assert!(Loop::current().is_alive());
+            receiver.close();
+            receiver.on_message(|()| panic!("the port is closing"));
+            receiver.off_message();
+            set_immediate(move || {
+                receiver.on_message(|()| panic!("the port is closed"));
+                receiver.off_message();
+            });
+        });
+    });
+}
+
+// MP-16.
+#[test]
+fn an_unreferenced_port_does_not_hold_the_loop_but_delivers_while_it_lives() {
+    bounded(|| {
+        let received = run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            let received = collect(&receiver);
+            receiver.unref();
+            sender.post(1);
+            set_timeout(Duration::from_millis(5), move || drop(sender));
+            received
+        });
+        assert_eq!(*received.borrow(), [1]);
+    });
+}
+
+// MP-04. The other end is closed on another thread, right behind its messages.
+#[test]
+fn messages_posted_before_a_close_all_come_before_the_close_notice() {
+    const ROUNDS: u32 = 10_000;
+    fn round(left: u32, worker: Worker<PortEnd<u32, ()>, ()>, done: Rc<Cell<u32>>) {
+        let (here, there) = channel::<(), u32>();
+        worker.post(there);
+        let here = here.open();
+        let received = collect(&here);
+        here.on_close(move || {
+            assert_eq!(*received.borrow(), [1, 2, 3], "in round {left}");
+            done.set(done.get() + 1);
+            match left {
+                1 => drop(worker.terminate()),
+                _ => round(left - 1, worker, done),
+            }
+        });
+    }
+    bounded(|| {
+        let done = Rc::new(Cell::new(0));
+        run(|| {
+            let worker = Worker::spawn(|port: Port<(), PortEnd<u32, ()>>| {
+                port.on_message(|end| {
+                    let end = end.open();
+                    (1..=3).for_each(|number| end.post(number));
+                    end.close();
+                });
+            });
+            round(ROUNDS, worker.unwrap(), done.clone());
+        });
+        assert_eq!(done.get(), ROUNDS);
+    });
+}
+
+// MP-05.
+#[test]
+fn closing_either_side_gives_one_notice_on_both() {
+    bounded(|| {
+        for close_first in [true, false] {
+            let log = Log::default();
+            run(|| {
+                let (one, other) = open_channel::<u32, u32>();
+                one.on_close(log.says("one"));
+                other.on_close(log.says("other"));
+                one.on_message(|_| panic!("posted after the close"));
+                other.on_message(|_| panic!("posted after the close"));
+                let closed = if close_first { &one } else { &other };
+                closed.close();
+                closed.close();
+                one.post(1);
+                other.post(2);
+                assert_eq!(one.try_post(3), Err(3));
+                assert_eq!(other.try_post(4), Err(4));
+                assert!(log.lines().is_empty(), "notices come later");
+                after_iterations(5, move || {
+                    one.close();
+                    other.close();
+                });
+            });
+            let mut lines = log.lines();
+            lines.sort();
+            assert_eq!(lines, ["one", "other"]);
+        }
+    });
+}
+
+// MP-06.
+#[test]
+fn dropping_the_last_name_of_a_port_without_a_handler_closes_it() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (one, other) = open_channel::<u32, u32>();
+            let clone = one.clone();
+            other.on_message(|_| ());
+            other.on_close(log.says("closed"));
+            drop(one);
+            let said = log.clone();
+            after_iterations(3, move || {
+                said.say("one name is left");
+                drop(clone);
+            });
+        });
+        assert_eq!(log.lines(), ["one name is left", "closed"]);
+    });
+}
+
+// MP-06.
+#[test]
+fn a_port_with_a_handler_belongs_to_its_loop() {
+    bounded(|| {
+        let received = run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            let received = collect(&receiver);
+            drop(receiver);
+            sender.post(1);
+            let count = received.clone();
+            after_iterations(3, move || {
+                assert_eq!(*count.borrow(), [1]);
+                sender.post(2);
+                sender.close();
+            });
+            received
+        });
+        assert_eq!(*received.borrow(), [1, 2]);
+    });
+}
+
+#[test]
+fn an_end_dropped_unopened_closes_the_channel() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (one, other) = channel::<u32, u32>();
+            let one = one.open();
+            one.on_close(log.says("closed"));
+            one.on_message(|_| panic!("there is nobody"));
+            drop(other);
+            assert_eq!(one.try_post(7), Err(7));
+        });
+        assert_eq!(log.lines(), ["closed"]);
+    });
+}
+
+// MP-07.
+#[test]
+fn a_port_that_travels_takes_its_messages_along_in_order() {
+    bounded(|| {
+        block_on(async {
+            let (sender, travelling) = open_channel::<u32, ()>();
+            (0..100).for_each(|number| sender.post(number));
+            assert_eq!(travelling.try_recv(), Some(0));
+            assert_eq!(travelling.recv().await, Some(1));
+            let left_behind = travelling.clone();
+            let end = travelling.detach();
+            // What was left behind is unusable at once.
+            assert_eq!(left_behind.try_post(()), Err(()));
+            assert_eq!(left_behind.try_recv(), None);
+            left_behind.on_message(|_| panic!("the port has left"));
+            left_behind.close();
+            (100..200).for_each(|number| sender.post(number));
+            let worker: Worker<PortEnd<(), u32>, Vec<u32>> = Worker::spawn(|port| {
+                let replies = port.clone();
+                port.on_message(move |end: PortEnd<(), u32>| {
+                    let (end, mut received) = (end.open(), Vec::new());
+                    let (replies, closer) = (replies.clone(), end.clone());
+                    end.on_message(move |number| {
+                        received.push(number);
+                        if number == 299 {
+                            replies.post(std::mem::take(&mut received));
+                            replies.off_message();
+                            closer.close();
+                        }
+                    });
+                });
+            })
+            .unwrap();
+            worker.post(end);
+            (200..300).for_each(|number| sender.post(number));
+            assert_eq!(worker.recv().await.unwrap(), (2..300).collect::<Vec<_>>());
+            assert_eq!(sender.recv().await, None, "closed by the worker");
+        });
+    });
+}
+
+// MP-09. What is in the queue then belongs to the queue itself; that it is freed cannot be promised,
+// for a post does not look into what it posts.
+#[test]
+fn a_port_may_be_sent_its_own_peer_and_the_loop_ends() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (one, other) = channel::<Parcel, Parcel>();
+            let one = one.open();
+            one.on_close(log.says("closed"));
+            one.post(Parcel::End(other));
+        });
+        assert_eq!(log.lines(), ["closed"]);
+    });
+}
+
+// MP-10.
+#[test]
+fn one_message_pulled_directly_is_the_oldest_and_reaches_no_handler() {
+    bounded(|| {
+        block_on(async {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            assert_eq!(receiver.try_recv(), None);
+            (1..=4).for_each(|number| sender.post(number));
+            assert_eq!(receiver.try_recv(), Some(1));
+            assert_eq!(receiver.try_recv(), Some(2));
+            let received = collect(&receiver);
+            assert_eq!(receiver.try_recv(), Some(3));
+            until(|| !received.borrow().is_empty()).await;
+            iterations(3).await;
+            assert_eq!(*received.borrow(), [4]);
+            assert_eq!(receiver.try_recv(), None);
+        });
+    });
+}
+
+#[test]
+fn recv_gives_the_messages_then_none_and_a_dropped_recv_loses_nothing() {
+    bounded(|| {
+        block_on(async {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            let (waker, wakes) = Wakes::new();
+            for round in 0..50 {
+                let before = wakes.count();
+                let mut recv = Box::pin(receiver.recv());
+                assert!(poll_once(recv.as_mut(), &waker).is_pending());
+                sender.post(round);
+                if round % 2 == 1 {
+                    until(|| wakes.count() > before).await;
+                }
+                drop(recv);
+                assert_eq!(receiver.recv().await, Some(round));
+            }
+            sender.post(50);
+            sender.close();
+            assert_eq!(receiver.recv().await, Some(50));
+            assert_eq!(receiver.recv().await, None);
+            assert_eq!(receiver.recv().await, None);
+        });
+    });
+}
+
+// MP-11.
+#[test]
+fn an_endless_ping_pong_does_not_starve_the_loop() {
+    bounded(|| {
+        let messages = Rc::new(Cell::new(0));
+        let at_second_check = Rc::new(Cell::new(0));
+        run(|| {
+            let (one, other) = open_channel::<(), ()>();
+            let players: [&Port<(), ()>; 2] = [&one, &other];
+            for port in players {
+                let (reply, count) = (port.clone(), messages.clone());
+                port.on_message(move |()| {
+                    count.set(count.get() + 1);
+                    reply.post(());
+                });
+            }
+            one.post(());
+            let (count, seen) = (messages.clone(), at_second_check.clone());
+            set_immediate(move || {
+                set_immediate(move || seen.set(count.get()));
+            });
+            set_timeout(Duration::from_millis(1), move || {
+                one.close();
+                other.close();
+            });
+        });
+        assert!(messages.get() > 0);
+        // Two ports, two iterations, and a thousand for each at most.
+        assert!(at_second_check.get() <= 4000, "{} messages", at_second_check.get());
+    });
+}
+
+// MP-11, the other half: as many as were there at the start are delivered in one go.
+#[test]
+fn five_thousand_waiting_messages_are_delivered_in_one_iteration() {
+    bounded(|| {
+        let at = Rc::new(RefCell::new(Vec::new()));
+        run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            (0..5000).for_each(|number| sender.post(number));
+            let at = at.clone();
+            let closer = receiver.clone();
+            receiver.on_message(move |number| {
+                at.borrow_mut().push(Loop::current().metrics().iterations);
+                if number == 4999 {
+                    closer.close();
+                }
+            });
+        });
+        let at = at.borrow();
+        assert_eq!(at.len(), 5000);
+        assert_eq!(at.first(), at.last());
+    });
+}
+
+// MP-12.
+#[test]
+fn a_port_sent_to_a_worker_that_is_terminated_at_once_tells_its_peer() {
+    bounded(|| {
+        block_on(async {
+            for _ in 0..50 {
+                let worker: Worker<PortEnd<u32, u32>, ()> = Worker::spawn(|port| {
+                    port.on_message(|end: PortEnd<u32, u32>| end.open().on_message(|_| ()));
+                })
+                .unwrap();
+                let (here, there) = channel::<u32, u32>();
+                worker.post(there);
+                let terminated = worker.terminate();
+                let here = here.open();
+                here.post(1);
+                assert_eq!(here.recv().await, None);
+                assert_eq!(terminated.await, 1);
+            }
+        });
+    });
+}
+
+// MP-13.
+#[test]
+fn moved_payloads_keep_their_address_and_shared_ones_are_shared() {
+    type Payload = (Vec<u8>, Arc<()>);
+    bounded(|| {
+        block_on(async {
+            let worker: Worker<Payload, (Payload, usize)> = Worker::spawn(|port| {
+                let replies = port.clone();
+                port.on_message(move |payload: Payload| {
+                    let address = payload.0.as_ptr() as usize;
+                    replies.post((payload, address));
+                    replies.off_message();
+                });
+            })
+            .unwrap();
+            let (bytes, shared) = (noise(13, 100_000), Arc::new(()));
+            let (address, sum) = (bytes.as_ptr() as usize, checksum(&bytes));
+            worker.post((bytes, shared.clone()));
+            let ((bytes, shared_back), address_there) = worker.recv().await.unwrap();
+            assert_eq!((bytes.as_ptr() as usize, address_there), (address, address));
+            assert_eq!(checksum(&bytes), sum);
+            assert!(Arc::ptr_eq(&shared, &shared_back));
+        });
+    });
+}
+
+// MP-15.
+#[test]
+fn a_message_that_is_never_received_drops_its_contents() {
+    bounded(|| {
+        let token = Arc::new(());
+        let log = Log::default();
+        let (travelling, mut kept) = UnixStream::pair().unwrap();
+        run(|| {
+            let (sender, receiver) = open_channel::<(UnixStream, Arc<()>), ()>();
+            sender.post((travelling, token.clone()));
+            let (parcels, no_reader) = open_channel::<Parcel, Parcel>();
+            let (nested, peer) = channel::<Parcel, Parcel>();
+            let peer = peer.open();
+            peer.on_close(log.says("the nested port's peer"));
+            parcels.post(Parcel::End(nested));
+            parcels.post(Parcel::Token(token.clone()));
+            assert_eq!(Arc::strong_count(&token), 3);
+            after_iterations(2, move || {
+                receiver.close();
+                drop(no_reader);
+                after_iterations(2, move || drop((sender, parcels, peer)));
+            });
+        });
+        assert_eq!(kept.read(&mut [0]).unwrap(), 0, "the socket inside was closed");
+        assert_eq!(log.lines(), ["the nested port's peer"]);
+        assert_eq!(Arc::strong_count(&token), 1);
+    });
+}
+
+// MP-15, for messages of a loop and of a worker that end.
+#[test]
+fn messages_left_at_the_end_of_a_loop_or_worker_are_dropped() {
+    bounded(|| {
+        let token = Arc::new(());
+        run(|| {
+            let (sender, _receiver) = open_channel::<Arc<()>, ()>();
+            sender.post(token.clone());
+        });
+        assert_eq!(Arc::strong_count(&token), 1);
+        block_on(async {
+            let worker: Worker<Arc<()>, ()> = Worker::spawn(|_| ()).unwrap();
+            (0..10).for_each(|_| worker.post(token.clone()));
+            worker.join().await.unwrap();
+            assert_eq!(Arc::strong_count(&token), 1);
+        });
+    });
+}
+
+// Z-02, for ports.
+#[test]
+fn a_port_may_outlive_its_loop() {
+    bounded(|| {
+        let log = Log::default();
+        let (left, end) = run(|| {
+            let (left, end) = channel::<u32, u32>();
+            let left = left.open();
+            left.on_message(|_| panic!("its loop is gone"));
+            left.unref();
+            (left, end)
+        });
+        assert_eq!(left.try_post(1), Err(1));
+        left.post(2);
+        assert_eq!(left.try_recv(), None);
+        left.close();
+        run(|| {
+            let end = end.open();
+            end.on_close(log.says("closed"));
+            end.on_message(|_| panic!("there is nobody"));
+            end.post(3);
+        });
+        assert_eq!(log.lines(), ["closed"]);
+    });
+}

@@ -1,0 +1,383 @@
+//! Signals on a loop. Each test has a signal of its own, for a signal belongs to the process.
+#![allow(unsafe_code)] // Sending signals and asking for their dispositions, for which std has no words.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, mpsc};
+use std::thread;
+
+use support::*;
+use windlass::handle::{Interest, Poll};
+use windlass::signal::Signal;
+use windlass::{Loop, block_on, queue_work, run, set_immediate};
+
+/// The real-time signal that belongs to the test with this number.
+fn signal_of_test(number: i32) -> i32 {
+    let signum = libc::SIGRTMIN() + number;
+    assert!(signum <= libc::SIGRTMAX());
+    ignore(signum);
+    signum
+}
+
+/// Lets the process ignore a signal that nobody watches, as one may still be on its way to some
+/// thread when its last watcher stops.
+fn ignore(signum: i32) {
+    // SAFETY: ignoring a signal runs no code.
+    assert_ne!(unsafe { libc::signal(signum, libc::SIG_IGN) }, libc::SIG_ERR);
+}
+
+/// Sends a signal to the calling thread; its handler has run when this returns.
+fn raise(signum: i32) {
+    // SAFETY: the test watches the signal, so the handler is the library's.
+    assert_eq!(unsafe { libc::raise(signum) }, 0);
+}
+
+/// Sends a signal to the process; any thread may get it.
+fn kill(signum: i32) {
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), signum) }, 0);
+}
+
+/// What the process does on the signal, as a number to compare.
+fn disposition(signum: i32) -> usize {
+    // SAFETY: asking only, into a live structure.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        assert_eq!(libc::sigaction(signum, std::ptr::null(), &mut action), 0);
+        action.sa_sigaction
+    }
+}
+
+/// Watches a signal and counts the calls.
+fn count(signum: i32) -> (Signal, Rc<Cell<usize>>) {
+    let calls = Rc::new(Cell::new(0));
+    let count = calls.clone();
+    let signal = Signal::start(signum, move || count.set(count.get() + 1)).unwrap();
+    (signal, calls)
+}
+
+// S-01 and S-12.
+#[test]
+fn the_callback_runs_on_the_loop_thread_at_least_once_after_the_last_of_many_signals() {
+    bounded(|| {
+        ignore(libc::SIGUSR1);
+        block_on(async {
+            for signum in [libc::SIGUSR1, signal_of_test(1)] {
+                let here = thread::current().id();
+                let calls = Rc::new(Cell::new(0));
+                let count = calls.clone();
+                let signal = Signal::start(signum, move || {
+                    assert_eq!(thread::current().id(), here);
+                    count.set(count.get() + 1);
+                })
+                .unwrap();
+                for _ in 0..1000 {
+                    raise(signum);
+                }
+                assert_eq!(calls.get(), 0, "never from inside the signal handler");
+                until(|| calls.get() > 0).await;
+                iterations(3).await;
+                let before = calls.get();
+                let sender = thread::spawn(move || kill(signum));
+                until(|| calls.get() > before).await;
+                sender.join().unwrap();
+                signal.stop();
+            }
+        });
+    });
+}
+
+// S-02.
+#[test]
+fn every_watcher_of_a_signal_is_called_on_one_loop_and_on_several() {
+    const LOOPS: usize = 3;
+    bounded(|| {
+        let signum = signal_of_test(2);
+        let watching = Arc::new(Barrier::new(LOOPS + 1));
+        let all_called = Arc::new(Barrier::new(LOOPS));
+        let threads = [(); LOOPS].map(|()| {
+            let (watching, all_called) = (watching.clone(), all_called.clone());
+            thread::spawn(move || {
+                block_on(async {
+                    let watchers = [(); 3].map(|()| count(signum));
+                    watching.wait();
+                    until(|| watchers.iter().all(|(_, calls)| calls.get() > 0)).await;
+                    all_called.wait();
+                    assert!(
+                        watchers.iter().all(|(_, calls)| calls.get() == 1),
+                        "one signal, one call"
+                    );
+                    watchers.iter().for_each(|(signal, _)| signal.stop());
+                });
+            })
+        });
+        watching.wait();
+        kill(signum);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+// S-04.
+#[test]
+fn stopping_one_watcher_or_dropping_one_loop_starves_no_other() {
+    bounded(|| {
+        let signum = signal_of_test(3);
+        block_on(async {
+            let (first, first_calls) = count(signum);
+            let (second, second_calls) = count(signum);
+            first.stop();
+            first.stop();
+            raise(signum);
+            until(|| second_calls.get() == 1).await;
+            let other = thread::spawn(move || {
+                let other_loop = Loop::new().unwrap();
+                other_loop.enter(|| drop(count(signum)));
+                drop(other_loop);
+                run(|| drop(count(signum).0.unref().clone()));
+            });
+            other.join().unwrap();
+            raise(signum);
+            until(|| second_calls.get() == 2).await;
+            assert_eq!(first_calls.get(), 0);
+            second.stop();
+        });
+    });
+}
+
+// S-05.
+#[test]
+fn after_the_last_watcher_the_disposition_is_what_it_was_before() {
+    bounded(|| {
+        let signum = signal_of_test(4);
+        for before in [libc::SIG_DFL, libc::SIG_IGN] {
+            // SAFETY: neither disposition runs code.
+            assert_ne!(unsafe { libc::signal(signum, before) }, libc::SIG_ERR);
+            run(|| {
+                let (first, _) = count(signum);
+                let (second, _) = count(signum);
+                assert_ne!(disposition(signum), before);
+                first.stop();
+                assert_ne!(disposition(signum), before, "one is left");
+                second.stop();
+            });
+            assert_eq!(disposition(signum), before);
+        }
+    });
+}
+
+// S-06, in the form that this interface gives it.
+#[test]
+fn a_signal_can_be_watched_again_after_its_watcher_was_stopped() {
+    bounded(|| {
+        let signum = signal_of_test(5);
+        block_on(async {
+            for _ in 0..10 {
+                let (signal, calls) = count(signum);
+                raise(signum);
+                until(|| calls.get() == 1).await;
+                signal.stop();
+            }
+        });
+    });
+}
+
+// S-08.
+#[test]
+fn numbers_that_cannot_be_watched_are_refused() {
+    bounded(|| {
+        run(|| {
+            let impossible =
+                [0, -1, i32::MIN, libc::SIGRTMAX() + 1, i32::MAX, libc::SIGKILL, libc::SIGSTOP];
+            for signum in impossible {
+                let refused = Signal::start(signum, || panic!("refused")).err();
+                assert_eq!(
+                    refused.map(|error| error.kind()),
+                    Some(ErrorKind::InvalidInput),
+                    "{signum}"
+                );
+            }
+        });
+    });
+}
+
+// S-09.
+#[test]
+fn a_watcher_stopped_with_a_signal_on_its_way_is_not_called() {
+    bounded(|| {
+        let signum = signal_of_test(6);
+        let token = Rc::new(());
+        let held = token.clone();
+        run(|| {
+            let signal =
+                Signal::start(signum, move || panic!("stopped, and holding {held:?}")).unwrap();
+            raise(signum);
+            signal.stop();
+        });
+        assert_eq!(Rc::strong_count(&token), 1);
+    });
+}
+
+// S-09, with the stop in the very batch that delivers the signal.
+#[test]
+fn of_two_watchers_that_stop_each_other_one_is_called() {
+    bounded(|| {
+        let signum = signal_of_test(7);
+        let calls = Rc::new(Cell::new(0));
+        run(|| {
+            let signals: Rc<RefCell<Vec<Signal>>> = Rc::default();
+            for _ in 0..2 {
+                let (all, calls) = (signals.clone(), calls.clone());
+                let signal = Signal::start(signum, move || {
+                    calls.set(calls.get() + 1);
+                    all.borrow().iter().for_each(Signal::stop);
+                });
+                signals.borrow_mut().push(signal.unwrap());
+            }
+            raise(signum);
+        });
+        assert_eq!(calls.get(), 1);
+    });
+}
+
+// S-10.
+#[test]
+fn an_unreferenced_watcher_does_not_hold_the_loop_but_is_called_while_it_runs() {
+    bounded(|| {
+        let signum = signal_of_test(8);
+        let calls = run(|| {
+            let (signal, calls) = count(signum);
+            assert!(signal.has_ref());
+            signal.unref();
+            assert!(!signal.has_ref());
+            raise(signum);
+            after_iterations(10, || {});
+            calls
+        });
+        assert_eq!(calls.get(), 1);
+        run(|| {
+            count(signum).0.unref();
+        });
+    });
+}
+
+// S-11.
+#[test]
+fn a_signal_is_dispatched_after_the_io_callbacks_of_its_batch() {
+    bounded(|| {
+        let signum = signal_of_test(9);
+        let log = Log::default();
+        run(|| {
+            let log = log.clone();
+            let (reader, mut writer) = io::pipe().unwrap();
+            let poll = Poll::new(reader);
+            let slot: Rc<RefCell<Option<Signal>>> = Rc::default();
+            let (said, stopper) = (log.clone(), slot.clone());
+            let signal = Signal::start(signum, move || {
+                said.say("signal");
+                stopper.take().unwrap().stop();
+            });
+            slot.replace(Some(signal.unwrap()));
+            let closer = poll.clone();
+            poll.start(Interest::READABLE, move |_| {
+                log.say("pipe");
+                closer.close();
+            })
+            .unwrap();
+            // Both are there when the next poll looks.
+            set_immediate(move || {
+                raise(signum);
+                writer.write_all(b"x").unwrap();
+            });
+        });
+        assert_eq!(log.lines(), ["pipe", "signal"]);
+    });
+}
+
+// S-13.
+#[test]
+fn signals_cause_no_errors_in_blocking_reads_of_pool_threads() {
+    bounded(|| {
+        let signum = signal_of_test(10);
+        block_on(async {
+            let (signal, calls) = count(signum);
+            let mut writers = Vec::new();
+            let mut reads = Vec::new();
+            for _ in 0..3 {
+                let (reader, writer) = io::pipe().unwrap();
+                let (tell, started) = mpsc::channel();
+                writers.push(writer);
+                reads.push(queue_work(move || {
+                    let mut byte = 0u8;
+                    tell.send(()).unwrap();
+                    // A plain read, for std would try again after an interruption.
+                    // SAFETY: the buffer is one live byte, and so is the length.
+                    let len = unsafe { libc::read(reader.as_raw_fd(), (&raw mut byte).cast(), 1) };
+                    (len, io::Error::last_os_error().kind())
+                }));
+                started.recv().unwrap();
+            }
+            for round in 0..200 {
+                kill(signum);
+                until(|| calls.get() > round).await;
+            }
+            for mut writer in writers {
+                writer.write_all(b"x").unwrap();
+            }
+            for read in reads {
+                let (len, kind) = read.await.unwrap();
+                assert_eq!(len, 1, "{kind}");
+            }
+            signal.stop();
+        });
+    });
+}
+
+// S-14.
+#[test]
+fn loops_come_and_go_while_signals_arrive_from_a_thread_that_blocks_them_all() {
+    bounded(|| {
+        let signum = signal_of_test(11);
+        let done = Arc::new(AtomicBool::new(false));
+        let sending = done.clone();
+        // The watcher out here sees whether the others coming and going disturbs it.
+        block_on(async {
+            let (signal, calls) = count(signum);
+            let sender = thread::spawn(move || {
+                // SAFETY: the set is a live value that the first call fills in.
+                unsafe {
+                    let mut all = std::mem::zeroed();
+                    libc::sigfillset(&mut all);
+                    libc::pthread_sigmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
+                }
+                while !sending.load(Ordering::SeqCst) {
+                    kill(signum);
+                    thread::yield_now();
+                }
+            });
+            let loops = [(); 2].map(|()| {
+                thread::spawn(move || {
+                    for _ in 0..50 {
+                        block_on(async {
+                            let (signal, calls) = count(signum);
+                            until(|| calls.get() > 0).await;
+                            signal.stop();
+                        });
+                    }
+                })
+            });
+            until(|| loops.iter().all(|thread| thread.is_finished())).await;
+            loops.into_iter().for_each(|thread| thread.join().unwrap());
+            done.store(true, Ordering::SeqCst);
+            sender.join().unwrap();
+            let before = calls.get();
+            raise(signum);
+            until(|| calls.get() > before).await;
+            signal.stop();
+        });
+    });
+}
