@@ -30,6 +30,22 @@ impl Clock {
         Clock { start: Instant::now(), now: Cell::new(0), is_virtual }
     }
 
+    /// A worker's virtual clock, which begins at the time that its parent's shows.
+    pub(crate) fn of_worker(parent: (Instant, Nanos)) -> Clock {
+        Clock { start: parent.0, now: Cell::new(parent.1), is_virtual: true }
+    }
+
+    /// What a worker's clock begins with.
+    pub(crate) fn for_worker(&self) -> (Instant, Nanos) {
+        (self.start, self.now.get())
+    }
+
+    /// Up to when messages are seen: those sent by loops that are ahead in virtual time are not.
+    #[inline]
+    pub(crate) fn horizon(&self) -> Nanos {
+        if self.is_virtual { self.now.get() } else { Nanos::MAX }
+    }
+
     pub(crate) fn is_virtual(&self) -> bool {
         self.is_virtual
     }

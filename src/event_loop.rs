@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::callback::{self, Halt};
-use crate::clock::Clock;
+use crate::clock::{Clock, Nanos};
 use crate::current;
 use crate::error::Uncaught;
 use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
@@ -39,6 +39,7 @@ use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::{Delivery, Mailbox};
 use crate::threads::pool::Pool;
 use crate::threads::remote::Remote;
+use crate::threads::turns::Seat;
 
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub(crate) struct State {
     pub(crate) poll_last: Deferred,
     pub(crate) closing: Deferred,
 
+    /// In virtual time: the loop's place among those of its program.
+    pub(crate) seat: Option<Seat>,
     pub(crate) pool: Pool,
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
     pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
@@ -119,6 +122,8 @@ pub(crate) struct Parts {
     poller: Poller,
     pub(crate) mailbox: Arc<Mailbox>,
     builder: Builder,
+    /// A worker's place in virtual time, and what its clock begins with.
+    pub(crate) seat: Option<(Seat, (Instant, Nanos))>,
 }
 
 /// Sets up a loop. Made by [`Loop::builder`].
@@ -169,7 +174,7 @@ impl Builder {
     pub(crate) fn parts(self) -> io::Result<Parts> {
         let (poller, waker) = Poller::new()?;
         let mailbox = Arc::new(Mailbox::new(waker));
-        Ok(Parts { poller, mailbox, builder: self })
+        Ok(Parts { poller, mailbox, builder: self, seat: None })
     }
 }
 
@@ -425,6 +430,9 @@ impl State {
         callback::drop_quietly(self.hooks.uncaught.take());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
+        if let Some(seat) = self.seat.as_ref().filter(|seat| seat.is_first()) {
+            seat.leave();
+        }
         self.status.set(Status::Closed);
         if !self.lent.get() {
             drop(self.poller.take());
@@ -515,12 +523,17 @@ impl Loop {
 
     pub(crate) fn from_parts(parts: Parts) -> Loop {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-        let Parts { poller, mailbox, builder } = parts;
+        let Parts { poller, mailbox, builder, seat } = parts;
         mailbox.figures.begin();
+        let (seat, clock) = match seat {
+            Some((seat, parent)) => (Some(seat), Clock::of_worker(parent)),
+            None if builder.virtual_time => (Some(Seat::first(&mailbox)), Clock::new(true)),
+            None => (None, Clock::new(false)),
+        };
         let state = Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             status: Cell::new(Status::Open),
-            clock: Clock::new(builder.virtual_time),
+            clock,
             mailbox,
             delivery: Delivery::default(),
             poller: RefCell::new(Some(poller)),
@@ -538,6 +551,7 @@ impl Loop {
             check: Watchers::default(),
             poll_last: Deferred::default(),
             closing: Deferred::default(),
+            seat,
             pool: builder.pool.unwrap_or_else(Pool::shared),
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
@@ -841,6 +855,11 @@ impl Loop {
 
     pub(crate) fn tear_down(&self) {
         self.state.tear_down();
+    }
+
+    /// The time in virtual time; 0 on a real clock.
+    pub(crate) fn virtual_now(&self) -> Nanos {
+        if self.state.clock.is_virtual() { self.state.clock.now() } else { 0 }
     }
 
     /// The loop's address for other threads.

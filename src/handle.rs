@@ -7,7 +7,7 @@
 //! both active and referenced is kept beside the table: asking whether a loop is alive costs one
 //! look.
 //!
-//! A [`Key`] names an entry. It carries a generation, so that an event that was fetched before a
+//! A `Key` names an entry. It carries a generation, so that an event that was fetched before a
 //! handle closed never reaches the handle that took its place.
 //!
 //! Timers and immediates are not here: there can be a million of them, and they have tables of

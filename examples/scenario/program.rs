@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// A program and the trace that Node printed for it.
 #[derive(Debug, Deserialize)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     pub name: String,
     /// Pool threads to run with; the usual number without it.
     pub pool: Option<usize>,
@@ -16,15 +16,15 @@ pub struct Scenario {
     pub expect: Vec<String>,
 }
 
-pub type Body = Vec<Op>;
+pub(crate) type Body = Vec<Op>;
 
 /// Bodies by the message that they answer.
-pub type Answers = HashMap<String, Body>;
+pub(crate) type Answers = HashMap<String, Body>;
 
 /// One step of a program.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Op {
+pub(crate) enum Op {
     Log {
         id: String,
     },
@@ -140,7 +140,7 @@ pub enum Op {
 /// The step that starts a worker.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WorkerOp {
+pub(crate) struct WorkerOp {
     pub id: String,
     pub var: Option<String>,
     pub program: Body,

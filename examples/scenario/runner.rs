@@ -14,7 +14,7 @@ use windlass::{Immediate, Loop, Pool, Timer};
 use super::program::{Answers, Body, Op, Scenario, WorkerOp};
 
 /// Runs a scenario, in virtual time or on the real clock.
-pub fn run(scenario: &Scenario, virtual_time: bool) -> io::Result<Vec<String>> {
+pub(crate) fn run(scenario: &Scenario, virtual_time: bool) -> io::Result<Vec<String>> {
     let mut builder = Loop::builder().virtual_time(virtual_time);
     if let Some(threads) = scenario.pool {
         builder = builder.pool(Pool::new(threads)?);

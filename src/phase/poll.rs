@@ -12,8 +12,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback;
+use crate::clock::Nanos;
 use crate::event_loop::{RunMode, State};
 use crate::threads::mailbox;
+use crate::threads::turns::Turn;
 
 /// How long the poll may block: none for without limit.
 ///
@@ -92,27 +94,35 @@ fn list_ready(state: &State, did_not_block: bool) {
 
 /// Virtual time: what would wait does not; the clock jumps to the next timer instead.
 fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
-    // Sockets and other threads are outside of virtual time, but not ignored.
-    if state.polled_sources.get() > 0 {
-        block(state, Some(Duration::ZERO));
-        list_ready(state, true);
-    }
-    if timeout == Some(Duration::ZERO) || state.handles.ready_count() > 0 {
-        return;
-    }
-    match state.timers.next_expiry() {
-        Some(expiry) => state.clock.advance_to(expiry),
-        None if state.polled_sources.get() > 0 || state.mailbox.has_outside_address() => {
-            if state.mailbox.fall_asleep() {
-                block(state, None);
-                state.mailbox.wake_up();
-                list_ready(state, false);
+    let seat = state.seat.as_ref().expect("a loop in virtual time has a seat");
+    let sources = state.polled_sources.get() > 0;
+    loop {
+        // Sockets are outside of virtual time, but not ignored.
+        if sources {
+            block(state, Some(Duration::ZERO));
+            list_ready(state, true);
+        }
+        let now = state.clock.now();
+        let may_go_on = timeout == Some(Duration::ZERO) || state.handles.ready_count() > 0;
+        let until = if may_go_on { now } else { state.timers.next_expiry().unwrap_or(Nanos::MAX) };
+        let report = if until == Nanos::MAX { state.why_it_waits() } else { String::new() };
+        match seat.wait(now, until, report, sources) {
+            Turn::At(time) => {
+                state.clock.advance_to(time);
+                state.mailbox.reveal(state.clock.now());
+                return;
+            }
+            Turn::Outside => {
+                if state.mailbox.fall_asleep() {
+                    block(state, None);
+                    state.mailbox.wake_up();
+                    list_ready(state, false);
+                }
+            }
+            Turn::Stuck(reasons) => {
+                panic!("windlass: in virtual time nothing can happen any more: {reasons}")
             }
         }
-        None => panic!(
-            "windlass: in virtual time nothing can happen any more, but the loop waits for: {}",
-            state.why_it_waits()
-        ),
     }
 }
 

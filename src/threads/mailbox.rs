@@ -14,9 +14,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::turns::WeakTurns;
 use crate::callback;
+use crate::clock::Nanos;
+use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Key};
 use crate::metrics::Figures;
@@ -36,6 +39,8 @@ pub(crate) struct Mailbox {
     /// Remotes and notifiers that other threads may hold. While there are none, nothing from outside
     /// can reach a loop in virtual time.
     outside: AtomicUsize,
+    /// The turns of the program, when the loop is in virtual time.
+    turns: OnceLock<WeakTurns>,
     /// The loop's figures, which others may read while it runs.
     pub(crate) figures: Figures,
 }
@@ -78,6 +83,10 @@ struct Inbox {
     /// None once the loop has ended: the descriptor behind it is the loop's.
     waker: Option<Arc<sys::Waker>>,
     letters: Letters,
+    /// In virtual time: letters from loops that are ahead, by when they were sent.
+    later: BTreeMap<Nanos, Letters>,
+    /// In virtual time: when the loop is told to end.
+    halt_at: Option<Nanos>,
 }
 
 /// What is put in a mailbox.
@@ -100,6 +109,23 @@ impl Letters {
             && self.posts.is_empty()
             && self.wakes.is_empty()
     }
+
+    /// Adds another set behind this one.
+    fn append(&mut self, other: &mut Letters) {
+        self.completions.append(&mut other.completions);
+        self.receivers.append(&mut other.receivers);
+        self.posts.append(&mut other.posts);
+        self.wakes.append(&mut other.wakes);
+    }
+}
+
+/// When a letter is seen.
+enum Sent {
+    Now,
+    /// Now, by a thread that takes no turns.
+    FromOutside,
+    /// When the loop's clock has come to the sender's.
+    At(Nanos),
 }
 
 impl Mailbox {
@@ -111,6 +137,7 @@ impl Mailbox {
             halted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             outside: AtomicUsize::new(0),
+            turns: OnceLock::new(),
             figures: Figures::default(),
         }
     }
@@ -127,14 +154,97 @@ impl Mailbox {
 
     /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
     fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
+        self.put_when(self.sent(), letter, push)
+    }
+
+    fn put_when<T>(
+        &self,
+        sent: Sent,
+        letter: T,
+        push: impl FnOnce(&mut Letters, T),
+    ) -> Result<(), T> {
         let mut inbox = self.lock();
         if inbox.closed {
             return Err(letter);
         }
+        if let Sent::At(time) = sent {
+            // Its loop waits for a turn, and when that comes it looks here.
+            push(inbox.later.entry(time).or_default(), letter);
+            return Ok(());
+        }
         push(&mut inbox.letters, letter);
         self.filled.store(true, Ordering::Release);
         wake(inbox);
+        if let Sent::FromOutside = sent
+            && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
+        {
+            turns.poke();
+        }
         Ok(())
+    }
+
+    /// When a letter is seen that is sent from here and now.
+    fn sent(&self) -> Sent {
+        if self.turns.get().is_none() {
+            return Sent::Now;
+        }
+        match current::get() {
+            Some(state) if std::ptr::eq(&raw const *state.mailbox, self) => Sent::Now,
+            Some(state) if state.clock.is_virtual() => Sent::At(state.clock.now()),
+            _ => Sent::FromOutside,
+        }
+    }
+
+    /// Joins the turns of a program in virtual time.
+    pub(crate) fn set_turns(&self, turns: WeakTurns) {
+        let first = self.turns.set(turns).is_ok();
+        debug_assert!(first, "a loop has one seat for its life");
+    }
+
+    /// In virtual time: when there will be something to see.
+    pub(crate) fn next_arrival(&self) -> Nanos {
+        let inbox = self.lock();
+        if self.is_halted() || !inbox.letters.is_empty() {
+            return 0;
+        }
+        let first = inbox.later.keys().next().copied();
+        first.into_iter().chain(inbox.halt_at).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// In virtual time: shows the loop all that was sent up to this time.
+    pub(crate) fn reveal(&self, now: Nanos) {
+        let mut inbox = self.lock();
+        let hidden = inbox.later.split_off(&now.saturating_add(1));
+        let visible = std::mem::replace(&mut inbox.later, hidden);
+        for mut letters in visible.into_values() {
+            inbox.letters.append(&mut letters);
+        }
+        if !inbox.letters.is_empty() {
+            self.filled.store(true, Ordering::Release);
+        }
+        if inbox.halt_at.is_some_and(|time| time <= now) {
+            self.halted.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// A receiver has something that is seen from `time` on.
+    pub(crate) fn notify_at(&self, receiver: u64, time: Nanos) {
+        let sent = if self.turns.get().is_some() { Sent::At(time) } else { Sent::Now };
+        // A loop that is gone has no receivers.
+        let push = |letters: &mut Letters, number| letters.receivers.push(number);
+        self.put_when(sent, receiver, push).unwrap_or_default();
+    }
+
+    /// Tells the loop to end, in virtual time when its clock has come to the sender's.
+    pub(crate) fn halt_when_seen(&self) {
+        match self.sent() {
+            Sent::At(time) => {
+                let mut inbox = self.lock();
+                let earlier = inbox.halt_at.map_or(time, |before| before.min(time));
+                inbox.halt_at = Some(earlier);
+            }
+            Sent::Now | Sent::FromOutside => self.halt(),
+        }
     }
 
     /// A pool request's work is done.
@@ -200,7 +310,12 @@ impl Mailbox {
 
     /// Whether a posted closure waits.
     pub(crate) fn has_posts(&self) -> bool {
-        self.is_filled() && !self.lock().letters.posts.is_empty()
+        if !self.is_filled() && self.turns.get().is_none() {
+            return false;
+        }
+        let inbox = self.lock();
+        let waiting = |letters: &Letters| !letters.posts.is_empty();
+        waiting(&inbox.letters) || inbox.later.values().any(waiting)
     }
 
     /// The loop is about to sleep. False if it must not, for something has come.
@@ -231,7 +346,8 @@ impl Mailbox {
         let mut inbox = self.lock();
         inbox.closed = true;
         self.filled.store(false, Ordering::Release);
-        (std::mem::take(&mut inbox.letters), inbox.waker.take())
+        let later = std::mem::take(&mut inbox.later);
+        (std::mem::take(&mut inbox.letters), later, inbox.waker.take())
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -4,3 +4,4 @@ pub(crate) mod mailbox;
 pub(crate) mod notifier;
 pub(crate) mod pool;
 pub(crate) mod remote;
+pub(crate) mod turns;

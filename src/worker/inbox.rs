@@ -15,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::callback;
+use crate::clock::Nanos;
+use crate::current;
 use crate::event_loop::State;
 use crate::threads::mailbox::Mailbox;
 
@@ -24,6 +26,8 @@ const MESSAGES_PER_ROUND: usize = 1000;
 
 pub(super) struct Half<T> {
     queue: Mutex<Queue<T>>,
+    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
+    is_virtual: bool,
 }
 
 struct Queue<T> {
@@ -36,6 +40,17 @@ struct Queue<T> {
     receiver: Option<(Arc<Mailbox>, u64)>,
     /// The receiver was told and has not seen the queue empty since.
     notified: bool,
+    /// In virtual time: when each of the messages was sent. Empty otherwise.
+    stamps: VecDeque<Nanos>,
+    /// In virtual time: when the sending end was closed.
+    gone_at: Nanos,
+}
+
+impl<T> Queue<T> {
+    /// Whether the end is there to be seen at this time.
+    fn is_closed(&self, now: Nanos) -> bool {
+        self.sender_gone && self.messages.is_empty() && self.gone_at <= now
+    }
 }
 
 /// What came out of a half.
@@ -56,7 +71,10 @@ impl<T> Half<T> {
                 receiver_gone: false,
                 receiver: None,
                 notified: false,
+                stamps: VecDeque::new(),
+                gone_at: 0,
             }),
+            is_virtual: current::get().is_some_and(|state| state.clock.is_virtual()),
         })
     }
 
@@ -72,12 +90,30 @@ impl<T> Half<T> {
             return Err(message);
         }
         queue.messages.push_back(message);
+        if self.is_virtual {
+            queue.stamps.push_back(this_moment());
+        }
         notify(queue);
         Ok(())
     }
 
-    pub(super) fn pop(&self) -> Popped<T> {
+    /// Takes the oldest message that can be seen at this time.
+    pub(super) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
+        let next = if queue.messages.is_empty() && queue.sender_gone {
+            Some(queue.gone_at)
+        } else {
+            queue.stamps.front().copied()
+        };
+        if let Some(time) = next.filter(|time| *time > now) {
+            // Comes from a loop that is ahead: the receiver is told again when it gets there.
+            if let Some((mailbox, number)) = queue.receiver.clone() {
+                drop(queue);
+                mailbox.notify_at(number, time);
+            }
+            return Popped::Empty;
+        }
+        queue.stamps.pop_front();
         match queue.messages.pop_front() {
             Some(message) => Popped::Message(message),
             None if queue.sender_gone => Popped::Closed,
@@ -92,10 +128,9 @@ impl<T> Half<T> {
         self.lock().messages.len()
     }
 
-    /// Whether nothing will come out any more.
-    pub(super) fn is_closed(&self) -> bool {
-        let queue = self.lock();
-        queue.sender_gone && queue.messages.is_empty()
+    /// Whether it can be seen at this time that nothing will come out any more.
+    pub(super) fn is_closed(&self, now: Nanos) -> bool {
+        self.lock().is_closed(now)
     }
 
     /// Nobody listens now: the next message, or the close, gives notice again.
@@ -107,6 +142,9 @@ impl<T> Half<T> {
     pub(super) fn close_sender(&self) {
         let mut queue = self.lock();
         queue.sender_gone = true;
+        if self.is_virtual {
+            queue.gone_at = this_moment();
+        }
         notify(queue);
     }
 
@@ -142,6 +180,11 @@ fn notify<T>(mut queue: MutexGuard<'_, Queue<T>>) {
     queue.notified = true;
     drop(queue);
     mailbox.notify(number);
+}
+
+/// The time at which what is sent here and now is sent, in virtual time.
+fn this_moment() -> Nanos {
+    current::get().filter(|state| state.clock.is_virtual()).map_or(0, |state| state.clock.now())
 }
 
 /// How a round of delivery ended.
@@ -234,7 +277,8 @@ impl<T> Inbox<T> {
             waker.wake();
             callback::drain(state);
             if !self.listening.get() {
-                return if self.half.is_closed() { Round::Closed } else { Round::Unheard };
+                let closed = self.half.is_closed(state.clock.horizon());
+                return if closed { Round::Closed } else { Round::Unheard };
             }
         }
         let limit = self.half.len().max(MESSAGES_PER_ROUND);
@@ -242,7 +286,7 @@ impl<T> Inbox<T> {
             if !self.listening.get() || state.is_halted() {
                 return Round::Unheard;
             }
-            let message = match self.half.pop() {
+            let message = match self.half.pop(state.clock.horizon()) {
                 Popped::Message(message) => message,
                 Popped::Empty => return Round::Empty,
                 Popped::Closed => return Round::Closed,
@@ -263,16 +307,16 @@ impl<T> Inbox<T> {
     }
 
     /// Takes the oldest message.
-    pub(super) fn try_recv(&self) -> Option<T> {
-        match self.half.pop() {
+    pub(super) fn try_recv(&self, now: Nanos) -> Option<T> {
+        match self.half.pop(now) {
             Popped::Message(message) => Some(message),
             Popped::Empty | Popped::Closed => None,
         }
     }
 
     /// Takes the oldest message, or keeps the task's waker until there is one. None at the end.
-    pub(super) fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.half.pop() {
+    pub(super) fn poll_recv(&self, now: Nanos, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match self.half.pop(now) {
             Popped::Message(message) => Poll::Ready(Some(message)),
             Popped::Closed => Poll::Ready(None),
             Popped::Empty => {

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use super::inbox::{Half, Inbox, Round};
 use crate::callback;
+use crate::clock::Nanos;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -137,6 +138,11 @@ impl<S, R> Core<S, R> {
         &self.registration.state
     }
 
+    /// Up to when messages are seen.
+    fn now(&self) -> Nanos {
+        self.state().clock.horizon()
+    }
+
     fn is_open(&self) -> bool {
         self.link.borrow().is_some()
     }
@@ -183,7 +189,7 @@ impl<S, R> Core<S, R> {
 
     /// Asks for another look, after messages were taken without the handler.
     fn look_again(&self) {
-        if self.inbox.half.is_closed() || self.inbox.is_listening() {
+        if self.inbox.half.is_closed(self.now()) || self.inbox.is_listening() {
             self.state().delivery.call_again(self.number.get());
         }
     }
@@ -210,7 +216,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
             }
             Round::Unheard => {
                 again.forget();
-                if self.is_open() && self.inbox.half.is_closed() {
+                if self.is_open() && self.inbox.half.is_closed(self.now()) {
                     self.close();
                 } else if self.is_open() {
                     self.update_liveness();
@@ -332,7 +338,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
         if !self.core.is_open() {
             return None;
         }
-        let message = self.core.inbox.try_recv();
+        let message = self.core.inbox.try_recv(self.core.now());
         self.core.look_again();
         message
     }
@@ -426,7 +432,7 @@ impl<S, R> Receive<R> for Core<S, R> {
         if !self.is_open() {
             return Poll::Ready(None);
         }
-        let polled = self.inbox.poll_recv(cx);
+        let polled = self.inbox.poll_recv(self.now(), cx);
         self.update_liveness();
         self.look_again();
         polled

@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::inbox::{Inbox, Round};
 use super::port::{CallAgain, Link, Port, PortEnd, Receive, Recv};
 use crate::callback::{self, Halt};
+use crate::clock::Nanos;
 use crate::current;
 use crate::error::{Panic, shut_down};
 use crate::event_loop::{Loop, Parts, State};
@@ -31,9 +32,14 @@ use crate::request::{Completer, Request};
 use crate::sys::Event;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::pool::Pool;
+use crate::threads::turns::Seat;
 
 /// How long a loop that ends waits for a worker whose callback does not return.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the news of a worker's end takes in virtual time, so that it comes behind everything that the
+/// worker posted.
+const END_TAKES: Nanos = 1_000_000;
 
 /// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +84,15 @@ struct Status {
     online: bool,
     /// Its loop is gone, and how it ended.
     ended: Option<Ended>,
+    /// In virtual time: from when on the parent sees that.
+    ended_at: Nanos,
+}
+
+impl Status {
+    /// How the worker ended, if that can be seen at this time.
+    fn seen_ended(&mut self, now: Nanos) -> Option<&mut Ended> {
+        self.ended.as_mut().filter(|_| self.ended_at <= now)
+    }
 }
 
 /// How a worker ended.
@@ -102,6 +117,8 @@ struct Shared {
     parent: Arc<Mailbox>,
     /// The parent's receiver for this worker.
     number: u64,
+    /// The worker's place in virtual time.
+    seat: Option<Seat>,
 }
 
 impl Shared {
@@ -109,20 +126,22 @@ impl Shared {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_online(&self) {
+    fn set_online(&self, at: Nanos) {
         self.lock().online = true;
-        self.parent.notify(self.number);
+        self.parent.notify_at(self.number, at);
     }
 
-    fn set_ended(&self, ended: Ended) {
-        self.lock().ended = Some(ended);
+    fn set_ended(&self, ended: Ended, at: Nanos) {
+        let mut status = self.lock();
+        (status.ended, status.ended_at) = (Some(ended), at);
+        drop(status);
         self.end.notify_all();
-        self.parent.notify(self.number);
+        self.parent.notify_at(self.number, at);
     }
 
     fn terminate(&self) {
         self.terminated.store(true, Ordering::SeqCst);
-        self.mailbox.halt();
+        self.mailbox.halt_when_seen();
     }
 
     /// Waits for the end for a limited time.
@@ -234,10 +253,6 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         if !state.is_open() {
             return Err(shut_down());
         }
-        if state.clock.is_virtual() {
-            let text = "a loop in virtual time has no workers yet";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
-        }
         if self.name.as_ref().is_some_and(|name| name.contains('\0')) {
             let text = "a thread's name has no zero byte";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -246,10 +261,13 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         // All that can fail is made here, so that a failure is the caller's to see.
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let parts = Loop::builder().pool(pool).parts()?;
+        let mut parts = Loop::builder().pool(pool).parts()?;
         let (link, theirs) = Link::pair();
         let core = Rc::new(Core::<In, Out>::new(&state, link));
         let number = state.delivery.add_receiver(core.clone());
+        let (now, mailbox) = (state.clock.now(), &parts.mailbox);
+        let seat = state.seat.as_ref().map(|parent| parent.for_worker(mailbox, now));
+        parts.seat = seat.clone().map(|seat| (seat, state.clock.for_worker()));
         let shared = Arc::new(Shared {
             id,
             mailbox: parts.mailbox.clone(),
@@ -258,6 +276,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             end: Condvar::new(),
             parent: state.mailbox.clone(),
             number,
+            seat,
         });
         let mut builder = thread::Builder::new();
         builder = builder.name(self.name.unwrap_or_else(|| format!("windlass-worker-{id}")));
@@ -265,6 +284,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             builder = builder.stack_size(bytes);
         }
         let (inner, end) = (shared.clone(), PortEnd { link: theirs });
+        let left = shared.clone();
         match builder.spawn(move || run(parts, &inner, end, main)) {
             Ok(thread) => {
                 core.inbox.half.attach(state.mailbox.clone(), number);
@@ -275,6 +295,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
                 Ok(Worker { core })
             }
             Err(error) => {
+                left.seat.iter().for_each(Seat::leave);
                 drop(state.delivery.remove_receiver(number));
                 Err(error)
             }
@@ -290,13 +311,15 @@ fn run<In: Send + 'static, Out: Send + 'static>(
     main: impl FnOnce(Port<Out, In>) + 'static,
 ) {
     THIS_WORKER.with(|this| this.replace(Some(shared.clone())));
+    shared.seat.iter().for_each(Seat::sit);
     let event_loop = Loop::from_parts(parts);
     log::debug!("worker {} is online", shared.id);
-    shared.set_online();
+    shared.set_online(event_loop.virtual_now());
     let outcome =
         panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_worker(move || main(end.open()))));
     event_loop.tear_down();
     let exit_code = event_loop.exit_code();
+    let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
     drop(event_loop);
     let ended = match outcome {
         Ok(by_itself) => {
@@ -308,7 +331,8 @@ fn run<In: Send + 'static, Out: Send + 'static>(
     };
     log::debug!("worker {} ends with code {}", shared.id, ended.code);
     THIS_WORKER.with(|this| this.take());
-    shared.set_ended(ended);
+    shared.set_ended(ended, end_seen_at);
+    shared.seat.iter().for_each(Seat::leave);
 }
 
 /// A worker as its parent's loop has it.
@@ -432,7 +456,8 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
                 callback::call(state, location, f);
             }
         }
-        let ended = self.shared().lock().ended.is_some();
+        let now = state.clock.horizon();
+        let ended = self.shared().lock().seen_ended(now).is_some();
         if self.inbox.deliver(state, location) == Round::Full {
             return;
         }
@@ -443,7 +468,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
             let (panic, terminated) = {
                 let shared = self.shared();
                 let mut status = shared.lock();
-                let ended = status.ended.as_mut().expect("seen just now");
+                let ended = status.seen_ended(now).expect("seen just now");
                 (ended.panic.take(), ended.terminated)
             };
             if terminated {
@@ -461,12 +486,17 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
     }
 
     fn begin_tear_down(&self) {
-        self.shared().terminate();
+        let shared = self.shared();
+        shared.terminated.store(true, Ordering::SeqCst);
+        shared.mailbox.halt();
     }
 
-    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+    fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         let shared = self.shared();
+        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
+            seat.wait_for(state.clock.now(), worker, GRACE);
+        }
         if let Some(thread) = self.thread.take() {
             if shared.wait_for_end() {
                 // As in `deliver_exit`: nothing is left of it that could fail.
@@ -753,9 +783,9 @@ impl<In, Out> fmt::Debug for Worker<In, Out> {
 impl<In, Out> Receive<Out> for Core<In, Out> {
     fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Out>> {
         if !self.registration.state.is_open() {
-            return Poll::Ready(self.inbox.try_recv());
+            return Poll::Ready(self.inbox.try_recv(Nanos::MAX));
         }
-        let polled = self.inbox.poll_recv(cx);
+        let polled = self.inbox.poll_recv(self.registration.state.clock.horizon(), cx);
         if polled.is_ready() && self.exit.get().is_none() {
             // The queue may have been all that the exit event waited for.
             self.registration.state.delivery.call_again(self.number.get());
