@@ -340,18 +340,23 @@ impl State {
         // Taken out while they run. Those that a hook adds come after, and wait for the next time.
         let mut hooks = self.hooks.before_exit.take();
         let mut next = 0;
-        callback::guard(self, || {
-            while next < hooks.len() && !self.is_halted() {
-                next += 1;
-                let outcome = callback::invoke(self, None, || hooks[next - 1]());
-                // As in Node one event has many listeners, and the drain comes after the last.
-                if outcome.is_err() || next == hooks.len() {
-                    callback::settle(self, outcome);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            callback::guard(self, || {
+                while next < hooks.len() && !self.is_halted() {
+                    next += 1;
+                    let outcome = callback::invoke(self, None, || hooks[next - 1]());
+                    // As in Node one event has many listeners, and the drain comes after the last.
+                    if outcome.is_err() || next == hooks.len() {
+                        callback::settle(self, outcome);
+                    }
                 }
-            }
-        });
+            });
+        }));
         let added = self.hooks.before_exit.replace(hooks);
         self.hooks.before_exit.borrow_mut().extend(added);
+        if let Err(payload) = outcome {
+            panic::resume_unwind(payload);
+        }
     }
 
     /// Runs the exit hooks, in order. Nothing that they queue runs.

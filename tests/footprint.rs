@@ -101,6 +101,16 @@ fn one_round(round: usize) {
 // L-13, Z-01, T-25. One test, since whatever runs beside it would be counted too.
 #[test]
 fn loops_leave_no_descriptor_no_thread_and_no_memory_behind() {
+    // Every thread of the pool is started now, by jobs that wait for each other.
+    let event_loop = Loop::new().expect("a loop");
+    event_loop.run(|| {
+        let together = std::sync::Arc::new(std::sync::Barrier::new(4));
+        for _ in 0..4 {
+            let together = together.clone();
+            drop(windlass::queue_work(move || together.wait().is_leader()));
+        }
+    });
+    drop(event_loop);
     for round in 0..400 {
         one_round(round);
     }

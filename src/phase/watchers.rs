@@ -99,11 +99,16 @@ impl Watcher {
     }
 
     pub(crate) fn stop(&self) {
+        drop(self.leave());
+    }
+
+    /// Takes the watcher off its loop. All that has to be dropped comes back: what the callback
+    /// captured may call back into the loop.
+    fn leave(&self) -> impl Sized + use<> {
         let list = self.phase.list(&self.registration.state);
         let listed = list.active.borrow_mut().remove(&self.number.get());
         let entry = self.registration.close();
-        // Last, with nothing borrowed: what the callback captured may call back into the loop.
-        drop((listed, entry, self.callback.take()));
+        (listed, entry, self.callback.take())
     }
 
     fn call(&self, state: &State) {
@@ -132,6 +137,6 @@ impl Handle for Watcher {
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
-        self.stop();
+        callback::drop_quietly(self.leave());
     }
 }

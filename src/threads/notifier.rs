@@ -96,7 +96,7 @@ impl Notifier {
         }
     }
 
-    /// Closes the notifier: no callback comes after this, when called on the loop's thread. From
+    /// Closes the notifier: a call that is on its way is lost, and no callback comes after this, when called on the loop's thread. From
     /// another thread it takes effect when the loop gets to it.
     pub fn close(&self) {
         self.shared.close();
@@ -166,13 +166,15 @@ impl Handle for Receiver {
         let outcome = callback::invoke(state, self.registration.location(), &mut callback);
         if self.registration.is_open() {
             self.callback.replace(Some(callback));
+        } else {
+            drop(callback);
         }
         callback::settle(state, outcome);
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        drop(self.callback.take());
+        callback::drop_quietly(self.callback.take());
     }
 }
 

@@ -392,7 +392,7 @@ impl<F: FnOnce() -> R, R> Work<F, R> {
         if !self.claim(RUNNING) {
             return false;
         }
-        let work = lock(&self.work).take().expect("only its claimant takes the work");
+        let work = self.take_work().expect("only its claimant takes the work");
         let result = panic::catch_unwind(AssertUnwindSafe(work));
         *lock(&self.result) = Some(result);
         true
@@ -400,6 +400,11 @@ impl<F: FnOnce() -> R, R> Work<F, R> {
 
     fn cancel(&self) -> bool {
         self.claim(CANCELLED)
+    }
+
+    /// Takes the work out, for its claimant to run or to drop. The lock is free again by then.
+    fn take_work(&self) -> Option<F> {
+        lock(&self.work).take()
     }
 }
 
@@ -465,7 +470,8 @@ where
     } else if let Err(error) = state.pool.submit(job.clone()) {
         // The queue still has the job, but nobody will run it.
         if job.cancel() {
-            pending.end_later(Err(WorkError::NoThread(error.kind())), lock(&job.work).take());
+            let work = job.take_work();
+            pending.end_later(Err(WorkError::NoThread(error.kind())), work);
         }
     }
     request
@@ -484,7 +490,8 @@ where
         if !cancelled {
             return Err(CancelError::Busy);
         }
-        self.end_later(Err(WorkError::Cancelled), lock(&job.work).take());
+        let work = job.take_work();
+        self.end_later(Err(WorkError::Cancelled), work);
         Ok(())
     }
 
@@ -519,7 +526,8 @@ where
         if state.clock.is_virtual() {
             job.start();
         }
-        let result = match lock(&job.result).take() {
+        let result = lock(&job.result).take();
+        let result = match result {
             Some(Ok(value)) => Ok(value),
             Some(Err(payload)) => Err(WorkError::Panicked(Panic::new(payload))),
             None => unreachable!("a job is done when its number is put in the mailbox"),
@@ -535,7 +543,8 @@ where
         if let Some(job) = self.job.take()
             && job.cancel()
         {
-            callback::drop_quietly(lock(&job.work).take());
+            let work = job.take_work();
+            callback::drop_quietly(work);
         }
         if let Some(completer) = self.completer.take() {
             completer.shut_down(Some((self.finish)(Err(WorkError::ShutDown))));
