@@ -120,7 +120,12 @@ pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'s
 
 /// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
 pub(crate) fn drop_quietly<T>(value: T) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| drop(value))) {
+    quietly(|| drop(value));
+}
+
+/// Does something of a loop's end. A panic is logged.
+pub(crate) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         let message = crate::error::panic_message(payload.as_ref());
         log::error!("a destructor panicked while its loop was shutting down: {message}");
     }

@@ -102,11 +102,6 @@ pub(crate) fn start_turning(verb: &str) -> Turning {
     Turning(())
 }
 
-/// Whether a loop of this thread is being turned.
-pub(crate) fn is_turning() -> bool {
-    TURNING.get()
-}
-
 pub(crate) struct Turning(());
 
 impl Drop for Turning {

@@ -270,8 +270,9 @@ impl<F: AsFd + 'static> Handle for Core<F> {
             }
         };
         drop(source);
-        if seen.is_empty() {
-            return; // The next edge will tell.
+        if seen.is_empty() || interest.is_empty() {
+            // The next edge will tell. Errors alone are nothing new to who has heard of the disconnect.
+            return;
         }
         self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));
         let Some(mut f) = self.callback.take() else { return };

@@ -107,6 +107,8 @@ pub(crate) struct State {
     exiting: Cell<bool>,
     /// How many [`Loop`]s there are for this state.
     loops: Cell<usize>,
+    /// The loop is being turned, or runs a main script.
+    turning: Cell<bool>,
 }
 
 /// The callbacks for a program's end and for its panics.
@@ -367,7 +369,10 @@ impl State {
                 return;
             }
             for hook in hooks {
-                if let Err(payload) = callback::invoke(self, None, || hook(self.exit_code.get())) {
+                let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
+                if let Err(payload) = outcome
+                    && !payload.is::<Halt>()
+                {
                     let message = crate::error::panic_message(payload.as_ref());
                     log::error!("an exit hook panicked: {message}");
                     self.exit_code.set(1);
@@ -402,7 +407,7 @@ impl State {
         log::debug!("loop {} is torn down", self.id);
         self.status.set(Status::TearingDown);
         let _entered = current::enter(self);
-        callback::drop_quietly(self.mailbox.close());
+        self.mailbox.close().for_each(callback::drop_quietly);
         while let Some(closure) = self.ticks.pop().or_else(|| self.microtasks.pop()) {
             callback::drop_quietly(closure);
         }
@@ -413,7 +418,10 @@ impl State {
         let handles = self.handles.take_all();
         handles.iter().for_each(|handle| handle.begin_tear_down());
         for handle in handles {
-            handle.clone().tear_down(self);
+            // Its waiters' wakers and messages are dropped on the way: one that panics costs only the rest
+            // of this handle.
+            let same = handle.clone();
+            callback::quietly(|| same.tear_down(self));
             callback::drop_quietly(handle);
         }
         for task in self.tasks.take_all() {
@@ -425,7 +433,7 @@ impl State {
                 callback::drop_quietly(entry);
             }
         }
-        callback::drop_quietly(self.delivery.take_all());
+        self.delivery.take_all().for_each(callback::drop_quietly);
         for hook in self.hooks.before_exit.take() {
             callback::drop_quietly(hook);
         }
@@ -460,6 +468,7 @@ struct Awake<'a>(&'a State);
 impl<'a> Awake<'a> {
     fn new(state: &'a State) -> Awake<'a> {
         state.mailbox.wake_up();
+        state.turning.set(true);
         Awake(state)
     }
 }
@@ -467,6 +476,7 @@ impl<'a> Awake<'a> {
 impl Drop for Awake<'_> {
     fn drop(&mut self) {
         self.0.running.set(None);
+        self.0.turning.set(false);
         self.0.mailbox.leave();
     }
 }
@@ -565,6 +575,7 @@ impl Loop {
             exit_code: Cell::new(0),
             exiting: Cell::new(false),
             loops: Cell::new(0),
+            turning: Cell::new(false),
         });
         current::register(&state);
         Loop::of(state)
@@ -840,12 +851,14 @@ impl Loop {
             return Ok(());
         }
         let empty = state.handles.is_empty()
-            && state.timers.is_empty()
+            && state.timers.none_left()
+            && state.ticks.is_empty()
+            && state.microtasks.is_empty()
+            && !state.is_alive()
             && state.immediates.is_empty()
             && state.pending.is_empty()
             && state.closing.is_empty();
-        let turning =
-            current::is_turning() && current::get().is_some_and(|s| Rc::ptr_eq(&s, state));
+        let turning = state.turning.get();
         if !empty || turning {
             let text = if turning {
                 "the loop cannot be closed from inside".to_owned()

@@ -232,15 +232,25 @@ impl Handles {
         self.ready.borrow().len()
     }
 
-    /// Takes the next handle to be called, with what was reported of it.
-    pub(crate) fn next_ready(&self) -> Option<(Rc<dyn Handle>, crate::sys::Event)> {
-        let key = self.ready.borrow_mut().pop_front()?;
-        let found = self.with(key, |entry| {
-            entry.listed = false;
-            (entry.owner.clone(), std::mem::take(&mut entry.event))
-        });
-        // A handle that closed while it was listed: the caller asks again for the next one.
-        found.or_else(|| self.next_ready())
+    /// Takes the next handle to be called, with what was reported of it. `left` counts down the places of
+    /// the list that belong to this poll phase.
+    pub(crate) fn next_ready(
+        &self,
+        left: &mut usize,
+    ) -> Option<(Rc<dyn Handle>, crate::sys::Event)> {
+        while *left > 0 {
+            *left -= 1;
+            let key = self.ready.borrow_mut().pop_front()?;
+            // None for a handle that closed while it was listed.
+            let found = self.with(key, |entry| {
+                entry.listed = false;
+                (entry.owner.clone(), std::mem::take(&mut entry.event))
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
     }
 
     /// Takes all entries out. For teardown.

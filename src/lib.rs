@@ -132,11 +132,8 @@ pub use threads::remote::Remote;
 /// ```
 #[track_caller]
 pub fn run<R>(main: impl FnOnce() -> R) -> R {
-    let event_loop = make_loop();
-    let result = event_loop.run(main);
-    // Not left to the last clone: a callback may hold one.
-    event_loop.tear_down();
-    result
+    let event_loop = TornDown(make_loop());
+    event_loop.0.run(main)
 }
 
 /// Runs a program as [`run`] does, for `fn main`: the exit code is the one given to [`exit`] or
@@ -181,10 +178,8 @@ pub fn run_main(main: impl FnOnce()) -> ExitCode {
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let event_loop = make_loop();
-    let output = event_loop.block_on(future);
-    event_loop.tear_down();
-    output
+    let event_loop = TornDown(make_loop());
+    event_loop.0.block_on(future)
 }
 
 #[track_caller]
@@ -451,5 +446,15 @@ impl Drop for YieldNow {
         if let Some((immediate, _)) = &self.waiting {
             immediate.clear();
         }
+    }
+}
+
+/// A loop that is torn down when its function is left, also by a panic. Not left to the last clone: a
+/// callback may hold one.
+struct TornDown(Loop);
+
+impl Drop for TornDown {
+    fn drop(&mut self) {
+        self.0.tear_down();
     }
 }

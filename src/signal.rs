@@ -95,7 +95,10 @@ impl Handle for Hub {
     }
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
-        // Watchers that are still listed are torn down themselves, before or after.
+        // A destructor may have stopped the last watcher already.
+        if !self.registration.is_open() {
+            return;
+        }
         drop(self.registration.close());
         state.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
         for (_, watcher) in self.watchers.take() {

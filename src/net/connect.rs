@@ -167,3 +167,10 @@ impl Connecting {
         }
     }
 }
+
+impl Drop for Connecting {
+    /// The look-up's callback was dropped with its loop: who awaits the connection is told.
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}

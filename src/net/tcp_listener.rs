@@ -169,14 +169,12 @@ impl Core {
             let outcome = callback::invoke(state, self.registration.location(), || f(connection));
             if self.starts.get() == start {
                 self.on_connection.set(Some(f));
-                if outcome.is_err() {
-                    // The panic leaves this round; those who wait must not be forgotten.
-                    self.registration.call_again();
-                }
             } else {
                 drop(f);
             }
+            let again = CallAgain(self);
             callback::settle(state, outcome);
+            std::mem::forget(again);
         }
         if self.listening.get() && self.ready.get() {
             self.registration.call_again();
@@ -512,5 +510,15 @@ impl Drop for Accept<'_> {
             self.listener.core.update_liveness();
             drop(waker);
         }
+    }
+}
+
+/// Has the listener called again if a panic of its callback, or of the drain after it, passes by: those who
+/// wait must not be forgotten.
+struct CallAgain<'a>(&'a Core);
+
+impl Drop for CallAgain<'_> {
+    fn drop(&mut self) {
+        self.0.registration.call_again();
     }
 }

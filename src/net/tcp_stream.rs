@@ -269,10 +269,6 @@ impl Core {
         let outcome = callback::invoke(state, location, || f(&stream, chunk));
         if !last && self.starts.get() == start {
             self.on_read.set(Some(f));
-            if outcome.is_err() {
-                // The panic leaves this round; what is left to read must not be forgotten.
-                self.registration.call_again();
-            }
         } else {
             drop(f);
         }
@@ -515,10 +511,7 @@ impl Core {
 
     fn complete(self: &Rc<Self>, write: Write, result: io::Result<()>) {
         self.update_liveness();
-        // A panic of the callback leaves this round; the writes behind it must not be forgotten.
-        let again = CallAgain(self);
         self.complete_in_order(write.completer, result);
-        std::mem::forget(again);
     }
 
     /// Completes a request here, or behind those before it that were done at once and whose callbacks
@@ -541,9 +534,7 @@ impl Core {
         if let Some(completer) = shutdown {
             let result = self.with_socket(|socket| socket.shutdown(Shutdown::Write));
             self.update_liveness();
-            let again = CallAgain(self);
             self.complete_in_order(completer, result);
-            std::mem::forget(again);
         }
         if self.writable.get()
             && let Some(writer) = self.writer.take()
@@ -789,6 +780,37 @@ impl Handle for Core {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, event: Event) {
+        // A panic leaves the round; what is left to read or write must not be forgotten.
+        let again = CallAgain(&self);
+        self.round(state, event);
+        std::mem::forget(again);
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        self.reading.set(false);
+        if let Some(mut socket) = self.socket.take() {
+            self.state().deregister(|poller| poller.deregister(&mut socket));
+        }
+        callback::drop_quietly(self.on_read.take());
+        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
+            waker.wake();
+        }
+        if let Some(outgoing) = self.outgoing.take() {
+            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
+            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
+            completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
+            if let Some(connecting) = connecting {
+                connecting.shut_down();
+            }
+            callback::drop_quietly(on_close);
+        }
+    }
+}
+
+impl Core {
+    /// All that a stream does in one poll phase.
+    fn round(self: &Rc<Self>, state: &Rc<State>, event: Event) {
         if !self.is_open() {
             return;
         }
@@ -815,27 +837,6 @@ impl Handle for Core {
                 callback::drain(state);
             }
             self.read_round(state);
-        }
-    }
-
-    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
-        drop(self.registration.close());
-        self.reading.set(false);
-        if let Some(mut socket) = self.socket.take() {
-            self.state().deregister(|poller| poller.deregister(&mut socket));
-        }
-        callback::drop_quietly(self.on_read.take());
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
-        if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
-            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
-            completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
-            if let Some(connecting) = connecting {
-                connecting.shut_down();
-            }
-            callback::drop_quietly(on_close);
         }
     }
 }

@@ -132,9 +132,9 @@ pub(crate) fn dispatch(state: &Rc<State>) {
     if left > 0 {
         log::trace!("poll: {left} handles are ready");
         callback::guard(state, || {
-            while left > 0 && !state.is_halted() {
-                left -= 1;
-                let Some((handle, event)) = state.handles.next_ready() else { break };
+            while !state.is_halted()
+                && let Some((handle, event)) = state.handles.next_ready(&mut left)
+            {
                 handle.ready(state, event);
             }
         });

@@ -450,6 +450,11 @@ impl Timers {
         !self.any_list.get()
     }
 
+    /// Whether no timer is left. An emptied list may be.
+    pub(crate) fn none_left(&self) -> bool {
+        self.table.borrow().timers.is_empty()
+    }
+
     fn change<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
         let mut table = self.table.borrow_mut();
         let result = f(&mut table);

@@ -341,13 +341,18 @@ impl Mailbox {
         }
     }
 
-    /// The loop has ended: takes nothing in any more. What was there comes back to be dropped.
-    pub(crate) fn close(&self) -> impl Sized + use<> {
+    /// The loop has ended: takes nothing in any more. The closures that were there come back, to be
+    /// dropped one by one; nothing else here is a user's value.
+    pub(crate) fn close(&self) -> impl Iterator<Item = SendClosure> + use<> {
         let mut inbox = self.lock();
         inbox.closed = true;
         self.filled.store(false, Ordering::Release);
-        let later = std::mem::take(&mut inbox.later);
-        (std::mem::take(&mut inbox.letters), later, inbox.waker.take())
+        let later = std::mem::take(&mut inbox.later).into_values();
+        let letters = std::iter::once(std::mem::take(&mut inbox.letters)).chain(later);
+        let waker = inbox.waker.take();
+        drop(inbox);
+        drop(waker);
+        letters.flat_map(|letters| letters.posts)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -430,11 +435,14 @@ impl Delivery {
         !self.posts.borrow().is_empty()
     }
 
-    /// Takes everything out, for the caller to drop. For teardown.
-    pub(crate) fn take_all(&self) -> impl Sized + use<> {
+    /// Takes everything out. The closures come back, to be dropped one by one. For teardown, when all
+    /// receivers have been torn down.
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = SendClosure> + use<> {
         self.completions.borrow_mut().clear();
         self.ready.borrow_mut().clear();
-        (self.posts.take(), self.receivers.take())
+        let receivers = self.receivers.take();
+        drop(receivers);
+        self.posts.take().into_iter()
     }
 
     /// Empties the mailbox. Woken tasks become microtasks at once.

@@ -119,6 +119,17 @@ impl<S, R> fmt::Debug for PortEnd<S, R> {
     }
 }
 
+/// Tells the other end, in its turn or, when the loop ends first, as it is dropped.
+struct Tell(Option<Closure>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        if let Some(disconnect) = self.0.take() {
+            disconnect.call();
+        }
+    }
+}
+
 struct Core<S, R> {
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
@@ -169,7 +180,8 @@ impl<S, R> Core<S, R> {
         // end's close callback is due: its own comes an iteration later.
         link.tells.set(false);
         if let Some(disconnect) = self.disconnect.take() {
-            self.state().closing.push(disconnect);
+            let tell = Tell(Some(disconnect));
+            self.state().closing.push(Closure::new(move || drop(tell)));
         }
         if let Some(on_close) = self.on_close.take() {
             self.push_on_close(location, on_close);

@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::inbox::{Inbox, Round};
 use super::port::{CallAgain, Link, Port, PortEnd, Receive, Recv};
 use crate::callback::{self, Halt};
-use crate::clock::Nanos;
+use crate::clock::{Nanos, Stopwatch};
 use crate::current;
 use crate::error::{Panic, shut_down};
 use crate::event_loop::{Loop, Parts, State};
@@ -119,6 +119,8 @@ struct Shared {
     number: u64,
     /// The worker's place in virtual time.
     seat: Option<Seat>,
+    /// Runs from when the parent's loop ends.
+    halted: Stopwatch,
 }
 
 impl Shared {
@@ -144,10 +146,15 @@ impl Shared {
         self.mailbox.halt_when_seen();
     }
 
+    /// What is left of the time that a loop that ends gives its workers. It runs for all at once.
+    fn grace_left(&self) -> Duration {
+        GRACE.saturating_sub(self.halted.elapsed().unwrap_or_default())
+    }
+
     /// Waits for the end for a limited time.
     fn wait_for_end(&self) -> bool {
-        let status = self.lock();
-        let waited = self.end.wait_timeout_while(status, GRACE, |status| status.ended.is_none());
+        let (status, limit) = (self.lock(), self.grace_left());
+        let waited = self.end.wait_timeout_while(status, limit, |status| status.ended.is_none());
         waited.unwrap_or_else(PoisonError::into_inner).0.ended.is_some()
     }
 }
@@ -191,7 +198,7 @@ pub fn is_terminating() -> bool {
 /// The rest of the callback is left by an unwind, which drops what is on the stack and which the worker
 /// catches; no message is shown. Does nothing otherwise, and on other threads.
 pub fn checkpoint() {
-    if is_terminating() {
+    if is_terminating() && !thread::panicking() {
         callback::halt();
     }
 }
@@ -277,6 +284,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             parent: state.mailbox.clone(),
             number,
             seat,
+            halted: Stopwatch::default(),
         });
         let mut builder = thread::Builder::new();
         builder = builder.name(self.name.unwrap_or_else(|| format!("windlass-worker-{id}")));
@@ -488,6 +496,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
     fn begin_tear_down(&self) {
         let shared = self.shared();
         shared.terminated.store(true, Ordering::SeqCst);
+        shared.halted.start();
         shared.mailbox.halt();
     }
 
@@ -495,7 +504,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         drop(self.registration.close());
         let shared = self.shared();
         if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, GRACE);
+            seat.wait_for(state.clock.now(), worker, shared.grace_left());
         }
         if let Some(thread) = self.thread.take() {
             if shared.wait_for_end() {

@@ -105,6 +105,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         let main = self.main.clone();
         let worker = self.state().enter_for(|| Worker::<In, Out>::spawn(move |port| main(port)))?;
         worker.unref();
+        let id = worker.id();
         let pool = Rc::downgrade(self);
         let with_pool = move |pool: &Weak<Self>, f: &dyn Fn(&Rc<Self>)| {
             if let Some(pool) = pool.upgrade() {
@@ -118,9 +119,9 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
             }
         });
         let weak = pool.clone();
-        worker.on_error(move |error| with_pool(&weak, &|pool| pool.lost(index, error.clone())));
+        worker.on_error(move |error| with_pool(&weak, &|pool| pool.lost(index, id, error.clone())));
         worker.on_exit(move |code| {
-            with_pool(&pool, &|pool| pool.lost(index, WorkerError::Exited(code)));
+            with_pool(&pool, &|pool| pool.lost(index, id, WorkerError::Exited(code)));
         });
         Ok(worker)
     }
@@ -186,8 +187,12 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     }
 
     /// A worker is gone. Its job fails, and the next job gets another worker.
-    fn lost(self: &Rc<Self>, index: usize, error: WorkerError) {
-        let worker = self.places.borrow_mut()[index].worker.take();
+    fn lost(self: &Rc<Self>, index: usize, id: u64, error: WorkerError) {
+        let worker = self
+            .places
+            .borrow_mut()
+            .get_mut(index)
+            .and_then(|place| place.worker.take_if(|w| w.id() == id));
         if worker.is_some() {
             self.answer(index, Err(error));
         }
