@@ -28,6 +28,7 @@ use crate::error::{Panic, shut_down};
 use crate::event_loop::{Loop, Parts, State};
 use crate::handle::{Handle, Registration};
 use crate::metrics::Metrics;
+use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::sys::Event;
 use crate::threads::mailbox::Mailbox;
@@ -435,6 +436,20 @@ impl<In, Out> Core<In, Out> {
         drop((entry, receiver, unused));
     }
 
+    /// Delivers what was left when the worker exited, to a handler that came after that.
+    fn deliver_late(self: &Rc<Self>)
+    where
+        In: 'static,
+        Out: 'static,
+    {
+        let (core, state) = (self.clone(), self.registration.state.clone());
+        self.registration.state.pending.push(Closure::new(move || {
+            if core.inbox.deliver(&state, None) == Round::Full {
+                core.deliver_late();
+            }
+        }));
+    }
+
     /// How a worker that has exited ended.
     fn outcome(&self) -> Option<Result<i32, WorkerError>> {
         if !self.registration.state.is_open() && self.exit.get().is_none() {
@@ -658,7 +673,11 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
             return;
         }
         let before = self.core.inbox.listen(Box::new(f));
-        state.delivery.call_again(self.core.number.get());
+        if self.core.exit.get().is_none() {
+            state.delivery.call_again(self.core.number.get());
+        } else {
+            self.core.deliver_late();
+        }
         drop(before);
     }
 

@@ -1,0 +1,267 @@
+//! Virtual time: the clock stands still while anything is ready and jumps when nothing is, for a loop
+//! and for all its workers.
+
+use std::cell::{Cell, RefCell};
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::time::Duration;
+
+use windlass::worker::{Worker, WorkerPool, channel};
+use windlass::{Loop, set_immediate, set_interval, set_timeout, time};
+
+type Log = Rc<RefCell<Vec<String>>>;
+
+fn virtual_loop() -> Loop {
+    Loop::builder().virtual_time(true).build().expect("a loop")
+}
+
+/// Milliseconds of the current loop since an instant.
+fn since(start: std::time::Instant) -> u128 {
+    (windlass::now() - start).as_millis()
+}
+
+#[test]
+fn a_year_of_timers_passes_at_once() {
+    let ticks = Rc::new(Cell::new(0));
+    let count = ticks.clone();
+    virtual_loop().run(move || {
+        set_interval(Duration::from_secs(3600), move |timer| {
+            count.set(count.get() + 1);
+            if count.get() == 365 * 24 {
+                timer.clear();
+            }
+        });
+    });
+    assert_eq!(ticks.get(), 365 * 24);
+}
+
+#[test]
+fn the_clock_stands_still_while_anything_is_ready() {
+    virtual_loop().run(|| {
+        let start = windlass::now();
+        set_timeout(Duration::from_secs(5), move || assert_eq!(since(start), 5_000));
+        fn again(left: u32, start: std::time::Instant) {
+            assert_eq!(since(start), 0);
+            if left > 0 {
+                set_immediate(move || again(left - 1, start));
+            }
+        }
+        again(1_000, start);
+        windlass::queue_work(|| ()).on_complete(move |_| assert_eq!(since(start), 0));
+    });
+}
+
+/// A program of timers, work and messages in a parent and two workers.
+fn program() -> Vec<String> {
+    let log: Log = Rc::default();
+    let say = log.clone();
+    virtual_loop().run(move || {
+        let start = windlass::now();
+        for name in ["one", "two"] {
+            let worker: Worker<u64, String> = Worker::spawn(move |port| {
+                let (out, own) = (port.clone(), port.clone());
+                let start = windlass::now();
+                port.on_message(move |work| {
+                    time::advance(Duration::from_millis(work));
+                    out.post(format!("{name} worked {work} until {}", since(start)));
+                    if work == 7 {
+                        own.off_message();
+                    }
+                });
+                let out = port.clone();
+                set_timeout(Duration::from_millis(3), move || out.post(format!("{name} timer")));
+            })
+            .expect("a worker");
+            let said = say.clone();
+            worker.on_message(move |text| {
+                said.borrow_mut().push(format!("{text}, seen at {}", since(start)));
+            });
+            let said = say.clone();
+            worker.on_exit(move |code| {
+                said.borrow_mut().push(format!("{name} exit {code} at {}", since(start)));
+            });
+            for work in [5, 1, 7] {
+                worker.post(work);
+            }
+        }
+    });
+    log.take()
+}
+
+#[test]
+fn a_program_with_workers_is_the_same_to_the_last_callback() {
+    let first = program();
+    assert!(first.contains(&"one worked 7 until 13, seen at 13".to_owned()), "{first:?}");
+    // The end of a worker reaches the parent a millisecond after it stopped, behind all that it posted.
+    assert_eq!(first.last().map(String::as_str), Some("two exit 0 at 14"));
+    for _ in 0..200 {
+        assert_eq!(program(), first);
+    }
+}
+
+#[test]
+fn a_message_is_not_seen_before_the_time_at_which_it_was_sent() {
+    virtual_loop().run(|| {
+        let start = windlass::now();
+        let worker: Worker<(), u32> = Worker::spawn(|port| {
+            time::advance(Duration::from_millis(50)); // This loop is ahead from here on.
+            port.post(1);
+        })
+        .expect("a worker");
+        let seen = Rc::new(Cell::new(false));
+        let early = seen.clone();
+        set_timeout(Duration::from_millis(49), move || assert!(!early.get()));
+        worker.on_message(move |_| {
+            assert_eq!(since(start), 50);
+            seen.set(true);
+        });
+    });
+}
+
+#[test]
+fn a_worker_that_is_behind_has_its_time_before_it_is_terminated() {
+    let log: Log = Rc::default();
+    let say = log.clone();
+    virtual_loop().run(move || {
+        let worker: Worker<(), String> = Worker::spawn(|port| {
+            for at in [10, 20, 30] {
+                let port = port.clone();
+                set_timeout(Duration::from_millis(at), move || port.post(format!("at {at}")));
+            }
+        })
+        .expect("a worker");
+        let said = say.clone();
+        worker.on_message(move |text| said.borrow_mut().push(text));
+        let said = say.clone();
+        worker.on_exit(move |code| said.borrow_mut().push(format!("exit {code}")));
+        let own = worker.clone();
+        set_timeout(Duration::from_millis(5), move || {
+            time::advance(Duration::from_millis(20)); // To 25.
+            drop(own.terminate());
+        });
+    });
+    assert_eq!(log.take(), ["at 10", "at 20", "exit 1"]);
+}
+
+#[test]
+fn a_chain_of_immediates_does_not_keep_a_worker_from_its_turn() {
+    let answered = Rc::new(Cell::new(false));
+    let seen = answered.clone();
+    virtual_loop().run(move || {
+        let worker: Worker<(), ()> = Worker::spawn(|port| port.post(())).expect("a worker");
+        let set = seen.clone();
+        worker.on_message(move |()| set.set(true));
+        fn again(seen: Rc<Cell<bool>>) {
+            if !seen.get() {
+                set_immediate(move || again(seen));
+            }
+        }
+        again(seen);
+    });
+    assert!(answered.get());
+}
+
+#[test]
+fn loops_that_all_wait_for_ever_are_a_panic_that_says_for_what() {
+    let event_loop = virtual_loop();
+    let stuck = panic::catch_unwind(AssertUnwindSafe(|| {
+        event_loop.run(|| {
+            let worker: Worker<(), ()> =
+                Worker::spawn(|port| port.on_message(|()| ())).expect("a worker");
+            worker.on_message(|()| ());
+        });
+    }));
+    let payload = stuck.expect_err("nothing can happen any more");
+    let text = payload.downcast_ref::<String>().expect("a text");
+    assert!(text.contains("the first loop waits for worker made at"), "{text}");
+    assert!(text.contains("worker loop 1 waits for message port made at"), "{text}");
+}
+
+#[test]
+fn what_a_future_of_block_on_waits_for_is_named() {
+    let event_loop = virtual_loop();
+    let stuck = panic::catch_unwind(AssertUnwindSafe(|| {
+        event_loop.block_on(std::future::pending::<()>());
+    }));
+    let payload = stuck.expect_err("nothing can wake it");
+    let text = payload.downcast_ref::<String>().expect("a text");
+    assert!(text.contains("a task spawned at tests/virtual_time.rs"), "{text}");
+}
+
+#[test]
+fn workers_may_have_workers_and_pools() {
+    let log: Log = Rc::default();
+    let say = log.clone();
+    virtual_loop().run(move || {
+        let worker: Worker<(), u64> = Worker::spawn(|port| {
+            let inner: Worker<u64, u64> = Worker::spawn(|port| {
+                let (out, own) = (port.clone(), port.clone());
+                port.on_message(move |n| {
+                    out.post(n * n);
+                    own.off_message();
+                });
+            })
+            .expect("a worker of a worker");
+            inner.post(12);
+            inner.on_message(move |square| port.post(square));
+        })
+        .expect("a worker");
+        let said = say.clone();
+        worker.on_message(move |square| said.borrow_mut().push(square.to_string()));
+        let pool = WorkerPool::new(2, || |n: u64| n + 1).expect("a pool");
+        for n in 0..3 {
+            let said = say.clone();
+            pool.run(n).on_complete(move |next| said.borrow_mut().push(next.unwrap().to_string()));
+        }
+    });
+    let mut lines = log.take();
+    lines.sort();
+    assert_eq!(lines, ["1", "144", "2", "3"]);
+}
+
+#[test]
+fn a_job_is_cancelled_or_not_by_the_order_of_the_program_alone() {
+    for _ in 0..50 {
+        let log: Log = Rc::default();
+        let say = log.clone();
+        virtual_loop().run(move || {
+            let second = windlass::queue_work(|| 2);
+            let canceller = second.canceller();
+            windlass::queue_work(|| 1).on_complete(|_| ());
+            second.on_complete(move |result| say.borrow_mut().push(format!("{}", result.is_ok())));
+            // Nothing has been delivered yet, so nothing has run.
+            assert_eq!(canceller.cancel(), Ok(()));
+        });
+        assert_eq!(log.take(), ["false"]);
+    }
+}
+
+#[test]
+fn a_channel_between_workers_closes_in_virtual_time_too() {
+    let log: Log = Rc::default();
+    let say = log.clone();
+    virtual_loop().run(move || {
+        let (here, there) = channel::<u32, u32>();
+        let worker: Worker<windlass::worker::PortEnd<u32, u32>, ()> = Worker::spawn(|port| {
+            let own = port.clone();
+            port.on_message(move |end: windlass::worker::PortEnd<u32, u32>| {
+                let end = end.open();
+                let reply = end.clone();
+                end.on_message(move |n| {
+                    reply.post(n + 1);
+                    reply.close();
+                });
+                own.off_message();
+            });
+        })
+        .expect("a worker");
+        worker.post(there);
+        let here = here.open();
+        let said = say.clone();
+        here.on_close(move || said.borrow_mut().push("closed".to_owned()));
+        let said = say.clone();
+        here.on_message(move |n| said.borrow_mut().push(n.to_string()));
+        here.post(1);
+    });
+    assert_eq!(log.take(), ["2", "closed"]);
+}
