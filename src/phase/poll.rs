@@ -112,9 +112,9 @@ fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
                 state.mailbox.reveal(state.clock.now());
                 return;
             }
-            Turn::Outside => {
+            Turn::Outside(limit) => {
                 if state.mailbox.fall_asleep() {
-                    block(state, None);
+                    block(state, limit);
                     state.mailbox.wake_up();
                     list_ready(state, false);
                 }

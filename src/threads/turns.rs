@@ -16,6 +16,9 @@ use std::time::Duration;
 use super::mailbox::Mailbox;
 use crate::clock::Nanos;
 
+/// How long one of several loops with sources waits for its own before the next one does.
+const SHARE_OF_OUTSIDE: Duration = Duration::from_millis(5);
+
 /// All loops of one program in virtual time.
 pub(crate) struct Turns {
     table: Mutex<Table>,
@@ -46,6 +49,8 @@ struct Member {
     wake: Arc<Condvar>,
     /// What it waits for, in words, while only others can help.
     report: String,
+    /// It has sockets or other sources, which are outside of virtual time.
+    sources: bool,
 }
 
 /// A loop's place among the loops of its program.
@@ -59,8 +64,9 @@ pub(crate) struct Seat {
 pub(crate) enum Turn {
     /// The loop goes on at this time.
     At(Nanos),
-    /// Nobody can go on, but a thread from outside may send something: wait for that.
-    Outside,
+    /// Nobody can go on, but a source of this loop or a thread from outside may have something: wait for
+    /// that, no longer than this if other loops have sources too.
+    Outside(Option<Duration>),
     /// Nobody can go on, for the reasons given.
     Stuck(String),
 }
@@ -96,6 +102,7 @@ impl Table {
     /// Gives the turn to the member furthest behind. None if nobody can go on.
     fn pass(&mut self) -> Option<usize> {
         self.running = None;
+        self.waits_outside = false;
         let all = self.members.iter().enumerate();
         let ready = all.filter_map(|(index, m)| Some((self.ready_at(m)?, m.last_turn, index)));
         let (time, _, index) = ready.min()?;
@@ -113,9 +120,30 @@ impl Table {
         member.wake.notify_all();
     }
 
-    fn outside_may_help(&self) -> bool {
-        let mut mailboxes = self.members.iter().filter_map(|member| member.mailbox.as_ref());
-        mailboxes.any(|mailbox| mailbox.has_outside_address())
+    /// Nobody can go on. Gives the turn to a loop that can wait for what is outside, if any can: to one that
+    /// has sources, or else to `me`.
+    fn pass_outside(&mut self, me: usize) -> bool {
+        let living = |member: &&Member| member.mailbox.is_some();
+        let members = self.members.iter().enumerate().filter(|(_, member)| living(member));
+        let with_sources = members.filter(|(_, member)| member.sources);
+        let first = with_sources.min_by_key(|(_, member)| member.last_turn);
+        let addressed = |member: &Member| {
+            member.mailbox.as_ref().is_some_and(|mailbox| mailbox.has_outside_address())
+        };
+        let index = match first {
+            Some((index, _)) => index,
+            None if self.members.iter().any(addressed) => me,
+            None => return false,
+        };
+        self.grant(index, self.members[index].clock);
+        self.waits_outside = true;
+        true
+    }
+
+    /// Nobody can go on, and nothing from outside can help. The first loop is told, which ends the others.
+    fn give_verdict(&mut self) {
+        self.verdict = Some(self.reports());
+        self.grant(0, self.members[0].clock);
     }
 
     /// What each loop waits for.
@@ -167,6 +195,7 @@ impl Seat {
             last_turn: 0,
             wake: Arc::new(Condvar::new()),
             report: String::new(),
+            sources: false,
         });
         table.members.len() - 1
     }
@@ -194,26 +223,22 @@ impl Seat {
     pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Turn {
         let mut table = self.turns.lock();
         let me = self.index;
-        table.waits_outside = false;
         let member = &mut table.members[me];
         (member.clock, member.until, member.report) = (clock, until, report);
-        if table.pass().is_none() {
-            if sources || table.outside_may_help() {
-                table.running = Some(me);
-                table.waits_outside = true;
-                return Turn::Outside;
-            }
-            // The first loop is told, which ends the others.
-            let reports = table.reports();
-            table.verdict = Some(reports);
-            let time = table.members[0].clock;
-            table.grant(0, time);
+        member.sources = sources;
+        if table.pass().is_none() && !table.pass_outside(me) {
+            table.give_verdict();
         }
         let mut table = self.wait_until_running(table);
         if self.is_first()
             && let Some(verdict) = table.verdict.take()
         {
             return Turn::Stuck(verdict);
+        }
+        if table.waits_outside {
+            let several =
+                table.members.iter().filter(|m| m.mailbox.is_some() && m.sources).count() > 1;
+            return Turn::Outside(several.then_some(SHARE_OF_OUTSIDE));
         }
         Turn::At(table.members[me].clock)
     }
@@ -239,15 +264,13 @@ impl Seat {
     pub(crate) fn leave(&self) {
         let mut table = self.turns.lock();
         let mailbox = table.members[self.index].mailbox.take();
-        if table.running == Some(self.index) && table.pass().is_none() && !table.outside_may_help()
+        // While the first loop lives, somebody must have the turn.
+        if table.running == Some(self.index)
+            && table.pass().is_none()
+            && table.members[0].mailbox.is_some()
+            && !table.pass_outside(0)
         {
-            // All that are left wait for each other: the first loop is told.
-            if table.members[0].mailbox.is_some() {
-                let reports = table.reports();
-                table.verdict = Some(reports);
-                let time = table.members[0].clock;
-                table.grant(0, time);
-            }
+            table.give_verdict();
         }
         drop(table);
         drop(mailbox);

@@ -93,7 +93,7 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             number: Cell::new(u64::MAX),
             inbox: Inbox::new(self.link.incoming.clone()),
             link: RefCell::new(None),
-            disconnect: Cell::new(None),
+            tell: Cell::new(None),
             on_close: Cell::new(None),
             names: Cell::new(1),
         });
@@ -103,7 +103,7 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             core.number.set(number);
             let incoming = self.link.incoming.clone();
             let outgoing = self.link.outgoing.clone();
-            core.disconnect.set(Some(Closure::new(move || outgoing.close_sender())));
+            core.tell.set(Some(Tell(Some(outgoing))));
             core.link.replace(Some(self.link));
             incoming.attach(state.mailbox.clone(), number);
         }
@@ -119,13 +119,24 @@ impl<S, R> fmt::Debug for PortEnd<S, R> {
     }
 }
 
-/// Tells the other end, in its turn or, when the loop ends first, as it is dropped.
-struct Tell(Option<Closure>);
+/// Tells the other end of the close when it is dropped: in its turn in the close phase, or with the loop.
+struct Tell(Option<Arc<dyn Sending>>);
+
+/// A half whose messages are of any type.
+trait Sending {
+    fn close_sender(&self);
+}
+
+impl<T> Sending for Half<T> {
+    fn close_sender(&self) {
+        Half::close_sender(self);
+    }
+}
 
 impl Drop for Tell {
     fn drop(&mut self) {
-        if let Some(disconnect) = self.0.take() {
-            disconnect.call();
+        if let Some(half) = self.0.take() {
+            half.close_sender();
         }
     }
 }
@@ -137,8 +148,8 @@ struct Core<S, R> {
     inbox: Inbox<R>,
     /// Taken out when the port is closed or detached.
     link: RefCell<Option<Link<S, R>>>,
-    /// Tells the other end that this one is closed.
-    disconnect: Cell<Option<Closure>>,
+    /// Tells the other end that this one is closed. None once that is on its way.
+    tell: Cell<Option<Tell>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// How many [`Port`]s there are for this port.
     names: Cell<u32>,
@@ -179,8 +190,7 @@ impl<S, R> Core<S, R> {
         // From here on the other end can send nothing, but as in Node it hears of the close when this
         // end's close callback is due: its own comes an iteration later.
         link.tells.set(false);
-        if let Some(disconnect) = self.disconnect.take() {
-            let tell = Tell(Some(disconnect));
+        if let Some(tell) = self.tell.take() {
             self.state().closing.push(Closure::new(move || drop(tell)));
         }
         if let Some(on_close) = self.on_close.take() {
@@ -241,7 +251,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         callback::drop_quietly(link);
-        callback::drop_quietly((self.disconnect.take(), self.on_close.take()));
+        callback::drop_quietly((self.tell.take(), self.on_close.take()));
         if let Some(waker) = self.inbox.take_waiting() {
             waker.wake();
         }
@@ -401,7 +411,9 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
             // A closed port gives an end whose other end is closed.
             None => Link::pair().0,
         };
-        drop((left, self.core.disconnect.take(), self.core.on_close.take()));
+        // The end lives on elsewhere: nobody is told.
+        let untold = self.core.tell.take().and_then(|mut tell| tell.0.take());
+        drop((left, untold, self.core.on_close.take()));
         if let Some(waker) = self.core.inbox.take_waiting() {
             waker.wake();
         }
