@@ -1,0 +1,303 @@
+//! What the loop costs: nanoseconds for each item of a workload, the median and spread of several rounds.
+//!
+//! ```text
+//! cargo bench --bench event_loop            # all workloads
+//! cargo bench --bench event_loop -- timers  # those whose name has "timers" in it
+//! cargo bench --bench event_loop -- --test  # short, to see that they run
+//! ```
+//!
+//! The names are libuv's where it has the same workload. Times on a shared machine wobble: compare two
+//! versions in one sitting, or count instructions (`valgrind --tool=callgrind`).
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use windlass::handle::Idle;
+use windlass::net::TcpListener;
+use windlass::worker::Worker;
+use windlass::{Loop, RunMode};
+
+/// Runs about so many items and returns how many it was and how long it took.
+type Workload = fn(u64) -> (u64, Duration);
+
+/// Name, workload, and items of one round.
+const WORKLOADS: &[(&str, Workload, u64)] = &[
+    ("microtask_batch", microtask_batch, 2_000_000),
+    ("microtask_chain", microtask_chain, 2_000_000),
+    ("tick_chain", tick_chain, 2_000_000),
+    ("loop_count", loop_count, 300_000),
+    ("million_timers arm", timers_arm, 1_000_000),
+    ("million_timers clear", timers_clear, 1_000_000),
+    ("million_timers fire", timers_fire, 1_000_000),
+    ("timer_churn", timer_churn, 2_000_000),
+    ("spawn and finish a task", spawn_task, 500_000),
+    ("async_pummel", async_pummel, 1_000_000),
+    ("queue_work 1 in flight", |items| queue_work(items, 1), 10_000),
+    ("queue_work 64 in flight", |items| queue_work(items, 64), 200_000),
+    ("fs_stat 64 in flight", fs_stat, 50_000),
+    ("ping_pongs 64 B", ping_pongs, 20_000),
+    ("worker_spawn to first message", worker_spawn, 300),
+    ("worker_stream", worker_stream, 500_000),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let short = arguments.iter().any(|argument| argument == "--test");
+    let wanted: Vec<&String> =
+        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let rounds = if short { 1 } else { 7 };
+    println!("{:32} {:>12} {:>12} {:>12}", "ns per item", "median", "min", "max");
+    for (name, workload, items) in WORKLOADS {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        let items = if short { (items / 100).max(10) } else { *items };
+        let mut figures: Vec<f64> = (0..rounds)
+            .map(|_| {
+                let (done, time) = workload(items);
+                time.as_nanos() as f64 / done as f64
+            })
+            .collect();
+        figures.sort_by(f64::total_cmp);
+        let (median, last) = (figures[figures.len() / 2], figures.len() - 1);
+        println!("{name:32} {median:12.1} {:12.1} {:12.1}", figures[0], figures[last]);
+    }
+}
+
+/// The time that a program takes on a loop of its own, less the making of the loop.
+fn timed(program: impl FnOnce()) -> Duration {
+    let event_loop = Loop::new().expect("a loop");
+    let start = Instant::now();
+    event_loop.run(program);
+    start.elapsed()
+}
+
+/// A thousand microtasks queued, then drained.
+fn microtask_batch(items: u64) -> (u64, Duration) {
+    fn batch(left: u64, count: Rc<Cell<u64>>) {
+        for _ in 0..1000 {
+            let count = count.clone();
+            windlass::queue_microtask(move || count.set(count.get() + 1));
+        }
+        if left > 1 {
+            windlass::set_immediate(move || batch(left - 1, count));
+        }
+    }
+    let batches = (items / 1000).max(1);
+    let count = Rc::new(Cell::new(0));
+    let inner = count.clone();
+    let time = timed(move || batch(batches, inner));
+    assert_eq!(count.get(), batches * 1000);
+    (count.get(), time)
+}
+
+fn microtask_chain(items: u64) -> (u64, Duration) {
+    fn next(left: u64) {
+        if left > 0 {
+            windlass::queue_microtask(move || next(left - 1));
+        }
+    }
+    (items, timed(|| next(items)))
+}
+
+fn tick_chain(items: u64) -> (u64, Duration) {
+    fn next(left: u64) {
+        if left > 0 {
+            windlass::next_tick(move || next(left - 1));
+        }
+    }
+    (items, timed(|| next(items)))
+}
+
+/// Iterations with an idle watcher and a chain of immediates.
+fn loop_count(items: u64) -> (u64, Duration) {
+    let time = timed(|| {
+        let idle = Idle::start(|| ());
+        fn next(left: u64, idle: Idle) {
+            if left == 0 {
+                return idle.stop();
+            }
+            windlass::set_immediate(move || next(left - 1, idle));
+        }
+        next(items, idle);
+    });
+    (items, time)
+}
+
+/// The same numbers each time, spread over a range (xorshift).
+fn delays(count: u64, range: u64) -> impl Iterator<Item = Duration> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    (0..count).map(move |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Duration::from_millis(1 + state % range)
+    })
+}
+
+fn timers_arm(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let time = event_loop.enter(|| {
+        let start = Instant::now();
+        for delay in delays(items, 100_000) {
+            windlass::set_timeout(delay, || ());
+        }
+        start.elapsed()
+    });
+    (items, time)
+}
+
+fn timers_clear(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let time = event_loop.enter(|| {
+        let timers: Vec<_> =
+            delays(items, 100_000).map(|delay| windlass::set_timeout(delay, || ())).collect();
+        let start = Instant::now();
+        for timer in timers {
+            timer.clear();
+        }
+        start.elapsed()
+    });
+    (items, time)
+}
+
+/// In virtual time, so that only the work counts and not the waiting.
+fn timers_fire(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::builder().virtual_time(true).build().expect("a loop");
+    event_loop.enter(|| {
+        for delay in delays(items, 500) {
+            windlass::set_timeout(delay, || ());
+        }
+    });
+    let start = Instant::now();
+    event_loop.turn(RunMode::Default);
+    (items, start.elapsed())
+}
+
+/// Refreshes among 100,000 live timers of one delay.
+fn timer_churn(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let time = event_loop.enter(|| {
+        let hour = Duration::from_secs(3600);
+        let timers: Vec<_> = (0..100_000).map(|_| windlass::set_timer(hour, |_| ())).collect();
+        let start = Instant::now();
+        for index in 0..items as usize {
+            timers[index * 7919 % timers.len()].refresh();
+        }
+        start.elapsed()
+    });
+    (items, time)
+}
+
+fn spawn_task(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let start = Instant::now();
+    event_loop.block_on(async {
+        for item in 0..items {
+            black_box(windlass::spawn(async move { item }).await.expect("a task"));
+        }
+    });
+    (items, start.elapsed())
+}
+
+/// Closures posted by another thread.
+fn async_pummel(items: u64) -> (u64, Duration) {
+    let time = timed(|| {
+        let remote = Loop::current().remote();
+        // The job holds the loop until the last closure has been posted.
+        drop(windlass::queue_work(move || {
+            for _ in 0..items {
+                remote.post(|| ()).expect("the loop is there");
+            }
+        }));
+    });
+    (items, time)
+}
+
+/// Jobs that do nothing, so many at a time.
+fn queue_work(items: u64, in_flight: u64) -> (u64, Duration) {
+    fn next(left: Rc<Cell<u64>>) {
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            windlass::queue_work(|| ()).on_complete(move |_| next(left));
+        }
+    }
+    let time = timed(|| {
+        let left = Rc::new(Cell::new(items));
+        (0..in_flight).for_each(|_| next(left.clone()));
+    });
+    (items, time)
+}
+
+fn fs_stat(items: u64) -> (u64, Duration) {
+    fn next(left: Rc<Cell<u64>>) {
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            windlass::fs::metadata("Cargo.toml").on_complete(move |_| next(left));
+        }
+    }
+    let time = timed(|| {
+        let left = Rc::new(Cell::new(items));
+        (0..64).for_each(|_| next(left.clone()));
+    });
+    (items, time)
+}
+
+/// An echo server on the loop and a blocking client on a thread of its own.
+fn ping_pongs(items: u64) -> (u64, Duration) {
+    let time = timed(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let own = listener.clone();
+        listener.on_connection(move |connection| {
+            let connection = connection.expect("a connection");
+            connection.set_nodelay(true).expect("an option");
+            connection.read_start(|connection, chunk| {
+                drop(connection.write(chunk.expect("no failure")));
+            });
+            own.close();
+        });
+        std::thread::spawn(move || {
+            let mut client = std::net::TcpStream::connect(address).expect("a client");
+            client.set_nodelay(true).expect("an option");
+            let mut bytes = [7; 64];
+            for _ in 0..items {
+                client.write_all(&bytes).expect("sent");
+                client.read_exact(&mut bytes).expect("answered");
+            }
+        });
+    });
+    (items, time)
+}
+
+fn worker_spawn(items: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let mut time = Duration::ZERO;
+    for _ in 0..items {
+        event_loop.block_on(async {
+            let start = Instant::now();
+            let worker: Worker<(), ()> = Worker::spawn(|port| port.post(())).expect("a worker");
+            worker.recv().await.expect("a message");
+            time += start.elapsed();
+            worker.join().await.expect("it ends by itself");
+        });
+    }
+    (items, time)
+}
+
+/// Messages one way, from a worker.
+fn worker_stream(items: u64) -> (u64, Duration) {
+    let count = Rc::new(Cell::new(0));
+    let inner = count.clone();
+    let time = timed(move || {
+        let worker: Worker<(), u64> =
+            Worker::spawn(move |port| (0..items).for_each(|item| port.post(item)))
+                .expect("a worker");
+        worker.on_message(move |_| inner.set(inner.get() + 1));
+    });
+    assert_eq!(count.get(), items);
+    (items, time)
+}
