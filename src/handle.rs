@@ -24,9 +24,10 @@ use slab::Slab;
 use crate::event_loop::State;
 
 pub use crate::descriptor::{Interest, Poll, Readiness};
-pub use crate::phase::check::Check;
-pub use crate::phase::idle::Idle;
-pub use crate::phase::prepare::Prepare;
+pub use crate::phase::check::{Check, InCheck};
+pub use crate::phase::idle::{Idle, InIdle};
+pub use crate::phase::prepare::{InPrepare, Prepare};
+pub use crate::phase::watchers::{InPhase, Phase, PhaseWatcher};
 pub use crate::threads::notifier::Notifier;
 
 /// One thing that keeps a loop alive, as [`Loop::why_alive`](crate::Loop::why_alive) reports it.

@@ -1,15 +1,12 @@
 //! The check phase: watchers that run right after poll, then the immediates.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
-use std::rc::Rc;
 
-use super::watchers::{Phase, Watcher};
+use super::watchers::{InPhase, Phase, PhaseWatcher};
 use crate::callback;
 use crate::current;
 use crate::event_loop::State;
-use crate::handle::Handle;
 use crate::queue::closure::Closure;
 
 pub(crate) fn run(state: &State) {
@@ -115,7 +112,7 @@ impl Immediate {
 ///
 /// Watchers run in the order they were started; one started by another first runs in the next
 /// iteration. Lives until stopped, and keeps the loop alive meanwhile unless
-/// [`unref`](Check::unref)'d. Does not keep poll from blocking. libuv: `uv_check_t`.
+/// [`unref`](PhaseWatcher::unref)'d. Does not keep poll from blocking. libuv: `uv_check_t`.
 ///
 /// # Examples
 /// ```
@@ -132,51 +129,14 @@ impl Immediate {
 ///     windlass::set_immediate(|| println!("something to wake up for"));
 /// });
 /// ```
-#[derive(Clone)]
-pub struct Check {
-    watcher: Rc<Watcher>,
-}
+pub type Check = PhaseWatcher<InCheck>;
 
-impl Check {
-    /// Starts a watcher on the current loop.
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn start(f: impl FnMut() + 'static) -> Check {
-        let state = current::expect("Check::start");
-        Check { watcher: Watcher::start(&state, Phase::Check, f, Location::caller()) }
-    }
+/// Names the phase of [`Check`].
+#[derive(Clone, Copy, Debug)]
+pub enum InCheck {}
 
-    /// Stops the watcher for good: no callback comes any more. Harmless when it has stopped.
-    pub fn stop(&self) {
-        self.watcher.stop();
-    }
-
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.watcher.registration().set_ref(on);
-    }
-
-    /// Whether the watcher is active and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.watcher.registration().has_ref()
-    }
-
-    /// Whether the watcher has not been stopped.
-    pub fn is_active(&self) -> bool {
-        self.watcher.registration().is_open()
-    }
-}
-
-impl fmt::Debug for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("active", &self.is_active()).finish_non_exhaustive()
-    }
+impl InPhase for InCheck {
+    const PHASE: Phase = Phase::Check;
+    const START: &'static str = "Check::start";
+    const KIND: &'static str = "check watcher";
 }

@@ -1,13 +1,7 @@
 //! The idle phase: watchers that run in every iteration and keep poll from blocking.
 
-use std::fmt;
-use std::panic::Location;
-use std::rc::Rc;
-
-use super::watchers::{Phase, Watcher};
-use crate::current;
+use super::watchers::{InPhase, Phase, PhaseWatcher};
 use crate::event_loop::State;
-use crate::handle::Handle;
 
 pub(crate) fn run(state: &State) {
     state.idle.run(state);
@@ -17,7 +11,7 @@ pub(crate) fn run(state: &State) {
 ///
 /// For work in small steps between events. Watchers run in the order they were started; one
 /// started by another first runs in the next iteration. Lives until stopped, and keeps the loop
-/// alive meanwhile unless [`unref`](Idle::unref)'d. libuv: `uv_idle_t`.
+/// alive meanwhile unless [`unref`](PhaseWatcher::unref)'d. libuv: `uv_idle_t`.
 ///
 /// # Examples
 /// ```
@@ -34,51 +28,14 @@ pub(crate) fn run(state: &State) {
 ///     windlass::set_immediate(|| println!("something to wake up for"));
 /// });
 /// ```
-#[derive(Clone)]
-pub struct Idle {
-    watcher: Rc<Watcher>,
-}
+pub type Idle = PhaseWatcher<InIdle>;
 
-impl Idle {
-    /// Starts a watcher on the current loop.
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn start(f: impl FnMut() + 'static) -> Idle {
-        let state = current::expect("Idle::start");
-        Idle { watcher: Watcher::start(&state, Phase::Idle, f, Location::caller()) }
-    }
+/// Names the phase of [`Idle`].
+#[derive(Clone, Copy, Debug)]
+pub enum InIdle {}
 
-    /// Stops the watcher for good: no callback comes any more. Harmless when it has stopped.
-    pub fn stop(&self) {
-        self.watcher.stop();
-    }
-
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.watcher.registration().set_ref(on);
-    }
-
-    /// Whether the watcher is active and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.watcher.registration().has_ref()
-    }
-
-    /// Whether the watcher has not been stopped.
-    pub fn is_active(&self) -> bool {
-        self.watcher.registration().is_open()
-    }
-}
-
-impl fmt::Debug for Idle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Idle").field("active", &self.is_active()).finish_non_exhaustive()
-    }
+impl InPhase for InIdle {
+    const PHASE: Phase = Phase::Idle;
+    const START: &'static str = "Idle::start";
+    const KIND: &'static str = "idle watcher";
 }

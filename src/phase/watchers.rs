@@ -6,19 +6,93 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
+use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 
 /// Which of the three lists.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Phase {
+pub enum Phase {
+    /// Before poll, which then does not block.
     Idle,
+    /// Right before poll.
     Prepare,
+    /// Right after poll.
     Check,
+}
+
+/// What differs between the three kinds of watchers. Implemented by their names alone.
+pub trait InPhase: 'static {
+    /// The phase that calls it.
+    const PHASE: Phase;
+    /// The call that starts it, for messages.
+    const START: &'static str;
+    /// Its name in reports.
+    const KIND: &'static str;
+}
+
+/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle), [`Prepare`](super::prepare::Prepare) or
+/// [`Check`](super::check::Check).
+pub struct PhaseWatcher<P> {
+    watcher: Rc<Watcher>,
+    _phase: PhantomData<fn(P)>,
+}
+
+impl<P: InPhase> PhaseWatcher<P> {
+    /// Starts a watcher on the current loop.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn start(f: impl FnMut() + 'static) -> Self {
+        let state = current::expect(P::START);
+        let watcher = Watcher::start(&state, P::PHASE, P::KIND, f, Location::caller());
+        PhaseWatcher { watcher, _phase: PhantomData }
+    }
+
+    /// Stops the watcher for good: no callback comes any more. Harmless when it has stopped.
+    pub fn stop(&self) {
+        self.watcher.stop();
+    }
+
+    /// Lets the loop end although the watcher is active.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the watcher keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.watcher.registration.set_ref(on);
+    }
+
+    /// Whether the watcher is active and keeps the loop alive.
+    pub fn has_ref(&self) -> bool {
+        self.watcher.registration.has_ref()
+    }
+
+    /// Whether the watcher has not been stopped.
+    pub fn is_active(&self) -> bool {
+        self.watcher.registration.is_open()
+    }
+}
+
+impl<P> Clone for PhaseWatcher<P> {
+    fn clone(&self) -> Self {
+        PhaseWatcher { watcher: self.watcher.clone(), _phase: PhantomData }
+    }
+}
+
+impl<P: InPhase> fmt::Debug for PhaseWatcher<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(P::KIND).field("active", &self.is_active()).finish_non_exhaustive()
+    }
 }
 
 impl Phase {
@@ -65,24 +139,27 @@ impl Watchers {
     }
 }
 
-pub(crate) struct Watcher {
+struct Watcher {
     registration: Registration,
     phase: Phase,
+    kind: &'static str,
     number: Cell<u64>,
     /// Absent while it is called, and once it has stopped.
     callback: Cell<Option<Box<dyn FnMut()>>>,
 }
 
 impl Watcher {
-    pub(crate) fn start(
+    fn start(
         state: &Rc<State>,
         phase: Phase,
+        kind: &'static str,
         f: impl FnMut() + 'static,
         location: &'static Location<'static>,
     ) -> Rc<Watcher> {
         let watcher = Rc::new(Watcher {
             registration: Registration::new(state.clone()),
             phase,
+            kind,
             number: Cell::new(u64::MAX),
             callback: Cell::new(None),
         });
@@ -98,7 +175,7 @@ impl Watcher {
         watcher
     }
 
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         drop(self.leave());
     }
 
@@ -125,11 +202,7 @@ impl Watcher {
 
 impl Handle for Watcher {
     fn kind(&self) -> &'static str {
-        match self.phase {
-            Phase::Idle => "idle watcher",
-            Phase::Prepare => "prepare watcher",
-            Phase::Check => "check watcher",
-        }
+        self.kind
     }
 
     fn registration(&self) -> &Registration {
