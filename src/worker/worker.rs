@@ -166,7 +166,8 @@ thread_local! {
 }
 
 fn this_worker() -> Option<Arc<Shared>> {
-    THIS_WORKER.with(|this| this.borrow().clone())
+    // Not there any more for destructors of the thread's other locals.
+    THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
 }
 
 /// The number of the worker that this thread is, unique in the process and never used again; 0 on other
@@ -326,7 +327,8 @@ fn run<In: Send + 'static, Out: Send + 'static>(
     shared.set_online(event_loop.virtual_now());
     let outcome =
         panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_worker(move || main(end.open()))));
-    event_loop.tear_down();
+    // Whatever a destructor does there, the parent must hear of the end.
+    callback::quietly(|| event_loop.tear_down());
     let exit_code = event_loop.exit_code();
     let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
     drop(event_loop);

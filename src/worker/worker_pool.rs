@@ -178,12 +178,13 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     fn answer(self: &Rc<Self>, index: usize, answer: Answer<Out>) {
         let completer = self.places.borrow_mut()[index].job.take();
         self.dispatch();
+        // Before the user's callback, which may panic.
+        self.end_if_idle();
         if let Some(completer) = completer {
             self.completed.set(self.completed.get() + 1);
             // Runs as part of the message's own callback; its drain follows at once.
             completer.complete(answer);
         }
-        self.end_if_idle();
     }
 
     /// A worker is gone. Its job fails, and the next job gets another worker.
