@@ -282,3 +282,22 @@ fn a_handler_that_comes_after_a_workers_exit_gets_what_was_left() {
         assert_eq!(seen.get(), 5);
     });
 }
+
+// A later task takes the place of the one that waited; that one's end must not take it away again.
+#[test]
+fn a_waiter_that_was_displaced_leaves_its_successor_alone() {
+    bounded(|| {
+        windlass::block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let (one, two) = (listener.clone(), listener.clone());
+            let first = windlass::spawn(async move { one.accept().await.map(drop) });
+            windlass::yield_now().await;
+            let second = windlass::spawn(async move { two.accept().await.map(drop) });
+            windlass::yield_now().await;
+            first.abort();
+            let _client = std::net::TcpStream::connect(address).unwrap();
+            second.await.unwrap().unwrap();
+        });
+    });
+}

@@ -31,6 +31,7 @@ use crate::handle::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
 use crate::sys::{self, Event};
+use crate::task::take_own;
 
 /// Connections that may wait to be accepted. The system may allow fewer.
 const BACKLOG: i32 = 1024;
@@ -394,7 +395,7 @@ impl TcpListener {
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, waiting: false }
+        Accept { listener: self, waiting: None }
     }
 
     /// A connection, or keeps the task's waker until there is one. One task can wait: a later one takes
@@ -489,8 +490,8 @@ impl fmt::Debug for TcpListener {
 #[derive(Debug)]
 pub struct Accept<'a> {
     listener: &'a TcpListener,
-    /// The listener has this future's waker.
-    waiting: bool,
+    /// The listener has this waker of the future's task.
+    waiting: Option<Waker>,
 }
 
 impl Future for Accept<'_> {
@@ -498,15 +499,15 @@ impl Future for Accept<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = self.listener.core.poll_accept(cx);
-        self.waiting = polled.is_pending();
+        self.waiting = polled.is_pending().then(|| cx.waker().clone());
         polled
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        if self.waiting {
-            let waker = self.listener.core.acceptor.take();
+        if let Some(own) = &self.waiting {
+            let waker = take_own(&self.listener.core.acceptor, own);
             self.listener.core.update_liveness();
             drop(waker);
         }

@@ -32,6 +32,7 @@ use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::sys::{self, Event};
+use crate::task::take_own;
 
 /// The size of the buffer that the sockets of a loop read into.
 const READ_BUFFER: usize = 64 * 1024;
@@ -951,7 +952,7 @@ impl TcpStream {
     /// # Errors
     /// The connection's; not-connected when it was closed.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
-        Read { stream: self, buffer, waiting: false }
+        Read { stream: self, buffer, waiting: None }
     }
 
     /// Writes bytes, in the order of the calls. The request completes when the kernel has taken them.
@@ -1203,8 +1204,8 @@ impl fmt::Debug for TcpStream {
 pub struct Read<'a> {
     stream: &'a TcpStream,
     buffer: &'a mut [u8],
-    /// The stream has this future's waker.
-    waiting: bool,
+    /// The stream has this waker of the future's task.
+    waiting: Option<Waker>,
 }
 
 impl Future for Read<'_> {
@@ -1213,15 +1214,15 @@ impl Future for Read<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         let polled = this.stream.core.poll_read(cx, this.buffer);
-        this.waiting = polled.is_pending();
+        this.waiting = polled.is_pending().then(|| cx.waker().clone());
         polled
     }
 }
 
 impl Drop for Read<'_> {
     fn drop(&mut self) {
-        if self.waiting {
-            let waker = self.stream.core.reader.take();
+        if let Some(own) = &self.waiting {
+            let waker = take_own(&self.stream.core.reader, own);
             self.stream.core.update_liveness();
             drop(waker);
         }

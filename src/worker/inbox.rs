@@ -18,6 +18,7 @@ use crate::callback;
 use crate::clock::Nanos;
 use crate::current;
 use crate::event_loop::State;
+use crate::task::take_own;
 use crate::threads::mailbox::Mailbox;
 
 /// The fewest messages that one receiver may get in a poll phase. A queue that is longer when its turn
@@ -248,6 +249,11 @@ impl<T> Inbox<T> {
         self.starts.set(self.starts.get().wrapping_add(1));
         self.listening.set(false);
         self.on_message.take()
+    }
+
+    /// Takes the waiting task's waker if it is this one.
+    pub(super) fn take_own_waiting(&self, own: &Waker) -> Option<Waker> {
+        take_own(&self.waiting, own)
     }
 
     /// Takes the waiting task's waker.

@@ -10,7 +10,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::inbox::{Half, Inbox, Round};
 use crate::callback;
@@ -368,7 +368,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// Waits for the next message; none when the channel is closed and all has been taken. Dropping
     /// the future loses nothing.
     pub fn recv(&self) -> Recv<'_, R> {
-        Recv { source: &*self.core, waiting: false }
+        Recv { source: &*self.core, waiting: None }
     }
 
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
@@ -447,8 +447,8 @@ impl<S, R> fmt::Debug for Port<S, R> {
 /// Where a [`Recv`] takes messages from.
 pub(super) trait Receive<T> {
     fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>>;
-    /// The future that waited is gone.
-    fn stop_waiting(&self);
+    /// The future that waited with this waker is gone.
+    fn stop_waiting(&self, own: &Waker);
 }
 
 impl<S, R> Receive<R> for Core<S, R> {
@@ -462,8 +462,8 @@ impl<S, R> Receive<R> for Core<S, R> {
         polled
     }
 
-    fn stop_waiting(&self) {
-        let waker = self.inbox.take_waiting();
+    fn stop_waiting(&self, own: &Waker) {
+        let waker = self.inbox.take_own_waiting(own);
         if self.is_open() {
             self.update_liveness();
         }
@@ -474,8 +474,8 @@ impl<S, R> Receive<R> for Core<S, R> {
 /// A receive that is going on. Made by [`Port::recv`] and [`Worker::recv`](super::Worker::recv).
 pub struct Recv<'a, T> {
     pub(super) source: &'a dyn Receive<T>,
-    /// The source has this future's waker.
-    pub(super) waiting: bool,
+    /// The source has this waker of the future's task.
+    pub(super) waiting: Option<Waker>,
 }
 
 impl<T> Future for Recv<'_, T> {
@@ -483,21 +483,21 @@ impl<T> Future for Recv<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let polled = self.source.poll_recv(cx);
-        self.waiting = polled.is_pending();
+        self.waiting = polled.is_pending().then(|| cx.waker().clone());
         polled
     }
 }
 
 impl<T> Drop for Recv<'_, T> {
     fn drop(&mut self) {
-        if self.waiting {
-            self.source.stop_waiting();
+        if let Some(own) = &self.waiting {
+            self.source.stop_waiting(own);
         }
     }
 }
 
 impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recv").field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("Recv").field("waiting", &self.waiting.is_some()).finish_non_exhaustive()
     }
 }

@@ -692,7 +692,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// Waits for the next message; none when the worker has ended and all has been taken. Dropping the
     /// future loses nothing.
     pub fn recv(&self) -> Recv<'_, Out> {
-        Recv { source: &*self.core, waiting: false }
+        Recv { source: &*self.core, waiting: None }
     }
 
     /// Calls `f` when the worker's loop has begun, before its first message. Not called when that has been
@@ -823,8 +823,8 @@ impl<In, Out> Receive<Out> for Core<In, Out> {
         polled
     }
 
-    fn stop_waiting(&self) {
-        drop(self.inbox.take_waiting());
+    fn stop_waiting(&self, own: &Waker) {
+        drop(self.inbox.take_own_waiting(own));
     }
 }
 
