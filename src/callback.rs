@@ -67,13 +67,18 @@ fn drain_queues(state: &State) {
     // Queues do not record where their closures came from.
     state.running.set(None);
     loop {
-        while let Some(tick) = state.next_unless_halted(&state.ticks) {
+        // Not after a panic in a microtask: that ends it like a return, and the next microtask follows.
+        while !state.in_microtasks.get()
+            && let Some(tick) = state.next_unless_halted(&state.ticks)
+        {
             tick.call();
         }
+        state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
         while let Some(microtask) = state.next_unless_halted(&state.microtasks) {
             microtask.call();
         }
+        state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
             return;
         }
@@ -89,6 +94,9 @@ fn drain_queues(state: &State) {
 pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
     let mut outcome = panic::catch_unwind(AssertUnwindSafe(&mut work));
     while let Err(payload) = outcome {
+        if state.microtasks.is_empty() {
+            state.in_microtasks.set(false); // Its drain is over.
+        }
         report(state, payload, state.running.get());
         outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             drain(state);

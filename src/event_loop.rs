@@ -82,6 +82,8 @@ pub(crate) struct State {
 
     pub(crate) ticks: Queue,
     pub(crate) microtasks: Queue,
+    /// The drain has come to the microtasks, and was perhaps left there by a panic.
+    pub(crate) in_microtasks: Cell<bool>,
     pub(crate) immediates: Immediates,
     pub(crate) timers: timers::Timers,
     pub(crate) pending: Deferred,
@@ -103,8 +105,8 @@ pub(crate) struct State {
     /// Where the callback that runs was registered, if that was recorded.
     pub(crate) running: Cell<Option<&'static Location<'static>>>,
     exit_code: Cell<i32>,
-    /// `exit` was called: the exit hooks are due.
-    exiting: Cell<bool>,
+    /// How often `exit` was called. Once, and the exit hooks are due.
+    exits: Cell<u32>,
     /// How many [`Loop`]s there are for this state.
     loops: Cell<usize>,
     /// The loop is being turned, or runs a main script.
@@ -293,14 +295,19 @@ impl State {
         if mode == RunMode::Default && self.is_alive() && !self.is_stopping() {
             timers::run(self);
         }
+        self.iterations(mode);
+        self.mailbox.clear_stop();
+        self.is_alive()
+    }
+
+    /// As many iterations as `mode` wants and there is something for.
+    fn iterations(self: &Rc<Self>, mode: RunMode) {
         while self.is_alive() && !self.is_stopping() && !self.is_halted() {
             self.iterate(mode, false);
             if mode != RunMode::Default {
-                break;
+                return;
             }
         }
-        self.mailbox.clear_stop();
-        self.is_alive()
     }
 
     /// One iteration: the phases in their order.
@@ -361,14 +368,19 @@ impl State {
         }
     }
 
-    /// Runs the exit hooks, in order. Nothing that they queue runs.
+    /// Runs the exit hooks, in order. Nothing that they queue runs. One that calls `exit` is the last.
     fn run_exit_hooks(&self) {
+        let exits = self.exits.get();
         loop {
             let hooks = self.hooks.exit.take();
             if hooks.is_empty() {
                 return;
             }
             for hook in hooks {
+                if self.exits.get() > exits {
+                    callback::drop_quietly(hook);
+                    continue;
+                }
                 let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
                 if let Err(payload) = outcome
                     && !payload.is::<Halt>()
@@ -384,7 +396,7 @@ impl State {
     /// Follows up on `exit` or on a worker's termination: hooks after an exit, and the end.
     fn end_if_halted(self: &Rc<Self>) {
         if self.is_halted() {
-            if self.exiting.get() {
+            if self.exits.get() > 0 {
                 log::debug!("exit with code {}", self.exit_code.get());
                 self.run_exit_hooks();
             }
@@ -394,7 +406,7 @@ impl State {
 
     pub(crate) fn exit(&self, code: i32) {
         self.exit_code.set(code);
-        self.exiting.set(true);
+        self.exits.set(self.exits.get() + 1);
         self.mailbox.halt();
     }
 
@@ -558,6 +570,7 @@ impl Loop {
             tasks: Tasks::default(),
             ticks: Queue::default(),
             microtasks: Queue::default(),
+            in_microtasks: Cell::new(false),
             immediates: Immediates::default(),
             timers: timers::Timers::default(),
             pending: Deferred::default(),
@@ -573,7 +586,7 @@ impl Loop {
             hooks: Hooks::default(),
             running: Cell::new(None),
             exit_code: Cell::new(0),
-            exiting: Cell::new(false),
+            exits: Cell::new(0),
             loops: Cell::new(0),
             turning: Cell::new(false),
         });
@@ -637,6 +650,8 @@ impl Loop {
         state.poll_last.push(Closure::new(move || callback::call(&inner, None, main)));
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);
+            // It is in its turn already: the timers that a turn begins with have been.
+            state.iterations(RunMode::Default);
             // A stop ends a turn, but a worker goes on until nothing is left.
             while !state.turn_to_the_end() {}
             let natural = !state.is_halted();
@@ -645,12 +660,25 @@ impl Loop {
             }
             natural
         }));
-        let exited = state.exiting.get();
+        let exited = state.exits.get() > 0;
+        if outcome.as_ref().is_err_and(|payload| !payload.is::<Halt>()) {
+            self.fail();
+        }
         state.end_if_halted();
         match outcome {
             Ok(natural) => natural || exited,
             Err(payload) if payload.is::<Halt>() => exited,
             Err(payload) => panic::resume_unwind(payload),
+        }
+    }
+
+    /// A panic that nobody took ends the program: its exit hooks run, with code 1, and nothing else.
+    pub(crate) fn fail(&self) {
+        let state = &self.state;
+        if state.is_open() && state.exits.get() == 0 {
+            state.exit_code.set(1);
+            let _entered = current::enter(state);
+            state.run_exit_hooks();
         }
     }
 

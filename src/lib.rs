@@ -92,6 +92,7 @@ pub mod signal;
 pub mod time;
 pub mod worker;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::panic;
 use std::pin::Pin;
@@ -132,8 +133,10 @@ pub use threads::remote::Remote;
 /// ```
 #[track_caller]
 pub fn run<R>(main: impl FnOnce() -> R) -> R {
-    let event_loop = TornDown(make_loop());
-    event_loop.0.run(main)
+    let event_loop = Program::new(make_loop());
+    let result = event_loop.event_loop.run(main);
+    event_loop.failed.set(false);
+    result
 }
 
 /// Runs a program as [`run`] does, for `fn main`: the exit code is the one given to [`exit`] or
@@ -153,6 +156,9 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 pub fn run_main(main: impl FnOnce()) -> ExitCode {
     let event_loop = make_loop();
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| event_loop.run(main)));
+    if outcome.is_err() {
+        event_loop.fail();
+    }
     event_loop.tear_down();
     match outcome {
         Ok(()) => ExitCode::from(event_loop.exit_code() as u8),
@@ -178,8 +184,10 @@ pub fn run_main(main: impl FnOnce()) -> ExitCode {
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let event_loop = TornDown(make_loop());
-    event_loop.0.block_on(future)
+    let event_loop = Program::new(make_loop());
+    let output = event_loop.event_loop.block_on(future);
+    event_loop.failed.set(false);
+    output
 }
 
 #[track_caller]
@@ -358,8 +366,9 @@ pub fn on_before_exit(f: impl FnMut() + 'static) {
 
 /// Calls `f` with the exit code when the program ends, after [`exit`] or when nothing is alive.
 ///
-/// Hooks accumulate and are called in the order added. Nothing that they queue runs. As Node's
-/// `exit` event.
+/// Hooks accumulate and are called in the order added. Nothing that they queue runs. One that calls
+/// [`exit`] sets the code and is the last: the hooks behind it are dropped. A panic that nobody took ends a
+/// worker, and [`run`], [`run_main`] and [`block_on`], with code 1. As Node's `exit` event.
 ///
 /// # Panics
 /// When no loop is current.
@@ -449,12 +458,24 @@ impl Drop for YieldNow {
     }
 }
 
-/// A loop that is torn down when its function is left, also by a panic. Not left to the last clone: a
-/// callback may hold one.
-struct TornDown(Loop);
+/// A loop that ends with its function, also by a panic. Not left to the last clone: a callback may hold one.
+struct Program {
+    event_loop: Loop,
+    /// A panic leaves it, unless said otherwise.
+    failed: Cell<bool>,
+}
 
-impl Drop for TornDown {
+impl Program {
+    fn new(event_loop: Loop) -> Program {
+        Program { event_loop, failed: Cell::new(true) }
+    }
+}
+
+impl Drop for Program {
     fn drop(&mut self) {
-        self.0.tear_down();
+        if self.failed.get() {
+            self.event_loop.fail();
+        }
+        self.event_loop.tear_down();
     }
 }

@@ -261,6 +261,82 @@ fn a_caught_panic_ends_its_callback_like_a_return() {
     );
 }
 
+// E-04: like a return, so what follows a microtask is the next microtask, not the ticks.
+#[test]
+fn after_a_caught_panic_in_a_microtask_the_other_microtasks_come_before_the_ticks() {
+    let scenario = |trace: &Trace| {
+        say_uncaught(trace);
+        let inner = trace.clone();
+        queue_microtask(move || {
+            next_tick(inner.says("tick"));
+            panic!("microtask 1");
+        });
+        queue_microtask(trace.says("microtask 2"));
+        // Here it is the last one: the drain that follows begins with the ticks again.
+        let inner = trace.clone();
+        set_immediate(move || {
+            queue_microtask(|| panic!("microtask 3"));
+            let inner = inner.clone();
+            set_immediate(move || {
+                queue_microtask(inner.says("microtask 4"));
+                next_tick(inner.says("tick before it"));
+            });
+        });
+    };
+    check(
+        scenario,
+        &["!microtask 1", "microtask 2", "tick", "!microtask 3", "tick before it", "microtask 4"],
+    );
+}
+
+// E-04: the other messages of the round are not put off.
+#[test]
+fn after_a_caught_panic_a_port_goes_on_with_its_messages_in_the_same_poll_phase() {
+    let scenario = |trace: &Trace| {
+        say_uncaught(trace);
+        let (here, there) = windlass::worker::channel::<u32, u32>();
+        let (here, there) = (here.open(), there.open());
+        let inner = trace.clone();
+        let own = there.clone();
+        there.on_message(move |number| {
+            if number == 1 {
+                set_immediate(inner.says("immediate"));
+            }
+            if number == 3 {
+                own.close();
+            }
+            panic!("message {number}");
+        });
+        (1..=3).for_each(|number| here.post(number));
+    };
+    check(scenario, &["!message 1", "!message 2", "!message 3", "immediate"]);
+}
+
+// The program is over, as in Node: its exit hooks run, with code 1, and nothing that was queued.
+#[test]
+fn a_panic_that_ends_the_program_runs_its_exit_hooks_with_code_one() {
+    let trace = Trace::new();
+    let hook = || {
+        let inner = trace.clone();
+        windlass::on_exit(move |code| {
+            inner.say(format!("exit {code}"));
+            next_tick(|| unreachable!("the program is over"));
+        });
+        next_tick(|| panic!("a tick"));
+        set_immediate(|| unreachable!("the program is over"));
+    };
+    assert_eq!(panic_of(|| windlass::run(hook)), "a tick");
+    assert_eq!(windlass::run_main(hook), std::process::ExitCode::FAILURE);
+    let main = panic_of(|| {
+        windlass::run(|| {
+            hook();
+            panic!("main");
+        })
+    });
+    assert_eq!(main, "main");
+    trace.expect(&["exit 1", "exit 1", "exit 1"]);
+}
+
 // E-04
 #[test]
 fn after_a_caught_panic_the_other_immediates_of_the_batch_run() {

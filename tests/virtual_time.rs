@@ -265,3 +265,25 @@ fn a_channel_between_workers_closes_in_virtual_time_too() {
     });
     assert_eq!(log.take(), ["2", "closed"]);
 }
+
+// Conformance rule 13: what becomes due during a pass of the timers waits for the next one, behind poll and
+// check. A worker's first pass is no exception.
+#[test]
+fn the_first_timers_of_a_worker_do_not_run_in_two_passes() {
+    let log = Log::default();
+    let inner = log.clone();
+    virtual_loop().run(move || {
+        let worker = Worker::<(), &str>::spawn(|port| {
+            set_timeout(Duration::from_millis(1), move || {
+                let (late, soon) = (port.clone(), port.clone());
+                set_timeout(Duration::from_millis(1), move || late.post("timer"));
+                set_immediate(move || soon.post("immediate"));
+                time::advance(Duration::from_millis(5));
+            });
+            time::advance(Duration::from_millis(5));
+        });
+        let worker = worker.expect("a worker");
+        worker.on_message(move |label| inner.borrow_mut().push(label.to_owned()));
+    });
+    assert_eq!(*log.borrow(), ["immediate", "timer"]);
+}

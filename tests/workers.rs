@@ -476,6 +476,28 @@ fn exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_
     });
 }
 
+// As in Node, where the exit event comes after an exception that nobody caught.
+#[test]
+fn the_exit_hooks_of_a_worker_that_panics_run_and_its_code_is_one() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let worker: Worker<(), String> = Worker::spawn(move |port| {
+                let hook = port.clone();
+                on_exit(move |code| hook.post(format!("hook {code}")));
+                set_immediate(|| panic!("oh"));
+                set_immediate(|| unreachable!("the worker is over"));
+            })
+            .unwrap();
+            let (message, failed, gone) = (log.clone(), log.clone(), log.clone());
+            worker.on_message(move |line| message.say(line));
+            worker.on_error(move |error| failed.say(error.to_string()));
+            worker.on_exit(move |code| gone.say(format!("exit {code}")));
+        });
+        assert_eq!(log.lines(), ["hook 1", "the worker panicked: oh", "exit 1"]);
+    });
+}
+
 #[test]
 fn exit_in_a_workers_main_script_ends_it_with_that_code() {
     bounded(|| {

@@ -2,15 +2,16 @@
 //!
 //! The format is explained in `tests/conformance/README.md`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A program and the trace that Node printed for it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Scenario {
     pub name: String,
     /// Pool threads to run with; the usual number without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<usize>,
     pub main: Body,
     pub expect: Vec<String>,
@@ -19,10 +20,10 @@ pub(crate) struct Scenario {
 pub(crate) type Body = Vec<Op>;
 
 /// Bodies by the message that they answer.
-pub(crate) type Answers = HashMap<String, Body>;
+pub(crate) type Answers = BTreeMap<String, Body>;
 
 /// One step of a program.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Op {
     Log {
@@ -30,33 +31,36 @@ pub(crate) enum Op {
     },
     Tick {
         id: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Micro {
         id: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Immediate {
         id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
         var: Option<String>,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Timeout {
         id: String,
         ms: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
         var: Option<String>,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Interval {
         id: String,
         ms: u64,
         times: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
         var: Option<String>,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Clear {
@@ -73,7 +77,7 @@ pub(crate) enum Op {
     },
     Stat {
         id: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Block {
@@ -86,12 +90,12 @@ pub(crate) enum Op {
         id: String,
         #[serde(default = "once")]
         times: u32,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     AtExit {
         id: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Exit {
@@ -118,7 +122,7 @@ pub(crate) enum Op {
     OnClose {
         port: String,
         id: String,
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         body: Body,
     },
     Worker(Box<WorkerOp>),
@@ -138,7 +142,7 @@ pub(crate) enum Op {
 }
 
 /// The step that starts a worker.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkerOp {
     pub id: String,

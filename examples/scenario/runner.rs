@@ -182,8 +182,8 @@ impl Program {
             }
             Op::Worker(op) => self.start_worker(op),
             Op::Receive { id, times, on } => {
-                let port = self.parent.as_ref().expect("only a worker's program receives");
-                self.listen(port, id, *times, on);
+                // Only a worker's program has somebody to receive from.
+                self.parent.iter().for_each(|port| self.listen(port, id, *times, on));
             }
             with_variable => self.step_with_variable(with_variable),
         }
@@ -246,7 +246,11 @@ impl Program {
         let program = op.program.clone();
         let worker = Worker::spawn(move |port: Port<String, String>| {
             let out = port.clone();
-            Program::new(Rc::new(move |label| out.post(label)), Some(port)).execute(&program);
+            let running = Program::new(Rc::new(move |label| out.post(label)), Some(port));
+            // Its ports stay open to the end, whatever the callbacks still hold of it.
+            let kept = running.clone();
+            windlass::on_exit(move |_| drop(kept));
+            running.execute(&program);
         });
         let worker = worker.expect("a worker can be started");
         let prefixed = |event: &str| format!("{}:{event}", op.id);

@@ -517,8 +517,10 @@ pub(crate) fn deliver(state: &Rc<State>) {
                 callback::drain(state); // Tasks again.
             }
             let Some((number, receiver)) = delivery.next_receiver(from, end) else { break };
-            from = number + 1;
+            // After a panic in it the same receiver goes on with what it has left.
+            from = number;
             receiver.ready(state, sys::Event::default());
+            from = number + 1;
         }
         while posts > 0 && !state.is_halted() {
             posts -= 1;

@@ -212,6 +212,9 @@ pub(super) struct Inbox<T> {
     on_message: Cell<Option<Box<dyn FnMut(T)>>>,
     /// The task that waits for a message.
     waiting: Cell<Option<Waker>>,
+    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a round
+    /// interrupted by a panic goes on where it stopped.
+    left: Cell<Option<usize>>,
 }
 
 impl<T> Inbox<T> {
@@ -222,6 +225,7 @@ impl<T> Inbox<T> {
             starts: Cell::new(0),
             on_message: Cell::new(None),
             waiting: Cell::new(None),
+            left: Cell::new(None),
         }
     }
 
@@ -287,8 +291,8 @@ impl<T> Inbox<T> {
                 return if closed { Round::Closed } else { Round::Unheard };
             }
         }
-        let limit = self.half.len().max(MESSAGES_PER_ROUND);
-        for _ in 0..limit {
+        let limit = self.left.take().unwrap_or_else(|| self.half.len().max(MESSAGES_PER_ROUND));
+        for left in (0..limit).rev() {
             if !self.listening.get() || state.is_halted() {
                 return Round::Unheard;
             }
@@ -305,7 +309,9 @@ impl<T> Inbox<T> {
             } else {
                 drop(f);
             }
+            self.left.set(Some(left));
             callback::settle(state, outcome);
+            self.left.set(None);
         }
         // Also when the last message was the last of all: the queue has not been seen empty, so the
         // next one would give no notice.

@@ -1,0 +1,169 @@
+//! Do random programs call back in the order that Node does?
+//!
+//! Generates programs from a seed, translates them to JavaScript, runs them in the `node` on the PATH and compares
+//! what Node prints with the trace of the loop in virtual time:
+//!
+//! ```text
+//! cargo run --release --example against_node -- --seed 1 --count 100
+//! cargo run --release --example against_node -- --seed 17 --print
+//! ```
+//!
+//! Node runs on the real clock, so programs whose order real time decides are left out: those whose trace
+//! changes on the model when everything takes a little longer. A program that differs is run twice more, for
+//! a machine that is held up can spoil a run. Ends with 1 if one differs each time.
+
+#[path = "../scenario/generator.rs"]
+mod generator;
+mod javascript;
+#[path = "../scenario/model.rs"]
+mod model;
+#[path = "../scenario/program.rs"]
+mod program;
+#[path = "../scenario/runner.rs"]
+mod runner;
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use generator::{Rng, Style, generate, shrink};
+use program::Scenario;
+
+const USAGE: &str = "usage: against_node [--seed S] [--count N] [--shrink] [--print]";
+
+/// How often the model runs a program with noise before it passes for free of races.
+const NOISY_RUNS: u64 = 200;
+
+/// How often Node may run a program until it agrees.
+const TRIES: usize = 3;
+
+struct Options {
+    seed: u64,
+    count: u64,
+    /// Look for the smallest program that differs.
+    shrink: bool,
+    /// Print the JavaScript instead of running it.
+    print: bool,
+}
+
+fn main() -> ExitCode {
+    env_logger::init();
+    match options().map(|options| compare(&options)) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+        Err(text) => {
+            eprintln!("{text}\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { seed: 1, count: 20, shrink: false, print: false };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || {
+            let text = arguments.next().ok_or(format!("{argument} wants a number"))?;
+            text.parse().map_err(|_| format!("{text} is no number"))
+        };
+        match argument.as_str() {
+            "--seed" => options.seed = number()?,
+            "--count" => options.count = number()?,
+            "--shrink" => options.shrink = true,
+            "--print" => options.print = true,
+            other => return Err(format!("{other}: no such option")),
+        }
+    }
+    Ok(options)
+}
+
+/// Whether all programs agree.
+fn compare(options: &Options) -> io::Result<bool> {
+    let file = std::env::temp_dir().join(format!("against_node_{}.js", std::process::id()));
+    let (mut compared, mut labels, mut differing) = (0, 0, 0);
+    let mut seed = options.seed;
+    while compared < options.count {
+        let program = generate(seed, Style::Spaced);
+        if let Some(expected) = without_race(&program) {
+            compared += 1;
+            labels += expected.len();
+            if options.print {
+                println!(
+                    "// seed {seed}, prints {expected:?}\n{}",
+                    javascript::translate(&program)
+                );
+            } else if let Some(differs) = difference(&program, &file)? {
+                differing += 1;
+                println!("seed {seed} differs:\n{differs}");
+                if options.shrink {
+                    print_smallest(&program, &file)?;
+                }
+            }
+        }
+        seed += 1;
+    }
+    if options.print {
+        return Ok(true);
+    }
+    std::fs::remove_file(&file)?;
+    println!(
+        "seeds {} to {}: {} programs without a race, {labels} labels: {} agree, {differing} differ",
+        options.seed,
+        seed - 1,
+        compared,
+        compared - differing
+    );
+    Ok(differing == 0)
+}
+
+/// The trace of a program whose order does not hang on how long things take.
+fn without_race(program: &Scenario) -> Option<Vec<String>> {
+    let trace = model::run(program, None).ok()?;
+    // Of what the main program throws Node has an order of its own.
+    if trace.is_empty() || trace.iter().any(|label| label.starts_with('!')) {
+        return None;
+    }
+    let same = |seed| model::run(program, Some(Rng::new(seed))).as_ref() == Ok(&trace);
+    (0..NOISY_RUNS).all(same).then_some(trace)
+}
+
+/// What Node prints and what we do, if they differ each time.
+fn difference(program: &Scenario, file: &Path) -> io::Result<Option<String>> {
+    let ours = runner::run(program, true)?;
+    let mut text = String::new();
+    for _ in 0..TRIES {
+        let node = run_in_node(program, file)?;
+        if node == ours {
+            return Ok(None);
+        }
+        text = format!("    node {node:?}\n    ours {ours:?}");
+    }
+    Ok(Some(text))
+}
+
+fn run_in_node(program: &Scenario, file: &Path) -> io::Result<Vec<String>> {
+    std::fs::write(file, javascript::translate(program))?;
+    let output = Command::new("node")
+        .arg(file)
+        .env("UV_THREADPOOL_SIZE", "1")
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| io::Error::new(error.kind(), format!("node cannot be run: {error}")))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+fn print_smallest(program: &Scenario, file: &Path) -> io::Result<()> {
+    let fails = |program: &Scenario| {
+        without_race(program).is_some()
+            && difference(program, file).is_ok_and(|difference| difference.is_some())
+    };
+    let smallest = shrink(program, fails);
+    let differs = difference(&smallest, file)?.unwrap_or_default();
+    println!("{}\n{differs}", serde_json::to_string_pretty(&smallest)?);
+    Ok(())
+}
