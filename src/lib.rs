@@ -56,6 +56,7 @@
 //! - Node's verbs act on the loop that is current on this thread, and stand at the crate root:
 //!   [`set_timeout`], [`set_interval`], [`set_immediate`], [`next_tick`], [`queue_microtask`],
 //!   [`spawn`], [`queue_work`].
+//! - [`guide::order`] says what runs when: the specification in words, each statement with its test.
 //! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for whoever turns a loop by hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
@@ -86,6 +87,7 @@ mod threads;
 
 pub mod dns;
 pub mod fs;
+pub mod guide;
 pub mod handle;
 pub mod net;
 pub mod signal;

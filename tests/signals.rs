@@ -14,7 +14,7 @@ use std::thread;
 use support::*;
 use windlass::handle::{Interest, Poll};
 use windlass::signal::Signal;
-use windlass::{Loop, block_on, queue_work, run, set_immediate};
+use windlass::{Loop, block_on, next_tick, queue_microtask, queue_work, run, set_immediate};
 
 /// The real-time signal that belongs to the test with this number.
 fn signal_of_test(number: i32) -> i32 {
@@ -295,6 +295,31 @@ fn a_signal_is_dispatched_after_the_io_callbacks_of_its_batch() {
             });
         });
         assert_eq!(log.lines(), ["pipe", "signal"]);
+    });
+}
+
+// O-13 of the guide.
+#[test]
+fn the_drain_follows_every_signal() {
+    bounded(|| {
+        let signum = signal_of_test(12);
+        let log = Log::default();
+        run(|| {
+            for label in ["watcher 1", "watcher 2"] {
+                let slot: Rc<RefCell<Option<Signal>>> = Rc::default();
+                let (said, stopper) = (log.clone(), slot.clone());
+                let signal = Signal::start(signum, move || {
+                    said.say(label);
+                    queue_microtask(said.says("microtask"));
+                    next_tick(said.says("tick"));
+                    stopper.take().unwrap().stop();
+                });
+                slot.replace(Some(signal.unwrap()));
+            }
+            raise(signum);
+        });
+        let expected = ["watcher 1", "tick", "microtask", "watcher 2", "tick", "microtask"];
+        assert_eq!(log.lines(), expected);
     });
 }
 

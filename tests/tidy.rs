@@ -49,7 +49,8 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// What is wrong with one source file, `name` being its path under `src/`.
 fn faults(name: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    if !text.starts_with("//!") {
+    // The recorder is no module: it is the beginning of each example of the guide.
+    if !text.starts_with("//!") && name != "guide/recorder.rs" {
         faults.push(format!("src/{name}:1: a file opens with its module doc"));
     }
     for (at, line) in text.lines().enumerate() {
@@ -77,6 +78,12 @@ fn phases_drawn(text: &str) -> Vec<&str> {
     text.split('│').map(str::trim).filter(|piece| PHASES.contains(piece)).collect()
 }
 
+/// The phases named in the boxes of the picture, in the order of its source.
+fn phases_pictured(text: &str) -> Vec<&str> {
+    let boxes = text.split("class=\"phase\">").skip(1);
+    boxes.filter_map(|rest| rest.split_once('<')).map(|(phase, _)| phase).collect()
+}
+
 /// The phases that `iterate` runs, each once.
 fn phases_run(text: &str) -> Vec<&str> {
     let body = text.split("fn iterate(").nth(1).unwrap_or("");
@@ -93,6 +100,97 @@ fn tests_named(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let plain = quoted.bytes().all(|b| b.is_ascii_lowercase() || b"_:0123456789".contains(&b));
         let name = quoted.split_once("::").filter(|_| plain);
         name.filter(|(file, test)| !file.is_empty() && test.contains('_'))
+    })
+}
+
+/// The conformance scenarios that a document names, as three digits and words between backticks.
+fn scenarios_named(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter(|quoted| {
+        let plain =
+            quoted.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let number = quoted.split('-').next().unwrap_or("");
+        plain && number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// What a document names and the repository does not have.
+fn missing(document: &str) -> Vec<String> {
+    let has_test = |(file, test): &(&str, &str)| {
+        let source = fs::read_to_string(format!("tests/{file}.rs")).unwrap_or_default();
+        has_word(&source, &format!("fn {test}"))
+    };
+    let has_scenario = |name: &&str| Path::new(&format!("tests/conformance/{name}.json")).is_file();
+    let tests = tests_named(document).filter(|test| !has_test(test));
+    let tests = tests.map(|(file, test)| format!("{file}::{test}"));
+    let scenarios = scenarios_named(document).filter(|name| !has_scenario(name));
+    tests.chain(scenarios.map(str::to_owned)).collect()
+}
+
+/// A numbered statement of the guide.
+struct Statement {
+    number: String,
+    /// What it says, and the tests it names.
+    words: String,
+    /// The example beneath it.
+    example: String,
+}
+
+/// The statements of a page of the guide, and what stands there in a list without being one.
+fn statements(page: &str) -> (Vec<Statement>, Vec<String>) {
+    let (mut statements, mut strays) = (Vec::<Statement>::new(), Vec::new());
+    let (mut in_example, mut open) = (false, false);
+    for line in page.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim_start) {
+        let number = line.strip_prefix("- **O-").and_then(|rest| rest.split_once("** "));
+        if line.starts_with("```") {
+            in_example = !in_example;
+        } else if let Some((number, words)) = number {
+            open = true;
+            let (number, words) = (number.to_owned(), words.to_owned());
+            statements.push(Statement { number, words, example: String::new() });
+        } else if in_example || (open && !line.is_empty()) {
+            // A heading begins with a `#` and so does a hidden line of an example.
+            open = in_example || !line.starts_with('#');
+            if let Some(last) = statements.last_mut().filter(|_| open) {
+                let part = if in_example { &mut last.example } else { &mut last.words };
+                part.extend(["\n", line]);
+            }
+        }
+        if !in_example && number.is_none() && line.starts_with("- ") {
+            strays.push(line.to_owned());
+        }
+    }
+    (statements, strays)
+}
+
+/// What is wrong with a page of the guide.
+fn faults_of_guide(page: &str) -> Vec<String> {
+    let (statements, mut faults) = statements(page);
+    faults.iter_mut().for_each(|stray| stray.insert_str(0, "without a number: "));
+    let mut numbers: Vec<_> = statements.iter().map(|one| one.number.parse().ok()).collect();
+    numbers.sort();
+    let expected = (1..=numbers.len()).map(Some);
+    if let Some((found, number)) = numbers.into_iter().zip(expected).find(|(a, b)| a != b) {
+        faults.push(format!(
+            "not one statement for each number: {found:?} is where {number:?} is due"
+        ));
+    }
+    for Statement { number, words, example } in &statements {
+        let named = tests_named(words).count() + scenarios_named(words).count();
+        if named == 0 && !example.contains("assert") {
+            faults.push(format!("O-{number} has no test"));
+        }
+        faults.extend(missing(words).iter().map(|name| format!("O-{number}: there is no {name}")));
+    }
+    faults
+}
+
+/// The numbers of the guide's statements that a text cites, as in O-1.
+fn statements_cited(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("O-").filter_map(|(at, _)| {
+        let part_of_a_word = text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '/');
+        let rest = &text[at + 2..];
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        (digits > 0 && !part_of_a_word).then(|| &rest[..digits])
     })
 }
 
@@ -123,6 +221,9 @@ fn the_phases_stand_in_one_order_everywhere() {
     assert_eq!(phases_drawn(&read("src/lib.rs")), PHASES, "src/lib.rs: the diagram");
     assert_eq!(phases_drawn(&read("DESIGN.md")), PHASES, "DESIGN.md: the diagram");
     assert_eq!(phases_run(&read("src/event_loop.rs")), PHASES[1..], "src/event_loop.rs: iterate");
+    // A ring: the timers stand there once.
+    let picture = read("src/guide/phases.svg");
+    assert_eq!(phases_pictured(&picture), PHASES[..7], "src/guide/phases.svg: the boxes");
 }
 
 #[test]
@@ -140,12 +241,38 @@ fn no_test_sleeps_to_force_an_order() {
 #[test]
 fn every_test_that_the_design_names_exists() {
     let design = read("DESIGN.md");
-    let named: Vec<_> = tests_named(&design).collect();
-    assert!(named.len() > 20, "the design names its tests");
-    for (file, test) in named {
-        let found = has_word(&read(&format!("tests/{file}.rs")), &format!("fn {test}"));
-        assert!(found, "DESIGN.md: tests/{file}.rs has no test {test}");
+    assert!(tests_named(&design).count() > 20, "the design names its tests");
+    assert_eq!(missing(&design), [""; 0], "DESIGN.md names what is not there");
+}
+
+#[test]
+fn every_statement_of_the_guide_has_a_test_that_exists() {
+    let guide = read("src/guide/order.rs");
+    assert!(statements(&guide).0.len() > 50, "the statements are found");
+    let faults = faults_of_guide(&guide);
+    assert!(faults.is_empty(), "src/guide/order.rs:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_statement_that_is_cited_exists() {
+    let (statements, _) = statements(&read("src/guide/order.rs"));
+    let exists = |number: &str| statements.iter().any(|one| one.number == number);
+    let documents = ["README.md", "DESIGN.md", "CHANGELOG.md"].map(str::to_owned);
+    let sources = rust_files("src").into_iter().chain(rust_files("tests"));
+    for path in sources.chain(documents).filter(|path| path != "tests/tidy.rs") {
+        for number in statements_cited(&read(&path)) {
+            assert!(exists(number), "{path} cites O-{number}, which the guide does not have");
+        }
     }
+}
+
+#[test]
+fn the_picture_can_stand_in_a_page() {
+    // A line that is empty, or that does not begin the element, would end the HTML within the page.
+    let picture = read("src/guide/phases.svg");
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    assert!(picture.lines().all(|line| !line.trim().is_empty()), "it has no empty line");
+    assert!(picture.lines().next().is_some_and(|line| line.ends_with('>')), "its tag is one line");
 }
 
 #[test]
@@ -184,4 +311,33 @@ fn the_checker_finds_what_it_looks_for() {
         "fn iterate(&self) {\n a::run(s);\n b::wait(s);\n b::dispatch(s);\n    }\n c::run(s);";
     assert_eq!(phases_run(run), ["a", "b"]);
     assert!(tests_named("as `timers::a_b` and `x` and `crate::y`").eq([("timers", "a_b")]));
+    let picture = "<text class=\"phase\">poll</text>\n<text>check</text>";
+    assert_eq!(phases_pictured(picture), ["poll"]);
+}
+
+#[test]
+fn the_checker_of_the_guide_finds_what_it_looks_for() {
+    let page =
+        |lines: &[&str]| lines.iter().map(|line| format!("//! {line}\n")).collect::<String>();
+    let tested = "- **O-1** One (`tidy::the_picture_can_stand_in_a_page`).";
+    let example = ["- **O-2** Two.", "", "```", "# use a::*;", "assert!(true);", "```"];
+    let good = [&[tested][..], &example, &["# Heading", "Words."]].concat();
+    assert_eq!(faults_of_guide(&page(&good)), [""; 0]);
+    let fault = |lines: &[&str]| {
+        let faults = faults_of_guide(&page(lines));
+        assert_eq!(faults.len(), 1, "{lines:?}: {faults:?}");
+        faults.into_iter().next().unwrap_or_default()
+    };
+    assert_eq!(fault(&["- **O-1** One."]), "O-1 has no test");
+    // An example under the next heading is not its own.
+    assert_eq!(fault(&["- **O-1** One.", "# Heading", "`a::b_c`"]), "O-1 has no test");
+    assert_eq!(fault(&["- **O-1** One.", "```", "x();", "```"]), "O-1 has no test");
+    assert_eq!(fault(&["- **O-1** One (`a::b_c`)."]), "O-1: there is no a::b_c");
+    let wrapped = ["- **O-1** One, with words", "  (`999-no-such`)."];
+    assert_eq!(fault(&wrapped), "O-1: there is no 999-no-such");
+    assert!(fault(&[tested, tested]).starts_with("not one statement for each number"));
+    assert!(fault(&[tested, &tested.replace('1', "3")]).starts_with("not one statement"));
+    assert_eq!(fault(&[tested, "- Two."]), "without a number: - Two.");
+    assert!(scenarios_named("`012-a-b`, `12-a`, `a-b`, 013-c").eq(["012-a-b"]));
+    assert!(statements_cited("O-12, I/O-3, FOO-4, O-x and (O-5)").eq(["12", "5"]));
 }
