@@ -64,7 +64,7 @@ fn a_burst_of_connections_at_the_limit_is_shed_and_reported_once() {
     bounded(|| {
         let errors = Rc::new(RefCell::new(Vec::new()));
         let accepted = Rc::new(Cell::new(0));
-        run(|| {
+        run_in_virtual_time(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();
             let clients: Vec<_> = (0..WAITING).map(|_| StdStream::connect(addr).unwrap()).collect();

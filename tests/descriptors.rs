@@ -356,7 +356,7 @@ fn the_object_taken_back_is_open_and_can_be_watched_again() {
 fn a_disconnect_is_reported_once() {
     bounded(|| {
         let calls = Rc::new(Cell::new(0));
-        run(|| {
+        run_in_virtual_time(|| {
             let (near, far) = UnixStream::pair().unwrap();
             let poll = Poll::new(near);
             let count = calls.clone();
@@ -488,7 +488,7 @@ fn the_error_of_a_full_pipe_without_reader_is_writable_so_that_the_write_fails()
 fn a_closed_watcher_is_quiet_although_its_file_is_open_elsewhere() {
     bounded(|| {
         let checked = Rc::new(Cell::new(false));
-        run(|| {
+        run_in_virtual_time(|| {
             let (near, mut far) = UnixStream::pair().unwrap();
             let duplicate = near.as_fd().try_clone_to_owned().unwrap();
             let poll = Poll::new(near);
@@ -515,7 +515,7 @@ fn a_closed_watcher_is_quiet_although_its_file_is_open_elsewhere() {
 fn after_a_would_block_the_watcher_waits_for_the_next_data_without_spinning() {
     bounded(|| {
         let log = Log::default();
-        run(|| {
+        run_in_virtual_time(|| {
             let (reader, writer) = pipe();
             set_nonblocking(&*reader);
             (&*writer).write_all(b"one").unwrap();
@@ -551,7 +551,7 @@ fn after_a_would_block_the_watcher_waits_for_the_next_data_without_spinning() {
 fn an_unreferenced_watcher_does_not_hold_the_loop_but_is_called_while_it_runs() {
     bounded(|| {
         let calls = Rc::new(Cell::new(0));
-        run(|| {
+        run_in_virtual_time(|| {
             let (reader, writer) = pipe();
             let poll = Poll::new(reader);
             let (count, stopper) = (calls.clone(), poll.clone());

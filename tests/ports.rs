@@ -161,7 +161,7 @@ fn a_handler_holds_the_loop_and_removing_it_lets_go() {
 #[test]
 fn an_unreferenced_port_does_not_hold_the_loop_but_delivers_while_it_lives() {
     bounded(|| {
-        let received = run(|| {
+        let received = run_in_virtual_time(|| {
             let (sender, receiver) = open_channel::<u32, ()>();
             let received = collect(&receiver);
             receiver.unref();

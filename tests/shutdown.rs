@@ -37,18 +37,18 @@ fn run_returns_what_main_returned_after_the_loop_has_ended() {
         let inner = trace.clone();
         on_exit(move |code| inner.say(format!("exit {code}")));
         on_before_exit(trace.says("before exit"));
-        set_timeout(ms(1), trace.says("timer"));
+        set_immediate(trace.says("immediate"));
         "output"
     });
     assert_eq!(output, "output");
-    trace.expect(&["timer", "before exit", "exit 0"]);
+    trace.expect(&["immediate", "before exit", "exit 0"]);
 }
 
 // Conformance rule 19.
 #[test]
 fn before_exit_comes_again_when_it_armed_something_but_not_for_ticks() {
     let trace = Trace::new();
-    windlass::run(|| {
+    virtual_loop().run(|| {
         let (inner, times) = (trace.clone(), Counter::new());
         on_before_exit(move || {
             inner.say("before exit");
@@ -92,7 +92,7 @@ fn hooks_accumulate_in_order() {
 #[test]
 fn exit_ends_the_loop_at_once_and_runs_the_exit_hooks_only() {
     let trace = Trace::new();
-    windlass::run(|| {
+    virtual_loop().run(|| {
         on_before_exit(trace.says("before exit"));
         let inner = trace.clone();
         on_exit(move |code| inner.say(format!("exit {code}")));
@@ -114,7 +114,7 @@ fn exit_ends_the_loop_at_once_and_runs_the_exit_hooks_only() {
 fn exit_ends_the_loop_in_the_middle_of_a_drain() {
     for from_microtask in [false, true] {
         let trace = Trace::new();
-        windlass::run(|| {
+        virtual_loop().run(|| {
             let inner = trace.clone();
             on_exit(move |code| inner.say(format!("exit {code}")));
             next_tick(trace.says("tick 1"));
@@ -177,9 +177,9 @@ fn an_exit_code_may_be_set_without_ending_anything() {
         set_exit_code(7);
         let inner = trace.clone();
         on_exit(move |code| inner.say(format!("exit {code}")));
-        set_timeout(ms(1), trace.says("timer"));
+        set_immediate(trace.says("immediate"));
     });
-    trace.expect(&["timer", "exit 7"]);
+    trace.expect(&["immediate", "exit 7"]);
     assert_eq!(code, ExitCode::from(7));
 }
 
@@ -188,7 +188,7 @@ fn run_main_gives_the_code_of_exit_or_zero() {
     assert_eq!(windlass::run_main(|| {}), ExitCode::SUCCESS);
     assert_eq!(
         windlass::run_main(|| {
-            set_timeout(ms(1), || {});
+            set_immediate(|| {});
         }),
         ExitCode::SUCCESS
     );
@@ -389,7 +389,7 @@ fn ids_and_handles_that_outlive_their_loop_do_nothing() {
 
     // Another loop on the thread, so that a stale id would find something to hit.
     let trace = Trace::new();
-    windlass::run(|| {
+    virtual_loop().run(|| {
         set_timeout(ms(1), trace.says("timer"));
         set_immediate(trace.says("immediate"));
         for id in [timer, timer_on, interval] {

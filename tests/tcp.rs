@@ -166,7 +166,7 @@ fn a_connect_without_an_answer_leaves_the_loop_free_and_can_be_canceled() {
         let log = Log::default();
         let silent = SilentAddress::new();
         let port = silent.addr.port();
-        run(|| {
+        run_in_virtual_time(|| {
             let request = TcpStream::connect(silent.addr);
             let canceller = request.canceller();
             let said = log.clone();
@@ -826,7 +826,7 @@ fn data_for_a_stream_that_does_not_read_does_not_make_the_loop_spin() {
     bounded(|| {
         let checked = Rc::new(Cell::new(0));
         for stop_after_start in [false, true] {
-            run(|| {
+            run_in_virtual_time(|| {
                 let checked = checked.clone();
                 with_peer(move |stream, mut peer| {
                     if stop_after_start {
@@ -856,7 +856,7 @@ fn after_a_half_close_all_data_comes_then_the_end_once_and_writing_still_works()
         let received = Rc::new(RefCell::new(Vec::new()));
         let sent = noise(28, 300_000);
         let (hand_over, handed) = mpsc::channel();
-        run(|| {
+        run_in_virtual_time(|| {
             let (log, received, sent) = (log.clone(), received.clone(), sent.clone());
             with_peer(move |stream, peer| {
                 let writer = thread::spawn(move || {

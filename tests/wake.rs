@@ -167,7 +167,7 @@ fn a_wake_from_a_callback_of_the_loop_itself_is_delivered_later() {
         });
         slot.put(notifier.clone());
         let trace = trace.clone();
-        set_timeout(ms(1), move || {
+        set_immediate(move || {
             notifier.notify();
             trace.say("notified");
         });

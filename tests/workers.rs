@@ -70,7 +70,7 @@ fn a_worker_runs_on_its_own_thread_and_is_seen_online_then_by_messages_then_by_i
             let worker: Worker<(), thread::ThreadId> = Worker::spawn(|port| {
                 assert!(!worker::is_main());
                 port.post(thread::current().id());
-                set_timeout(Duration::from_millis(1), move || port.post(thread::current().id()));
+                set_immediate(move || port.post(thread::current().id()));
             })
             .unwrap();
             assert!(worker::is_main());
@@ -99,7 +99,7 @@ fn a_worker_with_nothing_alive_ends_with_code_zero_and_until_then_holds_its_pare
         assert_eq!(code.get(), Some(0));
         let ran = Arc::new(AtomicBool::new(false));
         let flag = ran.clone();
-        run(|| {
+        run_in_virtual_time(|| {
             let worker: Worker<(), ()> = Worker::spawn(move |_| {
                 set_timeout(Duration::from_millis(1), move || flag.store(true, Ordering::SeqCst));
             })
@@ -149,7 +149,7 @@ fn messages_posted_before_the_worker_is_up_arrive_in_order() {
             let received = Rc::new(RefCell::new(Vec::new()));
             let worker: Worker<u32, u32> = Worker::spawn(|port| {
                 let replies = port.clone();
-                set_timeout(Duration::from_millis(1), move || {
+                set_immediate(move || {
                     port.on_message(move |number| {
                         replies.post(number);
                         if number == MESSAGES - 1 {
@@ -235,7 +235,7 @@ fn the_thread_of_a_worker_has_the_name_it_was_given_as_far_as_the_system_shows_i
 #[test]
 fn an_async_worker_lives_as_long_as_its_main_script() {
     bounded(|| {
-        block_on(async {
+        virtual_loop().block_on(async {
             let worker: Worker<u32, u32> = Worker::spawn_async(|port| async move {
                 while let Some(number) = port.recv().await {
                     if number == 0 {
@@ -338,7 +338,7 @@ fn a_panic_at_start_or_later_is_one_error_with_its_message_and_then_exit_one() {
                 let worker: Worker<(), ()> = Worker::spawn(move |port| {
                     port.on_message(|()| ());
                     assert!(!at_start, "failed at start");
-                    set_timeout(Duration::from_millis(1), || panic!("failed later"));
+                    set_immediate(|| panic!("failed later"));
                 })
                 .unwrap();
                 let other: Worker<(), ()> = Worker::spawn(|port| {

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use windlass::Loop;
 use windlass::net::TcpStream;
 
 /// How long a test may take before it counts as hung.
@@ -38,6 +39,18 @@ pub(crate) fn bounded<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'stat
         panic!("the test hangs");
     }
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// A loop whose clock moves only when it would wait.
+pub(crate) fn virtual_loop() -> Loop {
+    Loop::builder().virtual_time(true).build().unwrap()
+}
+
+/// As `windlass::run`, in virtual time: a delay is over as soon as nothing else is ready. A source that
+/// is ready again and again would keep the clock from moving, so a test that waits also shows that
+/// there is none.
+pub(crate) fn run_in_virtual_time<R>(main: impl FnOnce() -> R) -> R {
+    virtual_loop().run(main)
 }
 
 /// What happened, in order. Clones write into the same list.
