@@ -298,6 +298,33 @@ fn a_signal_is_dispatched_after_the_io_callbacks_of_its_batch() {
     });
 }
 
+// O-30 of the guide.
+#[test]
+fn a_signal_is_dispatched_after_the_posts_of_its_batch() {
+    bounded(|| {
+        let signum = signal_of_test(13);
+        let posted = Arc::new(AtomicBool::new(false));
+        let checked = Rc::new(Cell::new(false));
+        run(|| {
+            let slot: Rc<RefCell<Option<Signal>>> = Rc::default();
+            let (ran, done, stopper) = (posted.clone(), checked.clone(), slot.clone());
+            let signal = Signal::start(signum, move || {
+                assert!(ran.load(Ordering::SeqCst), "the post came before");
+                done.set(true);
+                stopper.take().unwrap().stop();
+            });
+            slot.replace(Some(signal.unwrap()));
+            // Both are there when the next poll looks.
+            set_immediate(move || {
+                raise(signum);
+                let post = move || posted.store(true, Ordering::SeqCst);
+                Loop::current().remote().post(post).unwrap();
+            });
+        });
+        assert!(checked.get());
+    });
+}
+
 // O-13 of the guide.
 #[test]
 fn the_drain_follows_every_signal() {

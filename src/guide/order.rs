@@ -82,15 +82,17 @@
 //!   started by another of its kind waits for the next iteration
 //!   (`watchers::watchers_run_in_the_order_they_were_started`,
 //!   `watchers::one_started_by_another_of_its_kind_first_runs_in_the_next_turn`).
-//! - **O-7** Close callbacks come in the order of closing, and what they arm comes in the next
-//!   iteration (`ordering::the_drain_follows_every_close_completion`,
+//! - **O-7** Close callbacks come in the order of closing. An immediate that one of them arms runs in
+//!   the next iteration (`ordering::the_drain_follows_every_close_completion`,
 //!   `ordering::an_immediate_of_a_close_completion_runs_in_the_following_turn`).
 //! - **O-8** A request that is done or cancelled at once completes in the pending phase, never inside
 //!   the call. When a callback of poll made it, it completes after poll and before check, for up to
 //!   eight rounds (`guide::what_poll_completes_at_once_is_told_before_check_in_eight_rounds`).
-//! - **O-9** [`now`](crate::now) is the same for all callbacks of a phase. It moves before the first
-//!   phase, after the wait and before the timers
-//!   (`guide::the_cached_time_is_one_for_a_phase_and_moves_before_the_timers`).
+//! - **O-9** [`now`](crate::now) is the same for all callbacks of a phase. It moves when a turn begins,
+//!   after the wait and before the timers
+//!   (`guide::the_cached_time_is_one_for_a_phase_and_moves_before_the_timers`), and by
+//!   [`update_time`](crate::Loop::update_time)
+//!   (`timers::now_is_fixed_within_a_callback_until_it_is_updated`).
 //!
 //! # The drain: ticks and microtasks
 //!
@@ -178,8 +180,8 @@
 //! assert_eq!(seen, ["40 ms, due at 40", "40 ms, due at 60", "22 ms, due at 42"]);
 //! ```
 //!
-//! - **O-20** A list keeps its expiry when its first timer is cleared
-//!   (`038-list-keeps-expiry-of-cleared-head`).
+//! - **O-20** When its first timer is cleared, a list keeps its expiry for the timers that are left:
+//!   overdue, it still leads (`038-list-keeps-expiry-of-cleared-head`).
 //! - **O-21** A pass of the timers reads the clock once, at its start. What becomes due while it runs,
 //!   and what it arms, waits for the next pass, after poll and check (`018-due-during-pass-waits`).
 //!
@@ -265,7 +267,7 @@
 //!   other threads, completed requests, receivers (ports, notifiers, workers) from the oldest to the
 //!   youngest, posted closures, signals
 //!   (`guide::poll_calls_descriptors_then_woken_tasks_then_completions`,
-//!   `signals::a_signal_is_dispatched_after_the_io_callbacks_of_its_batch`).
+//!   `signals::a_signal_is_dispatched_after_the_posts_of_its_batch`).
 //!
 //! ```
 //! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
