@@ -446,12 +446,20 @@
 //! ```
 //!
 //! - **O-48** A panic in a tick or microtask cuts nothing short: the rest of the drain goes on
-//!   (`panics::a_panicking_tick_is_not_run_twice_and_cuts_nothing_short`).
-//! - **O-49** Without a hook a panic leaves `run` with its payload, and no exit hook is called. What had
-//!   not run yet, runs in a further turn of that loop, each callback once
+//!   (`panics::a_panicking_tick_is_not_run_twice_and_cuts_nothing_short`), after a microtask with the
+//!   next microtask
+//!   (`panics::after_a_caught_panic_in_a_microtask_the_other_microtasks_come_before_the_ticks`). So do
+//!   the messages of a port
+//!   (`panics::after_a_caught_panic_a_port_goes_on_with_its_messages_in_the_same_poll_phase`).
+//! - **O-49** Without a hook a panic leaves `run` with its payload. A loop that you hold can be turned
+//!   again: no exit hook is called, and what had not run yet runs then, each callback once
 //!   (`guide::a_panic_that_leaves_run_calls_no_hook_of_the_end`,
 //!   `panics::a_panic_of_any_kind_of_callback_leaves_run_and_loses_nothing`). One of the main script
 //!   always does so (`panics::a_panic_in_main_leaves_run_hook_or_not_and_the_loop_is_consistent`).
+//! - **O-79** The free `run`, `run_main` and `block_on`, and a worker, end with such a panic: nothing
+//!   queued runs any more, and the exit hooks are called with code 1
+//!   (`panics::a_panic_that_ends_the_program_runs_its_exit_hooks_with_code_one`,
+//!   `workers::the_exit_hooks_of_a_worker_that_panics_run_and_its_code_is_one`).
 //! - **O-50** A panic elsewhere goes to whoever waits: that of a pool job to the request
 //!   (`pool::a_panic_in_a_job_is_its_submitters_error_and_costs_the_pool_nothing`), that of a task to
 //!   its awaiter (`tasks::a_panic_in_a_task_goes_to_whoever_awaits_it`), that of a worker to its
@@ -518,6 +526,8 @@
 //! - **O-57** [`exit`](crate::exit) ends the loop at once: the callback that called it goes on to its
 //!   end, nothing else runs, not even the rest of the drain, and then the exit hooks do
 //!   (`034-exit-now`, `shutdown::exit_ends_the_loop_at_once_and_runs_the_exit_hooks_only`).
+//! - **O-80** An exit hook that calls `exit` is the last of them
+//!   (`shutdown::an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last`).
 //! - **O-58** [`stop`](crate::stop) ends the turn after this iteration, close callbacks and timers
 //!   included. No hook is called, and a later turn goes on
 //!   (`run_modes::a_stop_lets_the_current_turn_finish_and_a_later_run_goes_on`,
@@ -624,3 +634,9 @@
 //!   zero (`016-overdue-list-by-list`, `035-timer-armed-after-block`, `014-zero-is-one`).
 //! - **O-78** The phases are those of libuv since 1.45, with the timers last; an older libuv runs them
 //!   first (`ordering::the_phases_of_a_turn_come_in_their_order`).
+//! - **O-81** *A pass of the timers is one pass.* The libuv of Node 20 goes round again when a timer was
+//!   armed during the pass and the clock was read after that; newer ones first take out what is due,
+//!   as we do (`018-due-during-pass-waits`).
+//! - **O-82** *An ended program runs nothing.* When a program of Node has ended by itself, microtasks
+//!   of its exit handlers still run while the engine is taken down (`033-exit-handler`, whose trace
+//!   ends before that).
