@@ -68,16 +68,10 @@ fn drain_queues(state: &State) {
     state.running.set(None);
     loop {
         // Not after a panic in a microtask: that ends it like a return, and the next microtask follows.
-        while !state.in_microtasks.get()
-            && let Some(tick) = state.next_unless_halted(&state.ticks)
-        {
-            tick.call();
-        }
+        while !state.in_microtasks.get() && !state.is_halted() && state.ticks.call_first() {}
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
-        while let Some(microtask) = state.next_unless_halted(&state.microtasks) {
-            microtask.call();
-        }
+        while !state.is_halted() && state.microtasks.call_first() {}
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
             return;

@@ -30,10 +30,10 @@ use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
 use crate::metrics::Metrics;
 use crate::phase::watchers::Watchers;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
-use crate::queue::Queue;
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
+use crate::queue::ring::Ring;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::{Delivery, Mailbox};
@@ -80,8 +80,8 @@ pub(crate) struct State {
     pub(crate) handles: Handles,
     pub(crate) tasks: Tasks,
 
-    pub(crate) ticks: Queue,
-    pub(crate) microtasks: Queue,
+    pub(crate) ticks: Ring,
+    pub(crate) microtasks: Ring,
     /// The drain has come to the microtasks, and was perhaps left there by a panic.
     pub(crate) in_microtasks: Cell<bool>,
     pub(crate) immediates: Immediates,
@@ -196,11 +196,6 @@ impl State {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.mailbox.is_stopping()
-    }
-
-    #[inline]
-    pub(crate) fn next_unless_halted(&self, queue: &Queue) -> Option<Closure> {
-        if self.is_halted() { None } else { queue.pop() }
     }
 
     /// Whether anything is left that keeps the loop alive.
@@ -568,8 +563,8 @@ impl Loop {
             polled_sources: Cell::new(0),
             handles: Handles::default(),
             tasks: Tasks::default(),
-            ticks: Queue::default(),
-            microtasks: Queue::default(),
+            ticks: Ring::default(),
+            microtasks: Ring::default(),
             in_microtasks: Cell::new(false),
             immediates: Immediates::default(),
             timers: timers::Timers::default(),

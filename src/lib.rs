@@ -103,7 +103,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use queue::closure::Closure;
 use task::signal::Signal;
 
 pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
@@ -225,10 +224,11 @@ fn make_loop() -> Loop {
 /// ```
 #[track_caller]
 pub fn next_tick(f: impl FnOnce() + 'static) {
-    let state = current::expect("next_tick");
-    if state.is_open() {
-        state.ticks.push(Closure::new(f));
-    }
+    current::expect_with("next_tick", |state| {
+        if state.is_open() {
+            state.ticks.push(f);
+        }
+    });
 }
 
 /// Calls `f` after the callback that is running and its ticks, before the loop goes on.
@@ -257,10 +257,11 @@ pub fn next_tick(f: impl FnOnce() + 'static) {
 /// ```
 #[track_caller]
 pub fn queue_microtask(f: impl FnOnce() + 'static) {
-    let state = current::expect("queue_microtask");
-    if state.is_open() {
-        state.microtasks.push(Closure::new(f));
-    }
+    current::expect_with("queue_microtask", |state| {
+        if state.is_open() {
+            state.microtasks.push(f);
+        }
+    });
 }
 
 /// Ends the current turn after the iteration it is in, like [`Loop::stop`].
@@ -280,7 +281,7 @@ pub fn queue_microtask(f: impl FnOnce() + 'static) {
 /// ```
 #[track_caller]
 pub fn stop() {
-    current::expect("stop").mailbox.stop();
+    current::expect_with("stop", |state| state.mailbox.stop());
 }
 
 /// The current loop's cached time, the same for all callbacks of a phase. See [`Loop::update_time`].
@@ -294,7 +295,7 @@ pub fn stop() {
 /// ```
 #[track_caller]
 pub fn now() -> Instant {
-    current::expect("now").clock.instant()
+    current::expect_with("now", |state| state.clock.instant())
 }
 
 /// Ends the current loop, not the process: nothing that is queued runs any more, the [`on_exit`]

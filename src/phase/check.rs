@@ -56,13 +56,15 @@ fn run_immediates(state: &State) {
 /// ```
 #[track_caller]
 pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
-    let state = current::expect("set_immediate");
-    let number = if state.is_open() {
-        state.immediates.push(Closure::new(f), Location::caller())
-    } else {
-        u64::MAX
-    };
-    Immediate { loop_id: state.id, number, _not_send: PhantomData }
+    let location = Location::caller();
+    current::expect_with("set_immediate", |state| {
+        let number = if state.is_open() {
+            state.immediates.push(Closure::new(f), location)
+        } else {
+            u64::MAX
+        };
+        Immediate { loop_id: state.id, number, _not_send: PhantomData }
+    })
 }
 
 /// A queued immediate. `Copy`; dropping it clears nothing.
@@ -85,7 +87,7 @@ impl Immediate {
     /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its loop
     /// has ended. Drops the closure.
     pub fn clear(&self) {
-        let callback = current::find(self.loop_id).and_then(|s| s.immediates.take(self.number));
+        let callback = current::find_with(self.loop_id, |state| state.immediates.take(self.number));
         drop(callback);
     }
 
@@ -97,14 +99,13 @@ impl Immediate {
 
     /// Sets whether the immediate keeps the loop alive.
     pub fn set_ref(&self, on: bool) {
-        if let Some(state) = current::find(self.loop_id) {
-            state.immediates.set_ref(self.number, on);
-        }
+        current::find_with(self.loop_id, |state| state.immediates.set_ref(self.number, on));
     }
 
     /// Whether the immediate waits and keeps the loop alive.
     pub fn has_ref(&self) -> bool {
-        current::find(self.loop_id).is_some_and(|state| state.immediates.has_ref(self.number))
+        current::find_with(self.loop_id, |state| state.immediates.has_ref(self.number))
+            .unwrap_or(false)
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Closure {
 
 impl Closure {
     /// Stores `f`, in place when it fits in three words, else in a box.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new<F: FnOnce() + 'static>(f: F) -> Closure {
         let mut storage: Storage = [MaybeUninit::uninit(); WORDS];
         let fits = mem::size_of::<F>() <= mem::size_of::<Storage>()
@@ -63,6 +63,18 @@ impl Closure {
         // SAFETY: `new` chose the operations for the type it stored; `ManuallyDrop` keeps `drop`
         // from running, so the value is moved out exactly once.
         unsafe { (this.operations.call)(&mut this.storage) }
+    }
+
+    /// Calls the closure at a place in memory, which it leaves: the captured values are moved out before
+    /// anything else happens, so the place may be written again during the call.
+    ///
+    /// # Safety
+    /// The place holds a closure, which must not be used again.
+    #[inline]
+    pub(super) unsafe fn call_in_place(place: *mut Closure) {
+        // SAFETY: the caller's promise: `new` chose the operations for what it stored here. The storage
+        // is passed as a pointer, for a reference would claim the place for the whole call.
+        unsafe { ((*place).operations.call)(&raw mut (*place).storage) }
     }
 }
 

@@ -25,7 +25,6 @@ use crate::callback::{self, Halt};
 use crate::current;
 use crate::error::{Panic, TaskError};
 use crate::event_loop::State;
-use crate::queue::closure::Closure;
 use crate::threads::mailbox::Mailbox;
 
 /// Takes a waker out of its slot if it is this one: another task may have taken the place meanwhile.
@@ -125,7 +124,7 @@ impl TaskWaker {
     /// Queues the microtask that polls the task. On the loop's thread.
     pub(crate) fn queue(self: Arc<Self>, state: &State) {
         if state.is_open() {
-            state.microtasks.push(Closure::new(move || self.run()));
+            state.microtasks.push(move || self.run());
         }
     }
 
@@ -292,7 +291,7 @@ impl<F: Future + 'static> Join<F::Output> for Core<F> {
                 // Not from here: this may be a destructor.
                 let (state, at) = (self.state.clone(), self.location);
                 let raise = move || callback::raise(&state, panic, Some(at));
-                self.state.microtasks.push(Closure::new(raise));
+                self.state.microtasks.push(raise);
             }
             _ => {}
         }
