@@ -89,7 +89,7 @@ impl Handle for Hub {
             let watchers = self.watchers.borrow();
             for watcher in watchers.values().filter(|watcher| watcher.signum == signum) {
                 let (watcher, state_of) = (watcher.clone(), state.clone());
-                state.poll_last.push(Closure::new(move || watcher.call(&state_of)));
+                state.poll_last.push(Closure::new(move || watcher.fire(&state_of)));
             }
         }
     }
@@ -110,7 +110,7 @@ impl Handle for Hub {
 }
 
 impl Watcher {
-    fn call(&self, state: &Rc<State>) {
+    fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
         let Some(mut f) = self.callback.take() else { return };
         let outcome = callback::invoke(state, self.registration.location(), &mut f);

@@ -128,7 +128,7 @@ impl Watchers {
                 && let Some(watcher) = self.first_in(from, end)
             {
                 from = watcher.number.get() + 1;
-                watcher.call(state);
+                watcher.fire(state);
             }
         });
     }
@@ -188,7 +188,7 @@ impl Watcher {
         (listed, entry, self.callback.take())
     }
 
-    fn call(&self, state: &State) {
+    fn fire(&self, state: &State) {
         let Some(mut f) = self.callback.take() else { return };
         let outcome = callback::invoke(state, self.registration.location(), &mut f);
         if self.registration.is_open() {

@@ -1,0 +1,176 @@
+//! Which list has the timers of a delay.
+//!
+//! A list is named by a number. Common delays, up to two minutes, are looked up in a directory without hashing: one
+//! entry for 64 neighbouring delays says where their 64 lists begin, which are made together when the
+//! first of them is wanted. A program of one delay has one such page, 1.5 KiB, and with a million timers of
+//! random delays the directory still fits the first-level cache. A list of a longer delay stands alone, is
+//! found by hash, and makes room for another when it is given up.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::NONE;
+
+/// Delays below this many milliseconds are in the directory.
+const COMMON: u64 = 1 << 17;
+
+/// Neighbouring delays with one entry in the directory.
+const PAGE: usize = 64;
+
+/// The timers of one delay, in the order they were armed.
+#[derive(Clone, Copy)]
+pub(super) struct List {
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// The number of its item in the heap. Zero for a list that has none: it is empty, and was given up
+    /// or not used yet.
+    pub(super) sequence: u64,
+    delay: u64,
+}
+
+impl List {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+
+    /// Whether it waits in the heap.
+    #[inline]
+    pub(super) fn is_in_use(&self) -> bool {
+        self.sequence != 0
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Lists {
+    lists: Vec<List>,
+    /// For each page of common delays the number of its first list, or `NONE`. As long as the longest
+    /// common delay so far needs.
+    directory: Vec<u32>,
+    /// The lists of other delays.
+    others: HashMap<u64, u32, BuildHasherDefault<DelayHasher>>,
+    /// Lists that stood alone and were given up.
+    free: Vec<u32>,
+}
+
+impl Lists {
+    /// The list of a delay. It may be new, or given up before.
+    #[inline]
+    pub(super) fn of(&mut self, delay: u64) -> u32 {
+        let page = delay as usize / PAGE;
+        match self.directory.get(page) {
+            Some(&start) if start != NONE => start + (delay as usize % PAGE) as u32,
+            _ => self.make(delay),
+        }
+    }
+
+    #[cold]
+    fn make(&mut self, delay: u64) -> u32 {
+        if delay < COMMON {
+            return self.make_page(delay as usize);
+        }
+        if let Some(list) = self.others.get(&delay) {
+            return *list;
+        }
+        let list = List { first: NONE, last: NONE, sequence: 0, delay };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.lists[number as usize] = list;
+                number
+            }
+            None => {
+                self.lists.push(list);
+                number(self.lists.len() - 1)
+            }
+        };
+        self.others.insert(delay, number);
+        number
+    }
+
+    fn make_page(&mut self, delay: usize) -> u32 {
+        let page = delay / PAGE;
+        if page >= self.directory.len() {
+            self.directory.resize(page + 1, NONE);
+        }
+        let start = number(self.lists.len());
+        self.directory[page] = start;
+        let delays = (page * PAGE) as u64..((page + 1) * PAGE) as u64;
+        let empty = |delay| List { first: NONE, last: NONE, sequence: 0, delay };
+        self.lists.extend(delays.map(empty));
+        start + (delay % PAGE) as u32
+    }
+
+    #[inline]
+    pub(super) fn get(&self, list: u32) -> &List {
+        &self.lists[list as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, list: u32) -> &mut List {
+        &mut self.lists[list as usize]
+    }
+
+    /// An empty list is no longer wanted. Its number may go to the list of another delay.
+    pub(super) fn give_up(&mut self, number: u32) {
+        let list = &mut self.lists[number as usize];
+        list.sequence = 0;
+        if list.delay >= COMMON {
+            let delay = list.delay;
+            self.others.remove(&delay);
+            self.free.push(number);
+        }
+    }
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index).expect("a loop has fewer than 2^32 delays in use")
+}
+
+/// A delay is a small number, and its own hash but for the spread over the table.
+#[derive(Default)]
+struct DelayHasher(u64);
+
+impl Hasher for DelayHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, number: u64) {
+        // The multiplier is 2^64 divided by the golden ratio, which spreads neighbours far apart.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_delay_has_a_list_of_its_own_and_keeps_it_while_it_is_in_use() {
+        let mut lists = Lists::default();
+        let delays = [1, 63, 64, 65, COMMON - 1, COMMON, COMMON + 1, u64::MAX];
+        let numbers = delays.map(|delay| lists.of(delay));
+        for (index, number) in numbers.iter().enumerate() {
+            assert_eq!(lists.get(*number).delay, delays[index]);
+            assert!(!numbers[..index].contains(number));
+        }
+        assert_eq!(delays.map(|delay| lists.of(delay)), numbers);
+    }
+
+    #[test]
+    fn the_list_of_a_long_delay_makes_room_when_it_is_given_up() {
+        let mut lists = Lists::default();
+        let first = lists.of(COMMON);
+        for delay in 0..1000 {
+            let list = lists.of(COMMON + delay);
+            lists.give_up(list);
+            assert_eq!(list, first);
+        }
+        assert!(lists.others.is_empty());
+        assert_eq!(lists.lists.len(), 1);
+    }
+}
