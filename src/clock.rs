@@ -2,7 +2,7 @@
 //!
 //! The loop caches the time and moves it only where [`Clock::update`] is called, so that all
 //! callbacks of a phase agree on it. Timers count from [`Clock::read`] instead, the real time of
-//! arming, as in Node. This is the only file that reads the system's clock.
+//! arming, as in Node. This is the only file that reads the system's clock, here or through `sys`.
 //!
 //! A virtual clock stands still until the poll phase moves it to the next timer, or until
 //! [`time::advance`](crate::time::advance) does. Times are nanoseconds since the loop was made,
@@ -13,6 +13,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::sys;
+
 /// Nanoseconds since the loop was made.
 pub(crate) type Nanos = u64;
 
@@ -20,6 +22,9 @@ pub(crate) type Nanos = u64;
 pub(crate) struct Clock {
     /// What the nanoseconds count from.
     start: Instant,
+    /// The same moment on the system's clock, which is read without the detour through `Instant`: that
+    /// takes the time apart into seconds and the rest, and 70 of 95 instructions.
+    zero: Nanos,
     /// The cached time; for a virtual clock the only one there is.
     now: Cell<Nanos>,
     is_virtual: bool,
@@ -27,12 +32,14 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new(is_virtual: bool) -> Clock {
-        Clock { start: Instant::now(), now: Cell::new(0), is_virtual }
+        // In this order, so that the cached time is never ahead of an `Instant` that is read later.
+        let start = Instant::now();
+        Clock { start, zero: sys::monotonic_nanos(), now: Cell::new(0), is_virtual }
     }
 
     /// A worker's virtual clock, which begins at the time that its parent's shows.
     pub(crate) fn of_worker(parent: (Instant, Nanos)) -> Clock {
-        Clock { start: parent.0, now: Cell::new(parent.1), is_virtual: true }
+        Clock { start: parent.0, zero: 0, now: Cell::new(parent.1), is_virtual: true }
     }
 
     /// What a worker's clock begins with.
@@ -59,12 +66,7 @@ impl Clock {
     /// The time at this very moment, without moving the cached one.
     #[inline]
     pub(crate) fn read(&self) -> Nanos {
-        if self.is_virtual { self.now.get() } else { saturating_nanos(self.start.elapsed()) }
-    }
-
-    /// The time at this moment when it is wanted.
-    pub(crate) fn read_if(&self, wanted: bool) -> Option<Nanos> {
-        wanted.then(|| self.read())
+        if self.is_virtual { self.now.get() } else { sys::monotonic_nanos() - self.zero }
     }
 
     /// Moves the cached time to this moment.

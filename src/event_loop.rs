@@ -210,6 +210,7 @@ impl State {
     }
 
     /// Uses the poller. It is there as long as the loop is open.
+    #[inline(always)]
     pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
         let mut poller = self.poller.borrow_mut();
         f(poller.as_mut().expect("a closed loop is neither turned nor given sources"))
@@ -318,7 +319,10 @@ impl State {
         check::run(self);
         close::run(self);
 
-        self.clock.update();
+        // Without timers, poll's reading is recent enough: the clock is a fifth of an idle iteration.
+        if !self.timers.is_empty() {
+            self.clock.update();
+        }
         timers::run(self);
     }
 

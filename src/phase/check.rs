@@ -7,7 +7,6 @@ use super::watchers::{InPhase, Phase, PhaseWatcher};
 use crate::callback;
 use crate::current;
 use crate::event_loop::State;
-use crate::queue::closure::Closure;
 
 pub(crate) fn run(state: &State) {
     state.check.run(state);
@@ -58,11 +57,7 @@ fn run_immediates(state: &State) {
 pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
     let location = Location::caller();
     current::expect_with("set_immediate", |state| {
-        let number = if state.is_open() {
-            state.immediates.push(Closure::new(f), location)
-        } else {
-            u64::MAX
-        };
+        let number = if state.is_open() { state.immediates.push(f, location) } else { u64::MAX };
         Immediate { loop_id: state.id, number, _not_send: PhantomData }
     })
 }

@@ -5,7 +5,6 @@
 //! has a number beyond the end. libuv runs the watcher started last first; we run them in order.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -107,21 +106,35 @@ impl Phase {
 
 #[derive(Default)]
 pub(crate) struct Watchers {
-    active: RefCell<BTreeMap<u64, Rc<Watcher>>>,
+    /// In the order of their numbers.
+    places: RefCell<Vec<Place>>,
+    /// Places whose watcher has not stopped.
+    active: Cell<usize>,
     next_number: Cell<u64>,
+}
+
+/// A watcher's place in its list. Empty once it has stopped; empty places are removed when they are more
+/// than the others, so that stopping costs no move of what comes behind.
+struct Place {
+    number: u64,
+    watcher: Option<Rc<Watcher>>,
 }
 
 impl Watchers {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.active.borrow().is_empty()
+        self.active.get() == 0
     }
 
     /// Calls each watcher that is active now, unless it is stopped before its turn.
+    #[inline]
     pub(crate) fn run(&self, state: &State) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.run_all(state);
         }
+    }
+
+    fn run_all(&self, state: &State) {
         let (mut from, end) = (0, self.next_number.get());
         callback::guard(state, || {
             while !state.is_halted()
@@ -133,9 +146,33 @@ impl Watchers {
         });
     }
 
+    /// Adds a watcher at the end and returns its number.
+    fn add(&self, watcher: Rc<Watcher>) -> u64 {
+        let number = self.next_number.get();
+        self.next_number.set(number + 1);
+        self.active.set(self.active.get() + 1);
+        self.places.borrow_mut().push(Place { number, watcher: Some(watcher) });
+        number
+    }
+
+    /// Takes a watcher out, for the caller to drop.
+    fn remove(&self, number: u64) -> Option<Rc<Watcher>> {
+        let mut places = self.places.borrow_mut();
+        let index = places.binary_search_by_key(&number, |place| place.number).ok()?;
+        let watcher = places[index].watcher.take()?;
+        self.active.set(self.active.get() - 1);
+        if places.len() > 2 * self.active.get() {
+            places.retain(|place| place.watcher.is_some());
+        }
+        Some(watcher)
+    }
+
+    /// The first active watcher with a number from `from` to below `end`.
     fn first_in(&self, from: u64, end: u64) -> Option<Rc<Watcher>> {
-        let active = self.active.borrow();
-        active.range(from..end).next().map(|(_, watcher)| watcher.clone())
+        let places = self.places.borrow();
+        let first = places.partition_point(|place| place.number < from);
+        let rest = places[first..].iter().take_while(|place| place.number < end);
+        rest.filter_map(|place| place.watcher.clone()).next()
     }
 }
 
@@ -143,6 +180,7 @@ struct Watcher {
     registration: Registration,
     phase: Phase,
     kind: &'static str,
+    location: &'static Location<'static>,
     number: Cell<u64>,
     /// Absent while it is called, and once it has stopped.
     callback: Cell<Option<Box<dyn FnMut()>>>,
@@ -160,17 +198,14 @@ impl Watcher {
             registration: Registration::new(state.clone()),
             phase,
             kind,
+            location,
             number: Cell::new(u64::MAX),
             callback: Cell::new(None),
         });
         if state.is_open() {
             watcher.callback.set(Some(Box::new(f)));
             watcher.registration.open(watcher.clone(), location, true);
-            let list = phase.list(state);
-            let number = list.next_number.get();
-            list.next_number.set(number + 1);
-            watcher.number.set(number);
-            list.active.borrow_mut().insert(number, watcher.clone());
+            watcher.number.set(phase.list(state).add(watcher.clone()));
         }
         watcher
     }
@@ -183,14 +218,14 @@ impl Watcher {
     /// captured may call back into the loop.
     fn leave(&self) -> impl Sized + use<> {
         let list = self.phase.list(&self.registration.state);
-        let listed = list.active.borrow_mut().remove(&self.number.get());
+        let listed = list.remove(self.number.get());
         let entry = self.registration.close();
         (listed, entry, self.callback.take())
     }
 
     fn fire(&self, state: &State) {
         let Some(mut f) = self.callback.take() else { return };
-        let outcome = callback::invoke(state, self.registration.location(), &mut f);
+        let outcome = callback::invoke(state, Some(self.location), &mut f);
         if self.registration.is_open() {
             self.callback.set(Some(f));
         } else {

@@ -5,6 +5,7 @@
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
+//! - [`monotonic_nanos`]: the clock;
 //! - [`block_signals`]: keep signals off a thread that serves no loop.
 
 #[cfg(not(unix))]
@@ -25,8 +26,8 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, send_vectored,
-    set_backlog, set_reset_on_close, spare_descriptor,
+    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, monotonic_nanos,
+    send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
@@ -123,11 +124,13 @@ impl Poller {
 
     /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to whole
     /// milliseconds. A signal ends the wait early with `Interrupted`.
+    #[inline(always)]
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.poll.poll(&mut self.events, timeout)
     }
 
     /// Reports what the last wait fetched: how many events, the waker's not counted.
+    #[inline(always)]
     pub(crate) fn fetched(&self, mut each: impl FnMut(Key, Event)) -> u64 {
         let mut count = 0;
         for event in self.events.iter().filter(|event| event.token() != WAKER) {

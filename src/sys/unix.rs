@@ -68,6 +68,20 @@ pub(crate) fn block_signals() {
     debug_assert_eq!(failed, 0, "SIG_SETMASK is a valid request");
 }
 
+/// The system's monotonic clock, in nanoseconds since some moment in the past.
+#[inline]
+pub(crate) fn monotonic_nanos() -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the call fills the timespec, which lives here, or fails; then it is not read.
+    let time = unsafe {
+        let failed = libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        assert_eq!(failed, 0, "every Unix system has a monotonic clock");
+        time.assume_init()
+    };
+    // Both are positive: the clock begins when the system does.
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// A descriptor of no use but to be given up when the process has no other left.
 pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())

@@ -447,9 +447,6 @@ impl Delivery {
 
     /// Empties the mailbox. Woken tasks become microtasks at once.
     fn fetch(&self, state: &State) -> u64 {
-        if !state.mailbox.is_filled() {
-            return 0;
-        }
         let mut letters = self.spare.take();
         {
             let mut inbox = state.mailbox.lock();
@@ -490,14 +487,18 @@ impl Delivery {
 ///
 /// Completions and posts that come meanwhile wait for the next poll phase. A receiver that is
 /// notified meanwhile is called in this phase if its turn is yet to come, as in Node.
+#[inline]
 pub(crate) fn deliver(state: &Rc<State>) {
     let delivery = &state.delivery;
-    let fetched = delivery.fetch(state);
-    state.mailbox.figures.add_events(fetched);
-    if delivery.is_empty() && state.microtasks.is_empty() {
-        return;
+    if state.mailbox.is_filled() {
+        state.mailbox.figures.add_events(delivery.fetch(state));
     }
+    if !delivery.is_empty() || !state.microtasks.is_empty() {
+        deliver_all(state, delivery);
+    }
+}
 
+fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
     let mut completions = delivery.completions.borrow().len();
     let end = delivery.next_number.get();
     let mut from = 0;
