@@ -33,6 +33,11 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("million_timers clear", timers_clear, 1_000_000),
     ("million_timers fire", timers_fire, 1_000_000),
     ("timer_churn", timer_churn, 2_000_000),
+    ("timer_scaling 10^2 live", |items| timer_scaling(items, 100), 1_000_000),
+    ("timer_scaling 10^3 live", |items| timer_scaling(items, 1_000), 1_000_000),
+    ("timer_scaling 10^4 live", |items| timer_scaling(items, 10_000), 1_000_000),
+    ("timer_scaling 10^5 live", |items| timer_scaling(items, 100_000), 1_000_000),
+    ("timer_scaling 10^6 live", |items| timer_scaling(items, 1_000_000), 1_000_000),
     ("spawn and finish a task", spawn_task, 500_000),
     ("async_pummel", async_pummel, 1_000_000),
     ("queue_work 1 in flight", |items| queue_work(items, 1), 10_000),
@@ -186,6 +191,27 @@ fn timer_churn(items: u64) -> (u64, Duration) {
         let start = Instant::now();
         for index in 0..items as usize {
             timers[index * 7919 % timers.len()].refresh();
+        }
+        start.elapsed()
+    });
+    (items, time)
+}
+
+/// Clears one of so many live timers and arms another, both at random.
+fn timer_scaling(items: u64, live: u64) -> (u64, Duration) {
+    let event_loop = Loop::new().expect("a loop");
+    let time = event_loop.enter(|| {
+        let mut delays = delays(live + items, 100_000);
+        let mut timers: Vec<_> = delays
+            .by_ref()
+            .take(live as usize)
+            .map(|delay| windlass::set_timeout(delay, || ()))
+            .collect();
+        let start = Instant::now();
+        for (index, delay) in delays.enumerate() {
+            let timer = &mut timers[index * 7919 % live as usize];
+            timer.clear();
+            *timer = windlass::set_timeout(delay, || ());
         }
         start.elapsed()
     });

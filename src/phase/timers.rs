@@ -250,7 +250,7 @@ fn arm(
     state: &State,
     duration: Duration,
     life: Life,
-    callback: Callable<Timer>,
+    callback: impl FnOnce() -> Callable<Timer>,
     location: &'static Location<'static>,
 ) -> Timer {
     if !state.is_open() {
@@ -293,7 +293,7 @@ fn arm(
 pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
     let location = Location::caller();
     current::expect_with("set_timeout", |state| {
-        arm(state, delay, Life::Timeout, Callable::once(f), location)
+        arm(state, delay, Life::Timeout, || Callable::once(f), location)
     })
 }
 
@@ -324,7 +324,7 @@ pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
 pub fn set_interval(period: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
     let location = Location::caller();
     current::expect_with("set_interval", |state| {
-        arm(state, period, Life::Interval, Callable::again(f), location)
+        arm(state, period, Life::Interval, || Callable::again(f), location)
     })
 }
 
@@ -357,6 +357,6 @@ pub fn set_interval(period: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
 pub fn set_timer(delay: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
     let location = Location::caller();
     current::expect_with("set_timer", |state| {
-        arm(state, delay, Life::Rearmable, Callable::again(f), location)
+        arm(state, delay, Life::Rearmable, || Callable::again(f), location)
     })
 }

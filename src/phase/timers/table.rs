@@ -164,12 +164,15 @@ impl Table {
     }
 
     /// Adds a timer and arms it. `life` is one of the three that wait.
-    #[inline]
+    ///
+    /// What it calls is made by `callback`, here and at its place: made before and moved, it would be read
+    /// back from the stack before it has arrived there (see `Immediates::push`).
+    #[inline(always)]
     pub(super) fn insert(
         &mut self,
         loop_id: u32,
         life: Life,
-        callback: Callable<Timer>,
+        callback: impl FnOnce() -> Callable<Timer>,
         delay: u64,
         start: Nanos,
         location: &'static Location<'static>,
@@ -179,7 +182,7 @@ impl Table {
         let delay = delay.min(DELAY_MAX);
         let list = self.lists.of(delay);
         let entry = Entry {
-            callback: Some(callback),
+            callback: None,
             location,
             start,
             list,
@@ -191,6 +194,7 @@ impl Table {
         };
         let due_at = entry.due_at();
         let index = self.place(entry);
+        self.entries[index as usize].callback = Some(callback());
         self.holding += 1;
         self.append(index, list, due_at);
         Timer { loop_id, index, generation, _not_send: PhantomData }
