@@ -17,6 +17,7 @@ use std::thread;
 
 use crate::error::{Panic, Uncaught};
 use crate::event_loop::State;
+use crate::queue::ring::SendRing;
 
 /// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user code.
 /// It is no panic: no hook sees it.
@@ -32,6 +33,14 @@ pub(crate) fn halt() -> ! {
 pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, f: impl FnOnce()) {
     state.running.set(location);
     f();
+    drain(state);
+}
+
+/// Calls the first closure that other threads have posted, then drains the queues.
+#[inline]
+pub(crate) fn call_queued(state: &State, posts: &SendRing) {
+    state.running.set(None);
+    posts.call_first();
     drain(state);
 }
 

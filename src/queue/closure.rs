@@ -128,25 +128,6 @@ impl<F: FnOnce()> Boxed<F> {
     }
 }
 
-/// A closure that may be handed to another thread: everything it captured is `Send`.
-pub(crate) struct SendClosure(Closure);
-
-// SAFETY: the only constructor takes `F: Send`, and a closure's storage holds nothing but an `F`
-// or the owning pointer of one.
-unsafe impl Send for SendClosure {}
-
-impl SendClosure {
-    /// Stores `f`, which may be called or dropped on any thread.
-    pub(crate) fn new<F: FnOnce() + Send + 'static>(f: F) -> SendClosure {
-        SendClosure(Closure::new(f))
-    }
-
-    /// The closure, for the thread that will call it.
-    pub(crate) fn into_local(self) -> Closure {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,13 +195,5 @@ mod tests {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| closure.call()));
         assert!(caught.is_err());
         assert_eq!(Rc::strong_count(&held), 1);
-    }
-
-    #[test]
-    fn a_send_closure_runs_on_another_thread() {
-        let (sender, receiver) = std::sync::mpsc::channel();
-        let closure = SendClosure::new(move || sender.send(5).unwrap());
-        std::thread::spawn(move || closure.into_local().call()).join().unwrap();
-        assert_eq!(receiver.recv(), Ok(5));
     }
 }

@@ -13,7 +13,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 
 use super::closure::Closure;
 
@@ -38,15 +38,22 @@ impl Ring {
     /// Puts a closure at the end.
     #[inline]
     pub(crate) fn push(&self, f: impl FnOnce() + 'static) {
+        self.put(|| Closure::new(f));
+    }
+
+    /// Puts at the end what `make` makes, which is called when its slot is there, so that it is written
+    /// straight into it.
+    #[inline(always)]
+    fn put(&self, make: impl FnOnce() -> Closure) {
         let tail = self.tail.get();
         // SAFETY: nothing else borrows the slots: no method leaves a borrow behind, and neither the
-        // allocator nor `Closure::new` calls back into the ring.
+        // allocator nor `make`, which stores or moves a closure, calls back into the ring.
         let mut slots = unsafe { &mut *self.slots.get() };
         if tail.wrapping_sub(self.head.get()) == slots.len() {
             slots = self.grow();
         }
         let mask = slots.len() - 1;
-        slots[tail & mask].write(Closure::new(f));
+        slots[tail & mask].write(make());
         self.tail.set(tail.wrapping_add(1));
     }
 
@@ -72,6 +79,26 @@ impl Ring {
         self.head.get() == self.tail.get()
     }
 
+    #[inline]
+    fn len(&self) -> usize {
+        self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    /// Moves all that is in another ring behind what is in this one. Two rings of which this one is empty
+    /// change places: nothing is moved, and the other one gets slots that were used before.
+    fn append(&self, other: &mut Ring) {
+        if self.is_empty() {
+            // SAFETY: as in `push`; the borrow ends with the statement.
+            mem::swap(unsafe { &mut *self.slots.get() }, other.slots.get_mut());
+            self.head.swap(&other.head);
+            self.tail.swap(&other.tail);
+            return;
+        }
+        while let Some(closure) = other.pop() {
+            self.put(|| closure);
+        }
+    }
+
     /// Counts the first closure as taken and returns its slot.
     #[inline]
     fn take_first(&self) -> Option<*mut MaybeUninit<Closure>> {
@@ -89,23 +116,26 @@ impl Ring {
         Some(&raw mut slots[head & mask])
     }
 
-    /// Doubles the ring, which is full. The counters stay as they are, and each closure moves to the slot
-    /// that its number has in the larger ring.
+    /// Doubles the ring, which is full. The counters stay as they are, and each closure goes to the slot that
+    /// its number has in the larger ring: half of all places, and none in a ring that was empty not long
+    /// ago. Large memory is moved by the allocator without a copy.
     #[cold]
     #[allow(clippy::mut_from_ref)]
     fn grow(&self) -> &mut Slots {
-        // SAFETY: only called by `push`, which uses its borrow no more.
+        // SAFETY: only called by `put`, which uses its borrow no more.
         let slots = unsafe { &mut *self.slots.get() };
-        let capacity = (slots.len() * 2).max(FIRST_CAPACITY);
-        let mut larger = Box::<[Closure]>::new_uninit_slice(capacity);
-        for index in 0..slots.len() {
+        let before = slots.len();
+        let capacity = (before * 2).max(FIRST_CAPACITY);
+        let mut larger = mem::take(slots).into_vec();
+        larger.reserve_exact(capacity - before);
+        larger.resize_with(capacity, MaybeUninit::uninit);
+        for index in 0..before {
             let number = self.head.get().wrapping_add(index);
-            let slot = &slots[number & (slots.len() - 1)];
-            // SAFETY: the ring is full, so every slot is written. The old slots are freed below without
-            // dropping what was in them.
-            larger[number & (capacity - 1)].write(unsafe { slot.assume_init_read() });
+            if number & before != 0 {
+                larger.swap(number & (before - 1), number & (capacity - 1));
+            }
         }
-        *slots = larger;
+        *slots = larger.into_boxed_slice();
         slots
     }
 }
@@ -115,6 +145,47 @@ impl Drop for Ring {
         while let Some(closure) = self.pop() {
             drop(closure);
         }
+    }
+}
+
+/// A ring whose closures may be called on another thread than the one that put them in.
+#[derive(Default)]
+pub(crate) struct SendRing(Ring);
+
+// SAFETY: every closure in it was `Send` when it was put in, and the ring itself is memory that belongs to
+// whoever has the ring.
+unsafe impl Send for SendRing {}
+
+impl SendRing {
+    /// Puts a closure at the end.
+    #[inline]
+    pub(crate) fn push(&self, f: impl FnOnce() + Send + 'static) {
+        self.0.push(f);
+    }
+
+    /// Calls the first closure. False if there is none.
+    #[inline]
+    pub(crate) fn call_first(&self) -> bool {
+        self.0.call_first()
+    }
+
+    /// Takes the first closure out, uncalled.
+    pub(crate) fn pop(&self) -> Option<Closure> {
+        self.0.pop()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Moves all that is in another ring behind what is in this one.
+    pub(crate) fn append(&self, other: &mut SendRing) {
+        self.0.append(&mut other.0);
     }
 }
 
@@ -139,6 +210,30 @@ mod tests {
         while ring.call_first() {}
         assert_eq!(seen.get(), 2000);
         assert!(ring.is_empty());
+    }
+
+    #[test]
+    fn a_ring_of_another_thread_is_appended_in_order() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let ring = SendRing::default();
+        for (round, calls) in [(0, 50), (1, 150), (2, 100)] {
+            let sender = sender.clone();
+            let fill = move || {
+                let other = SendRing::default();
+                for number in 0..100 {
+                    let sender = sender.clone();
+                    other.push(move || sender.send(round * 100 + number).unwrap());
+                }
+                other
+            };
+            let mut other = std::thread::spawn(fill).join().unwrap();
+            ring.append(&mut other);
+            assert!(other.is_empty());
+            // The second round finds the ring half full, the third finds it empty.
+            (0..calls).for_each(|_| assert!(ring.call_first()));
+            assert_eq!(ring.len(), if round == 0 { 50 } else { 0 });
+        }
+        assert!(receiver.try_iter().eq(0..300));
     }
 
     #[test]

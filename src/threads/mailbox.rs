@@ -12,6 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,26 +24,49 @@ use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Key};
 use crate::metrics::Figures;
-use crate::queue::closure::{Closure, SendClosure};
+use crate::queue::closure::Closure;
+use crate::queue::ring::SendRing;
 use crate::sys;
 use crate::task::TaskWaker;
 
 /// The side of a loop that other threads see. It outlives the loop.
+///
+/// What senders write and what the loop reads for each callback stand on different cache lines: on one line,
+/// each post would take the line away from a loop that is in the middle of its callbacks.
 pub(crate) struct Mailbox {
-    inbox: Mutex<Inbox>,
+    inbox: OwnLine<Mutex<Inbox>>,
     /// Whether the inbox holds anything. Set under the lock.
-    filled: AtomicBool,
-    /// The loop was told to end: nothing queued runs any more.
-    halted: AtomicBool,
-    /// The loop was told to leave its turn.
-    stopping: AtomicBool,
+    filled: OwnLine<AtomicBool>,
+    signs: OwnLine<Signs>,
     /// Remotes and notifiers that other threads may hold. While there are none, nothing from outside
     /// can reach a loop in virtual time.
     outside: AtomicUsize,
     /// The turns of the program, when the loop is in virtual time.
     turns: OnceLock<WeakTurns>,
     /// The loop's figures, which others may read while it runs.
-    pub(crate) figures: Figures,
+    pub(crate) figures: OwnLine<Figures>,
+}
+
+/// What is rarely written and often read.
+#[derive(Default)]
+struct Signs {
+    /// The loop was told to end: nothing queued runs any more.
+    halted: AtomicBool,
+    /// The loop was told to leave its turn.
+    stopping: AtomicBool,
+}
+
+/// A value that shares no cache line with others. Two lines of 64 bytes, which processors fetch together.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct OwnLine<T>(T);
+
+impl<T> std::ops::Deref for OwnLine<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// A mailbox as others than its loop hold it: counted.
@@ -97,7 +121,7 @@ struct Letters {
     /// Receivers that have something, by number.
     receivers: Vec<u64>,
     /// Closures to be called.
-    posts: VecDeque<SendClosure>,
+    posts: SendRing,
     /// Tasks to be polled.
     wakes: Vec<Arc<TaskWaker>>,
 }
@@ -132,13 +156,12 @@ impl Mailbox {
     pub(crate) fn new(waker: sys::Waker) -> Mailbox {
         let inbox = Inbox { asleep: true, waker: Some(Arc::new(waker)), ..Inbox::default() };
         Mailbox {
-            inbox: Mutex::new(inbox),
-            filled: AtomicBool::new(false),
-            halted: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
+            inbox: OwnLine(Mutex::new(inbox)),
+            filled: OwnLine::default(),
+            signs: OwnLine::default(),
             outside: AtomicUsize::new(0),
             turns: OnceLock::new(),
-            figures: Figures::default(),
+            figures: OwnLine::default(),
         }
     }
 
@@ -153,10 +176,12 @@ impl Mailbox {
     }
 
     /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
+    #[inline]
     fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
         self.put_when(self.sent(), letter, push)
     }
 
+    #[inline]
     fn put_when<T>(
         &self,
         sent: Sent,
@@ -173,7 +198,9 @@ impl Mailbox {
             return Ok(());
         }
         push(&mut inbox.letters, letter);
-        self.filled.store(true, Ordering::Release);
+        if !self.filled.load(Ordering::Relaxed) {
+            self.filled.store(true, Ordering::Release);
+        }
         wake(inbox);
         if let Sent::FromOutside = sent
             && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
@@ -184,10 +211,12 @@ impl Mailbox {
     }
 
     /// When a letter is seen that is sent from here and now.
+    #[inline]
     fn sent(&self) -> Sent {
-        if self.turns.get().is_none() {
-            return Sent::Now;
-        }
+        if self.turns.get().is_none() { Sent::Now } else { self.sent_in_virtual_time() }
+    }
+
+    fn sent_in_virtual_time(&self) -> Sent {
         match current::get() {
             Some(state) if std::ptr::eq(&raw const *state.mailbox, self) => Sent::Now,
             Some(state) if state.clock.is_virtual() => Sent::At(state.clock.now()),
@@ -223,7 +252,7 @@ impl Mailbox {
             self.filled.store(true, Ordering::Release);
         }
         if inbox.halt_at.is_some_and(|time| time <= now) {
-            self.halted.store(true, Ordering::SeqCst);
+            self.signs.halted.store(true, Ordering::SeqCst);
         }
     }
 
@@ -260,8 +289,9 @@ impl Mailbox {
     }
 
     /// Has a closure called on the loop. It comes back when the loop is gone.
-    pub(crate) fn post(&self, closure: SendClosure) -> Result<(), SendClosure> {
-        self.put(closure, |letters, closure| letters.posts.push_back(closure))
+    #[inline]
+    pub(crate) fn post<F: FnOnce() + Send + 'static>(&self, closure: F) -> Result<(), F> {
+        self.put(closure, |letters, closure| letters.posts.push(closure))
     }
 
     /// Has a task polled.
@@ -277,29 +307,29 @@ impl Mailbox {
 
     /// Tells the loop to end. The callback that is running goes on to its end.
     pub(crate) fn halt(&self) {
-        self.halted.store(true, Ordering::SeqCst);
+        self.signs.halted.store(true, Ordering::SeqCst);
         self.wake();
     }
 
     #[inline]
     pub(crate) fn is_halted(&self) -> bool {
-        self.halted.load(Ordering::Relaxed)
+        self.signs.halted.load(Ordering::Relaxed)
     }
 
     /// Tells the loop to leave its turn at its end.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.signs.stopping.store(true, Ordering::SeqCst);
         self.wake();
     }
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.signs.stopping.load(Ordering::Relaxed)
     }
 
     /// The request to stop has been followed.
     pub(crate) fn clear_stop(&self) {
-        self.stopping.store(false, Ordering::SeqCst);
+        self.signs.stopping.store(false, Ordering::SeqCst);
     }
 
     /// Whether there is something to take.
@@ -343,7 +373,7 @@ impl Mailbox {
 
     /// The loop has ended: takes nothing in any more. The closures that were there come back, to be
     /// dropped one by one; nothing else here is a user's value.
-    pub(crate) fn close(&self) -> impl Iterator<Item = SendClosure> + use<> {
+    pub(crate) fn close(&self) -> impl Iterator<Item = Closure> + use<> {
         let mut inbox = self.lock();
         inbox.closed = true;
         self.filled.store(false, Ordering::Release);
@@ -352,7 +382,7 @@ impl Mailbox {
         let waker = inbox.waker.take();
         drop(inbox);
         drop(waker);
-        letters.flat_map(|letters| letters.posts)
+        letters.flat_map(|letters| iter::from_fn(move || letters.posts.pop()))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -384,7 +414,7 @@ pub(crate) struct Delivery {
     completions: RefCell<VecDeque<u64>>,
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<BTreeSet<u64>>,
-    posts: RefCell<VecDeque<SendClosure>>,
+    posts: SendRing,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
     next_number: Cell<u64>,
@@ -427,22 +457,22 @@ impl Delivery {
     pub(crate) fn is_empty(&self) -> bool {
         self.completions.borrow().is_empty()
             && self.ready.borrow().is_empty()
-            && self.posts.borrow().is_empty()
+            && self.posts.is_empty()
     }
 
     /// Whether a posted closure waits.
     pub(crate) fn has_posts(&self) -> bool {
-        !self.posts.borrow().is_empty()
+        !self.posts.is_empty()
     }
 
     /// Takes everything out. The closures come back, to be dropped one by one. For teardown, when all
     /// receivers have been torn down.
-    pub(crate) fn take_all(&self) -> impl Iterator<Item = SendClosure> + use<> {
+    pub(crate) fn take_all(&self) -> impl Iterator<Item = Closure> {
         self.completions.borrow_mut().clear();
         self.ready.borrow_mut().clear();
         let receivers = self.receivers.take();
         drop(receivers);
-        self.posts.take().into_iter()
+        iter::from_fn(|| self.posts.pop())
     }
 
     /// Empties the mailbox. Woken tasks become microtasks at once.
@@ -459,16 +489,12 @@ impl Delivery {
             + letters.wakes.len();
         self.completions.borrow_mut().extend(letters.completions.drain(..));
         self.ready.borrow_mut().extend(letters.receivers.drain(..));
-        self.posts.borrow_mut().append(&mut letters.posts);
+        self.posts.append(&mut letters.posts);
         for waker in letters.wakes.drain(..) {
             waker.queue(state);
         }
         self.spare.replace(letters);
         count as u64
-    }
-
-    fn next_post(&self) -> Option<Closure> {
-        self.posts.borrow_mut().pop_front().map(SendClosure::into_local)
     }
 
     /// The first ready receiver at or after `from` that is older than this phase.
@@ -502,7 +528,7 @@ fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
     let mut completions = delivery.completions.borrow().len();
     let end = delivery.next_number.get();
     let mut from = 0;
-    let mut posts = delivery.posts.borrow().len().min(POSTS_PER_PHASE);
+    let mut posts = delivery.posts.len().min(POSTS_PER_PHASE);
     callback::guard(state, || {
         callback::drain(state); // The tasks that other threads woke.
         while completions > 0 && !state.is_halted() {
@@ -525,8 +551,7 @@ fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
         }
         while posts > 0 && !state.is_halted() {
             posts -= 1;
-            let Some(post) = delivery.next_post() else { break };
-            callback::call(state, None, || post.call());
+            callback::call_queued(state, &delivery.posts);
         }
     });
 }

@@ -12,7 +12,6 @@ use crate::callback;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
-use crate::queue::closure::SendClosure;
 use crate::sys;
 
 /// Calls back on its loop when any thread says so.
@@ -131,7 +130,7 @@ impl Shared {
             }
         };
         // A loop that is gone has no notifiers left to act on.
-        self.mailbox.post(SendClosure::new(there)).unwrap_or_else(drop);
+        self.mailbox.post(there).unwrap_or_else(drop);
     }
 
     fn close(&self) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::mailbox::{Address, Mailbox};
 use crate::error::LoopGone;
-use crate::queue::closure::SendClosure;
 
 /// Sends closures to a loop from any thread.
 ///
@@ -42,7 +41,7 @@ impl Remote {
     /// A short lock. One system call wakes a sleeping loop, however many closures follow before it
     /// looks; none when it is awake.
     pub fn post(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopGone> {
-        self.mailbox.post(SendClosure::new(f)).map_err(|_| LoopGone)
+        self.mailbox.post(f).map_err(|_| LoopGone)
     }
 
     /// Like [`stop`](crate::stop), from another thread. Does nothing when the loop has ended.
