@@ -77,7 +77,17 @@ impl Clock {
 
     /// The cached time as an [`Instant`].
     pub(crate) fn instant(&self) -> Instant {
-        self.start + Duration::from_nanos(self.now.get())
+        self.instant_at(self.now.get())
+    }
+
+    /// A time of this clock as an [`Instant`].
+    pub(crate) fn instant_at(&self, time: Nanos) -> Instant {
+        self.start + Duration::from_nanos(time)
+    }
+
+    /// A moment as a time of this clock.
+    pub(crate) fn nanos_at(&self, moment: Instant) -> Nanos {
+        saturating_nanos(moment.saturating_duration_since(self.start))
     }
 
     /// Moves a virtual clock forward to `time`; never back.
@@ -97,6 +107,17 @@ impl Clock {
             }
         }
     }
+}
+
+/// Nanoseconds of real time since this was first asked in the process, the same for all threads.
+pub(crate) fn monotonic() -> Nanos {
+    static START: OnceLock<Instant> = OnceLock::new();
+    saturating_nanos(START.get_or_init(Instant::now).elapsed())
+}
+
+/// Whether a moment of real time lies behind.
+pub(crate) fn is_past(moment: Instant) -> bool {
+    Instant::now() > moment
 }
 
 /// A duration in nanoseconds, at most `u64::MAX`.

@@ -173,6 +173,8 @@ pub enum WorkError {
     QueueFull,
     /// Its loop ended first.
     ShutDown,
+    /// The pool had been shut down before it was submitted. It never ran.
+    PoolShutDown,
     /// The pool has no thread and could not start one. It never ran.
     NoThread(io::ErrorKind),
 }
@@ -187,6 +189,7 @@ impl fmt::Display for WorkError {
             }
             WorkError::QueueFull => f.write_str("the pool's queue is full"),
             WorkError::ShutDown => fmt::Display::fmt(&LoopGone, f),
+            WorkError::PoolShutDown => f.write_str("the pool has been shut down"),
             WorkError::NoThread(kind) => write!(f, "no pool thread could be started: {kind}"),
         }
     }

@@ -37,7 +37,7 @@ use crate::queue::ring::Ring;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::{Delivery, Mailbox};
-use crate::threads::pool::Pool;
+use crate::threads::pool::{Jobs, Pool};
 use crate::threads::remote::Remote;
 use crate::threads::turns::Seat;
 
@@ -97,6 +97,8 @@ pub(crate) struct State {
     /// In virtual time: the loop's place among those of its program.
     pub(crate) seat: Option<Seat>,
     pub(crate) pool: Pool,
+    /// The requests that are with a pool.
+    pub(crate) jobs: Jobs,
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
     pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
     /// What a module keeps on the loop that the loop need not know, by type.
@@ -580,6 +582,7 @@ impl Loop {
             closing: Deferred::default(),
             seat,
             pool: builder.pool.unwrap_or_else(Pool::shared),
+            jobs: Jobs::default(),
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
             hooks: Hooks::default(),

@@ -152,6 +152,11 @@ impl Handles {
         Key { index, generation }
     }
 
+    /// How many entries were opened so far.
+    pub(crate) fn opened(&self) -> u32 {
+        self.generation.get()
+    }
+
     /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
     pub(crate) fn close(&self, key: Key) -> Option<Rc<dyn Handle>> {
         let mut entries = self.entries.borrow_mut();

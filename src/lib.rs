@@ -113,7 +113,10 @@ pub use phase::check::{Immediate, set_immediate};
 pub use phase::timers::{Timer, set_interval, set_timeout, set_timer};
 pub use request::{Canceller, Request};
 pub use task::{Task, spawn};
-pub use threads::pool::{Pool, PoolMetrics, WorkKind, queue_work};
+pub use threads::pool::{
+    CancelToken, KindMetrics, Laggards, Pool, PoolBuilder, PoolMetrics, RunningJob, SubmitError,
+    Work, WorkKind, queue_work, work,
+};
 pub use threads::remote::Remote;
 
 /// Runs a program on a loop of its own, like `node main.js`: `main` first, then the loop until

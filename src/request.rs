@@ -57,7 +57,7 @@ struct Core<T> {
     location: &'static Location<'static>,
     claim: Cell<Claim<T>>,
     /// How the operation is cancelled, if it can be. Gone once it has completed.
-    cancel: RefCell<Option<Rc<dyn Fn() -> Result<(), CancelError>>>>,
+    cancel: RefCell<Option<Rc<dyn Abort>>>,
     /// Who gets a result whose request was dropped, if anybody.
     heir: Cell<Option<Box<dyn FnOnce(T)>>>,
 }
@@ -255,6 +255,18 @@ impl fmt::Debug for Canceller {
     }
 }
 
+/// An operation that can perhaps be cancelled.
+pub(crate) trait Abort {
+    /// Cancels it, so that it completes later, or says why not.
+    fn abort(&self) -> Result<(), CancelError>;
+}
+
+impl<F: Fn() -> Result<(), CancelError>> Abort for F {
+    fn abort(&self) -> Result<(), CancelError> {
+        self()
+    }
+}
+
 trait Cancel {
     fn cancel(&self) -> Result<(), CancelError>;
 }
@@ -269,7 +281,7 @@ impl<T> Cancel for Core<T> {
         }
         // Cloned out: what is cancelled may complete and clear the cell.
         let cancel = self.cancel.borrow().clone();
-        cancel.map_or(Err(CancelError::Busy), |cancel| cancel())
+        cancel.map_or(Err(CancelError::Busy), |cancel| cancel.abort())
     }
 }
 
@@ -297,7 +309,13 @@ impl<T: 'static> Completer<T> {
 
     /// Sets how the request is cancelled.
     pub(crate) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
-        self.core.cancel.replace(Some(Rc::new(cancel)));
+        self.set_abort(Rc::new(cancel));
+    }
+
+    /// As [`on_cancel`](Completer::on_cancel), for an operation that is there already. It may own this completer: the
+    /// request lets go of it when it completes.
+    pub(crate) fn set_abort(&self, operation: Rc<dyn Abort>) {
+        self.core.cancel.replace(Some(operation));
     }
 
     /// Sets who gets the result if the request is dropped, before or after it completes. The heir is

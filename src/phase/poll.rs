@@ -53,7 +53,10 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     if state.clock.is_virtual() {
         return wait_in_virtual_time(state, timeout);
     }
-    if timeout != Some(Duration::ZERO) && state.mailbox.fall_asleep() {
+    if timeout != Some(Duration::ZERO)
+        && !state.jobs.result_comes(&state.clock, &state.mailbox)
+        && state.mailbox.fall_asleep()
+    {
         return sleep(state, timeout);
     }
     look(state);
@@ -68,7 +71,9 @@ fn sleep(state: &State, timeout: Option<Duration>) {
     let count = block(state, timeout, began);
     state.mailbox.wake_up();
     state.clock.update();
-    state.mailbox.figures.add_idle(state.clock.now() - began);
+    let slept = state.clock.now() - began;
+    state.jobs.has_slept(slept);
+    state.mailbox.figures.add_idle(slept);
     state.mailbox.figures.add_events(count);
 }
 

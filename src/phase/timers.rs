@@ -297,6 +297,18 @@ pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
     })
 }
 
+/// A timer of the crate's own for what holds the loop by itself: unref'd, and on a given loop.
+pub(crate) fn set_internal(
+    state: &Rc<State>,
+    delay: Duration,
+    location: &'static Location<'static>,
+    f: impl FnOnce() + 'static,
+) -> Timer {
+    let timer = arm(state, delay, Callback::Timeout(Closure::new(f)), location);
+    timer.unref();
+    timer
+}
+
 /// Calls `f` again and again, a `period` apart, until it is cleared.
 ///
 /// The callback is handed its own timer. The next period counts from the start of the callback: a

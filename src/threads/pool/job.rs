@@ -1,0 +1,260 @@
+//! A job: what the loop and a pool thread share of one request.
+//!
+//! A [`JobCell`] is one allocation with the work, its place in life and later its result. The stage says
+//! who may touch what:
+//!
+//! ```text
+//!            a pool thread takes it             the work returned or panicked
+//!  Queued ────────────────────────▶ Running ──────────────────────────────▶ Done
+//!    │                                                                       │
+//!    │ cancelled, too late, or the pool shut down                            │ the loop
+//!    ├─────────────────────────────▶ Refused ────────────────────────────────┤ takes it
+//!    │ the loop takes the work back                                          ▼
+//!    └─────────────────────────────────────────────────────────────────────▶ Spent
+//! ```
+//!
+//! Each arrow is one change under the cell's lock, so each job goes one way. The lock is never held
+//! while the work runs or a user's value is dropped. Work that will never run stays in the cell until the
+//! loop takes it: what it captured is dropped on the loop's thread.
+
+use std::mem;
+use std::panic::{self, AssertUnwindSafe, Location};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use super::WorkKind;
+use super::figures::Stamp;
+use super::threads::Shared;
+use super::token::CancelToken;
+use crate::error::{Panic, WorkError};
+use crate::threads::mailbox::Mailbox;
+
+/// What is known of a job without running it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label {
+    pub(super) kind: WorkKind,
+    /// What reports call it.
+    pub(super) name: &'static str,
+    /// The line that submitted it.
+    pub(super) location: &'static Location<'static>,
+}
+
+/// Why a job that waited will never run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Cancelled,
+    DeadlineExceeded,
+}
+
+impl From<Refusal> for WorkError {
+    fn from(refusal: Refusal) -> WorkError {
+        match refusal {
+            Refusal::Cancelled => WorkError::Cancelled,
+            Refusal::DeadlineExceeded => WorkError::DeadlineExceeded,
+        }
+    }
+}
+
+/// What became of a job that a pool thread took from a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It ran to its end, or panicked.
+    Ran,
+    /// It did not run: it was cancelled by its token, or came too late. The loop is to be told.
+    Refused,
+    /// The loop has taken it back before.
+    Gone,
+}
+
+/// A job as the pool sees it.
+pub(super) trait Job: Send + Sync {
+    fn label(&self) -> &Label;
+    fn stamp(&self) -> Stamp;
+    /// Runs the work, and catches its panic.
+    fn run(&self, pool: &Shared) -> Outcome;
+    /// Keeps a job that still waits from running. False when it does not wait any more.
+    fn refuse(&self, pool: &Shared, why: Refusal) -> bool;
+    /// Tells the loop that there is a result.
+    fn tell(&self);
+}
+
+/// The work of a job, to be done once.
+pub(crate) trait Body<R>: Send {
+    fn run(self) -> R;
+}
+
+impl<R, F: FnOnce() -> R + Send> Body<R> for F {
+    fn run(self) -> R {
+        self()
+    }
+}
+
+/// Work that is given a token.
+pub(super) struct WithToken<F> {
+    pub(super) f: F,
+    pub(super) token: CancelToken,
+}
+
+impl<R, F: FnOnce(&CancelToken) -> R + Send> Body<R> for WithToken<F> {
+    fn run(self) -> R {
+        (self.f)(&self.token)
+    }
+}
+
+/// Where a job is in its life: see the picture above.
+enum Stage<F, R> {
+    Queued(F),
+    Running,
+    Done(thread::Result<R>),
+    Refused(F, Refusal),
+    Spent,
+}
+
+/// What a job must heed before it starts.
+pub(super) struct Limits {
+    /// Set for work that was given a token.
+    pub(super) token: Option<CancelToken>,
+    /// After this moment it must not start. None in virtual time, where the loop itself looks.
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Limits {
+    fn refusal(&self) -> Option<Refusal> {
+        if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Some(Refusal::Cancelled);
+        }
+        let deadline = self.deadline?;
+        crate::clock::is_past(deadline).then_some(Refusal::DeadlineExceeded)
+    }
+}
+
+/// A job with its work and, later, its result.
+pub(super) struct JobCell<F, R> {
+    pub(super) label: Label,
+    pub(super) limits: Limits,
+    pub(super) stamp: Stamp,
+    stage: Mutex<Stage<F, R>>,
+    mailbox: Arc<Mailbox>,
+    /// The key of the request. Set before the job is given to a queue, which publishes it.
+    request: AtomicU64,
+}
+
+impl<F: Body<R>, R> JobCell<F, R> {
+    pub(super) fn new(
+        label: Label,
+        limits: Limits,
+        stamp: Stamp,
+        work: F,
+        mailbox: Arc<Mailbox>,
+    ) -> JobCell<F, R> {
+        let (stage, request) = (Mutex::new(Stage::Queued(work)), AtomicU64::new(0));
+        JobCell { label, limits, stamp, stage, mailbox, request }
+    }
+
+    pub(super) fn set_request(&self, key: u64) {
+        self.request.store(key, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
+        // Nothing that can panic happens under the lock.
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the work if it still waits and nothing speaks against it.
+    pub(super) fn start(&self, pool: &Shared) -> Outcome {
+        let refusal = self.limits.refusal();
+        let mut stage = self.lock();
+        let work = match mem::replace(&mut *stage, Stage::Running) {
+            Stage::Queued(work) => work,
+            other => {
+                *stage = other;
+                return Outcome::Gone;
+            }
+        };
+        if let Some(why) = refusal {
+            *stage = Stage::Refused(work, why);
+            drop(stage);
+            pool.left_queue();
+            return Outcome::Refused;
+        }
+        drop(stage);
+        pool.left_queue();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| work.run()));
+        *self.lock() = Stage::Done(result);
+        Outcome::Ran
+    }
+
+    /// Takes the work of a job that still waits back, so that it never runs.
+    pub(super) fn take_back(&self, pool: &Shared) -> Option<F> {
+        let mut stage = self.lock();
+        match mem::replace(&mut *stage, Stage::Spent) {
+            Stage::Queued(work) => {
+                drop(stage);
+                pool.left_queue();
+                Some(work)
+            }
+            other => {
+                *stage = other;
+                None
+            }
+        }
+    }
+
+    /// What became of the job, and the work if it never ran, for the caller to drop. None while it
+    /// waits or runs, and when this was asked before.
+    pub(super) fn take_result(&self) -> Option<(Result<R, WorkError>, Option<F>)> {
+        let mut stage = self.lock();
+        match mem::replace(&mut *stage, Stage::Spent) {
+            Stage::Done(result) => {
+                drop(stage);
+                Some((result.map_err(|payload| WorkError::Panicked(Panic::new(payload))), None))
+            }
+            Stage::Refused(work, why) => Some((Err(why.into()), Some(work))),
+            other => {
+                *stage = other;
+                None
+            }
+        }
+    }
+
+    /// Whether the job waits for a thread.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(*self.lock(), Stage::Queued(_))
+    }
+}
+
+impl<F: Body<R>, R: Send> Job for JobCell<F, R> {
+    fn label(&self) -> &Label {
+        &self.label
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    fn run(&self, pool: &Shared) -> Outcome {
+        self.start(pool)
+    }
+
+    fn refuse(&self, pool: &Shared, why: Refusal) -> bool {
+        let mut stage = self.lock();
+        match mem::replace(&mut *stage, Stage::Spent) {
+            Stage::Queued(work) => {
+                *stage = Stage::Refused(work, why);
+                drop(stage);
+                pool.left_queue();
+                true
+            }
+            other => {
+                *stage = other;
+                false
+            }
+        }
+    }
+
+    fn tell(&self) {
+        self.mailbox.complete(self.request.load(Ordering::Relaxed));
+    }
+}

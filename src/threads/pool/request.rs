@@ -1,0 +1,298 @@
+//! The loop's side of a job: a request that is open until the job has come to its end.
+//!
+//! It ends in one of four ways, once, and each takes the completer: the pool has told a result; `cancel`
+//! or the deadline took the job back before it started; the loop was torn down.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::job::{Body, Job, JobCell, Label, Limits, Outcome, Refusal};
+use super::threads::Shared;
+use super::token::CancelToken;
+use super::{Pool, WorkKind};
+use crate::callback;
+use crate::clock::Nanos;
+use crate::error::{CancelError, WorkError};
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::phase::timers::{self, Timer};
+use crate::request::{Abort, Completer, Request};
+use crate::sys;
+
+/// What a user may ask of a job beyond running it.
+#[derive(Default)]
+pub(super) struct Wishes {
+    pub(super) token: Option<CancelToken>,
+    pub(super) deadline: Option<Instant>,
+    /// Another pool than the loop's.
+    pub(super) pool: Option<Pool>,
+}
+
+struct WorkRequest<F, R, T: 'static> {
+    registration: Registration,
+    job: Arc<JobCell<F, R>>,
+    /// None once the request has ended.
+    completer: Cell<Option<Completer<T>>>,
+    /// Makes the request's result, on the loop.
+    finish: fn(Result<R, WorkError>) -> T,
+    /// For the few that asked for it.
+    special: Option<Box<Special>>,
+}
+
+struct Special {
+    /// None for the loop's own pool.
+    pool: Option<Pool>,
+    /// When the job is too late, on the loop's clock.
+    deadline: Option<Nanos>,
+    /// Ends the request at its deadline if the job still waits then.
+    alarm: Cell<Option<Timer>>,
+}
+
+/// Runs `work` on the loop's pool and completes with what `finish` makes of its result.
+pub(crate) fn submit<F, R, T>(
+    state: &Rc<State>,
+    name: &'static str,
+    kind: WorkKind,
+    location: &'static Location<'static>,
+    work: F,
+    finish: fn(Result<R, WorkError>) -> T,
+) -> Request<T>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    let label = Label { kind, name, location };
+    let refused = match try_submit(state, label, Wishes::default(), work, finish) {
+        Ok(request) => return request,
+        Err(refused) => refused,
+    };
+    refuse(state, location, refused, finish)
+}
+
+/// A request for work that was not accepted: it completes with the reason, later.
+pub(super) fn refuse<F, R, T: 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    (work, error): (F, WorkError),
+    finish: fn(Result<R, WorkError>) -> T,
+) -> Request<T> {
+    let (completer, request) = Completer::new(state, location);
+    let value = finish(Err(error));
+    if state.is_open() {
+        completer.complete_later(value);
+    } else {
+        completer.shut_down(Some(value));
+    }
+    drop(work); // Last: what it captured may call back into the loop.
+    request
+}
+
+/// As [`submit`], heeding wishes. Work that is not accepted comes back with the reason.
+pub(super) fn try_submit<F, R, T>(
+    state: &Rc<State>,
+    label: Label,
+    wishes: Wishes,
+    work: F,
+    finish: fn(Result<R, WorkError>) -> T,
+) -> Result<Request<T>, (F, WorkError)>
+where
+    F: Body<R> + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    if !state.is_open() {
+        return Err((work, WorkError::ShutDown));
+    }
+    let in_virtual_time = state.clock.is_virtual();
+    let pool = wishes.pool.as_ref().unwrap_or(&state.pool).inner();
+    if let Err(error) = pool.admit(!in_virtual_time) {
+        return Err((work, error));
+    }
+
+    let stamp = pool.typical.stamp(label.kind, state.handles.opened());
+    let special = (wishes.deadline.is_some() || wishes.pool.is_some()).then(|| {
+        let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
+        Box::new(Special { pool: wishes.pool.clone(), deadline, alarm: Cell::new(None) })
+    });
+    let deadline = wishes.deadline.filter(|_| !in_virtual_time);
+    let limits = Limits { token: wishes.token, deadline };
+    let job = Arc::new(JobCell::new(label, limits, stamp, work, state.mailbox.clone()));
+    let (completer, request) = Completer::new(state, label.location);
+    let pending = Rc::new(WorkRequest {
+        registration: Registration::new(state.clone()),
+        job: job.clone(),
+        completer: Cell::new(None),
+        finish,
+        special,
+    });
+    completer.set_abort(pending.clone());
+    pending.completer.set(Some(completer));
+    pending.registration.open(pending.clone(), label.location, true);
+    let key = pending.registration.key().expect("just opened");
+    job.set_request(key.to_bits());
+    pending.arm();
+    state.jobs.begin();
+
+    if in_virtual_time {
+        // No thread takes part: the job runs when it is delivered, in the next poll phase.
+        pool.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
+        state.delivery.complete(key);
+    } else {
+        pool.submit(job);
+    }
+    Ok(request)
+}
+
+impl<F, R, T> WorkRequest<F, R, T>
+where
+    F: Body<R> + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    fn pool(&self) -> &Arc<Shared> {
+        let own = self.special.as_ref().and_then(|special| special.pool.as_ref());
+        own.unwrap_or(&self.registration.state.pool).inner()
+    }
+
+    /// Sets the alarm for the deadline, if there is one.
+    fn arm(self: &Rc<Self>) {
+        let Some(special) = &self.special else { return };
+        let Some(deadline) = special.deadline else { return };
+        let state = &self.registration.state;
+        let delay = Duration::from_nanos(deadline.saturating_sub(state.clock.read()));
+        let weak = Rc::downgrade(self);
+        let location = self.job.label.location;
+        let alarm = timers::set_internal(state, delay, location, move || {
+            if let Some(request) = weak.upgrade() {
+                request.expire();
+            }
+        });
+        special.alarm.set(Some(alarm));
+    }
+
+    /// The deadline has passed. A job that runs goes on.
+    fn expire(&self) {
+        if let Some(work) = self.take_back() {
+            self.end_later(WorkError::DeadlineExceeded, work);
+        }
+    }
+
+    /// Takes the work back if the job has not begun.
+    fn take_back(&self) -> Option<F> {
+        let (pool, kind) = (self.pool(), self.job.label.kind);
+        let take = || self.job.take_back(pool);
+        if self.registration.state.clock.is_virtual() {
+            let work = take();
+            if work.is_some() {
+                pool.virtual_waiting[kind.queue()].fetch_sub(1, Ordering::Relaxed);
+            }
+            work
+        } else {
+            pool.leave_empty(kind, take)
+        }
+    }
+
+    /// Ends the entry and the alarm.
+    fn close(&self) -> Option<Completer<T>> {
+        if let Some(alarm) = self.special.as_ref().and_then(|special| special.alarm.take()) {
+            alarm.clear();
+        }
+        drop(self.registration.close());
+        let completer = self.completer.take();
+        if completer.is_some() {
+            self.registration.state.jobs.end();
+        }
+        completer
+    }
+
+    /// Completes the request, whose work never ran, in the next pending phase.
+    fn end_later(&self, error: WorkError, work: F) {
+        if let Some(completer) = self.close() {
+            completer.complete_later((self.finish)(Err(error)));
+        }
+        drop(work); // Last: what it captured may call back into the loop.
+    }
+
+    /// Runs the job on the loop's own thread.
+    fn run_here(&self, state: &State) {
+        let (pool, label) = (self.pool(), &self.job.label);
+        // Taken back before its delivery: the request has ended.
+        if !self.job.is_queued() {
+            return;
+        }
+        pool.virtual_waiting[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
+        let deadline = self.special.as_ref().and_then(|special| special.deadline);
+        let refusal = if pool.is_shut() {
+            Some(Refusal::Cancelled)
+        } else {
+            deadline.filter(|at| *at < state.clock.now()).map(|_| Refusal::DeadlineExceeded)
+        };
+        match refusal {
+            Some(why) => drop(self.job.refuse(pool, why)),
+            None if self.job.start(pool) == Outcome::Ran => {
+                pool.virtual_counters.add_completed(label.kind);
+            }
+            None => {}
+        }
+    }
+}
+
+impl<F, R, T> Abort for WorkRequest<F, R, T>
+where
+    F: Body<R> + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    fn abort(&self) -> Result<(), CancelError> {
+        if !self.registration.is_open() {
+            return Err(CancelError::Done);
+        }
+        if let Some(token) = &self.job.limits.token {
+            token.cancel();
+        }
+        let work = self.take_back().ok_or(CancelError::Busy)?;
+        self.end_later(WorkError::Cancelled, work);
+        Ok(())
+    }
+}
+
+impl<F, R, T> Handle for WorkRequest<F, R, T>
+where
+    F: Body<R> + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    fn kind(&self) -> &'static str {
+        self.job.label.name
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
+        if state.clock.is_virtual() {
+            self.run_here(state);
+        }
+        let Some((result, work)) = self.job.take_result() else { return };
+        if let Some(completer) = self.close() {
+            completer.complete((self.finish)(result));
+        }
+        drop(work); // Of a job that was refused. Last: what it captured may call back into the loop.
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        let completer = self.close();
+        // Work that has not started is dropped here, on the loop's thread. A running one goes on
+        // to its end, and its result is dropped with the job.
+        callback::drop_quietly(self.take_back());
+        if let Some(completer) = completer {
+            completer.shut_down(Some((self.finish)(Err(WorkError::ShutDown))));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What still runs in a pool: for reports, and for a shutdown that could not wait any longer.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+
+use super::WorkKind;
+use super::job::Label;
+
+/// A job that a pool thread is running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunningJob {
+    /// The name of the thread that runs it.
+    pub thread: String,
+    /// What it is: "pool job", "file request", "name look-up", or as [`Work::name`](crate::Work::name) says.
+    pub name: &'static str,
+    /// What it mostly does.
+    pub kind: WorkKind,
+    /// The line that submitted it.
+    pub location: &'static Location<'static>,
+}
+
+impl RunningJob {
+    pub(super) fn new(thread: String, label: &Label) -> RunningJob {
+        let Label { kind, name, location } = *label;
+        RunningJob { thread, name, kind, location }
+    }
+}
+
+impl fmt::Display for RunningJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} made at {} on {}", self.name, self.location, self.thread)
+    }
+}
+
+/// Jobs that had not ended when a [`Pool::shutdown`](crate::Pool::shutdown) stopped waiting for them.
+///
+/// They go on to their end, and their requests complete then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Laggards {
+    pub(super) jobs: Vec<RunningJob>,
+}
+
+impl Laggards {
+    /// The jobs, at least one.
+    pub fn jobs(&self) -> &[RunningJob] {
+        &self.jobs
+    }
+}
+
+impl fmt::Display for Laggards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool still runs: ")?;
+        for (index, job) in self.jobs.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{job}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Laggards {}
