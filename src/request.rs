@@ -51,15 +51,51 @@ enum RequestStage<T> {
     Pending(Rc<Core<T>>),
 }
 
-/// What request and completer share.
-struct Core<T> {
+/// What a request and whoever completes it share. One allocation with the operation itself, where that is
+/// made for one request only.
+pub(crate) struct Core<T, O: ?Sized = dyn Operation<T>> {
     state: Rc<State>,
     location: &'static Location<'static>,
     claim: Cell<Claim<T>>,
-    /// How the operation is cancelled, if it can be. Gone once it has completed.
-    cancel: RefCell<Option<Rc<dyn Abort>>>,
+    /// What is being done.
+    pub(crate) operation: O,
+}
+
+/// What a request asks of the operation behind it.
+pub(crate) trait Operation<T> {
+    /// Cancels it, so that the request completes later, or says why not. Asked until it has completed.
+    fn abort(&self, core: &Rc<Core<T>>) -> Result<(), CancelError>;
+
     /// Who gets a result whose request was dropped, if anybody.
+    fn take_heir(&self) -> Option<Box<dyn FnOnce(T)>> {
+        None
+    }
+
+    /// It has completed: lets go of what only cancelling needs.
+    fn release(&self) {}
+}
+
+/// An operation that keeps its own state elsewhere, and holds a [`Completer`].
+struct Elsewhere<T> {
+    /// How it is cancelled, if it can be. Gone once it has completed.
+    cancel: RefCell<Option<Rc<dyn Fn() -> Result<(), CancelError>>>>,
     heir: Cell<Option<Box<dyn FnOnce(T)>>>,
+}
+
+impl<T> Operation<T> for Elsewhere<T> {
+    fn abort(&self, _core: &Rc<Core<T>>) -> Result<(), CancelError> {
+        // Cloned out: what is cancelled may complete and clear the cell.
+        let cancel = self.cancel.borrow().clone();
+        cancel.map_or(Err(CancelError::Busy), |cancel| cancel())
+    }
+
+    fn take_heir(&self) -> Option<Box<dyn FnOnce(T)>> {
+        self.heir.take()
+    }
+
+    fn release(&self) {
+        drop(self.cancel.take());
+    }
 }
 
 /// How far the result has come, and who wants it.
@@ -127,7 +163,7 @@ impl<T: 'static> Request<T> {
     pub fn cancel(&self) -> Result<(), CancelError> {
         match &self.stage {
             RequestStage::Finished(..) => Err(CancelError::Done),
-            RequestStage::Pending(core) => core.cancel(),
+            RequestStage::Pending(core) => abort(core),
         }
     }
 
@@ -135,7 +171,7 @@ impl<T: 'static> Request<T> {
     pub fn canceller(&self) -> Canceller {
         match &self.stage {
             RequestStage::Finished(..) => Canceller { request: None },
-            RequestStage::Pending(core) => Canceller { request: Some(core.clone()) },
+            RequestStage::Pending(core) => Canceller { request: Some(Rc::new(core.clone())) },
         }
     }
 }
@@ -202,10 +238,7 @@ impl<T> Drop for Request<T> {
         let RequestStage::Pending(core) = &self.stage else { return };
         match core.claim.replace(Claim::Claimed) {
             Claim::Held | Claim::Awaited(_) => core.claim.set(Claim::Dropped),
-            Claim::Done(value) => match core.heir.take() {
-                Some(heir) => heir(value),
-                None => drop(value),
-            },
+            Claim::Done(value) => core.leave(value),
             other @ (Claim::Callback(_) | Claim::Dropped | Claim::Claimed) => core.claim.set(other),
         }
     }
@@ -255,120 +288,90 @@ impl fmt::Debug for Canceller {
     }
 }
 
-/// An operation that can perhaps be cancelled.
-pub(crate) trait Abort {
-    /// Cancels it, so that it completes later, or says why not.
-    fn abort(&self) -> Result<(), CancelError>;
-}
-
-impl<F: Fn() -> Result<(), CancelError>> Abort for F {
-    fn abort(&self) -> Result<(), CancelError> {
-        self()
-    }
-}
-
+/// A request of any type.
 trait Cancel {
     fn cancel(&self) -> Result<(), CancelError>;
 }
 
-impl<T> Cancel for Core<T> {
+impl<T> Cancel for Rc<Core<T>> {
     fn cancel(&self) -> Result<(), CancelError> {
-        let claim = self.claim.replace(Claim::Claimed);
-        let done = matches!(claim, Claim::Done(_) | Claim::Claimed);
-        self.claim.set(claim);
-        if done {
-            return Err(CancelError::Done);
-        }
-        // Cloned out: what is cancelled may complete and clear the cell.
-        let cancel = self.cancel.borrow().clone();
-        cancel.map_or(Err(CancelError::Busy), |cancel| cancel.abort())
+        abort(self)
     }
 }
 
-/// The other end of a request: completes it once.
-pub(crate) struct Completer<T> {
-    core: Rc<Core<T>>,
+fn abort<T>(core: &Rc<Core<T>>) -> Result<(), CancelError> {
+    if core.is_done() { Err(CancelError::Done) } else { core.operation.abort(core) }
 }
 
-impl<T: 'static> Completer<T> {
-    /// A request that is pending, and what completes it.
+impl<T, O> Core<T, O> {
+    /// What is to become a request, once its operation is set up.
+    #[inline]
     pub(crate) fn new(
         state: &Rc<State>,
         location: &'static Location<'static>,
-    ) -> (Completer<T>, Request<T>) {
-        let core = Rc::new(Core {
-            state: state.clone(),
-            location,
-            claim: Cell::new(Claim::Held),
-            cancel: RefCell::new(None),
-            heir: Cell::new(None),
-        });
-        let request = Request { stage: RequestStage::Pending(core.clone()) };
-        (Completer { core }, request)
+        operation: O,
+    ) -> Rc<Core<T, O>> {
+        let claim = Cell::new(Claim::Held);
+        Rc::new(Core { state: state.clone(), location, claim, operation })
     }
+}
 
-    /// Sets how the request is cancelled.
-    pub(crate) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
-        self.set_abort(Rc::new(cancel));
+impl<T: 'static, O: Operation<T> + 'static> Core<T, O> {
+    /// The request of this operation. There is one.
+    #[inline]
+    pub(crate) fn request(self: &Rc<Self>) -> Request<T> {
+        Request { stage: RequestStage::Pending(self.clone()) }
     }
+}
 
-    /// As [`on_cancel`](Completer::on_cancel), for an operation that is there already. It may own this completer: the
-    /// request lets go of it when it completes.
-    pub(crate) fn set_abort(&self, operation: Rc<dyn Abort>) {
-        self.core.cancel.replace(Some(operation));
+impl<T, O: ?Sized> Core<T, O> {
+    fn is_done(&self) -> bool {
+        let claim = self.claim.replace(Claim::Claimed);
+        let done = matches!(claim, Claim::Done(_) | Claim::Claimed);
+        self.claim.set(claim);
+        done
     }
+}
 
-    /// Sets who gets the result if the request is dropped, before or after it completes. The heir is
-    /// internal code: what calls back must be deferred.
-    pub(crate) fn set_heir(&self, heir: impl FnOnce(T) + 'static) {
-        self.core.heir.set(Some(Box::new(heir)));
-    }
-
-    /// Completes the request, calling its callback here. Drains the queues after it.
-    pub(crate) fn complete(self, value: T) {
-        drop(self.core.cancel.take());
-        match self.core.claim.replace(Claim::Claimed) {
-            Claim::Callback(f) => {
-                callback::call(&self.core.state, Some(self.core.location), || f(value));
-            }
-            Claim::Awaited(waker) => {
-                self.core.claim.set(Claim::Done(value));
-                waker.wake();
-                callback::drain(&self.core.state);
-            }
-            Claim::Held => self.core.claim.set(Claim::Done(value)),
-            Claim::Dropped => match self.core.heir.take() {
-                Some(heir) => heir(value),
-                None => drop(value),
-            },
-            Claim::Done(_) | Claim::Claimed => unreachable!("a completer is used up by completing"),
+impl<T, O: Operation<T> + ?Sized> Core<T, O> {
+    /// A result whose request was dropped.
+    fn leave(&self, value: T) {
+        match self.operation.take_heir() {
+            Some(heir) => heir(value),
+            None => drop(value),
         }
     }
 
-    /// Completes the request in the pending phase of the next iteration.
-    pub(crate) fn complete_later(self, value: T) {
-        let state = self.core.state.clone();
-        let later = self.later(value);
-        state.pending.push(Closure::new(move || later.complete()));
-    }
-
-    /// The completer with its value, to be completed when its turn comes.
-    pub(crate) fn later(self, value: T) -> Later<T> {
-        Later { parts: Some((self, value)) }
+    /// Completes the request, calling its callback here. Drains the queues after it. Once.
+    pub(crate) fn complete(&self, value: T) {
+        self.operation.release();
+        match self.claim.replace(Claim::Claimed) {
+            Claim::Callback(f) => {
+                callback::call(&self.state, Some(self.location), || f(value));
+            }
+            Claim::Awaited(waker) => {
+                self.claim.set(Claim::Done(value));
+                waker.wake();
+                callback::drain(&self.state);
+            }
+            Claim::Held => self.claim.set(Claim::Done(value)),
+            Claim::Dropped => self.leave(value),
+            Claim::Done(_) | Claim::Claimed => unreachable!("a request completes once"),
+        }
     }
 
     /// The loop ends: the callback is dropped uncalled, and who awaits gets this value, if any.
-    pub(crate) fn shut_down(self, value: Option<T>) {
-        callback::drop_quietly(self.core.cancel.take());
-        callback::drop_quietly(self.core.heir.take());
-        match (self.core.claim.replace(Claim::Claimed), value) {
+    pub(crate) fn shut_down(&self, value: Option<T>) {
+        callback::quietly(|| self.operation.release());
+        callback::drop_quietly(self.operation.take_heir());
+        match (self.claim.replace(Claim::Claimed), value) {
             (Claim::Awaited(waker), Some(value)) => {
-                self.core.claim.set(Claim::Done(value));
+                self.claim.set(Claim::Done(value));
                 waker.wake();
             }
-            (Claim::Held, Some(value)) => self.core.claim.set(Claim::Done(value)),
+            (Claim::Held, Some(value)) => self.claim.set(Claim::Done(value)),
             // Without a value to give, the request stays pending for ever.
-            (claim @ (Claim::Awaited(_) | Claim::Held), None) => self.core.claim.set(claim),
+            (claim @ (Claim::Awaited(_) | Claim::Held), None) => self.claim.set(claim),
             (other, value) => {
                 callback::drop_quietly(other);
                 callback::drop_quietly(value);
@@ -377,23 +380,82 @@ impl<T: 'static> Completer<T> {
     }
 }
 
+impl<T: 'static> Core<T> {
+    /// Completes the request in the pending phase of the next iteration.
+    pub(crate) fn complete_later(self: Rc<Self>, value: T) {
+        let state = self.state.clone();
+        let later = Later { parts: Some((self, value)) };
+        state.pending.push(Closure::new(move || later.complete()));
+    }
+}
+
+/// The other end of a request: completes it once.
+pub(crate) struct Completer<T> {
+    core: Rc<Core<T, Elsewhere<T>>>,
+}
+
+impl<T: 'static> Completer<T> {
+    /// A request that is pending, and what completes it.
+    pub(crate) fn new(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+    ) -> (Completer<T>, Request<T>) {
+        let operation = Elsewhere { cancel: RefCell::new(None), heir: Cell::new(None) };
+        let core = Core::new(state, location, operation);
+        let request = core.request();
+        (Completer { core }, request)
+    }
+
+    /// Sets how the request is cancelled.
+    pub(crate) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
+        self.core.operation.cancel.replace(Some(Rc::new(cancel)));
+    }
+
+    /// Sets who gets the result if the request is dropped, before or after it completes. The heir is
+    /// internal code: what calls back must be deferred.
+    pub(crate) fn set_heir(&self, heir: impl FnOnce(T) + 'static) {
+        self.core.operation.heir.set(Some(Box::new(heir)));
+    }
+
+    /// Completes the request, calling its callback here. Drains the queues after it.
+    pub(crate) fn complete(self, value: T) {
+        self.core.complete(value);
+    }
+
+    /// Completes the request in the pending phase of the next iteration.
+    pub(crate) fn complete_later(self, value: T) {
+        let core: Rc<Core<T>> = self.core;
+        core.complete_later(value);
+    }
+
+    /// The completer with its value, to be completed when its turn comes.
+    pub(crate) fn later(self, value: T) -> Later<T> {
+        Later { parts: Some((self.core, value)) }
+    }
+
+    /// The loop ends: the callback is dropped uncalled, and who awaits gets this value, if any.
+    pub(crate) fn shut_down(self, value: Option<T>) {
+        self.core.shut_down(value);
+    }
+}
+
 /// A completion that waits in a queue. When its loop ends first, who awaits still gets the value.
 pub(crate) struct Later<T: 'static> {
-    parts: Option<(Completer<T>, T)>,
+    parts: Option<(Rc<Core<T>>, T)>,
 }
 
 impl<T: 'static> Later<T> {
     pub(crate) fn complete(mut self) {
-        if let Some((completer, value)) = self.parts.take() {
-            completer.complete(value);
+        if let Some((core, value)) = self.parts.take() {
+            core.complete(value);
         }
     }
 }
 
 impl<T: 'static> Drop for Later<T> {
     fn drop(&mut self) {
-        if let Some((completer, value)) = self.parts.take() {
-            completer.shut_down(Some(value));
+        if let Some((core, value)) = self.parts.take() {
+            core.shut_down(Some(value));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::error::{CancelError, WorkError};
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::phase::timers::{self, Timer};
-use crate::request::{Abort, Completer, Request};
+use crate::request::{Completer, Core, Operation, Request};
 use crate::sys;
 
 /// What a user may ask of a job beyond running it.
@@ -32,11 +32,13 @@ pub(super) struct Wishes {
     pub(super) pool: Option<Pool>,
 }
 
-struct WorkRequest<F, R, T: 'static> {
+/// The request and its operation, in one.
+type WorkRequest<F, R, T> = Core<T, InPool<F, R, T>>;
+
+/// The operation of being run by a pool. Ends with its registration.
+struct InPool<F, R, T> {
     registration: Registration,
     job: Arc<JobCell<F, R>>,
-    /// None once the request has ended.
-    completer: Cell<Option<Completer<T>>>,
     /// Makes the request's result, on the loop.
     finish: fn(Result<R, WorkError>) -> T,
     /// For the few that asked for it.
@@ -122,20 +124,18 @@ where
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
     let limits = Limits { token: wishes.token, deadline };
     let job = Arc::new(JobCell::new(label, limits, stamp, work, state.mailbox.clone()));
-    let (completer, request) = Completer::new(state, label.location);
-    let pending = Rc::new(WorkRequest {
+    let operation = InPool {
         registration: Registration::new(state.clone()),
         job: job.clone(),
-        completer: Cell::new(None),
         finish,
         special,
-    });
-    completer.set_abort(pending.clone());
-    pending.completer.set(Some(completer));
-    pending.registration.open(pending.clone(), label.location, true);
-    let key = pending.registration.key().expect("just opened");
+    };
+    let pending = Core::new(state, label.location, operation);
+    let registration = &pending.operation.registration;
+    registration.open(pending.clone(), label.location, true);
+    let key = registration.key().expect("just opened");
     job.set_request(key.to_bits());
-    pending.arm();
+    arm(&pending);
     state.jobs.begin();
 
     if in_virtual_time {
@@ -145,10 +145,34 @@ where
     } else {
         pool.submit(job);
     }
-    Ok(request)
+    Ok(pending.request())
 }
 
-impl<F, R, T> WorkRequest<F, R, T>
+/// Sets the alarm for the deadline, if there is one.
+fn arm<F, R, T>(pending: &Rc<WorkRequest<F, R, T>>)
+where
+    F: Body<R> + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    let Some(special) = &pending.operation.special else { return };
+    let Some(deadline) = special.deadline else { return };
+    let state = &pending.operation.registration.state;
+    let delay = Duration::from_nanos(deadline.saturating_sub(state.clock.read()));
+    let weak = Rc::downgrade(pending);
+    let location = pending.operation.job.label.location;
+    let alarm = timers::set_internal(state, delay, location, move || {
+        // A job that runs goes on.
+        if let Some(pending) = weak.upgrade()
+            && let Some(work) = pending.operation.take_back()
+        {
+            pending.operation.end_later(pending.clone(), WorkError::DeadlineExceeded, work);
+        }
+    });
+    special.alarm.set(Some(alarm));
+}
+
+impl<F, R, T> InPool<F, R, T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
@@ -157,29 +181,6 @@ where
     fn pool(&self) -> &Arc<Shared> {
         let own = self.special.as_ref().and_then(|special| special.pool.as_ref());
         own.unwrap_or(&self.registration.state.pool).inner()
-    }
-
-    /// Sets the alarm for the deadline, if there is one.
-    fn arm(self: &Rc<Self>) {
-        let Some(special) = &self.special else { return };
-        let Some(deadline) = special.deadline else { return };
-        let state = &self.registration.state;
-        let delay = Duration::from_nanos(deadline.saturating_sub(state.clock.read()));
-        let weak = Rc::downgrade(self);
-        let location = self.job.label.location;
-        let alarm = timers::set_internal(state, delay, location, move || {
-            if let Some(request) = weak.upgrade() {
-                request.expire();
-            }
-        });
-        special.alarm.set(Some(alarm));
-    }
-
-    /// The deadline has passed. A job that runs goes on.
-    fn expire(&self) {
-        if let Some(work) = self.take_back() {
-            self.end_later(WorkError::DeadlineExceeded, work);
-        }
     }
 
     /// Takes the work back if the job has not begun.
@@ -197,23 +198,23 @@ where
         }
     }
 
-    /// Ends the entry and the alarm.
-    fn close(&self) -> Option<Completer<T>> {
+    /// Ends the entry and the alarm. False when they have ended before.
+    fn close(&self) -> bool {
         if let Some(alarm) = self.special.as_ref().and_then(|special| special.alarm.take()) {
             alarm.clear();
         }
+        let open = self.registration.is_open();
         drop(self.registration.close());
-        let completer = self.completer.take();
-        if completer.is_some() {
+        if open {
             self.registration.state.jobs.end();
         }
-        completer
+        open
     }
 
     /// Completes the request, whose work never ran, in the next pending phase.
-    fn end_later(&self, error: WorkError, work: F) {
-        if let Some(completer) = self.close() {
-            completer.complete_later((self.finish)(Err(error)));
+    fn end_later(&self, core: Rc<Core<T>>, error: WorkError, work: F) {
+        if self.close() {
+            core.complete_later((self.finish)(Err(error)));
         }
         drop(work); // Last: what it captured may call back into the loop.
     }
@@ -242,13 +243,13 @@ where
     }
 }
 
-impl<F, R, T> Abort for WorkRequest<F, R, T>
+impl<F, R, T> Operation<T> for InPool<F, R, T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
     T: 'static,
 {
-    fn abort(&self) -> Result<(), CancelError> {
+    fn abort(&self, core: &Rc<Core<T>>) -> Result<(), CancelError> {
         if !self.registration.is_open() {
             return Err(CancelError::Done);
         }
@@ -256,7 +257,7 @@ where
             token.cancel();
         }
         let work = self.take_back().ok_or(CancelError::Busy)?;
-        self.end_later(WorkError::Cancelled, work);
+        self.end_later(core.clone(), WorkError::Cancelled, work);
         Ok(())
     }
 }
@@ -268,31 +269,32 @@ where
     T: 'static,
 {
     fn kind(&self) -> &'static str {
-        self.job.label.name
+        self.operation.job.label.name
     }
 
     fn registration(&self) -> &Registration {
-        &self.registration
+        &self.operation.registration
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
+        let operation = &self.operation;
         if state.clock.is_virtual() {
-            self.run_here(state);
+            operation.run_here(state);
         }
-        let Some((result, work)) = self.job.take_result() else { return };
-        if let Some(completer) = self.close() {
-            completer.complete((self.finish)(result));
+        let Some((result, work)) = operation.job.take_result() else { return };
+        if operation.close() {
+            self.complete((operation.finish)(result));
         }
         drop(work); // Of a job that was refused. Last: what it captured may call back into the loop.
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
-        let completer = self.close();
+        let operation = &self.operation;
         // Work that has not started is dropped here, on the loop's thread. A running one goes on
         // to its end, and its result is dropped with the job.
-        callback::drop_quietly(self.take_back());
-        if let Some(completer) = completer {
-            completer.shut_down(Some((self.finish)(Err(WorkError::ShutDown))));
+        callback::drop_quietly(operation.take_back());
+        if operation.close() {
+            self.shut_down(Some((operation.finish)(Err(WorkError::ShutDown))));
         }
     }
 }
