@@ -2,9 +2,10 @@
 //!
 //! A pool that works off brief jobs has the next result within a microsecond or so. A loop that fell
 //! asleep for that would cost the pool thread a system call to wake it, and itself two changes of
-//! context: several times as much as the job. So a loop that waits for results, and whose last sleep was that
-//! short, looks at its mailbox for a moment before it sleeps. When nothing comes it sleeps, and does not
-//! look the next time.
+//! context: several times as much as the job. So a loop that waits for results, and whose last sleeps were
+//! that short, looks at its mailbox for a moment before it sleeps. Looking pays only while the pool thread
+//! has a core of its own. Each look in vain doubles the number of short sleeps that it takes before
+//! the loop looks again.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -16,12 +17,17 @@ use crate::threads::mailbox::Mailbox;
 /// The longest that a loop looks, and the longest sleep that looking might have saved.
 const LOOK: Nanos = 10_000;
 
+/// The most short sleeps in a row that are wanted before the loop looks again.
+const SLEEPS_MAX: u32 = 255;
+
 /// The jobs of one loop that are with a pool.
 #[derive(Default)]
 pub(crate) struct Jobs {
     in_flight: Cell<usize>,
-    /// Whether the last wait was short.
-    looking_pays: Cell<bool>,
+    /// Short sleeps in a row, so far.
+    short_sleeps: Cell<u32>,
+    /// So many of these must have been, and one more.
+    wanted: Cell<u32>,
 }
 
 impl Jobs {
@@ -36,13 +42,15 @@ impl Jobs {
     /// The loop has slept for so long.
     #[inline]
     pub(crate) fn has_slept(&self, time: Nanos) {
-        self.looking_pays.set(time < LOOK);
+        let short = time < LOOK && self.in_flight.get() > 0;
+        self.short_sleeps.set(if short { self.short_sleeps.get().saturating_add(1) } else { 0 });
     }
 
     /// Waits for a moment if a result is likely to come. Whether something has come.
     #[inline]
     pub(crate) fn result_comes(&self, clock: &Clock, mailbox: &Mailbox) -> bool {
-        self.in_flight.get() > 0 && self.looking_pays.get() && self.look(clock, mailbox)
+        let pays = self.short_sleeps.get() > self.wanted.get();
+        self.in_flight.get() > 0 && pays && self.look(clock, mailbox)
     }
 
     fn look(&self, clock: &Clock, mailbox: &Mailbox) -> bool {
@@ -52,11 +60,13 @@ impl Jobs {
         let end = clock.read() + LOOK;
         while !mailbox.is_filled() {
             if clock.read() > end {
-                self.looking_pays.set(false);
+                self.short_sleeps.set(0);
+                self.wanted.set((self.wanted.get() * 2 + 1).min(SLEEPS_MAX));
                 return false;
             }
             (0..8).for_each(|_| std::hint::spin_loop());
         }
+        self.wanted.set(self.wanted.get() / 2);
         true
     }
 }
