@@ -49,6 +49,8 @@ enum RequestStage<T> {
     /// The operation was done when its call returned. Empty once awaited.
     Finished(Rc<State>, Option<T>),
     Pending(Rc<Core<T>>),
+    /// A callback was attached: nothing is left of the request itself.
+    Spent,
 }
 
 /// What a request and whoever completes it share. One allocation with the operation itself, where that is
@@ -127,12 +129,13 @@ impl<T: 'static> Request<T> {
     /// what a closing handle cancels), or in the pending phase of the next iteration if it has
     /// completed before. Ticks and microtasks are drained after it.
     pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
-        match &mut self.stage {
+        match std::mem::replace(&mut self.stage, RequestStage::Spent) {
             RequestStage::Finished(state, value) => {
-                if let Some(value) = value.take() {
-                    defer(state, None, f, value);
+                if let Some(value) = value {
+                    defer(&state, None, f, value);
                 }
             }
+            RequestStage::Spent => {}
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => defer(&core.state, Some(core.location), f, value),
                 // Completed and claimed before, by an await: then there is no result.
@@ -162,16 +165,16 @@ impl<T: 'static> Request<T> {
     /// ```
     pub fn cancel(&self) -> Result<(), CancelError> {
         match &self.stage {
-            RequestStage::Finished(..) => Err(CancelError::Done),
             RequestStage::Pending(core) => abort(core),
+            RequestStage::Finished(..) | RequestStage::Spent => Err(CancelError::Done),
         }
     }
 
     /// Something that can cancel the request after it was given a callback or to a task.
     pub fn canceller(&self) -> Canceller {
         match &self.stage {
-            RequestStage::Finished(..) => Canceller { request: None },
             RequestStage::Pending(core) => Canceller { request: Some(Rc::new(core.clone())) },
+            RequestStage::Finished(..) | RequestStage::Spent => Canceller { request: None },
         }
     }
 }
@@ -220,6 +223,7 @@ impl<T> Future for Request<T> {
             RequestStage::Finished(_, value) => {
                 Poll::Ready(value.take().expect("a request is polled until it is ready"))
             }
+            RequestStage::Spent => unreachable!("a request with a callback is gone"),
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => Poll::Ready(value),
                 Claim::Claimed => panic!("a request was polled after it was ready"),
@@ -247,8 +251,8 @@ impl<T> Drop for Request<T> {
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let location = match &self.stage {
-            RequestStage::Finished(..) => None,
             RequestStage::Pending(core) => Some(core.location),
+            RequestStage::Finished(..) | RequestStage::Spent => None,
         };
         f.debug_struct("Request").field("made_at", &location).finish_non_exhaustive()
     }

@@ -10,6 +10,7 @@
 //! more, so no wake is lost. `filled` repeats outside the lock whether there is anything to take: a
 //! loop that need not sleep looks there and takes no lock.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter;
@@ -113,11 +114,20 @@ struct Inbox {
     halt_at: Option<Nanos>,
 }
 
+/// A request of which the work is done.
+pub(crate) struct Done {
+    /// The key of its entry.
+    pub(crate) request: u64,
+    /// The other thread's hold on the job. It comes along so that only the loop's thread counts it down: a
+    /// count that two cores change at one moment costs more than all of a small job.
+    pub(crate) job: Option<Arc<dyn Any + Send + Sync>>,
+}
+
 /// What is put in a mailbox.
 #[derive(Default)]
 struct Letters {
-    /// Requests of which the work is done, by the key of their entry.
-    completions: Vec<u64>,
+    /// Requests of which the work is done.
+    completions: Vec<Done>,
     /// Receivers that have something, by number.
     receivers: Vec<u64>,
     /// Closures to be called.
@@ -277,9 +287,9 @@ impl Mailbox {
     }
 
     /// A pool request's work is done.
-    pub(crate) fn complete(&self, request: u64) {
-        // A loop that is gone has dropped the request, and the result goes with the job.
-        self.put(request, |letters, key| letters.completions.push(key)).unwrap_or_default();
+    pub(crate) fn complete(&self, done: Done) {
+        // A loop that is gone has dropped the request, and the result goes with the job, here.
+        self.put(done, |letters, done| letters.completions.push(done)).unwrap_or_else(drop);
     }
 
     /// A receiver has something.
@@ -411,7 +421,7 @@ const POSTS_PER_PHASE: usize = 1024;
 /// The loop's side: what was taken out of the mailbox and not yet delivered, and the receivers.
 #[derive(Default)]
 pub(crate) struct Delivery {
-    completions: RefCell<VecDeque<u64>>,
+    completions: RefCell<VecDeque<Done>>,
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<BTreeSet<u64>>,
     posts: SendRing,
@@ -449,7 +459,8 @@ impl Delivery {
 
     /// Has a request completed in the next poll phase. For virtual time, where no thread does.
     pub(crate) fn complete(&self, request: Key) {
-        self.completions.borrow_mut().push_back(request.to_bits());
+        let done = Done { request: request.to_bits(), job: None };
+        self.completions.borrow_mut().push_back(done);
     }
 
     /// Whether something is left to be delivered.
@@ -468,7 +479,8 @@ impl Delivery {
     /// Takes everything out. The closures come back, to be dropped one by one. For teardown, when all
     /// receivers have been torn down.
     pub(crate) fn take_all(&self) -> impl Iterator<Item = Closure> {
-        self.completions.borrow_mut().clear();
+        // The requests have taken all results out of the jobs.
+        drop(self.completions.take());
         self.ready.borrow_mut().clear();
         let receivers = self.receivers.take();
         drop(receivers);
@@ -533,10 +545,12 @@ fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
         callback::drain(state); // The tasks that other threads woke.
         while completions > 0 && !state.is_halted() {
             completions -= 1;
-            let Some(key) = delivery.completions.borrow_mut().pop_front() else { break };
+            let next = delivery.completions.borrow_mut().pop_front();
+            let Some(Done { request: key, job }) = next else { break };
             if let Some(request) = state.handles.get(Key::from_bits(key)) {
                 request.ready(state, sys::Event::default());
             }
+            drop(job);
         }
         while !state.is_halted() {
             if state.mailbox.is_filled() {

@@ -29,7 +29,7 @@ use super::figures::Stamp;
 use super::threads::Shared;
 use super::token::CancelToken;
 use crate::error::{Panic, WorkError};
-use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::{Done, Mailbox};
 
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +76,8 @@ pub(super) trait Job: Send + Sync {
     fn run(&self, pool: &Shared) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
     fn refuse(&self, pool: &Shared, why: Refusal) -> bool;
-    /// Tells the loop that there is a result.
-    fn tell(&self);
+    /// Tells the loop that there is a result. The thread's hold on the job goes with the news.
+    fn tell(self: Arc<Self>);
 }
 
 /// The work of a job, to be done once.
@@ -131,14 +131,17 @@ impl Limits {
 }
 
 /// A job with its work and, later, its result.
+///
+/// In this order in memory: what two cores write comes first, beside the count of the `Arc`.
+#[repr(C)]
 pub(super) struct JobCell<F, R> {
-    pub(super) label: Label,
-    pub(super) limits: Limits,
-    pub(super) stamp: Stamp,
     stage: Mutex<Stage<F, R>>,
     mailbox: Arc<Mailbox>,
     /// The key of the request. Set before the job is given to a queue, which publishes it.
     request: AtomicU64,
+    pub(super) stamp: Stamp,
+    pub(super) label: Label,
+    pub(super) limits: Limits,
 }
 
 impl<F: Body<R>, R> JobCell<F, R> {
@@ -225,7 +228,7 @@ impl<F: Body<R>, R> JobCell<F, R> {
     }
 }
 
-impl<F: Body<R>, R: Send> Job for JobCell<F, R> {
+impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
     fn label(&self) -> &Label {
         &self.label
     }
@@ -254,7 +257,9 @@ impl<F: Body<R>, R: Send> Job for JobCell<F, R> {
         }
     }
 
-    fn tell(&self) {
-        self.mailbox.complete(self.request.load(Ordering::Relaxed));
+    fn tell(self: Arc<Self>) {
+        let request = self.request.load(Ordering::Relaxed);
+        let mailbox = self.mailbox.clone();
+        mailbox.complete(Done { request, job: Some(self) });
     }
 }

@@ -293,6 +293,8 @@ where
         // Work that has not started is dropped here, on the loop's thread. A running one goes on
         // to its end, and its result is dropped with the job.
         callback::drop_quietly(operation.take_back());
+        // A result that has not been delivered.
+        callback::drop_quietly(operation.job.take_result());
         if operation.close() {
             self.shut_down(Some((operation.finish)(Err(WorkError::ShutDown))));
         }

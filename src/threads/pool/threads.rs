@@ -376,7 +376,6 @@ impl Shared {
                     self.empties[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
                 }
             }
-            drop(job);
         }));
         if let Err(payload) = outcome {
             record.end();
