@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use windlass::handle::Idle;
 use windlass::net::TcpListener;
 use windlass::worker::Worker;
-use windlass::{Loop, RunMode};
+use windlass::{Loop, RunMode, WorkKind};
 
 /// Runs about so many items and returns how many it was and how long it took.
 type Workload = fn(u64) -> (u64, Duration);
@@ -42,6 +42,9 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("async_pummel", async_pummel, 1_000_000),
     ("queue_work 1 in flight", |items| queue_work(items, 1), 10_000),
     ("queue_work 64 in flight", |items| queue_work(items, 64), 200_000),
+    ("queue_work 1000 in flight", |items| queue_work(items, 1000), 200_000),
+    ("queue_work burst of 1000", queue_work_burst, 200_000),
+    ("work with a deadline, 64", work_with_deadline, 200_000),
     ("fs_stat 64 in flight", fs_stat, 50_000),
     ("ping_pongs 64 B", ping_pongs, 20_000),
     ("worker_spawn to first message", worker_spawn, 300),
@@ -254,6 +257,44 @@ fn queue_work(items: u64, in_flight: u64) -> (u64, Duration) {
     let time = timed(|| {
         let left = Rc::new(Cell::new(items));
         (0..in_flight).for_each(|_| next(left.clone()));
+    });
+    (items, time)
+}
+
+/// A thousand jobs at once, and the next thousand when all are done.
+fn queue_work_burst(items: u64) -> (u64, Duration) {
+    fn burst(left: u64) {
+        if left == 0 {
+            return;
+        }
+        let open = Rc::new(Cell::new(1000));
+        for _ in 0..1000 {
+            let open = open.clone();
+            windlass::queue_work(|| ()).on_complete(move |_| {
+                open.set(open.get() - 1);
+                if open.get() == 0 {
+                    burst(left - 1);
+                }
+            });
+        }
+    }
+    let bursts = (items / 1000).max(1);
+    (bursts * 1000, timed(|| burst(bursts)))
+}
+
+/// Jobs with a kind, a token and a deadline.
+fn work_with_deadline(items: u64) -> (u64, Duration) {
+    fn next(left: Rc<Cell<u64>>) {
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            let job = windlass::work(|token| token.is_cancelled()).kind(WorkKind::FastIo);
+            let request = job.deadline(Duration::from_secs(10)).submit();
+            request.on_complete(move |_| next(left));
+        }
+    }
+    let time = timed(|| {
+        let left = Rc::new(Cell::new(items));
+        (0..64).for_each(|_| next(left.clone()));
     });
     (items, time)
 }
