@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 use crate::callback;
 use crate::error::CancelError;
 use crate::event_loop::State;
-use crate::queue::closure::Closure;
+use crate::queue::closure::{Closure, ResultClosure};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
 ///
@@ -105,7 +105,7 @@ enum Claim<T> {
     /// Not completed; the request is held, and nobody has asked yet.
     Held,
     /// Not completed; the callback waits for it.
-    Callback(Box<dyn FnOnce(T)>),
+    Callback(ResultClosure<T>),
     /// Not completed; a task waits for it.
     Awaited(Waker),
     /// Not completed; the request was dropped.
@@ -140,7 +140,7 @@ impl<T: 'static> Request<T> {
                 Claim::Done(value) => defer(&core.state, Some(core.location), f, value),
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
-                _ if core.state.is_open() => core.claim.set(Claim::Callback(Box::new(f))),
+                _ if core.state.is_open() => core.claim.set(Claim::Callback(ResultClosure::new(f))),
                 _ => {}
             },
         }
@@ -351,7 +351,7 @@ impl<T, O: Operation<T> + ?Sized> Core<T, O> {
         self.operation.release();
         match self.claim.replace(Claim::Claimed) {
             Claim::Callback(f) => {
-                callback::call(&self.state, Some(self.location), || f(value));
+                callback::call(&self.state, Some(self.location), || f.call_with(value));
             }
             Claim::Awaited(waker) => {
                 self.claim.set(Claim::Done(value));

@@ -17,6 +17,12 @@ const WORDS: usize = 3;
 
 type Storage = [MaybeUninit<usize>; WORDS];
 
+/// Whether a value of this type can be stored in place.
+const fn fits<F>() -> bool {
+    mem::size_of::<F>() <= mem::size_of::<Storage>()
+        && mem::align_of::<F>() <= mem::align_of::<Storage>()
+}
+
 /// What can be done with a closure whose type is no longer known.
 struct Operations {
     /// Moves the closure out of the storage and calls it.
@@ -41,9 +47,7 @@ impl Closure {
     #[inline(always)]
     pub(crate) fn new<F: FnOnce() + 'static>(f: F) -> Closure {
         let mut storage: Storage = [MaybeUninit::uninit(); WORDS];
-        let fits = mem::size_of::<F>() <= mem::size_of::<Storage>()
-            && mem::align_of::<F>() <= mem::align_of::<Storage>();
-        let operations = if fits {
+        let operations = if fits::<F>() {
             // SAFETY: the storage is large and aligned enough for an `F`, as just checked, and
             // nothing has been written there that would have to be dropped.
             unsafe { storage.as_mut_ptr().cast::<F>().write(f) };
@@ -128,6 +132,82 @@ impl<F: FnOnce()> Boxed<F> {
     }
 }
 
+/// An `FnOnce(A)` of any type in four words: a callback that is given a result.
+pub(crate) struct ResultClosure<A> {
+    /// As in a [`Closure`].
+    storage: Storage,
+    /// Moves the value out of the storage and calls it with the argument, or drops it without one.
+    end: unsafe fn(*mut Storage, Option<A>),
+    /// Captured values may belong to this thread.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl<A> ResultClosure<A> {
+    /// Stores `f`, in place when it fits in three words, else in a box.
+    #[inline]
+    pub(crate) fn new<F: FnOnce(A) + 'static>(f: F) -> ResultClosure<A> {
+        let mut storage: Storage = [MaybeUninit::uninit(); WORDS];
+        let end: unsafe fn(*mut Storage, Option<A>) = if fits::<F>() {
+            // SAFETY: the storage is large and aligned enough for an `F`, as just checked, and
+            // nothing has been written there that would have to be dropped.
+            unsafe { storage.as_mut_ptr().cast::<F>().write(f) };
+            InPlace::<F>::end
+        } else {
+            // SAFETY: a thin pointer fits in one word of the storage and has its alignment.
+            unsafe { storage.as_mut_ptr().cast::<*mut F>().write(Box::into_raw(Box::new(f))) };
+            Boxed::<F>::end
+        };
+        ResultClosure { storage, end, _not_send: PhantomData }
+    }
+
+    /// Calls the closure. Its captured values are dropped by the call, also when it panics.
+    #[inline]
+    pub(crate) fn call_with(self, argument: A) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `new` chose the function for the type it stored; `ManuallyDrop` keeps `drop` from
+        // running, so the value is moved out exactly once.
+        unsafe { (this.end)(&mut this.storage, Some(argument)) }
+    }
+}
+
+impl<A> Drop for ResultClosure<A> {
+    fn drop(&mut self) {
+        // SAFETY: a closure that was called never gets here (see `call_with`), so the storage still
+        // holds the value that `new` wrote, of the type that the function is for.
+        unsafe { (self.end)(&mut self.storage, None) }
+    }
+}
+
+impl<F> InPlace<F> {
+    /// # Safety
+    /// The storage holds an `F`, which is moved out: it must not be used again.
+    unsafe fn end<A>(storage: *mut Storage, argument: Option<A>)
+    where
+        F: FnOnce(A),
+    {
+        // SAFETY: the caller's promise.
+        let f = unsafe { storage.cast::<F>().read() };
+        if let Some(argument) = argument {
+            f(argument);
+        }
+    }
+}
+
+impl<F> Boxed<F> {
+    /// # Safety
+    /// The storage holds the pointer of a `Box<F>`, which is taken over: it must not be used again.
+    unsafe fn end<A>(storage: *mut Storage, argument: Option<A>)
+    where
+        F: FnOnce(A),
+    {
+        // SAFETY: the caller's promise; the pointer came from `Box::into_raw`.
+        let f = unsafe { Box::from_raw(storage.cast::<*mut F>().read()) };
+        if let Some(argument) = argument {
+            f(argument);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +246,36 @@ mod tests {
         assert_eq!((calls.get(), drops.get()), (14, 4));
         assert_eq!(mem::size_of::<Closure>(), 32);
         assert_eq!(mem::size_of::<Option<Closure>>(), 32);
+    }
+
+    #[test]
+    fn a_result_closure_is_called_once_with_its_argument_or_dropped_once() {
+        let held = Rc::new(Cell::new(0));
+        let make = |padding: bool| {
+            let held = held.clone();
+            let ballast = [1_u64; 9];
+            if padding {
+                ResultClosure::new(move |text: String| {
+                    held.set(held.get() + text.len() as u64 * ballast[5]);
+                })
+            } else {
+                ResultClosure::new(move |text: String| held.set(held.get() + text.len() as u64))
+            }
+        };
+        for padding in [false, true] {
+            make(padding).call_with("seven".to_owned());
+            drop(make(padding));
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let held = held.clone();
+                ResultClosure::new(move |_: String| {
+                    let _held = &held;
+                    panic!("on purpose");
+                })
+                .call_with(String::new());
+            }));
+            assert!(caught.is_err());
+        }
+        assert_eq!((held.get(), Rc::strong_count(&held)), (10, 1));
     }
 
     #[test]
