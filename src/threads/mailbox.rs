@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::OwnLine;
 use super::turns::WeakTurns;
 use crate::callback;
 use crate::clock::Nanos;
@@ -55,19 +56,6 @@ struct Signs {
     halted: AtomicBool,
     /// The loop was told to leave its turn.
     stopping: AtomicBool,
-}
-
-/// A value that shares no cache line with others. Two lines of 64 bytes, which processors fetch together.
-#[derive(Default)]
-#[repr(align(128))]
-pub(crate) struct OwnLine<T>(T);
-
-impl<T> std::ops::Deref for OwnLine<T> {
-    type Target = T;
-    #[inline]
-    fn deref(&self) -> &T {
-        &self.0
-    }
 }
 
 /// A mailbox as others than its loop hold it: counted.

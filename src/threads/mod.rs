@@ -5,3 +5,17 @@ pub(crate) mod notifier;
 pub(crate) mod pool;
 pub(crate) mod remote;
 pub(crate) mod turns;
+
+/// A value with cache lines of its own: who writes what stands beside it does not take it away from the
+/// core that uses it. Two lines of 64 bytes, for processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct OwnLine<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for OwnLine<T> {
+    type Target = T;
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -76,8 +76,9 @@ pub(super) trait Job: Send + Sync {
     fn run(&self, pool: &Shared) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
     fn refuse(&self, pool: &Shared, why: Refusal) -> bool;
-    /// Tells the loop that there is a result. The thread's hold on the job goes with the news.
-    fn tell(self: Arc<Self>);
+    /// Tells the loop that there is a result. The thread's hold on the job goes with the news. `last` is
+    /// the mailbox that the thread used last.
+    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>);
 }
 
 /// The work of a job, to be done once.
@@ -257,9 +258,12 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         }
     }
 
-    fn tell(self: Arc<Self>) {
+    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
-        let mailbox = self.mailbox.clone();
+        // The loop counts its mailbox up and down with each job, and a count that two cores change costs
+        // more than all of a small job. So the thread keeps its own.
+        let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
+        let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
         mailbox.complete(Done { request, job: Some(self) });
     }
 }

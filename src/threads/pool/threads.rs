@@ -49,12 +49,17 @@ use super::shutdown::RunningJob;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::sys;
+use crate::threads::OwnLine;
+use crate::threads::mailbox::Mailbox;
 
 /// The longest that a thread spins. A loop that is woken by a result needs about a tenth of it to
 /// come back with the next job.
 const SPIN: Nanos = 50_000;
 /// Looks at the queues while spinning before the core is offered to others in between.
-const LOOKS_BEFORE_YIELD: u32 = 64;
+const LOOKS_BEFORE_YIELD: u32 = 16;
+/// Pauses between two looks, of 15 to 50 nanoseconds each. Who looks takes the queue's memory away from the
+/// core that fills it. So it leaves that some time, and then finds several jobs.
+const PAUSES: u32 = 32;
 /// How long who keeps watch sleeps at a time.
 const WATCH: Duration = Duration::from_micros(200);
 /// Looks without any sign of a job after which the watch ends.
@@ -83,18 +88,12 @@ pub(super) struct Shared {
     pub(super) virtual_waiting: [AtomicUsize; 2],
     /// What was done in virtual time.
     pub(super) virtual_counters: Counters,
-    /// Threads that will look at the queues by themselves soon.
-    watchers: AtomicUsize,
-    /// Whether a thread spins.
-    spinning: AtomicBool,
-    /// Whether a thread keeps watch. It is not counted in the two numbers beside.
-    keeping_watch: AtomicBool,
-    /// Threads that are neither parked nor keep watch.
-    awake: AtomicUsize,
+    /// Apart from what everybody reads and nobody writes.
+    attention: OwnLine<Attention>,
     pub(super) typical: Typical,
     /// Whether any thread was ever started.
     has_threads: AtomicBool,
-    roster: Mutex<Roster>,
+    roster: OwnLine<Mutex<Roster>>,
     /// Calls a parked thread. Goes with the roster, like the next two.
     call: Condvar,
     /// Ends the sleep of who keeps watch, when the pool ends.
@@ -105,6 +104,19 @@ pub(super) struct Shared {
     closing: AtomicBool,
     /// The pool was shut down: it takes no jobs, and runs none that waits.
     shut: AtomicBool,
+}
+
+/// Who looks at the queues.
+#[derive(Default)]
+struct Attention {
+    /// Threads that will look by themselves soon.
+    watchers: AtomicUsize,
+    /// Whether a thread spins.
+    spinning: AtomicBool,
+    /// Whether a thread keeps watch. It is not counted in the two numbers beside.
+    keeping_watch: AtomicBool,
+    /// Threads that are neither parked nor keep watch.
+    awake: AtomicUsize,
 }
 
 /// All threads of a pool.
@@ -140,6 +152,8 @@ struct Life {
     spin_pays: bool,
     has_run: bool,
     several_cores: bool,
+    /// The mailbox of the loop that submitted its last job. Let go when it parks.
+    mailbox: Option<Arc<Mailbox>>,
 }
 
 impl Shared {
@@ -156,13 +170,10 @@ impl Shared {
             empties: Default::default(),
             virtual_waiting: Default::default(),
             virtual_counters: Counters::default(),
-            watchers: AtomicUsize::new(0),
-            spinning: AtomicBool::new(false),
-            keeping_watch: AtomicBool::new(false),
-            awake: AtomicUsize::new(0),
+            attention: OwnLine::default(),
             typical: Typical::default(),
             has_threads: AtomicBool::new(false),
-            roster: Mutex::default(),
+            roster: OwnLine::default(),
             call: Condvar::new(),
             end_watch: Condvar::new(),
             ended: Condvar::new(),
@@ -233,21 +244,23 @@ impl Shared {
     #[inline]
     fn ensure_watcher(self: &Arc<Self>) {
         fence(Ordering::SeqCst);
-        if self.watchers.load(Ordering::Relaxed) == 0 && !self.is_watched_over() {
+        if self.attention.watchers.load(Ordering::Relaxed) == 0 && !self.is_watched_over() {
             self.summon();
         }
     }
 
     /// Whether somebody keeps watch over others who are at work.
     fn is_watched_over(&self) -> bool {
-        self.keeping_watch.load(Ordering::Relaxed) && self.awake.load(Ordering::Relaxed) > 0
+        self.attention.keeping_watch.load(Ordering::Relaxed)
+            && self.attention.awake.load(Ordering::Relaxed) > 0
     }
 
     /// Calls a parked thread or starts one, as a watcher. When all are at work there is nothing to do: each
     /// looks at the queues before it parks.
     #[cold]
     fn summon(self: &Arc<Self>) {
-        let first = self.watchers.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+        let first =
+            self.attention.watchers.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_err() {
             return;
         }
@@ -258,7 +271,7 @@ impl Shared {
             self.call.notify_one();
         } else if let Err(error) = self.start_thread(&mut roster) {
             // Under the lock: who parks next takes it after this, and then sees what was pushed.
-            self.watchers.fetch_sub(1, Ordering::SeqCst);
+            self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
             if let Some(error) = error
                 && !std::mem::replace(&mut roster.refused, true)
             {
@@ -284,7 +297,7 @@ impl Shared {
         let detached = spawned.map_err(Some)?;
         roster.threads.push((detached.thread().id(), record));
         roster.living += 1;
-        self.awake.fetch_add(1, Ordering::SeqCst);
+        self.attention.awake.fetch_add(1, Ordering::SeqCst);
         self.has_threads.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -294,10 +307,10 @@ impl Shared {
         if roster.living > 0 {
             return Ok(());
         }
-        self.watchers.fetch_add(1, Ordering::SeqCst);
+        self.attention.watchers.fetch_add(1, Ordering::SeqCst);
         let outcome = self.start_thread(&mut roster);
         if outcome.is_err() {
-            self.watchers.fetch_sub(1, Ordering::SeqCst);
+            self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
         }
         outcome.or_else(|error| error.map_or(Ok(()), Err))
     }
@@ -312,6 +325,7 @@ impl Shared {
             spin_pays: true,
             has_run: false,
             several_cores: several_cores(),
+            mailbox: None,
         };
         loop {
             if let Some((job, slow)) = self.take(life.slow_first) {
@@ -319,13 +333,13 @@ impl Shared {
                     self.end_watch();
                 }
                 (life.slow_first, life.has_run) = (!slow, true);
-                self.run(job, record);
+                self.run(job, record, &mut life.mailbox);
                 if slow {
                     self.end_slow_job();
                 }
             } else {
                 if !std::mem::replace(&mut life.watching, true) {
-                    self.watchers.fetch_add(1, Ordering::SeqCst);
+                    self.attention.watchers.fetch_add(1, Ordering::SeqCst);
                 }
                 if !self.idle(&mut life) {
                     return;
@@ -336,7 +350,7 @@ impl Shared {
 
     /// A watcher has found a job. The last one sees to it that the next job finds one too.
     fn end_watch(self: &Arc<Self>) {
-        if self.watchers.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.attention.watchers.fetch_sub(1, Ordering::SeqCst) == 1 {
             fence(Ordering::SeqCst);
             if self.has_work() {
                 self.ensure_watcher();
@@ -352,7 +366,7 @@ impl Shared {
         }
     }
 
-    fn run(&self, job: Arc<dyn Job>, record: &Record) {
+    fn run(&self, job: Arc<dyn Job>, record: &Record, last: &mut Option<Arc<Mailbox>>) {
         let (label, stamp) = (*job.label(), job.stamp());
         record.begin(label);
         let began = stamp.is_timed().then(clock::monotonic);
@@ -369,9 +383,9 @@ impl Shared {
                         record.counters.add_times(label.kind, stamp, began, ended);
                         self.typical.learn(label.kind, ended.saturating_sub(began));
                     }
-                    job.tell();
+                    job.tell(last);
                 }
-                Outcome::Refused => job.tell(),
+                Outcome::Refused => job.tell(last),
                 Outcome::Gone => {
                     self.empties[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
                 }
@@ -426,6 +440,7 @@ impl Shared {
         if self.keep_watch() {
             return true;
         }
+        drop(life.mailbox.take());
         if !self.park() {
             return false;
         }
@@ -440,7 +455,7 @@ impl Shared {
 
     /// Looks again and again for a short while. True when there is a job.
     fn spin(&self, began: Nanos) -> bool {
-        if self.spinning.swap(true, Ordering::Relaxed) {
+        if self.attention.spinning.swap(true, Ordering::Relaxed) {
             return false;
         }
         let mut looks = 0;
@@ -455,16 +470,17 @@ impl Shared {
                 }
                 thread::yield_now();
             }
-            (0..4).for_each(|_| std::hint::spin_loop());
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
         };
-        self.spinning.store(false, Ordering::Relaxed);
+        self.attention.spinning.store(false, Ordering::Relaxed);
         found
     }
 
     /// Watches over brief jobs of others: see above. True when there is a job that should not wait.
     fn keep_watch(self: &Arc<Self>) -> bool {
-        let useful = self.typical.quick_is_brief() && self.awake.load(Ordering::Relaxed) > 1;
-        if !useful || self.keeping_watch.swap(true, Ordering::SeqCst) {
+        let useful =
+            self.typical.quick_is_brief() && self.attention.awake.load(Ordering::Relaxed) > 1;
+        if !useful || self.attention.keeping_watch.swap(true, Ordering::SeqCst) {
             return false;
         }
         let mut roster = self.lock();
@@ -481,24 +497,27 @@ impl Shared {
                 break true;
             }
             // With nobody at work there is nobody to watch over, and who submits has to call.
-            if self.is_ending() || quiet == QUIET_LOOKS || self.awake.load(Ordering::SeqCst) == 0 {
+            if self.is_ending()
+                || quiet == QUIET_LOOKS
+                || self.attention.awake.load(Ordering::SeqCst) == 0
+            {
                 break false;
             }
         };
         self.get_up();
-        self.keeping_watch.store(false, Ordering::SeqCst);
+        self.attention.keeping_watch.store(false, Ordering::SeqCst);
         needed
     }
 
     fn fall_asleep(&self) {
-        self.watchers.fetch_sub(1, Ordering::SeqCst);
-        self.awake.fetch_sub(1, Ordering::SeqCst);
+        self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
+        self.attention.awake.fetch_sub(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
     fn get_up(&self) {
-        self.awake.fetch_add(1, Ordering::SeqCst);
-        self.watchers.fetch_add(1, Ordering::SeqCst);
+        self.attention.awake.fetch_add(1, Ordering::SeqCst);
+        self.attention.watchers.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Waits to be called. False when the thread is to end.
@@ -510,7 +529,7 @@ impl Shared {
             if roster.calls > 0 {
                 roster.calls -= 1;
                 // Who called has counted a watcher already.
-                self.awake.fetch_add(1, Ordering::SeqCst);
+                self.attention.awake.fetch_add(1, Ordering::SeqCst);
                 break true;
             }
             if self.has_work() {
@@ -568,9 +587,10 @@ impl Shared {
 
     /// Cancels all jobs that wait. Their loops are told, and drop the work.
     fn refuse_all(&self) {
+        let mut last = None;
         while let Some(job) = take_from(&self.quick).or_else(|| take_from(&self.slow)) {
             if job.refuse(self, Refusal::Cancelled) {
-                job.tell();
+                job.tell(&mut last);
             } else {
                 self.empties[job.label().kind.queue()].fetch_sub(1, Ordering::Relaxed);
             }
