@@ -14,8 +14,10 @@ use std::thread;
 use crate::clock::{Clock, Nanos};
 use crate::threads::mailbox::Mailbox;
 
-/// The longest that a loop looks, and the longest sleep that looking might have saved.
+/// The longest that a loop looks.
 const LOOK: Nanos = 10_000;
+/// The longest sleep that looking might have saved. Most of it is then the way into sleep and back.
+const SHORT: Nanos = 50_000;
 
 /// The most short sleeps in a row that are wanted before the loop looks again.
 const SLEEPS_MAX: u32 = 255;
@@ -42,7 +44,7 @@ impl Jobs {
     /// The loop has slept for so long.
     #[inline]
     pub(crate) fn has_slept(&self, time: Nanos) {
-        let short = time < LOOK && self.in_flight.get() > 0;
+        let short = time < SHORT && self.in_flight.get() > 0;
         self.short_sleeps.set(if short { self.short_sleeps.get().saturating_add(1) } else { 0 });
     }
 

@@ -142,13 +142,14 @@ pub(super) struct JobCell<F, R> {
     request: AtomicU64,
     pub(super) stamp: Stamp,
     pub(super) label: Label,
-    pub(super) limits: Limits,
+    /// For the few that asked for it.
+    pub(super) limits: Option<Box<Limits>>,
 }
 
 impl<F: Body<R>, R> JobCell<F, R> {
     pub(super) fn new(
         label: Label,
-        limits: Limits,
+        limits: Option<Box<Limits>>,
         stamp: Stamp,
         work: F,
         mailbox: Arc<Mailbox>,
@@ -168,7 +169,7 @@ impl<F: Body<R>, R> JobCell<F, R> {
 
     /// Runs the work if it still waits and nothing speaks against it.
     pub(super) fn start(&self, pool: &Shared) -> Outcome {
-        let refusal = self.limits.refusal();
+        let refusal = self.limits.as_ref().and_then(|limits| limits.refusal());
         let mut stage = self.lock();
         let work = match mem::replace(&mut *stage, Stage::Running) {
             Stage::Queued(work) => work,

@@ -122,7 +122,8 @@ where
         Box::new(Special { pool: wishes.pool.clone(), deadline, alarm: Cell::new(None) })
     });
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
-    let limits = Limits { token: wishes.token, deadline };
+    let limits = (wishes.token.is_some() || deadline.is_some())
+        .then(|| Box::new(Limits { token: wishes.token, deadline }));
     let job = Arc::new(JobCell::new(label, limits, stamp, work, state.mailbox.clone()));
     let operation = InPool {
         registration: Registration::new(state.clone()),
@@ -253,7 +254,9 @@ where
         if !self.registration.is_open() {
             return Err(CancelError::Done);
         }
-        if let Some(token) = &self.job.limits.token {
+        if let Some(limits) = &self.job.limits
+            && let Some(token) = &limits.token
+        {
             token.cancel();
         }
         let work = self.take_back().ok_or(CancelError::Busy)?;
