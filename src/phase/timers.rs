@@ -304,7 +304,7 @@ pub(crate) fn set_internal(
     location: &'static Location<'static>,
     f: impl FnOnce() + 'static,
 ) -> Timer {
-    let timer = arm(state, delay, Callback::Timeout(Closure::new(f)), location);
+    let timer = arm(state, delay, Life::Timeout, || Callable::once(f), location);
     timer.unref();
     timer
 }
