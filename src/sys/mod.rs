@@ -4,6 +4,7 @@
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
+//! - [`file`]: calls on files that std lacks;
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
 //! - [`monotonic_nanos`]: the clock;
 //! - [`block_signals`]: keep signals off a thread that serves no loop.
@@ -13,6 +14,7 @@ compile_error!("windlass runs on Unix systems only so far: its loop exposes a fi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
 
+pub(crate) mod file;
 pub(crate) mod signal;
 mod unix;
 
@@ -34,6 +36,7 @@ pub(crate) const ECANCELED: i32 = libc::ECANCELED;
 pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
 pub(crate) const EPIPE: i32 = libc::EPIPE;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
+pub(crate) const EBADF: i32 = libc::EBADF;
 
 /// What the poller reported of a source, as a set.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

@@ -1,0 +1,232 @@
+//! How a file operation becomes jobs of the pool.
+//!
+//! Most are one job: [`on_path`]. What may move many bytes does so in steps of [`BYTES_PER_JOB`], each
+//! a job of its own ([`run`]), so that it holds no pool thread for long and others have their turn. The
+//! requests of such operations are kept by a [`Promise`], which answers them also when the loop ends.
+
+use std::io;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::error::{PathError, flatten};
+use crate::current;
+use crate::error::{self, CancelError};
+use crate::event_loop::State;
+use crate::request::{Canceller, Completer, Request};
+use crate::threads::pool::{self, WorkKind};
+
+/// The most bytes that one job moves.
+pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
+
+const KIND: &str = "file request";
+
+/// How far a job has brought an operation.
+pub(super) enum Step<T> {
+    Done(T),
+    /// There is more to do, in a job that comes behind those that wait now.
+    More(NextJob<T>),
+}
+
+pub(super) type NextJob<T> = Box<dyn FnOnce() -> io::Result<Step<T>> + Send>;
+
+impl<T> Step<T> {
+    pub(super) fn more(next: impl FnOnce() -> io::Result<Step<T>> + Send + 'static) -> Self {
+        Step::More(Box::new(next))
+    }
+}
+
+/// Answers a request once: with a result, or that the loop has shut down when it is dropped.
+pub(super) struct Promise<T: 'static> {
+    completer: Option<Completer<io::Result<T>>>,
+}
+
+impl<T: 'static> Promise<T> {
+    pub(super) fn new(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+    ) -> (Promise<T>, Request<io::Result<T>>) {
+        let (completer, request) = Completer::new(state, location);
+        (Promise { completer: Some(completer) }, request)
+    }
+
+    pub(super) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
+        if let Some(completer) = &self.completer {
+            completer.on_cancel(cancel);
+        }
+    }
+
+    /// Calls the request's callback here.
+    pub(super) fn fulfil(mut self, result: io::Result<T>) {
+        if let Some(completer) = self.completer.take() {
+            completer.complete(result);
+        }
+    }
+
+    /// Has the request's callback called in the next pending phase.
+    pub(super) fn fulfil_later(mut self, result: io::Result<T>) {
+        if let Some(completer) = self.completer.take() {
+            completer.complete_later(result);
+        }
+    }
+}
+
+impl<T: 'static> Drop for Promise<T> {
+    fn drop(&mut self) {
+        if let Some(completer) = self.completer.take() {
+            completer.shut_down(Some(Err(error::shut_down())));
+        }
+    }
+}
+
+/// Runs one operation on a path as one job.
+#[track_caller]
+pub(super) fn on_path<T: Send + 'static>(
+    operation: &'static str,
+    path: impl AsRef<Path>,
+    act: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Request<io::Result<T>> {
+    let path = path.as_ref().to_owned();
+    one_job(operation, move || act(&path).map_err(|error| PathError::wrap(operation, &path, error)))
+}
+
+/// Runs one operation from a path to another as one job.
+#[track_caller]
+pub(super) fn on_two_paths<T: Send + 'static>(
+    operation: &'static str,
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    act: impl FnOnce(&Path, &Path) -> io::Result<T> + Send + 'static,
+) -> Request<io::Result<T>> {
+    let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
+    one_job(operation, move || {
+        act(&from, &to).map_err(|error| PathError::wrap_two(operation, &from, &to, error))
+    })
+}
+
+#[track_caller]
+fn one_job<T: Send + 'static>(
+    operation: &'static str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Request<io::Result<T>> {
+    let state = current::expect(operation);
+    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, flatten)
+}
+
+/// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
+/// path.
+#[track_caller]
+pub(super) fn on_path_in_steps<T: Send + 'static>(
+    operation: &'static str,
+    path: impl AsRef<Path>,
+    first: impl FnOnce(&Path) -> io::Result<Step<T>> + Send + 'static,
+) -> Request<io::Result<T>> {
+    let path = path.as_ref().to_owned();
+    let named = move || match first(&path) {
+        Ok(Step::More(next)) => Ok(Step::More(with_path(operation, path, next))),
+        Ok(done) => Ok(done),
+        Err(error) => Err(PathError::wrap(operation, &path, error)),
+    };
+    in_steps(&current::expect(operation), Location::caller(), named)
+}
+
+/// The rest of a chain, with the path in its errors.
+fn with_path<T: 'static>(operation: &'static str, path: PathBuf, job: NextJob<T>) -> NextJob<T> {
+    Box::new(move || match job() {
+        Ok(Step::More(next)) => Ok(Step::More(with_path(operation, path, next))),
+        Ok(done) => Ok(done),
+        Err(error) => Err(PathError::wrap(operation, &path, error)),
+    })
+}
+
+/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun.
+pub(super) fn in_steps<T: Send + 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    first: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
+) -> Request<io::Result<T>> {
+    let (promise, request) = Promise::new(state, location);
+    if state.is_open() {
+        // Set once the job is there; the promise is its callback's by then.
+        let slot = Rc::new(std::cell::OnceCell::<Canceller>::new());
+        let inner = slot.clone();
+        promise.on_cancel(move || cancel_first(inner.get()));
+        let canceller = run(state, location, first, |result| promise.fulfil(result));
+        slot.set(canceller).expect("set here only");
+    }
+    request
+}
+
+/// Cancels the first job of a chain whose request is still pending.
+pub(super) fn cancel_first(first: Option<&Canceller>) -> Result<(), CancelError> {
+    // The first job is done but the operation is not: it has begun.
+    match first.map_or(Err(CancelError::Busy), Canceller::cancel) {
+        Err(CancelError::Done) => Err(CancelError::Busy),
+        other => other,
+    }
+}
+
+/// Runs a chain of jobs and gives the result to `then`, on the loop. When the loop ends first, `then` is
+/// dropped uncalled. What is returned cancels the first job.
+pub(super) fn run<T: Send + 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
+    then: impl FnOnce(io::Result<T>) + 'static,
+) -> Canceller {
+    let request = pool::submit(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let canceller = request.canceller();
+    let inner = state.clone();
+    request.on_complete(move |result| match result {
+        Ok(Step::Done(value)) => then(Ok(value)),
+        Ok(Step::More(next)) => run_next(&inner, location, next, Box::new(then)),
+        Err(error) => then(Err(error)),
+    });
+    canceller
+}
+
+/// As [`run`], with types that do not grow from one job to the next.
+fn run_next<T: Send + 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    job: NextJob<T>,
+    then: Box<dyn FnOnce(io::Result<T>)>,
+) {
+    let request = pool::submit(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let inner = state.clone();
+    request.on_complete(move |result| match result {
+        Ok(Step::Done(value)) => then(Ok(value)),
+        Ok(Step::More(next)) => run_next(&inner, location, next, then),
+        Err(error) => then(Err(error)),
+    });
+}
+
+/// A request for what `make` makes of another's value, on the loop.
+pub(super) fn map<A: 'static, B: 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    request: Request<io::Result<A>>,
+    make: impl FnOnce(A) -> B + 'static,
+) -> Request<io::Result<B>> {
+    let (promise, mapped) = Promise::new(state, location);
+    let canceller = request.canceller();
+    promise.on_cancel(move || canceller.cancel());
+    request.on_complete(move |result| promise.fulfil(result.map(make)));
+    mapped
+}
+
+/// Drops a value that closes a descriptor, which may block: on a pool thread, or here when the loop
+/// is gone.
+pub(super) fn release<T: Send + 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    value: T,
+) {
+    if state.is_open() {
+        let work = move || -> io::Result<()> {
+            drop(value);
+            Ok(())
+        };
+        drop(pool::submit(state, "file close", WorkKind::FastIo, location, work, flatten));
+    }
+}

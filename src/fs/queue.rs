@@ -1,0 +1,306 @@
+//! The operations of one open file: one at a time, in the order they were asked for.
+//!
+//! Who owns what: the [`Core`] owns the descriptor and the operations that wait. The operation that runs
+//! holds the core by its [`Turn`], and its jobs hold the descriptor, so a file whose last name was
+//! dropped stays open until its last operation is done; then the core goes, and closes the descriptor
+//! on a pool thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::panic::Location;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::error::PathError;
+use super::job::{self, NextJob, Promise, Step};
+use crate::error::{self, CancelError};
+use crate::event_loop::State;
+use crate::request::{Canceller, Request};
+use crate::sys;
+
+pub(super) struct Core {
+    pub(super) state: Rc<State>,
+    /// The line that made the file, for the close that nobody asks for.
+    location: &'static Location<'static>,
+    /// Taken out when the file is closed or given away.
+    file: RefCell<Option<Arc<File>>>,
+    /// For errors. None for a file that came without one.
+    pub(super) path: Option<Arc<Path>>,
+    waiting: RefCell<VecDeque<Waiting>>,
+    /// The operation that runs.
+    running: RefCell<Option<Running>>,
+    next_number: Cell<u64>,
+    /// The file's last operation has been asked for.
+    ending: Cell<bool>,
+}
+
+/// An operation that waits for its turn.
+struct Waiting {
+    number: u64,
+    start: Box<dyn FnOnce(Go<'_>)>,
+}
+
+/// What becomes of an operation that has waited.
+enum Go<'a> {
+    Start(&'a Rc<Core>),
+    Cancelled,
+}
+
+struct Running {
+    number: u64,
+    /// Cancels its first job. None for one that cannot be cancelled.
+    canceller: Option<Canceller>,
+}
+
+/// The turn of the operation that runs. When it is dropped and not passed on, the loop has ended.
+struct Turn(Rc<Core>);
+
+impl Turn {
+    /// Starts the next operation.
+    fn pass(self) {
+        self.0.running.take();
+        let next = self.0.waiting.borrow_mut().pop_front();
+        if let Some(next) = next {
+            (next.start)(Go::Start(&self.0));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.0.state.is_open() {
+            // Their promises answer them.
+            let waiting = self.0.waiting.take();
+            drop(waiting);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(
+        state: Rc<State>,
+        location: &'static Location<'static>,
+        file: File,
+        path: Option<Arc<Path>>,
+    ) -> Rc<Core> {
+        Rc::new(Core {
+            state,
+            location,
+            file: RefCell::new(Some(Arc::new(file))),
+            path,
+            waiting: RefCell::default(),
+            running: RefCell::default(),
+            next_number: Cell::new(0),
+            ending: Cell::new(false),
+        })
+    }
+
+    /// Uses the descriptor if the file has not been closed or given away.
+    pub(super) fn with_file<R>(&self, f: impl FnOnce(&File) -> R) -> Option<R> {
+        self.file.borrow().as_deref().map(f)
+    }
+
+    /// The descriptor for an operation of another file.
+    pub(super) fn share(&self) -> io::Result<Arc<File>> {
+        self.file.borrow().clone().ok_or_else(closed)
+    }
+
+    /// One operation, in its turn: `work` is its first job.
+    pub(super) fn operation<T: Send + 'static>(
+        self: &Rc<Self>,
+        name: &'static str,
+        location: &'static Location<'static>,
+        work: impl FnOnce(Arc<File>) -> io::Result<Step<T>> + Send + 'static,
+    ) -> Request<io::Result<T>> {
+        if let Some(refused) = self.refuse(name, location) {
+            return refused;
+        }
+        let (promise, request) = Promise::new(&self.state, location);
+        let number = self.next_number();
+        let weak = Rc::downgrade(self);
+        promise.on_cancel(move || {
+            weak.upgrade().map_or(Err(CancelError::Done), |core| core.cancel(number))
+        });
+        let path = self.path.clone();
+        self.in_turn(number, promise, move |core, promise| {
+            let file = core.file.borrow().clone();
+            let job = move || {
+                let file = file.ok_or_else(closed);
+                name_errors(name, path, Box::new(move || work(file?)))()
+            };
+            let turn = Turn(core.clone());
+            let canceller = job::run(&core.state, location, job, move |result| {
+                turn.pass();
+                promise.fulfil(result);
+            });
+            core.running.replace(Some(Running { number, canceller: Some(canceller) }));
+        });
+        request
+    }
+
+    /// Closes the file after what was asked for before.
+    pub(super) fn close(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<()>> {
+        if let Some(refused) = self.refuse("close", location) {
+            return refused;
+        }
+        self.ending.set(true);
+        let (promise, request) = Promise::new(&self.state, location);
+        let path = self.path.clone();
+        self.in_turn(self.next_number(), promise, move |core, promise| {
+            let file = core.file.take();
+            // Nobody else has the descriptor: operations that are done have let go of it.
+            let close = move || match file.and_then(Arc::into_inner) {
+                Some(file) => sys::file::close(file.into()).map(Step::Done),
+                None => Ok(Step::Done(())),
+            };
+            let job = name_errors("close", path, Box::new(close));
+            job::run(&core.state, location, job, |result| promise.fulfil(result));
+        });
+        request
+    }
+
+    /// Gives the file away after what was asked for before.
+    pub(super) fn give_away(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<File>> {
+        if self.is_idle() && !self.ending.get() {
+            return Request::finished(&self.state, self.take());
+        }
+        if let Some(refused) = self.refuse("into_std", location) {
+            return refused;
+        }
+        self.ending.set(true);
+        let (promise, request) = Promise::new(&self.state, location);
+        self.in_turn(self.next_number(), promise, move |core, promise| {
+            promise.fulfil_later(core.take());
+        });
+        request
+    }
+
+    /// Takes the file out. While a job of another file has it as well, another descriptor of it.
+    fn take(&self) -> io::Result<File> {
+        self.ending.set(true);
+        let file = self.file.take().ok_or_else(closed)?;
+        Arc::try_unwrap(file).or_else(|shared| shared.try_clone())
+    }
+
+    /// Takes the file out if nothing else uses it.
+    pub(super) fn try_take(&self) -> Option<File> {
+        if !self.is_idle() || self.ending.get() {
+            return None;
+        }
+        match Arc::try_unwrap(self.file.take()?) {
+            Ok(file) => {
+                self.ending.set(true);
+                Some(file)
+            }
+            Err(shared) => {
+                self.file.replace(Some(shared));
+                None
+            }
+        }
+    }
+
+    /// Whether no operation runs or waits.
+    fn is_idle(&self) -> bool {
+        self.running.borrow().is_none() && self.waiting.borrow().is_empty()
+    }
+
+    fn next_number(&self) -> u64 {
+        self.next_number.set(self.next_number.get() + 1);
+        self.next_number.get()
+    }
+
+    /// The answer to an operation that comes too late.
+    fn refuse<T: 'static>(
+        &self,
+        name: &'static str,
+        location: &'static Location<'static>,
+    ) -> Option<Request<io::Result<T>>> {
+        let error = if !self.state.is_open() {
+            error::shut_down()
+        } else if self.ending.get() {
+            match &self.path {
+                Some(path) => PathError::wrap(name, path, closed()),
+                None => closed(),
+            }
+        } else {
+            return None;
+        };
+        Some(Request::failed_later(&self.state, location, error))
+    }
+
+    /// Starts an operation now, or when those before it are done.
+    fn in_turn<T: 'static>(
+        self: &Rc<Self>,
+        number: u64,
+        promise: Promise<T>,
+        start: impl FnOnce(&Rc<Core>, Promise<T>) + 'static,
+    ) {
+        if self.is_idle() {
+            self.running.replace(Some(Running { number, canceller: None }));
+            return start(self, promise);
+        }
+        let start = Box::new(move |go: Go<'_>| match go {
+            Go::Start(core) => {
+                core.running.replace(Some(Running { number, canceller: None }));
+                start(core, promise);
+            }
+            Go::Cancelled => promise.fulfil_later(Err(error::cancelled())),
+        });
+        self.waiting.borrow_mut().push_back(Waiting { number, start });
+    }
+
+    fn cancel(&self, number: u64) -> Result<(), CancelError> {
+        let found = {
+            let mut waiting = self.waiting.borrow_mut();
+            let index = waiting.iter().position(|one| one.number == number);
+            index.and_then(|index| waiting.remove(index))
+        };
+        if let Some(one) = found {
+            (one.start)(Go::Cancelled);
+            return Ok(());
+        }
+        let running = self.running.borrow();
+        let running = running.as_ref().filter(|running| running.number == number);
+        let canceller = running.and_then(|running| running.canceller.clone());
+        job::cancel_first(canceller.as_ref())
+    }
+}
+
+/// A job and those that follow it, with the operation and the path in their errors.
+fn name_errors<T: 'static>(
+    name: &'static str,
+    path: Option<Arc<Path>>,
+    job: NextJob<T>,
+) -> NextJob<T> {
+    Box::new(move || match job() {
+        Ok(Step::More(next)) => Ok(Step::More(name_errors(name, path, next))),
+        Ok(done) => Ok(done),
+        Err(error) => Err(match path {
+            Some(path) => PathError::wrap(name, &path, error),
+            None => error,
+        }),
+    })
+}
+
+/// The error of an operation on a file that was closed or given away.
+fn closed() -> io::Error {
+    io::Error::from_raw_os_error(sys::EBADF)
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        // Operations hold the core until they are done, so there are none.
+        if let Some(file) = self.file.take() {
+            job::release(&self.state, self.location, file);
+        }
+    }
+}

@@ -1,0 +1,599 @@
+//! A file, chunk by chunk, no faster than they are taken.
+//!
+//! One read is under way at a time. Its chunk goes to the buffer, and while the buffer is below the
+//! high-water mark and somebody wants data the next read is started, before the consumer is called: so
+//! the disk works while the consumer does.
+//!
+//! Who owns it: the loop's table, from the making to the end, an error or a close, so that teardown
+//! finds the callback. A [`ReadStream`] is a counted name. When the count comes to zero while the stream
+//! does not flow, nobody can make it flow again, and it closes by itself.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::path::Path;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::HIGH_WATER_MARK;
+use super::pipe::{self, Sink};
+use crate::callback;
+use crate::current;
+use crate::error;
+use crate::event_loop::State;
+use crate::fs::File;
+use crate::handle::{Handle, Registration};
+use crate::queue::closure::Closure;
+use crate::request::Request;
+use crate::task::take_own;
+
+type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
+
+/// Which part of a file a stream reads, and how much of it may be in memory.
+///
+/// # Examples
+/// ```
+/// use windlass::fs::stream::ReadOptions;
+///
+/// windlass::block_on(async {
+///     let stream = ReadOptions::new().start(1).len(7).open("Cargo.toml");
+///     assert_eq!(stream.next().await?.as_deref(), Some(&b"package"[..]));
+///     assert_eq!(stream.next().await?, None);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    start: Option<u64>,
+    len: u64,
+    high_water_mark: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> ReadOptions {
+        ReadOptions { start: None, len: u64::MAX, high_water_mark: HIGH_WATER_MARK }
+    }
+}
+
+impl ReadOptions {
+    /// The whole of a file, and 64 KiB.
+    pub fn new() -> ReadOptions {
+        ReadOptions::default()
+    }
+
+    /// Begins so many bytes from the start of the file, and leaves the file's own offset alone. Without
+    /// this the stream reads at the offset, and moves it.
+    pub fn start(mut self, offset: u64) -> Self {
+        self.start = Some(offset);
+        self
+    }
+
+    /// Ends after so many bytes, if the file does not end before.
+    pub fn len(mut self, bytes: u64) -> Self {
+        self.len = bytes;
+        self
+    }
+
+    /// Sets how many bytes may wait in memory before the stream stops reading. A chunk is at most that
+    /// long. Zero counts as one.
+    pub fn high_water_mark(mut self, bytes: usize) -> Self {
+        self.high_water_mark = bytes.max(1);
+        self
+    }
+
+    /// A stream of the file at `path`, as [`ReadStream::open`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(self, path: impl AsRef<Path>) -> ReadStream {
+        let state = current::expect("ReadStream::open");
+        let stream = Core::make(&state, Location::caller(), self);
+        let core = stream.core.clone();
+        core.busy.set(true);
+        File::open(path).on_complete(move |opened| core.opened(opened));
+        stream
+    }
+
+    /// A stream of an open file, as [`ReadStream::new`].
+    #[track_caller]
+    pub fn stream(self, file: File) -> ReadStream {
+        let stream = Core::make(&file.core.state, Location::caller(), self);
+        if stream.core.registration.is_open() {
+            stream.core.file.replace(Some(file));
+        }
+        stream
+    }
+}
+
+pub(super) struct Core {
+    registration: Registration,
+    location: &'static Location<'static>,
+    /// Absent before it is open, and after the end, an error or a close.
+    file: RefCell<Option<File>>,
+    /// Where the next read begins, if not at the file's own offset.
+    position: Cell<Option<u64>>,
+    /// Bytes that may still be read.
+    left: Cell<u64>,
+    high_water_mark: usize,
+    buffer: RefCell<VecDeque<Vec<u8>>>,
+    /// Bytes in `buffer`.
+    buffered: Cell<usize>,
+    /// The file is being opened, or a read is under way.
+    busy: Cell<bool>,
+    /// What comes after the buffer: the end, or an error. Taken when it is told.
+    last: Cell<Option<io::Result<()>>>,
+    /// The callback gets what comes.
+    flowing: Cell<bool>,
+    /// A round of callbacks waits in the pending phase.
+    round_queued: Cell<bool>,
+    /// A callback is registered, and perhaps just being called.
+    has_callback: Cell<bool>,
+    /// Absent while it is called.
+    on_data: Cell<Option<OnData>>,
+    /// Counts registrations: a callback that was replaced while it ran is not put back.
+    starts: Cell<u32>,
+    /// The task that waits for a chunk.
+    reader: Cell<Option<Waker>>,
+    /// How many [`ReadStream`]s there are for this stream.
+    names: Cell<u32>,
+}
+
+impl Core {
+    fn make(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+        options: ReadOptions,
+    ) -> ReadStream {
+        let core = Rc::new(Core {
+            registration: Registration::new(state.clone()),
+            location,
+            file: RefCell::new(None),
+            position: Cell::new(options.start),
+            left: Cell::new(options.len),
+            high_water_mark: options.high_water_mark,
+            buffer: RefCell::default(),
+            buffered: Cell::new(0),
+            busy: Cell::new(false),
+            last: Cell::new((options.len == 0).then_some(Ok(()))),
+            flowing: Cell::new(false),
+            round_queued: Cell::new(false),
+            has_callback: Cell::new(false),
+            on_data: Cell::new(None),
+            starts: Cell::new(0),
+            reader: Cell::new(None),
+            names: Cell::new(0),
+        });
+        if state.is_open() {
+            core.registration.open(core.clone(), location, false);
+        }
+        ReadStream::of(core)
+    }
+
+    fn state(&self) -> &Rc<State> {
+        &self.registration.state
+    }
+
+    /// Whether the stream was closed, or has told its end.
+    fn is_closed(&self) -> bool {
+        !self.registration.is_open()
+    }
+
+    fn opened(self: &Rc<Self>, opened: io::Result<File>) {
+        self.busy.set(false);
+        if self.is_closed() {
+            return drop(opened);
+        }
+        match opened {
+            Ok(file) => {
+                self.file.replace(Some(file));
+                self.read_ahead();
+            }
+            Err(error) => self.finish(Err(error)),
+        }
+        self.notify();
+    }
+
+    fn wants_data(&self) -> bool {
+        let reader = self.reader.take();
+        let waits = reader.is_some();
+        self.reader.set(reader);
+        self.flowing.get() || waits
+    }
+
+    /// Starts a read unless one is under way, the buffer is full or nothing is left.
+    fn read_ahead(self: &Rc<Self>) {
+        if self.busy.get() || self.buffered.get() >= self.high_water_mark {
+            return;
+        }
+        // None before it is open, and after the last read.
+        let Some(file) = self.file.borrow().clone() else { return };
+        let len = self.high_water_mark.min(usize::try_from(self.left.get()).unwrap_or(usize::MAX));
+        self.busy.set(true);
+        let core = self.clone();
+        file.read_from(self.position.get(), len, self.location)
+            .on_complete(move |chunk| core.arrived(chunk));
+    }
+
+    fn arrived(self: &Rc<Self>, chunk: io::Result<Vec<u8>>) {
+        self.busy.set(false);
+        if self.is_closed() {
+            return;
+        }
+        match chunk {
+            Ok(chunk) if chunk.is_empty() => self.finish(Ok(())),
+            Ok(chunk) => self.keep(chunk),
+            Err(error) => self.finish(Err(error)),
+        }
+        if self.wants_data() {
+            self.read_ahead();
+        }
+        self.notify();
+    }
+
+    fn keep(&self, chunk: Vec<u8>) {
+        let len = chunk.len();
+        self.position.set(self.position.get().map(|position| position + len as u64));
+        self.left.set(self.left.get() - len as u64);
+        self.buffered.set(self.buffered.get() + len);
+        self.buffer.borrow_mut().push_back(chunk);
+        if self.left.get() == 0 {
+            self.finish(Ok(()));
+        }
+    }
+
+    /// Nothing more is read. The file closes, unless the user has another name for it.
+    fn finish(&self, last: io::Result<()>) {
+        self.last.set(Some(last));
+        let file = self.file.take();
+        drop(file);
+    }
+
+    /// Tells the consumer that something is there.
+    fn notify(self: &Rc<Self>) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        self.round();
+    }
+
+    /// The next chunk, or once what comes after the last one.
+    fn take(&self) -> Option<io::Result<Option<Vec<u8>>>> {
+        let chunk = self.buffer.borrow_mut().pop_front();
+        match chunk {
+            Some(chunk) => {
+                self.buffered.set(self.buffered.get() - chunk.len());
+                Some(Ok(Some(chunk)))
+            }
+            None => self.last.take().map(|last| last.map(|()| None)),
+        }
+    }
+
+    /// Calls back with what there is, until the stream is paused.
+    fn round(self: &Rc<Self>) {
+        // A panic leaves the round; what is left in the buffer must not be forgotten.
+        let again = RoundAgain(self);
+        while self.flowing.get() && !self.state().is_halted() {
+            let Some(next) = self.take() else { break };
+            self.read_ahead();
+            self.deliver(next);
+        }
+        std::mem::forget(again);
+    }
+
+    fn queue_round(self: &Rc<Self>) {
+        if self.state().is_open() && !self.round_queued.replace(true) {
+            let core = self.clone();
+            self.state().pending.push(Closure::new(move || {
+                core.round_queued.set(false);
+                core.round();
+            }));
+        }
+    }
+
+    /// Gives the callback a chunk. The end and an error are the last that it gets.
+    fn deliver(self: &Rc<Self>, next: io::Result<Option<Vec<u8>>>) {
+        let last = !matches!(next, Ok(Some(_)));
+        let on_data = self.on_data.take();
+        if last {
+            self.close();
+        }
+        let Some(mut f) = on_data else { return };
+        let state = self.state().clone();
+        let start = self.starts.get();
+        let stream = ReadStream::of(self.clone());
+        let chunk = next.map(Option::unwrap_or_default);
+        let outcome = callback::invoke(&state, Some(self.location), || f(&stream, chunk));
+        if !last && self.starts.get() == start && !self.is_closed() {
+            self.on_data.set(Some(f));
+        } else {
+            drop(f);
+        }
+        drop(stream);
+        callback::settle(&state, outcome);
+    }
+
+    fn start(self: &Rc<Self>, f: OnData) {
+        if !self.state().is_open() {
+            return;
+        }
+        if self.is_closed() {
+            // A callback, so not from here.
+            let core = self.clone();
+            return self.state().pending.push(Closure::new(move || {
+                let (state, location) = (core.state().clone(), core.location);
+                let stream = ReadStream::of(core);
+                let mut f = f;
+                callback::call(&state, Some(location), || f(&stream, Ok(Vec::new())));
+            }));
+        }
+        self.starts.set(self.starts.get().wrapping_add(1));
+        self.has_callback.set(true);
+        let before = self.on_data.replace(Some(f));
+        self.set_flowing(true);
+        drop(before);
+    }
+
+    fn set_flowing(self: &Rc<Self>, on: bool) {
+        if self.is_closed() || !self.has_callback.get() {
+            return;
+        }
+        self.flowing.set(on);
+        self.registration.set_active(on);
+        if on {
+            self.read_ahead();
+            if !self.buffer.borrow().is_empty() || self.has_last() {
+                self.queue_round();
+            }
+        }
+    }
+
+    fn has_last(&self) -> bool {
+        let last = self.last.take();
+        let has = last.is_some();
+        self.last.set(last);
+        has
+    }
+
+    fn poll_next(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+        if self.is_closed() {
+            let over = if self.state().is_open() { Ok(None) } else { Err(error::shut_down()) };
+            return Poll::Ready(over);
+        }
+        if let Some(next) = self.take() {
+            match next {
+                Ok(Some(_)) => self.read_ahead(),
+                _ => self.close(),
+            }
+            return Poll::Ready(next);
+        }
+        let before = self.reader.replace(Some(cx.waker().clone()));
+        self.read_ahead();
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Ends the stream. A read that is under way completes, and nobody hears of it.
+    fn close(&self) {
+        let entry = self.registration.close();
+        self.flowing.set(false);
+        self.starts.set(self.starts.get().wrapping_add(1));
+        self.buffered.set(0);
+        let held = (self.on_data.take(), self.buffer.take(), self.file.take(), self.last.take());
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        // Last: what the callback captured may call back into the loop.
+        drop((held, entry));
+    }
+}
+
+/// Has a round queued if a panic passes by.
+struct RoundAgain<'a>(&'a Rc<Core>);
+
+impl Drop for RoundAgain<'_> {
+    fn drop(&mut self) {
+        self.0.queue_round();
+    }
+}
+
+impl Handle for Core {
+    fn kind(&self) -> &'static str {
+        "file read stream"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        self.flowing.set(false);
+        callback::drop_quietly(self.on_data.take());
+        drop((self.buffer.take(), self.file.take()));
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// A file that is read in chunks, no faster than they are taken.
+///
+/// Give it a callback with [`on_data`](ReadStream::on_data), or await [`next`](ReadStream::next), or [`pipe`](ReadStream::pipe) it. Nothing is read before. While the
+/// consumer has a chunk the stream reads ahead, until as many bytes wait as its high-water mark says.
+/// At the end, after an error and when it is closed, it lets go of its file.
+///
+/// `Clone`: a clone is another name for the same stream. While it flows to a callback it belongs to the
+/// loop. Otherwise it closes when the last name is dropped.
+///
+/// # Liveness
+/// A stream keeps the loop alive while it flows, and while a read is under way. A paused one does not.
+///
+/// # Errors
+/// That of the opening and those of reading go the same way: to the callback or the one who awaits,
+/// after the chunks before them, once. Then the stream is at its end.
+///
+/// # Examples
+/// ```
+/// use windlass::fs::stream::ReadStream;
+///
+/// windlass::run(|| {
+///     let mut bytes = 0;
+///     ReadStream::open("Cargo.toml").on_data(move |_, chunk| match chunk {
+///         Ok(chunk) if chunk.is_empty() => println!("{bytes} bytes"),
+///         Ok(chunk) => bytes += chunk.len(),
+///         Err(error) => eprintln!("{error}"),
+///     });
+/// });
+/// ```
+pub struct ReadStream {
+    pub(super) core: Rc<Core>,
+}
+
+impl ReadStream {
+    fn of(core: Rc<Core>) -> ReadStream {
+        core.names.set(core.names.get() + 1);
+        ReadStream { core }
+    }
+
+    /// A stream of the file at `path`, from its start to its end. An error of the opening comes where the
+    /// first chunk would.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> ReadStream {
+        ReadOptions::new().open(path)
+    }
+
+    /// A stream of an open file, from its offset to its end. The file may be a pipe or a terminal too;
+    /// each read of it then occupies a pool thread until something comes.
+    #[track_caller]
+    pub fn new(file: File) -> ReadStream {
+        ReadOptions::new().stream(file)
+    }
+
+    /// Calls `f` with each chunk, with `Ok` of nothing once at the end, or with `Err` once. Starts the
+    /// flow, and replaces the callback before.
+    ///
+    /// The callback runs in the poll phase, or in the pending phase for what was read before. Put on a
+    /// stream that has ended, it is told the end.
+    pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
+        self.core.start(Box::new(f));
+    }
+
+    /// Stops calling back at once, also from inside the callback. Reading goes on no further than
+    /// the read that is under way.
+    pub fn pause(&self) {
+        self.core.set_flowing(false);
+    }
+
+    /// Goes on calling back, later and not from here. Without a callback it does nothing.
+    pub fn resume(&self) {
+        self.core.set_flowing(true);
+    }
+
+    /// Whether the callback gets what comes.
+    pub fn is_flowing(&self) -> bool {
+        self.core.flowing.get()
+    }
+
+    /// Bytes that were read and not yet taken: at most the high-water mark and one chunk less one byte.
+    pub fn buffered(&self) -> usize {
+        self.core.buffered.get()
+    }
+
+    /// The next chunk; none at the end. Dropping the future loses nothing. While a callback is
+    /// registered, each of the two would get a part.
+    ///
+    /// # Errors
+    /// Those of opening and reading, once; a shut-down error after the end of the loop.
+    pub fn next(&self) -> Next<'_> {
+        Next { stream: self, waiting: None }
+    }
+
+    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait: a later one
+    /// takes the place of the one before.
+    ///
+    /// # Errors
+    /// As [`next`](ReadStream::next).
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+        self.core.poll_next(cx)
+    }
+
+    /// Moves all that is left to a file or a socket and ends that; how many bytes. As [`pipe`](super::pipe()).
+    ///
+    /// # Errors
+    /// As [`pipe`](super::pipe()).
+    #[track_caller]
+    pub fn pipe(self, sink: impl Sink + 'static) -> Request<io::Result<u64>> {
+        let state = self.core.state().clone();
+        pipe::start(&state, Location::caller(), self, sink, true)
+    }
+
+    /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the file
+    /// is let go. One who awaits is told the end.
+    pub fn close(&self) {
+        if !self.core.is_closed() {
+            self.core.close();
+        }
+    }
+}
+
+impl Clone for ReadStream {
+    fn clone(&self) -> ReadStream {
+        ReadStream::of(self.core.clone())
+    }
+}
+
+impl Drop for ReadStream {
+    fn drop(&mut self) {
+        let left = self.core.names.get() - 1;
+        self.core.names.set(left);
+        if left == 0 && !self.core.flowing.get() {
+            self.close();
+        }
+    }
+}
+
+impl fmt::Debug for ReadStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadStream")
+            .field("buffered", &self.buffered())
+            .field("flowing", &self.is_flowing())
+            .field("open", &!self.core.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The wait for a chunk. Made by [`ReadStream::next`].
+#[derive(Debug)]
+pub struct Next<'a> {
+    stream: &'a ReadStream,
+    /// The stream has this waker of the future's task.
+    waiting: Option<Waker>,
+}
+
+impl Future for Next<'_> {
+    type Output = io::Result<Option<Vec<u8>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.stream.core.poll_next(cx);
+        self.waiting = polled.is_pending().then(|| cx.waker().clone());
+        polled
+    }
+}
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        if let Some(own) = &self.waiting {
+            let waker = take_own(&self.stream.core.reader, own);
+            drop(waker);
+        }
+    }
+}
