@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("queue_work burst of 1000", queue_work_burst, 200_000),
     ("work with a deadline, 64", work_with_deadline, 200_000),
     ("fs_stat 64 in flight", fs_stat, 50_000),
+    ("fs_read 4 KiB 64 in flight", fs_read, 50_000),
     ("ping_pongs 64 B", ping_pongs, 20_000),
     ("worker_spawn to first message", worker_spawn, 300),
     ("worker_stream", worker_stream, 500_000),
@@ -310,6 +312,28 @@ fn fs_stat(items: u64) -> (u64, Duration) {
         let left = Rc::new(Cell::new(items));
         (0..64).for_each(|_| next(left.clone()));
     });
+    (items, time)
+}
+
+/// Whole files of 4 KiB.
+fn fs_read(items: u64) -> (u64, Duration) {
+    fn next(left: Rc<Cell<u64>>, path: Rc<Path>) {
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            windlass::fs::read(&path).on_complete(move |bytes| {
+                assert_eq!(bytes.expect("the file").len(), 4096);
+                next(left, path);
+            });
+        }
+    }
+    let path: Rc<Path> = std::env::temp_dir().join("windlass-bench-4k").into();
+    std::fs::write(&path, [7; 4096]).expect("a file");
+    let inner = path.clone();
+    let time = timed(|| {
+        let left = Rc::new(Cell::new(items));
+        (0..64).for_each(|_| next(left.clone(), inner.clone()));
+    });
+    std::fs::remove_file(&path).expect("the file");
     (items, time)
 }
 

@@ -4,6 +4,7 @@
 //! a job of its own ([`run`]), so that it holds no pool thread for long and others have their turn. The
 //! requests of such operations are kept by a [`Promise`], which answers them also when the loop ends.
 
+use std::cell::{Cell, OnceCell};
 use std::io;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -147,22 +148,36 @@ pub(super) fn in_steps<T: Send + 'static>(
 ) -> Request<io::Result<T>> {
     let (promise, request) = Promise::new(state, location);
     if state.is_open() {
-        // Set once the job is there; the promise is its callback's by then.
-        let slot = Rc::new(std::cell::OnceCell::<Canceller>::new());
-        let inner = slot.clone();
-        promise.on_cancel(move || cancel_first(inner.get()));
-        let canceller = run(state, location, first, |result| promise.fulfil(result));
-        slot.set(canceller).expect("set here only");
+        // Filled once the job is there; the promise is its callback's by then.
+        let job = Rc::new(FirstJob::default());
+        let inner = job.clone();
+        promise.on_cancel(move || inner.cancel());
+        job.set(run(state, location, first, |result| promise.fulfil(result)));
     }
     request
 }
 
-/// Cancels the first job of a chain whose request is still pending.
-pub(super) fn cancel_first(first: Option<&Canceller>) -> Result<(), CancelError> {
-    // The first job is done but the operation is not: it has begun.
-    match first.map_or(Err(CancelError::Busy), Canceller::cancel) {
-        Err(CancelError::Done) => Err(CancelError::Busy),
-        other => other,
+/// What can be cancelled of a chain of jobs whose request is still pending.
+#[derive(Default)]
+pub(super) struct FirstJob {
+    canceller: OnceCell<Canceller>,
+    cancelled: Cell<bool>,
+}
+
+impl FirstJob {
+    pub(super) fn set(&self, canceller: Canceller) {
+        self.canceller.set(canceller).expect("a chain has one first job");
+    }
+
+    pub(super) fn cancel(&self) -> Result<(), CancelError> {
+        if self.cancelled.get() {
+            return Err(CancelError::Done);
+        }
+        let canceller = self.canceller.get().ok_or(CancelError::Busy)?;
+        // The first job is done and the request is not: more jobs follow.
+        canceller.cancel().map_err(|_| CancelError::Busy)?;
+        self.cancelled.set(true);
+        Ok(())
     }
 }
 

@@ -15,10 +15,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::PathError;
-use super::job::{self, NextJob, Promise, Step};
+use super::job::{self, FirstJob, NextJob, Promise, Step};
 use crate::error::{self, CancelError};
 use crate::event_loop::State;
-use crate::request::{Canceller, Request};
+use crate::request::Request;
 use crate::sys;
 
 pub(super) struct Core {
@@ -51,8 +51,14 @@ enum Go<'a> {
 
 struct Running {
     number: u64,
-    /// Cancels its first job. None for one that cannot be cancelled.
-    canceller: Option<Canceller>,
+    /// Empty for an operation that cannot be cancelled.
+    job: Rc<FirstJob>,
+}
+
+impl Running {
+    fn new(number: u64) -> Running {
+        Running { number, job: Rc::default() }
+    }
 }
 
 /// The turn of the operation that runs. When it is dropped and not passed on, the loop has ended.
@@ -132,11 +138,13 @@ impl Core {
                 name_errors(name, path, Box::new(move || work(file?)))()
             };
             let turn = Turn(core.clone());
-            let canceller = job::run(&core.state, location, job, move |result| {
+            let first = job::run(&core.state, location, job, move |result| {
                 turn.pass();
                 promise.fulfil(result);
             });
-            core.running.replace(Some(Running { number, canceller: Some(canceller) }));
+            let running = Running::new(number);
+            running.job.set(first);
+            core.running.replace(Some(running));
         });
         request
     }
@@ -245,12 +253,12 @@ impl Core {
         start: impl FnOnce(&Rc<Core>, Promise<T>) + 'static,
     ) {
         if self.is_idle() {
-            self.running.replace(Some(Running { number, canceller: None }));
+            self.running.replace(Some(Running::new(number)));
             return start(self, promise);
         }
         let start = Box::new(move |go: Go<'_>| match go {
             Go::Start(core) => {
-                core.running.replace(Some(Running { number, canceller: None }));
+                core.running.replace(Some(Running::new(number)));
                 start(core, promise);
             }
             Go::Cancelled => promise.fulfil_later(Err(error::cancelled())),
@@ -268,10 +276,12 @@ impl Core {
             (one.start)(Go::Cancelled);
             return Ok(());
         }
-        let running = self.running.borrow();
-        let running = running.as_ref().filter(|running| running.number == number);
-        let canceller = running.and_then(|running| running.canceller.clone());
-        job::cancel_first(canceller.as_ref())
+        // Cloned out: what is cancelled may call back.
+        let running = self.running.borrow().as_ref().map(|one| (one.number, one.job.clone()));
+        match running {
+            Some((running, job)) if running == number => job.cancel(),
+            _ => Err(CancelError::Done),
+        }
     }
 }
 
