@@ -260,6 +260,9 @@ fn closing_a_write_stream_throws_away_what_waits_and_cancels_who_waits() {
             assert!(is_canceled(&drain.await));
             assert!(is_canceled(&finish.await));
             assert_eq!(stream.queued(), 0);
+            // The opening goes on all the same.
+            until(|| path.exists()).await;
+            iterations(3).await;
         });
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     });
@@ -437,6 +440,35 @@ fn anything_with_the_traits_can_be_piped() {
             assert_eq!(feed(Ones(Cell::new(5)), slow.clone()).await.unwrap(), 5);
             assert_eq!((slow.0.get(), slow.1.get()), (5, false));
         });
+    });
+}
+
+/// A source that fails as no source should.
+struct Broken;
+
+impl Source for Broken {
+    async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+        std::panic::resume_unwind(Box::new("an accident"))
+    }
+}
+
+// E-01.
+#[test]
+fn a_source_that_panics_ends_its_pipe_with_an_error_and_is_uncaught() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let said = log.clone();
+            windlass::on_uncaught(move |uncaught| said.say(uncaught.message()));
+            let said = log.clone();
+            pipe(Broken, Slow::default()).on_complete(move |result| {
+                assert!(result.is_err());
+                said.say("an error");
+            });
+        });
+        let mut lines = log.lines();
+        lines.sort();
+        assert_eq!(lines, ["an accident", "an error"]);
     });
 }
 

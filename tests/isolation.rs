@@ -5,6 +5,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use windlass::fs::stream::{ReadStream, WriteStream};
+use windlass::fs::{DirEntry, File, PathError, ReadDir};
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::signal::Signal;
@@ -77,7 +79,13 @@ fn nothing_of_a_loop_crosses_threads() {
         YieldNow,
         TcpListener,
         TcpStream,
+        File,
+        ReadDir,
+        ReadStream,
+        WriteStream,
     );
+    // An open file travels as one of std's, what a directory lists as it is.
+    assert_crosses_threads!(std::fs::File, DirEntry);
 }
 
 #[test]
@@ -122,6 +130,7 @@ fn errors_are_shared_by_threads_and_work_with_the_question_mark() {
     is_error::<TaskError>();
     is_error::<WorkerError>();
     is_error::<Elapsed>();
+    is_error::<PathError>();
 
     fn question_mark() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let outcome: Result<(), TaskError> = Ok(());

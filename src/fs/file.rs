@@ -98,6 +98,11 @@ impl File {
         OpenOptions::new().read(true).write(true).create_new(true).open(path)
     }
 
+    /// Options for opening a file in another way.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
     /// Takes a file of the standard library, or anything else that it can be made of, into the current
     /// loop. With [`into_std`](File::into_std) this is how an open file travels to a worker.
     ///

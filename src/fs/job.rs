@@ -37,8 +37,9 @@ impl<T> Step<T> {
     }
 }
 
-/// Answers a request once: with a result, or that the loop has shut down when it is dropped.
+/// Answers a request once, also when it is dropped: then whoever had it has gone, with the loop as a rule.
 pub(super) struct Promise<T: 'static> {
+    state: Rc<State>,
     completer: Option<Completer<io::Result<T>>>,
 }
 
@@ -48,7 +49,14 @@ impl<T: 'static> Promise<T> {
         location: &'static Location<'static>,
     ) -> (Promise<T>, Request<io::Result<T>>) {
         let (completer, request) = Completer::new(state, location);
-        (Promise { completer: Some(completer) }, request)
+        (Promise { state: state.clone(), completer: Some(completer) }, request)
+    }
+
+    /// Sets who gets a result that nobody wants. Calls no user code.
+    pub(super) fn set_heir(&self, heir: impl FnOnce(io::Result<T>) + 'static) {
+        if let Some(completer) = &self.completer {
+            completer.set_heir(heir);
+        }
     }
 
     pub(super) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
@@ -74,7 +82,12 @@ impl<T: 'static> Promise<T> {
 
 impl<T: 'static> Drop for Promise<T> {
     fn drop(&mut self) {
-        if let Some(completer) = self.completer.take() {
+        let Some(completer) = self.completer.take() else { return };
+        if self.state.is_open() {
+            // A task that had it has panicked, which is told elsewhere.
+            let text = "the operation has ended without a result";
+            completer.complete_later(Err(io::Error::other(text)));
+        } else {
             completer.shut_down(Some(Err(error::shut_down())));
         }
     }

@@ -186,6 +186,12 @@ impl Core {
         }
         self.ending.set(true);
         let (promise, request) = Promise::new(&self.state, location);
+        let (state, made_at) = (self.state.clone(), self.location);
+        promise.set_heir(move |result| {
+            if let Ok(file) = result {
+                job::release(&state, made_at, file);
+            }
+        });
         self.in_turn(self.next_number(), promise, move |core, promise| {
             promise.fulfil_later(core.take());
         });

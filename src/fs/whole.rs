@@ -145,10 +145,10 @@ pub fn write(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Re
     })
 }
 
-/// Writes at the end of a file, making it if there is none. Otherwise as [`write`].
+/// Writes at the end of a file, making it if there is none. Otherwise as [`write`](write()).
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write`](write()).
 ///
 /// # Panics
 /// When no loop is current.
