@@ -33,6 +33,7 @@ mod path;
 mod queue;
 pub mod stream;
 mod temp;
+mod transfer;
 mod whole;
 
 pub use attributes::{

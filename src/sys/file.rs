@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The most buffers that one vectored call may have, on every system that we know.
-const MAX_BUFFERS: usize = 1024;
+pub(crate) const MAX_BUFFERS: usize = 1024;
 
 /// What a file's time is set to.
 #[derive(Clone, Copy)]
