@@ -178,9 +178,9 @@ fn results_that_come_while_the_loop_is_busy_are_delivered_in_one_iteration() {
             while pool.metrics().completed < JOBS || pool.metrics().busy > 0 {
                 thread::yield_now();
             }
-            // The last is told after it counts as done: one more goes round behind it.
         });
-        assert!(all.borrow().len() <= 2, "{:?}", all.borrow());
+        // A thread tells of a job after it has counted it: the last of each may come behind the others.
+        assert!(all.borrow().len() <= 4, "{:?}", all.borrow());
     });
 }
 
@@ -446,8 +446,14 @@ fn several_loops_never_put_more_into_a_queue_than_its_limit() {
                 scope.spawn(|| {
                     let event_loop = loop_on(&pool);
                     event_loop.enter(|| {
-                        let jobs = (0..50).filter_map(|_| work(|_| ()).try_submit().ok());
-                        accepted.fetch_add(jobs.count(), Ordering::SeqCst);
+                        for _ in 0..50 {
+                            if let Ok(job) = work(|_| ()).try_submit() {
+                                accepted.fetch_add(1, Ordering::SeqCst);
+                                drop(job);
+                            }
+                            let queued = pool.metrics().queued;
+                            assert!(queued <= LIMIT, "{queued} in the queue");
+                        }
                     });
                 });
             }
@@ -871,7 +877,8 @@ fn of_brief_jobs_only_some_are_timed_and_stand_for_the_rest() {
         });
         let cpu = pool.metrics().cpu;
         assert_eq!(cpu.completed, JOBS);
-        assert!(cpu.measured <= JOBS + 64 && cpu.measured > 0, "{}", cpu.measured);
+        // While the pool changes its mind about what is brief, some count twice.
+        assert!((1..=2 * JOBS).contains(&cpu.measured), "{}", cpu.measured);
         assert!(cpu.mean_run().is_some_and(|run| run <= cpu.run_max));
     });
 }

@@ -613,9 +613,12 @@ impl Shared {
     /// The jobs that run now, but for one of the caller's own.
     pub(super) fn running_jobs(&self) -> Vec<RunningJob> {
         let me = thread::current().id();
-        let roster = self.lock();
-        let others = roster.threads.iter().filter(|(id, record)| *id != me && record.is_running());
-        others.filter_map(|(_, record)| record.running_job()).collect()
+        let others: Vec<_> = {
+            let roster = self.lock();
+            let others = roster.threads.iter().filter(|(id, _)| *id != me);
+            others.map(|(_, record)| record.clone()).collect()
+        };
+        others.iter().filter_map(|record| record.running_job()).collect()
     }
 
     pub(super) fn metrics(&self) -> PoolMetrics {
@@ -662,7 +665,7 @@ impl Record {
 
     fn running_job(&self) -> Option<RunningJob> {
         let label = *self.label.lock().unwrap_or_else(PoisonError::into_inner);
-        label.map(|label| RunningJob::new(self.name.clone(), &label))
+        label.filter(|_| self.is_running()).map(|label| RunningJob::new(self.name.clone(), &label))
     }
 }
 
