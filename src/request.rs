@@ -186,11 +186,20 @@ impl<T: 'static> Request<io::Result<T>> {
         location: &'static Location<'static>,
         error: io::Error,
     ) -> Self {
+        Request::completed_later(state, location, Err(error))
+    }
+
+    /// A request that completes in the next pending phase, for what is known without being tried.
+    pub(crate) fn completed_later(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+        value: io::Result<T>,
+    ) -> Self {
         let (completer, request) = Completer::new(state, location);
         if state.is_open() {
-            completer.complete_later(Err(error));
+            completer.complete_later(value);
         } else {
-            completer.shut_down(Some(Err(error)));
+            completer.shut_down(Some(value));
         }
         request
     }

@@ -1,4 +1,4 @@
-//! Files and names through the pool.
+//! Files through the pool.
 #![allow(unsafe_code)] // Making a FIFO, for which std has no word.
 
 mod support;
@@ -6,7 +6,6 @@ mod support;
 use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::io::{ErrorKind, Write};
-use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::*;
-use windlass::{CancelError, Loop, Pool, block_on, dns, fs, queue_work, run, set_timeout};
+use windlass::{CancelError, Loop, Pool, block_on, fs, queue_work, run, set_timeout};
 
 /// An empty directory that belongs to one test.
 fn directory(test: &str) -> PathBuf {
@@ -225,9 +224,9 @@ fn ten_thousand_requests_at_once_all_complete_once() {
     });
 }
 
-// P-02 and D-04, for I/O requests.
+// P-02, for file requests.
 #[test]
-fn a_canceled_file_or_name_request_completes_as_canceled_and_does_nothing() {
+fn a_canceled_file_request_completes_as_canceled_and_does_nothing() {
     bounded(|| {
         let path = directory("fs-canceled").join("file");
         with_pool(1).block_on(async {
@@ -239,91 +238,12 @@ fn a_canceled_file_or_name_request_completes_as_canceled_and_does_nothing() {
             });
             begun.recv().unwrap();
             let write = fs::write(&path, "unwanted");
-            let lookup = dns::lookup("localhost");
             assert_eq!(write.cancel(), Ok(()));
-            assert_eq!(lookup.cancel(), Ok(()));
-            assert_eq!(lookup.cancel(), Err(CancelError::Done));
+            assert_eq!(write.cancel(), Err(CancelError::Done));
             assert!(is_canceled(&write.await));
-            assert!(is_canceled(&lookup.await));
             drop(release);
             blocked.await.unwrap();
         });
         assert!(!path.exists());
-    });
-}
-
-// D-01.
-#[test]
-fn ten_lookups_at_once_give_loopback_addresses_and_complete_once_each() {
-    bounded(|| {
-        let completed = Rc::new(Cell::new(0));
-        run(|| {
-            for _ in 0..10 {
-                let completed = completed.clone();
-                dns::lookup("localhost").on_complete(move |addresses| {
-                    let addresses = addresses.unwrap();
-                    assert!(!addresses.is_empty());
-                    assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
-                    completed.set(completed.get() + 1);
-                });
-            }
-            assert_eq!(completed.get(), 0);
-        });
-        assert_eq!(completed.get(), 10);
-    });
-}
-
-#[test]
-fn an_address_is_its_own_lookup() {
-    bounded(|| {
-        block_on(async {
-            for text in ["127.0.0.1", "::1", "192.0.2.7"] {
-                let addresses = dns::lookup(text).await.unwrap();
-                assert_eq!(addresses, [text.parse::<IpAddr>().unwrap()]);
-            }
-        });
-    });
-}
-
-// D-02 and D-03. A label of 64 letters cannot be asked for, so no server has to say so.
-#[test]
-fn a_name_that_cannot_exist_is_an_error_and_never_an_empty_success() {
-    bounded(|| {
-        block_on(async {
-            for name in
-                [format!("{}.example", "a".repeat(64)), String::new(), "with\0zero".to_owned()]
-            {
-                let error = dns::lookup(&name).await.expect_err("no such name");
-                assert!(!error.to_string().is_empty());
-            }
-        });
-    });
-}
-
-// P-06, the second half.
-#[test]
-fn lookups_run_on_a_pool_of_one_thread() {
-    bounded(|| {
-        with_pool(1).block_on(async {
-            let lookups = [(); 5].map(|()| dns::lookup("localhost"));
-            let work = queue_work(|| 7);
-            assert_eq!(work.await.unwrap(), 7);
-            for lookup in lookups {
-                lookup.await.unwrap();
-            }
-        });
-    });
-}
-
-// D-06.
-#[test]
-fn a_loop_may_end_while_a_lookup_runs() {
-    bounded(|| {
-        for _ in 0..20 {
-            run(|| {
-                dns::lookup("localhost").on_complete(|_| panic!("the loop has ended"));
-                windlass::exit(0);
-            });
-        }
     });
 }

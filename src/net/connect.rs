@@ -10,7 +10,7 @@ use std::rc::Rc;
 use super::TcpStream;
 use super::address::Target;
 use super::tcp_stream::Core;
-use crate::dns;
+use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
 use crate::event_loop::State;
 use crate::request::{Canceller, Completer, Request};
@@ -59,7 +59,7 @@ pub(super) fn connect(
     match target {
         Target::Socket(address) => connecting.start([address]),
         Target::Name(host, port) => {
-            let lookup = dns::lookup(&host);
+            let lookup = dns::lookup_at(state, location, &host, LookupOptions::new());
             connecting.stage.replace(Stage::Resolving(lookup.canceller()));
             let later = connecting.clone();
             lookup.on_complete(move |result| match result {

@@ -5,6 +5,7 @@
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`file`]: calls on files that std lacks;
+//! - [`resolver`]: names to addresses and back, blocking;
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
 //! - [`monotonic_nanos`]: the clock;
 //! - [`block_signals`]: keep signals off a thread that serves no loop.
@@ -15,6 +16,7 @@ compile_error!("windlass runs on Unix systems only so far: its loop exposes a fi
 compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
 
 pub(crate) mod file;
+pub(crate) mod resolver;
 pub(crate) mod signal;
 mod unix;
 

@@ -1,0 +1,256 @@
+//! Look-ups of one host that are under way at the same time share one call of the resolver.
+//!
+//! A [`Call`] is one pool job and those who wait for its answer, in the order they asked. Whoever asks
+//! the same question while the call is queued or running waits with them; once the answer is here,
+//! or the job was cancelled, the question opens a new call. All of it belongs to one loop: the
+//! answer comes to the job's request, and from there to each waiter in turn, in the poll phase.
+//!
+//! A waiter is cancelled by itself: the others go on. The last one takes the job with it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::ffi::CString;
+use std::io;
+use std::net::IpAddr;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
+use std::sync;
+
+use super::error::LookupError;
+use super::options::{Family, LookupOptions};
+use crate::error::{self, CancelError, WorkError};
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::request::{Canceller, Completer, Request};
+use crate::sys::resolver;
+use crate::threads::pool::{self, WorkKind};
+
+/// What requests for addresses complete with.
+type Answer = io::Result<Vec<IpAddr>>;
+
+/// What look-ups have in common that can share a call.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Question {
+    loop_id: u32,
+    host: CString,
+    family: Family,
+}
+
+thread_local! {
+    /// The calls of this thread's loops that can be joined.
+    static CALLS: RefCell<HashMap<Question, Weak<Call>>> = RefCell::new(HashMap::new());
+}
+
+/// One call of the resolver, on its way. Owned by the callback of its job's request.
+struct Call {
+    question: Question,
+    /// In the order in which they asked.
+    waiters: RefCell<VecDeque<Rc<Waiter>>>,
+    /// Cancels the job. Set when the job was submitted.
+    job: RefCell<Option<Canceller>>,
+    /// The job drops its end when a thread begins it.
+    queued: sync::Weak<()>,
+}
+
+/// One who waits for a call's answer.
+struct Waiter {
+    /// Open for those who joined; of the first one, the loop knows the job's own request.
+    registration: Registration,
+    completer: Cell<Option<Completer<Answer>>>,
+    options: LookupOptions,
+}
+
+/// Asks for the addresses of a host, or waits with those who have asked.
+pub(super) fn lookup(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    host: CString,
+    options: LookupOptions,
+) -> Request<Answer> {
+    let (completer, request) = Completer::new(state, location);
+    let waiter = Rc::new(Waiter {
+        registration: Registration::new(state.clone()),
+        completer: Cell::new(None),
+        options,
+    });
+    let question = Question { loop_id: state.id, host, family: options.family };
+    let call = match find(&question) {
+        Some(call) => {
+            waiter.registration.open(waiter.clone(), location, true);
+            call
+        }
+        None => Call::start(state, location, question),
+    };
+    let (one, all) = (Rc::downgrade(&waiter), Rc::downgrade(&call));
+    completer.on_cancel(move || match (one.upgrade(), all.upgrade()) {
+        (Some(waiter), Some(call)) => call.cancel(&waiter),
+        _ => Err(CancelError::Done),
+    });
+    waiter.completer.set(Some(completer));
+    call.waiters.borrow_mut().push_back(waiter);
+    request
+}
+
+/// The call that this question can join.
+fn find(question: &Question) -> Option<Rc<Call>> {
+    CALLS.try_with(|calls| calls.borrow().get(question).and_then(Weak::upgrade)).ok().flatten()
+}
+
+impl Call {
+    fn start(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+        question: Question,
+    ) -> Rc<Call> {
+        let (host, family) = (question.host.clone(), question.family.into());
+        let begun = sync::Arc::new(());
+        let call = Rc::new(Call {
+            question,
+            waiters: RefCell::default(),
+            job: RefCell::default(),
+            queued: sync::Arc::downgrade(&begun),
+        });
+        let joined = CALLS.try_with(|calls| {
+            calls.borrow_mut().insert(call.question.clone(), Rc::downgrade(&call))
+        });
+        // At the end of a thread there is no table, and then each look-up has a call of its own.
+        drop(joined);
+        let work = move || {
+            drop(begun);
+            resolver::addresses(&host, family)
+                .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
+        };
+        let answer = |result| result;
+        let job = pool::submit(state, "name look-up", WorkKind::SlowIo, location, work, answer);
+        call.job.replace(Some(job.canceller()));
+        let (state, asked) = (state.clone(), call.clone());
+        job.on_complete(move |result| asked.answer(&state, result));
+        call
+    }
+
+    /// Nobody joins this call any more.
+    fn leave_table(&self) {
+        let left = CALLS.try_with(|calls| {
+            let mut calls = calls.borrow_mut();
+            let ours =
+                calls.get(&self.question).is_some_and(|call| call.as_ptr() == &raw const *self);
+            if ours { calls.remove(&self.question) } else { None }
+        });
+        drop(left);
+    }
+
+    /// Tells all who wait, each once.
+    fn answer(&self, state: &State, result: Result<Result<Vec<IpAddr>, LookupError>, WorkError>) {
+        self.leave_table();
+        let waiters = self.waiters.take();
+        let mut untold = Untold { waiters: VecDeque::with_capacity(waiters.len()) };
+        let mut result = Some(result);
+        let mut left = waiters.len();
+        for waiter in waiters {
+            left -= 1;
+            // A failure of the pool cannot be copied: the last one gets it, the others its words.
+            let answer = match &result {
+                Some(Ok(Ok(addresses))) => waiter.choose(addresses, &self.question),
+                Some(Ok(Err(failure))) => Err(failure.clone().into()),
+                Some(Err(WorkError::Cancelled)) => Err(error::cancelled()),
+                Some(Err(failure)) if left > 0 => Err(io::Error::other(failure.to_string())),
+                Some(Err(_)) | None => match result.take() {
+                    Some(Err(failure)) => Err(failure.into()),
+                    _ => unreachable!("a failure is taken by the last who waits"),
+                },
+            };
+            untold.waiters.push_back((waiter, answer));
+        }
+        // A callback that panics or ends the loop leaves the rest to the guard.
+        while !state.is_halted()
+            && let Some((waiter, answer)) = untold.waiters.pop_front()
+        {
+            waiter.tell(answer, Completer::complete);
+        }
+    }
+
+    fn cancel(&self, waiter: &Rc<Waiter>) -> Result<(), CancelError> {
+        let waiting = self.waiters.borrow().len();
+        let place = self.waiters.borrow().iter().position(|other| Rc::ptr_eq(other, waiter));
+        let Some(place) = place else { return Err(CancelError::Done) };
+        if waiting == 1 {
+            // Its request completes as cancelled, and so will the one who waits for it.
+            let job = self.job.borrow().clone();
+            let cancelled = job.map_or(Err(CancelError::Done), |job| job.cancel());
+            if cancelled.is_ok() {
+                self.leave_table();
+            }
+            return cancelled;
+        }
+        if self.queued.strong_count() == 0 {
+            return Err(CancelError::Busy);
+        }
+        let left = self.waiters.borrow_mut().remove(place);
+        drop(left);
+        waiter.tell(Err(error::cancelled()), Completer::complete_later);
+        Ok(())
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.leave_table();
+    }
+}
+
+/// Who has not been told. If it comes to be dropped, they are told in the pending phase.
+struct Untold {
+    waiters: VecDeque<(Rc<Waiter>, Answer)>,
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        for (waiter, answer) in self.waiters.drain(..) {
+            waiter.tell(answer, Completer::complete_later);
+        }
+    }
+}
+
+impl Waiter {
+    /// What of the resolver's answer was asked for.
+    fn choose(&self, addresses: &[IpAddr], question: &Question) -> Answer {
+        let chosen = self.options.apply(addresses.to_vec());
+        if chosen.is_empty() {
+            let host = question.host.to_string_lossy().into_owned();
+            return Err(LookupError::no_address(host).into());
+        }
+        Ok(chosen)
+    }
+
+    fn tell(&self, answer: Answer, complete: impl FnOnce(Completer<Answer>, Answer)) {
+        drop(self.registration.close());
+        if let Some(completer) = self.completer.take() {
+            complete(completer, answer);
+        }
+    }
+
+    fn shut_down(&self) {
+        self.tell(Err(error::shut_down()), |completer, answer| completer.shut_down(Some(answer)));
+    }
+}
+
+impl Drop for Waiter {
+    /// The job's callback was dropped with its loop: who waits is told.
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Handle for Waiter {
+    fn kind(&self) -> &'static str {
+        "name look-up"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        self.shut_down();
+    }
+}
