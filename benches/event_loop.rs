@@ -51,6 +51,10 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("ping_pongs 64 B", ping_pongs, 20_000),
     ("worker_spawn to first message", worker_spawn, 300),
     ("worker_stream", worker_stream, 500_000),
+    #[cfg(feature = "crypto")]
+    ("crypto pbkdf2 sha512 x1000", crypto_pbkdf2, 500),
+    #[cfg(feature = "crypto")]
+    ("crypto scrypt 2^10 8 1", crypto_scrypt, 150),
 ];
 
 fn main() {
@@ -391,4 +395,31 @@ fn worker_stream(items: u64) -> (u64, Duration) {
     });
     assert_eq!(count.get(), items);
     (items, time)
+}
+
+/// Keys of a thousand iterations each, one after the other.
+#[cfg(feature = "crypto")]
+fn crypto_pbkdf2(items: u64) -> (u64, Duration) {
+    use windlass::crypto::{Digest, pbkdf2};
+    one_by_one(items, || pbkdf2(b"password", b"salt", 1000, 64, Digest::Sha512))
+}
+
+/// Keys that take a mebibyte each, one after the other.
+#[cfg(feature = "crypto")]
+fn crypto_scrypt(items: u64) -> (u64, Duration) {
+    use windlass::crypto::{ScryptParams, scrypt};
+    one_by_one(items, || scrypt(b"password", b"salt", 64, ScryptParams { log_n: 10, r: 8, p: 1 }))
+}
+
+#[cfg(feature = "crypto")]
+fn one_by_one(
+    items: u64,
+    derive: impl Fn() -> windlass::Request<std::io::Result<Vec<u8>>> + 'static,
+) -> (u64, Duration) {
+    let keys = async move {
+        for _ in 0..items {
+            black_box(derive().await.expect("a key"));
+        }
+    };
+    (items, timed(|| drop(windlass::spawn(keys))))
 }

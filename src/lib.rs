@@ -60,7 +60,8 @@
 //! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for whoever turns a loop by hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
-//!   those of [`fs`] and [`dns`], a connect, a write.
+//!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module of
+//!   that name, for keys and digests.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -85,6 +86,8 @@ mod sys;
 mod task;
 mod threads;
 
+#[cfg(feature = "crypto")]
+pub mod crypto;
 pub mod dns;
 pub mod fs;
 pub mod guide;

@@ -58,7 +58,7 @@ impl PathError {
     }
 
     /// The error of an operation on one path.
-    pub(super) fn wrap(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
+    pub(crate) fn wrap(operation: &'static str, path: &Path, error: io::Error) -> io::Error {
         let inner = PathError { operation, path: path.to_owned(), target: None, error };
         io::Error::new(inner.error.kind(), inner)
     }
