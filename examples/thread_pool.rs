@@ -100,7 +100,9 @@ fn measure_all(options: &Options) -> io::Result<()> {
         for jobs in 1..=options.jobs_max {
             let sample = measure(threads, jobs, options.iterations)?;
             let steps = sample.time.as_secs_f64() / one.as_secs_f64();
-            let bar = "█".repeat((steps * BAR / options.jobs_max as f64).round() as usize);
+            // A busy machine must not draw across the screen.
+            let width = (steps * BAR / options.jobs_max as f64).min(1.5 * BAR).round();
+            let bar = "█".repeat(width as usize);
             println!("{jobs:4}{:>11}{steps:7.1}  {bar}", ms(sample.time));
             ticks += sample.ticks;
             late_max = late_max.max(sample.late_max);
