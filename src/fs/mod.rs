@@ -43,7 +43,6 @@ pub use dir::{
     DirEntry, ReadDir, create_dir, create_dir_all, read_dir, remove_dir, remove_dir_all,
 };
 pub use error::PathError;
-pub(crate) use error::flatten;
 pub use file::File;
 pub use options::OpenOptions;
 pub use path::{
