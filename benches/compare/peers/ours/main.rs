@@ -1,0 +1,58 @@
+//! The workloads on this crate.
+
+mod files;
+mod memory;
+mod net;
+mod queues;
+mod threads;
+mod timers;
+mod workers;
+
+use common::{Figures, Peer, Stopwatch, Workload};
+use windlass::Loop;
+
+const WORKLOADS: &[(&str, Workload)] = &[
+    ("microtask_batch", queues::microtask_batch),
+    ("microtask_chain", queues::microtask_chain),
+    ("tick_batch", queues::tick_batch),
+    ("tick_chain", queues::tick_chain),
+    ("loop_count", queues::loop_count),
+    ("million_timers arm", timers::arm),
+    ("million_timers clear", timers::clear),
+    ("million_timers fire", timers::fire),
+    ("timer_churn", timers::churn),
+    ("timers among 100", |items| timers::among(items, 100)),
+    ("timers among 1,000", |items| timers::among(items, 1_000)),
+    ("timers among 10,000", |items| timers::among(items, 10_000)),
+    ("timers among 100,000", |items| timers::among(items, 100_000)),
+    ("timers among 1,000,000", |items| timers::among(items, 1_000_000)),
+    ("spawn and finish a task", queues::spawn_task),
+    ("async_ping_pong", threads::async_ping_pong),
+    ("async_pummel", threads::async_pummel),
+    ("queue_work 1 in flight", |items| threads::queue_work(items, 1)),
+    ("queue_work 64 in flight", |items| threads::queue_work(items, 64)),
+    ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
+    ("fs_stat 64 in flight", files::stat),
+    ("fs_read 64 in flight", files::read),
+    ("worker_spawn to first message", workers::spawn),
+    ("worker_ping_pong", workers::ping_pong),
+    ("worker_stream", workers::stream),
+    ("worker_move 1 KiB", |items| workers::move_buffer(items, 1 << 10)),
+    ("worker_move 1 MiB", |items| workers::move_buffer(items, 1 << 20)),
+    ("memory live timer", memory::live_timer),
+    ("memory idle worker", memory::idle_worker),
+];
+
+const SERVERS: &[(&str, fn())] = &[("echo", net::echo), ("idle", net::echo)];
+
+fn main() {
+    Peer { workloads: WORKLOADS, servers: SERVERS }.main();
+}
+
+/// The time that a program takes on a loop of its own, less the making of the loop.
+fn timed(items: u64, program: impl FnOnce()) -> Figures {
+    let event_loop = Loop::new().expect("a loop");
+    let stopwatch = Stopwatch::start();
+    event_loop.run(program);
+    stopwatch.stop(items)
+}
