@@ -9,14 +9,15 @@
 //! The names are libuv's where it has the same workload. Times on a shared machine wobble: compare two
 //! versions in one sitting, or count instructions (`valgrind --tool=callgrind`).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use windlass::handle::Idle;
+use windlass::handle::{Idle, Notifier};
 use windlass::net::TcpListener;
 use windlass::worker::Worker;
 use windlass::{Loop, RunMode, WorkKind};
@@ -29,7 +30,8 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("microtask_batch", microtask_batch, 2_000_000),
     ("microtask_chain", microtask_chain, 2_000_000),
     ("tick_chain", tick_chain, 2_000_000),
-    ("loop_count", loop_count, 300_000),
+    ("loop_count", |items| loop_count(items, true), 300_000),
+    ("loop_count without sources", |items| loop_count(items, false), 300_000),
     ("million_timers arm", timers_arm, 1_000_000),
     ("million_timers clear", timers_clear, 1_000_000),
     ("million_timers fire", timers_fire, 1_000_000),
@@ -41,6 +43,8 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("timer_scaling 10^6 live", |items| timer_scaling(items, 1_000_000), 1_000_000),
     ("spawn and finish a task", spawn_task, 500_000),
     ("async_pummel", async_pummel, 1_000_000),
+    ("async_ping_pong", |items| async_ping_pong(items, 0), 20_000),
+    ("async_ping_pong spinning", |items| async_ping_pong(items, 50), 100_000),
     ("queue_work 1 in flight", |items| queue_work(items, 1), 10_000),
     ("queue_work 64 in flight", |items| queue_work(items, 64), 200_000),
     ("queue_work 1000 in flight", |items| queue_work(items, 1000), 200_000),
@@ -126,10 +130,16 @@ fn tick_chain(items: u64) -> (u64, Duration) {
     (items, timed(|| next(items)))
 }
 
-/// Iterations with an idle watcher and a chain of immediates.
-fn loop_count(items: u64) -> (u64, Duration) {
+/// Iterations with an idle watcher and a chain of immediates. With a source, each asks the poller.
+fn loop_count(items: u64, source: bool) -> (u64, Duration) {
     let time = timed(|| {
         let idle = Idle::start(|| ());
+        if source {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+            // With a callback it is the loop's.
+            listener.on_connection(|_| ());
+            listener.unref();
+        }
         fn next(left: u64, idle: Idle) {
             if left == 0 {
                 return idle.stop();
@@ -249,6 +259,48 @@ fn async_pummel(items: u64) -> (u64, Duration) {
             }
         }));
     });
+    (items, time)
+}
+
+/// Round trips between two loops on two threads, which may spin for so many microseconds. For a figure of
+/// one core run all of it on one (`taskset`).
+fn async_ping_pong(items: u64, spin: u64) -> (u64, Duration) {
+    let new_loop = move || Loop::builder().spin(Duration::from_micros(spin)).build();
+    let event_loop = new_loop().expect("a loop");
+    let mut start = Instant::now();
+    let begun = &mut start;
+    let mut other = None;
+    event_loop.run(|| {
+        let (to_other, own_end) = mpsc::channel::<Notifier>();
+        let (to_this, other_end) = mpsc::channel::<Notifier>();
+        let theirs = Rc::new(OnceCell::<Notifier>::new());
+        let (mut left, partner) = (items, theirs.clone());
+        let own = Rc::new(OnceCell::<Notifier>::new());
+        let this = own.clone();
+        let notifier = Notifier::new(move || {
+            let partner = partner.get().expect("it was set before the first call");
+            left -= 1;
+            if left > 0 {
+                return partner.notify();
+            }
+            partner.close();
+            this.get().expect("it was set").close();
+        });
+        to_other.send(notifier.clone()).expect("sent");
+        own.set(notifier).expect("set once");
+        other = Some(std::thread::spawn(move || {
+            new_loop().expect("a loop").run(move || {
+                let partner = own_end.recv().expect("the other notifier");
+                to_this.send(Notifier::new(move || partner.notify())).expect("sent");
+            });
+        }));
+        let partner = other_end.recv().expect("the other notifier");
+        *begun = Instant::now();
+        partner.notify();
+        theirs.set(partner).expect("set once");
+    });
+    let time = start.elapsed();
+    other.take().expect("it was started").join().expect("it ends by itself");
     (items, time)
 }
 

@@ -336,6 +336,12 @@ impl Mailbox {
         self.filled.load(Ordering::Acquire)
     }
 
+    /// Whether the loop must not sleep, without taking the lock. Else [`fall_asleep`](Mailbox::fall_asleep) decides.
+    #[inline]
+    pub(crate) fn has_news(&self) -> bool {
+        self.is_filled() || self.is_halted() || self.is_stopping()
+    }
+
     /// Whether a posted closure waits.
     pub(crate) fn has_posts(&self) -> bool {
         if !self.is_filled() && self.turns.get().is_none() {

@@ -4,6 +4,7 @@ pub(crate) mod mailbox;
 pub(crate) mod notifier;
 pub(crate) mod pool;
 pub(crate) mod remote;
+pub(crate) mod spin;
 pub(crate) mod turns;
 
 /// A value with cache lines of its own: who writes what stands beside it does not take it away from the

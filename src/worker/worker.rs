@@ -270,7 +270,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         // All that can fail is made here, so that a failure is the caller's to see.
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).parts()?;
+        let mut parts = Loop::builder().pool(pool).spin(state.spin.limit()).parts()?;
         let (link, theirs) = Link::pair();
         let core = Rc::new(Core::<In, Out>::new(&state, link));
         let number = state.delivery.add_receiver(core.clone());
