@@ -15,6 +15,7 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
+use crate::alloc;
 use crate::error::{Panic, Uncaught};
 use crate::event_loop::State;
 
@@ -58,6 +59,10 @@ pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
 /// Runs ticks and microtasks until none is left, or the loop has been told to end.
 #[inline]
 pub(crate) fn drain(state: &State) {
+    // Between two callbacks is where a worker's memory limit is looked at.
+    if alloc::is_over_limit() {
+        state.end_for_memory();
+    }
     if !state.ticks.is_empty() || !state.microtasks.is_empty() {
         drain_queues(state);
     }

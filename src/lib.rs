@@ -80,10 +80,12 @@ mod metrics;
 mod phase;
 mod queue;
 mod request;
+mod running;
 mod sys;
 mod task;
 mod threads;
 
+pub mod alloc;
 pub mod dns;
 pub mod fs;
 pub mod handle;

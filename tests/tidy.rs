@@ -9,17 +9,18 @@ type Fence = (&'static [&'static str], &'static [&'static str], &'static str);
 #[rustfmt::skip]
 const FENCES: &[Fence] = &[
     (&["mio", "libc", "socket2"], &["sys/"], "only sys/ talks to the system"),
-    (&["unsafe"], &["queue/closure.rs", "task/scoped.rs", "sys/unix.rs", "sys/signal.rs"],
-        "unsafe code stands in four files"),
+    // alloc.rs is a global allocator, which is an unsafe trait; running.rs reads a 'static reference back from an atomic.
+    (&["unsafe"], &["queue/closure.rs", "task/scoped.rs", "sys/unix.rs", "sys/signal.rs", "alloc.rs", "running.rs"],
+        "unsafe code stands in six files"),
     (&["atomic", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "mpsc"],
-        &["threads/", "worker/", "task/mod.rs", "metrics.rs", "clock.rs", "sys/signal.rs", "event_loop.rs", "error.rs"],
+        &["threads/", "worker/", "task/mod.rs", "metrics.rs", "clock.rs", "sys/signal.rs", "event_loop.rs", "error.rs", "running.rs"],
         "what threads share stands behind doors 2 and 3"),
     (&["thread::Builder", "thread::spawn"], &["threads/", "worker/"], "only pool and workers start threads"),
     (&["Instant::now", "SystemTime"], &["clock.rs"], "only clock.rs reads the clock"),
     (&["crate::net", "crate::fs", "crate::dns", "crate::crypto", "crate::worker", "crate::signal"],
         &["net/", "fs.rs", "dns.rs", "crypto.rs", "worker/", "signal.rs", "lib.rs"],
         "the loop knows nothing that is built on it"),
-    (&["catch_unwind"], &["callback.rs", "event_loop.rs", "lib.rs", "task/mod.rs", "threads/pool.rs", "worker/worker.rs"],
+    (&["catch_unwind"], &["callback.rs", "event_loop.rs", "lib.rs", "task/mod.rs", "threads/pool.rs", "worker/builder.rs"],
         "panics are caught in callback.rs and where a thread or a future ends"),
     (&["println!", "eprintln!", "print!", "eprint!", "dbg!", "todo!", "unimplemented!"], &[], "nothing unfinished, no stray print"),
     (&["let _ ="], &[], "what is dropped is dropped by name"),

@@ -3,6 +3,7 @@
 //! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
+//! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
 //! - [`block_signals`]: keep signals off a thread that serves no loop.
@@ -25,8 +26,8 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, send_vectored,
-    set_backlog, set_reset_on_close, spare_descriptor,
+    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, own_cpu_time,
+    send_vectored, set_backlog, set_reset_on_close, spare_descriptor, thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

@@ -7,6 +7,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Event, TcpStream};
@@ -66,6 +67,42 @@ pub(crate) fn block_signals() {
         libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
     };
     debug_assert_eq!(failed, 0, "SIG_SETMASK is a valid request");
+}
+
+/// The CPU time of a thread that has not been joined. None when it has ended, and where the system does
+/// not tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(crate) fn thread_cpu_time<T>(thread: &JoinHandle<T>) -> Option<Duration> {
+    use std::os::unix::thread::JoinHandleExt;
+    let mut clock = 0;
+    // SAFETY: a thread that is neither joined nor detached has a valid id, also when it has ended, and the
+    // handle is borrowed across the call; `clock` lives on this stack frame.
+    let failed = unsafe { libc::pthread_getcpuclockid(thread.as_pthread_t(), &raw mut clock) };
+    if failed == 0 { read_clock(clock) } else { None }
+}
+
+/// As above, on systems that have no clock for a single thread of others.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) fn thread_cpu_time<T>(_thread: &JoinHandle<T>) -> Option<Duration> {
+    None
+}
+
+/// The CPU time of this thread.
+pub(crate) fn own_cpu_time() -> Option<Duration> {
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `clock_gettime` fills the structure, which lives here, unless it fails.
+    let time = unsafe {
+        let failed = libc::clock_gettime(clock, time.as_mut_ptr());
+        if failed != 0 {
+            return None;
+        }
+        time.assume_init()
+    };
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
 /// A descriptor of no use but to be given up when the process has no other left.
