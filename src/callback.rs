@@ -123,6 +123,16 @@ pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'s
     panic::resume_unwind(panic.into_payload());
 }
 
+/// Does something of a user's whose panic concerns somebody else than the callback that is running.
+pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        if payload.is::<Halt>() {
+            panic::resume_unwind(payload);
+        }
+        Panic::new(payload)
+    })
+}
+
 /// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
 pub(crate) fn drop_quietly<T>(value: T) {
     quietly(|| drop(value));

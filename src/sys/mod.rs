@@ -26,8 +26,9 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, own_cpu_time,
-    send_vectored, set_backlog, set_reset_on_close, spare_descriptor, thread_cpu_time,
+    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port,
+    own_cpu_time, send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
+    thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

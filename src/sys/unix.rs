@@ -5,12 +5,13 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Event, TcpStream};
+use super::{Event, TcpListener, TcpStream};
 
 /// What of `interest` is true of the descriptor at this moment. Never waits.
 pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Result<Event> {
@@ -133,6 +134,18 @@ const MAX_BUFFERS: usize = 1024;
 /// Sets how many connections may wait to be accepted.
 pub(crate) fn set_backlog(listener: &impl AsFd, backlog: i32) -> io::Result<()> {
     socket2::SockRef::from(listener).listen(backlog)
+}
+
+/// Binds and listens with an address that other sockets of this user may bind too.
+pub(crate) fn listen_reuse_port(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Makes the closing of the socket a reset instead of an orderly end.

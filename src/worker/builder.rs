@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use super::direct;
 use super::port::{Link, PortEnd};
 use super::shared::{Cause, Ended, Shared};
 use super::this::{self, Values};
@@ -188,12 +189,15 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         if let Some(bytes) = self.stack_size {
             builder = builder.stack_size(bytes);
         }
+        // Before the thread, which takes itself off the list.
+        direct::enlist(id, shared.mailbox.clone());
         match builder.spawn(move || start.run()) {
             Ok(thread) => {
                 core.begin(location, number, shared, thread);
                 Ok(Worker::of(core))
             }
             Err(error) => {
+                direct::discharge(id);
                 shared.seat.iter().for_each(Seat::leave);
                 drop(state.delivery.remove_receiver(number));
                 Err(error)
@@ -276,6 +280,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         };
         log::debug!("worker {} ends with code {code}", shared.id);
         this::set_this_worker(None);
+        direct::discharge(shared.id);
         shared.set_ended(Ended { code, cause, cpu_time: sys::own_cpu_time() }, end_seen_at);
         shared.seat.iter().for_each(Seat::leave);
     }

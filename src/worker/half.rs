@@ -402,6 +402,11 @@ impl<T> Half<T> {
         self.lock().receiver = None;
     }
 
+    /// Whether the receiving end is still there.
+    pub(super) fn is_received(&self) -> bool {
+        !self.lock().receiver_gone
+    }
+
     /// Notes on which thread the sending end is open.
     pub(super) fn set_sender_thread(&self, thread: Option<ThreadId>) {
         self.lock().sender_thread = thread;

@@ -36,7 +36,10 @@
 //! `panic = "abort"` it ends the process, as anywhere; starting workers then gives a warning when the
 //! program is compiled.
 
+mod broadcast;
 mod builder;
+mod call;
+mod direct;
 mod error;
 mod half;
 mod inbox;
@@ -50,7 +53,10 @@ mod watch;
 mod worker;
 mod worker_pool;
 
+pub use broadcast::{BroadcastChannel, MessageError};
 pub use builder::{ParentExit, WorkerBuilder};
+pub use call::{Call, CallError, Reply};
+pub use direct::{DirectError, on_direct_message, post_direct};
 pub use error::WorkerError;
 pub use port::{
     Bounded, Permit, Port, PortEnd, Recv, RecvTimeoutError, Reserve, TryPostError, Unbounded,

@@ -400,6 +400,12 @@ pub struct Port<S, R, K = Unbounded> {
     kind: PhantomData<K>,
 }
 
+impl<S, R, K> Port<S, R, K> {
+    pub(super) fn state(&self) -> &Rc<State> {
+        self.core.state()
+    }
+}
+
 impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// Sends a message: moved, not copied. Dropped at once when either end is closed.
     pub fn post(&self, message: S) {

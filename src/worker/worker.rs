@@ -387,6 +387,10 @@ impl<In, Out> Worker<In, Out> {
     pub(super) fn of(core: Rc<Core<In, Out>>) -> Self {
         Worker { core }
     }
+
+    pub(super) fn state(&self) -> &Rc<State> {
+        &self.core.registration.state
+    }
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
