@@ -180,3 +180,26 @@ fn the_usage_of_a_worker_tells_memory_queues_iterations_and_cpu_time() {
         });
     });
 }
+
+#[test]
+fn a_job_that_takes_too_much_fails_with_the_same_error_and_the_pool_goes_on() {
+    bounded(|| {
+        block_on(async {
+            let builder = worker::WorkerPool::<usize, usize>::builder(1).memory_limit(2 * MIB);
+            let pool = builder.build(|| {
+                let mut hoard = Vec::new();
+                move |bytes| {
+                    hoard.push(black_box(vec![1_u8; bytes]));
+                    worker::checkpoint();
+                    bytes
+                }
+            });
+            let pool = pool.unwrap();
+            assert_eq!(pool.run(10).await, Ok(10));
+            let outcome = pool.run(3 * MIB).await;
+            assert!(matches!(outcome, Err(WorkerError::OutOfMemory { .. })), "{outcome:?}");
+            assert_eq!(pool.run(11).await, Ok(11));
+            assert_eq!(pool.metrics().failed, 1);
+        });
+    });
+}

@@ -69,4 +69,4 @@ pub use this::{
 pub use usage::WorkerUsage;
 pub use watch::Unresponsive;
 pub use worker::{Join, Worker};
-pub use worker_pool::{WorkerPool, WorkerPoolMetrics};
+pub use worker_pool::{WorkerPool, WorkerPoolBuilder, WorkerPoolMetrics};
