@@ -15,6 +15,7 @@ use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
+use crate::alloc;
 use crate::error::{Panic, Uncaught};
 use crate::event_loop::State;
 use crate::queue::ring::SendRing;
@@ -67,6 +68,10 @@ pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
 /// Runs ticks and microtasks until none is left, or the loop has been told to end.
 #[inline]
 pub(crate) fn drain(state: &State) {
+    // Between two callbacks is where a worker's memory limit is looked at.
+    if alloc::is_over_limit() {
+        state.end_for_memory();
+    }
     if !state.ticks.is_empty() || !state.microtasks.is_empty() {
         drain_queues(state);
     }
@@ -77,10 +82,10 @@ fn drain_queues(state: &State) {
     state.running.set(None);
     loop {
         // Not after a panic in a microtask: that ends it like a return, and the next microtask follows.
-        while !state.in_microtasks.get() && !state.is_halted() && state.ticks.call_first() {}
+        while !state.in_microtasks.get() && !state.must_end() && state.ticks.call_first() {}
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
-        while !state.is_halted() && state.microtasks.call_first() {}
+        while !state.must_end() && state.microtasks.call_first() {}
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
             return;
@@ -127,6 +132,16 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
 pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
     state.running.set(at);
     panic::resume_unwind(panic.into_payload());
+}
+
+/// Does something of a user's whose panic concerns somebody else than the callback that is running.
+pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
+    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        if payload.is::<Halt>() {
+            panic::resume_unwind(payload);
+        }
+        Panic::new(payload)
+    })
 }
 
 /// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.

@@ -44,6 +44,14 @@ pub(crate) fn shut_down() -> io::Error {
     io::Error::other(LoopGone)
 }
 
+/// Where a callback was registered, in words.
+pub(crate) fn place(location: Option<&'static Location<'static>>) -> String {
+    match location {
+        Some(location) => format!("in the callback registered at {location}"),
+        None => "in a callback whose registration was not recorded".to_owned(),
+    }
+}
+
 /// The error of an operation that was cancelled, by `cancel` or by closing its handle.
 pub(crate) fn cancelled() -> io::Error {
     io::Error::from_raw_os_error(crate::sys::ECANCELED)

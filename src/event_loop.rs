@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::alloc;
 use crate::callback::{self, Halt};
 use crate::clock::{Clock, Nanos};
 use crate::current;
@@ -34,6 +35,7 @@ use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
 use crate::queue::ring::Ring;
+use crate::running::Running;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::{Delivery, Mailbox};
@@ -109,8 +111,11 @@ pub(crate) struct State {
     extensions: RefCell<Vec<Rc<dyn Any>>>,
     pub(crate) hooks: Hooks,
     /// Where the callback that runs was registered, if that was recorded.
-    pub(crate) running: Cell<Option<&'static Location<'static>>>,
+    /// Shared with the figures, where others read it.
+    pub(crate) running: Arc<Running>,
     exit_code: Cell<i32>,
+    /// The thread had more memory than it may have, so much, and the loop ends.
+    over_limit: Cell<Option<usize>>,
     /// How often `exit` was called. Once, and the exit hooks are due.
     exits: Cell<u32>,
     /// How many [`Loop`]s there are for this state.
@@ -225,6 +230,15 @@ impl State {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.mailbox.is_stopping()
+    }
+
+    /// Whether nothing queued may run any more: told so, or for want of memory. Asked between two callbacks.
+    #[inline]
+    pub(crate) fn must_end(&self) -> bool {
+        if alloc::is_over_limit() {
+            self.end_for_memory();
+        }
+        self.is_halted()
     }
 
     /// Whether anything is left that keeps the loop alive.
@@ -438,6 +452,17 @@ impl State {
         self.mailbox.halt();
     }
 
+    /// The thread has more memory than it may have: the loop ends, as when it is told to.
+    #[cold]
+    pub(crate) fn end_for_memory(&self) {
+        alloc::lift_limit();
+        // Not when it ends anyway, as after `exit`.
+        if !self.is_halted() {
+            self.over_limit.set(Some(alloc::allocated().max(0) as usize));
+            self.mailbox.halt();
+        }
+    }
+
     /// Ends the loop: drops every callback once, uncalled, and closes what is open. The loop can
     /// still be reached from destructors, but takes nothing in.
     pub(crate) fn tear_down(self: &Rc<Self>) {
@@ -589,6 +614,7 @@ impl Loop {
             None if builder.virtual_time => (Some(Seat::first(&mailbox)), Clock::new(true)),
             None => (None, Clock::new(false)),
         };
+        let running = mailbox.figures.running.clone();
         let state = Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             status: Cell::new(Status::Open),
@@ -619,8 +645,9 @@ impl Loop {
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
             hooks: Hooks::default(),
-            running: Cell::new(None),
+            running,
             exit_code: Cell::new(0),
+            over_limit: Cell::new(None),
             exits: Cell::new(0),
             loops: Cell::new(0),
             turning: Cell::new(false),
@@ -675,14 +702,18 @@ impl Loop {
     /// Runs the main script of a worker, which is a callback of the poll phase (conformance rule 31).
     ///
     /// Returns whether the worker ended by itself, by having nothing left or by `exit`.
-    pub(crate) fn run_worker(&self, main: impl FnOnce() + 'static) -> bool {
+    pub(crate) fn run_worker(
+        &self,
+        location: &'static Location<'static>,
+        main: impl FnOnce() + 'static,
+    ) -> bool {
         let state = &self.state;
         let _turning = current::start_turning("a worker");
         let _entered = current::enter(state);
         let _awake = Awake::new(state);
         state.clock.update();
         let inner = state.clone();
-        state.poll_last.push(Closure::new(move || callback::call(&inner, None, main)));
+        state.poll_last.push(Closure::new(move || callback::call(&inner, Some(location), main)));
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);
             // It is in its turn already: the timers that a turn begins with have been.
@@ -936,6 +967,15 @@ impl Loop {
 
     pub(crate) fn tear_down(&self) {
         self.state.tear_down();
+    }
+
+    /// How much memory the loop's thread had, if that was too much and ended the loop.
+    pub(crate) fn over_limit(&self) -> Option<usize> {
+        self.state.over_limit.get()
+    }
+
+    pub(crate) fn state(&self) -> &Rc<State> {
+        &self.state
     }
 
     /// The time in virtual time; 0 on a real clock.

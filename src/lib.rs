@@ -82,10 +82,12 @@ mod metrics;
 mod phase;
 mod queue;
 mod request;
+mod running;
 mod sys;
 mod task;
 mod threads;
 
+pub mod alloc;
 #[cfg(feature = "crypto")]
 pub mod crypto;
 pub mod dns;

@@ -1,9 +1,12 @@
 //! What a loop has done so far, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::alloc;
 use crate::clock::{Nanos, Stopwatch};
+use crate::running::Running;
 
 /// The figures of a loop at one moment. Two snapshots give exact differences.
 ///
@@ -51,6 +54,10 @@ pub(crate) struct Figures {
     events: AtomicU64,
     events_waiting: AtomicU64,
     idle_nanos: AtomicU64,
+    /// What the loop's thread has allocated, as of the last iteration.
+    allocated: AtomicI64,
+    /// Where the callback that runs was registered.
+    pub(crate) running: Arc<Running>,
     /// Runs while the loop lives; figures of a loop that has not begun or has ended are zero.
     lifetime: Stopwatch,
 }
@@ -66,10 +73,15 @@ impl Figures {
 
     pub(crate) fn add_iteration(&self) {
         add(&self.iterations, 1);
+        self.allocated.store(alloc::allocated(), Ordering::Relaxed);
     }
 
     pub(crate) fn iterations(&self) -> u64 {
         self.iterations.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn allocated(&self) -> i64 {
+        self.allocated.load(Ordering::Relaxed)
     }
 
     pub(crate) fn add_events(&self, count: u64) {

@@ -8,10 +8,14 @@ use std::rc::Rc;
 use windlass::fs::stream::{ReadStream, WriteStream};
 use windlass::fs::{DirEntry, File, PathError, ReadDir};
 use windlass::handle::{Check, Idle, Notifier, Prepare};
-use windlass::net::{TcpListener, TcpStream};
+use windlass::net::{DetachedTcpListener, DetachedTcpStream, TcpListener, TcpStream};
 use windlass::signal::Signal;
 use windlass::time::{Elapsed, Sleep};
-use windlass::worker::{Port, PortEnd, Worker, WorkerError};
+use windlass::worker::{
+    Bounded, BroadcastChannel, Call, CallError, DirectError, Permit, Port, PortEnd,
+    RecvTimeoutError, Reply, TryPostError, Unresponsive, Worker, WorkerError, WorkerPool,
+    WorkerUsage,
+};
 use windlass::{
     CancelError, Canceller, Immediate, KeepAlive, Loop, LoopGone, Metrics, Panic, Remote, Request,
     Task, TaskError, Timer, WorkError, YieldNow,
@@ -106,6 +110,9 @@ fn workers_and_open_ports_stay_on_their_thread_whatever_they_carry() {
         Worker<u8, u8>,
         Port<u8, u8>,
         Port<String, Vec<u8>>,
+        Port<u8, u8, Bounded>,
+        BroadcastChannel<u8>,
+        WorkerPool<u8, u8>,
     );
 }
 
@@ -116,6 +123,9 @@ fn what_wakes_a_loop_is_shared_by_threads() {
 
 #[test]
 fn a_detached_port_end_crosses_threads() {
+    assert_crosses_threads!(DetachedTcpStream, DetachedTcpListener, PortEnd<u8, u8, Bounded>);
+    assert_crosses_threads!(Call<u8, u8>, Reply<String>, Permit<u8>, Unresponsive, WorkerUsage);
+    assert_is_shared_by_threads!(CallError, DirectError, RecvTimeoutError, TryPostError<u8>);
     assert_crosses_threads!(PortEnd<u8, String>, PortEnd<PortEnd<u8, u8>, Box<dyn FnOnce() + Send>>);
 }
 

@@ -207,14 +207,19 @@ impl Core {
         Poll::Pending
     }
 
-    fn close(&self) {
-        let Some(mut socket) = self.socket.take() else { return };
-        let state = self.state().clone();
-        state.deregister(|poller| poller.deregister(&mut socket));
-        drop(socket);
+    /// Takes the socket off the loop, if the listener is open.
+    fn take_off(&self) -> Option<sys::TcpListener> {
+        let mut socket = self.socket.take()?;
+        self.state().deregister(|poller| poller.deregister(&mut socket));
         drop(self.spare.take());
         self.listening.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
+        Some(socket)
+    }
+
+    fn close(&self) {
+        let Some(socket) = self.take_off() else { return };
+        drop(socket);
         let on_connection = self.on_connection.take();
         let acceptor = self.acceptor.take();
         if let Some(on_close) = self.on_close.take() {
@@ -309,6 +314,19 @@ impl TcpListener {
     /// When no loop is current.
     #[track_caller]
     pub fn bind(address: impl Address) -> io::Result<TcpListener> {
+        TcpListener::bind_with(address, Location::caller(), |address| {
+            let socket = sys::TcpListener::bind(address)?;
+            sys::set_backlog(&socket, BACKLOG)?;
+            Ok(socket)
+        })
+    }
+
+    #[track_caller]
+    fn bind_with(
+        address: impl Address,
+        location: &'static Location<'static>,
+        listen: impl FnOnce(SocketAddr) -> io::Result<sys::TcpListener>,
+    ) -> io::Result<TcpListener> {
         let state = current::expect("TcpListener::bind");
         let address = match address.target()? {
             Target::Socket(address) => address,
@@ -320,9 +338,77 @@ impl TcpListener {
         if !state.is_open() {
             return Err(error::shut_down());
         }
-        let socket = sys::TcpListener::bind(address)?;
-        sys::set_backlog(&socket, BACKLOG)?;
-        TcpListener::adopt(&state, socket, Location::caller())
+        TcpListener::adopt(&state, listen(address)?, location)
+    }
+
+    /// Like [`bind`](TcpListener::bind), but other sockets of this user may bind the same address in this way too
+    /// (`SO_REUSEPORT`), and the system spreads the connections among them: one listener for each worker.
+    ///
+    /// On Linux a connection goes to one of the listeners by a hash of its addresses, whether that is busy or not;
+    /// those that wait at a listener that closes are reset. Other systems may give all to the last that has bound.
+    ///
+    /// # Errors
+    /// As [`bind`](TcpListener::bind). `AddrInUse` when the address is bound without this option.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::net::TcpListener;
+    ///
+    /// windlass::run(|| -> std::io::Result<()> {
+    ///     let first = TcpListener::bind_reuse_port("127.0.0.1:0")?;
+    ///     let second = TcpListener::bind_reuse_port(first.local_addr()?)?;
+    ///     assert_eq!(first.local_addr()?, second.local_addr()?);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn bind_reuse_port(address: impl Address) -> io::Result<TcpListener> {
+        TcpListener::bind_with(address, Location::caller(), |address| {
+            sys::listen_reuse_port(address, BACKLOG)
+        })
+    }
+
+    /// Takes the listener off its loop, so that it can travel to another one. Connections that wait
+    /// to be accepted go with it.
+    ///
+    /// All clones are closed from then on: callbacks are dropped uncalled, and a task that waits gets an
+    /// invalid-input error.
+    ///
+    /// # Errors
+    /// Invalid-input when the listener is closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::net::{DetachedTcpListener, TcpListener, TcpStream};
+    /// use windlass::worker::Worker;
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     let listener = listener.detach()?;
+    ///     let worker = Worker::<(), String>::spawn_async(|port| async move {
+    ///         let connection = listener.open().unwrap().accept().await.unwrap();
+    ///         port.post(connection.peer_addr().unwrap().to_string());
+    ///     })?;
+    ///     let seen = worker.recv().await.unwrap();
+    ///     assert_eq!(client.await?.local_addr()?.to_string(), seen);
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn detach(&self) -> io::Result<DetachedTcpListener> {
+        let core = &self.core;
+        let Some(socket) = core.take_off() else { return Err(core.closed_error()) };
+        let callbacks = (core.on_connection.take(), core.on_close.take());
+        let entry = core.registration.close();
+        core.acceptor.take().into_iter().for_each(Waker::wake);
+        // Last: what the callbacks captured may call back into the loop.
+        drop((callbacks, entry));
+        Ok(DetachedTcpListener { socket: socket.into() })
     }
 
     /// Takes a listening socket of the standard library into the current loop.
@@ -483,6 +569,38 @@ impl fmt::Debug for TcpListener {
         f.debug_struct("TcpListener")
             .field("local", &self.local_addr().ok())
             .finish_non_exhaustive()
+    }
+}
+
+/// A listener that is on no loop: what travels between threads. Made by [`TcpListener::detach`].
+///
+/// Connections wait in it. Dropping it closes it, and they are reset.
+#[derive(Debug)]
+pub struct DetachedTcpListener {
+    socket: std::net::TcpListener,
+}
+
+impl DetachedTcpListener {
+    /// Opens the listener on the current loop.
+    ///
+    /// # Errors
+    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed. The
+    /// listener is then closed.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(self) -> io::Result<TcpListener> {
+        let state = current::expect("DetachedTcpListener::open");
+        if !state.is_open() {
+            return Err(error::shut_down());
+        }
+        TcpListener::adopt(&state, sys::TcpListener::from_std(self.socket), Location::caller())
+    }
+
+    /// The socket for use without a loop. It is non-blocking.
+    pub fn into_std(self) -> std::net::TcpListener {
+        self.socket
     }
 }
 

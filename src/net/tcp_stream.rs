@@ -679,6 +679,24 @@ impl Core {
         drop((on_read, entry));
     }
 
+    fn detach(&self) -> io::Result<DetachedTcpStream> {
+        if self.is_busy() {
+            let text = "writes of the connection wait, or it is being made";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+        }
+        let Some(mut socket) = self.socket.take() else { return Err(self.closed_error()) };
+        self.state().deregister(|poller| poller.deregister(&mut socket));
+        self.reading.set(false);
+        self.starts.set(self.starts.get().wrapping_add(1));
+        let callbacks = (self.on_read.take(), self.outgoing.take());
+        let wakers = [self.reader.take(), self.writer.take()];
+        let entry = self.registration.close();
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        // Last: what the callbacks captured may call back into the loop.
+        drop((callbacks, entry));
+        Ok(DetachedTcpStream { socket: socket.into(), shut: self.shut.get() })
+    }
+
     fn on_close(&self, f: Box<dyn FnOnce()>) {
         if self.is_open() {
             let before = self.outgoing(|outgoing| outgoing.on_close.replace(f));
@@ -893,6 +911,44 @@ impl TcpStream {
 
     pub(super) fn core(&self) -> &Rc<Core> {
         &self.core
+    }
+
+    /// Takes the connection off its loop, so that it can travel to another one: in a message, or to a thread.
+    ///
+    /// No byte is lost. What has been read was given to a callback or a task and is theirs; all else
+    /// is still with the kernel and comes where the connection is [opened](DetachedTcpStream::open). All clones are
+    /// closed from then on: the read callback and the one of [`on_close`](TcpStream::on_close) are dropped uncalled, and
+    /// tasks that wait get a not-connected error. A shutdown that was requested stays one.
+    ///
+    /// # Errors
+    /// `ResourceBusy` while writes are queued, a shutdown waits for them or the connection is being made: their requests
+    /// belong to this loop. Wait for the last of them and ask again. Not-connected when the
+    /// connection is closed. In both cases nothing changes.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::net::{DetachedTcpStream, TcpListener, TcpStream};
+    /// use windlass::worker::Worker;
+    ///
+    /// windlass::block_on(async {
+    ///     let worker = Worker::<DetachedTcpStream, ()>::spawn(|port| {
+    ///         port.on_message(|connection: DetachedTcpStream| {
+    ///             drop(connection.open().unwrap().write(b"hello from a worker"));
+    ///         });
+    ///     })?;
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     worker.post(listener.accept().await?.detach()?);
+    ///     let mut answer = [0; 32];
+    ///     let count = client.await?.read(&mut answer).await?;
+    ///     assert_eq!(&answer[..count], b"hello from a worker");
+    ///     drop(worker.terminate());
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn detach(&self) -> io::Result<DetachedTcpStream> {
+        self.core.detach()
     }
 
     /// Connects to an address. A name is resolved on the pool, and each of its addresses tried in turn.
@@ -1196,6 +1252,40 @@ impl fmt::Debug for TcpStream {
             .field("peer", &self.peer_addr().ok())
             .field("open", &self.core.is_open())
             .finish_non_exhaustive()
+    }
+}
+
+/// A connection that is on no loop: what travels between threads. Made by [`TcpStream::detach`].
+///
+/// Dropping it closes the connection.
+#[derive(Debug)]
+pub struct DetachedTcpStream {
+    socket: std::net::TcpStream,
+    /// A shutdown was requested: no more writes.
+    shut: bool,
+}
+
+impl DetachedTcpStream {
+    /// Opens the connection on the current loop.
+    ///
+    /// # Errors
+    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed. The
+    /// connection is then closed.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(self) -> io::Result<TcpStream> {
+        let state = current::expect("DetachedTcpStream::open");
+        let stream =
+            Core::adopt(&state, sys::TcpStream::from_std(self.socket), Location::caller())?;
+        stream.core.shut.set(self.shut);
+        Ok(stream)
+    }
+
+    /// The socket for use without a loop. It is non-blocking.
+    pub fn into_std(self) -> std::net::TcpStream {
+        self.socket
     }
 }
 

@@ -3,6 +3,7 @@
 //! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
+//! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`file`]: calls on files that std lacks;
 //! - [`resolver`]: names to addresses and back, blocking;
@@ -30,8 +31,9 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, monotonic_nanos,
-    send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
+    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port,
+    monotonic_nanos, own_cpu_time, send_vectored, set_backlog, set_reset_on_close,
+    spare_descriptor, thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

@@ -5,11 +5,13 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Event, TcpStream};
+use super::{Event, TcpListener, TcpStream};
 
 /// What of `interest` is true of the descriptor at this moment. Never waits.
 pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Result<Event> {
@@ -82,6 +84,42 @@ pub(crate) fn monotonic_nanos() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The CPU time of a thread that has not been joined. None when it has ended, and where the system does
+/// not tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(crate) fn thread_cpu_time<T>(thread: &JoinHandle<T>) -> Option<Duration> {
+    use std::os::unix::thread::JoinHandleExt;
+    let mut clock = 0;
+    // SAFETY: a thread that is neither joined nor detached has a valid id, also when it has ended, and the
+    // handle is borrowed across the call; `clock` lives on this stack frame.
+    let failed = unsafe { libc::pthread_getcpuclockid(thread.as_pthread_t(), &raw mut clock) };
+    if failed == 0 { read_clock(clock) } else { None }
+}
+
+/// As above, on systems that have no clock for a single thread of others.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) fn thread_cpu_time<T>(_thread: &JoinHandle<T>) -> Option<Duration> {
+    None
+}
+
+/// The CPU time of this thread.
+pub(crate) fn own_cpu_time() -> Option<Duration> {
+    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: `clock_gettime` fills the structure, which lives here, unless it fails.
+    let time = unsafe {
+        let failed = libc::clock_gettime(clock, time.as_mut_ptr());
+        if failed != 0 {
+            return None;
+        }
+        time.assume_init()
+    };
+    Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+}
+
 /// A descriptor of no use but to be given up when the process has no other left.
 pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
     Ok(File::open("/dev/null")?.into())
@@ -110,6 +148,18 @@ const MAX_BUFFERS: usize = 1024;
 /// Sets how many connections may wait to be accepted.
 pub(crate) fn set_backlog(listener: &impl AsFd, backlog: i32) -> io::Result<()> {
     socket2::SockRef::from(listener).listen(backlog)
+}
+
+/// Binds and listens with an address that other sockets of this user may bind too.
+pub(crate) fn listen_reuse_port(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Makes the closing of the socket a reset instead of an orderly end.

@@ -298,6 +298,11 @@ impl Mailbox {
         self.put(waker, |letters, waker| letters.wakes.push(waker)).unwrap_or_default();
     }
 
+    /// Whether the loop sleeps, or is about to, and nobody has woken it.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.lock().asleep
+    }
+
     /// Ends the loop's sleep although nothing was put in.
     pub(crate) fn wake(&self) {
         wake(self.lock());

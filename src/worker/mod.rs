@@ -4,26 +4,69 @@
 //! state that never leaves it, so `Rc` and `RefCell` will do. What passes between loops are
 //! messages, moved and not copied. Node: `worker_threads`.
 //!
-//! | the worker ends when | code | the parent sees |
-//! |---|---|---|
-//! | nothing on its loop is alive | 0, or the one set | exit |
-//! | it calls [`exit`](crate::exit) | the one given | exit |
-//! | a callback or the main script panics, and no hook of its own takes it | 1 | error, then exit |
-//! | it is terminated | 1 | exit |
-//! | its parent's loop ends | - | nothing any more |
+//! What ends a worker, and what its parent sees of it. `error` comes before `exit`; with nobody to hear it, it
+//! is uncaught at the parent.
 //!
-//! Events come at the parent in this order: online, the messages, at most one error, exit. A
-//! callback that never returns cannot be interrupted: long computations ask [`is_terminating`] or pass
-//! a [`checkpoint`] now and then.
+//! | the worker ends when | code | error | `join` and `shutdown` give |
+//! |---|---|---|---|
+//! | nothing on its loop is alive | 0, or the one set | none | the code |
+//! | it calls [`exit`](crate::exit) | the one given | none | the code |
+//! | its main script or a callback panics, and no hook of its own takes it | 1 | `Panicked` | that error |
+//! | it has more memory than its limit | 1 | `OutOfMemory` | that error |
+//! | it is asked to shut down and drains in time | 0, or the one set | none | the code |
+//! | it is asked to shut down and the deadline comes | 1 | none | `Terminated` |
+//! | it is told to terminate | 1 | none | `Terminated` |
+//! | its parent's loop ends: see [`ParentExit`] | - | none: no event comes any more | `ShutDown` |
+//!
+//! Events come at the parent in this order: online, the messages, at most one error, exit, each once. A
+//! worker that cannot be started gives none of them: [`Worker::spawn`] returns the error.
+//!
+//! A worker may start workers. They are its own: their events come to it, a failure that nobody
+//! takes is its failure, and they end before it does.
+//!
+//! A callback that never returns cannot be interrupted, by nothing: long computations ask [`is_terminating`] or pass
+//! a [`checkpoint`] now and then, and [`Worker::on_unresponsive`] reports one that does not. When the parent's
+//! loop ends, it waits a second for such a thread and then leaves it alone.
+//!
+//! What belongs to the process is shared by its workers: the working directory, the umask, user ids, environment
+//! variables, signal dispositions. The standard library's calls for these work in a worker too, and change
+//! them for all.
+//!
+//! Workers end by unwinding: a panic in one is an error at its parent. In a program that is compiled with
+//! `panic = "abort"` it ends the process, as anywhere; starting workers then gives a warning when the
+//! program is compiled.
 
+mod broadcast;
+mod builder;
+mod call;
+mod direct;
+mod error;
+mod half;
 mod inbox;
+mod outside;
 mod port;
+mod shared;
+mod this;
+mod usage;
+mod watch;
 #[expect(clippy::module_inception, reason = "the file of the type that the module is named after")]
 mod worker;
 mod worker_pool;
 
-pub use port::{Port, PortEnd, Recv, channel};
-pub use worker::{
-    Join, Worker, WorkerBuilder, WorkerError, checkpoint, id, is_main, is_terminating,
+pub use broadcast::{BroadcastChannel, MessageError};
+pub use builder::{ParentExit, WorkerBuilder};
+pub use call::{Call, CallError, Reply};
+pub use direct::{DirectError, on_direct_message, post_direct};
+pub use error::WorkerError;
+pub use port::{
+    Bounded, Permit, Port, PortEnd, Recv, RecvTimeoutError, Reserve, TryPostError, Unbounded,
+    channel, channel_bounded,
 };
-pub use worker_pool::{WorkerPool, WorkerPoolMetrics};
+pub use this::{
+    checkpoint, environment, id, is_main, is_shutting_down, is_terminating, on_terminating,
+    set_environment,
+};
+pub use usage::WorkerUsage;
+pub use watch::Unresponsive;
+pub use worker::{Join, Worker};
+pub use worker_pool::{WorkerPool, WorkerPoolBuilder, WorkerPoolMetrics};

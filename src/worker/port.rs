@@ -2,17 +2,27 @@
 //!
 //! As in Node, what may cross threads and what belongs to a loop are two types: a [`PortEnd`] travels, and
 //! becomes a [`Port`] where it is opened.
+//!
+//! Whether a channel has a bound is part of its type, so that there is no `post` that could fail for
+//! lack of room: an unbounded port posts, a bounded one waits for a place or is told that there is none.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
 
-use super::inbox::{Half, Inbox, Round};
+use super::half::{End, Half, Popped, Refused};
+use super::inbox::{Inbox, Round};
+use super::outside::Receiver;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::current;
@@ -32,7 +42,15 @@ pub(super) struct Link<S, R> {
 impl<S, R> Link<S, R> {
     /// The two ends of a new channel.
     pub(super) fn pair() -> (Link<S, R>, Link<R, S>) {
-        let (there, back) = (Half::new(), Half::new());
+        Link::of(Half::new(), Half::new())
+    }
+
+    /// The two ends of a new channel that takes so many messages in each direction.
+    fn bounded_pair(capacity: usize) -> (Link<S, R>, Link<R, S>) {
+        Link::of(Half::bounded(capacity), Half::bounded(capacity))
+    }
+
+    fn of(there: Arc<Half<S>>, back: Arc<Half<R>>) -> (Link<S, R>, Link<R, S>) {
         let other =
             Link { outgoing: back.clone(), incoming: there.clone(), tells: Cell::new(true) };
         (Link { outgoing: there, incoming: back, tells: Cell::new(true) }, other)
@@ -70,23 +88,77 @@ impl<S, R> Drop for Link<S, R> {
 /// ```
 pub fn channel<A: Send + 'static, B: Send + 'static>() -> (PortEnd<A, B>, PortEnd<B, A>) {
     let (one, other) = Link::pair();
-    (PortEnd { link: one }, PortEnd { link: other })
+    (PortEnd::new(one), PortEnd::new(other))
 }
+
+/// Makes a channel that holds at most `capacity` messages in each direction.
+///
+/// Its ports have no `post`: [`try_post`](Port::try_post) gives a message back when there is no room,
+/// [`post_async`](Port::post_async) and [`reserve`](Port::reserve) wait for a place. Room comes when the
+/// receiver takes a message, that is, when its handler is called with it. Places are given in the order
+/// in which they were asked for.
+///
+/// # Panics
+/// When `capacity` is zero.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{TryPostError, channel_bounded};
+///
+/// windlass::block_on(async {
+///     let (here, there) = channel_bounded::<u32, ()>(1);
+///     let (here, there) = (here.open(), there.open());
+///     assert_eq!(here.try_post(1), Ok(()));
+///     assert_eq!(here.try_post(2), Err(TryPostError::Full(2)));
+///
+///     // Waits until the other end has taken the first message.
+///     windlass::spawn(async move { here.post_async(2).await });
+///     assert_eq!(there.recv().await, Some(1));
+///     assert_eq!(there.recv().await, Some(2));
+///     assert_eq!(there.recv().await, None);
+/// });
+/// ```
+#[track_caller]
+pub fn channel_bounded<A: Send + 'static, B: Send + 'static>(
+    capacity: usize,
+) -> (PortEnd<A, B, Bounded>, PortEnd<B, A, Bounded>) {
+    let Some(capacity) = NonZeroUsize::new(capacity) else {
+        panic!("windlass: a channel has room for at least one message")
+    };
+    let (one, other) = Link::bounded_pair(capacity.get());
+    (PortEnd::new(one), PortEnd::new(other))
+}
+
+/// Says of a port that its channel holds any number of messages. See [`channel`].
+#[derive(Debug)]
+pub enum Unbounded {}
+
+/// Says of a port that its channel holds a limited number of messages. See [`channel_bounded`].
+#[derive(Debug)]
+pub enum Bounded {}
 
 /// An end of a channel that is not on any loop: what travels between threads.
 ///
 /// Sends `S`, receives `R`. Messages that arrive meanwhile wait in it. Dropping it closes the channel.
-pub struct PortEnd<S, R> {
+/// `K` says whether the channel has a bound.
+pub struct PortEnd<S, R, K = Unbounded> {
     pub(super) link: Link<S, R>,
+    kind: PhantomData<K>,
 }
 
-impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
+impl<S, R, K> PortEnd<S, R, K> {
+    pub(super) fn new(link: Link<S, R>) -> Self {
+        PortEnd { link, kind: PhantomData }
+    }
+}
+
+impl<S: Send + 'static, R: Send + 'static, K> PortEnd<S, R, K> {
     /// Opens the end on the current loop. On a loop that is closed the port is closed too.
     ///
     /// # Panics
     /// When no loop is current.
     #[track_caller]
-    pub fn open(self) -> Port<S, R> {
+    pub fn open(self) -> Port<S, R, K> {
         let state = current::expect("PortEnd::open");
         let core = Rc::new(Core {
             registration: Registration::new(state.clone()),
@@ -96,6 +168,8 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             tell: Cell::new(None),
             on_close: Cell::new(None),
             names: Cell::new(1),
+            finished: Cell::new(false),
+            reserving: Cell::new(0),
         });
         if state.is_open() {
             core.registration.open(core.clone(), Location::caller(), false);
@@ -104,14 +178,15 @@ impl<S: Send + 'static, R: Send + 'static> PortEnd<S, R> {
             let incoming = self.link.incoming.clone();
             let outgoing = self.link.outgoing.clone();
             core.tell.set(Some(Tell(Some(outgoing))));
+            self.link.outgoing.set_sender_thread(Some(thread::current().id()));
             core.link.replace(Some(self.link));
-            incoming.attach(state.mailbox.clone(), number);
+            incoming.attach(Receiver { mailbox: state.mailbox.clone(), number });
         }
-        Port { core }
+        Port { core, kind: PhantomData }
     }
 }
 
-impl<S, R> fmt::Debug for PortEnd<S, R> {
+impl<S, R, K> fmt::Debug for PortEnd<S, R, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PortEnd")
             .field("waiting", &self.link.incoming.len())
@@ -153,6 +228,10 @@ struct Core<S, R> {
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// How many [`Port`]s there are for this port.
     names: Cell<u32>,
+    /// The other end listens, but sends no more.
+    finished: Cell<bool>,
+    /// Tasks that wait for a place to send to.
+    reserving: Cell<usize>,
 }
 
 impl<S, R> Core<S, R> {
@@ -174,7 +253,8 @@ impl<S, R> Core<S, R> {
     }
 
     fn update_liveness(&self) {
-        self.registration.set_active(self.inbox.is_wanted());
+        let receives = !self.finished.get() && self.inbox.is_wanted();
+        self.registration.set_active(receives || self.reserving.get() > 0);
     }
 
     /// Takes the port off its loop. All that has to be dropped comes back.
@@ -190,6 +270,7 @@ impl<S, R> Core<S, R> {
         // From here on the other end can send nothing, but as in Node it hears of the close when this
         // end's close callback is due: its own comes an iteration later.
         link.tells.set(false);
+        link.outgoing.wake_waiters();
         if let Some(tell) = self.tell.take() {
             self.state().closing.push(Closure::new(move || drop(tell)));
         }
@@ -209,9 +290,18 @@ impl<S, R> Core<S, R> {
         self.state().closing.push(Closure::new(move || callback::call(&state, location, f)));
     }
 
+    /// The other end sends no more: nothing to wait for, but something may be sent.
+    fn note_finish(&self) {
+        self.finished.set(true);
+        if self.is_open() {
+            self.update_liveness();
+        }
+    }
+
     /// Asks for another look, after messages were taken without the handler.
     fn look_again(&self) {
-        if self.inbox.half.is_closed(self.now()) || self.inbox.is_listening() {
+        let ended = self.inbox.half.end_seen(self.now()) != End::Open;
+        if ended && !self.finished.get() || self.inbox.is_listening() {
             self.state().delivery.call_again(self.number.get());
         }
     }
@@ -228,20 +318,25 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = CallAgain { state, number: self.number.get() };
-        let round = self.inbox.deliver(state, self.registration.location());
+        let round = self.inbox.deliver(state);
         match round {
             Round::Empty => again.forget(),
             Round::Full => {} // Called again in the next poll phase.
+            Round::Finished => {
+                again.forget();
+                self.note_finish();
+            }
             Round::Closed => {
                 again.forget();
                 self.close();
             }
             Round::Unheard => {
                 again.forget();
-                if self.is_open() && self.inbox.half.is_closed(self.now()) {
-                    self.close();
-                } else if self.is_open() {
-                    self.update_liveness();
+                match self.inbox.half.end_seen(self.now()) {
+                    End::Gone => self.close(),
+                    End::Finished => self.note_finish(),
+                    End::Open if self.is_open() => self.update_liveness(),
+                    End::Open => {}
                 }
             }
         }
@@ -300,8 +395,15 @@ impl Drop for CallAgain<'_> {
 ///     assert_eq!(there.recv().await, None);
 /// });
 /// ```
-pub struct Port<S, R> {
+pub struct Port<S, R, K = Unbounded> {
     core: Rc<Core<S, R>>,
+    kind: PhantomData<K>,
+}
+
+impl<S, R, K> Port<S, R, K> {
+    pub(super) fn state(&self) -> &Rc<State> {
+        self.core.state()
+    }
 }
 
 impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
@@ -320,8 +422,49 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
             None => Err(message),
         }
     }
+}
 
+impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
+    /// Sends a message if there is room for it, or gives it back.
+    ///
+    /// # Errors
+    /// [`TryPostError`], with the message in it: the channel is full, or either end is closed.
+    pub fn try_post(&self, message: S) -> Result<(), TryPostError<S>> {
+        let Some(outgoing) = self.core.outgoing() else {
+            return Err(TryPostError::Closed(message));
+        };
+        outgoing.try_push(message).map_err(|refused| match refused {
+            Refused::Full(message) => TryPostError::Full(message),
+            Refused::Closed(message) => TryPostError::Closed(message),
+        })
+    }
+
+    /// Sends a message as soon as there is room for it. Dropping the future before drops the message.
+    ///
+    /// The future holds the loop while it waits.
+    ///
+    /// # Errors
+    /// The message itself when either end is closed before.
+    pub async fn post_async(&self, message: S) -> Result<(), S> {
+        match self.reserve().await {
+            Some(permit) => permit.post(message),
+            None => Err(message),
+        }
+    }
+
+    /// Waits for a place for one message; none when either end is closed. Those who wait are served in
+    /// turn.
+    ///
+    /// For a message that is made only when it can be sent. The future holds the loop while it waits;
+    /// dropping it gives up its place in the line.
+    pub fn reserve(&self) -> Reserve<'_, S, R> {
+        Reserve { core: &self.core, half: None, ticket: None }
+    }
+}
+
+impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// Calls `f` for each message. Replaces the handler before, and references the port.
+    #[track_caller]
     pub fn on_message(&self, f: impl FnMut(R) + 'static) {
         let core = &self.core;
         if !core.is_open() {
@@ -371,6 +514,39 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
         Recv { source: &*self.core, waiting: None }
     }
 
+    /// Blocks this thread until there is a message, no longer than `timeout`.
+    ///
+    /// The loop stands still meanwhile: for the rare program that has nothing else to do, such as a
+    /// worker that asks another thread for something before it can begin.
+    ///
+    /// # Errors
+    /// See [`RecvTimeoutError`]. It refuses to wait for a peer that is open on this same thread,
+    /// which could never answer, and in virtual time, where no other loop goes on while this one
+    /// blocks; a message that is there already comes in any case. A peer that is not open anywhere
+    /// cannot be told from one that will be opened on another thread, and is waited for.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<R, RecvTimeoutError> {
+        let core = &self.core;
+        if !core.is_open() {
+            return Err(RecvTimeoutError::Closed);
+        }
+        let half = &core.inbox.half;
+        let own_peer = half.sender_thread() == Some(thread::current().id());
+        let refuses = own_peer || core.state().clock.is_virtual();
+        let popped = if refuses { half.pop(core.now()) } else { half.pop_within(timeout) };
+        core.look_again();
+        match popped {
+            Popped::Message(message) => Ok(message),
+            Popped::Empty if refuses => Err(RecvTimeoutError::WouldDeadlock),
+            Popped::Empty => Err(RecvTimeoutError::Timeout),
+            Popped::Finished | Popped::Closed => Err(RecvTimeoutError::Closed),
+        }
+    }
+
+    /// Messages that wait here for a handler or a receive.
+    pub fn queue_len(&self) -> usize {
+        if self.core.is_open() { self.core.inbox.half.len() } else { 0 }
+    }
+
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
     /// waits here is dropped. Closing again does nothing.
     pub fn close(&self) {
@@ -400,12 +576,14 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
 
     /// Takes the end off this loop, with the messages that wait, so that it can travel. Clones of the port
     /// are closed from then on; the handler is dropped.
-    pub fn detach(self) -> PortEnd<S, R> {
+    pub fn detach(self) -> PortEnd<S, R, K> {
         let link = self.core.link.take();
         let left = self.core.leave();
         let link = match link {
             Some(link) => {
                 link.incoming.detach();
+                link.outgoing.set_sender_thread(None);
+                link.outgoing.wake_waiters();
                 link
             }
             // A closed port gives an end whose other end is closed.
@@ -417,18 +595,18 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
         if let Some(waker) = self.core.inbox.take_waiting() {
             waker.wake();
         }
-        PortEnd { link }
+        PortEnd::new(link)
     }
 }
 
-impl<S, R> Clone for Port<S, R> {
+impl<S, R, K> Clone for Port<S, R, K> {
     fn clone(&self) -> Self {
         self.core.names.set(self.core.names.get() + 1);
-        Port { core: self.core.clone() }
+        Port { core: self.core.clone(), kind: PhantomData }
     }
 }
 
-impl<S, R> Drop for Port<S, R> {
+impl<S, R, K> Drop for Port<S, R, K> {
     fn drop(&mut self) {
         let left = self.core.names.get() - 1;
         self.core.names.set(left);
@@ -438,7 +616,7 @@ impl<S, R> Drop for Port<S, R> {
     }
 }
 
-impl<S, R> fmt::Debug for Port<S, R> {
+impl<S, R, K> fmt::Debug for Port<S, R, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Port").field("open", &self.core.is_open()).finish_non_exhaustive()
     }
@@ -454,6 +632,9 @@ pub(super) trait Receive<T> {
 impl<S, R> Receive<R> for Core<S, R> {
     fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<R>> {
         if !self.is_open() {
+            return Poll::Ready(None);
+        }
+        if self.finished.get() {
             return Poll::Ready(None);
         }
         let polled = self.inbox.poll_recv(self.now(), cx);
@@ -501,3 +682,159 @@ impl<T> fmt::Debug for Recv<'_, T> {
         f.debug_struct("Recv").field("waiting", &self.waiting.is_some()).finish_non_exhaustive()
     }
 }
+
+/// Waits for a place in a bounded channel. Made by [`Port::reserve`].
+pub struct Reserve<'a, S, R> {
+    core: &'a Core<S, R>,
+    /// Set while it waits.
+    half: Option<Arc<Half<S>>>,
+    /// Its place in the line.
+    ticket: Option<u64>,
+}
+
+impl<S, R> Reserve<'_, S, R> {
+    /// Says whether it waits, on which half.
+    fn set_waiting(&mut self, half: Option<Arc<Half<S>>>) {
+        let core = self.core;
+        core.reserving.set(
+            core.reserving.get() + usize::from(half.is_some()) - usize::from(self.half.is_some()),
+        );
+        self.half = half;
+        if core.is_open() {
+            core.update_liveness();
+        }
+    }
+}
+
+impl<S, R> Future for Reserve<'_, S, R> {
+    type Output = Option<Permit<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
+        let this = &mut *self;
+        let Some(half) = this.core.outgoing() else { return Poll::Ready(None) };
+        let polled = half.poll_reserve(&mut this.ticket, cx);
+        this.set_waiting(polled.is_pending().then(|| half.clone()));
+        polled.map(|reserved| reserved.then(|| Permit { half: Some(half) }))
+    }
+}
+
+impl<S, R> Drop for Reserve<'_, S, R> {
+    fn drop(&mut self) {
+        let ticket = self.ticket.take();
+        if let (Some(half), Some(ticket)) = (self.half.clone(), ticket) {
+            half.stop_waiting(ticket);
+        }
+        self.set_waiting(None);
+    }
+}
+
+impl<S, R> fmt::Debug for Reserve<'_, S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserve").field("waiting", &self.half.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// A place for one message in a bounded channel. Dropping it gives the place to the next who waits.
+///
+/// Made by [`Port::reserve`]. It may outlive its port.
+pub struct Permit<S> {
+    /// Taken by the post.
+    half: Option<Arc<Half<S>>>,
+}
+
+impl<S> Permit<S> {
+    /// Sends a message to the place.
+    ///
+    /// # Errors
+    /// The message itself when either end has been closed meanwhile.
+    pub fn post(mut self, message: S) -> Result<(), S> {
+        match self.half.take() {
+            Some(half) => half.push_reserved(message),
+            None => Err(message),
+        }
+    }
+}
+
+impl<S> Drop for Permit<S> {
+    fn drop(&mut self) {
+        if let Some(half) = self.half.take() {
+            half.release();
+        }
+    }
+}
+
+impl<S> fmt::Debug for Permit<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}
+
+/// Why a message was given back by a bounded channel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryPostError<T> {
+    /// There is no room for it now.
+    Full(T),
+    /// Either end is closed.
+    Closed(T),
+}
+
+impl<T> TryPostError<T> {
+    /// The message.
+    pub fn into_message(self) -> T {
+        match self {
+            TryPostError::Full(message) | TryPostError::Closed(message) => message,
+        }
+    }
+
+    fn text(&self) -> &'static str {
+        match self {
+            TryPostError::Full(_) => "the channel is full",
+            TryPostError::Closed(_) => "the channel is closed",
+        }
+    }
+}
+
+impl<T> fmt::Debug for TryPostError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TryPostError::Full(_) => "Full(..)",
+            TryPostError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<T> fmt::Display for TryPostError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl<T> Error for TryPostError<T> {}
+
+/// Why [`Port::recv_timeout`] has no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// None came in time.
+    Timeout,
+    /// None will come any more.
+    Closed,
+    /// None could come while this thread blocks: the other end is open on it too, or time is virtual.
+    WouldDeadlock,
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecvTimeoutError::Timeout => "no message came in time",
+            RecvTimeoutError::Closed => "the channel is closed",
+            RecvTimeoutError::WouldDeadlock => {
+                "no message can come while this thread blocks: the other end is on it too, or time \
+                 is virtual"
+            }
+        })
+    }
+}
+
+impl Error for RecvTimeoutError {}

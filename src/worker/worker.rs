@@ -1,353 +1,46 @@
-//! A worker: its thread, and its handle on the parent's loop.
+//! A worker's handle on its parent's loop.
 //!
 //! Two things pass between the threads. Messages go through the two halves of a channel. What becomes of the
-//! thread stands in [`Shared`], under a lock; after each change the thread notifies the parent's mailbox. The
+//! thread stands in `Shared`, under a lock; after each change the thread notifies the parent's mailbox. The
 //! parent's [`Core`] is one receiver for both, and takes its steps in a fixed order: online, messages,
 //! error, exit.
 
 use std::cell::{Cell, RefCell};
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::WorkerError;
+use super::builder::{ParentExit, WorkerBuilder};
+use super::half::Popped;
 use super::inbox::{Inbox, Round};
-use super::port::{CallAgain, Link, Port, PortEnd, Receive, Recv};
-use crate::callback::{self, Halt};
-use crate::clock::{Nanos, Stopwatch};
-use crate::current;
-use crate::error::{Panic, shut_down};
-use crate::event_loop::{Loop, Parts, State};
+use super::outside::Receiver;
+use super::port::{CallAgain, Link, Port, Receive, Recv, RecvTimeoutError};
+use super::shared::{Cause, GRACE, Shared};
+use super::usage::WorkerUsage;
+use super::watch::{Unresponsive, Watch};
+use crate::callback;
+use crate::clock::Nanos;
+use crate::error::Panic;
+use crate::event_loop::{Loop, State};
 use crate::handle::{Handle, Registration};
 use crate::metrics::Metrics;
+use crate::phase::timers::{Timer, set_timeout};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
-use crate::sys::Event;
-use crate::threads::mailbox::Mailbox;
-use crate::threads::pool::Pool;
-use crate::threads::turns::Seat;
+use crate::sys::{self, Event};
 
-/// How long a loop that ends waits for a worker whose callback does not return.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// How long the news of a worker's end takes in virtual time, so that it comes behind everything that the
-/// worker posted.
-const END_TAKES: Nanos = 1_000_000;
-
-/// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WorkerError {
-    /// A callback or the main script panicked, with this message.
-    Panicked(String),
-    /// It was told to terminate.
-    Terminated,
-    /// It ended with this code before the job was done.
-    Exited(i32),
-    /// No worker could be started.
-    NotStarted(io::ErrorKind),
-    /// The job was cancelled before it began.
-    Cancelled,
-    /// The pool was closed.
-    Closed,
-    /// The loop of whoever waits has ended.
-    ShutDown,
-}
-
-impl fmt::Display for WorkerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WorkerError::Panicked(message) => write!(f, "the worker panicked: {message}"),
-            WorkerError::Terminated => f.write_str("the worker was terminated"),
-            WorkerError::Exited(code) => write!(f, "the worker exited with code {code}"),
-            WorkerError::NotStarted(kind) => write!(f, "no worker could be started: {kind}"),
-            WorkerError::Cancelled => f.write_str("the job was cancelled before it began"),
-            WorkerError::Closed => f.write_str("the worker pool is closed"),
-            WorkerError::ShutDown => fmt::Display::fmt(&crate::error::LoopGone, f),
-        }
-    }
-}
-
-impl Error for WorkerError {}
-
-/// What becomes of the thread.
-#[derive(Default)]
-struct Status {
-    /// Its loop has begun.
-    online: bool,
-    /// Its loop is gone, and how it ended.
-    ended: Option<Ended>,
-    /// In virtual time: from when on the parent sees that.
-    ended_at: Nanos,
-}
-
-impl Status {
-    /// How the worker ended, if that can be seen at this time.
-    fn seen_ended(&mut self, now: Nanos) -> Option<&mut Ended> {
-        self.ended.as_mut().filter(|_| self.ended_at <= now)
-    }
-}
-
-/// How a worker ended.
-struct Ended {
-    code: i32,
-    /// It was told to, and this is what ended it.
-    terminated: bool,
-    panic: Option<Panic>,
-}
-
-/// What worker and parent share besides messages.
-struct Shared {
-    id: u64,
-    /// The worker's own mailbox, to wake and to halt it.
-    mailbox: Arc<Mailbox>,
-    /// It was told to terminate.
-    terminated: AtomicBool,
-    status: Mutex<Status>,
-    /// Signalled when `ended` is set.
-    end: Condvar,
-    /// Where the parent hears of changes.
-    parent: Arc<Mailbox>,
-    /// The parent's receiver for this worker.
-    number: u64,
-    /// The worker's place in virtual time.
-    seat: Option<Seat>,
-    /// Runs from when the parent's loop ends.
-    halted: Stopwatch,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_online(&self, at: Nanos) {
-        self.lock().online = true;
-        self.parent.notify_at(self.number, at);
-    }
-
-    fn set_ended(&self, ended: Ended, at: Nanos) {
-        let mut status = self.lock();
-        (status.ended, status.ended_at) = (Some(ended), at);
-        drop(status);
-        self.end.notify_all();
-        self.parent.notify_at(self.number, at);
-    }
-
-    fn terminate(&self) {
-        self.terminated.store(true, Ordering::SeqCst);
-        self.mailbox.halt_when_seen();
-    }
-
-    /// What is left of the time that a loop that ends gives its workers. It runs for all at once.
-    fn grace_left(&self) -> Duration {
-        GRACE.saturating_sub(self.halted.elapsed().unwrap_or_default())
-    }
-
-    /// Waits for the end for a limited time.
-    fn wait_for_end(&self) -> bool {
-        let (status, limit) = (self.lock(), self.grace_left());
-        let waited = self.end.wait_timeout_while(status, limit, |status| status.ended.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended.is_some()
-    }
-}
-
-thread_local! {
-    /// The worker whose thread this is.
-    static THIS_WORKER: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-}
-
-fn this_worker() -> Option<Arc<Shared>> {
-    // Not there any more for destructors of the thread's other locals.
-    THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
-}
-
-/// The number of the worker that this thread is, unique in the process and never used again; 0 on other
-/// threads.
-pub fn id() -> u64 {
-    this_worker().map_or(0, |shared| shared.id)
-}
-
-/// Whether this thread is no worker.
-pub fn is_main() -> bool {
-    this_worker().is_none()
-}
-
-/// Whether this worker was told to terminate, or to [`exit`](crate::exit). False on other threads.
-///
-/// # Examples
-/// ```
-/// fn count_primes(up_to: u64) -> u64 {
-///     let is_prime = |n: &u64| (2..=n.isqrt()).all(|divisor| n % divisor != 0);
-///     (2..up_to).take_while(|_| !windlass::worker::is_terminating()).filter(is_prime).count() as u64
-/// }
-/// assert_eq!(count_primes(100), 25);
-/// ```
-pub fn is_terminating() -> bool {
-    this_worker().is_some_and(|shared| shared.mailbox.is_halted())
-}
-
-/// Ends this worker here if it was told to terminate.
-///
-/// The rest of the callback is left by an unwind, which drops what is on the stack and which the worker
-/// catches; no message is shown. Does nothing otherwise, and on other threads.
-pub fn checkpoint() {
-    if is_terminating() && !thread::panicking() {
-        callback::halt();
-    }
-}
-
-/// Sets up a worker. Made by [`Worker::builder`].
-///
-/// # Examples
-/// ```
-/// use windlass::worker::{Port, Worker};
-///
-/// windlass::run(|| -> std::io::Result<()> {
-///     let worker = Worker::<(), String>::builder().name("sums").spawn(|port: Port<String, ()>| {
-///         port.post(std::thread::current().name().unwrap().to_owned());
-///     })?;
-///     worker.on_message(|name| assert_eq!(name, "sums"));
-///     Ok(())
-/// })?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct WorkerBuilder<In, Out> {
-    name: Option<String>,
-    stack_size: Option<usize>,
-    pool: Option<Pool>,
-    _messages: std::marker::PhantomData<fn(In) -> Out>,
-}
-
-impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
-    /// Names the worker's thread. Without one it is called "windlass-worker" and its id. Of a longer name
-    /// the system shows the first 15 bytes.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Sets the size of the worker's stack, in bytes.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.stack_size = Some(bytes);
-        self
-    }
-
-    /// Gives the worker's loop a blocking pool. Without one it uses its parent's.
-    pub fn pool(mut self, pool: Pool) -> Self {
-        self.pool = Some(pool);
-        self
-    }
-
-    /// Starts the worker. See [`Worker::spawn`].
-    ///
-    /// # Errors
-    /// As [`Worker::spawn`], and `InvalidInput` for a name with a zero byte.
-    #[track_caller]
-    pub fn spawn(
-        self,
-        main: impl FnOnce(Port<Out, In>) + Send + 'static,
-    ) -> io::Result<Worker<In, Out>> {
-        let state = current::expect("Worker::spawn");
-        let location = Location::caller();
-        if !state.is_open() {
-            return Err(shut_down());
-        }
-        if self.name.as_ref().is_some_and(|name| name.contains('\0')) {
-            let text = "a thread's name has no zero byte";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        // All that can fail is made here, so that a failure is the caller's to see.
-        let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.spin.limit()).parts()?;
-        let (link, theirs) = Link::pair();
-        let core = Rc::new(Core::<In, Out>::new(&state, link));
-        let number = state.delivery.add_receiver(core.clone());
-        let (now, mailbox) = (state.clock.now(), &parts.mailbox);
-        let seat = state.seat.as_ref().map(|parent| parent.for_worker(mailbox, now));
-        parts.seat = seat.clone().map(|seat| (seat, state.clock.for_worker()));
-        let shared = Arc::new(Shared {
-            id,
-            mailbox: parts.mailbox.clone(),
-            terminated: AtomicBool::new(false),
-            status: Mutex::default(),
-            end: Condvar::new(),
-            parent: state.mailbox.clone(),
-            number,
-            seat,
-            halted: Stopwatch::default(),
-        });
-        let mut builder = thread::Builder::new();
-        builder = builder.name(self.name.unwrap_or_else(|| format!("windlass-worker-{id}")));
-        if let Some(bytes) = self.stack_size {
-            builder = builder.stack_size(bytes);
-        }
-        let (inner, end) = (shared.clone(), PortEnd { link: theirs });
-        let left = shared.clone();
-        match builder.spawn(move || run(parts, &inner, end, main)) {
-            Ok(thread) => {
-                core.inbox.half.attach(state.mailbox.clone(), number);
-                core.number.set(number);
-                core.shared.replace(Some(shared));
-                core.thread.set(Some(thread));
-                core.registration.open(core.clone(), location, true);
-                Ok(Worker { core })
-            }
-            Err(error) => {
-                left.seat.iter().for_each(Seat::leave);
-                drop(state.delivery.remove_receiver(number));
-                Err(error)
-            }
-        }
-    }
-}
-
-/// The worker's thread, from its first step to its last.
-fn run<In: Send + 'static, Out: Send + 'static>(
-    parts: Parts,
-    shared: &Arc<Shared>,
-    end: PortEnd<Out, In>,
-    main: impl FnOnce(Port<Out, In>) + 'static,
-) {
-    THIS_WORKER.with(|this| this.replace(Some(shared.clone())));
-    shared.seat.iter().for_each(Seat::sit);
-    let event_loop = Loop::from_parts(parts);
-    log::debug!("worker {} is online", shared.id);
-    shared.set_online(event_loop.virtual_now());
-    let outcome =
-        panic::catch_unwind(AssertUnwindSafe(|| event_loop.run_worker(move || main(end.open()))));
-    // Whatever a destructor does there, the parent must hear of the end.
-    callback::quietly(|| event_loop.tear_down());
-    let exit_code = event_loop.exit_code();
-    let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
-    drop(event_loop);
-    let ended = match outcome {
-        Ok(by_itself) => {
-            let terminated = !by_itself && shared.terminated.load(Ordering::SeqCst);
-            Ended { code: if terminated { 1 } else { exit_code }, terminated, panic: None }
-        }
-        Err(payload) if payload.is::<Halt>() => Ended { code: 1, terminated: true, panic: None },
-        Err(payload) => Ended { code: 1, terminated: false, panic: Some(Panic::new(payload)) },
-    };
-    log::debug!("worker {} ends with code {}", shared.id, ended.code);
-    THIS_WORKER.with(|this| this.take());
-    shared.set_ended(ended, end_seen_at);
-    shared.seat.iter().for_each(Seat::leave);
-}
+type Outcome = Result<i32, WorkerError>;
 
 /// A worker as its parent's loop has it.
-struct Core<In, Out> {
+pub(super) struct Core<In, Out> {
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
     number: Cell<u64>,
@@ -372,10 +65,22 @@ struct Core<In, Out> {
     joins: RefCell<Vec<(u64, Waker)>>,
     next_join: Cell<u64>,
     terminations: RefCell<Vec<Completer<i32>>>,
+    /// Those who asked it to shut down, and the timer of each deadline.
+    shutdowns: RefCell<Vec<(Completer<Outcome>, Timer)>>,
+    /// Looks whether it comes round.
+    watch: Cell<Option<Watch>>,
+    /// What becomes of it when the parent's loop ends.
+    parent_exit: ParentExit,
+    /// The CPU time of the whole thread, once it has ended.
+    cpu_time: Cell<Option<Duration>>,
 }
 
 impl<In, Out> Core<In, Out> {
-    fn new(state: &Rc<State>, link: Link<In, Out>) -> Core<In, Out> {
+    pub(super) fn new(
+        state: &Rc<State>,
+        link: Link<In, Out>,
+        parent_exit: ParentExit,
+    ) -> Core<In, Out> {
         Core {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
@@ -393,22 +98,53 @@ impl<In, Out> Core<In, Out> {
             joins: RefCell::default(),
             next_join: Cell::new(0),
             terminations: RefCell::default(),
+            shutdowns: RefCell::default(),
+            watch: Cell::new(None),
+            parent_exit,
+            cpu_time: Cell::new(None),
         }
     }
 
-    fn shared(&self) -> Arc<Shared> {
+    /// The thread has been started.
+    pub(super) fn begin(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        number: u64,
+        shared: Arc<Shared>,
+        thread: JoinHandle<()>,
+    ) where
+        In: 'static,
+        Out: 'static,
+    {
+        let mailbox = self.registration.state.mailbox.clone();
+        self.inbox.half.attach(Receiver { mailbox, number });
+        if let Some(link) = &*self.link.borrow() {
+            link.outgoing.set_sender_thread(Some(thread::current().id()));
+        }
+        self.number.set(number);
+        self.shared.replace(Some(shared));
+        self.thread.set(Some(thread));
+        self.registration.open(self.clone(), location, true);
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
         self.shared.borrow().clone().expect("a Worker is given out once its thread is started")
     }
 
-    /// The panic of an ended worker: to `on_error`, to those who join, or else to the loop as uncaught.
-    fn deliver_error(&self, state: &State, panic: Panic) {
-        let error = WorkerError::Panicked(panic.message().to_owned());
+    /// Whether the worker has exited as far as its parent knows.
+    pub(super) fn has_exited(&self) -> bool {
+        self.exit.get().is_some()
+    }
+
+    /// The failure of an ended worker: to `on_error`, to those who wait for its end, or else to the loop as
+    /// uncaught.
+    fn deliver_error(&self, state: &State, error: WorkerError, panic: Option<Panic>) {
         self.error.replace(Some(error.clone()));
         let location = self.registration.location();
         if let Some(f) = self.on_error.take() {
             callback::call(state, location, || f(error));
-        } else if self.joins.borrow().is_empty() {
-            callback::raise(state, panic, location);
+        } else if self.joins.borrow().is_empty() && self.shutdowns.borrow().is_empty() {
+            callback::raise(state, panic.unwrap_or_else(|| as_panic(&error)), location);
         }
     }
 
@@ -423,8 +159,14 @@ impl<In, Out> Core<In, Out> {
         self.exit.set(Some(code));
         let entry = self.registration.close();
         let receiver = state.delivery.remove_receiver(self.number.get());
+        drop(self.watch.take());
         for completer in self.terminations.take() {
             completer.complete_later(code);
+        }
+        for (completer, deadline) in self.shutdowns.take() {
+            deadline.clear();
+            let error = self.error.borrow().clone();
+            completer.complete_later(error.map_or(Ok(code), Err));
         }
         for (_, waker) in self.joins.take() {
             waker.wake();
@@ -446,7 +188,7 @@ impl<In, Out> Core<In, Out> {
     {
         let (core, state) = (self.clone(), self.registration.state.clone());
         self.registration.state.pending.push(Closure::new(move || {
-            if core.inbox.deliver(&state, None) == Round::Full {
+            if core.inbox.deliver(&state) == Round::Full {
                 core.deliver_late();
             }
         }));
@@ -483,24 +225,28 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         }
         let now = state.clock.horizon();
         let ended = self.shared().lock().seen_ended(now).is_some();
-        if self.inbox.deliver(state, location) == Round::Full {
+        if self.inbox.deliver(state) == Round::Full {
             return;
         }
         if !ended || state.is_halted() {
             return again.forget();
         }
         if !self.error_done.replace(true) {
-            let (panic, terminated) = {
+            let cause = {
                 let shared = self.shared();
                 let mut status = shared.lock();
                 let ended = status.seen_ended(now).expect("seen just now");
-                (ended.panic.take(), ended.terminated)
+                self.cpu_time.set(ended.cpu_time);
+                std::mem::replace(&mut ended.cause, Cause::ByItself)
             };
-            if terminated {
-                self.error.replace(Some(WorkerError::Terminated));
-            }
-            if let Some(panic) = panic {
-                self.deliver_error(state, panic);
+            match cause {
+                Cause::ByItself => {}
+                Cause::Terminated => drop(self.error.replace(Some(WorkerError::Terminated))),
+                Cause::Panicked(panic) => {
+                    let error = WorkerError::Panicked(panic.message().to_owned());
+                    self.deliver_error(state, error, Some(panic));
+                }
+                Cause::OutOfMemory(error) => self.deliver_error(state, error, None),
             }
         }
         let code = self.shared().lock().ended.as_ref().map(|ended| ended.code);
@@ -512,26 +258,34 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
 
     fn begin_tear_down(&self) {
         let shared = self.shared();
-        shared.terminated.store(true, Ordering::SeqCst);
-        shared.halted.start();
-        shared.mailbox.halt();
+        shared.begin_end();
+        match self.parent_exit {
+            ParentExit::Terminate => shared.halt(),
+            ParentExit::ShutDown(_) => self.ask_to_finish(),
+        }
     }
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         let shared = self.shared();
-        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.grace_left());
+        let mut limit = GRACE;
+        if let ParentExit::ShutDown(deadline) = self.parent_exit {
+            self.wait_for_end(state, &shared, deadline);
+            shared.halt();
+            limit = deadline.saturating_add(GRACE);
         }
+        let gone = self.wait_for_end(state, &shared, limit);
         if let Some(thread) = self.thread.take() {
-            if shared.wait_for_end() {
+            if gone {
                 // As in `deliver_exit`: nothing is left of it that could fail.
                 let outcome = thread.join();
                 debug_assert!(outcome.is_ok(), "a worker's thread catches every panic");
             } else {
                 let name = thread.thread().name().unwrap_or("?").to_owned();
+                let callback = crate::error::place(shared.running());
                 log::error!(
-                    "worker {} ({name}) has a callback that does not return: its thread is left alone",
+                    "worker {} ({name}) is in a callback that does not return, {callback}: its thread is left \
+                     alone",
                     shared.id
                 );
             }
@@ -539,12 +293,58 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         callback::drop_quietly(self.inbox.unlisten());
         callback::drop_quietly(self.link.take());
         callback::drop_quietly((self.on_online.take(), self.on_error.take(), self.on_exit.take()));
+        callback::drop_quietly(self.watch.take());
         for completer in self.terminations.take() {
             completer.shut_down(None);
+        }
+        for (completer, _) in self.shutdowns.take() {
+            completer.shut_down(Some(Err(WorkerError::ShutDown)));
         }
         let wakers = self.joins.take().into_iter().map(|(_, waker)| waker);
         wakers.chain(self.inbox.take_waiting()).for_each(Waker::wake);
     }
+}
+
+impl<In, Out> Core<In, Out> {
+    /// Tells the worker that nothing more comes, behind what was posted, and that it is to end.
+    fn ask_to_finish(&self) {
+        // The notice first: with nothing more to expect the worker may end, and would miss it.
+        self.shared().ask_to_finish();
+        if let Some(link) = &*self.link.borrow() {
+            link.outgoing.finish();
+        }
+    }
+
+    /// Waits until the thread has ended, in virtual time without keeping the turn.
+    fn wait_for_end(&self, state: &State, shared: &Shared, limit: Duration) -> bool {
+        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
+            seat.wait_for(state.clock.now(), worker, shared.time_left(limit));
+        }
+        shared.wait_for_end(limit)
+    }
+
+    /// The thread's CPU time so far, or in all.
+    pub(super) fn cpu_time(&self) -> Option<Duration> {
+        if self.has_exited() {
+            return self.cpu_time.get();
+        }
+        let thread = self.thread.take();
+        let running = thread.as_ref().and_then(sys::thread_cpu_time);
+        self.thread.set(thread);
+        // Between the thread's end and its exit event it is told by what it left.
+        running.or_else(|| self.shared().lock().ended.as_ref().and_then(|ended| ended.cpu_time))
+    }
+
+    /// Messages on their way to the worker, and from it.
+    pub(super) fn queue_lens(&self) -> (usize, usize) {
+        let to_worker = self.link.borrow().as_ref().map_or(0, |link| link.outgoing.len());
+        (to_worker, self.inbox.half.len())
+    }
+}
+
+/// A failure without a panic, as the panic that nobody took.
+fn as_panic(error: &WorkerError) -> Panic {
+    Panic::new(Box::new(error.to_string()))
 }
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
@@ -581,6 +381,16 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
 /// ```
 pub struct Worker<In, Out> {
     core: Rc<Core<In, Out>>,
+}
+
+impl<In, Out> Worker<In, Out> {
+    pub(super) fn of(core: Rc<Core<In, Out>>) -> Self {
+        Worker { core }
+    }
+
+    pub(super) fn state(&self) -> &Rc<State> {
+        &self.core.registration.state
+    }
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
@@ -641,12 +451,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Sets up a worker with more than the defaults.
     pub fn builder() -> WorkerBuilder<In, Out> {
-        WorkerBuilder {
-            name: None,
-            stack_size: None,
-            pool: None,
-            _messages: std::marker::PhantomData,
-        }
+        WorkerBuilder::new()
     }
 
     /// Sends a message: moved, not copied. Before the worker is up it waits; when the worker has ended, or
@@ -669,6 +474,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Calls `f` for each message of the worker. Replaces the handler before. What came before there was a
     /// handler has waited.
+    #[track_caller]
     pub fn on_message(&self, f: impl FnMut(Out) + 'static) {
         let state = &self.core.registration.state;
         if !state.is_open() {
@@ -695,6 +501,32 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         Recv { source: &*self.core, waiting: None }
     }
 
+    /// Blocks this thread until there is a message, no longer than `timeout`. The loop stands still
+    /// meanwhile: see [`Port::recv_timeout`].
+    ///
+    /// # Errors
+    /// `Timeout`; `Closed` when the worker has ended and all has been taken; `WouldDeadlock` in virtual
+    /// time.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Out, RecvTimeoutError> {
+        let state = &self.core.registration.state;
+        let half = &self.core.inbox.half;
+        let refuses = state.clock.is_virtual();
+        let popped = if refuses || !state.is_open() {
+            half.pop(state.clock.horizon())
+        } else {
+            half.pop_within(timeout)
+        };
+        if self.core.exit.get().is_none() {
+            state.delivery.call_again(self.core.number.get());
+        }
+        match popped {
+            Popped::Message(message) => Ok(message),
+            Popped::Finished | Popped::Closed => Err(RecvTimeoutError::Closed),
+            Popped::Empty if refuses => Err(RecvTimeoutError::WouldDeadlock),
+            Popped::Empty => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
     /// Calls `f` when the worker's loop has begun, before its first message. Not called when that has been
     /// delivered already.
     pub fn on_online(&self, f: impl FnOnce() + 'static) {
@@ -706,8 +538,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         drop(before);
     }
 
-    /// Calls `f` if the worker panics, after its last message and before its exit event. Without it, and
-    /// with nobody in [`join`](Worker::join), the panic is uncaught at the parent.
+    /// Calls `f` if the worker panics or has more memory than it may, after its last message and before its exit event. Without it, and
+    /// with nobody in [`join`](Worker::join) or [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
         let before = if self.can_be_told(!self.core.error_done.get()) {
             self.core.on_error.replace(Some(Box::new(f)))
@@ -732,7 +564,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         yet_to_come && self.core.registration.state.is_open()
     }
 
-    /// Ends the worker: its callback that is running goes on to its end or to its next [`checkpoint`], and
+    /// Ends the worker: its callback that is running goes on to its end or to its next [`checkpoint`](super::checkpoint), and
     /// nothing else of it runs. Completes with the exit code when the thread is gone: 1 if this ended
     /// it.
     ///
@@ -755,13 +587,105 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         request
     }
 
+    /// Asks the worker to end, and ends it when it has not done so after `deadline`.
+    ///
+    /// From this call on nothing more can be posted to it. It gets what was posted before; then its port
+    /// to this parent no longer holds its loop, a receive there gives none, and the hooks of
+    /// [`on_terminating`](super::on_terminating) are called. What it has on its loop goes on meanwhile, and it may
+    /// post to its parent, until nothing is alive. Asked again, the earliest deadline counts.
+    ///
+    /// The deadline is a timer of this loop that does not hold it; the request does.
+    ///
+    /// # Errors
+    /// The request completes after the worker's exit event, like [`join`](Worker::join): with the exit code
+    /// if the worker ended by itself, and `Terminated` if the deadline came first. Its failure in the
+    /// meantime counts as handled, unless the request was dropped.
+    #[track_caller]
+    pub fn shutdown(&self, deadline: Duration) -> Request<Result<i32, WorkerError>> {
+        let core = &self.core;
+        let state = &core.registration.state;
+        if core.has_exited()
+            && let Some(outcome) = core.outcome()
+        {
+            return Request::finished(state, outcome);
+        }
+        let (completer, request) = Completer::new(state, Location::caller());
+        if !state.is_open() {
+            completer.shut_down(Some(Err(WorkerError::ShutDown)));
+            return request;
+        }
+        let (raiser, location) = (state.clone(), core.registration.location());
+        completer.set_heir(move |outcome| {
+            if let Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) =
+                outcome
+            {
+                callback::raise(&raiser, as_panic(&error), location);
+            }
+        });
+        core.ask_to_finish();
+        let shared = core.shared();
+        let timer = state.enter_for(|| set_timeout(deadline, move || shared.terminate()));
+        timer.set_ref(false);
+        core.shutdowns.borrow_mut().push((completer, timer));
+        core.registration.set_busy(true);
+        request
+    }
+
+    /// Calls `f` when the worker has been in one iteration of its loop for `limit`, once for each time that
+    /// it does not come round: most often because of one callback, which the report names.
+    ///
+    /// It is looked at four times in `limit`, by a timer of this loop that does not hold it, so the report may
+    /// come by a quarter late; and it does not come while this loop is blocked itself. A worker that
+    /// waits for something, in its poll phase, is not unresponsive. What to do is for `f` to say:
+    /// [`terminate`](Worker::terminate) ends a worker whose callback passes
+    /// [`checkpoint`](super::checkpoint)s. A callback that never returns cannot be interrupted by anything. In
+    /// virtual time nothing is reported, for there no time passes in a callback.
+    ///
+    /// Replaces the callback before. It is dropped at the exit.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::worker::{self, Worker};
+    ///
+    /// windlass::run(|| -> std::io::Result<()> {
+    ///     let worker = Worker::<(), ()>::spawn(|_port| loop {
+    ///         worker::checkpoint(); // A computation that takes too long.
+    ///     })?;
+    ///     let stuck = worker.clone();
+    ///     worker.on_unresponsive(Duration::from_millis(20), move |report| {
+    ///         assert!(report.callback.is_some());
+    ///         drop(stuck.terminate());
+    ///     });
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn on_unresponsive(&self, limit: Duration, f: impl FnMut(Unresponsive) + 'static) {
+        let core = &self.core;
+        let state = &core.registration.state;
+        let before = if self.can_be_told(!core.has_exited()) && !state.clock.is_virtual() {
+            let shared = core.shared();
+            core.watch.replace(Some(state.enter_for(|| Watch::start(shared, limit, f))))
+        } else {
+            None
+        };
+        drop(before);
+    }
+
+    /// What the worker uses: its loop's figures, CPU time, memory and queues.
+    pub fn usage(&self) -> WorkerUsage {
+        WorkerUsage::of(&self.core)
+    }
+
     /// Waits for the worker's end.
     ///
     /// Gives the exit code of a worker that ended by itself. Messages that nobody has taken stay for
     /// [`recv`](Worker::recv).
     ///
     /// # Errors
-    /// [`WorkerError::Panicked`] and [`WorkerError::Terminated`]. `ShutDown` when the parent's loop has ended.
+    /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`]. `ShutDown` when the parent's loop has ended.
     pub fn join(&self) -> Join<'_> {
         let number = self.core.next_join.get();
         self.core.next_join.set(number + 1);

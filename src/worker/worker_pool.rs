@@ -3,22 +3,26 @@
 //! Each worker has a handler of its own, made on its thread by a factory, so that the handler's
 //! state need not be `Send`. A worker has one job at a time; the others wait here, so that they can be
 //! cancelled and a slow job holds up no other. A worker that dies is replaced when the next job needs
-//! one: a factory that always panics costs one job each time, not a busy loop.
+//! one, after a rest if the pool was told so: a factory that always panics costs one job each time, not a busy loop.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::shared::GRACE;
 use super::{Port, Worker, WorkerError};
 use crate::callback;
 use crate::current;
 use crate::error::CancelError;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
+use crate::phase::timers::set_timeout;
 use crate::request::{Completer, Request};
 use crate::sys::Event;
 
@@ -37,8 +41,129 @@ pub struct WorkerPoolMetrics {
     pub busy: usize,
     /// Jobs that wait for a worker.
     pub queued: usize,
-    /// Jobs that have got an answer, errors included.
+    /// Jobs that have got an answer, errors included. Not those that were refused.
     pub completed: u64,
+    /// Workers that there are, with a job or without.
+    pub workers: usize,
+    /// Places whose worker died and that rest before they get another.
+    pub resting: usize,
+    /// The most jobs that have waited at one time.
+    pub queued_max: usize,
+    /// Jobs whose worker died.
+    pub failed: u64,
+    /// Jobs that were cancelled before they began.
+    pub cancelled: u64,
+    /// Jobs that were refused because the queue was full.
+    pub refused: u64,
+    /// Workers that were started, those that took another's place included.
+    pub started: u64,
+    /// Workers that were let go after their number of jobs.
+    pub recycled: u64,
+}
+
+/// How a pool treats its jobs and workers.
+#[derive(Clone, Debug)]
+struct Settings {
+    size: usize,
+    queue_limit: usize,
+    /// None for ever.
+    recycle_after: Option<u64>,
+    /// How long a place rests after one death, and at most.
+    back_off: (Duration, Duration),
+    name: Option<String>,
+    stack_size: Option<usize>,
+    memory_limit: Option<usize>,
+}
+
+/// Sets up a worker pool. Made by [`WorkerPool::builder`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{WorkerError, WorkerPool};
+///
+/// windlass::block_on(async {
+///     let builder = WorkerPool::<u32, u32>::builder(2).name("squares").queue_limit(1);
+///     let pool = builder.build(|| |n| n * n)?;
+///     let jobs: Vec<_> = (0..4).map(|n| pool.run(n)).collect();
+///     let mut answers = Vec::new();
+///     for job in jobs {
+///         answers.push(job.await);
+///     }
+///     // Two ran at once, one waited.
+///     assert_eq!(answers, [Ok(0), Ok(1), Ok(4), Err(WorkerError::QueueFull)]);
+///     pool.close();
+///     pool.closed().await;
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct WorkerPoolBuilder<In, Out> {
+    settings: Settings,
+    _jobs: PhantomData<fn(In) -> Out>,
+}
+
+impl<In: Send + 'static, Out: Send + 'static> WorkerPoolBuilder<In, Out> {
+    /// Names the threads: the name, a dash and the number of the place.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Refuses a job when so many wait already: its request completes with [`WorkerError::QueueFull`]. With 0
+    /// a job is taken only when a worker is free. Without it any number may wait.
+    pub fn queue_limit(mut self, jobs: usize) -> Self {
+        self.settings.queue_limit = jobs;
+        self
+    }
+
+    /// Replaces a worker after so many jobs, at least one: for handlers that gather what they do not give back.
+    pub fn recycle_after(mut self, jobs: u64) -> Self {
+        self.settings.recycle_after = Some(jobs.max(1));
+        self
+    }
+
+    /// Lets the place of a worker that died rest before it gets another: `first` after one death, twice as
+    /// long after each further one without a job done in between, at most `longest`. Jobs wait meanwhile, for
+    /// another place or for the end of the rest. Without it a place gets another worker with the next job.
+    pub fn back_off(mut self, first: Duration, longest: Duration) -> Self {
+        self.settings.back_off = (first, longest);
+        self
+    }
+
+    /// Sets the size of each worker's stack, in bytes.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.settings.stack_size = Some(bytes);
+        self
+    }
+
+    /// Ends a worker that has more than so many bytes: see
+    /// [`WorkerBuilder::memory_limit`](super::WorkerBuilder::memory_limit). Its job fails with
+    /// [`WorkerError::OutOfMemory`].
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.settings.memory_limit = Some(bytes);
+        self
+    }
+
+    /// Makes the pool, as [`WorkerPool::new`] does.
+    ///
+    /// # Errors
+    /// As [`WorkerPool::new`], and as [`WorkerBuilder::spawn`](super::WorkerBuilder::spawn).
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn build<H: FnMut(In) -> Out + 'static>(
+        self,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<WorkerPool<In, Out>> {
+        WorkerPool::with_settings(self.settings, make)
+    }
+}
+
+impl<In, Out> fmt::Debug for WorkerPoolBuilder<In, Out> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WorkerPoolBuilder").field(&self.settings).finish()
+    }
 }
 
 /// Runs jobs on workers, each with a handler that keeps its own state.
@@ -80,17 +205,41 @@ struct Place<In, Out> {
     worker: Option<Worker<In, Out>>,
     /// What the worker is working on.
     job: Option<Completer<Answer<Out>>>,
+    /// Jobs that the worker has done.
+    done: u64,
+    /// Workers that died here since a job was done.
+    deaths: u32,
+    /// Waits before it gets another worker.
+    resting: bool,
+}
+
+impl<In, Out> Place<In, Out> {
+    fn new() -> Self {
+        Place { worker: None, job: None, done: 0, deaths: 0, resting: false }
+    }
+
+    fn is_free(&self) -> bool {
+        self.job.is_none() && !self.resting
+    }
 }
 
 struct Core<In, Out> {
     registration: Registration,
     location: &'static Location<'static>,
     main: Main<In, Out>,
+    settings: Settings,
     places: RefCell<Vec<Place<In, Out>>>,
     waiting: RefCell<VecDeque<Job<In, Out>>>,
     next_number: Cell<u64>,
-    completed: Cell<u64>,
+    /// What is counted, not looked up.
+    counts: RefCell<WorkerPoolMetrics>,
     closing: Cell<bool>,
+    /// The workers were told to terminate.
+    terminating: Cell<bool>,
+    /// The pool has ended, and so many of its workers have not yet.
+    ending: Cell<Option<usize>>,
+    /// Those who wait for the end.
+    closers: RefCell<Vec<Completer<()>>>,
     /// How many [`WorkerPool`]s there are for this pool.
     names: Cell<u32>,
 }
@@ -103,7 +252,18 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     /// Starts a worker for a place.
     fn start(self: &Rc<Self>, index: usize) -> io::Result<Worker<In, Out>> {
         let main = self.main.clone();
-        let worker = self.state().enter_for(|| Worker::<In, Out>::spawn(move |port| main(port)))?;
+        let mut builder = Worker::<In, Out>::builder();
+        if let Some(name) = &self.settings.name {
+            builder = builder.name(format!("{name}-{index}"));
+        }
+        if let Some(bytes) = self.settings.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        if let Some(bytes) = self.settings.memory_limit {
+            builder = builder.memory_limit(bytes);
+        }
+        let worker = self.state().enter_for(|| builder.spawn(move |port| main(port)))?;
+        self.count(|counts| counts.started += 1);
         worker.unref();
         let id = worker.id();
         let pool = Rc::downgrade(self);
@@ -121,9 +281,17 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         let weak = pool.clone();
         worker.on_error(move |error| with_pool(&weak, &|pool| pool.lost(index, id, error.clone())));
         worker.on_exit(move |code| {
-            with_pool(&pool, &|pool| pool.lost(index, id, WorkerError::Exited(code)));
+            with_pool(&pool, &|pool| {
+                let told = pool.terminating.get();
+                let error = if told { WorkerError::Terminated } else { WorkerError::Exited(code) };
+                pool.lost(index, id, error);
+            });
         });
         Ok(worker)
+    }
+
+    fn count(&self, f: impl FnOnce(&mut WorkerPoolMetrics)) {
+        f(&mut self.counts.borrow_mut());
     }
 
     /// Gives jobs that wait to workers that are free, as long as there are both.
@@ -132,7 +300,10 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
             let missing = self.places.borrow()[index].worker.is_none();
             if missing {
                 match self.start(index) {
-                    Ok(worker) => self.places.borrow_mut()[index].worker = Some(worker),
+                    Ok(worker) => {
+                        let place = &mut self.places.borrow_mut()[index];
+                        (place.worker, place.done) = (Some(worker), 0);
+                    }
                     Err(error) => {
                         self.not_started(&error);
                         break;
@@ -150,15 +321,20 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         self.update_liveness();
     }
 
+    /// Whether one more job would have to wait, and may not.
+    fn is_full(&self) -> bool {
+        self.waiting.borrow().len() >= self.settings.queue_limit
+            && !self.places.borrow().iter().any(Place::is_free)
+    }
+
     /// A place for the first job that waits: one with an idle worker if there is one.
     fn free_place(&self) -> Option<usize> {
         if self.waiting.borrow().is_empty() {
             return None;
         }
         let places = self.places.borrow();
-        let free = |place: &&Place<In, Out>| place.job.is_none();
-        let idle = places.iter().position(|place| free(&place) && place.worker.is_some());
-        idle.or_else(|| places.iter().position(|place| free(&place)))
+        let idle = places.iter().position(|place| place.is_free() && place.worker.is_some());
+        idle.or_else(|| places.iter().position(Place::is_free))
     }
 
     /// No worker could be started. Jobs wait for those that there are; with none they fail.
@@ -167,7 +343,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         if self.places.borrow().iter().all(|place| place.worker.is_none()) {
             let jobs = self.waiting.take();
             for job in jobs {
-                self.completed.set(self.completed.get() + 1);
+                self.count(|counts| counts.completed += 1);
                 job.completer.complete_later(Err(WorkerError::NotStarted(error.kind())));
                 drop(job.input);
             }
@@ -176,28 +352,90 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
 
     /// A worker has an answer: its next job goes out before the callback of this one runs.
     fn answer(self: &Rc<Self>, index: usize, answer: Answer<Out>) {
-        let completer = self.places.borrow_mut()[index].job.take();
+        let (completer, spent) = self.job_done(index, answer.is_ok());
+        if let Some(worker) = spent {
+            self.count(|counts| counts.recycled += 1);
+            self.let_go(worker, |_| ());
+        }
         self.dispatch();
         // Before the user's callback, which may panic.
         self.end_if_idle();
         if let Some(completer) = completer {
-            self.completed.set(self.completed.get() + 1);
+            self.count(|counts| counts.completed += 1);
             // Runs as part of the message's own callback; its drain follows at once.
             completer.complete(answer);
         }
     }
 
+    /// A place is free again. Its worker comes back too if it has done all that it may.
+    fn job_done(
+        &self,
+        index: usize,
+        well: bool,
+    ) -> (Option<Completer<Answer<Out>>>, Option<Worker<In, Out>>) {
+        let mut places = self.places.borrow_mut();
+        let Some(place) = places.get_mut(index) else { return (None, None) };
+        if well {
+            place.deaths = 0;
+            place.done += 1;
+        }
+        let all_done = self.settings.recycle_after.is_some_and(|most| place.done >= most);
+        (place.job.take(), if all_done { place.worker.take() } else { None })
+    }
+
+    /// Lets a worker end that has no job, and has `then` called when it has.
+    fn let_go(&self, worker: Worker<In, Out>, then: impl FnOnce(i32) + 'static) {
+        let id = worker.id();
+        worker.on_error(move |error| log::warn!("worker {id} of a pool, at its end: {error}"));
+        worker.on_exit(then);
+        // The answer comes by the exit event.
+        drop(worker.shutdown(GRACE));
+    }
+
     /// A worker is gone. Its job fails, and the next job gets another worker.
     fn lost(self: &Rc<Self>, index: usize, id: u64, error: WorkerError) {
-        let worker = self
-            .places
-            .borrow_mut()
-            .get_mut(index)
-            .and_then(|place| place.worker.take_if(|w| w.id() == id));
+        let (worker, had_job) = {
+            let mut places = self.places.borrow_mut();
+            let Some(place) = places.get_mut(index) else { return };
+            let worker = place.worker.take_if(|worker| worker.id() == id);
+            if worker.is_some() {
+                place.deaths = place.deaths.saturating_add(1);
+            }
+            (worker, place.job.is_some())
+        };
         if worker.is_some() {
+            self.count(|counts| counts.failed += u64::from(had_job));
+            self.rest(index);
             self.answer(index, Err(error));
         }
         drop(worker);
+    }
+
+    /// Lets a place wait before it gets another worker, if the pool was told so.
+    fn rest(self: &Rc<Self>, index: usize) {
+        let (first, longest) = self.settings.back_off;
+        if longest.is_zero() || self.closing.get() && self.waiting.borrow().is_empty() {
+            return;
+        }
+        let deaths = {
+            let place = &mut self.places.borrow_mut()[index];
+            place.resting = true;
+            place.deaths
+        };
+        let doubled = 2_u32.saturating_pow(deaths.saturating_sub(1));
+        let delay = first.saturating_mul(doubled).min(longest);
+        log::warn!("a worker of a pool has died: another comes in {delay:?}");
+        let weak = Rc::downgrade(self);
+        let rested = move || {
+            if let Some(pool) = weak.upgrade() {
+                if let Some(place) = pool.places.borrow_mut().get_mut(index) {
+                    place.resting = false;
+                }
+                pool.dispatch();
+            }
+        };
+        // The jobs that wait hold the loop.
+        self.state().enter_for(|| set_timeout(delay, rested)).set_ref(false);
     }
 
     fn has_jobs(&self) -> bool {
@@ -206,7 +444,8 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     }
 
     fn update_liveness(&self) {
-        self.registration.set_active(self.has_jobs());
+        let waiting = self.closing.get() && !self.closers.borrow().is_empty();
+        self.registration.set_active(self.has_jobs() || waiting);
     }
 
     fn cancel(self: &Rc<Self>, number: u64) -> Result<(), CancelError> {
@@ -217,7 +456,10 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         };
         let Some(job) = job else { return Err(CancelError::Busy) };
         self.update_liveness();
-        self.completed.set(self.completed.get() + 1);
+        self.count(|counts| {
+            counts.completed += 1;
+            counts.cancelled += 1;
+        });
         job.completer.complete_later(Err(WorkerError::Cancelled));
         drop(job.input);
         Ok(())
@@ -225,21 +467,55 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
 
     fn close(self: &Rc<Self>) {
         self.closing.set(true);
+        self.update_liveness();
+        self.end_if_idle();
+    }
+
+    /// Fails the jobs that wait, and ends the workers at their jobs.
+    fn terminate(self: &Rc<Self>) {
+        self.closing.set(true);
+        self.terminating.set(true);
+        let jobs = self.waiting.take();
+        for job in jobs {
+            self.count(|counts| counts.completed += 1);
+            job.completer.complete_later(Err(WorkerError::Closed));
+            drop(job.input);
+        }
+        let workers: Vec<_> =
+            self.places.borrow().iter().filter_map(|place| place.worker.clone()).collect();
+        workers.iter().for_each(|worker| drop(worker.terminate()));
         self.end_if_idle();
     }
 
     /// The end of a pool that is closed, once its last job has been answered.
     fn end_if_idle(self: &Rc<Self>) {
-        if !self.closing.get() || self.has_jobs() {
+        if !self.closing.get() || self.has_jobs() || self.ending.get().is_some() {
             return;
         }
         let places = std::mem::take(&mut *self.places.borrow_mut());
-        for worker in places.into_iter().filter_map(|place| place.worker) {
-            worker.on_error(|_| ());
-            worker.on_exit(|_| ());
-            drop(worker.terminate());
+        let workers: Vec<_> = places.into_iter().filter_map(|place| place.worker).collect();
+        self.ending.set(Some(workers.len()));
+        for worker in workers {
+            // Holds the pool, which may have no other name.
+            let pool = self.clone();
+            self.let_go(worker, move |_| pool.one_has_ended());
         }
-        drop(self.registration.close());
+        self.complete_closers();
+    }
+
+    fn one_has_ended(&self) {
+        self.ending.set(self.ending.get().map(|left| left - 1));
+        self.complete_closers();
+    }
+
+    /// Tells those who wait for the end, when it has come.
+    fn complete_closers(&self) {
+        if self.ending.get() == Some(0) {
+            drop(self.registration.close());
+            for closer in self.closers.take() {
+                closer.complete_later(());
+            }
+        }
     }
 }
 
@@ -268,6 +544,7 @@ impl<In: Send + 'static, Out: Send + 'static> Handle for Core<In, Out> {
             completer.shut_down(Some(Err(WorkerError::ShutDown)));
         }
         inputs.into_iter().for_each(callback::drop_quietly);
+        self.closers.take().into_iter().for_each(|closer| closer.shut_down(Some(())));
     }
 }
 
@@ -285,7 +562,30 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         size: usize,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        WorkerPool::with_settings(WorkerPool::<In, Out>::builder(size).settings, make)
+    }
+
+    /// Sets up a pool of up to `size` workers with more than the defaults.
+    pub fn builder(size: usize) -> WorkerPoolBuilder<In, Out> {
+        let settings = Settings {
+            size,
+            queue_limit: usize::MAX,
+            recycle_after: None,
+            back_off: (Duration::ZERO, Duration::ZERO),
+            name: None,
+            stack_size: None,
+            memory_limit: None,
+        };
+        WorkerPoolBuilder { settings, _jobs: PhantomData }
+    }
+
+    #[track_caller]
+    fn with_settings<H: FnMut(In) -> Out + 'static>(
+        settings: Settings,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let state = current::expect("WorkerPool::new");
+        let size = settings.size;
         if size == 0 {
             let text = "a worker pool has at least one worker";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -299,11 +599,15 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             registration: Registration::new(state.clone()),
             location: Location::caller(),
             main: Arc::new(main),
-            places: RefCell::new((0..size).map(|_| Place { worker: None, job: None }).collect()),
+            settings,
+            places: RefCell::new((0..size).map(|_| Place::new()).collect()),
             waiting: RefCell::default(),
             next_number: Cell::new(0),
-            completed: Cell::new(0),
+            counts: RefCell::default(),
             closing: Cell::new(false),
+            terminating: Cell::new(false),
+            ending: Cell::new(None),
+            closers: RefCell::default(),
             names: Cell::new(1),
         });
         let worker = core.start(0)?;
@@ -318,7 +622,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     ///
     /// # Errors
     /// [`WorkerError::Panicked`] when the handler panicked; a new worker takes its place. `Exited` when it
-    /// ended otherwise, `NotStarted` when there is no worker and none can be started, `Closed` after
+    /// ended otherwise, `OutOfMemory` when it had more than it may, `QueueFull`, `NotStarted` when there is no worker and none can be started, `Closed` after
     /// [`close`](WorkerPool::close).
     #[track_caller]
     pub fn run(&self, input: In) -> Request<Result<Out, WorkerError>> {
@@ -329,6 +633,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             completer.shut_down(Some(Err(WorkerError::ShutDown)));
         } else if core.closing.get() {
             completer.complete_later(Err(WorkerError::Closed));
+        } else if core.is_full() {
+            core.count(|counts| counts.refused += 1);
+            completer.complete_later(Err(WorkerError::QueueFull));
         } else {
             let number = core.next_number.get();
             core.next_number.set(number + 1);
@@ -338,6 +645,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             });
             core.waiting.borrow_mut().push_back(Job { number, input, completer });
             core.dispatch();
+            let waiting = core.waiting.borrow().len();
+            core.count(|counts| counts.queued_max = counts.queued_max.max(waiting));
         }
         request
     }
@@ -347,14 +656,37 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         self.core.close();
     }
 
+    /// Completes when the pool has been closed, with [`close`](WorkerPool::close) or
+    /// [`terminate`](WorkerPool::terminate), and its last worker has ended. From the close on it holds the loop.
+    #[track_caller]
+    pub fn closed(&self) -> Request<()> {
+        let core = &self.core;
+        if core.ending.get() == Some(0) || !core.state().is_open() {
+            return Request::finished(core.state(), ());
+        }
+        let (completer, request) = Completer::new(core.state(), Location::caller());
+        core.closers.borrow_mut().push(completer);
+        core.update_liveness();
+        request
+    }
+
+    /// Closes the pool at once: jobs that wait fail with `Closed`, those that run with `Terminated`, and
+    /// the workers are [terminated](Worker::terminate).
+    pub fn terminate(&self) {
+        self.core.terminate();
+    }
+
     /// The pool's figures.
     pub fn metrics(&self) -> WorkerPoolMetrics {
         let places = self.core.places.borrow();
+        let count = |f: fn(&&Place<In, Out>) -> bool| places.iter().filter(f).count();
         WorkerPoolMetrics {
             size: places.len(),
-            busy: places.iter().filter(|place| place.job.is_some()).count(),
+            busy: count(|place| place.job.is_some()),
             queued: self.core.waiting.borrow().len(),
-            completed: self.core.completed.get(),
+            workers: count(|place| place.worker.is_some()),
+            resting: count(|place| place.resting),
+            ..*self.core.counts.borrow()
         }
     }
 }
@@ -372,6 +704,9 @@ impl<In, Out> Drop for WorkerPool<In, Out> {
         self.core.names.set(left);
         if left == 0 {
             self.core.closing.set(true);
+            if !self.core.closers.borrow().is_empty() {
+                self.core.registration.set_active(true);
+            }
             // In the next poll phase: here the bounds that ending takes are not known.
             self.core.registration.call_again();
         }

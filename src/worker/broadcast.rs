@@ -1,0 +1,372 @@
+//! Broadcast channels: what is posted to a name reaches all other channels of that name.
+//!
+//! Each channel has a queue of its own, a half, and the names are known to the whole process. A post looks up
+//! who is there, under the lock of the names, and then clones and pushes without it: a clone is the
+//! user's code.
+
+use std::any::{Any, TypeId};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::half::Half;
+use super::inbox::{Inbox, Round};
+use super::outside::Receiver;
+use super::port::{CallAgain, Receive, Recv};
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::sys::Event;
+
+/// A message as it arrives, or why it does not.
+type Arrival<T> = Result<T, MessageError>;
+
+/// The channels of one name and type, by number.
+type Members<T> = Vec<(u64, Arc<Half<Arrival<T>>>)>;
+
+/// All names in use. The values are `Members` of the type in the key.
+static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
+
+fn names() -> MutexGuard<'static, BTreeMap<(String, TypeId), Box<dyn Any + Send>>> {
+    // No user code runs under the lock, so a poisoned table is whole.
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Uses the members of a name; the name goes when none is left.
+fn with_members<T: Send + 'static, R>(name: &str, f: impl FnOnce(&mut Members<T>) -> R) -> R {
+    let key = (name.to_owned(), TypeId::of::<T>());
+    let mut names = names();
+    let entry = names.entry(key.clone()).or_insert_with(|| Box::new(Members::<T>::new()));
+    let members = entry.downcast_mut::<Members<T>>().expect("the key has the type");
+    let result = f(members);
+    if members.is_empty() {
+        drop(names.remove(&key));
+    }
+    result
+}
+
+/// Why a message of a broadcast could not be delivered to one channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageError {
+    /// The clone for this channel panicked, with this message.
+    ClonePanicked(String),
+}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MessageError::ClonePanicked(message) => {
+                write!(f, "a message could not be cloned: {message}")
+            }
+        }
+    }
+}
+
+impl Error for MessageError {}
+
+/// One channel of a name. What it posts reaches all others of that name, on any thread, and never itself.
+///
+/// A name stands for one type of message: channels of another type under the same name are others. Each
+/// receiver gets a clone of its own, made in the call that posts. It gets the messages of one sender in the order
+/// posted, in the poll phase, each as a callback of its own; nothing from before it was made, and
+/// nothing after it was closed, not even what waits. A clone of a channel is the same channel.
+///
+/// It closes with its last clone, unless a handler is attached: then the loop has it until it is
+/// closed. Node: `BroadcastChannel`.
+///
+/// # Liveness
+/// An open channel keeps its loop alive, unless [`unref`](BroadcastChannel::unref)'d.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{BroadcastChannel, Worker};
+///
+/// windlass::run(|| -> std::io::Result<()> {
+///     for _ in 0..2 {
+///         Worker::<(), ()>::spawn(|_| {
+///             let news = BroadcastChannel::<String>::new("news");
+///             let own = news.clone();
+///             news.on_message(move |text| {
+///                 println!("worker {} has heard: {text}", windlass::worker::id());
+///                 own.close();
+///             });
+///             BroadcastChannel::new("ready").post(());
+///         })?;
+///     }
+///     let ready = BroadcastChannel::<()>::new("ready");
+///     let (mut left, own) = (2, ready.clone());
+///     ready.on_message(move |()| {
+///         left -= 1;
+///         if left == 0 {
+///             BroadcastChannel::new("news").post("all are here".to_owned());
+///             own.close();
+///         }
+///     });
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct BroadcastChannel<T: Clone + Send + 'static> {
+    core: Rc<Core<T>>,
+}
+
+struct Core<T: Send + 'static> {
+    registration: Registration,
+    /// The receiver's number in the loop's mailbox.
+    number: Cell<u64>,
+    name: String,
+    /// Unique in the process.
+    id: u64,
+    inbox: Inbox<Arrival<T>>,
+    on_error: Cell<Option<Box<dyn FnMut(MessageError)>>>,
+    /// How many [`BroadcastChannel`]s there are for this channel.
+    names: Cell<u32>,
+}
+
+impl<T: Send + 'static> Core<T> {
+    fn state(&self) -> &Rc<State> {
+        &self.registration.state
+    }
+
+    fn is_open(&self) -> bool {
+        self.registration.is_open()
+    }
+
+    /// Takes the channel off its loop and its name. All that has to be dropped comes back.
+    fn leave(&self) -> impl Sized + use<T> {
+        let left = self.inbox.half.close_receiver();
+        with_members::<T, _>(&self.name, |members| members.retain(|(id, _)| *id != self.id));
+        let receiver = self.state().delivery.remove_receiver(self.number.get());
+        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.take())
+    }
+
+    fn close(&self) {
+        if self.is_open() {
+            let left = self.leave();
+            self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+            drop(left);
+        }
+    }
+
+    /// A message that could not be delivered: to the callback, or to the log.
+    fn report(&self, error: MessageError) {
+        let Some(mut f) = self.on_error.take() else {
+            return log::warn!("broadcast channel {:?}: {error}", self.name);
+        };
+        f(error);
+        if self.is_open() {
+            // One that was set meanwhile stays.
+            let newer = self.on_error.take();
+            self.on_error.set(newer.or(Some(f)));
+        }
+    }
+}
+
+impl<T: Send + 'static> Handle for Core<T> {
+    fn kind(&self) -> &'static str {
+        "broadcast channel"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        let again = CallAgain { state, number: self.number.get() };
+        if self.inbox.deliver(state) != Round::Full {
+            again.forget();
+        }
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        if self.is_open() {
+            callback::drop_quietly(self.leave());
+        }
+        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<T: Clone + Send + 'static> BroadcastChannel<T> {
+    /// Opens a channel of a name on the current loop. On a loop that is closed the channel is closed too.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn new(name: impl Into<String>) -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let state = current::expect("BroadcastChannel::new");
+        let half = Half::new();
+        let core = Rc::new(Core {
+            registration: Registration::new(state.clone()),
+            number: Cell::new(u64::MAX),
+            name: name.into(),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            inbox: Inbox::new(half.clone()),
+            on_error: Cell::new(None),
+            names: Cell::new(1),
+        });
+        if state.is_open() {
+            core.registration.open(core.clone(), Location::caller(), true);
+            let number = state.delivery.add_receiver(core.clone());
+            core.number.set(number);
+            half.attach(Receiver { mailbox: state.mailbox.clone(), number });
+            with_members::<T, _>(&core.name, |members| members.push((core.id, half)));
+        }
+        BroadcastChannel { core }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// Sends a clone of the message to each other channel of the name. When this channel is closed, the
+    /// message is dropped.
+    ///
+    /// A clone that panics costs only the channel that it was for, which is told: see
+    /// [`on_message_error`](BroadcastChannel::on_message_error).
+    ///
+    /// # Cost
+    /// A clone and a short lock for each receiver.
+    pub fn post(&self, message: T) {
+        drop(self.try_post(message));
+    }
+
+    /// As [`post`](BroadcastChannel::post), or gives the message back.
+    ///
+    /// # Errors
+    /// The message itself when this channel is closed.
+    pub fn try_post(&self, message: T) -> Result<(), T> {
+        let core = &self.core;
+        if !core.is_open() {
+            return Err(message);
+        }
+        let others: Vec<_> = with_members::<T, _>(&core.name, |members| {
+            let others = members.iter().filter(|(id, _)| *id != core.id);
+            others.map(|(_, half)| half.clone()).collect()
+        });
+        for half in others {
+            let clone = callback::attempt(|| message.clone())
+                .map_err(|panic| MessageError::ClonePanicked(panic.message().to_owned()));
+            // One that has closed meanwhile gives it back, to be dropped.
+            drop(half.push(clone));
+        }
+        Ok(())
+    }
+
+    /// Calls `f` for each message. Replaces the handler before. What came before there was a handler has waited.
+    #[track_caller]
+    pub fn on_message(&self, mut f: impl FnMut(T) + 'static) {
+        let core = &self.core;
+        if !core.is_open() {
+            return;
+        }
+        let weak = Rc::downgrade(core);
+        let before = core.inbox.listen(Box::new(move |arrival| match arrival {
+            Ok(message) => f(message),
+            Err(error) => {
+                if let Some(core) = weak.upgrade() {
+                    core.report(error);
+                }
+            }
+        }));
+        core.state().delivery.call_again(core.number.get());
+        drop(before);
+    }
+
+    /// Removes the handler. What is posted from now on waits.
+    pub fn off_message(&self) {
+        drop(self.core.inbox.unlisten());
+    }
+
+    /// Calls `f` for a message that could not be delivered, in its place in the order. Without it such a
+    /// message is logged. Those after it come as ever.
+    pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
+        if self.core.is_open() {
+            drop(self.core.on_error.replace(Some(Box::new(f))));
+        }
+    }
+
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    pub fn recv(&self) -> Recv<'_, T> {
+        Recv { source: &*self.core, waiting: None }
+    }
+
+    /// Closes the channel. What waits here is dropped. Closing again does nothing.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        !self.core.is_open()
+    }
+
+    /// Lets the loop end although the channel is open.
+    pub fn unref(&self) -> &Self {
+        self.set_ref(false);
+        self
+    }
+
+    /// Sets whether the channel keeps the loop alive.
+    pub fn set_ref(&self, on: bool) {
+        self.core.registration.set_ref(on);
+    }
+
+    /// Whether the channel keeps the loop alive.
+    pub fn has_ref(&self) -> bool {
+        self.core.registration.has_ref()
+    }
+}
+
+impl<T: Clone + Send + 'static> Clone for BroadcastChannel<T> {
+    fn clone(&self) -> Self {
+        self.core.names.set(self.core.names.get() + 1);
+        BroadcastChannel { core: self.core.clone() }
+    }
+}
+
+impl<T: Clone + Send + 'static> Drop for BroadcastChannel<T> {
+    fn drop(&mut self) {
+        let left = self.core.names.get() - 1;
+        self.core.names.set(left);
+        if left == 0 && !self.core.inbox.is_listening() {
+            self.core.close();
+        }
+    }
+}
+
+impl<T: Clone + Send + 'static> fmt::Debug for BroadcastChannel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BroadcastChannel")
+            .field("name", &self.core.name)
+            .field("open", &self.core.is_open())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Send + 'static> Receive<T> for Core<T> {
+    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        while self.is_open() {
+            match self.inbox.poll_recv(self.state().clock.horizon(), cx) {
+                Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
+                Poll::Ready(Some(Err(error))) => self.report(error),
+                Poll::Ready(None) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    fn stop_waiting(&self, own: &Waker) {
+        drop(self.inbox.take_own_waiting(own));
+    }
+}

@@ -1,0 +1,320 @@
+//! A question with one answer, on top of messages.
+//!
+//! The question carries the way back: a [`Reply`], which is one half with room for one message. Nothing has
+//! to be numbered, answers may come in any order and from anywhere, and a reply that is dropped, in a
+//! queue of a worker that died or in a handler that panicked, is an answer too.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::half::{Half, Popped};
+use super::outside::Receiver;
+use super::{Port, Worker};
+use crate::callback;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::request::{Completer, Request};
+use crate::sys::Event;
+
+/// A question: a message and the way for its answer. Posted by [`Worker::call`] and [`Port::call`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Call, Worker};
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<Call<String, usize>, ()>::spawn(|port| {
+///         port.on_message(|call: Call<String, usize>| {
+///             let (text, reply) = call.into_parts();
+///             reply.send(text.len());
+///         });
+///     })?;
+///     assert_eq!(worker.call("hello".to_owned()).await, Ok(5));
+///     drop(worker.terminate());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Call<Q, A> {
+    message: Q,
+    reply: Reply<A>,
+}
+
+impl<Q, A> Call<Q, A> {
+    /// The question.
+    pub fn message(&self) -> &Q {
+        &self.message
+    }
+
+    /// Answers it.
+    pub fn reply(self, answer: A) {
+        self.reply.send(answer);
+    }
+
+    /// The question and the way for its answer, which may go elsewhere: to the pool, to another worker.
+    pub fn into_parts(self) -> (Q, Reply<A>) {
+        (self.message, self.reply)
+    }
+}
+
+/// The way for one answer. Dropped without one, the question fails with [`CallError::NoReply`].
+pub struct Reply<A> {
+    /// Taken by the answer.
+    half: Option<Arc<Half<A>>>,
+}
+
+impl<A> Reply<A> {
+    /// Sends the answer. It is dropped when nobody waits for it any more.
+    pub fn send(mut self, answer: A) {
+        if let Some(half) = self.half.take() {
+            drop(half.push(answer));
+            half.close_sender();
+        }
+    }
+
+    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has ended.
+    pub fn is_wanted(&self) -> bool {
+        self.half.as_ref().is_some_and(|half| half.is_received())
+    }
+}
+
+impl<A> Drop for Reply<A> {
+    fn drop(&mut self) {
+        if let Some(half) = self.half.take() {
+            half.close_sender();
+        }
+    }
+}
+
+impl<A> fmt::Debug for Reply<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("wanted", &self.is_wanted()).finish_non_exhaustive()
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// Its reply was dropped: the other side has ended, had closed its port, or did not answer.
+    NoReply,
+    /// It was cancelled.
+    Cancelled,
+    /// The loop of whoever asked has ended.
+    ShutDown,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallError::NoReply => f.write_str("the call was dropped without an answer"),
+            CallError::Cancelled => f.write_str("the call was cancelled"),
+            CallError::ShutDown => fmt::Display::fmt(&crate::error::LoopGone, f),
+        }
+    }
+}
+
+impl Error for CallError {}
+
+/// The asking loop's part of a call, until it is answered.
+struct Core<A, V: 'static> {
+    registration: Registration,
+    /// The receiver's number in the loop's mailbox.
+    number: Cell<u64>,
+    half: Arc<Half<A>>,
+    waiting: Cell<Option<Waiting<A, V>>>,
+}
+
+struct Waiting<A, V: 'static> {
+    completer: Completer<V>,
+    /// Makes the request's result of what came.
+    result: Box<dyn FnOnce(Result<A, CallError>) -> V>,
+}
+
+impl<A: 'static, V: 'static> Core<A, V> {
+    /// Takes the call off its loop. What is left has to be completed.
+    fn end(&self) -> Option<Waiting<A, V>> {
+        drop(self.registration.state.delivery.remove_receiver(self.number.get()));
+        drop(self.registration.close());
+        self.waiting.take()
+    }
+
+    fn complete(&self, outcome: Result<A, CallError>) {
+        if let Some(waiting) = self.end() {
+            waiting.completer.complete((waiting.result)(outcome));
+        }
+    }
+
+    /// Gives up waiting. An answer that comes is dropped by whoever sends it.
+    fn give_up(&self, error: CallError) -> bool {
+        let left = self.half.close_receiver();
+        let waiting = self.end();
+        drop(left);
+        let gave_up = waiting.is_some();
+        if let Some(waiting) = waiting {
+            waiting.completer.complete_later((waiting.result)(Err(error)));
+        }
+        gave_up
+    }
+}
+
+impl<A: 'static, V: 'static> Handle for Core<A, V> {
+    fn kind(&self) -> &'static str {
+        "call"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        match self.half.pop(state.clock.horizon()) {
+            Popped::Message(answer) => self.complete(Ok(answer)),
+            Popped::Closed | Popped::Finished => self.complete(Err(CallError::NoReply)),
+            Popped::Empty => {}
+        }
+    }
+
+    fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        drop(self.registration.close());
+        callback::drop_quietly(self.half.close_receiver());
+        if let Some(waiting) = self.waiting.take() {
+            let result = (waiting.result)(Err(CallError::ShutDown));
+            waiting.completer.shut_down(Some(result));
+        }
+    }
+}
+
+/// Gives up the call that it belongs to, after a time.
+pub(super) type GiveUp = Rc<dyn Fn()>;
+
+/// Makes the way for an answer to `state`'s loop, and the request that it completes, with `result` made of what
+/// came.
+pub(super) fn ask<A: Send + 'static, V: 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    result: impl FnOnce(Result<A, CallError>) -> V + 'static,
+) -> (Reply<A>, Request<V>, GiveUp) {
+    let (completer, request) = Completer::new(state, location);
+    let half = Half::new();
+    let reply = Reply { half: Some(half.clone()) };
+    if !state.is_open() {
+        drop(half.close_receiver());
+        completer.shut_down(Some(result(Err(CallError::ShutDown))));
+        return (reply, request, Rc::new(|| ()));
+    }
+    let core = Rc::new(Core {
+        registration: Registration::new(state.clone()),
+        number: Cell::new(u64::MAX),
+        half: half.clone(),
+        waiting: Cell::new(None),
+    });
+    core.registration.open(core.clone(), location, true);
+    let number = state.delivery.add_receiver(core.clone());
+    core.number.set(number);
+    let weak = Rc::downgrade(&core);
+    completer.on_cancel(move || match weak.upgrade() {
+        Some(core) if core.give_up(CallError::Cancelled) => Ok(()),
+        _ => Err(crate::CancelError::Done),
+    });
+    core.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
+    half.attach(Receiver { mailbox: state.mailbox.clone(), number });
+    let weak = Rc::downgrade(&core);
+    let give_up = move || {
+        if let Some(core) = weak.upgrade() {
+            core.give_up(CallError::NoReply);
+        }
+    };
+    (reply, request, Rc::new(give_up))
+}
+
+impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
+    /// Posts a message that carries the way for one answer, and waits for that. `make` makes the message.
+    ///
+    /// For a message type that has more than questions in it:
+    ///
+    /// ```
+    /// use windlass::worker::{Reply, Worker};
+    ///
+    /// enum Message {
+    ///     Add(u64),
+    ///     Sum(Reply<u64>),
+    /// }
+    ///
+    /// windlass::block_on(async {
+    ///     let worker = Worker::<Message, ()>::spawn(|port| {
+    ///         let mut sum = 0;
+    ///         port.on_message(move |message| match message {
+    ///             Message::Add(number) => sum += number,
+    ///             Message::Sum(reply) => reply.send(sum),
+    ///         });
+    ///     })?;
+    ///     worker.post(Message::Add(40));
+    ///     worker.post(Message::Add(2));
+    ///     assert_eq!(worker.call_with(Message::Sum).await, Ok(42));
+    ///     drop(worker.terminate());
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`call`](Worker::call).
+    #[track_caller]
+    pub fn call_with<A: Send + 'static>(
+        &self,
+        make: impl FnOnce(Reply<A>) -> In,
+    ) -> Request<Result<A, CallError>> {
+        let (reply, request, _) = ask(self.state(), Location::caller(), |outcome| outcome);
+        self.post(make(reply));
+        request
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static, Out: Send + 'static> Worker<Call<Q, A>, Out> {
+    /// Asks the worker, and waits for its answer. The request holds the loop until then; it can be cancelled,
+    /// and [`time::timeout`](crate::time::timeout) limits it.
+    ///
+    /// Answers may come in another order than the questions.
+    ///
+    /// # Errors
+    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what it has not
+    /// answered fails.
+    #[track_caller]
+    pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
+        self.call_with(|reply| Call { message, reply })
+    }
+}
+
+impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
+    /// Posts a message that carries the way for one answer, and waits for that: see
+    /// [`Worker::call_with`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[track_caller]
+    pub fn call_with<A: Send + 'static>(
+        &self,
+        make: impl FnOnce(Reply<A>) -> S,
+    ) -> Request<Result<A, CallError>> {
+        let (reply, request, _) = ask(self.state(), Location::caller(), |outcome| outcome);
+        self.post(make(reply));
+        request
+    }
+}
+
+impl<Q: Send + 'static, A: Send + 'static, R: Send + 'static> Port<Call<Q, A>, R> {
+    /// Asks the other end, and waits for its answer: see [`Worker::call`].
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[track_caller]
+    pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
+        self.call_with(|reply| Call { message, reply })
+    }
+}

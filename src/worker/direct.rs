@@ -1,0 +1,248 @@
+//! Messages from any worker to any other, by number, without a port between them.
+//!
+//! For the rare message to a worker that one has not started oneself. Everything that can go wrong is told apart, for
+//! the sender cannot see the other's life. Node: `postMessageToThread`.
+
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::call::{self, CallError, Reply};
+use super::this;
+use crate::callback;
+use crate::current;
+use crate::event_loop::State;
+use crate::handle::{Handle, Registration};
+use crate::phase::timers::{Timer, set_timeout};
+use crate::request::Request;
+use crate::threads::mailbox::Mailbox;
+
+/// The mailboxes of all workers that run, by number.
+static RUNNING: Mutex<BTreeMap<u64, Arc<Mailbox>>> = Mutex::new(BTreeMap::new());
+
+fn running() -> MutexGuard<'static, BTreeMap<u64, Arc<Mailbox>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A worker can be reached from now on.
+pub(super) fn enlist(id: u64, mailbox: Arc<Mailbox>) {
+    running().insert(id, mailbox);
+}
+
+/// A worker has ended.
+pub(super) fn discharge(id: u64) {
+    drop(running().remove(&id));
+}
+
+/// Why a direct message was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DirectError {
+    /// It was addressed to the worker that sent it.
+    OwnThread,
+    /// There is no worker with that number, or it has ended.
+    NoWorker,
+    /// The worker has no listener for messages of this type.
+    NoListener,
+    /// The listener panicked, with this message. The worker goes on.
+    ListenerPanicked(String),
+    /// It was not delivered in time. It may still be.
+    Timeout,
+    /// The sender's loop has ended.
+    ShutDown,
+}
+
+impl fmt::Display for DirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DirectError::OwnThread => f.write_str("the message is addressed to its own thread"),
+            DirectError::NoWorker => f.write_str("no worker with that number runs"),
+            DirectError::NoListener => {
+                f.write_str("the worker does not listen for messages of this type")
+            }
+            DirectError::ListenerPanicked(message) => {
+                write!(f, "the listener for the message panicked: {message}")
+            }
+            DirectError::Timeout => f.write_str("the message was not delivered in time"),
+            DirectError::ShutDown => fmt::Display::fmt(&crate::error::LoopGone, f),
+        }
+    }
+}
+
+impl Error for DirectError {}
+
+type Delivered = Result<(), DirectError>;
+
+/// Sends a message to the worker with this number, and tells what became of it.
+///
+/// It is delivered in the worker's poll phase, behind the messages of its ports, to the listener of
+/// [`on_direct_message`] for its type; when that returns, the request completes. The request holds the
+/// loop. A message that waits keeps the worker's loop alive until it is delivered.
+///
+/// # Errors
+/// [`DirectError`], a different one for each reason. With `timeout` the wait ends after that time.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{self, DirectError, Port, Worker};
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<(), ()>::spawn(|port| {
+///         worker::on_direct_message(|_from, text: String| assert_eq!(text, "hello"));
+///         port.post(());
+///         port.on_message(|()| ());
+///     })?;
+///     worker.recv().await;
+///     let hello = worker::post_direct(worker.id(), "hello".to_owned(), None);
+///     assert_eq!(hello.await, Ok(()));
+///     let number = worker::post_direct(worker.id(), 5_u8, None);
+///     assert_eq!(number.await, Err(DirectError::NoListener));
+///     drop(worker.terminate());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn post_direct<T: Send + 'static>(
+    worker: u64,
+    message: T,
+    timeout: Option<Duration>,
+) -> Request<Result<(), DirectError>> {
+    let state = current::expect("worker::post_direct");
+    let location = Location::caller();
+    let (in_time, timer) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(None::<Timer>)));
+    let (timed, armed) = (in_time.clone(), timer.clone());
+    let (reply, request, give_up) = call::ask(&state, location, move |outcome| {
+        if let Some(timer) = armed.take() {
+            timer.clear();
+        }
+        match outcome {
+            Ok(delivered) => delivered,
+            Err(CallError::ShutDown) => Err(DirectError::ShutDown),
+            Err(_) if !timed.get() => Err(DirectError::Timeout),
+            // It was dropped with the worker's loop.
+            Err(_) => Err(DirectError::NoWorker),
+        }
+    });
+    if worker == this::id() {
+        reply.send(Err(DirectError::OwnThread));
+        return request;
+    }
+    let mailbox = running().get(&worker).cloned();
+    let from = this::id();
+    // One that a loop gives back, or that has no loop to go to, is dropped unanswered.
+    let letter = move || deliver(from, message, reply);
+    match mailbox {
+        Some(mailbox) => drop(mailbox.post(letter).err()),
+        None => drop(letter),
+    }
+    if let Some(limit) = timeout {
+        let give_up = move || {
+            in_time.set(false);
+            give_up();
+        };
+        let armed = state.enter_for(|| set_timeout(limit, give_up));
+        armed.set_ref(false);
+        timer.set(Some(armed));
+    }
+    request
+}
+
+/// On the worker's loop: gives a message to its listener.
+fn deliver<T: 'static>(from: u64, message: T, reply: Reply<Delivered>) {
+    let Some(state) = current::get() else { return };
+    let Some(listeners) = state.extension::<Listeners>() else {
+        return reply.send(Err(DirectError::NoListener));
+    };
+    let listener = listeners.take::<T>();
+    let Some(mut listener) = listener else {
+        return reply.send(Err(DirectError::NoListener));
+    };
+    let outcome = callback::attempt(|| listener(from, message));
+    drop(listeners.put_back(listener));
+    reply.send(outcome.map_err(|panic| DirectError::ListenerPanicked(panic.message().to_owned())));
+}
+
+/// Calls `f` with the sender's number and the message for each direct message of this type. 0 is the number of
+/// a loop that is no worker's. Replaces the listener for the type before. It does not hold the loop.
+///
+/// A panic of the listener goes to the sender, not to this loop. Only workers can be addressed: on a
+/// loop that is no worker's `f` is dropped.
+///
+/// # Panics
+/// When no loop is current.
+#[track_caller]
+pub fn on_direct_message<T: Send + 'static>(f: impl FnMut(u64, T) + 'static) {
+    let state = current::expect("worker::on_direct_message");
+    if this::is_main() || !state.is_open() {
+        return;
+    }
+    let listener: Listener<T> = Box::new(f);
+    let key = TypeId::of::<T>();
+    let before = Listeners::of(&state).by_type.borrow_mut().insert(key, Some(Box::new(listener)));
+    drop(before);
+}
+
+type Listener<T> = Box<dyn FnMut(u64, T)>;
+
+/// The listeners of a loop. A handle that holds nothing, so that they go with the others.
+struct Listeners {
+    registration: Registration,
+    /// `Listener` of the type in the key. None while it is called.
+    by_type: RefCell<HashMap<TypeId, Option<Box<dyn Any>>>>,
+}
+
+impl Listeners {
+    #[track_caller]
+    fn of(state: &Rc<State>) -> Rc<Listeners> {
+        if let Some(listeners) = state.extension::<Listeners>() {
+            return listeners;
+        }
+        let listeners = Rc::new(Listeners {
+            registration: Registration::new(state.clone()),
+            by_type: RefCell::default(),
+        });
+        listeners.registration.open(listeners.clone(), Location::caller(), false);
+        state.set_extension(listeners.clone());
+        listeners
+    }
+
+    fn take<T: 'static>(&self) -> Option<Listener<T>> {
+        let boxed = self.by_type.borrow_mut().get_mut(&TypeId::of::<T>())?.take()?;
+        boxed.downcast().ok().map(|listener| *listener)
+    }
+
+    /// Puts a listener back after its call. It comes back when another has taken its place, or the loop has ended.
+    fn put_back<T: 'static>(&self, listener: Listener<T>) -> Option<Listener<T>> {
+        match self.by_type.borrow_mut().get_mut(&TypeId::of::<T>()) {
+            Some(place @ None) => *place = Some(Box::new(listener)),
+            _ => return Some(listener),
+        }
+        None
+    }
+}
+
+impl Handle for Listeners {
+    fn kind(&self) -> &'static str {
+        "direct message listeners"
+    }
+
+    fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    fn tear_down(self: Rc<Self>, state: &Rc<State>) {
+        drop(self.registration.close());
+        drop(state.remove_extension::<Listeners>());
+        self.by_type.take().into_values().for_each(callback::drop_quietly);
+    }
+}

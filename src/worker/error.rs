@@ -1,0 +1,72 @@
+//! Why a worker ended.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// A callback or the main script panicked, with this message.
+    Panicked(String),
+    /// It was told to terminate.
+    Terminated,
+    /// It had more memory than [`memory_limit`](super::WorkerBuilder::memory_limit) allows.
+    OutOfMemory {
+        /// What it was allowed, in bytes.
+        limit: usize,
+        /// What it had when that was seen, in bytes.
+        allocated: usize,
+    },
+    /// It ended with this code before the job was done.
+    Exited(i32),
+    /// No worker could be started.
+    NotStarted(io::ErrorKind),
+    /// The job was cancelled before it began.
+    Cancelled,
+    /// As many jobs wait as the pool allows.
+    QueueFull,
+    /// The pool was closed.
+    Closed,
+    /// The loop of whoever waits has ended.
+    ShutDown,
+}
+
+impl WorkerError {
+    /// A name for the kind of error that stays the same, for logs and for programs in other languages. Where Node has the
+    /// same error, it is Node's.
+    pub fn code(&self) -> &'static str {
+        match self {
+            WorkerError::Panicked(_) => "ERR_WORKER_PANICKED",
+            WorkerError::Terminated => "ERR_WORKER_TERMINATED",
+            WorkerError::OutOfMemory { .. } => "ERR_WORKER_OUT_OF_MEMORY",
+            WorkerError::Exited(_) => "ERR_WORKER_EXITED",
+            WorkerError::NotStarted(_) => "ERR_WORKER_INIT_FAILED",
+            WorkerError::Cancelled => "ERR_WORKER_JOB_CANCELLED",
+            WorkerError::QueueFull => "ERR_WORKER_QUEUE_FULL",
+            WorkerError::Closed => "ERR_WORKER_POOL_CLOSED",
+            WorkerError::ShutDown => "ERR_WORKER_LOOP_GONE",
+        }
+    }
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerError::Panicked(message) => write!(f, "the worker panicked: {message}"),
+            WorkerError::Terminated => f.write_str("the worker was terminated"),
+            WorkerError::OutOfMemory { limit, allocated } => {
+                write!(f, "the worker had {allocated} bytes of memory, and {limit} are allowed")
+            }
+            WorkerError::Exited(code) => write!(f, "the worker exited with code {code}"),
+            WorkerError::NotStarted(kind) => write!(f, "no worker could be started: {kind}"),
+            WorkerError::Cancelled => f.write_str("the job was cancelled before it began"),
+            WorkerError::QueueFull => f.write_str("the worker pool's queue is full"),
+            WorkerError::Closed => f.write_str("the worker pool is closed"),
+            WorkerError::ShutDown => fmt::Display::fmt(&crate::error::LoopGone, f),
+        }
+    }
+}
+
+impl Error for WorkerError {}

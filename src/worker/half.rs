@@ -1,0 +1,425 @@
+//! One direction of a channel: the part that both threads touch.
+//!
+//! A [`Half`] is a queue and who is told of it. One lock guards all of it, held for a push or a pop, never
+//! while user code runs or a user's value is dropped. The receiver is notified when a message comes to
+//! a queue that it has seen empty; while it has not looked, further messages cost no notice.
+//!
+//! A half may have a bound. Then a sender takes a place before it sends. Places are given in the order
+//! in which senders asked, so none of them starves. The sum of messages, places that are reserved
+//! and places granted to those who wait is never above the bound.
+//!
+//! Lock order: none. A half's lock is released before a mailbox or a waker is touched.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use super::outside::{
+    Arc, Condvar, Mutex, MutexGuard, Nanos, PoisonError, Receiver, is_virtual, this_moment,
+};
+
+pub(super) struct Half<T> {
+    queue: Mutex<Queue<T>>,
+    /// Signalled for a thread that blocks until something comes.
+    arrival: Condvar,
+    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
+    is_virtual: bool,
+}
+
+struct Queue<T> {
+    messages: VecDeque<T>,
+    /// Whether more may come.
+    end: End,
+    /// Nothing will be received any more.
+    receiver_gone: bool,
+    /// Who is told, once the receiving end is open on a loop.
+    receiver: Option<Receiver>,
+    /// The receiver was told and has not seen the queue empty since.
+    notified: bool,
+    /// A thread blocks until something comes.
+    blocked: bool,
+    /// On which thread the sending end is open.
+    sender_thread: Option<ThreadId>,
+    /// None for a queue without a bound.
+    bound: Option<Box<Bound>>,
+    /// In virtual time: when each of the messages was sent. Empty otherwise.
+    stamps: VecDeque<Nanos>,
+    /// In virtual time: when the sending end finished or was closed.
+    end_at: Nanos,
+}
+
+/// What a queue still has to expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// More may come.
+    Open,
+    /// Nothing more comes, but the sender still listens.
+    Finished,
+    /// Nothing more comes, and the sender is gone.
+    Gone,
+}
+
+/// The limit of a queue, and who waits for a place in it.
+struct Bound {
+    capacity: usize,
+    /// Places that somebody has and has not filled, those granted to waiters included.
+    reserved: usize,
+    waiters: VecDeque<Waiter>,
+    next_ticket: u64,
+}
+
+struct Waiter {
+    ticket: u64,
+    /// None once it was woken.
+    waker: Option<Waker>,
+    /// A place was set aside for it.
+    granted: bool,
+}
+
+/// What came out of a half.
+pub(super) enum Popped<T> {
+    Message(T),
+    /// Nothing now.
+    Empty,
+    /// Nothing now or ever, though the sender still listens.
+    Finished,
+    /// Nothing now or ever.
+    Closed,
+}
+
+/// Why a message was not taken.
+pub(super) enum Refused<T> {
+    Full(T),
+    Closed(T),
+}
+
+impl<T> Queue<T> {
+    fn takes_in(&self) -> bool {
+        self.end == End::Open && !self.receiver_gone
+    }
+
+    /// What is to be expected, as far as it can be seen at this time.
+    fn end_seen(&self, now: Nanos) -> End {
+        if self.messages.is_empty() && self.end_at <= now { self.end } else { End::Open }
+    }
+
+    /// Whether a place is free that nobody has and nobody waits for.
+    fn has_place(&self) -> bool {
+        self.bound.as_ref().is_none_or(|bound| {
+            self.messages.len() + bound.reserved < bound.capacity
+                && bound.waiters.iter().all(|waiter| waiter.granted)
+        })
+    }
+
+    /// Gives free places to those who wait longest: their wakers.
+    fn grant(&mut self) -> Option<Waker> {
+        let taken = self.messages.len();
+        let bound = self.bound.as_mut()?;
+        if taken + bound.reserved >= bound.capacity {
+            return None;
+        }
+        let waiter = bound.waiters.iter_mut().find(|waiter| !waiter.granted)?;
+        waiter.granted = true;
+        bound.reserved += 1;
+        waiter.waker.take()
+    }
+
+    /// Everybody who waits for a place, to be told that there will be none.
+    fn all_waiters(&mut self) -> Vec<Waker> {
+        let waiters = self.bound.iter_mut().flat_map(|bound| &mut bound.waiters);
+        waiters.filter_map(|waiter| waiter.waker.take()).collect()
+    }
+}
+
+impl<T> Half<T> {
+    pub(super) fn new() -> Arc<Half<T>> {
+        Half::with_bound(None)
+    }
+
+    /// A half that takes `capacity` messages, at least one.
+    pub(super) fn bounded(capacity: usize) -> Arc<Half<T>> {
+        Half::with_bound(Some(Box::new(Bound {
+            capacity,
+            reserved: 0,
+            waiters: VecDeque::new(),
+            next_ticket: 0,
+        })))
+    }
+
+    fn with_bound(bound: Option<Box<Bound>>) -> Arc<Half<T>> {
+        Arc::new(Half {
+            queue: Mutex::new(Queue {
+                messages: VecDeque::new(),
+                end: End::Open,
+                receiver_gone: false,
+                receiver: None,
+                notified: false,
+                blocked: false,
+                sender_thread: None,
+                bound,
+                stamps: VecDeque::new(),
+                end_at: 0,
+            }),
+            arrival: Condvar::new(),
+            is_virtual: is_virtual(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        // No user code runs under the lock, so a poisoned queue is whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a message whatever the bound, or gives it back when nobody will receive it.
+    pub(super) fn push(&self, message: T) -> Result<(), T> {
+        let queue = self.lock();
+        if !queue.takes_in() {
+            return Err(message);
+        }
+        self.add(queue, message);
+        Ok(())
+    }
+
+    /// Sends a message if there is a place for it.
+    pub(super) fn try_push(&self, message: T) -> Result<(), Refused<T>> {
+        let queue = self.lock();
+        if !queue.takes_in() {
+            return Err(Refused::Closed(message));
+        }
+        if !queue.has_place() {
+            return Err(Refused::Full(message));
+        }
+        self.add(queue, message);
+        Ok(())
+    }
+
+    /// Sends a message to the place that was reserved for it.
+    pub(super) fn push_reserved(&self, message: T) -> Result<(), T> {
+        let mut queue = self.lock();
+        if let Some(bound) = &mut queue.bound {
+            bound.reserved -= 1;
+        }
+        if !queue.takes_in() {
+            return Err(message);
+        }
+        self.add(queue, message);
+        Ok(())
+    }
+
+    fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
+        queue.messages.push_back(message);
+        if self.is_virtual {
+            queue.stamps.push_back(this_moment());
+        }
+        self.notify(queue);
+    }
+
+    fn notify(&self, mut queue: MutexGuard<'_, Queue<T>>) {
+        if queue.blocked {
+            self.arrival.notify_all();
+        }
+        if queue.notified {
+            return;
+        }
+        let Some(receiver) = queue.receiver.clone() else { return };
+        queue.notified = true;
+        drop(queue);
+        receiver.notify();
+    }
+
+    /// Reserves a place, or keeps the waker until one is granted. False when nothing can be sent any
+    /// more. `ticket` is the place in the line, for the next call.
+    pub(super) fn poll_reserve(
+        &self,
+        ticket: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        // Cloning and dropping a waker may be anybody's code: not under the lock.
+        let waker = Some(cx.waker().clone());
+        let mut queue = self.lock();
+        if !queue.takes_in() {
+            return Poll::Ready(false);
+        }
+        let free = queue.has_place();
+        let Some(bound) = &mut queue.bound else { return Poll::Ready(true) };
+        if let Some(number) = *ticket {
+            let found = bound.waiters.iter().position(|waiter| waiter.ticket == number);
+            let index = found.expect("a waiter stays in the line until it has a place");
+            if !bound.waiters[index].granted {
+                let before = std::mem::replace(&mut bound.waiters[index].waker, waker);
+                drop(queue);
+                drop(before);
+                return Poll::Pending;
+            }
+            let waiter = bound.waiters.remove(index);
+            *ticket = None;
+            drop(queue);
+            drop(waiter);
+            return Poll::Ready(true);
+        }
+        if free {
+            bound.reserved += 1;
+            return Poll::Ready(true);
+        }
+        let number = bound.next_ticket;
+        bound.next_ticket += 1;
+        *ticket = Some(number);
+        bound.waiters.push_back(Waiter { ticket: number, waker, granted: false });
+        Poll::Pending
+    }
+
+    /// Whoever had this place in the line is gone.
+    pub(super) fn stop_waiting(&self, ticket: u64) {
+        let mut queue = self.lock();
+        let Some(bound) = &mut queue.bound else { return };
+        let index = bound.waiters.iter().position(|waiter| waiter.ticket == ticket);
+        let waiter = index.and_then(|index| bound.waiters.remove(index));
+        let next = if waiter.as_ref().is_some_and(|waiter| waiter.granted) {
+            bound.reserved -= 1;
+            queue.grant()
+        } else {
+            None
+        };
+        drop(queue);
+        drop(waiter);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Gives a reserved place back.
+    pub(super) fn release(&self) {
+        let mut queue = self.lock();
+        if let Some(bound) = &mut queue.bound {
+            bound.reserved -= 1;
+        }
+        let next = queue.grant();
+        drop(queue);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes the oldest message that can be seen at this time.
+    pub(super) fn pop(&self, now: Nanos) -> Popped<T> {
+        let mut queue = self.lock();
+        let next = if queue.messages.is_empty() && queue.end != End::Open {
+            Some(queue.end_at)
+        } else {
+            queue.stamps.front().copied()
+        };
+        if let Some(time) = next.filter(|time| *time > now) {
+            // Comes from a loop that is ahead: the receiver is told again when it gets there.
+            if let Some(receiver) = queue.receiver.clone() {
+                drop(queue);
+                receiver.notify_at(time);
+            }
+            return Popped::Empty;
+        }
+        queue.stamps.pop_front();
+        let Some(message) = queue.messages.pop_front() else {
+            queue.notified &= queue.end == End::Gone;
+            return match queue.end {
+                End::Open => Popped::Empty,
+                End::Finished => Popped::Finished,
+                End::Gone => Popped::Closed,
+            };
+        };
+        let waiter = queue.grant();
+        drop(queue);
+        waiter.into_iter().for_each(Waker::wake);
+        Popped::Message(message)
+    }
+
+    /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
+    pub(super) fn pop_within(&self, limit: Duration) -> Popped<T> {
+        let mut queue = self.lock();
+        queue.blocked = true;
+        let waits = |queue: &mut Queue<T>| queue.messages.is_empty() && queue.end == End::Open;
+        let waited = self.arrival.wait_timeout_while(queue, limit, waits);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.blocked = false;
+        drop(queue);
+        self.pop(Nanos::MAX)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().messages.len()
+    }
+
+    /// What is to be expected, as far as it can be seen at this time: open while messages wait.
+    pub(super) fn end_seen(&self, now: Nanos) -> End {
+        self.lock().end_seen(now)
+    }
+
+    /// Nobody listens now: the next message, or the close, gives notice again.
+    pub(super) fn rest(&self) {
+        self.lock().notified = false;
+    }
+
+    /// The sending end sends no more, but listens: what was sent before still arrives.
+    pub(super) fn finish(&self) {
+        self.set_end(End::Finished);
+    }
+
+    /// The sending end is closed: what was sent before still arrives.
+    pub(super) fn close_sender(&self) {
+        self.set_end(End::Gone);
+    }
+
+    fn set_end(&self, end: End) {
+        let mut queue = self.lock();
+        if self.is_virtual {
+            queue.end_at = this_moment();
+        }
+        queue.end = end;
+        let waiters = queue.all_waiters();
+        self.notify(queue);
+        waiters.into_iter().for_each(Waker::wake);
+    }
+
+    /// The receiving end is closed. What was never received comes back, to be dropped.
+    pub(super) fn close_receiver(&self) -> VecDeque<T> {
+        let mut queue = self.lock();
+        queue.receiver_gone = true;
+        queue.receiver = None;
+        let messages = std::mem::take(&mut queue.messages);
+        let waiters = queue.all_waiters();
+        drop(queue);
+        waiters.into_iter().for_each(Waker::wake);
+        messages
+    }
+
+    /// The receiving end is open on a loop, which is told of what is there already.
+    pub(super) fn attach(&self, receiver: Receiver) {
+        let mut queue = self.lock();
+        queue.receiver = Some(receiver);
+        queue.notified = false;
+        if !queue.messages.is_empty() || queue.end != End::Open {
+            self.notify(queue);
+        }
+    }
+
+    /// The receiving end leaves its loop, with what is in the queue.
+    pub(super) fn detach(&self) {
+        self.lock().receiver = None;
+    }
+
+    /// Whether the receiving end is still there.
+    pub(super) fn is_received(&self) -> bool {
+        !self.lock().receiver_gone
+    }
+
+    /// Notes on which thread the sending end is open.
+    pub(super) fn set_sender_thread(&self, thread: Option<ThreadId>) {
+        self.lock().sender_thread = thread;
+    }
+
+    /// On which thread the sending end is open, if it is.
+    pub(super) fn sender_thread(&self) -> Option<ThreadId> {
+        self.lock().sender_thread
+    }
+
+    /// Those who wait for a place look again: this end was closed.
+    pub(super) fn wake_waiters(&self) {
+        let waiters = self.lock().all_waiters();
+        waiters.into_iter().for_each(Waker::wake);
+    }
+}

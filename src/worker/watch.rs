@@ -1,0 +1,98 @@
+//! Whether a worker comes round: looked at by its parent, for the worker cannot say.
+//!
+//! A worker that is awake in the same iteration at two looks has been in it all the time between them: to sleep
+//! it would have had to begin another. So two looks at a counter tell, and the worker does nothing for it.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::shared::Shared;
+use crate::clock::{Nanos, saturating_nanos};
+use crate::current;
+use crate::phase::timers::{Timer, set_interval};
+
+/// Looks in the time that a worker may take.
+const LOOKS: u32 = 4;
+
+/// A worker that does not come round. See [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unresponsive {
+    /// The worker's number.
+    pub worker: u64,
+    /// For how long it has been in the same iteration, at least.
+    pub busy_for: Duration,
+    /// Where the callback was registered that it is in now: the line of the `on_message`, the
+    /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not record it.
+    pub callback: Option<&'static Location<'static>>,
+}
+
+impl fmt::Display for Unresponsive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let callback = crate::error::place(self.callback);
+        write!(f, "worker {} has been busy for {:?}, {callback}", self.worker, self.busy_for)
+    }
+}
+
+/// The looking. Ends when it is dropped.
+pub(super) struct Watch {
+    timer: Timer,
+}
+
+impl Watch {
+    /// Starts to look, on the current loop.
+    #[track_caller]
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        limit: Duration,
+        mut f: impl FnMut(Unresponsive) + 'static,
+    ) -> Watch {
+        let mut sighting = Sighting::default();
+        let timer = set_interval(limit / LOOKS, move |_| {
+            let Some(now) = current::get().map(|state| state.clock.now()) else { return };
+            if let Some(busy_for) = sighting.look(&shared, now, limit) {
+                f(Unresponsive { worker: shared.id, busy_for, callback: shared.running() });
+            }
+        });
+        timer.set_ref(false);
+        Watch { timer }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.timer.clear();
+    }
+}
+
+/// Since when the worker has been in the iteration in which it was last seen.
+#[derive(Default)]
+struct Sighting {
+    /// None when it was asleep, or not there.
+    awake_in: Option<(u64, Nanos)>,
+    reported: bool,
+}
+
+impl Sighting {
+    /// For how long the worker has not come round, if that is `limit` and was not reported before.
+    fn look(&mut self, shared: &Shared, now: Nanos, limit: Duration) -> Option<Duration> {
+        let iteration = shared.mailbox.figures.iterations();
+        let waits = shared.mailbox.is_asleep() || shared.lock().ended.is_some();
+        let since = match self.awake_in {
+            Some((seen, since)) if seen == iteration && !waits => since,
+            _ => {
+                self.reported = false;
+                self.awake_in = (!waits).then_some((iteration, now));
+                return None;
+            }
+        };
+        let busy_for = now - since;
+        if self.reported || busy_for < saturating_nanos(limit) {
+            return None;
+        }
+        self.reported = true;
+        Some(Duration::from_nanos(busy_for))
+    }
+}

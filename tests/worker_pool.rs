@@ -1,0 +1,260 @@
+//! Worker pools: who does which job, and what becomes of jobs and workers when something goes wrong.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use support::*;
+use windlass::worker::{self, WorkerError, WorkerPool};
+use windlass::{CancelError, Loop, block_on, run};
+
+const FIRST: Duration = Duration::from_millis(40);
+const LONGEST: Duration = Duration::from_millis(100);
+
+fn virtual_loop() -> Loop {
+    Loop::builder().virtual_time(true).build().unwrap()
+}
+
+/// A pool whose jobs wait for a permit each, and its permits.
+fn gated(builder: impl FnOnce(WorkerPoolOf) -> WorkerPoolOf) -> (Pool, mpsc::Sender<()>) {
+    let (open, gate) = mpsc::channel();
+    let gate = Arc::new(Mutex::new(gate));
+    let pool = builder(Pool::builder(1)).build(move || {
+        let gate = gate.clone();
+        move |number| {
+            gate.lock().unwrap().recv().ok();
+            number
+        }
+    });
+    (pool.unwrap(), open)
+}
+
+type Pool = WorkerPool<u32, u32>;
+type WorkerPoolOf = worker::WorkerPoolBuilder<u32, u32>;
+
+#[test]
+fn a_job_too_many_is_refused_and_those_that_wait_are_done_in_order() {
+    bounded(|| {
+        block_on(async {
+            let (pool, open) = gated(|builder| builder.queue_limit(2));
+            let jobs: Vec<_> = (0..3).map(|number| pool.run(number)).collect();
+            let refused = pool.run(3);
+            assert_eq!(pool.metrics().queued, 2);
+            assert_eq!(refused.await, Err(WorkerError::QueueFull));
+            (0..3).for_each(|_| open.send(()).unwrap());
+            for (number, job) in (0..).zip(jobs) {
+                assert_eq!(job.await, Ok(number));
+            }
+            let figures = pool.metrics();
+            assert_eq!((figures.completed, figures.refused, figures.queued_max), (3, 1, 2));
+        });
+    });
+}
+
+#[test]
+fn with_a_limit_of_zero_a_job_is_taken_only_when_a_worker_is_free() {
+    bounded(|| {
+        block_on(async {
+            let (pool, open) = gated(|builder| builder.queue_limit(0));
+            let first = pool.run(1);
+            assert_eq!(pool.run(2).await, Err(WorkerError::QueueFull));
+            open.send(()).unwrap();
+            assert_eq!(first.await, Ok(1));
+            open.send(()).unwrap();
+            assert_eq!(pool.run(3).await, Ok(3));
+        });
+    });
+}
+
+#[test]
+fn a_job_that_waits_can_be_cancelled_and_one_that_runs_cannot() {
+    bounded(|| {
+        block_on(async {
+            let (pool, open) = gated(|builder| builder);
+            let (runs, waits) = (pool.run(1), pool.run(2));
+            assert_eq!(runs.cancel(), Err(CancelError::Busy));
+            assert_eq!(waits.cancel(), Ok(()));
+            assert_eq!(waits.await, Err(WorkerError::Cancelled));
+            open.send(()).unwrap();
+            assert_eq!(runs.await, Ok(1));
+            let figures = pool.metrics();
+            assert_eq!((figures.completed, figures.cancelled), (2, 1));
+        });
+    });
+}
+
+#[test]
+fn a_worker_is_replaced_after_its_number_of_jobs() {
+    bounded(|| {
+        block_on(async {
+            let builder = WorkerPool::<(), (u64, u32)>::builder(1).recycle_after(3);
+            let pool = builder.build(|| {
+                let mut jobs = 0;
+                move |()| {
+                    jobs += 1;
+                    (worker::id(), jobs)
+                }
+            });
+            let pool = pool.unwrap();
+            let mut ids = Vec::new();
+            for round in 0..9 {
+                let (id, jobs) = pool.run(()).await.unwrap();
+                assert_eq!(jobs, round % 3 + 1, "a new state with each worker");
+                ids.push(id);
+            }
+            ids.dedup();
+            assert_eq!(ids.len(), 3);
+            let figures = pool.metrics();
+            assert_eq!((figures.recycled, figures.started, figures.failed), (3, 3, 0));
+            pool.close();
+            pool.closed().await;
+        });
+    });
+}
+
+#[test]
+fn a_place_whose_worker_dies_rests_longer_each_time_until_a_job_is_done() {
+    bounded(|| {
+        let rests = Rc::new(RefCell::new(Vec::new()));
+        let list = rests.clone();
+        virtual_loop().block_on(async move {
+            let builder = WorkerPool::<bool, ()>::builder(1).back_off(FIRST, LONGEST);
+            let pool = builder.build(|| |dies| assert!(!dies, "a test's panic")).unwrap();
+            for dies in [true, true, true, true, false, true, false] {
+                let began = windlass::now();
+                let outcome = pool.run(dies).await;
+                match outcome {
+                    Err(WorkerError::Panicked(_)) if dies => {
+                        assert_eq!(pool.metrics().resting, 1);
+                    }
+                    Ok(()) if !dies => {}
+                    other => panic!("{other:?}"),
+                }
+                list.borrow_mut().push((windlass::now() - began).as_millis() as u64);
+            }
+        });
+        // The job after a death waits for the rest; a death itself is known within 2 ms.
+        let waited: Vec<u64> = rests.borrow().iter().map(|waited| waited / 20 * 20).collect();
+        assert_eq!(waited, [0, 40, 80, 100, 100, 0, 40], "{rests:?}");
+    });
+}
+
+#[test]
+fn jobs_go_to_other_places_while_one_rests() {
+    bounded(|| {
+        virtual_loop().block_on(async move {
+            let builder = WorkerPool::<bool, u64>::builder(2).back_off(FIRST, LONGEST);
+            let pool = builder.build(|| {
+                |dies| {
+                    assert!(!dies, "a test's panic");
+                    worker::id()
+                }
+            });
+            let pool = pool.unwrap();
+            assert!(pool.run(true).await.is_err());
+            let began = windlass::now();
+            assert!(pool.run(false).await.is_ok());
+            assert!(windlass::now() - began < FIRST);
+            assert_eq!((pool.metrics().resting, pool.metrics().workers), (1, 1));
+        });
+    });
+}
+
+#[test]
+fn the_jobs_of_a_closed_pool_are_finished_before_its_workers_end() {
+    bounded(|| {
+        let ended = Arc::new(AtomicUsize::new(0));
+        struct Counts(Arc<AtomicUsize>);
+        impl Drop for Counts {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let counter = ended.clone();
+        block_on(async move {
+            let pool = WorkerPool::<u32, u32>::new(3, move || {
+                let counts = Counts(counter.clone());
+                move |number| {
+                    let _kept = &counts;
+                    number + 1
+                }
+            });
+            let pool = pool.unwrap();
+            let jobs: Vec<_> = (0..20).map(|number| pool.run(number)).collect();
+            pool.close();
+            let closed = pool.closed();
+            assert_eq!(pool.run(1).await, Err(WorkerError::Closed));
+            let clone = pool.clone();
+            drop(pool);
+            for (number, job) in (0..).zip(jobs) {
+                assert_eq!(job.await, Ok(number + 1));
+            }
+            closed.await;
+            assert_eq!(ended.load(Ordering::SeqCst), 3, "every handler is dropped");
+            clone.closed().await;
+            assert_eq!(clone.metrics().workers, 0);
+            assert!(!Loop::current().is_alive());
+        });
+    });
+}
+
+#[test]
+fn waiting_for_the_end_of_a_pool_holds_the_loop_also_when_the_pool_is_dropped() {
+    bounded(|| {
+        let done = Rc::new(Cell::new(false));
+        let flag = done.clone();
+        run(move || {
+            let pool = WorkerPool::<(), ()>::new(2, || |()| ()).unwrap();
+            drop(pool.run(()));
+            pool.closed().on_complete(move |()| flag.set(true));
+        });
+        assert!(done.get());
+    });
+}
+
+#[test]
+fn terminating_a_pool_fails_what_waits_and_what_runs() {
+    bounded(|| {
+        block_on(async {
+            let builder = WorkerPool::<(), ()>::builder(1);
+            let (running, runs) = mpsc::channel();
+            let pool = builder.build(move || {
+                let running = running.clone();
+                move |()| {
+                    running.send(()).unwrap();
+                    loop {
+                        worker::checkpoint();
+                    }
+                }
+            });
+            let pool = pool.unwrap();
+            let (first, second) = (pool.run(()), pool.run(()));
+            runs.recv().unwrap();
+            pool.terminate();
+            assert_eq!(second.await, Err(WorkerError::Closed));
+            assert_eq!(first.await, Err(WorkerError::Terminated));
+            pool.closed().await;
+        });
+    });
+}
+
+#[test]
+fn a_pool_of_workers_has_its_name_its_stack_and_its_figures() {
+    bounded(|| {
+        block_on(async {
+            let builder = WorkerPool::<(), String>::builder(1).name("sums").stack_size(256 << 10);
+            let pool =
+                builder.build(|| |()| std::thread::current().name().unwrap().to_owned()).unwrap();
+            assert_eq!(pool.run(()).await.as_deref(), Ok("sums-0"));
+            let figures = pool.metrics();
+            assert_eq!((figures.size, figures.workers, figures.busy), (1, 1, 0));
+            assert_eq!((figures.completed, figures.started, figures.failed), (1, 1, 0));
+            let limited = WorkerPool::<(), ()>::builder(1).memory_limit(1 << 20).build(|| |()| ());
+            assert_eq!(limited.unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+        });
+    });
+}
