@@ -15,6 +15,7 @@ use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
 use crate::threads::mailbox;
+use crate::threads::spin;
 use crate::threads::turns::Turn;
 
 /// How long the poll may block: none for without limit.
@@ -53,12 +54,16 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     if state.clock.is_virtual() {
         return wait_in_virtual_time(state, timeout);
     }
-    if timeout != Some(Duration::ZERO)
+    let may_block = timeout != Some(Duration::ZERO);
+    if may_block
         && !state.jobs.result_comes(&state.clock, &state.mailbox)
         && let Some(timeout) = spin(state, timeout)
         && state.mailbox.fall_asleep()
     {
         return sleep(state, timeout);
+    }
+    if !may_block && state.mailbox.is_filled() {
+        pace(state);
     }
     // Without sources there is nothing to ask for, which spares the system call: of an iteration without
     // sleep two thirds of the time.
@@ -66,6 +71,18 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
         look(state);
     }
     state.clock.update();
+}
+
+/// Leaves the mailbox to its senders for a moment if they feed the loop a spoonful at a time, and it has
+/// nothing else to do.
+fn pace(state: &State) {
+    let idle = !state.immediates.any_referenced()
+        && state.idle.is_empty()
+        && state.handles.ready_count() == 0
+        && state.pending.is_empty();
+    if idle && state.delivery.fetched_little() {
+        spin::pause();
+    }
 }
 
 /// Looks for news for as long as the loop may before it sleeps. None if there are any, else what is left of

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::OwnLine;
+use super::posts::Posts;
 use super::turns::WeakTurns;
 use crate::callback;
 use crate::clock::Nanos;
@@ -414,6 +415,9 @@ fn wake(mut inbox: MutexGuard<'_, Inbox>) {
     }
 }
 
+/// A fetch of fewer posts than this did not pay.
+const FEW_POSTS: usize = 64;
+
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
 
@@ -423,7 +427,9 @@ pub(crate) struct Delivery {
     completions: RefCell<VecDeque<Done>>,
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<BTreeSet<u64>>,
-    posts: SendRing,
+    posts: Posts,
+    /// How many posts the last poll phase fetched when it began.
+    fetched: Cell<usize>,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
     next_number: Cell<u64>,
@@ -460,6 +466,11 @@ impl Delivery {
     pub(crate) fn complete(&self, request: Key) {
         let done = Done { request: request.to_bits(), job: None };
         self.completions.borrow_mut().push_back(done);
+    }
+
+    /// Whether the last poll phase found posts, but so few that fetching them cost more than calling them.
+    pub(crate) fn fetched_little(&self) -> bool {
+        (1..FEW_POSTS).contains(&self.fetched.get())
     }
 
     /// Whether something is left to be delivered.
@@ -500,7 +511,8 @@ impl Delivery {
             + letters.wakes.len();
         self.completions.borrow_mut().extend(letters.completions.drain(..));
         self.ready.borrow_mut().extend(letters.receivers.drain(..));
-        self.posts.append(&mut letters.posts);
+        self.fetched.set(letters.posts.len());
+        self.posts.add(&mut letters.posts);
         for waker in letters.wakes.drain(..) {
             waker.queue(state);
         }
@@ -527,9 +539,9 @@ impl Delivery {
 #[inline]
 pub(crate) fn deliver(state: &Rc<State>) {
     let delivery = &state.delivery;
-    if state.mailbox.is_filled() {
-        state.mailbox.figures.add_events(delivery.fetch(state));
-    }
+    delivery.fetched.set(0);
+    let fetched = if state.mailbox.is_filled() { delivery.fetch(state) } else { 0 };
+    state.mailbox.figures.add_events(fetched);
     if !delivery.is_empty() || !state.microtasks.is_empty() {
         deliver_all(state, delivery);
     }
@@ -564,7 +576,8 @@ fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
         }
         while posts > 0 && !state.is_halted() {
             posts -= 1;
-            callback::call_queued(state, &delivery.posts);
+            let Some(post) = delivery.posts.next() else { break };
+            callback::call_queued(state, post);
         }
     });
 }

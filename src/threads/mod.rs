@@ -3,6 +3,7 @@
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
 pub(crate) mod pool;
+mod posts;
 pub(crate) mod remote;
 pub(crate) mod spin;
 pub(crate) mod turns;

@@ -1,4 +1,5 @@
-//! A short spin before the loop sleeps, where that pays.
+//! A short spin before the loop sleeps, where that pays; and a shorter one before it looks into a mailbox that is
+//! being filled.
 //!
 //! To wake a sleeping thread on another core takes two system calls and the time in which the core comes
 //! back from its sleep, together some tens of microseconds on a virtual machine. A loop that looks at its
@@ -117,6 +118,22 @@ impl Spin {
         let after = if worth_it { credit + 1 } else { credit.saturating_sub(2) };
         self.credit.set(after.min(CREDIT_MAX));
         worth_it
+    }
+}
+
+/// How long a loop leaves its mailbox to its senders: about half a microsecond.
+const PAUSES: u32 = 32;
+
+/// Waits for a moment in which senders on other cores go on undisturbed.
+///
+/// A loop that is faster than a sender finds one or two letters at each look, and each look takes the mailbox's
+/// cache lines away from the sender, which then waits for them longer than for all else that it does. After a
+/// moment there are some thirty letters, and the lines have moved once for all of them: 5 M posts are
+/// delivered in 18 ns each instead of 40 (with pauses of 8, 32 and 128: 24, 18 and 15).
+#[cold]
+pub(crate) fn pause() {
+    if cores() > 1 {
+        (0..PAUSES).for_each(|_| std::hint::spin_loop());
     }
 }
 
