@@ -12,13 +12,14 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::OwnLine;
+use super::numbers::NumberSet;
 use super::posts::Posts;
 use super::turns::WeakTurns;
 use crate::callback;
@@ -426,7 +427,7 @@ const POSTS_PER_PHASE: usize = 1024;
 pub(crate) struct Delivery {
     completions: RefCell<VecDeque<Done>>,
     /// Receivers that have something, in the order of their creation.
-    ready: RefCell<BTreeSet<u64>>,
+    ready: RefCell<NumberSet>,
     posts: Posts,
     /// How many posts the last poll phase fetched when it began.
     fetched: Cell<usize>,
@@ -448,7 +449,7 @@ impl Delivery {
 
     /// Takes a receiver out, for the caller to drop.
     pub(crate) fn remove_receiver(&self, number: u64) -> Option<Rc<dyn Handle>> {
-        self.ready.borrow_mut().remove(&number);
+        self.ready.borrow_mut().remove(number);
         self.receivers.borrow_mut().remove(&number)
     }
 
@@ -510,7 +511,7 @@ impl Delivery {
             + letters.posts.len()
             + letters.wakes.len();
         self.completions.borrow_mut().extend(letters.completions.drain(..));
-        self.ready.borrow_mut().extend(letters.receivers.drain(..));
+        self.ready.borrow_mut().extend(&mut letters.receivers);
         self.fetched.set(letters.posts.len());
         self.posts.add(&mut letters.posts);
         for waker in letters.wakes.drain(..) {
@@ -523,8 +524,7 @@ impl Delivery {
     /// The first ready receiver at or after `from` that is older than this phase.
     fn next_receiver(&self, from: u64, end: u64) -> Option<(u64, Rc<dyn Handle>)> {
         loop {
-            let number = self.ready.borrow().range(from..end).next().copied()?;
-            self.ready.borrow_mut().remove(&number);
+            let number = self.ready.borrow_mut().take_in(from, end)?;
             if let Some(receiver) = self.receivers.borrow().get(&number) {
                 return Some((number, receiver.clone()));
             }

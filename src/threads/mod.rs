@@ -2,6 +2,7 @@
 
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
+mod numbers;
 pub(crate) mod pool;
 mod posts;
 pub(crate) mod remote;
