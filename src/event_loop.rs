@@ -349,7 +349,8 @@ impl State {
         }
     }
 
-    /// One iteration: the phases in their order.
+    /// One iteration: the phases in their order. Inlined for the sake of the return (see `poll::wait`).
+    #[inline(always)]
     fn iterate(self: &Rc<Self>, mode: RunMode, hold: bool) {
         pending::run(self);
         idle::run(self);
