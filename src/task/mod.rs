@@ -40,7 +40,7 @@ pub(crate) fn take_own(slot: &Cell<Option<Waker>>, own: &Waker) -> Option<Waker>
 /// A future in the loop's table, whatever its type.
 pub(crate) trait Run {
     /// Polls the future once, if it is still there.
-    fn run(self: Rc<Self>, state: &Rc<State>, waker: &Waker);
+    fn run(self: Rc<Self>, waker: &Waker);
     /// The loop ends: drops the future, and tells who waits for its output.
     fn tear_down(self: Rc<Self>);
     fn location(&self) -> &'static Location<'static>;
@@ -131,9 +131,9 @@ impl TaskWaker {
     fn run(self: Arc<Self>) {
         // Cleared first: a wake during the poll asks for another one.
         self.scheduled.store(false, Ordering::Release);
-        let Some(state) = current::find(self.loop_id) else { return };
-        if let Some(task) = state.tasks.get(self.key) {
-            task.run(&state, &Waker::from(self));
+        let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
+        if let Some(task) = task.flatten() {
+            task.run(&Waker::from(self));
         }
     }
 }
@@ -143,12 +143,16 @@ impl Wake for TaskWaker {
         if self.scheduled.swap(true, Ordering::AcqRel) {
             return;
         }
-        match current::find(self.loop_id) {
-            Some(state) => self.queue(&state),
-            None => {
-                let mailbox = self.mailbox.clone();
-                mailbox.wake_task(self);
+        let (loop_id, mut waker) = (self.loop_id, Some(self));
+        current::find_with(loop_id, |state| {
+            if let Some(waker) = waker.take() {
+                waker.queue(state);
             }
+        });
+        if let Some(waker) = waker {
+            // Its loop is on another thread.
+            let mailbox = waker.mailbox.clone();
+            mailbox.wake_task(waker);
         }
     }
 
@@ -231,7 +235,7 @@ impl<F: Future + 'static> Core<F> {
 }
 
 impl<F: Future + 'static> Run for Core<F> {
-    fn run(self: Rc<Self>, _state: &Rc<State>, waker: &Waker) {
+    fn run(self: Rc<Self>, waker: &Waker) {
         let Some(mut future) = self.future.take() else { return };
         let mut context = Context::from_waker(waker);
         let polled = panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));

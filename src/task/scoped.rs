@@ -26,7 +26,7 @@ struct Main {
 }
 
 impl Run for Main {
-    fn run(self: Rc<Self>, _state: &Rc<State>, waker: &Waker) {
+    fn run(self: Rc<Self>, waker: &Waker) {
         let Some(mut pointer) = self.poll.take() else { return };
         // SAFETY: the pointer was made from an exclusive borrow that `with_main` holds, and
         // `with_main` takes it out of the cell before it returns or unwinds. It was in the cell, so
