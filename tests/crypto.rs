@@ -282,11 +282,45 @@ fn wrong_arguments_are_refused_later_with_their_name_and_without_a_thread() {
     });
 }
 
+// The limit is the process's, and so the test below has a process of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_key_that_finds_no_memory_is_an_error_and_the_next_one_is_derived() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -v 786432 && exec \"$0\" \"$@\""]); // 768 MiB.
+    shell.arg(std::env::current_exe().unwrap());
+    shell.args(["child_derives_keys_in_little_memory", "--exact", "--ignored", "--nocapture"]);
+    let output = shell.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_derives_keys_in_little_memory() {
+    let pool = Pool::new(1).unwrap();
+    Loop::builder().pool(pool).build().unwrap().block_on(async {
+        let large = ScryptParams { log_n: 20, r: 8, p: 1 };
+        for _ in 0..2 {
+            let error = scrypt(b"p", b"s", 32, large).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+            assert!(error.to_string().contains(&large.memory().to_string()), "{error}");
+        }
+        let error = pbkdf2(b"p", b"s", 1, i32::MAX as usize, Digest::Sha1).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutOfMemory, "{error}");
+        let small = ScryptParams { log_n: 4, r: 1, p: 1 };
+        assert_eq!(scrypt(b"", b"", 4, small).await.unwrap(), [0x77, 0xd6, 0x57, 0x62]);
+    });
+}
+
 #[test]
 fn scrypt_says_beforehand_how_much_memory_it_takes() {
     let params = |log_n, r, p| ScryptParams { log_n, r, p };
-    assert_eq!(params(14, 8, 1).memory(), 128 * 8 * (16_384 + 3));
-    assert_eq!(params(1, 1, 5).memory(), 128 * 9);
+    assert_eq!(params(14, 8, 1).memory(), 128 * 8 * (16_384 + 2));
+    assert_eq!(params(1, 1, 5).memory(), 128 * 8);
     assert_eq!(params(255, u32::MAX, u32::MAX).memory(), u64::MAX);
 }
 

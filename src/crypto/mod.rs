@@ -1,8 +1,11 @@
 //! Keys from passwords, digests and random bytes, computed on the blocking pool.
 //!
-//! Behind the feature `crypto`. All of this takes long, or may, and so none of it runs on the loop:
-//! deriving a key takes a tenth of a second by design. Each call is a [`Request`]; they count as
-//! computing, as Node's `crypto.pbkdf2`, `crypto.scrypt` and `crypto.randomBytes` do.
+//! Behind the feature `crypto`, which needs a C compiler where the crate is built: scrypt is AWS-LC's.
+//! All else is written in Rust.
+//!
+//! All of this takes long, or may, and so none of it runs on the loop: deriving a key takes a tenth of a
+//! second by design. Each call is a [`Request`]; they count as computing, as Node's `crypto.pbkdf2`,
+//! `crypto.scrypt` and `crypto.randomBytes` do.
 //!
 //! Arguments are checked before a thread is used. What is wrong comes as the request's error,
 //! `InvalidInput` with the name of the argument and its limits.
@@ -12,7 +15,6 @@
 //! the processor's registers and the stack of a pool thread may hold of a hash function's state.
 
 mod digest;
-mod romix;
 mod sliced;
 
 use std::io;
@@ -25,6 +27,7 @@ use zeroize::Zeroizing;
 use crate::current;
 use crate::error::WorkError;
 use crate::request::Request;
+use crate::sys;
 use crate::threads::pool::{self, WorkKind};
 
 pub use digest::{Digest, hash, hash_file};
@@ -116,11 +119,11 @@ impl Default for ScryptParams {
 }
 
 impl ScryptParams {
-    /// The memory that a call takes while it runs, in bytes: 128·r·(N + p + 2).
+    /// The memory that a call takes while it runs, in bytes: 128·r·(N + p + 1).
     ///
     /// As many calls run at a time as the pool has threads.
     pub fn memory(&self) -> u64 {
-        let states = self.n().saturating_add(self.p.into()).saturating_add(2);
+        let states = self.n().saturating_add(self.p.into()).saturating_add(1);
         self.bytes(states)
     }
 
@@ -133,7 +136,7 @@ impl ScryptParams {
         states.saturating_mul(u64::from(self.r).saturating_mul(128))
     }
 
-    fn check(&self) -> io::Result<romix::Cost> {
+    fn check(&self) -> io::Result<sys::scrypt::Cost> {
         let ScryptParams { log_n, r, p } = *self;
         let refuse = |why: String| Err(invalid(format!("scrypt: {why}")));
         if log_n == 0 {
@@ -155,8 +158,9 @@ impl ScryptParams {
                 return refuse(format!("128·{name}·r is {bytes} bytes, and may be 1 GiB at most"));
             }
         }
-        // All within 1 GiB.
-        Ok(romix::Cost { n: self.n() as usize, r: r as usize, p: p as usize })
+        // N, p and 1 times 128·r, and each within 1 GiB.
+        let memory = self.memory() as usize;
+        Ok(sys::scrypt::Cost { n: self.n(), r: r.into(), p: p.into(), memory })
     }
 }
 
@@ -199,7 +203,7 @@ pub fn scrypt(
     derive("scrypt", checked.map(drop), move || {
         let cost = cost.expect("work is queued for what was checked");
         let mut key = zeros(key_len)?;
-        romix::scrypt(&password, &salt, cost, &mut key)?;
+        sys::scrypt::scrypt(&password, &salt, cost, &mut key)?;
         Ok(key)
     })
 }

@@ -7,6 +7,7 @@
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`file`]: calls on files that std lacks;
 //! - [`resolver`]: names to addresses and back, blocking;
+//! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
 //! - [`monotonic_nanos`]: the clock;
 //! - [`block_signals`]: keep signals off a thread that serves no loop.
@@ -18,6 +19,8 @@ compile_error!("windlass needs 64-bit poll tokens: a handle's index and its gene
 
 pub(crate) mod file;
 pub(crate) mod resolver;
+#[cfg(feature = "crypto")]
+pub(crate) mod scrypt;
 pub(crate) mod signal;
 mod unix;
 
