@@ -58,7 +58,9 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     #[cfg(feature = "crypto")]
     ("crypto pbkdf2 sha512 x1000", crypto_pbkdf2, 500),
     #[cfg(feature = "crypto")]
-    ("crypto scrypt 2^10 8 1", crypto_scrypt, 150),
+    ("crypto scrypt 2^10 8 1", |items| crypto_scrypt(items, 10), 150),
+    #[cfg(feature = "crypto")]
+    ("crypto scrypt 2^14 8 1", |items| crypto_scrypt(items, 14), 20),
 ];
 
 fn main() {
@@ -456,11 +458,12 @@ fn crypto_pbkdf2(items: u64) -> (u64, Duration) {
     one_by_one(items, || pbkdf2(b"password", b"salt", 1000, 64, Digest::Sha512))
 }
 
-/// Keys that take a mebibyte each, one after the other.
+/// Keys that take 2^`log_n` kibibytes each, one after the other.
 #[cfg(feature = "crypto")]
-fn crypto_scrypt(items: u64) -> (u64, Duration) {
+fn crypto_scrypt(items: u64, log_n: u8) -> (u64, Duration) {
     use windlass::crypto::{ScryptParams, scrypt};
-    one_by_one(items, || scrypt(b"password", b"salt", 64, ScryptParams { log_n: 10, r: 8, p: 1 }))
+    let params = ScryptParams { log_n, r: 8, p: 1 };
+    one_by_one(items, move || scrypt(b"password", b"salt", 64, params))
 }
 
 #[cfg(feature = "crypto")]

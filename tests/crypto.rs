@@ -134,7 +134,7 @@ fn scrypt_gives_the_keys_of_rfc_7914() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "one gibibyte takes a minute unoptimised")]
+#[cfg_attr(debug_assertions, ignore = "one gibibyte takes many seconds unoptimised")]
 fn scrypt_gives_the_key_of_rfc_7914_that_takes_a_gibibyte() {
     derives!(
         scrypt(b"pleaseletmein", b"SodiumChloride", 64, ScryptParams { log_n: 20, r: 8, p: 1 }),
