@@ -57,6 +57,8 @@ pub(crate) fn scrypt(password: &[u8], salt: &[u8], cost: Cost, key: &mut [u8]) -
 fn failure(memory: usize) -> io::Error {
     // SAFETY: has no conditions. Gives the oldest error of this thread, the cause of the others, or 0.
     let code = unsafe { aws_lc_sys::ERR_get_error() };
+    // SAFETY: has no conditions.
+    unsafe { aws_lc_sys::ERR_clear_error() };
     if aws_lc_sys::ERR_GET_REASON(code) == aws_lc_sys::ERR_R_MALLOC_FAILURE {
         let text = format!("scrypt: the system did not give {memory} bytes of memory");
         return io::Error::new(io::ErrorKind::OutOfMemory, text);
@@ -65,8 +67,6 @@ fn failure(memory: usize) -> io::Error {
     // SAFETY: the buffer lives on this stack frame for the whole call, and its length is given. Any code
     // is allowed: of one that it does not know the library writes the number.
     unsafe { aws_lc_sys::ERR_error_string_n(code, text.as_mut_ptr().cast::<c_char>(), TEXT_MAX) };
-    // SAFETY: has no conditions.
-    unsafe { aws_lc_sys::ERR_clear_error() };
     let text = CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy();
     io::Error::other(format!("scrypt: {text}"))
 }
