@@ -24,7 +24,7 @@ const BAR: u64 = 40;
 
 /// How many primes there are in a range, by trial division.
 fn primes(range: Range<u64>) -> usize {
-    let is_prime = |n: &u64| *n > 1 && (2..=n.isqrt()).all(|divisor| n % divisor != 0);
+    let is_prime = |n: &u64| *n > 1 && (2..=n.isqrt()).all(|divisor| !n.is_multiple_of(divisor));
     range.filter(is_prime).count()
 }
 

@@ -66,6 +66,9 @@
 //! `panic = "abort"` it ends the process, as anywhere; starting workers then gives a warning when the
 //! program is compiled.
 
+// The warning is for programs, not for what is built here on it.
+#![cfg_attr(panic = "abort", allow(deprecated))]
+
 mod broadcast;
 mod builder;
 mod call;
