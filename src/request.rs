@@ -360,7 +360,7 @@ impl<T, O: Operation<T> + ?Sized> Core<T, O> {
         self.operation.release();
         match self.claim.replace(Claim::Claimed) {
             Claim::Callback(f) => {
-                callback::call(&self.state, Some(self.location), || f.call_with(value));
+                callback::call(&self.state, Some(self.location), || f.call_result(value));
             }
             Claim::Awaited(waker) => {
                 self.claim.set(Claim::Done(value));

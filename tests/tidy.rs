@@ -70,7 +70,7 @@ fn faults(name: &str, text: &str) -> Vec<String> {
         }
         let door = name == "callback.rs" || name.starts_with("queue/");
         let by_door = line.contains("callback::call(") || line.contains("callback::invoke(");
-        let calls = line.contains(".call(") || line.contains(".call_with(");
+        let calls = line.contains(".call(") || line.contains(".call_result(");
         if calls && !by_door && !door {
             faults.push(format!("src/{name}:{at}: stored callbacks are called by callback.rs"));
         }
@@ -297,7 +297,7 @@ fn the_checker_finds_what_it_looks_for() {
         ("phase/check.rs", "immediate.call();"),
         ("phase/timers.rs", "callback.call(timer);"),
         ("phase/check.rs", "state.ticks.call_first();"),
-        ("request.rs", "f.call_with(value);"),
+        ("request.rs", "f.call_result(value);"),
     ] {
         let found = faulty(name, line);
         assert_eq!(found.len(), 1, "{line}: {found:?}");

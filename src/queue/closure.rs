@@ -162,7 +162,7 @@ impl<A> ResultClosure<A> {
 
     /// Calls the closure. Its captured values are dropped by the call, also when it panics.
     #[inline]
-    pub(crate) fn call_with(self, argument: A) {
+    pub(crate) fn call_result(self, argument: A) {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `new` chose the function for the type it stored; `ManuallyDrop` keeps `drop` from
         // running, so the value is moved out exactly once.
@@ -172,7 +172,7 @@ impl<A> ResultClosure<A> {
 
 impl<A> Drop for ResultClosure<A> {
     fn drop(&mut self) {
-        // SAFETY: a closure that was called never gets here (see `call_with`), so the storage still
+        // SAFETY: a closure that was called never gets here (see `call_result`), so the storage still
         // holds the value that `new` wrote, of the type that the function is for.
         unsafe { (self.end)(&mut self.storage, None) }
     }
@@ -263,7 +263,7 @@ mod tests {
             }
         };
         for padding in [false, true] {
-            make(padding).call_with("seven".to_owned());
+            make(padding).call_result("seven".to_owned());
             drop(make(padding));
             let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let held = held.clone();
@@ -271,7 +271,7 @@ mod tests {
                     let _held = &held;
                     panic!("on purpose");
                 })
-                .call_with(String::new());
+                .call_result(String::new());
             }));
             assert!(caught.is_err());
         }

@@ -90,6 +90,16 @@ impl Error for MessageError {}
 /// use windlass::worker::{BroadcastChannel, Worker};
 ///
 /// windlass::run(|| -> std::io::Result<()> {
+///     // Opened first: a channel gets nothing from before it was made.
+///     let ready = BroadcastChannel::<()>::new("ready");
+///     let (mut left, own) = (2, ready.clone());
+///     ready.on_message(move |()| {
+///         left -= 1;
+///         if left == 0 {
+///             BroadcastChannel::new("news").post("all are here".to_owned());
+///             own.close();
+///         }
+///     });
 ///     for _ in 0..2 {
 ///         Worker::<(), ()>::spawn(|_| {
 ///             let news = BroadcastChannel::<String>::new("news");
@@ -101,15 +111,6 @@ impl Error for MessageError {}
 ///             BroadcastChannel::new("ready").post(());
 ///         })?;
 ///     }
-///     let ready = BroadcastChannel::<()>::new("ready");
-///     let (mut left, own) = (2, ready.clone());
-///     ready.on_message(move |()| {
-///         left -= 1;
-///         if left == 0 {
-///             BroadcastChannel::new("news").post("all are here".to_owned());
-///             own.close();
-///         }
-///     });
 ///     Ok(())
 /// })?;
 /// # Ok::<(), std::io::Error>(())

@@ -32,9 +32,42 @@
 //! variables, signal dispositions. The standard library's calls for these work in a worker too, and change
 //! them for all.
 //!
+//! # What crosses
+//!
+//! Whatever is `Send`: values, `Arc`s, the ends of ports, detached sockets, files, closures, replies. What belongs
+//! to a loop does not, and the compiler says so. Not an `Rc`:
+//!
+//! ```compile_fail,E0277
+//! # use windlass::worker::{Port, Worker};
+//! let shared = std::rc::Rc::new(1);
+//! Worker::<(), ()>::spawn(move |_port: Port<(), ()>| println!("{shared}"));
+//! ```
+//!
+//! Not an open port, which is [detached](Port::detach) first:
+//!
+//! ```compile_fail,E0277
+//! # use windlass::worker::{Port, Worker, channel};
+//! let (here, there) = channel::<u8, u8>();
+//! let there = there.open();
+//! Worker::<(), ()>::spawn(move |_port: Port<(), ()>| there.post(1));
+//! ```
+//!
+//! Not a handle, here in a message:
+//!
+//! ```compile_fail,E0277
+//! # use windlass::net::TcpListener;
+//! # use windlass::worker::Worker;
+//! let worker = Worker::<TcpListener, ()>::spawn(|_port| ());
+//! ```
+//!
+//! # Panics
+//!
 //! Workers end by unwinding: a panic in one is an error at its parent. In a program that is compiled with
 //! `panic = "abort"` it ends the process, as anywhere; starting workers then gives a warning when the
 //! program is compiled.
+
+// The warning is for programs, not for what is built here on it.
+#![cfg_attr(panic = "abort", allow(deprecated))]
 
 mod broadcast;
 mod builder;

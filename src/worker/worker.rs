@@ -404,6 +404,12 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// # Panics
     /// When no loop is current.
     #[track_caller]
+    #[cfg_attr(
+        panic = "abort",
+        deprecated(
+            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
+        )
+    )]
     pub fn spawn(main: impl FnOnce(Port<Out, In>) + Send + 'static) -> io::Result<Self> {
         Worker::builder().spawn(main)
     }
@@ -436,6 +442,12 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
+    #[cfg_attr(
+        panic = "abort",
+        deprecated(
+            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
+        )
+    )]
     pub fn spawn_async<F: Future<Output = ()> + 'static>(
         main: impl FnOnce(Port<Out, In>) -> F + Send + 'static,
     ) -> io::Result<Self> {

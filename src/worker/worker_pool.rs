@@ -152,6 +152,12 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPoolBuilder<In, Out> {
     /// # Panics
     /// When no loop is current.
     #[track_caller]
+    #[cfg_attr(
+        panic = "abort",
+        deprecated(
+            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
+        )
+    )]
     pub fn build<H: FnMut(In) -> Out + 'static>(
         self,
         make: impl Fn() -> H + Send + Sync + 'static,
@@ -558,6 +564,12 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     /// # Panics
     /// When no loop is current.
     #[track_caller]
+    #[cfg_attr(
+        panic = "abort",
+        deprecated(
+            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
+        )
+    )]
     pub fn new<H: FnMut(In) -> Out + 'static>(
         size: usize,
         make: impl Fn() -> H + Send + Sync + 'static,

@@ -1,0 +1,225 @@
+//! The hand-over of messages between two threads, checked in every order of its steps.
+//!
+//! The source under test is the crate's own: `src/worker/half.rs`, one direction of a channel. It is compiled
+//! here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
+//! promises to a half is little: after a notice it looks until the queue is empty. So a lost notice is a
+//! thread that waits for ever, which loom finds.
+#![cfg(test)]
+
+#[path = "../../../src/worker/half.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
+mod half;
+mod outside;
+
+use std::collections::VecDeque;
+
+use loom::future::block_on;
+use loom::sync::Arc;
+use loom::thread;
+
+use half::{End, Half, Popped, Refused};
+use outside::{Bell, Receiver};
+
+/// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.
+fn receive(half: &Half<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
+    let mut seen = Vec::new();
+    loop {
+        bell.wait();
+        while seen.len() < limit {
+            match half.pop(u64::MAX) {
+                Popped::Message(message) => seen.push(message),
+                Popped::Empty | Popped::Finished => break,
+                Popped::Closed => return (seen, true),
+            }
+        }
+        if seen.len() == limit {
+            return (seen, false);
+        }
+    }
+}
+
+fn attach(half: &Half<u32>) -> Arc<Bell> {
+    let bell = Arc::new(Bell::new());
+    half.attach(Receiver(bell.clone()));
+    bell
+}
+
+#[test]
+fn every_message_arrives_once_in_order_and_the_close_behind_them() {
+    loom::model(|| {
+        let half = Half::new();
+        let bell = attach(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            assert!(sending.push(2).is_ok());
+            sending.close_sender();
+        });
+        assert_eq!(receive(&half, &bell, 3), (vec![1, 2], true));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
+    loom::model(|| {
+        let half = Half::new();
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            assert!(sending.push(2).is_ok());
+        });
+        let bell = attach(&half);
+        assert_eq!(receive(&half, &bell, 2), (vec![1, 2], false));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn an_end_that_travels_takes_its_messages_along() {
+    loom::model(|| {
+        let half = Half::new();
+        let first = attach(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            assert!(sending.push(2).is_ok());
+            sending.close_sender();
+        });
+        let (mut seen, _) = receive(&half, &first, 1);
+        half.detach();
+        let second = attach(&half);
+        let (rest, closed) = receive(&half, &second, 2);
+        seen.extend(rest);
+        assert_eq!((seen, closed), (vec![1, 2], true));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
+    loom::model(|| {
+        let half = Half::new();
+        let bell = attach(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            sending.finish();
+            assert_eq!(sending.push(2), Err(2));
+            sending.close_sender();
+        });
+        assert_eq!(receive(&half, &bell, 2), (vec![1], true));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
+    loom::model(|| {
+        let half = Half::new();
+        let sending = half.clone();
+        let sender = thread::spawn(move || sending.push(1).is_err());
+        let left: VecDeque<u32> = half.close_receiver();
+        let came_back = sender.join().unwrap();
+        assert_eq!(left.len() + usize::from(came_back), 1);
+        assert_eq!(half.push(2), Err(2));
+    });
+}
+
+#[test]
+fn a_handler_that_rests_hears_of_what_comes_next() {
+    loom::model(|| {
+        let half = Half::new();
+        let bell = attach(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            assert!(sending.push(2).is_ok());
+        });
+        let (first, _) = receive(&half, &bell, 1);
+        // Nobody listens: what is there waits, and the next look is the loop's own, as in `on_message`.
+        half.rest();
+        bell.ring();
+        let (second, _) = receive(&half, &bell, 1);
+        assert_eq!([first, second].concat(), [1, 2]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
+    loom::model(|| {
+        let half = Half::new();
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(sending.push(1).is_ok());
+            sending.close_sender();
+        });
+        let limit = std::time::Duration::MAX;
+        assert!(matches!(half.pop_within(limit), Popped::Message(1)));
+        assert!(matches!(half.pop_within(limit), Popped::Closed));
+        sender.join().unwrap();
+    });
+}
+
+/// Reserves a place and sends to it. False when that is not possible any more.
+fn send_when_there_is_room(half: &Half<u32>, message: u32) -> bool {
+    let mut ticket = None;
+    let reserved = block_on(std::future::poll_fn(|cx| half.poll_reserve(&mut ticket, cx)));
+    if let Some(ticket) = ticket {
+        half.stop_waiting(ticket);
+    }
+    reserved && half.push_reserved(message).is_ok()
+}
+
+#[test]
+fn a_sender_that_waits_for_room_gets_it_when_a_message_is_taken() {
+    loom::model(|| {
+        let half = Half::bounded(1);
+        let bell = attach(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            assert!(send_when_there_is_room(&sending, 1));
+            assert!(send_when_there_is_room(&sending, 2));
+        });
+        assert_eq!(receive(&half, &bell, 2), (vec![1, 2], false));
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn two_senders_that_wait_for_one_place_both_get_it() {
+    let mut model = loom::model::Builder::new();
+    // More would take hours, and the two senders need few switches to meet.
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let half = Half::bounded(1);
+        let bell = attach(&half);
+        let senders = [1, 2].map(|number| {
+            let sending = half.clone();
+            thread::spawn(move || assert!(send_when_there_is_room(&sending, number)))
+        });
+        let (mut seen, _) = receive(&half, &bell, 2);
+        seen.sort();
+        assert_eq!(seen, [1, 2]);
+        for sender in senders {
+            sender.join().unwrap();
+        }
+        assert!(half.try_push(3).is_ok(), "no place was lost");
+        assert!(matches!(half.try_push(4), Err(Refused::Full(4))), "nor made");
+    });
+}
+
+#[test]
+fn a_sender_that_waits_for_room_is_told_when_the_other_end_closes() {
+    loom::model(|| {
+        let half = Half::bounded(1);
+        assert!(half.try_push(1).is_ok());
+        let sending = half.clone();
+        let sender = thread::spawn(move || send_when_there_is_room(&sending, 2));
+        let left = half.close_receiver();
+        assert_eq!(left, [1]);
+        assert!(!sender.join().unwrap());
+        assert_eq!(half.end_seen(u64::MAX), End::Open);
+    });
+}

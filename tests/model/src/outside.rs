@@ -1,0 +1,73 @@
+//! What a half needs from outside itself, as the model checker has it.
+
+pub(super) use std::sync::PoisonError;
+
+pub(super) use loom::sync::{Arc, Mutex, MutexGuard};
+
+use std::sync::LockResult;
+use std::time::Duration;
+
+pub(super) type Nanos = u64;
+
+/// A loop that waits for notices. Those that come before it waits are one.
+pub(super) struct Bell(loom::sync::Notify);
+
+impl Bell {
+    pub(super) fn new() -> Bell {
+        Bell(loom::sync::Notify::new())
+    }
+
+    pub(super) fn ring(&self) {
+        self.0.notify();
+    }
+
+    pub(super) fn wait(&self) {
+        self.0.wait();
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Receiver(pub(super) Arc<Bell>);
+
+impl Receiver {
+    pub(super) fn notify(&self) {
+        self.0.ring();
+    }
+
+    pub(super) fn notify_at(&self, _time: Nanos) {
+        unreachable!("there is no virtual time here");
+    }
+}
+
+/// A condition variable whose waits never end by themselves.
+pub(super) struct Condvar(loom::sync::Condvar);
+
+impl Condvar {
+    pub(super) fn new() -> Condvar {
+        Condvar(loom::sync::Condvar::new())
+    }
+
+    pub(super) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub(super) fn wait_timeout_while<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        _limit: Duration,
+        mut waits: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+        while waits(&mut guard) {
+            guard = self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok((guard, false))
+    }
+}
+
+pub(super) fn is_virtual() -> bool {
+    false
+}
+
+pub(super) fn this_moment() -> Nanos {
+    0
+}
