@@ -314,7 +314,7 @@ impl Generator {
         let mut last = Vec::new();
         for op in ports.chain(workers) {
             last.push(Op::Timeout { id: format!("z{ms}"), ms, var: None, body: vec![op] });
-            ms += 40;
+            ms += 100;
         }
         last
     }
