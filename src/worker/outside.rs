@@ -1,6 +1,6 @@
 //! What a [`Half`](super::half::Half) needs from outside itself, in one place.
 //!
-//! The model checker of `tests/model` puts its own locks here and a receiver that it can watch.
+//! The model checker of `tests/loom` puts its own locks here and a receiver that it can watch.
 
 pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
