@@ -411,29 +411,25 @@ impl State {
         }
     }
 
-    /// Runs the exit hooks, in order. Nothing that they queue runs. One that calls `exit` is the last.
+    /// Runs the exit hooks, in order. Nothing that they queue runs, nor a hook that they add. One that calls
+    /// `exit` is the last.
     fn run_exit_hooks(&self) {
         let exits = self.exits.get();
-        loop {
-            let hooks = self.hooks.exit.take();
-            if hooks.is_empty() {
-                return;
+        for hook in self.hooks.exit.take() {
+            if self.exits.get() > exits {
+                callback::drop_quietly(hook);
+                continue;
             }
-            for hook in hooks {
-                if self.exits.get() > exits {
-                    callback::drop_quietly(hook);
-                    continue;
-                }
-                let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
-                if let Err(payload) = outcome
-                    && !payload.is::<Halt>()
-                {
-                    let message = crate::error::panic_message(payload.as_ref());
-                    log::error!("an exit hook panicked: {message}");
-                    self.exit_code.set(1);
-                }
+            let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
+            if let Err(payload) = outcome
+                && !payload.is::<Halt>()
+            {
+                let message = crate::error::panic_message(payload.as_ref());
+                log::error!("an exit hook panicked: {message}");
+                self.exit_code.set(1);
             }
         }
+        self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
     }
 
     /// Follows up on `exit` or on a worker's termination: hooks after an exit, and the end.

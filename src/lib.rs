@@ -377,8 +377,8 @@ pub fn on_before_exit(f: impl FnMut() + 'static) {
 
 /// Calls `f` with the exit code when the program ends, after [`exit`] or when nothing is alive.
 ///
-/// Hooks accumulate and are called in the order added. Nothing that they queue runs. One that calls
-/// [`exit`] sets the code and is the last: the hooks behind it are dropped. A panic that nobody took ends a
+/// Hooks accumulate and are called in the order added. Nothing that they queue runs, nor a hook that they
+/// add. One that calls [`exit`] sets the code and is the last: the hooks behind it are dropped. A panic that nobody took ends a
 /// worker, and [`run`], [`run_main`] and [`block_on`], with code 1. As Node's `exit` event.
 ///
 /// # Panics

@@ -213,6 +213,23 @@ fn a_loop_that_exited_is_closed_and_refuses_to_turn() {
     assert!(panic_of(|| event_loop.block_on(async {})).contains("closed"));
 }
 
+// As in Node, which tells those who listen when the event is emitted.
+#[test]
+fn a_hook_that_an_exit_hook_adds_is_dropped() {
+    let (trace, dropped) = (Trace::new(), Counter::new());
+    virtual_loop().run(|| {
+        let (inner, guard) = (trace.clone(), dropped.on_drop());
+        on_exit(move |_| {
+            inner.say("first");
+            on_exit(move |_| guard.touch());
+        });
+        let inner = trace.clone();
+        on_exit(move |_| inner.say("second"));
+    });
+    trace.expect(&["first", "second"]);
+    assert_eq!(dropped.get(), 1);
+}
+
 // As in Node, where `process.exit` in an exit handler is the end.
 #[test]
 fn an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last() {

@@ -437,6 +437,36 @@ fn the_failure_of_a_nested_worker_reaches_the_worker_that_made_it() {
 
 // ---- exit ----
 
+// Z-03: a cycle that the end of the worker breaks, long before the end of the loop.
+#[test]
+fn a_handler_that_holds_its_own_worker_is_released_when_the_worker_has_exited() {
+    bounded(|| {
+        let held = Rc::new(());
+        run(|| {
+            for posts in [false, true] {
+                let worker: Worker<(), ()> = Worker::spawn(move |port| {
+                    if posts {
+                        port.post(());
+                    }
+                })
+                .unwrap();
+                let (own, guard) = (worker.clone(), held.clone());
+                worker.on_message(move |()| drop((own.id(), guard.clone())));
+                let (late, guard, outer) = (worker.clone(), held.clone(), held.clone());
+                worker.on_exit(move |_| {
+                    assert!(Rc::strong_count(&outer) > 1);
+                    // One that comes after the exit is released too.
+                    let own = late.clone();
+                    late.on_message(move |()| drop((own.id(), guard.clone())));
+                });
+            }
+            let held = held.clone();
+            windlass::on_before_exit(move || assert_eq!(Rc::strong_count(&held), 2));
+        });
+        assert_eq!(Rc::strong_count(&held), 1);
+    });
+}
+
 // WK-07.
 #[test]
 fn exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code() {

@@ -44,6 +44,7 @@ pub(crate) fn run(program: &Scenario, noise: Option<Rng>) -> Result<Vec<String>,
         workers: Vec::new(),
         trace: Vec::new(),
         turns: 0,
+        undrained: false,
         noise: Noise { left: NOISE, random: noise },
     };
     model.main_script(&program.main);
@@ -184,7 +185,7 @@ struct Thread<'p> {
     later: BTreeMap<u64, Vec<usize>>,
     closing: VecDeque<Closing<'p>>,
     before_exit: Vec<(u32, Callback<'p>)>,
-    at_exit: VecDeque<Callback<'p>>,
+    at_exit: Vec<Callback<'p>>,
     variables: HashMap<&'p str, Variable>,
     /// A worker's number, and the program that it has yet to begin.
     worker: Option<usize>,
@@ -302,6 +303,8 @@ struct Model<'p> {
     trace: Vec<String>,
     turns: u64,
     noise: Noise,
+    /// Events are called without a drain between them.
+    undrained: bool,
 }
 
 /// What a machine adds to the time that things take. Nothing, unless it has a source of randomness.
@@ -539,7 +542,8 @@ impl<'p> Model<'p> {
         // One that was terminated has no exit hooks.
         let thread = &self.threads[t];
         let terminated = thread.halted && thread.exit_code.is_none() && thread.thrown.is_none();
-        while !terminated && let Some(callback) = self.threads[t].at_exit.pop_front() {
+        let hooks = std::mem::take(&mut self.threads[t].at_exit);
+        for callback in hooks.into_iter().filter(|_| !terminated) {
             self.say(t, &callback.label);
             if let Flow::Exit = self.execute(t, callback.body) {
                 break;
@@ -571,7 +575,9 @@ impl<'p> Model<'p> {
     /// A callback of a phase: it, and the drain.
     fn macrotask(&mut self, t: usize, callback: Callback<'p>) {
         self.call(t, callback);
-        self.drain(t);
+        if !self.undrained {
+            self.drain(t);
+        }
     }
 
     /// Says the label and executes the body. True if it threw.
@@ -649,7 +655,7 @@ impl<'p> Model<'p> {
             Op::BeforeExit { id, times, body } => {
                 thread.before_exit.push((*times, callback(id, body)));
             }
-            Op::AtExit { id, body } => thread.at_exit.push_back(callback(id, body)),
+            Op::AtExit { id, body } => thread.at_exit.push(callback(id, body)),
             Op::Channel { a, b } => {
                 let (one, other) = self.new_channels();
                 for (name, incoming, outgoing) in [(a, one, other), (b, other, one)] {
@@ -944,6 +950,15 @@ impl<'p> Model<'p> {
 
     /// At the parent: online, messages, at most one error, and the exit, last.
     fn deliver_worker(&mut self, index: usize) {
+        let ended = self.workers[index].ended.is_some();
+        // Node leaves the drains out between events that it finds when the worker has ended.
+        self.undrained = ended && self.noise.up_to(1) == 1;
+        self.deliver_events(index);
+        self.undrained = false;
+        self.drain(0);
+    }
+
+    fn deliver_events(&mut self, index: usize) {
         let worker = &mut self.workers[index];
         let (op, number) = (worker.op, worker.number);
         if worker.online && !std::mem::replace(&mut worker.told_online, true) && op.online {

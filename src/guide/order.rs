@@ -501,7 +501,9 @@
 //!   something that does, the loop goes on, and they come again later; ticks alone do not count
 //!   (`032-before-exit`).
 //! - **O-56** The exit hooks are the last to be called. Nothing that they queue runs
-//!   (`033-exit-handler`).
+//!   (`033-exit-handler`), nor a hook that they add
+//!   (`shutdown::an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last`,
+//!   `shutdown::a_hook_that_an_exit_hook_adds_is_dropped`).
 //!
 //! ```
 //! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;

@@ -171,7 +171,9 @@ impl<In, Out> Core<In, Out> {
         for (_, waker) in self.joins.take() {
             waker.wake();
         }
-        let unused = (self.on_online.take(), self.on_error.take());
+        // A handler has had all there was, and goes too: it may well hold this worker.
+        let handler = if self.inbox.is_listening() { self.inbox.unlisten() } else { None };
+        let unused = (self.on_online.take(), self.on_error.take(), handler);
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
         } else {
@@ -188,8 +190,10 @@ impl<In, Out> Core<In, Out> {
     {
         let (core, state) = (self.clone(), self.registration.state.clone());
         self.registration.state.pending.push(Closure::new(move || {
-            if core.inbox.deliver(&state) == Round::Full {
-                core.deliver_late();
+            match core.inbox.deliver(&state) {
+                Round::Full => core.deliver_late(),
+                Round::Empty | Round::Finished | Round::Closed => drop(core.inbox.unlisten()),
+                Round::Unheard => {}
             }
         }));
     }
