@@ -580,6 +580,25 @@ fn cancelling_a_request_that_runs_is_busy_and_yet_tells_the_job() {
     });
 }
 
+// P-03: a thread takes the job at the very moment of the call.
+#[test]
+fn a_cancel_that_races_with_the_start_says_busy_only_of_a_job_that_runs() {
+    bounded(|| {
+        with_pool(1).block_on(async {
+            for round in 0..200_000 {
+                let request = work(move |_| round).submit();
+                (0..round % 300).for_each(|_| std::hint::spin_loop());
+                let answer = request.cancel();
+                match (answer, request.await) {
+                    (Ok(()), Err(WorkError::Cancelled)) => {}
+                    (Err(CancelError::Busy), Ok(result)) => assert_eq!(result, round),
+                    other => panic!("round {round}: {other:?}"),
+                }
+            }
+        });
+    });
+}
+
 #[test]
 fn one_token_stops_the_job_that_runs_and_those_that_wait() {
     bounded(|| {
@@ -732,6 +751,39 @@ fn a_job_may_shut_its_own_pool_down() {
             queue_work(move || own.shutdown(HOUR)).await.unwrap().unwrap();
             assert!(pool.is_shut_down());
         });
+    });
+}
+
+/// A job that has begun, whose result a pool thread drops, for its loop is gone before it ends.
+fn leave_behind<T: Send + 'static>(pool: &Pool, result: T) {
+    let (release, gate) = mpsc::channel::<()>();
+    let (tell, begun) = mpsc::channel();
+    let event_loop = loop_on(pool);
+    event_loop.enter(|| {
+        drop(queue_work(move || {
+            tell.send(()).unwrap();
+            gate.recv().ok();
+            result
+        }));
+    });
+    begun.recv().unwrap();
+    drop(event_loop);
+    drop(release);
+}
+
+#[test]
+fn a_result_that_nobody_came_for_may_shut_its_pool_down_as_it_is_dropped() {
+    struct ShutsDown(Pool, mpsc::Sender<bool>);
+    impl Drop for ShutsDown {
+        fn drop(&mut self) {
+            self.1.send(self.0.shutdown(HOUR).is_ok()).unwrap();
+        }
+    }
+    bounded(|| {
+        let pool = Pool::new(2).unwrap();
+        let (tell, told) = mpsc::channel();
+        leave_behind(&pool, ShutsDown(pool.clone(), tell));
+        assert!(told.recv().unwrap());
     });
 }
 
@@ -921,6 +973,28 @@ fn a_panic_of_a_labelled_job_is_its_submitters_error_in_virtual_time_too() {
     });
 }
 
+// P-09, E-07: the worst that a destructor can do.
+#[test]
+fn a_destructor_whose_panic_has_a_destructor_that_panics_costs_no_thread() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("the payload of the panic panics");
+        }
+    }
+    struct Nasty;
+    impl Drop for Nasty {
+        fn drop(&mut self) {
+            std::panic::panic_any(Payload);
+        }
+    }
+    bounded(|| {
+        let pool = Pool::new(1).unwrap();
+        leave_behind(&pool, Nasty);
+        assert_eq!(loop_on(&pool).block_on(async { queue_work(|| 1).await }).unwrap(), 1);
+    });
+}
+
 #[test]
 fn a_job_for_another_pool_runs_there_and_completes_here() {
     bounded(|| {
@@ -973,6 +1047,7 @@ fn the_variable_sets_the_size_of_the_shared_pool_and_junk_is_warned_of() {
         (Some("7"), 7, false),
         (Some("1024"), 1024, false),
         (Some("1025"), 1024, true),
+        (Some("99999999999999999999"), 1024, true),
         (Some("0"), 1, true),
         (Some("-3"), 1, true),
         (Some("many"), 1, true),

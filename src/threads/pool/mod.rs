@@ -27,6 +27,7 @@ mod work;
 
 use std::fmt;
 use std::io;
+use std::num::IntErrorKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -284,10 +285,17 @@ impl PoolBuilder {
 
 fn threads_from_environment() -> usize {
     let Some(text) = std::env::var_os("UV_THREADPOOL_SIZE") else { return THREADS_DEFAULT };
-    match text.to_str().and_then(|text| text.trim().parse::<usize>().ok()) {
-        Some(threads) if (1..=THREADS_MAX).contains(&threads) => threads,
-        Some(threads) if threads > THREADS_MAX => {
-            log::warn!("UV_THREADPOOL_SIZE is {threads}: the pool has {THREADS_MAX} threads");
+    let number = text.to_str().map(|text| text.trim().parse::<usize>());
+    // More than any number holds is still more than there may be.
+    let too_many = match &number {
+        Some(Ok(threads)) => *threads > THREADS_MAX,
+        Some(Err(error)) => *error.kind() == IntErrorKind::PosOverflow,
+        None => false,
+    };
+    match number {
+        Some(Ok(threads)) if (1..=THREADS_MAX).contains(&threads) => threads,
+        _ if too_many => {
+            log::warn!("UV_THREADPOOL_SIZE is {text:?}: the pool has {THREADS_MAX} threads");
             THREADS_MAX
         }
         _ => {

@@ -254,12 +254,15 @@ where
         if !self.registration.is_open() {
             return Err(CancelError::Done);
         }
+        let work = self.take_back();
+        // Not before: a thread that takes the job in between would heed the token and not run it, although
+        // the answer here is that it runs.
         if let Some(limits) = &self.job.limits
             && let Some(token) = &limits.token
         {
             token.cancel();
         }
-        let work = self.take_back().ok_or(CancelError::Busy)?;
+        let work = work.ok_or(CancelError::Busy)?;
         self.end_later(core.clone(), WorkError::Cancelled, work);
         Ok(())
     }

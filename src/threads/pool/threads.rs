@@ -46,6 +46,7 @@ use super::figures::{Counters, PoolMetrics, Typical};
 use super::in_flight::several_cores;
 use super::job::{Job, Label, Outcome, Refusal};
 use super::shutdown::RunningJob;
+use crate::callback;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::sys;
@@ -358,7 +359,7 @@ impl Shared {
         }
     }
 
-    /// One more slow job may run, and who could run it may have gone idle.
+    /// A place for a slow job is free, and who could run the next one may have gone idle.
     fn end_slow_job(self: &Arc<Self>) {
         self.slow_running.fetch_sub(1, Ordering::SeqCst);
         if !self.slow.is_empty() {
@@ -394,17 +395,19 @@ impl Shared {
         if let Err(payload) = outcome {
             record.end();
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
+            // Such a payload may itself have a destructor that panics, which must not cost the thread.
+            callback::drop_quietly(payload);
         }
     }
 
     /// The next job, without waiting. A slow one is counted as running.
-    fn take(&self, slow_first: bool) -> Option<(Arc<dyn Job>, bool)> {
+    fn take(self: &Arc<Self>, slow_first: bool) -> Option<(Arc<dyn Job>, bool)> {
         let quick = || take_from(&self.quick).map(|job| (job, false));
         let slow = || self.take_slow().map(|job| (job, true));
         if slow_first { slow().or_else(quick) } else { quick().or_else(slow) }
     }
 
-    fn take_slow(&self) -> Option<Arc<dyn Job>> {
+    fn take_slow(self: &Arc<Self>) -> Option<Arc<dyn Job>> {
         if self.slow.is_empty() {
             return None;
         }
@@ -412,7 +415,8 @@ impl Shared {
         self.slow_running.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).ok()?;
         let job = take_from(&self.slow);
         if job.is_none() {
-            self.slow_running.fetch_sub(1, Ordering::SeqCst);
+            // Who looked in the meantime found no place for a job that has come since.
+            self.end_slow_job();
         }
         job
     }
@@ -601,8 +605,8 @@ impl Shared {
     pub(super) fn wait_for_threads(&self, limit: Duration) {
         let me = thread::current().id();
         let roster = self.lock();
-        let own =
-            usize::from(roster.threads.iter().any(|(id, record)| *id == me && record.is_running()));
+        // Also when it is past its job and drops a result that nobody came for.
+        let own = usize::from(roster.threads.iter().any(|(id, _)| *id == me));
         let more = |roster: &mut Roster| roster.living > own;
         let waited = self.ended.wait_timeout_while(roster, limit, more);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
