@@ -98,14 +98,19 @@ impl Clock {
 
     /// Lets `duration` pass: moves a virtual clock, or keeps the thread busy for that long.
     pub(crate) fn spend(&self, duration: Duration) {
-        let end = self.read().saturating_add(saturating_nanos(duration));
         if self.is_virtual {
-            self.advance_to(end);
+            self.advance_to(self.read().saturating_add(saturating_nanos(duration)));
         } else {
-            while self.read() < end {
-                std::hint::spin_loop();
-            }
+            keep_busy(duration);
         }
+    }
+}
+
+/// Keeps this thread busy for so long.
+pub(crate) fn keep_busy(duration: Duration) {
+    let end = monotonic().saturating_add(saturating_nanos(duration));
+    while monotonic() < end {
+        std::hint::spin_loop();
     }
 }
 

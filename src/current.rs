@@ -12,13 +12,16 @@
 //! [`enter`], and the guard that this returns owns an `Rc` of the state and puts the pointer back that
 //! was there before. Guards are bound to a local of the function that enters, so they end in the
 //! opposite order of their making, and whoever reads the pointer runs in a frame above them.
+//! [`run_job`] sets it to null for the length of one call.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
+use crate::clock::Nanos;
 use crate::event_loop::State;
+use crate::threads::mailbox::Mailbox;
 
 thread_local! {
     /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the end
@@ -28,6 +31,8 @@ thread_local! {
     static LOOPS: RefCell<Vec<Weak<State>>> = const { RefCell::new(Vec::new()) };
     /// Whether a loop of this thread is being turned.
     static TURNING: Cell<bool> = const { Cell::new(false) };
+    /// The loop whose pool job this thread runs, if one does that in virtual time, or null.
+    static JOB_OF: Cell<*const State> = const { Cell::new(ptr::null()) };
 }
 
 /// Does something with the current loop, if there is one.
@@ -118,6 +123,55 @@ pub(crate) fn register(state: &Rc<State>) {
         loops.retain(|known| known.strong_count() > 0);
         loops.push(Rc::downgrade(state));
     });
+}
+
+/// A place in virtual time: which loop's turn it is, and its time.
+pub(crate) struct Place {
+    /// Says which loop, and is not followed.
+    pub(crate) mailbox: *const Mailbox,
+    pub(crate) time: Nanos,
+}
+
+/// Where in virtual time this thread is, if it is.
+pub(crate) fn place() -> Option<Place> {
+    let place =
+        |state: &State| Place { mailbox: &raw const *state.mailbox, time: state.clock.now() };
+    with_owner(|state| state.clock.is_virtual().then(|| place(state))).flatten()
+}
+
+/// Does something with the current loop, or else with the one whose job this thread runs in virtual time.
+pub(crate) fn with_owner<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
+    let current = CURRENT.get();
+    let owner = if current.is_null() { JOB_OF.get() } else { current };
+    // SAFETY: null, or as in `with`, or set by `run_job`, which stands in a frame below this one and
+    // borrows the state until that frame goes on.
+    unsafe { owner.as_ref() }.map(f)
+}
+
+/// Runs a pool job of this loop on its own thread, in virtual time. As on a pool thread, no loop is
+/// current meanwhile, and a loop of the job's own may turn.
+pub(crate) fn run_job<R>(state: &State, job: impl FnOnce() -> R) -> R {
+    let _left = Left {
+        current: CURRENT.replace(ptr::null()),
+        turning: TURNING.replace(false),
+        job_of: JOB_OF.replace(state),
+    };
+    job()
+}
+
+/// Puts back what was left for a job.
+struct Left {
+    current: *const State,
+    turning: bool,
+    job_of: *const State,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        CURRENT.set(self.current);
+        TURNING.set(self.turning);
+        JOB_OF.set(self.job_of);
+    }
 }
 
 /// Makes `state` the current loop until the guard is dropped.

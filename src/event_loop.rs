@@ -174,7 +174,7 @@ impl Builder {
     /// jumps to the next timer when nothing is.
     ///
     /// Pool requests then run on the loop's own thread, when they are delivered, in the order
-    /// submitted. Two runs of a program without sockets and foreign threads are the same to the
+    /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets and foreign threads are the same to the
     /// last callback.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;

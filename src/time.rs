@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::clock;
 use crate::current;
 use crate::phase::timers::{Timer, set_interval, set_timer};
 use crate::task::signal::Signal;
@@ -154,13 +155,11 @@ impl Drop for Interval {
     }
 }
 
-/// Lets a callback stand for work that takes `duration`.
+/// Lets a callback, or a job of the pool, stand for work that takes `duration`.
 ///
-/// In virtual time the current loop's clock moves forward by so much, here and now. On a real clock the
-/// thread is kept busy that long, so that a program does the same on both.
-///
-/// # Panics
-/// When no loop is current.
+/// In virtual time the loop's clock moves forward by so much, here and now; that of a job is the one of
+/// the loop that submitted it. Otherwise the thread is kept busy that long, so that a program does the
+/// same on both.
 ///
 /// # Examples
 /// ```
@@ -174,7 +173,8 @@ impl Drop for Interval {
 /// });
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[track_caller]
 pub fn advance(duration: Duration) {
-    current::expect("time::advance").clock.spend(duration);
+    if current::with_owner(|state| state.clock.spend(duration)).is_none() {
+        clock::keep_busy(duration);
+    }
 }

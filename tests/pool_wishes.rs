@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use support::*;
 use windlass::time::{advance, sleep};
+use windlass::worker::{Port, Worker};
 use windlass::{
-    CancelError, CancelToken, Canceller, Loop, Pool, Request, WorkError, WorkKind, block_on,
-    queue_work, run, set_immediate, set_timeout, work,
+    CancelError, CancelToken, Canceller, Loop, Pool, Remote, Request, WorkError, WorkKind,
+    block_on, queue_work, run, set_immediate, set_timeout, work,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -970,6 +971,50 @@ fn a_panic_of_a_labelled_job_is_its_submitters_error_in_virtual_time_too() {
     bounded(move || {
         check(with_pool(1).block_on(async move { panics().await }));
         in_virtual_time(|| panics().on_complete(check));
+    });
+}
+
+// What a test in virtual time accepts must not fail on a pool thread.
+#[test]
+fn a_job_has_no_current_loop_and_may_run_one_of_its_own_in_virtual_time_too() {
+    for virtual_time in [false, true] {
+        let event_loop = Loop::builder().virtual_time(virtual_time).build().unwrap();
+        event_loop.block_on(async {
+            assert!(queue_work(|| Loop::try_current().is_none()).await.unwrap());
+            let outcome = queue_work(|| windlass::next_tick(|| ())).await;
+            assert!(matches!(outcome, Err(WorkError::Panicked(_))), "{outcome:?}");
+            assert!(Loop::try_current().is_some(), "it is back after a panic");
+            let own =
+                || run(|| queue_work(|| 7).on_complete(|seven| assert_eq!(seven.unwrap(), 7)));
+            queue_work(own).await.unwrap();
+            queue_work(|| drop(virtual_loop())).await.unwrap();
+            let began = windlass::now();
+            queue_work(|| advance(Duration::from_millis(2))).await.unwrap();
+            assert!(windlass::now() - began >= Duration::from_millis(2));
+        });
+    }
+}
+
+// P-11, in virtual time.
+#[test]
+fn what_a_job_posts_in_virtual_time_is_seen_at_the_time_of_the_jobs_loop() {
+    bounded(|| {
+        virtual_loop().block_on(async {
+            let worker: Worker<(), Remote> = Worker::spawn(|port: Port<Remote, ()>| {
+                port.post(Loop::current().remote());
+                port.on_message(|()| ());
+            })
+            .unwrap();
+            let remote = worker.recv().await.unwrap();
+            sleep(HOUR).await;
+            let (tell, told) = mpsc::channel();
+            let post = move || remote.post(move || tell.send(windlass::now()).unwrap());
+            queue_work(post).await.unwrap().unwrap();
+            let sent = windlass::now();
+            sleep(HOUR).await;
+            assert_eq!(told.try_recv(), Ok(sent));
+            worker.terminate().await;
+        });
     });
 }
 

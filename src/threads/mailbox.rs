@@ -217,10 +217,10 @@ impl Mailbox {
     }
 
     fn sent_in_virtual_time(&self) -> Sent {
-        match current::get() {
-            Some(state) if std::ptr::eq(&raw const *state.mailbox, self) => Sent::Now,
-            Some(state) if state.clock.is_virtual() => Sent::At(state.clock.now()),
-            _ => Sent::FromOutside,
+        match current::place() {
+            Some(here) if std::ptr::eq(here.mailbox, self) => Sent::Now,
+            Some(here) => Sent::At(here.time),
+            None => Sent::FromOutside,
         }
     }
 

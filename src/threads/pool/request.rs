@@ -16,6 +16,7 @@ use super::token::CancelToken;
 use super::{Pool, WorkKind};
 use crate::callback;
 use crate::clock::Nanos;
+use crate::current;
 use crate::error::{CancelError, WorkError};
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -236,10 +237,12 @@ where
         };
         match refusal {
             Some(why) => drop(self.job.refuse(pool, why)),
-            None if self.job.start(pool) == Outcome::Ran => {
-                pool.virtual_counters.add_completed(label.kind);
+            None => {
+                let outcome = current::run_job(state, || self.job.start(pool));
+                if outcome == Outcome::Ran {
+                    pool.virtual_counters.add_completed(label.kind);
+                }
             }
-            None => {}
         }
     }
 }
