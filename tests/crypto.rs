@@ -434,6 +434,28 @@ fn a_long_file_is_hashed_in_several_jobs_with_others_between_them() {
 }
 
 #[test]
+fn a_long_hash_goes_on_although_the_queue_of_the_pool_is_full() {
+    bounded(|| {
+        let pool = Pool::builder().threads(1).queue_limit(1).build().unwrap();
+        let event_loop = Loop::builder().pool(pool.clone()).build().unwrap();
+        event_loop.block_on(async {
+            let bytes = noise(7, SLICE + 1);
+            let expected = Digest::Sha1.of(&bytes);
+            let digest = hash(Digest::Sha1, bytes);
+            // The first slice is done, but the loop does not know.
+            while pool.metrics().completed == 0 {
+                thread::yield_now();
+            }
+            let release = occupy_a_thread();
+            drop(queue_work(|| ()));
+            until(|| pool.metrics().queued == 2).await;
+            drop(release);
+            assert_eq!(digest.await.unwrap(), expected);
+        });
+    });
+}
+
+#[test]
 fn a_long_hash_can_be_cancelled_when_it_has_begun() {
     bounded(|| {
         let (event_loop, pool) = with_pool(1);

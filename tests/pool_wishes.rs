@@ -427,6 +427,51 @@ fn a_full_queue_gives_the_job_back_and_fails_what_cannot_be_given_back() {
 }
 
 #[test]
+fn what_the_pool_has_accepted_goes_on_although_the_queue_is_full() {
+    const LEN: usize = 20 << 20; // Three jobs.
+    bounded(|| {
+        let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("goes-on");
+        std::fs::create_dir_all(&dir).unwrap();
+        let (from, to) = (dir.join("from"), dir.join("to"));
+        std::fs::write(&from, noise(1, LEN)).unwrap();
+        let pool = Pool::builder().threads(1).queue_limit(1).build().unwrap();
+        loop_on(&pool).block_on(async {
+            // Fills the queue behind a job that is stuck.
+            let fill = || {
+                let (blocked, release) = block_a_thread();
+                drop(blocked);
+                drop(work(|_| ()).try_submit().unwrap());
+                assert!(work(|_| ()).try_submit().is_err(), "the queue is full");
+                release
+            };
+
+            // The first job of the copy is done, but the loop does not know.
+            let done = pool.metrics().completed;
+            let copy = windlass::fs::copy(&from, &to);
+            while pool.metrics().completed == done {
+                thread::yield_now();
+            }
+            let release = fill();
+            until(|| pool.metrics().queued == 2).await;
+            drop(release);
+            assert_eq!(copy.await.unwrap(), LEN as u64);
+
+            // What is open has one job at a time.
+            let file = windlass::fs::File::open(&from).await.unwrap();
+            let entries = windlass::fs::read_dir(&dir).await.unwrap();
+            assert_eq!(entries.next_batch().await.unwrap().len(), 2);
+            let release = fill();
+            let (read, closed, end) = (file.read(3), file.close(), entries.next_batch());
+            drop((release, file));
+            assert_eq!(read.await.unwrap().len(), 3);
+            closed.await.unwrap();
+            assert!(end.await.unwrap().is_empty());
+        });
+        std::fs::remove_dir_all(&dir).unwrap();
+    });
+}
+
+#[test]
 fn several_loops_never_put_more_into_a_queue_than_its_limit() {
     const LIMIT: usize = 5;
     bounded(|| {

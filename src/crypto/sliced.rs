@@ -8,7 +8,7 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::error::{self, CancelError};
+use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
 use crate::request::{Canceller, Completer, Request};
 use crate::threads::pool::{self, WorkKind};
@@ -52,24 +52,43 @@ pub(super) fn submit<T: Send + 'static>(
     let weak = Rc::downgrade(&sliced);
     completer.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
     sliced.completer.set(Some(completer));
-    sliced.start(slice);
+    let job = pool::submit(state, name, WorkKind::Cpu, location, work_of(slice), same);
+    sliced.follow(job);
     request
 }
 
+/// A job that calls `slice` once.
+fn work_of<S, T>(mut slice: S) -> impl FnOnce() -> Slice<S, T> + Send
+where
+    S: FnMut() -> io::Result<Option<T>> + Send,
+{
+    move || match slice() {
+        Ok(None) => Slice::More(slice),
+        // What the work holds, a file or a large buffer, is given back on this thread.
+        Ok(Some(value)) => Slice::Done(Ok(value)),
+        Err(error) => Slice::Done(Err(error)),
+    }
+}
+
+fn same<R>(result: R) -> R {
+    result
+}
+
 impl<T: Send + 'static> Sliced<T> {
-    fn start(self: Rc<Self>, mut slice: impl FnMut() -> io::Result<Option<T>> + Send + 'static) {
-        let work = move || match slice() {
-            Ok(None) => Slice::More(slice),
-            // What the work holds, a file or a large buffer, is given back on this thread.
-            Ok(Some(value)) => Slice::Done(Ok(value)),
-            Err(error) => Slice::Done(Err(error)),
-        };
-        let same = |result| result;
-        let job = pool::submit(&self.state, self.name, WorkKind::Cpu, self.location, work, same);
+    /// Waits for a slice, and goes on with the next one if there is more to do.
+    fn follow<S>(self: Rc<Self>, job: Request<Result<Slice<S, T>, WorkError>>)
+    where
+        S: FnMut() -> io::Result<Option<T>> + Send + 'static,
+    {
         self.job.replace(Some(job.canceller()));
         job.on_complete(move |result| match result {
             _ if self.cancelled.get() => self.decide(Err(error::cancelled())),
-            Ok(Slice::More(slice)) => self.start(slice),
+            Ok(Slice::More(slice)) => {
+                let (state, work) = (&self.state, work_of(slice));
+                let next =
+                    pool::submit_next(state, self.name, WorkKind::Cpu, self.location, work, same);
+                self.follow(next);
+            }
             Ok(Slice::Done(result)) => self.decide(result),
             Err(error) => self.decide(Err(error.into())),
         });

@@ -165,7 +165,8 @@ pub(super) fn in_steps<T: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        job.set(run(state, location, first, |result| promise.fulfil(result)));
+        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, flatten);
+        job.set(go_on(state, location, request, |result| promise.fulfil(result)));
     }
     request
 }
@@ -194,15 +195,25 @@ impl FirstJob {
     }
 }
 
-/// Runs a chain of jobs and gives the result to `then`, on the loop. When the loop ends first, `then` is
-/// dropped uncalled. What is returned cancels the first job.
+/// Runs a chain of jobs of something that is open, and gives the result to `then`, on the loop. When the
+/// loop ends first, `then` is dropped uncalled. What is returned cancels the first job.
 pub(super) fn run<T: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
-    let request = pool::submit(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, flatten);
+    go_on(state, location, request, then)
+}
+
+/// Goes on with a chain whose first job this request is.
+fn go_on<T: Send + 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    request: Request<io::Result<Step<T>>>,
+    then: impl FnOnce(io::Result<T>) + 'static,
+) -> Canceller {
     let canceller = request.canceller();
     let inner = state.clone();
     request.on_complete(move |result| match result {
@@ -213,14 +224,14 @@ pub(super) fn run<T: Send + 'static>(
     canceller
 }
 
-/// As [`run`], with types that do not grow from one job to the next.
+/// As [`go_on`], for the jobs behind the first, with types that do not grow from one to the next.
 fn run_next<T: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     job: NextJob<T>,
     then: Box<dyn FnOnce(io::Result<T>)>,
 ) {
-    let request = pool::submit(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, flatten);
     let inner = state.clone();
     request.on_complete(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
@@ -255,6 +266,6 @@ pub(super) fn release<T: Send + 'static>(
             drop(value);
             Ok(())
         };
-        drop(pool::submit(state, "file close", WorkKind::FastIo, location, work, flatten));
+        drop(pool::submit_next(state, "file close", WorkKind::FastIo, location, work, flatten));
     }
 }

@@ -35,7 +35,7 @@ use threads::Shared;
 
 pub use figures::{KindMetrics, PoolMetrics};
 pub(crate) use in_flight::Jobs;
-pub(crate) use request::submit;
+pub(crate) use request::{submit, submit_next};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;
 pub use work::{SubmitError, Work, queue_work, work};
@@ -231,7 +231,9 @@ impl PoolBuilder {
     /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull). With 0 no job is ever
     /// taken. Without this there is no limit, as in libuv.
     ///
-    /// A job counts until a thread takes it, or until it is cancelled.
+    /// A job counts until a thread takes it, or until it is cancelled. The limit is for what is new: the
+    /// further jobs of a request that was accepted (a big file, a long hash) and those of an open file or
+    /// directory are taken all the same. Of these each has one at a time.
     pub fn queue_limit(mut self, jobs: usize) -> Self {
         self.queue_limit = Some(jobs);
         self

@@ -31,6 +31,8 @@ pub(super) struct Wishes {
     pub(super) deadline: Option<Instant>,
     /// Another pool than the loop's.
     pub(super) pool: Option<Pool>,
+    /// It goes on with what the pool has accepted before, so that a full queue does not refuse it.
+    pub(super) goes_on: bool,
 }
 
 /// The request and its operation, in one.
@@ -70,11 +72,42 @@ where
     T: 'static,
 {
     let label = Label { kind, name, location };
-    let refused = match try_submit(state, label, Wishes::default(), work, finish) {
-        Ok(request) => return request,
-        Err(refused) => refused,
-    };
-    refuse(state, location, refused, finish)
+    submit_or_refuse(state, label, Wishes::default(), work, finish)
+}
+
+/// As [`submit`], for what goes on with something that the pool has accepted before: a full queue
+/// does not refuse it.
+pub(crate) fn submit_next<F, R, T>(
+    state: &Rc<State>,
+    name: &'static str,
+    kind: WorkKind,
+    location: &'static Location<'static>,
+    work: F,
+    finish: fn(Result<R, WorkError>) -> T,
+) -> Request<T>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    let wishes = Wishes { goes_on: true, ..Wishes::default() };
+    submit_or_refuse(state, Label { kind, name, location }, wishes, work, finish)
+}
+
+fn submit_or_refuse<F, R, T>(
+    state: &Rc<State>,
+    label: Label,
+    wishes: Wishes,
+    work: F,
+    finish: fn(Result<R, WorkError>) -> T,
+) -> Request<T>
+where
+    F: FnOnce() -> R + Send + 'static,
+    R: Send + 'static,
+    T: 'static,
+{
+    try_submit(state, label, wishes, work, finish)
+        .unwrap_or_else(|refused| refuse(state, label.location, refused, finish))
 }
 
 /// A request for work that was not accepted: it completes with the reason, later.
@@ -113,7 +146,7 @@ where
     }
     let in_virtual_time = state.clock.is_virtual();
     let pool = wishes.pool.as_ref().unwrap_or(&state.pool).inner();
-    if let Err(error) = pool.admit(!in_virtual_time) {
+    if let Err(error) = pool.admit(wishes.goes_on, !in_virtual_time) {
         return Err((work, error));
     }
 

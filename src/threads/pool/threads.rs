@@ -189,8 +189,13 @@ impl Shared {
 
     // ---- Submitting.
 
-    /// Finds a place for one more job. An error when there is none, or nobody who would run it.
-    pub(super) fn admit(self: &Arc<Self>, needs_thread: bool) -> Result<(), WorkError> {
+    /// Finds a place for one more job. An error when there is none, or nobody who would run it. For a job
+    /// that goes on with what was accepted before there always is one.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        goes_on: bool,
+        needs_thread: bool,
+    ) -> Result<(), WorkError> {
         if self.is_shut() {
             return Err(WorkError::PoolShutDown);
         }
@@ -198,7 +203,7 @@ impl Shared {
             self.start_first_thread().map_err(|error| WorkError::NoThread(error.kind()))?;
         }
         let Some(limit) = self.queue_limit else { return Ok(()) };
-        let one_more = |waiting| (waiting < limit).then_some(waiting + 1);
+        let one_more = |waiting| (goes_on || waiting < limit).then_some(waiting + 1);
         let room = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         room.map(drop).map_err(|_| WorkError::QueueFull)
     }

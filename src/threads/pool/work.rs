@@ -217,7 +217,12 @@ impl<F> Work<F> {
             }
             None => None,
         };
-        let wishes = Wishes { token: Some(body.token.clone()), deadline, pool: pool.clone() };
+        let wishes = Wishes {
+            token: Some(body.token.clone()),
+            deadline,
+            pool: pool.clone(),
+            goes_on: false,
+        };
         request::try_submit(&state, Label { kind, name, location }, wishes, body, |result| result)
             .map_err(|(body, reason)| {
                 let work = Work { f: body.f, kind, name, too_late, token, pool };
