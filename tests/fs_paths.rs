@@ -398,6 +398,33 @@ fn a_copy_onto_itself_leaves_the_file_intact_and_a_missing_source_leaves_no_targ
 
 // FS-14 and FS-21: jobs of 8 MiB, also when the size is a multiple of that.
 #[test]
+fn a_copy_that_is_cut_off_leaves_no_part_of_a_target_that_it_made() {
+    bounded(|| {
+        let dir = directory("copy-cut-off");
+        let (from, to, before) = (dir.join("from"), dir.join("to"), dir.join("before"));
+        std::fs::write(&from, noise(1, 64 << 20)).unwrap();
+        std::fs::write(&before, "").unwrap();
+        // Of eight steps in virtual time, one in each iteration, three are done.
+        let cut_off = |pool: &Pool, cut: fn(&Pool)| {
+            let event_loop = Loop::builder().pool(pool.clone()).virtual_time(true).build();
+            event_loop.unwrap().run(|| {
+                let copies = [&to, &before].map(|target| fs::copy(&from, target));
+                for copy in copies {
+                    copy.on_complete(|copied| assert!(copied.is_err()));
+                }
+                let pool = pool.clone();
+                after_iterations(3, move || cut(&pool));
+            });
+            assert!(!to.exists(), "what was made is removed");
+            assert_eq!(before.metadata().unwrap().len(), 24 << 20, "what was there is not");
+        };
+        let pool = Pool::new(1).unwrap();
+        cut_off(&pool, |_| windlass::exit(0));
+        cut_off(&pool, |pool| pool.shutdown(Duration::ZERO).unwrap());
+    });
+}
+
+#[test]
 fn a_big_copy_goes_in_steps() {
     const MIB: usize = 1024 * 1024;
     bounded(|| {

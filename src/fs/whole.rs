@@ -197,7 +197,8 @@ pub(super) fn write_all(file: &File, mut data: &[u8]) -> io::Result<()> {
 /// Copies a file's contents and mode: how many bytes. A target that exists is replaced in place.
 ///
 /// A file copied to itself, by whatever name, is left as it is. When the source cannot be opened no
-/// target is made, and a target that this call made is removed when the copying fails. The kernel
+/// target is made, and a target that this call made is removed when the copying fails or its loop ends
+/// first. The kernel
 /// copies by itself where it can.
 ///
 /// # Cost
@@ -276,8 +277,24 @@ struct Copying {
     source: File,
     target: File,
     copied: u64,
-    /// The target was not there before, so it goes when the copy fails.
-    made: bool,
+    /// Goes when the copy fails, if it was made.
+    part: Option<Part>,
+}
+
+/// A file that this copy has made. Removed when it is dropped before the copy is done.
+struct Part {
+    path: PathBuf,
+    done: bool,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.done
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            log::warn!("{}: a part of a copy is left: {error}", self.path.display());
+        }
+    }
 }
 
 /// Opens both ends of a copy. None when they are one file.
@@ -291,11 +308,11 @@ fn open_pair(from: &Path, to: &Path, exclusive: bool) -> io::Result<Option<Copyi
     let mode = metadata.mode() & 0o7777;
     let mut options = OpenOptions::new();
     options.write(true).mode(mode);
-    let (target, made) = match options.clone().create_new(true).open(to) {
-        Ok(target) => (target, true),
+    let (target, part) = match options.clone().create_new(true).open(to) {
+        Ok(target) => (target, Some(Part { path: to.to_owned(), done: false })),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !exclusive => {
             // Also a link to nowhere is there already, and its target is then made.
-            (options.create(true).open(to)?, false)
+            (options.create(true).open(to)?, None)
         }
         Err(error) => return Err(error),
     };
@@ -308,32 +325,24 @@ fn open_pair(from: &Path, to: &Path, exclusive: bool) -> io::Result<Option<Copyi
         target.set_len(0)?;
         target.set_permissions(PermissionsExt::from_mode(mode))?;
     }
-    Ok(Some(Copying { paths: Paths::default(), source, target, copied: 0, made }))
+    Ok(Some(Copying { paths: Paths::default(), source, target, copied: 0, part }))
 }
 
 impl Copying {
     fn go_on(mut self) -> io::Result<Step<u64>> {
         let limit = BYTES_PER_JOB as u64;
-        let count = match io::copy(&mut (&self.source).take(limit), &mut &self.target) {
-            Ok(count) => count,
-            Err(error) => return Err(self.give_up(error)),
-        };
+        let count = io::copy(&mut (&self.source).take(limit), &mut &self.target)
+            .map_err(|error| self.paths.wrap(error))?;
         self.copied += count;
         // A step that was not full has seen the end.
         if count == limit {
             return Ok(Step::more(move || self.go_on()));
         }
-        let Copying { paths, target, copied, .. } = self;
+        let Copying { paths, target, copied, mut part, .. } = self;
         sys::file::close(target.into()).map_err(|error| paths.wrap(error))?;
-        Ok(Step::Done(copied))
-    }
-
-    fn give_up(self, error: io::Error) -> io::Error {
-        if self.made
-            && let Err(second) = std::fs::remove_file(&self.paths.to)
-        {
-            log::warn!("{}: a part of a copy is left: {second}", self.paths.to.display());
+        if let Some(part) = &mut part {
+            part.done = true;
         }
-        self.paths.wrap(error)
+        Ok(Step::Done(copied))
     }
 }
