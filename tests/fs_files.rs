@@ -515,6 +515,11 @@ fn a_length_beyond_all_memory_gives_what_there_is_and_never_wraps() {
             file.set_len(1 << 31).await.unwrap();
             assert_eq!(file.read_at(usize::MAX, (1 << 31) - 3).await.unwrap(), [0; 3]);
             assert_eq!(file.metadata().await.unwrap().len(), 1 << 31);
+            // Also of what fills more than one job.
+            file.set_len(20 << 20).await.unwrap();
+            for len in [usize::MAX, 1 << 45, 21 << 20] {
+                assert_eq!(file.read_at(len, 0).await.unwrap().len(), 20 << 20);
+            }
             file.set_len(0).await.unwrap();
         });
     });

@@ -119,6 +119,29 @@ fn a_paused_stream_reads_no_further_than_its_mark_and_does_not_hold_the_loop() {
 }
 
 #[test]
+fn a_stream_reads_nothing_before_somebody_wants_it() {
+    bounded(|| {
+        let (path, bytes) = noisy("unread", 10 * MARK);
+        let event_loop = Loop::new().unwrap();
+        let stream = event_loop.run(|| ReadStream::open(&path));
+        assert_eq!(stream.buffered(), 0);
+        let next = event_loop.block_on(async { stream.next().await });
+        assert!(next.unwrap().unwrap() == bytes[..MARK]);
+    });
+}
+
+#[test]
+fn a_mark_beyond_all_memory_takes_what_there_is() {
+    bounded(|| {
+        let (path, bytes) = noisy("no-mark", 20 << 20);
+        block_on(async {
+            let stream = ReadOptions::new().high_water_mark(usize::MAX).open(&path);
+            assert!(stream.next().await.unwrap().unwrap() == bytes);
+        });
+    });
+}
+
+#[test]
 fn start_and_length_choose_a_part_and_leave_the_files_offset() {
     bounded(|| {
         let (path, bytes) = noisy("part", 3 * MARK);

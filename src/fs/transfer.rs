@@ -17,8 +17,10 @@ pub(super) fn read_on(
     offset: Option<u64>,
 ) -> io::Result<Step<Vec<u8>>> {
     let left = len - data.len();
-    // Only a file that has filled one job gets memory for the whole.
-    data.try_reserve_exact(if data.is_empty() { left.min(BYTES_PER_JOB) } else { left })?;
+    // Memory for as much as has come already, or for one job: `len` may be far beyond what there is.
+    if data.capacity() - data.len() < left.min(BYTES_PER_JOB) {
+        data.try_reserve_exact(left.min(data.len().max(BYTES_PER_JOB)))?;
+    }
     let full = data.len() + left.min(BYTES_PER_JOB);
     while data.len() < full {
         let asked = full - data.len();

@@ -192,7 +192,9 @@ impl Core {
         match opened {
             Ok(file) => {
                 self.file.replace(Some(file));
-                self.read_ahead();
+                if self.wants_data() {
+                    self.read_ahead();
+                }
             }
             Err(error) => self.finish(Err(error)),
         }
