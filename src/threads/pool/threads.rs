@@ -274,15 +274,17 @@ impl Shared {
         if roster.parked > roster.calls {
             roster.calls += 1;
             drop(roster);
-            self.call.notify_one();
-        } else if let Err(error) = self.start_thread(&mut roster) {
-            // Under the lock: who parks next takes it after this, and then sees what was pushed.
-            self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
-            if let Some(error) = error
-                && !std::mem::replace(&mut roster.refused, true)
-            {
-                log::warn!("the pool goes on with {} threads: {error}", roster.living);
-            }
+            return self.call.notify_one();
+        }
+        let Err(error) = self.start_thread(&mut roster) else { return };
+        // Under the lock: who parks next takes it after this, and then sees what was pushed.
+        self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
+        if let Some(error) = error
+            && !std::mem::replace(&mut roster.refused, true)
+        {
+            let living = roster.living;
+            drop(roster); // A logger may use the pool.
+            log::warn!("the pool goes on with {living} threads: {error}");
         }
     }
 
