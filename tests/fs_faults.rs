@@ -9,7 +9,7 @@
 mod support;
 
 use std::ffi::CString;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -121,7 +121,7 @@ fn give_up_rights() {
     }
 }
 
-// FS-12 too.
+// FS-12.
 #[test]
 fn what_may_not_be_done_is_permission_denied() {
     bounded(|| {
@@ -172,6 +172,7 @@ fn what_may_not_be_done_is_permission_denied() {
     });
 }
 
+// FS-05.
 #[test]
 fn a_call_that_a_signal_interrupts_is_made_again() {
     extern "C" fn interrupt(_signum: libc::c_int) {}
@@ -208,11 +209,46 @@ fn a_call_that_a_signal_interrupts_is_made_again() {
             writer.write_all(text.as_bytes()).unwrap();
         }
         assert_eq!(reading.join().unwrap(), b"one!two!");
+
+        // A write, before its first byte has gone and after that.
+        let (mut reader, writer) = io::pipe().unwrap();
+        let (bytes, writer) = (noise(5, 1_000_000), OwnedFd::from(writer));
+        let (tell, told) = mpsc::channel();
+        let sent = bytes.clone();
+        let writing = thread::spawn(move || {
+            // SAFETY: asking only.
+            tell.send(unsafe { (libc::pthread_self(), libc::gettid()) }).unwrap();
+            virtual_loop().block_on(async {
+                let file = File::from_std(writer);
+                file.write(sent).await.unwrap()
+            })
+        });
+        let (thread, id) = told.recv().unwrap();
+        let mut got = Vec::new();
+        for part in [100_000, 1, 200_000] {
+            for _ in 0..3 {
+                wait_until_blocked_in_write(id);
+                // SAFETY: the thread runs until all that it writes has been read.
+                assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR2) }, 0);
+            }
+            io::Read::take(&mut reader, part).read_to_end(&mut got).unwrap();
+        }
+        reader.read_to_end(&mut got).unwrap();
+        assert_eq!(writing.join().unwrap(), bytes.len());
+        assert!(got == bytes);
     });
 }
 
-/// Waits until the kernel says that a thread sleeps in a system call that reads.
 fn wait_until_blocked_in_read(id: libc::pid_t) {
+    wait_until_blocked(id, &[libc::SYS_read, libc::SYS_readv]);
+}
+
+fn wait_until_blocked_in_write(id: libc::pid_t) {
+    wait_until_blocked(id, &[libc::SYS_write, libc::SYS_writev]);
+}
+
+/// Waits until the kernel says that a thread sleeps in one of these system calls.
+fn wait_until_blocked(id: libc::pid_t, calls: &[libc::c_long]) {
     let path = format!("/proc/self/task/{id}/syscall");
     loop {
         // The number of the call comes first; "running" when there is none.
@@ -222,7 +258,7 @@ fn wait_until_blocked_in_read(id: libc::pid_t) {
         let stat = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")).unwrap();
         let sleeps = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
         match number {
-            Some(libc::SYS_read | libc::SYS_readv) if sleeps => return,
+            Some(number) if sleeps && calls.contains(&number) => return,
             None if text.is_empty() && sleeps => return,
             _ => thread::yield_now(),
         }

@@ -269,7 +269,7 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<Vec<Vec<u8>>>> {
         if lens.is_empty() {
-            return Request::failed_later(&self.core.state, location, no_buffers());
+            return self.core.refuse_no_buffers("read", location);
         }
         let lens = lens.to_vec();
         self.core.operation("read", location, move |file| {
@@ -332,7 +332,7 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<usize>> {
         if buffers.is_empty() {
-            return Request::failed_later(&self.core.state, location, no_buffers());
+            return self.core.refuse_no_buffers("write", location);
         }
         let writing = Writing::new(buffers, offset);
         self.core.operation("write", location, move |file| writing.go_on(file))
@@ -490,8 +490,4 @@ impl fmt::Debug for File {
             .field("descriptor", &self.as_raw_fd())
             .finish_non_exhaustive()
     }
-}
-
-fn no_buffers() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "an empty list of buffers")
 }

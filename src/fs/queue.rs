@@ -241,14 +241,22 @@ impl Core {
         let error = if !self.state.is_open() {
             error::shut_down()
         } else if self.ending.get() {
-            match &self.path {
-                Some(path) => PathError::wrap(name, path, closed()),
-                None => closed(),
-            }
+            named(name, self.path.as_deref(), closed())
         } else {
             return None;
         };
         Some(Request::failed_later(&self.state, location, error))
+    }
+
+    /// The answer to an operation without any buffers.
+    pub(super) fn refuse_no_buffers<T: 'static>(
+        &self,
+        name: &'static str,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<T>> {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "an empty list of buffers");
+        let error = named(name, self.path.as_deref(), error);
+        Request::failed_later(&self.state, location, error)
     }
 
     /// Starts an operation now, or when those before it are done.
@@ -300,11 +308,16 @@ fn name_errors<T: 'static>(
     Box::new(move || match job() {
         Ok(Step::More(next)) => Ok(Step::More(name_errors(name, path, next))),
         Ok(done) => Ok(done),
-        Err(error) => Err(match path {
-            Some(path) => PathError::wrap(name, &path, error),
-            None => error,
-        }),
+        Err(error) => Err(named(name, path.as_deref(), error)),
     })
+}
+
+/// An error with the operation and the path, if the file has one.
+fn named(name: &'static str, path: Option<&Path>, error: io::Error) -> io::Error {
+    match path {
+        Some(path) => PathError::wrap(name, path, error),
+        None => error,
+    }
 }
 
 /// The error of an operation on a file that was closed or given away.
