@@ -80,6 +80,7 @@ mod error;
 mod event_loop;
 mod metrics;
 mod phase;
+mod promise;
 mod queue;
 mod request;
 mod running;

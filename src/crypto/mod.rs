@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::current;
 use crate::error::WorkError;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
 use crate::threads::pool::{self, WorkKind};
@@ -277,14 +278,24 @@ fn derive(
     let state = current::expect(name);
     let location = Location::caller();
     match checked {
-        Ok(()) => pool::submit(&state, name, WorkKind::Cpu, location, work, give),
+        Ok(()) => {
+            let (promise, request) = Promise::new(&state, location);
+            promise.set_heir(wipe);
+            let job = pool::submit(&state, name, WorkKind::Cpu, location, work, flatten);
+            promise.follow(job, |mut key: Secret| mem::take(&mut *key));
+            request
+        }
         Err(error) => Request::failed_later(&state, location, error),
     }
 }
 
-/// Makes the key its owner's. One that nobody gets this far is wiped.
-fn give(result: Result<io::Result<Secret>, WorkError>) -> io::Result<Vec<u8>> {
-    Ok(mem::take(&mut *result??))
+fn flatten(result: Result<io::Result<Secret>, WorkError>) -> io::Result<Secret> {
+    result?
+}
+
+/// Takes a result that nobody came for.
+fn wipe(result: io::Result<Vec<u8>>) {
+    drop(result.map(Secret::new));
 }
 
 fn secret(bytes: &[u8]) -> Secret {

@@ -10,16 +10,17 @@ use std::rc::Rc;
 
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
-use crate::request::{Canceller, Completer, Request};
+use crate::promise::Promise;
+use crate::request::{Canceller, Request};
 use crate::threads::pool::{self, WorkKind};
 
 /// What is the same for all slices.
-struct Sliced<T: 'static> {
+struct Sliced {
     state: Rc<State>,
     name: &'static str,
     location: &'static Location<'static>,
     /// Taken by whatever decides the request.
-    completer: Cell<Option<Completer<io::Result<T>>>>,
+    promise: Cell<Option<Promise<Vec<u8>>>>,
     /// Cancels the slice that is queued or running.
     job: RefCell<Option<Canceller>>,
     /// It was cancelled while a slice was running.
@@ -27,40 +28,41 @@ struct Sliced<T: 'static> {
 }
 
 /// What a slice comes back with.
-enum Slice<S, T> {
+enum Slice<S> {
     /// The work, to go on with.
     More(S),
-    Done(io::Result<T>),
+    Done(io::Result<Vec<u8>>),
 }
 
 /// Calls `slice` on the pool, again and again, until it gives a result.
-pub(super) fn submit<T: Send + 'static>(
+pub(super) fn submit(
     state: &Rc<State>,
     name: &'static str,
     location: &'static Location<'static>,
-    slice: impl FnMut() -> io::Result<Option<T>> + Send + 'static,
-) -> Request<io::Result<T>> {
-    let (completer, request) = Completer::new(state, location);
+    slice: impl FnMut() -> io::Result<Option<Vec<u8>>> + Send + 'static,
+) -> Request<io::Result<Vec<u8>>> {
+    let (promise, request) = Promise::new(state, location);
+    promise.set_heir(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
         name,
         location,
-        completer: Cell::new(None),
+        promise: Cell::new(None),
         job: RefCell::new(None),
         cancelled: Cell::new(false),
     });
     let weak = Rc::downgrade(&sliced);
-    completer.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
-    sliced.completer.set(Some(completer));
+    promise.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
+    sliced.promise.set(Some(promise));
     let job = pool::submit(state, name, WorkKind::Cpu, location, work_of(slice), same);
     sliced.follow(job);
     request
 }
 
 /// A job that calls `slice` once.
-fn work_of<S, T>(mut slice: S) -> impl FnOnce() -> Slice<S, T> + Send
+fn work_of<S>(mut slice: S) -> impl FnOnce() -> Slice<S> + Send
 where
-    S: FnMut() -> io::Result<Option<T>> + Send,
+    S: FnMut() -> io::Result<Option<Vec<u8>>> + Send,
 {
     move || match slice() {
         Ok(None) => Slice::More(slice),
@@ -74,11 +76,11 @@ fn same<R>(result: R) -> R {
     result
 }
 
-impl<T: Send + 'static> Sliced<T> {
+impl Sliced {
     /// Waits for a slice, and goes on with the next one if there is more to do.
-    fn follow<S>(self: Rc<Self>, job: Request<Result<Slice<S, T>, WorkError>>)
+    fn follow<S>(self: Rc<Self>, job: Request<Result<Slice<S>, WorkError>>)
     where
-        S: FnMut() -> io::Result<Option<T>> + Send + 'static,
+        S: FnMut() -> io::Result<Option<Vec<u8>>> + Send + 'static,
     {
         self.job.replace(Some(job.canceller()));
         job.on_complete(move |result| match result {
@@ -94,10 +96,10 @@ impl<T: Send + 'static> Sliced<T> {
         });
     }
 
-    fn decide(&self, result: io::Result<T>) {
+    fn decide(&self, result: io::Result<Vec<u8>>) {
         self.job.take();
-        if let Some(completer) = self.completer.take() {
-            completer.complete(result);
+        if let Some(promise) = self.promise.take() {
+            promise.fulfil(result);
         }
     }
 
@@ -112,15 +114,6 @@ impl<T: Send + 'static> Sliced<T> {
                 Ok(())
             }
             Err(CancelError::Done) => Err(CancelError::Done),
-        }
-    }
-}
-
-impl<T: 'static> Drop for Sliced<T> {
-    /// The slice's callback was dropped with its loop: who waits is told.
-    fn drop(&mut self) {
-        if let Some(completer) = self.completer.take() {
-            completer.shut_down(Some(Err(error::shut_down())));
         }
     }
 }

@@ -14,10 +14,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::PathError;
-use super::job::{self, Promise, Step, on_path};
+use super::job::{self, Step, on_path};
 use crate::current;
 use crate::error::{self, WorkError};
 use crate::event_loop::State;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::threads::pool::{self, WorkKind};
 

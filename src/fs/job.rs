@@ -12,9 +12,10 @@ use std::rc::Rc;
 
 use super::error::{PathError, flatten};
 use crate::current;
-use crate::error::{self, CancelError};
+use crate::error::CancelError;
 use crate::event_loop::State;
-use crate::request::{Canceller, Completer, Request};
+use crate::promise::Promise;
+use crate::request::{Canceller, Request};
 use crate::threads::pool::{self, WorkKind};
 
 /// The most bytes that one job moves.
@@ -34,62 +35,6 @@ pub(super) type NextJob<T> = Box<dyn FnOnce() -> io::Result<Step<T>> + Send>;
 impl<T> Step<T> {
     pub(super) fn more(next: impl FnOnce() -> io::Result<Step<T>> + Send + 'static) -> Self {
         Step::More(Box::new(next))
-    }
-}
-
-/// Answers a request once, also when it is dropped: then whoever had it has gone, with the loop as a rule.
-pub(super) struct Promise<T: 'static> {
-    state: Rc<State>,
-    completer: Option<Completer<io::Result<T>>>,
-}
-
-impl<T: 'static> Promise<T> {
-    pub(super) fn new(
-        state: &Rc<State>,
-        location: &'static Location<'static>,
-    ) -> (Promise<T>, Request<io::Result<T>>) {
-        let (completer, request) = Completer::new(state, location);
-        (Promise { state: state.clone(), completer: Some(completer) }, request)
-    }
-
-    /// Sets who gets a result that nobody wants. Calls no user code.
-    pub(super) fn set_heir(&self, heir: impl FnOnce(io::Result<T>) + 'static) {
-        if let Some(completer) = &self.completer {
-            completer.set_heir(heir);
-        }
-    }
-
-    pub(super) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
-        if let Some(completer) = &self.completer {
-            completer.on_cancel(cancel);
-        }
-    }
-
-    /// Calls the request's callback here.
-    pub(super) fn fulfil(mut self, result: io::Result<T>) {
-        if let Some(completer) = self.completer.take() {
-            completer.complete(result);
-        }
-    }
-
-    /// Has the request's callback called in the next pending phase.
-    pub(super) fn fulfil_later(mut self, result: io::Result<T>) {
-        if let Some(completer) = self.completer.take() {
-            completer.complete_later(result);
-        }
-    }
-}
-
-impl<T: 'static> Drop for Promise<T> {
-    fn drop(&mut self) {
-        let Some(completer) = self.completer.take() else { return };
-        if self.state.is_open() {
-            // A task that had it has panicked, which is told elsewhere.
-            let text = "the operation has ended without a result";
-            completer.complete_later(Err(io::Error::other(text)));
-        } else {
-            completer.shut_down(Some(Err(error::shut_down())));
-        }
     }
 }
 
@@ -248,9 +193,7 @@ pub(super) fn map<A: 'static, B: 'static>(
     make: impl FnOnce(A) -> B + 'static,
 ) -> Request<io::Result<B>> {
     let (promise, mapped) = Promise::new(state, location);
-    let canceller = request.canceller();
-    promise.on_cancel(move || canceller.cancel());
-    request.on_complete(move |result| promise.fulfil(result.map(make)));
+    promise.follow(request, make);
     mapped
 }
 

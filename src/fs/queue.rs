@@ -15,9 +15,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::PathError;
-use super::job::{self, FirstJob, NextJob, Promise, Step};
+use super::job::{self, FirstJob, NextJob, Step};
 use crate::error::{self, CancelError};
 use crate::event_loop::State;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
 

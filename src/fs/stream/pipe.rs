@@ -13,8 +13,8 @@ use super::{ReadStream, WriteStream};
 use crate::current;
 use crate::error::{self, CancelError};
 use crate::event_loop::State;
-use crate::fs::job::Promise;
 use crate::net::TcpStream;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::task::spawn;
 

@@ -19,8 +19,8 @@ use crate::current;
 use crate::error;
 use crate::event_loop::State;
 use crate::fs::error::duplicate;
-use crate::fs::job::Promise;
 use crate::fs::{File, OpenOptions};
+use crate::promise::Promise;
 use crate::request::Request;
 
 /// Where a stream begins to write, and how much may wait in memory.

@@ -1,0 +1,110 @@
+//! Passwords and keys are wiped before their memory is given back. This file is a program of its own,
+//! because it looks at all memory that the process frees.
+#![cfg(feature = "crypto")]
+#![allow(unsafe_code)] // An allocator is.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use support::*;
+use windlass::crypto::{Digest, ScryptParams, pbkdf2, scrypt};
+use windlass::{Loop, Pool, Request, queue_work};
+
+/// What must not be in memory that is given back: a part of a password, and the keys of RFC 6070 and RFC
+/// 7914.
+const PASSWORD: &[u8] = b"passwordPASSWORDpassword";
+const SECRETS: [&[u8]; 3] = [
+    b"passwordPASSWORD",
+    &[0x3d, 0x2e, 0xec, 0x4f, 0xe4, 0x1c, 0x84, 0x9b],
+    &[0x77, 0xd6, 0x57, 0x62, 0x38, 0x65, 0x7b, 0x20],
+];
+
+/// How often memory was given back with each of them in it.
+static FOUND: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+struct Watchful;
+
+// SAFETY: everything is the system's allocator's; a block is looked at before it goes back.
+unsafe impl GlobalAlloc for Watchful {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // Zeroed, so that all of it can be looked at.
+        // SAFETY: as the caller vouches.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the block is the caller's, of this size, and was zeroed when it was made.
+        let bytes = unsafe { std::slice::from_raw_parts(place, layout.size()) };
+        for (secret, found) in SECRETS.iter().zip(&FOUND) {
+            if bytes.windows(secret.len()).any(|window| window == *secret) {
+                found.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        // SAFETY: as the caller vouches.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watchful = Watchful;
+
+fn derive(with_scrypt: bool) -> Request<io::Result<Vec<u8>>> {
+    if with_scrypt {
+        return scrypt(b"", b"", 64, ScryptParams { log_n: 4, r: 1, p: 1 });
+    }
+    pbkdf2(PASSWORD, b"saltSALTsaltSALTsaltSALTsaltSALTsalt", 4096, 25, Digest::Sha1)
+}
+
+/// Fails if memory was given back with a secret in it since the last call.
+#[track_caller]
+fn check(what: &str) {
+    let found = FOUND.each_ref().map(|found| found.swap(0, Ordering::Relaxed));
+    assert_eq!(found, [0; 3], "{what}: password, key of pbkdf2, key of scrypt");
+}
+
+#[test]
+fn no_password_and_no_key_is_left_in_memory_that_is_given_back() {
+    bounded(|| {
+        drop(SECRETS[1].to_vec());
+        assert_eq!(FOUND[1].swap(0, Ordering::Relaxed), 1, "the allocator sees it");
+        for with_scrypt in [false, true] {
+            let pool = Pool::new(1).unwrap();
+            let new_loop = || Loop::builder().pool(pool.clone()).build().unwrap();
+
+            let mut key = new_loop().block_on(async { derive(with_scrypt).await.unwrap() });
+            assert!(SECRETS.iter().any(|secret| key.starts_with(secret)));
+            key.fill(0); // It is ours.
+            drop(key);
+            check("a key that was fetched");
+
+            new_loop().run(|| drop(derive(with_scrypt)));
+            check("a key whose request was dropped");
+
+            let request = new_loop().run(|| derive(with_scrypt));
+            drop(request);
+            check("a key whose request was dropped when it was there");
+
+            let event_loop = new_loop();
+            let done = pool.metrics().completed;
+            event_loop.enter(|| drop(derive(with_scrypt)));
+            while pool.metrics().completed == done {
+                thread::yield_now();
+            }
+            drop(event_loop);
+            check("a key that was there when its loop ended");
+
+            new_loop().run(|| {
+                let (release, gate) = mpsc::channel::<()>();
+                drop(queue_work(move || gate.recv().ok()));
+                derive(with_scrypt).cancel().unwrap();
+                drop(release);
+            });
+            check("a key that was cancelled");
+        }
+    });
+}
