@@ -33,8 +33,12 @@ fn across(ratio: f64) -> f64 {
 
 /// The whole of results/chart.svg.
 pub(crate) fn svg(results: &Results, rows: &[Row]) -> String {
-    let shown: Vec<&Row> =
-        rows.iter().filter(|row| results.summary(&row.name, "ours").is_some()).collect();
+    // Rows where there is someone to compare with.
+    let compared = |row: &&Row| {
+        let figures = results.rows.get(&row.name);
+        figures.is_some_and(|figures| figures.contains_key("ours") && figures.len() > 1)
+    };
+    let shown: Vec<&Row> = rows.iter().filter(compared).collect();
     let bottom = TOP + STEP * shown.len() as f64;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 960 {}\" font-family=\"sans-serif\" font-size=\"12\">\n\

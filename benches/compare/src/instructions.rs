@@ -61,6 +61,9 @@ pub(crate) fn run(peers: &[Peer], rows: &[&Row], file: &Path, update: bool) -> i
         println!("skipped: instructions: there is no valgrind here");
         return Ok(true);
     }
+    if peers.first().is_none_or(|peer| peer.name != "ours") {
+        return Err(io::Error::other("what is kept, and checked, are the counts of ours"));
+    }
     let kept = std::fs::read_to_string(file).ok().and_then(|text| parse(&text));
     let same = kept.as_ref().is_none_or(|kept| kept.made_with == made_with());
     print!("{:28} {:>10}", "instructions for an item", "kept");

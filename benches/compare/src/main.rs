@@ -152,6 +152,9 @@ fn compare(options: &Options) -> io::Result<bool> {
 
 fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
     let peers = peers::build(&options.peers);
+    if options.peers.is_empty() && !peers.iter().any(|peer| peer.name == "ours") {
+        return Err(io::Error::other("without ours there is nothing to compare"));
+    }
     say_what_is_missing(rows);
     let mut results = Results {
         machine: machine::description(),
@@ -159,7 +162,7 @@ fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
         peers: peers.iter().map(|peer| (peer.name.to_owned(), peer.version.clone())).collect(),
         ..Results::default()
     };
-    let limit = if options.short || options.no_wait { Duration::ZERO } else { WAIT_MAX };
+    let limit = if options.no_wait { Duration::ZERO } else { WAIT_MAX };
     let mut quiet = machine::Quiet::new(limit);
     let mut failures = 0;
     let mut runs: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
@@ -170,7 +173,7 @@ fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
         let rounds = if row.kind.is_counted() { 1 } else { results.rounds };
         for _ in 0..rounds {
             for peer in &peers {
-                if limit > Duration::ZERO && !row.kind.is_counted() {
+                if !options.short && !row.kind.is_counted() {
                     quiet.wait();
                 }
                 failures += usize::from(!run_one(peer, &sharing, options.short, &mut results));

@@ -1,5 +1,7 @@
 //! The rows of the table and their targets, as rows.toml has them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// One line of the table.
@@ -19,8 +21,12 @@ pub(crate) struct Row {
     #[serde(default = "ns")]
     pub(crate) unit: String,
     items: u64,
-    /// Fewer for Node, where it would take minutes.
-    node_items: Option<u64>,
+    /// The peers that cannot do it.
+    #[serde(default)]
+    pub(crate) without: Vec<String>,
+    /// How many it is for peers where all of them would take minutes.
+    #[serde(default)]
+    fewer: BTreeMap<String, u64>,
     #[serde(default = "one")]
     pub(crate) cores: usize,
     /// Items of the smaller run that `--instructions` counts; rows without are not counted.
@@ -115,7 +121,7 @@ impl Row {
 
     /// How many items `peer` does in a run; few if it is only to be seen that it runs.
     pub(crate) fn items(&self, peer: &str, short: bool) -> u64 {
-        let items = self.node_items.filter(|_| peer == "node").unwrap_or(self.items);
+        let items = *self.fewer.get(peer).unwrap_or(&self.items);
         match self.kind {
             _ if !short => items,
             Kind::Http | Kind::Golden => 1,

@@ -29,7 +29,7 @@ const END_MAX: Duration = Duration::from_secs(20);
 /// Runs `peer` on `row` once. Nothing when the peer does not have it, or the machine lacks a tool for it.
 pub(crate) fn once(peer: &Peer, row: &Row, short: bool) -> io::Result<Option<Figures>> {
     let program = row.program(peer.name);
-    if !peer.has(program) {
+    if !peer.has(program) || row.without.iter().any(|name| name == peer.name) {
         return Ok(None);
     }
     let items = row.items(peer.name, short);

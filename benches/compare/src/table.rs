@@ -12,7 +12,7 @@ pub(crate) fn markdown(results: &Results, rows: &[Row]) -> String {
     write!(
         text,
         "{}. {} rounds, of which each cell shows the median and half the distance between the\n\
-         smallest and the largest figure, in per cent of it. Lower is better everywhere.\n",
+         smallest and the largest figure, in per cent of it; below, how many times ours it is. Lower is better.\n",
         results.machine, results.rounds
     )
     .expect("a string");
@@ -45,14 +45,19 @@ pub(crate) fn markdown(results: &Results, rows: &[Row]) -> String {
     text
 }
 
-/// A median and its spread; a dash where there is none.
+/// A median, its spread and how many times ours it is; a dash where there is none.
 fn cell(results: &Results, row: &Row, peer: &str) -> String {
     let Some(summary) = results.summary(&row.name, peer) else { return "–".into() };
     let spread = (summary.max - summary.min) / 2.0 / summary.median.max(f64::MIN_POSITIVE) * 100.0;
-    if row.kind.is_counted() {
-        return short(summary.median);
+    let mut cell = short(summary.median);
+    if !row.kind.is_counted() {
+        write!(cell, " ±{spread:.0}%").expect("a string");
     }
-    format!("{} ±{spread:.0}%", short(summary.median))
+    let ours = results.summary(&row.name, "ours").filter(|_| peer != "ours");
+    if let Some(ours) = ours {
+        write!(cell, "<br>{}×", short(summary.median / ours.median)).expect("a string");
+    }
+    cell
 }
 
 /// The same for a terminal: medians, each followed by how many times ours it is.

@@ -64,30 +64,69 @@ pub(crate) fn async_ping_pong(items: u64) -> Figures {
     })
 }
 
-/// Messages from a worker, each received by itself.
+thread_local! {
+    static POSTED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Closures queued on this loop by a worker. The queue has a limit: the sender tries again when it is full.
 pub(crate) fn async_pummel(items: u64) -> Figures {
     system::pin_thread(0);
+    let to = runite::current_thread_handle();
+    let (over, mut is_over) = unbounded_channel();
+    let queue = move |to: &ThreadHandle, over: &UnboundedSender<()>, last: bool| {
+        let over = last.then(|| over.clone());
+        to.queue_macrotask(move || {
+            POSTED.set(POSTED.get() + 1);
+            if let Some(over) = over {
+                over.send(()).expect("someone waits");
+            }
+        })
+    };
+    let send = move || {
+        for item in 1..=items {
+            while queue(&to, &over, item == items).is_err() {
+                std::thread::yield_now();
+            }
+        }
+    };
+    let figures = stream(items, send, async move || is_over.recv().await.expect("the last one"));
+    assert_eq!(POSTED.get(), items);
+    figures
+}
+
+/// Messages from a worker, each received by itself.
+pub(crate) fn worker_stream(items: u64) -> Figures {
+    system::pin_thread(0);
     let (to, mut from) = unbounded_channel::<u64>();
-    let (timed, mut time) = unbounded_channel();
-    let figures = timed_async(items, async {
-        let worker = start_worker(async move || {
-            let start = Instant::now();
-            (0..items).for_each(|item| to.send(item).expect("a receiver"));
-            timed.send(start.elapsed()).expect("a receiver");
-        });
+    let send = move || (0..items).for_each(|item| to.send(item).expect("a receiver"));
+    let receive = async move || {
         let mut count = 0;
         while from.recv().await.is_some() {
             count += 1;
         }
         assert_eq!(count, items);
+    };
+    stream(items, send, receive)
+}
+
+/// Lets a worker do `send` while this loop does `receive`.
+fn stream(
+    items: u64,
+    send: impl FnOnce() + Send + 'static,
+    receive: impl AsyncFnOnce(),
+) -> Figures {
+    let (timed, mut time) = unbounded_channel();
+    let figures = timed_async(items, async {
+        let worker = start_worker(async move || {
+            let start = Instant::now();
+            send();
+            timed.send(start.elapsed()).expect("a receiver");
+        });
+        receive().await;
         worker.join().await.expect("the worker ends by itself");
     });
     let time = runite::block_on(time.recv()).expect("a time");
     figures.with("sender", time.as_nanos() as f64 / items as f64)
-}
-
-pub(crate) fn worker_stream(items: u64) -> Figures {
-    async_pummel(items)
 }
 
 /// Tasks that await one job after another.
