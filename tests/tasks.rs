@@ -11,7 +11,8 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use common::{
-    Counter, HOUR, Slot, Trace, check, fail_if_it_hangs, ms, panic_of, real_loop, virtual_loop,
+    Counter, HOUR, OnDrop, Slot, Trace, check, fail_if_it_hangs, ms, panic_of, real_loop,
+    virtual_loop,
 };
 use windlass::handle::{Notifier, Prepare};
 use windlass::time::{Elapsed, advance, interval, sleep, timeout};
@@ -157,6 +158,25 @@ fn a_task_aborted_before_its_first_poll_never_runs() {
         });
     };
     check(scenario, &["dropped 1"]);
+}
+
+// E-07
+#[test]
+fn a_task_that_aborts_itself_is_finished_also_when_a_destructor_panics() {
+    let scenario = |trace: &Trace| {
+        let uncaught = trace.clone();
+        windlass::on_uncaught(move |panic| uncaught.say(panic.message()));
+        let own = Slot::<Task<()>>::new();
+        let inner = own.clone();
+        own.put(spawn(async move {
+            let _fragile = OnDrop::new(|| panic!("a destructor's panic"));
+            inner.get().abort();
+            pending::<()>().await;
+        }));
+        let trace = trace.clone();
+        set_immediate(move || trace.say(format!("finished: {}", own.get().is_finished())));
+    };
+    check(scenario, &["a destructor's panic", "finished: true"]);
 }
 
 #[test]

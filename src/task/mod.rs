@@ -234,6 +234,18 @@ impl<F: Future + 'static> Core<F> {
     }
 }
 
+impl<F: Future + 'static> Core<F> {
+    /// Drops the future, and finishes the task also when a destructor panics: that is a panic of the
+    /// callback that is running, not of whoever waits.
+    fn end(&self, future: Pin<Box<F>>, result: Result<F::Output, TaskError>) {
+        let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
+        self.finish(result);
+        if let Err(payload) = dropped {
+            panic::resume_unwind(payload);
+        }
+    }
+}
+
 impl<F: Future + 'static> Run for Core<F> {
     fn run(self: Rc<Self>, waker: &Waker) {
         let Some(mut future) = self.future.take() else { return };
@@ -241,14 +253,8 @@ impl<F: Future + 'static> Run for Core<F> {
         let polled = panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context)));
         match polled {
             Ok(Poll::Pending) if !self.aborted.get() => self.future.set(Some(future)),
-            Ok(Poll::Pending) => {
-                drop(future);
-                self.finish(Err(TaskError::Aborted));
-            }
-            Ok(Poll::Ready(output)) => {
-                drop(future);
-                self.finish(Ok(output));
-            }
+            Ok(Poll::Pending) => self.end(future, Err(TaskError::Aborted)),
+            Ok(Poll::Ready(output)) => self.end(future, Ok(output)),
             Err(payload) if payload.is::<Halt>() => panic::resume_unwind(payload),
             Err(payload) => {
                 callback::drop_quietly(future);
