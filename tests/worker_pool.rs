@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::*;
 use windlass::worker::{self, WorkerError, WorkerPool};
-use windlass::{CancelError, Loop, block_on, run};
+use windlass::{CancelError, Loop, block_on, exit, run, set_immediate};
 
 const FIRST: Duration = Duration::from_millis(40);
 const LONGEST: Duration = Duration::from_millis(100);
@@ -255,6 +255,27 @@ fn a_pool_of_workers_has_its_name_its_stack_and_its_figures() {
             assert_eq!((figures.completed, figures.started, figures.failed), (1, 1, 0));
             let limited = WorkerPool::<(), ()>::builder(1).memory_limit(1 << 20).build(|| |()| ());
             assert_eq!(limited.unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+        });
+    });
+}
+
+// In virtual time the news of the end comes later than the answer, each time.
+#[test]
+fn a_job_is_not_lost_to_a_worker_that_ended_while_it_was_idle() {
+    bounded(|| {
+        virtual_loop().block_on(async {
+            let pool = WorkerPool::new(1, || {
+                |number: u32| {
+                    set_immediate(|| exit(0));
+                    number * 2
+                }
+            });
+            let pool = pool.unwrap();
+            for number in 0..5 {
+                assert_eq!(pool.run(number).await, Ok(number * 2));
+            }
+            let metrics = pool.metrics();
+            assert_eq!((metrics.started, metrics.completed, metrics.failed), (5, 5, 0));
         });
     });
 }

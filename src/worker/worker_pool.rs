@@ -317,14 +317,23 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
                 }
             }
             let Some(job) = self.waiting.borrow_mut().pop_front() else { break };
-            let worker = {
-                let mut places = self.places.borrow_mut();
-                places[index].job = Some(job.completer);
-                places[index].worker.clone().expect("started above")
-            };
-            worker.post(job.input);
+            self.give(index, job);
         }
         self.update_liveness();
+    }
+
+    /// Gives a job to the worker of a place. One that has ended already, and whose exit event is still to come, does
+    /// not take it: then the job is the next one again, and the place rests until that event.
+    fn give(&self, index: usize, job: Job<In, Out>) {
+        let worker = self.places.borrow()[index].worker.clone().expect("the place has a worker");
+        let Job { number, input, completer } = job;
+        match worker.try_post(input) {
+            Ok(()) => self.places.borrow_mut()[index].job = Some(completer),
+            Err(input) => {
+                self.places.borrow_mut()[index].resting = true;
+                self.waiting.borrow_mut().push_front(Job { number, input, completer });
+            }
+        }
     }
 
     /// Whether one more job would have to wait, and may not.
@@ -406,6 +415,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
             let worker = place.worker.take_if(|worker| worker.id() == id);
             if worker.is_some() {
                 place.deaths = place.deaths.saturating_add(1);
+                place.resting = false;
             }
             (worker, place.job.is_some())
         };
