@@ -536,3 +536,34 @@ fn a_thousand_calls_leave_no_handle_open() {
         });
     });
 }
+
+#[test]
+fn a_direct_message_to_a_worker_that_has_not_begun_waits_for_its_main_script() {
+    bounded(|| {
+        // In virtual time the worker does not begin before this loop waits.
+        let virtual_loop = Loop::builder().virtual_time(true).build().unwrap();
+        virtual_loop.block_on(async {
+            let worker = Worker::<(), ()>::spawn(|port| {
+                worker::on_direct_message(|_, number: u8| assert_eq!(number, 5));
+                port.on_message(|()| ());
+            });
+            let worker = worker.unwrap();
+            assert_eq!(worker::post_direct(worker.id(), 5_u8, None).await, Ok(()));
+            drop(worker.terminate());
+        });
+    });
+}
+
+#[test]
+fn a_direct_message_that_is_cancelled_says_so() {
+    bounded(|| {
+        block_on(async {
+            let worker = Worker::<(), ()>::spawn(|port| port.on_message(|()| ())).unwrap();
+            let request = worker::post_direct(worker.id(), 5_u8, None);
+            assert_eq!(request.cancel(), Ok(()));
+            assert_eq!(request.cancel(), Err(CancelError::Done));
+            assert_eq!(request.await, Err(DirectError::Cancelled));
+            drop(worker.terminate());
+        });
+    });
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::*;
 use windlass::alloc;
 use windlass::worker::{self, Port, Worker, WorkerError};
-use windlass::{block_on, on_uncaught, queue_microtask, run, set_immediate};
+use windlass::{Loop, block_on, on_uncaught, queue_microtask, run, set_immediate};
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting::new();
@@ -107,6 +107,27 @@ fn the_limit_holds_in_a_chain_of_microtasks_and_at_checkpoints() {
             });
             let outcome = computing.unwrap().join().await;
             assert!(matches!(outcome, Err(WorkerError::OutOfMemory { .. })), "{outcome:?}");
+        });
+    });
+}
+
+// The current loop is not always the worker's own.
+#[test]
+fn a_checkpoint_inside_another_loop_ends_the_worker_and_not_that_loop() {
+    bounded(|| {
+        block_on(async {
+            let limited = Worker::<(), &str>::builder().memory_limit(2 * MIB);
+            let worker = limited.spawn(|port: Port<&str, ()>| {
+                let other = Loop::new().unwrap();
+                let hoard = black_box(vec![1_u8; 3 * MIB]);
+                other.enter(worker::checkpoint);
+                drop(hoard);
+                port.post("it went on");
+            });
+            let worker = worker.unwrap();
+            let outcome = worker.join().await;
+            assert!(matches!(outcome, Err(WorkerError::OutOfMemory { .. })), "{outcome:?}");
+            assert_eq!(worker.recv().await, None);
         });
     });
 }

@@ -54,6 +54,8 @@ pub enum DirectError {
     ListenerPanicked(String),
     /// It was not delivered in time. It may still be.
     Timeout,
+    /// It was cancelled by its sender. It may still be delivered.
+    Cancelled,
     /// The sender's loop has ended.
     ShutDown,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for DirectError {
                 write!(f, "the listener for the message panicked: {message}")
             }
             DirectError::Timeout => f.write_str("the message was not delivered in time"),
+            DirectError::Cancelled => f.write_str("the message was cancelled"),
             DirectError::ShutDown => fmt::Display::fmt(&crate::error::LoopGone, f),
         }
     }
@@ -82,8 +85,8 @@ type Delivered = Result<(), DirectError>;
 /// Sends a message to the worker with this number, and tells what became of it.
 ///
 /// It is delivered in the worker's poll phase, behind the messages of its ports, to the listener of
-/// [`on_direct_message`] for its type; when that returns, the request completes. The request holds the
-/// loop. A message that waits keeps the worker's loop alive until it is delivered.
+/// [`on_direct_message`] for its type, and not before the worker's main script has run; when the listener returns, the
+/// request completes. The request holds the loop. A message that waits keeps the worker's loop alive until it is delivered.
 ///
 /// # Errors
 /// [`DirectError`], a different one for each reason. With `timeout` the wait ends after that time.
@@ -128,6 +131,7 @@ pub fn post_direct<T: Send + 'static>(
         match outcome {
             Ok(delivered) => delivered,
             Err(CallError::ShutDown) => Err(DirectError::ShutDown),
+            Err(CallError::Cancelled) => Err(DirectError::Cancelled),
             Err(_) if !timed.get() => Err(DirectError::Timeout),
             // It was dropped with the worker's loop.
             Err(_) => Err(DirectError::NoWorker),
@@ -158,8 +162,12 @@ pub fn post_direct<T: Send + 'static>(
 }
 
 /// On the worker's loop: gives a message to its listener.
-fn deliver<T: 'static>(from: u64, message: T, reply: Reply<Delivered>) {
+fn deliver<T: Send + 'static>(from: u64, message: T, reply: Reply<Delivered>) {
     let Some(state) = current::get() else { return };
+    if !this::has_begun() {
+        // The listeners are yet to come.
+        return drop(state.mailbox.post(move || deliver(from, message, reply)).err());
+    }
     let Some(listeners) = state.extension::<Listeners>() else {
         return reply.send(Err(DirectError::NoListener));
     };

@@ -19,8 +19,8 @@ use crate::queue::closure::Closure;
 thread_local! {
     /// The worker whose thread this is.
     static THIS_WORKER: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
-    /// Its main script has begun.
-    static BEGUN: Cell<bool> = const { Cell::new(false) };
+    /// Its loop's number, once its main script has begun.
+    static BEGUN_LOOP: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// Makes this thread a worker's, or no worker's any more.
@@ -28,9 +28,14 @@ pub(super) fn set_this_worker(shared: Option<Arc<Shared>>) {
     drop(THIS_WORKER.with(|this| this.replace(shared)));
 }
 
-/// The worker's main script begins.
+/// The worker's main script begins, on the current loop.
 pub(super) fn begin() {
-    BEGUN.set(true);
+    BEGUN_LOOP.set(current::with(|state| state.id));
+}
+
+/// Whether the worker's main script has begun. Letters may come before, handlers do not.
+pub(super) fn has_begun() -> bool {
+    BEGUN_LOOP.get().is_some()
 }
 
 fn this_worker() -> Option<Arc<Shared>> {
@@ -77,10 +82,11 @@ pub fn is_shutting_down() -> bool {
 /// aborts on panic there is no unwind: the worker then ends at the end of its callback, as it would
 /// without the checkpoint.
 pub fn checkpoint() {
+    // Not the current loop, which may be another one that the worker has made and entered.
     if alloc::is_over_limit()
-        && let Some(state) = current::get()
+        && let Some(id) = BEGUN_LOOP.get()
     {
-        state.end_for_memory();
+        current::find_with(id, |state| state.end_for_memory());
     }
     if cfg!(panic = "unwind") && is_terminating() && !std::thread::panicking() {
         callback::halt();
@@ -138,7 +144,7 @@ pub fn on_terminating(f: impl FnOnce() + 'static) {
 /// The notice has come, on the worker's loop.
 pub(super) fn call_terminating_hooks() {
     let Some(state) = current::get().filter(|state| state.is_open()) else { return };
-    if !BEGUN.get() {
+    if !has_begun() {
         // The hooks and the handler of the port are yet to come. In the next poll phase the port
         // comes first, with all that was posted before.
         return state.mailbox.post(call_terminating_hooks).unwrap_or_else(drop);
