@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{self, Location};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -162,11 +162,15 @@ impl<T: Send + 'static> Core<T> {
         let Some(mut f) = self.on_error.take() else {
             return log::warn!("broadcast channel {:?}: {error}", self.name);
         };
-        f(error);
+        let outcome = callback::invoke(self.state(), self.registration.location(), || f(error));
         if self.is_open() {
             // One that was set meanwhile stays.
             let newer = self.on_error.take();
             self.on_error.set(newer.or(Some(f)));
+        }
+        // Part of the callback that is running, whose drain follows.
+        if let Err(payload) = outcome {
+            panic::resume_unwind(payload);
         }
     }
 }
@@ -296,7 +300,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         }
     }
 
-    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing. One
+    /// task can wait: a later one takes its place.
     pub fn recv(&self) -> Recv<'_, T> {
         Recv { source: &*self.core, waiting: None }
     }

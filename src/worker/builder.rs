@@ -267,7 +267,8 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let exit_code = event_loop.exit_code();
         let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
         let over_limit = event_loop.over_limit();
-        drop(event_loop);
+        // With it what the worker has inherited, which may be the last of its kind.
+        callback::drop_quietly(event_loop);
         let terminated = shared.terminated.load(Ordering::SeqCst);
         let (code, cause) = match (outcome, over_limit) {
             (Err(payload), _) if !payload.is::<Halt>() => (1, Cause::Panicked(Panic::new(payload))),

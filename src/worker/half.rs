@@ -31,6 +31,8 @@ struct Queue<T> {
     messages: VecDeque<T>,
     /// Whether more may come.
     end: End,
+    /// The sending end is being closed, which the receiver will hear a little later: nothing more is taken in.
+    sending_over: bool,
     /// Nothing will be received any more.
     receiver_gone: bool,
     /// Who is told, once the receiving end is open on a loop.
@@ -96,7 +98,7 @@ pub(super) enum Refused<T> {
 
 impl<T> Queue<T> {
     fn takes_in(&self) -> bool {
-        self.end == End::Open && !self.receiver_gone
+        self.end == End::Open && !self.sending_over && !self.receiver_gone
     }
 
     /// What is to be expected, as far as it can be seen at this time.
@@ -152,6 +154,7 @@ impl<T> Half<T> {
             queue: Mutex::new(Queue {
                 messages: VecDeque::new(),
                 end: End::Open,
+                sending_over: false,
                 receiver_gone: false,
                 receiver: None,
                 notified: false,
@@ -417,9 +420,15 @@ impl<T> Half<T> {
         self.lock().sender_thread
     }
 
-    /// Those who wait for a place look again: this end was closed.
+    /// Those who wait for a place look again: the sending end has left its loop.
     pub(super) fn wake_waiters(&self) {
         let waiters = self.lock().all_waiters();
         waiters.into_iter().for_each(Waker::wake);
+    }
+
+    /// The sending end is being closed: from here on nothing is taken in, not even to a reserved place.
+    pub(super) fn end_sending(&self) {
+        self.lock().sending_over = true;
+        self.wake_waiters();
     }
 }

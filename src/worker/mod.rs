@@ -54,7 +54,7 @@
 //!
 //! Not a handle, here in a message:
 //!
-//! ```compile_fail,E0277
+//! ```compile_fail,E0599
 //! # use windlass::net::TcpListener;
 //! # use windlass::worker::Worker;
 //! let worker = Worker::<TcpListener, ()>::spawn(|_port| ());

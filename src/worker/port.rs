@@ -140,6 +140,8 @@ pub enum Bounded {}
 /// An end of a channel that is not on any loop: what travels between threads.
 ///
 /// Sends `S`, receives `R`. Messages that arrive meanwhile wait in it. Dropping it closes the channel.
+/// One that was posted into its own channel, by its peer, can never be received: it stays there, with all that
+/// waits behind it, for as long as the process runs.
 /// `K` says whether the channel has a bound.
 pub struct PortEnd<S, R, K = Unbounded> {
     pub(super) link: Link<S, R>,
@@ -270,7 +272,7 @@ impl<S, R> Core<S, R> {
         // From here on the other end can send nothing, but as in Node it hears of the close when this
         // end's close callback is due: its own comes an iteration later.
         link.tells.set(false);
-        link.outgoing.wake_waiters();
+        link.outgoing.end_sending();
         if let Some(tell) = self.tell.take() {
             self.state().closing.push(Closure::new(move || drop(tell)));
         }
@@ -509,7 +511,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     }
 
     /// Waits for the next message; none when the channel is closed and all has been taken. Dropping
-    /// the future loses nothing.
+    /// the future loses nothing. One task can wait: a later one takes its place.
     pub fn recv(&self) -> Recv<'_, R> {
         Recv { source: &*self.core, waiting: None }
     }

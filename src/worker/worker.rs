@@ -159,6 +159,7 @@ impl<In, Out> Core<In, Out> {
         self.exit.set(Some(code));
         let entry = self.registration.close();
         let receiver = state.delivery.remove_receiver(self.number.get());
+        self.close_channel();
         drop(self.watch.take());
         for completer in self.terminations.take() {
             completer.complete_later(code);
@@ -171,9 +172,8 @@ impl<In, Out> Core<In, Out> {
         for (_, waker) in self.joins.take() {
             waker.wake();
         }
-        // A handler has had all there was, and goes too: it may well hold this worker.
-        let handler = if self.inbox.is_listening() { self.inbox.unlisten() } else { None };
-        let unused = (self.on_online.take(), self.on_error.take(), handler);
+        // The handler has had all its messages. It may hold its own worker.
+        let unused = (self.on_online.take(), self.on_error.take(), self.inbox.unlisten());
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
         } else {
@@ -182,20 +182,25 @@ impl<In, Out> Core<In, Out> {
         drop((entry, receiver, unused));
     }
 
+    /// The worker may have passed its end of the channel on. With its exit that end is closed too.
+    fn close_channel(&self) {
+        self.inbox.half.detach();
+        self.inbox.half.close_sender();
+        let outgoing = self.link.borrow().as_ref().map(|link| link.outgoing.clone());
+        if let Some(outgoing) = outgoing {
+            outgoing.close_sender();
+        }
+        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+    }
+
     /// Delivers what was left when the worker exited, to a handler that came after that.
     fn deliver_late(self: &Rc<Self>)
     where
         In: 'static,
         Out: 'static,
     {
-        let (core, state) = (self.clone(), self.registration.state.clone());
-        self.registration.state.pending.push(Closure::new(move || {
-            match core.inbox.deliver(&state) {
-                Round::Full => core.deliver_late(),
-                Round::Empty | Round::Finished | Round::Closed => drop(core.inbox.unlisten()),
-                Round::Unheard => {}
-            }
-        }));
+        let mut late = Late { core: self.clone(), again: false };
+        self.registration.state.pending.push(Closure::new(move || late.deliver()));
     }
 
     /// How a worker that has exited ended.
@@ -343,6 +348,31 @@ impl<In, Out> Core<In, Out> {
     pub(super) fn queue_lens(&self) -> (usize, usize) {
         let to_worker = self.link.borrow().as_ref().map_or(0, |link| link.outgoing.len());
         (to_worker, self.inbox.half.len())
+    }
+}
+
+/// A late delivery that waits for its turn.
+struct Late<In: 'static, Out: 'static> {
+    core: Rc<Core<In, Out>>,
+    /// Something is left: the round was full, or a panic passes by.
+    again: bool,
+}
+
+impl<In: 'static, Out: 'static> Late<In, Out> {
+    fn deliver(&mut self) {
+        self.again = true;
+        self.again = self.core.inbox.deliver(&self.core.registration.state) == Round::Full;
+    }
+}
+
+impl<In: 'static, Out: 'static> Drop for Late<In, Out> {
+    fn drop(&mut self) {
+        if self.again && self.core.registration.state.is_open() {
+            self.core.deliver_late();
+        } else {
+            // It has had all, or its loop has ended. It may hold its own worker.
+            drop(self.core.inbox.unlisten());
+        }
     }
 }
 
@@ -512,7 +542,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     }
 
     /// Waits for the next message; none when the worker has ended and all has been taken. Dropping the
-    /// future loses nothing.
+    /// future loses nothing. One task can wait: a later one takes its place.
     pub fn recv(&self) -> Recv<'_, Out> {
         Recv { source: &*self.core, waiting: None }
     }
@@ -780,7 +810,9 @@ impl<In, Out> JoinSource for Core<In, Out> {
             return Poll::Ready(outcome);
         }
         self.stop_joining(number);
-        self.joins.borrow_mut().push((number, cx.waker().clone()));
+        // Cloning a waker may be anybody's code.
+        let waker = cx.waker().clone();
+        self.joins.borrow_mut().push((number, waker));
         Poll::Pending
     }
 

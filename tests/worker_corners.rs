@@ -1,0 +1,157 @@
+//! Corners of workers and ports: what holds itself, what comes late, and destructors that panic.
+
+mod support;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Mutex;
+
+use support::*;
+use windlass::worker::{self, BroadcastChannel, PortEnd, Worker, channel_bounded};
+use windlass::{Loop, block_on, exit, on_uncaught, run, set_immediate};
+
+/// Panics when it is dropped, unless that would be in the middle of a panic.
+struct PanicsInDrop;
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a test's destructor");
+    }
+}
+
+// Z-03.
+#[test]
+fn a_message_handler_that_holds_its_own_worker_is_released_at_the_exit() {
+    bounded(|| {
+        let (early, late, uncalled) = (Rc::new(()), Rc::new(()), Rc::new(()));
+        let event_loop = Loop::new().unwrap();
+        event_loop.run(|| {
+            let worker = Worker::<(), u8>::spawn(|port| port.post(1)).unwrap();
+            let (own, held) = (worker.clone(), early.clone());
+            worker.on_message(move |_| assert!(own.id() > 0 && Rc::strong_count(&held) > 1));
+            let (own, held, last) = (worker.clone(), late.clone(), uncalled.clone());
+            worker.on_exit(move |_| {
+                let inner = own.clone();
+                own.on_message(move |_| assert!(inner.id() > 0 && Rc::strong_count(&held) > 1));
+                set_immediate(move || {
+                    let inner = own.clone();
+                    own.on_message(move |_| assert!(inner.id() > 0 && Rc::strong_count(&last) > 1));
+                    exit(0);
+                });
+            });
+        });
+        let counts = [&early, &late, &uncalled].map(Rc::strong_count);
+        assert_eq!(counts, [1, 1, 1], "in the order: before the exit, after it, at the loop's end");
+    });
+}
+
+#[test]
+fn what_a_late_handler_has_left_after_a_panic_comes_all_the_same() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let seen = log.clone();
+            on_uncaught(move |uncaught| seen.say(uncaught.message()));
+            let worker = Worker::<(), u8>::spawn(|port| (0..4).for_each(|n| port.post(n))).unwrap();
+            let (own, seen) = (worker.clone(), log.clone());
+            worker.on_exit(move |_| {
+                own.on_message(move |number| {
+                    assert!(number != 1, "a test's panic");
+                    seen.say(number.to_string());
+                });
+            });
+        });
+        assert_eq!(log.lines(), ["0", "a test's panic", "2", "3"]);
+    });
+}
+
+// The port to the parent may be detached and live on elsewhere. For the parent the worker has ended.
+#[test]
+fn after_the_exit_nothing_comes_from_a_workers_port_that_lives_on_elsewhere() {
+    static ELSEWHERE: Mutex<Option<PortEnd<u8, u8>>> = Mutex::new(None);
+    bounded(|| {
+        let notices = Rc::new(Cell::new(0));
+        let count = notices.clone();
+        block_on(async move {
+            let worker = Worker::<u8, u8>::spawn(|port| {
+                port.post(1);
+                *ELSEWHERE.lock().unwrap() = Some(port.detach());
+            });
+            let worker = worker.unwrap();
+            assert_eq!(worker.join().await, Ok(0));
+            let port = ELSEWHERE.lock().unwrap().take().unwrap().open();
+            port.on_close(move || count.set(count.get() + 1));
+            assert_eq!(port.try_post(2), Err(2));
+            assert_eq!(worker.try_post(3), Err(3));
+            assert_eq!(worker.recv().await, Some(1));
+            assert_eq!(worker.recv().await, None);
+            iterations(3).await;
+            assert!(port.is_closed());
+        });
+        assert_eq!(notices.get(), 1);
+    });
+}
+
+// MP-05.
+#[test]
+fn a_permit_does_not_send_once_its_own_port_is_closed() {
+    bounded(|| {
+        block_on(async {
+            let (one, other) = channel_bounded::<u8, ()>(2);
+            let (one, other) = (one.open(), other.open());
+            let permit = one.reserve().await.unwrap();
+            assert_eq!(one.try_post(1), Ok(()));
+            one.close();
+            assert_eq!(permit.post(2), Err(2));
+            assert_eq!(other.recv().await, Some(1));
+            assert_eq!(other.recv().await, None);
+        });
+    });
+}
+
+#[test]
+fn a_panic_in_the_last_destructor_of_a_workers_environment_does_not_hide_its_end() {
+    struct Fragile(Mutex<Option<PanicsInDrop>>);
+    bounded(|| {
+        block_on(async {
+            let fragile = Fragile(Mutex::new(Some(PanicsInDrop)));
+            let builder = Worker::<(), ()>::builder().environment(fragile);
+            let worker = builder.spawn(|_port| {
+                assert!(worker::environment::<Fragile>().unwrap().0.lock().unwrap().is_some());
+            });
+            assert_eq!(worker.unwrap().join().await, Ok(0));
+        });
+    });
+}
+
+#[test]
+fn a_callback_for_message_errors_stays_when_it_has_panicked() {
+    #[derive(Debug)]
+    struct Unclonable;
+    impl Clone for Unclonable {
+        fn clone(&self) -> Unclonable {
+            panic!("a test's clone")
+        }
+    }
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let seen = log.clone();
+            on_uncaught(move |uncaught| seen.say(uncaught.message()));
+            let sender = BroadcastChannel::new("corners");
+            let receiver = BroadcastChannel::<Unclonable>::new("corners");
+            receiver.on_message(|message| unreachable!("{message:?}"));
+            let (own, mut left) = (receiver.clone(), 2);
+            receiver.on_message_error(move |_| {
+                left -= 1;
+                if left == 0 {
+                    own.close();
+                }
+                panic!("a test's panic");
+            });
+            sender.post(Unclonable);
+            sender.post(Unclonable);
+        });
+        assert_eq!(log.lines(), ["a test's panic", "a test's panic"]);
+    });
+}
