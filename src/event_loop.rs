@@ -39,7 +39,7 @@ use crate::running::Running;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::{Delivery, Mailbox};
-use crate::threads::pool::{Jobs, Pool};
+use crate::threads::pool::Pool;
 use crate::threads::remote::Remote;
 use crate::threads::spin::{Counted, Spin};
 use crate::threads::turns::Seat;
@@ -103,8 +103,6 @@ pub(crate) struct State {
     /// In virtual time: the loop's place among those of its program.
     pub(crate) seat: Option<Seat>,
     pub(crate) pool: Pool,
-    /// The requests that are with a pool.
-    pub(crate) jobs: Jobs,
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
     pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
     /// What a module keeps on the loop that the loop need not know, by type.
@@ -181,14 +179,15 @@ impl Builder {
         self
     }
 
-    /// Lets the loop look for news from other threads for so long before it sleeps. Zero, the default, is never.
+    /// Lets the loop look for news from other threads for so long before it sleeps. Zero, the default, is never,
+    /// but for a loop that waits for jobs of a [`Pool`]: that looks for up to 10 µs in any case.
     ///
     /// For loops on different threads that answer each other at once: to wake a thread that sleeps takes some
-    /// tens of microseconds, to be seen by one that spins a tenth of one. 20 to 50 µs is a good limit. The
-    /// loop spins only while more cores than loops are there, and while spinning has lately been worth
-    /// it: a loop that nobody writes to sleeps at once, but for a trial at one of 64 sleeps. The time counts as
-    /// idle in [`Metrics`]. Workers take the limit over from the loop that starts them. Without effect
-    /// in virtual time.
+    /// tens of microseconds, to be seen by one that spins a tenth of one. 20 to 50 µs is a good limit. A
+    /// loop spins only where there are two cores and no more loops than cores, and while spinning has lately been
+    /// worth it: a loop to which nothing comes sleeps at once, but for a trial at one of 64 sleeps. The time
+    /// counts as idle in [`Metrics`]. Workers take the limit over from the loop that starts them. Without
+    /// effect in virtual time.
     ///
     /// # Examples
     /// ```
@@ -638,7 +637,6 @@ impl Loop {
             closing: Deferred::default(),
             seat,
             pool: builder.pool.unwrap_or_else(Pool::shared),
-            jobs: Jobs::default(),
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
             hooks: Hooks::default(),

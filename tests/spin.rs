@@ -128,3 +128,40 @@ fn a_loop_that_spins_sees_its_sockets() {
     });
     assert_eq!(connections.get(), 1);
 }
+
+#[test]
+fn a_spin_ends_with_the_result_of_a_job() {
+    let _turn = turn();
+    let done = Rc::new(Cell::new(0));
+    let count = done.clone();
+    fn next(left: u32, count: Rc<Cell<u32>>) {
+        if left > 0 {
+            windlass::queue_work(|| ()).on_complete(move |_| {
+                count.set(count.get() + 1);
+                next(left - 1, count);
+            });
+        }
+    }
+    spinning_loop().run(|| next(1000, count));
+    assert_eq!(done.get(), 1000);
+}
+
+#[test]
+fn a_timer_ends_a_spin_that_waits_for_a_job() {
+    let _turn = turn();
+    let (finish, wait) = mpsc::channel::<()>();
+    let timers = Rc::new(Cell::new(0));
+    let count = timers.clone();
+    spinning_loop().run(move || {
+        windlass::queue_work(move || wait.recv().unwrap_err()).on_complete(|_| ());
+        let finish = Cell::new(Some(finish));
+        windlass::set_interval(Duration::from_millis(1), move |timer| {
+            count.set(count.get() + 1);
+            if count.get() == 20 {
+                timer.clear();
+                drop(finish.take());
+            }
+        });
+    });
+    assert_eq!(timers.get(), 20);
+}

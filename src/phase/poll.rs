@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback;
-use crate::clock::{Nanos, saturating_nanos};
+use crate::clock::Nanos;
 use crate::event_loop::{RunMode, State};
 use crate::threads::mailbox;
 use crate::threads::spin;
@@ -56,8 +56,7 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     }
     let may_block = timeout != Some(Duration::ZERO);
     if may_block
-        && !state.jobs.result_comes(&state.clock, &state.mailbox)
-        && let Some(timeout) = spin(state, timeout)
+        && let Some(timeout) = spin::before_sleep(state, timeout, || sources_ready(state))
         && state.mailbox.fall_asleep()
     {
         return sleep(state, timeout);
@@ -85,36 +84,12 @@ fn pace(state: &State) {
     }
 }
 
-/// Looks for news for as long as the loop may before it sleeps. None if there are any, else what is left of
-/// the timeout.
-#[inline]
-fn spin(state: &State, timeout: Option<Duration>) -> Option<Option<Duration>> {
-    match state.spin.allowance() {
-        0 => Some(timeout),
-        allowance => spin_for(state, allowance, timeout),
+/// Whether a source is ready, asking the poller.
+fn sources_ready(state: &State) -> bool {
+    if state.polled_sources.get() > 0 {
+        look(state);
     }
-}
-
-fn spin_for(
-    state: &State,
-    allowance: Nanos,
-    timeout: Option<Duration>,
-) -> Option<Option<Duration>> {
-    let began = state.clock.read();
-    let limit = timeout.map_or(Nanos::MAX, saturating_nanos);
-    let end = began.saturating_add(allowance.min(limit));
-    let sources_ready = || {
-        if state.polled_sources.get() > 0 {
-            look(state);
-        }
-        state.handles.ready_count() > 0
-    };
-    let clock = || state.clock.read();
-    let news = state.spin.look(end, clock, || state.mailbox.has_news(), sources_ready);
-    let spent = state.clock.read() - began;
-    state.mailbox.figures.add_idle(spent);
-    let left = timeout.map(|timeout| timeout.saturating_sub(Duration::from_nanos(spent)));
-    if news { None } else { Some(left) }
+    state.handles.ready_count() > 0
 }
 
 /// Blocks until the poller reports something, the mailbox wakes the loop, or the time is over.
@@ -127,7 +102,6 @@ fn sleep(state: &State, timeout: Option<Duration>) {
     state.left_alone.set(false);
     state.clock.update();
     let slept = state.clock.now() - began;
-    state.jobs.has_slept(slept);
     state.mailbox.figures.add_idle(slept);
     state.mailbox.figures.add_events(count);
 }

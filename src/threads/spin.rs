@@ -1,16 +1,23 @@
-//! A short spin before the loop sleeps, where that pays; and a shorter one before it looks into a mailbox that is
-//! being filled.
+//! A look before the loop sleeps, where that pays; and a shorter one before it empties a mailbox that is being
+//! filled.
 //!
 //! To wake a sleeping thread on another core takes two system calls and the time in which the core comes
 //! back from its sleep, together some tens of microseconds on a virtual machine. A loop that looks at its
 //! mailbox a little longer sees the same message after about a tenth of a microsecond. The price
-//! is a core that does nothing else meanwhile, so three things must hold: the program allows it
-//! ([`Builder::spin`](crate::Builder::spin)), no more loops are turning than there are cores, and spinning has lately
-//! been worth it.
+//! is a core that does nothing else meanwhile. So three things must hold:
 //!
-//! The last is kept as credit. A spin that sees something come earns one, one that ends in sleep costs
-//! two, and without credit the loop sleeps at once. A loop that nobody writes to runs out after a
-//! few sleeps and from then on spins at one of 64, to find out whether its times have changed.
+//! - *There is somebody to wait for.* The program said so, and for how long
+//!   ([`Builder::spin`](crate::Builder::spin)), or a pool has jobs of this loop: brief ones are done
+//!   within a microsecond or so, and then the loop looks for up to [`FOR_JOBS`] unasked. The longer time counts.
+//! - *There is a core to spare*: more than one, and no more loops turning than cores.
+//! - *It has lately paid*, which is kept as credit. A look that sees something come earns one, one that ends
+//!   in sleep costs two, and without credit the loop sleeps at once. A loop to which nothing comes
+//!   runs out after a few sleeps and from then on looks at one of [`SLEEPS_PER_TRIAL`], to find out
+//!   whether its times have changed. That is all that looking can cost a loop for which it does not pay: with
+//!   jobs in flight, a sixth of a microsecond for each sleep.
+//!
+//! A look ends with whatever would end the sleep: a letter, a stop, a source that is ready, the next timer. Its time
+//! counts as idle.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -19,6 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
+use crate::event_loop::State;
 
 /// Loops of the process that are being turned.
 static TURNING: AtomicUsize = AtomicUsize::new(0);
@@ -45,6 +53,14 @@ fn cores() -> usize {
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
+/// Whether another thread can run while this one spins.
+pub(crate) fn several_cores() -> bool {
+    cores() > 1
+}
+
+/// How long a loop looks that has jobs with a pool. A brief job is done in a tenth of it.
+const FOR_JOBS: Nanos = 10_000;
+
 const CREDIT_MAX: u32 = 16;
 
 /// Sleeps without credit from one trial to the next.
@@ -53,10 +69,12 @@ const SLEEPS_PER_TRIAL: u32 = 64;
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 32;
 
-/// Whether and how long a loop spins.
+/// Whether and for how long a loop looks before it sleeps.
 pub(crate) struct Spin {
-    /// The longest spin. Zero for never.
+    /// The longest look that the program allows. Zero for none.
     limit: Nanos,
+    /// Jobs of the loop that are with a pool.
+    jobs: Cell<usize>,
     credit: Cell<u32>,
     /// Sleeps since the credit ran out or the last trial.
     sleeps: Cell<u32>,
@@ -66,6 +84,7 @@ impl Spin {
     pub(crate) fn new(limit: Duration) -> Spin {
         Spin {
             limit: saturating_nanos(limit),
+            jobs: Cell::new(0),
             credit: Cell::new(CREDIT_MAX / 2),
             sleeps: Cell::new(0),
         }
@@ -76,13 +95,24 @@ impl Spin {
         Duration::from_nanos(self.limit)
     }
 
-    /// How long the next wait may spin: zero for not at all.
-    #[inline]
-    pub(crate) fn allowance(&self) -> Nanos {
-        if self.limit == 0 { 0 } else { self.allowance_by_credit() }
+    /// A pool has a job of the loop more.
+    pub(crate) fn job_begins(&self) {
+        self.jobs.set(self.jobs.get() + 1);
     }
 
-    fn allowance_by_credit(&self) -> Nanos {
+    /// A job has come to its end.
+    pub(crate) fn job_ends(&self) {
+        self.jobs.set(self.jobs.get() - 1);
+    }
+
+    /// Whether there is somebody to wait for.
+    #[inline]
+    fn is_of_use(&self) -> bool {
+        self.limit > 0 || self.jobs.get() > 0
+    }
+
+    /// How long the next look may take: zero for none.
+    fn allowance(&self) -> Nanos {
         if self.credit.get() == 0 {
             self.sleeps.set(self.sleeps.get() + 1);
             if self.sleeps.get() < SLEEPS_PER_TRIAL {
@@ -91,18 +121,21 @@ impl Spin {
             self.sleeps.set(0);
         }
         // Whom it waits for needs a core too.
-        if TURNING.load(Ordering::Relaxed) > cores() || cores() == 1 { 0 } else { self.limit }
+        if !several_cores() || TURNING.load(Ordering::Relaxed) > cores() {
+            return 0;
+        }
+        if self.jobs.get() > 0 { self.limit.max(FOR_JOBS) } else { self.limit }
     }
 
-    /// Looks until `seen` sees something or the time of `clock` is `end`. Whether it did.
-    pub(crate) fn look(
+    /// Looks until `seen` or `seldom` sees something or the time of `clock` is `end`. Whether one did.
+    fn look(
         &self,
         end: Nanos,
         clock: impl Fn() -> Nanos,
         seen: impl Fn() -> bool,
         mut seldom: impl FnMut() -> bool,
     ) -> bool {
-        let worth_it = loop {
+        let paid = loop {
             if (0..LOOKS).any(|_| {
                 std::hint::spin_loop();
                 seen()
@@ -115,10 +148,47 @@ impl Spin {
             }
         };
         let credit = self.credit.get();
-        let after = if worth_it { credit + 1 } else { credit.saturating_sub(2) };
+        let after = if paid { credit + 1 } else { credit.saturating_sub(2) };
         self.credit.set(after.min(CREDIT_MAX));
-        worth_it
+        paid
     }
+}
+
+/// Looks for news, if that is likely to pay, before a sleep that ends after `timeout`. None when there are any,
+/// else what is left of the timeout.
+///
+/// `sources_ready` asks the poller, which is dear.
+#[inline]
+pub(crate) fn before_sleep(
+    state: &State,
+    timeout: Option<Duration>,
+    sources_ready: impl FnMut() -> bool,
+) -> Option<Option<Duration>> {
+    if !state.spin.is_of_use() {
+        return Some(timeout);
+    }
+    look(state, timeout, sources_ready)
+}
+
+#[inline(never)]
+fn look(
+    state: &State,
+    timeout: Option<Duration>,
+    sources_ready: impl FnMut() -> bool,
+) -> Option<Option<Duration>> {
+    let allowance = state.spin.allowance();
+    if allowance == 0 {
+        return Some(timeout);
+    }
+    let began = state.clock.read();
+    let limit = timeout.map_or(Nanos::MAX, saturating_nanos);
+    let end = began.saturating_add(allowance.min(limit));
+    let clock = || state.clock.read();
+    let news = state.spin.look(end, clock, || state.mailbox.has_news(), sources_ready);
+    let spent = state.clock.read() - began;
+    state.mailbox.figures.add_idle(spent);
+    let left = timeout.map(|timeout| timeout.saturating_sub(Duration::from_nanos(spent)));
+    if news { None } else { Some(left) }
 }
 
 /// How long a loop leaves its mailbox to its senders: about half a microsecond.
@@ -141,33 +211,61 @@ pub(crate) fn pause() {
 mod tests {
     use super::*;
 
-    fn wait(spin: &Spin, something_comes: bool) -> bool {
-        let allowed = spin.allowance();
+    fn wait(spin: &Spin, something_comes: bool) -> Nanos {
+        let allowed = if spin.is_of_use() { spin.allowance() } else { 0 };
         if allowed > 0 {
             let time = Cell::new(0);
             let clock = || time.replace(time.get() + 1);
             spin.look(allowed, clock, || something_comes, || false);
         }
-        allowed > 0
+        allowed
+    }
+
+    fn looks(spin: &Spin, waits: usize, something_comes: bool) -> usize {
+        (0..waits).filter(|_| wait(spin, something_comes) > 0).count()
+    }
+
+    /// A loop that may spin, and one that has a job with a pool.
+    fn spins() -> [Spin; 2] {
+        let spins = [Spin::new(Duration::from_micros(1)), Spin::new(Duration::ZERO)];
+        spins[1].job_begins();
+        spins
     }
 
     #[test]
-    fn a_loop_that_nobody_writes_to_stops_spinning_and_seldom_tries_again() {
-        if cores() == 1 {
-            return assert_eq!(Spin::new(Duration::from_micros(1)).allowance(), 0);
+    fn a_loop_to_which_nothing_comes_stops_looking_and_seldom_tries_again() {
+        for spin in spins() {
+            // The tests that run beside this one turn loops, and there may be more of these than cores.
+            let most = CREDIT_MAX as usize / 4 + 1000 / SLEEPS_PER_TRIAL as usize + 1;
+            let looks_in_vain = looks(&spin, 1000, false);
+            assert!(looks_in_vain <= if several_cores() { most } else { 0 });
+            if several_cores() {
+                spin.credit.set(1);
+                looks(&spin, 100, true);
+                assert!(spin.credit.get() > 0, "what pays goes on");
+            }
         }
-        let spin = Spin::new(Duration::from_micros(1));
-        let spins = (0..1000).filter(|_| wait(&spin, false)).count();
-        // The tests that run beside this one turn loops, and there may be more of these than cores.
-        assert!(spins <= CREDIT_MAX as usize / 4 + 1000 / SLEEPS_PER_TRIAL as usize + 1);
-        spin.credit.set(1);
-        (0..100).filter(|_| wait(&spin, true)).for_each(drop);
-        assert!(spin.credit.get() > 0, "what pays goes on");
     }
 
     #[test]
-    fn a_loop_that_may_not_spin_never_does() {
+    fn a_loop_that_may_not_spin_and_waits_for_no_job_never_looks() {
         let spin = Spin::new(Duration::ZERO);
-        assert!((0..1000).all(|_| !wait(&spin, true)));
+        assert_eq!(looks(&spin, 1000, true), 0);
+        spin.job_begins();
+        spin.job_ends();
+        assert_eq!(looks(&spin, 1000, true), 0);
+    }
+
+    #[test]
+    fn a_loop_with_a_job_looks_for_as_long_as_the_job_or_the_program_allows() {
+        for (limit, expected) in
+            [(0, FOR_JOBS), (FOR_JOBS - 1, FOR_JOBS), (FOR_JOBS * 9, FOR_JOBS * 9)]
+        {
+            let spin = Spin::new(Duration::from_nanos(limit));
+            spin.job_begins();
+            let allowed = wait(&spin, true);
+            // Zero beside other tests, as above.
+            assert!([0, expected].contains(&allowed), "{allowed}");
+        }
     }
 }

@@ -8,7 +8,6 @@
 //!
 //! - `job.rs`: what loop and pool thread share of a job, and who may touch what when;
 //! - `threads.rs`: the queues, and how a job finds a thread;
-//! - `in_flight.rs`: what a loop knows of the jobs that it waits for;
 //! - `request.rs`: the loop's side, a request that ends once whatever happens;
 //! - `work.rs`, `token.rs`: jobs with a kind, a deadline and a token, as users submit them;
 //! - `figures.rs`, `shutdown.rs`: what was done, and what still runs.
@@ -17,7 +16,6 @@
 //! the loop takes all that are there at once, and is woken at most once in between.
 
 mod figures;
-mod in_flight;
 mod job;
 mod request;
 mod shutdown;
@@ -34,7 +32,6 @@ use std::time::Duration;
 use threads::Shared;
 
 pub use figures::{KindMetrics, PoolMetrics};
-pub(crate) use in_flight::Jobs;
 pub(crate) use request::{submit, submit_next};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;

@@ -171,7 +171,7 @@ where
     let key = registration.key().expect("just opened");
     job.set_request(key.to_bits());
     arm(&pending);
-    state.jobs.begin();
+    state.spin.job_begins();
 
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
@@ -241,7 +241,7 @@ where
         let open = self.registration.is_open();
         drop(self.registration.close());
         if open {
-            self.registration.state.jobs.end();
+            self.registration.state.spin.job_ends();
         }
         open
     }

@@ -30,7 +30,8 @@
 //!
 //! *Spinning.* One thread at a time spins, only one that has just run a job, only if its last idle time
 //! was short, and only where there is a second core. It lets others have the core in between. A thread
-//! that spun in vain does not spin the next time.
+//! that spun in vain does not spin the next time. How a loop looks for what the threads have done
+//! is told in [`spin`](crate::threads::spin).
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -43,7 +44,6 @@ use crossbeam_deque::{Injector, Steal};
 
 use super::WorkKind;
 use super::figures::{Counters, PoolMetrics, Typical};
-use super::in_flight::several_cores;
 use super::job::{Job, Label, Outcome, Refusal};
 use super::shutdown::RunningJob;
 use crate::callback;
@@ -52,6 +52,7 @@ use crate::error::{WorkError, panic_message};
 use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
+use crate::threads::spin::several_cores;
 
 /// The longest that a thread spins. A loop that is woken by a result needs about a tenth of it to
 /// come back with the next job.
@@ -152,7 +153,6 @@ struct Life {
     /// Whether its last idle time was so short that spinning would have paid.
     spin_pays: bool,
     has_run: bool,
-    several_cores: bool,
     /// The mailbox of the loop that submitted its last job. Let go when it parks.
     mailbox: Option<Arc<Mailbox>>,
 }
@@ -332,7 +332,6 @@ impl Shared {
             watching: true,
             spin_pays: true,
             has_run: false,
-            several_cores: several_cores(),
             mailbox: None,
         };
         loop {
@@ -445,7 +444,7 @@ impl Shared {
     /// Waits until there may be a job. False when the thread is to end.
     fn idle(self: &Arc<Self>, life: &mut Life) -> bool {
         let began = clock::monotonic();
-        if life.spin_pays && life.has_run && life.several_cores && self.spin(began) {
+        if life.spin_pays && life.has_run && several_cores() && self.spin(began) {
             return true;
         }
         if self.keep_watch() {
