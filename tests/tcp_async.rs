@@ -307,6 +307,80 @@ fn poll_shutdown_lets_queued_writes_out_first() {
     });
 }
 
+/// Writes until the kernel takes no more: how many bytes it took.
+fn fill(stream: &TcpStream) -> usize {
+    let (waker, _) = Wakes::new();
+    let context = &mut Context::from_waker(&waker);
+    let chunk = vec![0; MORE_THAN_FITS];
+    let mut taken = 0;
+    while let Poll::Ready(len) = stream.poll_write(context, &chunk) {
+        taken += len.unwrap();
+    }
+    taken
+}
+
+// The peer reads nothing meanwhile, so the kernel does not say that it takes more bytes.
+#[test]
+fn a_shutdown_goes_on_when_the_last_queued_write_before_it_is_canceled() {
+    bounded(|| {
+        block_on(async {
+            let (stream, mut peer) = connected().await;
+            let filled = fill(&stream);
+            let unwanted = [stream.write(b"unwanted"), stream.write(b"as well")];
+            let end = stream.shutdown();
+            iterations(1).await;
+            for write in &unwanted {
+                write.cancel().unwrap();
+            }
+            end.await.unwrap();
+            for write in unwanted {
+                assert!(is_canceled(&write.await));
+            }
+            assert_eq!(peer.read_to_end(&mut Vec::new()).unwrap(), filled);
+        });
+    });
+}
+
+#[test]
+fn a_task_that_waits_to_shut_down_goes_on_when_the_last_queued_write_is_canceled() {
+    bounded(|| {
+        block_on(async {
+            let (stream, mut peer) = connected().await;
+            let filled = fill(&stream);
+            let unwanted = stream.write(b"unwanted");
+            let own = stream.clone();
+            let end =
+                spawn(
+                    async move { std::future::poll_fn(|context| own.poll_shutdown(context)).await },
+                );
+            iterations(1).await;
+            assert!(!end.is_finished());
+            unwanted.cancel().unwrap();
+            end.await.unwrap().unwrap();
+            assert_eq!(peer.read_to_end(&mut Vec::new()).unwrap(), filled);
+        });
+    });
+}
+
+#[test]
+fn a_stream_without_a_name_closes_when_its_last_queued_write_is_canceled() {
+    bounded(|| {
+        block_on(async {
+            let (stream, _peer) = connected().await;
+            fill(&stream);
+            let unwanted = stream.write(b"unwanted");
+            let closed = Rc::new(Cell::new(false));
+            let seen = closed.clone();
+            stream.on_close(move || seen.set(true));
+            drop(stream);
+            iterations(1).await;
+            assert!(!closed.get());
+            unwanted.cancel().unwrap();
+            until(|| closed.get()).await;
+        });
+    });
+}
+
 #[test]
 fn a_dropped_connect_still_completes_and_its_socket_is_closed() {
     bounded(|| {

@@ -397,6 +397,10 @@ impl Core {
             outgoing.writes.push_back(Write { data, sent: 0, number, started, completer });
         });
         self.update_liveness();
+        if self.writable.get() {
+            // Sending stopped for another reason than a full socket, and no edge will tell when to go on.
+            self.registration.call_again();
+        }
         request
     }
 
@@ -441,10 +445,24 @@ impl Core {
         })?;
         self.update_liveness();
         cancelled.completer.complete_later(Err(error::cancelled()));
+        if !self.has_writes() {
+            self.writes_are_cancelled();
+        }
         Ok(())
     }
 
-    /// The write side of a poll round: sends queued writes and completes those that have gone.
+    /// The last queued write was cancelled. What waited for it must not wait for the kernel to take bytes
+    /// again, which it may never do; but not from here, for the caller is in the middle of something.
+    fn writes_are_cancelled(&self) {
+        self.registration.call_again();
+        if let Some(writer) = self.writer.take() {
+            self.update_liveness();
+            writer.wake();
+        }
+    }
+
+    /// The write side of a poll round: sends queued writes, completes those that have gone, and does what
+    /// comes after the last of them, also if that was cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
         for _ in 0..SENDS_PER_ROUND {
             if !self.writable.get() || !self.has_writes() || state.is_halted() {
@@ -846,9 +864,7 @@ impl Core {
         if writable {
             self.writable.set(true);
         }
-        if self.writable.get() {
-            self.write_round(state);
-        }
+        self.write_round(state);
         if self.readable.get() {
             if let Some(reader) = self.reader.take() {
                 self.update_liveness();
@@ -1316,5 +1332,44 @@ impl Drop for Read<'_> {
             self.stream.core.update_liveness();
             drop(waker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream as StdStream};
+
+    /// `ENOBUFS` and the like come when they please: here from a send that the kernel never saw.
+    #[test]
+    fn an_error_after_a_part_was_sent_does_not_leave_the_rest_in_the_queue() {
+        const BYTES: &[u8] = b"first and last";
+        let ended = Rc::new(Cell::new(None));
+        let end = ended.clone();
+        let mut peer = crate::run(move || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let stream = TcpStream::from_std(client).unwrap();
+            // Behind the first poll, which reports that the socket is writable, and never again.
+            crate::set_immediate(move || {
+                let send = |core: &Core| {
+                    core.send_all(BYTES.len(), |mut socket, sent| match sent {
+                        0 => socket.write(&BYTES[..5]),
+                        _ => Err(io::ErrorKind::OutOfMemory.into()),
+                    })
+                };
+                let rest = |sent| BYTES[sent..].to_vec();
+                let request = stream.core.write(Location::caller(), BYTES.len(), send, rest);
+                assert_eq!(stream.write_queue_size(), BYTES.len() - 5);
+                request.on_complete(move |result| end.set(Some(result)));
+            });
+            // A loop that waits for an edge would wait for ever.
+            crate::set_timeout(std::time::Duration::from_secs(10), || crate::exit(1)).unref();
+            listener.accept().unwrap().0
+        });
+        assert!(ended.take().is_some_and(|result| result.is_ok()), "the rest has gone");
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received).unwrap();
+        assert_eq!(received, BYTES);
     }
 }
