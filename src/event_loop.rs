@@ -118,7 +118,7 @@ pub(crate) struct State {
     exits: Cell<u32>,
     /// How many [`Loop`]s there are for this state.
     loops: Cell<usize>,
-    /// The loop is being turned, or runs a main script.
+    /// The loop is being turned, or runs a main script or its exit hooks.
     turning: Cell<bool>,
 }
 
@@ -431,13 +431,9 @@ impl State {
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
     }
 
-    /// Follows up on `exit` or on a worker's termination: hooks after an exit, and the end.
+    /// Follows up on `exit` or on a worker's termination.
     fn end_if_halted(self: &Rc<Self>) {
         if self.is_halted() {
-            if self.exits.get() > 0 {
-                log::debug!("exit with code {}", self.exit_code.get());
-                self.run_exit_hooks();
-            }
             self.tear_down();
         }
     }
@@ -461,13 +457,23 @@ impl State {
 
     /// Ends the loop: drops every callback once, uncalled, and closes what is open. The loop can
     /// still be reached from destructors, but takes nothing in.
+    ///
+    /// After an `exit` the exit hooks come first, whoever ends the loop: it may have been called where
+    /// nothing turns, and be followed by no turn.
     pub(crate) fn tear_down(self: &Rc<Self>) {
         if !self.is_open() {
             return;
         }
+        let _entered = current::enter(self);
+        if self.exits.get() > 0 {
+            log::debug!("exit with code {}", self.exit_code.get());
+            // A hook that names the loop and drops the name does not end it once more.
+            let turning = self.turning.replace(true);
+            self.run_exit_hooks();
+            self.turning.set(turning);
+        }
         log::debug!("loop {} is torn down", self.id);
         self.status.set(Status::TearingDown);
-        let _entered = current::enter(self);
         self.mailbox.close().for_each(callback::drop_quietly);
         while let Some(closure) = self.ticks.pop().or_else(|| self.microtasks.pop()) {
             callback::drop_quietly(closure);
@@ -516,7 +522,7 @@ impl State {
     #[track_caller]
     fn assert_open(&self, verb: &str) {
         assert!(
-            self.is_open(),
+            self.is_open() && !self.turning.get(),
             "windlass: {verb} was called on a loop that is closed. A loop is closed by close, by \
              exit and at the end of windlass::run: make a new one with Loop::new"
         );
@@ -551,8 +557,8 @@ impl Drop for Awake<'_> {
 /// Most programs need none: [`windlass::run`](crate::run) makes one, and the verbs at the crate root act on it.
 /// Make one to turn it step by step, to embed it, to give it a pool or virtual time.
 ///
-/// The loop is torn down with its last clone: every callback is dropped uncalled, every descriptor
-/// closed. Callbacks that hold a clone of their own loop keep it from that; [`exit`](crate::exit) and the end of
+/// The loop is torn down with its last clone: every callback is dropped uncalled (but for the exit hooks of a
+/// loop on which [`exit`](crate::exit) was called), every descriptor closed. Callbacks that hold a clone of their own loop keep it from that; [`exit`](crate::exit) and the end of
 /// `windlass::run` tear it down all the same.
 ///
 /// # Examples
@@ -1011,7 +1017,7 @@ impl Drop for Loop {
     fn drop(&mut self) {
         let left = self.state.loops.get() - 1;
         self.state.loops.set(left);
-        if left == 0 {
+        if left == 0 && !self.state.turning.get() {
             self.state.tear_down();
         }
     }

@@ -311,7 +311,8 @@ pub fn now() -> Instant {
 /// hooks do, and then the loop is torn down.
 ///
 /// The callback that called this goes on to its end. Called again, also from an exit hook, it
-/// changes the code.
+/// changes the code. Called inside [`Loop::enter`], where nothing is being turned, it ends the loop in its
+/// next turn, or when the loop is closed or dropped before that.
 ///
 /// # Panics
 /// When no loop is current.

@@ -250,6 +250,86 @@ fn an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last() {
     assert_eq!(event_loop.exit_code(), 8);
 }
 
+// As in Node, where `process.exit` calls the exit handlers wherever it is called.
+#[test]
+fn an_exit_that_no_turn_follows_runs_the_exit_hooks_when_the_loop_is_dropped_or_closed() {
+    fn exited(trace: &Trace) -> Loop {
+        let event_loop = virtual_loop();
+        event_loop.enter(|| {
+            let (first, second) = (trace.clone(), trace.clone());
+            next_tick(|| unreachable!("nothing of an ended program runs"));
+            on_exit(move |code| {
+                // The last name of the loop goes here, in the middle of its end.
+                assert_eq!(Loop::current().exit_code(), code);
+                assert!(Loop::current().close().is_err(), "not from inside");
+                panic_of(|| Loop::current().turn(RunMode::NoWait));
+                first.say(format!("first {code}"));
+                set_exit_code(4);
+                set_immediate(|| unreachable!("nor what a hook queues"));
+            });
+            on_exit(move |code| second.say(format!("second {code}")));
+            windlass::exit(3);
+        });
+        event_loop
+    }
+    let trace = Trace::new();
+    drop(exited(&trace));
+    trace.expect(&["first 3", "second 4"]);
+
+    let trace = Trace::new();
+    let event_loop = virtual_loop();
+    let label = trace.clone();
+    event_loop.enter(|| {
+        on_exit(move |code| label.say(format!("closed {code}")));
+        windlass::exit(5);
+    });
+    event_loop.close().expect("nothing is left on it");
+    trace.expect(&["closed 5"]);
+    drop(event_loop);
+    trace.expect(&[]);
+
+    let trace = Trace::new();
+    let event_loop = exited(&trace);
+    assert!(!event_loop.turn(RunMode::Default));
+    trace.expect(&["first 3", "second 4"]);
+    drop(event_loop);
+    trace.expect(&[]);
+}
+
+#[test]
+fn a_loop_that_is_dropped_without_an_exit_runs_no_exit_hook() {
+    let dropped = Counter::new();
+    let event_loop = virtual_loop();
+    let guard = dropped.on_drop();
+    event_loop.enter(|| {
+        on_exit(move |_| {
+            guard.touch();
+            unreachable!("the program has not come to its end");
+        });
+    });
+    drop(event_loop);
+    assert_eq!(dropped.get(), 1);
+}
+
+#[test]
+fn the_exit_hooks_of_a_loop_in_a_thread_local_run_at_thread_exit() {
+    thread_local! {
+        static KEPT: RefCell<Option<Loop>> = const { RefCell::new(None) };
+    }
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let event_loop = real_loop();
+        event_loop.enter(|| {
+            on_exit(move |code| tell.send(code).unwrap());
+            windlass::exit(6);
+        });
+        KEPT.set(Some(event_loop));
+    })
+    .join()
+    .expect("the thread ends without a panic");
+    assert_eq!(told.recv(), Ok(6));
+}
+
 /// Arms one of everything that holds a callback; each callback captures a value that counts its own
 /// end, and none may run. Returns how many there are.
 fn arm_everything(dropped: &Counter) -> usize {
