@@ -27,8 +27,8 @@ thread_local! {
     /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the end
     /// of the thread.
     static CURRENT: Cell<*const State> = const { Cell::new(ptr::null()) };
-    /// Every loop of this thread that has not been dropped.
-    static LOOPS: RefCell<Vec<Weak<State>>> = const { RefCell::new(Vec::new()) };
+    /// Every loop of this thread that has not been dropped, by number: numbers are given in ascending order.
+    static LOOPS: RefCell<Vec<(u32, Weak<State>)>> = const { RefCell::new(Vec::new()) };
     /// Whether a loop of this thread is being turned.
     static TURNING: Cell<bool> = const { Cell::new(false) };
     /// The loop whose pool job this thread runs, if one does that in virtual time, or null.
@@ -109,19 +109,22 @@ pub(crate) fn find_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
 pub(crate) fn find(id: u32) -> Option<Rc<State>> {
     match get() {
         Some(current) if current.id == id => Some(current),
-        _ => LOOPS
-            .try_with(|loops| loops.borrow().iter().filter_map(Weak::upgrade).find(|l| l.id == id))
-            .ok()
-            .flatten(),
+        _ => LOOPS.try_with(|loops| find_in(&loops.borrow(), id)).ok().flatten(),
     }
+}
+
+fn find_in(loops: &[(u32, Weak<State>)], id: u32) -> Option<Rc<State>> {
+    let index = loops.binary_search_by_key(&id, |(number, _)| *number).ok()?;
+    loops[index].1.upgrade()
 }
 
 /// Makes a new loop known to [`find`].
 pub(crate) fn register(state: &Rc<State>) {
     LOOPS.with(|loops| {
         let mut loops = loops.borrow_mut();
-        loops.retain(|known| known.strong_count() > 0);
-        loops.push(Rc::downgrade(state));
+        loops.retain(|(_, known)| known.strong_count() > 0);
+        debug_assert!(loops.last().is_none_or(|(last, _)| *last < state.id));
+        loops.push((state.id, Rc::downgrade(state)));
     });
 }
 

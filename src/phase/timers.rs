@@ -48,7 +48,7 @@ use crate::clock::Nanos;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::Alive;
-use crate::queue::callable::Callable;
+use crate::queue::closure::Callable;
 
 use table::{Due, Life, Table};
 

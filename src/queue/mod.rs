@@ -5,7 +5,6 @@
 //! are a queue with numbered places, run a batch at a time by the check phase. Deferred callbacks
 //! wait for the pending or the close phase.
 
-pub(crate) mod callable;
 pub(crate) mod closure;
 pub(crate) mod deferred;
 pub(crate) mod immediate;

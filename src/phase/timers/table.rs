@@ -10,7 +10,7 @@ use super::lists::Lists;
 use super::{NONE, Timer, nanos};
 use crate::clock::Nanos;
 use crate::handle::Alive;
-use crate::queue::callable::Callable;
+use crate::queue::closure::Callable;
 
 use std::marker::PhantomData;
 use std::panic::Location;
