@@ -25,7 +25,6 @@ use ctutils::CtEq;
 use zeroize::Zeroizing;
 
 use crate::current;
-use crate::error::WorkError;
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
@@ -281,16 +280,12 @@ fn derive(
         Ok(()) => {
             let (promise, request) = Promise::new(&state, location);
             promise.set_heir(wipe);
-            let job = pool::submit(&state, name, WorkKind::Cpu, location, work, flatten);
+            let job = pool::submit(&state, name, WorkKind::Cpu, location, work, pool::flatten);
             promise.follow(job, |mut key: Secret| mem::take(&mut *key));
             request
         }
         Err(error) => Request::failed_later(&state, location, error),
     }
-}
-
-fn flatten(result: Result<io::Result<Secret>, WorkError>) -> io::Result<Secret> {
-    result?
 }
 
 /// Takes a result that nobody came for.

@@ -21,7 +21,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::current;
-use crate::error::{WorkError, shut_down};
+use crate::error::shut_down;
 use crate::event_loop::State;
 use crate::request::Request;
 use crate::sys::resolver::{self, Failure};
@@ -211,11 +211,7 @@ fn ask<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let work = move || call().map_err(|failure| LookupError::new(asked, failure));
-    pool::submit(state, kind, WorkKind::SlowIo, location, work, flatten)
-}
-
-fn flatten<T>(result: Result<Result<T, LookupError>, WorkError>) -> io::Result<T> {
-    Ok(result??)
+    pool::submit(state, kind, WorkKind::SlowIo, location, work, pool::flatten)
 }
 
 /// The host's name as the resolver wants it.

@@ -5,8 +5,6 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::WorkError;
-
 /// What a failed file operation was about, inside its [`io::Error`].
 ///
 /// The outer error has the kind that `std` gives, and this as its inner error: the operation and the
@@ -109,9 +107,4 @@ pub(super) fn duplicate(error: &io::Error) -> io::Error {
         }
         None => io::Error::new(error.kind(), error.to_string()),
     }
-}
-
-/// The result of a request for I/O: a job that did not run is an I/O error too.
-pub(crate) fn flatten<T>(result: Result<io::Result<T>, WorkError>) -> io::Result<T> {
-    result?
 }

@@ -10,7 +10,7 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::{PathError, flatten};
+use super::error::PathError;
 use crate::current;
 use crate::error::CancelError;
 use crate::event_loop::State;
@@ -69,7 +69,7 @@ fn one_job<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, flatten)
+    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, pool::flatten)
 }
 
 /// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
@@ -110,7 +110,7 @@ pub(super) fn in_steps<T: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, flatten);
+        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, pool::flatten);
         job.set(go_on(state, location, request, |result| promise.fulfil(result)));
     }
     request
@@ -148,7 +148,7 @@ pub(super) fn run<T: Send + 'static>(
     job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
     go_on(state, location, request, then)
 }
 
@@ -176,7 +176,7 @@ fn run_next<T: Send + 'static>(
     job: NextJob<T>,
     then: Box<dyn FnOnce(io::Result<T>)>,
 ) {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, flatten);
+    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
     let inner = state.clone();
     request.on_complete(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
@@ -209,6 +209,13 @@ pub(super) fn release<T: Send + 'static>(
             drop(value);
             Ok(())
         };
-        drop(pool::submit_next(state, "file close", WorkKind::FastIo, location, work, flatten));
+        drop(pool::submit_next(
+            state,
+            "file close",
+            WorkKind::FastIo,
+            location,
+            work,
+            pool::flatten,
+        ));
     }
 }

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::error::{PathError, flatten};
+use super::error::PathError;
 use super::file::File;
 use super::queue::Core;
 use crate::current;
@@ -121,7 +121,7 @@ pub(super) struct Opened {
 
 impl Opened {
     fn adopt(result: Result<io::Result<Opened>, WorkError>) -> io::Result<File> {
-        flatten(result)?.into_file()
+        pool::flatten(result)?.into_file()
     }
 
     /// Makes it a file of the loop that it was opened for, which is current.

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::{PathError, flatten};
+use super::error::PathError;
 use super::file::File;
 use super::job::on_path;
 use super::options::Opened;
@@ -86,7 +86,7 @@ pub fn create_temp_file(template: impl AsRef<Path>) -> Request<io::Result<File>>
             Err(error) => Err(PathError::wrap("mkstemp", &template, error)),
         }
     };
-    let finish = |result: Result<io::Result<Opened>, WorkError>| flatten(result)?.into_file();
+    let finish = |result: Result<io::Result<Opened>, WorkError>| pool::flatten(result)?.into_file();
     pool::submit(&state, "file request", WorkKind::FastIo, location, work, finish)
 }
 

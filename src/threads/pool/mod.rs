@@ -32,7 +32,7 @@ use std::time::Duration;
 use threads::Shared;
 
 pub use figures::{KindMetrics, PoolMetrics};
-pub(crate) use request::{submit, submit_next};
+pub(crate) use request::{flatten, submit, submit_next};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;
 pub use work::{SubmitError, Work, queue_work, work};

@@ -4,6 +4,7 @@
 //! or the deadline took the job back before it started; the loop was torn down.
 
 use std::cell::Cell;
+use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,6 +109,14 @@ where
 {
     try_submit(state, label, wishes, work, finish)
         .unwrap_or_else(|refused| refuse(state, label.location, refused, finish))
+}
+
+/// The result of a request for I/O: that a job did not run is an I/O error too.
+pub(crate) fn flatten<T, E>(result: Result<Result<T, E>, WorkError>) -> io::Result<T>
+where
+    io::Error: From<E>,
+{
+    Ok(result??)
 }
 
 /// A request for work that was not accepted: it completes with the reason, later.

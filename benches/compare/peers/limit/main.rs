@@ -23,6 +23,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("async_ping_pong spinning", threads::ping_pong_spinning),
     ("async_pummel", threads::pummel),
     ("queue_work 1 in flight", |items| threads::queue_work(items, 1)),
+    ("queue_work 1 in flight, spinning", |items| threads::queue_work(items, 1)),
     ("queue_work 64 in flight", |items| threads::queue_work(items, 64)),
     ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
     ("fs_stat 64 in flight", files::stat),

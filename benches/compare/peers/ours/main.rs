@@ -8,8 +8,13 @@ mod threads;
 mod timers;
 mod workers;
 
+use std::time::Duration;
+
 use common::{Figures, Peer, Stopwatch, Workload};
 use windlass::Loop;
+
+/// How long a loop looks before it sleeps, in the rows that allow it.
+const SPIN: Duration = Duration::from_micros(50);
 
 const WORKLOADS: &[(&str, Workload)] = &[
     ("microtask_batch", queues::microtask_batch),
@@ -27,15 +32,18 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("timers among 100,000", |items| timers::among(items, 100_000)),
     ("timers among 1,000,000", |items| timers::among(items, 1_000_000)),
     ("spawn and finish a task", queues::spawn_task),
-    ("async_ping_pong", threads::async_ping_pong),
+    ("async_ping_pong", |items| threads::async_ping_pong(items, Duration::ZERO)),
+    ("async_ping_pong spinning", |items| threads::async_ping_pong(items, SPIN)),
     ("async_pummel", threads::async_pummel),
-    ("queue_work 1 in flight", |items| threads::queue_work(items, 1)),
-    ("queue_work 64 in flight", |items| threads::queue_work(items, 64)),
-    ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
+    ("queue_work 1 in flight", |items| threads::queue_work(items, 1, Duration::ZERO)),
+    ("queue_work 1 in flight, spinning", |items| threads::queue_work(items, 1, SPIN)),
+    ("queue_work 64 in flight", |items| threads::queue_work(items, 64, Duration::ZERO)),
+    ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000, Duration::ZERO)),
     ("fs_stat 64 in flight", files::stat),
     ("fs_read 64 in flight", files::read),
     ("worker_spawn to first message", workers::spawn),
-    ("worker_ping_pong", workers::ping_pong),
+    ("worker_ping_pong", |items| workers::ping_pong(items, Duration::ZERO)),
+    ("worker_ping_pong spinning", |items| workers::ping_pong(items, SPIN)),
     ("worker_stream", workers::stream),
     ("worker_move 1 KiB", |items| workers::move_buffer(items, 1 << 10)),
     ("worker_move 1 MiB", |items| workers::move_buffer(items, 1 << 20)),
@@ -49,9 +57,16 @@ fn main() {
     Peer { workloads: WORKLOADS, servers: SERVERS }.main();
 }
 
+fn loop_that_spins(limit: Duration) -> Loop {
+    Loop::builder().spin(limit).build().expect("a loop")
+}
+
 /// The time that a program takes on a loop of its own, less the making of the loop.
 fn timed(items: u64, program: impl FnOnce()) -> Figures {
-    let event_loop = Loop::new().expect("a loop");
+    timed_on(&Loop::new().expect("a loop"), items, program)
+}
+
+fn timed_on(event_loop: &Loop, items: u64, program: impl FnOnce()) -> Figures {
     let stopwatch = Stopwatch::start();
     event_loop.run(program);
     stopwatch.stop(items)

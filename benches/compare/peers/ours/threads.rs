@@ -4,21 +4,22 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Figures, Stopwatch, system};
 use windlass::Loop;
 use windlass::handle::Notifier;
 
-use crate::timed;
+use crate::timed_on;
 
-/// Two loops on two threads wake each other by notifiers; an item is a round trip.
-pub(crate) fn async_ping_pong(items: u64) -> Figures {
+/// Two loops on two threads wake each other by notifiers; an item is a round trip. They look for news for so
+/// long before they sleep.
+pub(crate) fn async_ping_pong(items: u64, spin: Duration) -> Figures {
     let (to_other, from_main) = mpsc::channel::<Notifier>();
     let (to_main, from_other) = mpsc::channel::<Notifier>();
     let other = thread::spawn(move || {
         system::pin_thread(1);
-        windlass::run(|| {
+        crate::loop_that_spins(spin).run(|| {
             let main = from_main.recv().expect("the main loop's notifier");
             to_main.send(Notifier::new(move || main.notify())).expect("the main loop");
         });
@@ -26,7 +27,7 @@ pub(crate) fn async_ping_pong(items: u64) -> Figures {
     system::pin_thread(0);
     let figures = Rc::new(Cell::new(None));
     let told = figures.clone();
-    windlass::run(move || {
+    crate::loop_that_spins(spin).run(move || {
         let other = Rc::new(OnceCell::<(Notifier, Stopwatch)>::new());
         let (left, to) = (Cell::new(items), other.clone());
         let main = Notifier::new(move || {
@@ -78,15 +79,15 @@ pub(crate) fn async_pummel(items: u64) -> Figures {
     figures.with("sender", time.as_nanos() as f64 / items as f64)
 }
 
-/// Jobs that do nothing, so many at a time.
-pub(crate) fn queue_work(items: u64, in_flight: u64) -> Figures {
+/// Jobs that do nothing, so many at a time, on a loop that looks for results for so long before it sleeps.
+pub(crate) fn queue_work(items: u64, in_flight: u64, spin: Duration) -> Figures {
     fn next(left: Rc<Cell<u64>>) {
         if left.get() > 0 {
             left.set(left.get() - 1);
             windlass::queue_work(|| ()).on_complete(move |_| next(left));
         }
     }
-    timed(items, || {
+    timed_on(&crate::loop_that_spins(spin), items, || {
         let left = Rc::new(Cell::new(items));
         (0..in_flight).for_each(|_| next(left.clone()));
     })

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{Figures, Stopwatch, system};
 use windlass::Loop;
@@ -25,12 +25,13 @@ pub(crate) fn spawn(items: u64) -> Figures {
     stopwatch.stop(items).with("first", nanos as f64 / items as f64)
 }
 
-/// Sends `message` to a worker and back again, so many times.
-fn to_and_fro<M: Send + 'static>(items: u64, message: M) -> Figures {
+/// Sends `message` to a worker and back again, so many times. Both loops look for news for so long before
+/// they sleep.
+fn to_and_fro<M: Send + 'static>(items: u64, message: M, spin: Duration) -> Figures {
     system::pin_thread(0);
     let figures = Rc::new(Cell::new(None));
     let told = figures.clone();
-    windlass::run(move || {
+    crate::loop_that_spins(spin).run(move || {
         let worker: Worker<M, M> = Worker::spawn(|port| {
             system::pin_thread(1);
             let reply = port.clone();
@@ -53,12 +54,12 @@ fn to_and_fro<M: Send + 'static>(items: u64, message: M) -> Figures {
     figures.take().expect("all round trips were made")
 }
 
-pub(crate) fn ping_pong(items: u64) -> Figures {
-    to_and_fro(items, 7_u64)
+pub(crate) fn ping_pong(items: u64, spin: Duration) -> Figures {
+    to_and_fro(items, 7_u64, spin)
 }
 
 pub(crate) fn move_buffer(items: u64, bytes: usize) -> Figures {
-    to_and_fro(items, vec![7_u8; bytes])
+    to_and_fro(items, vec![7_u8; bytes], Duration::ZERO)
 }
 
 /// Messages one way, from a worker.
