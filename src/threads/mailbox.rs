@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::OwnLine;
-use super::numbers::NumberSet;
+use super::numbers::{NumberList, NumberSet};
 use super::posts::Posts;
 use super::turns::WeakTurns;
 use crate::callback;
@@ -89,15 +89,18 @@ impl std::ops::Deref for Address {
     }
 }
 
+/// In this order, so that all of a notice to a receiver stands on the lock's own cache line: each line that both
+/// sides write has to come over from the other core.
 #[derive(Default)]
+#[repr(C)]
 struct Inbox {
     /// Whether the loop sleeps, or is about to, and has not been woken.
     asleep: bool,
     /// Whether the loop has ended. Nothing is taken in any more.
     closed: bool,
+    letters: Letters,
     /// None once the loop has ended: the descriptor behind it is the loop's.
     waker: Option<Arc<sys::Waker>>,
-    letters: Letters,
     /// In virtual time: letters from loops that are ahead, by when they were sent.
     later: BTreeMap<Nanos, Letters>,
     /// In virtual time: when the loop is told to end.
@@ -115,13 +118,14 @@ pub(crate) struct Done {
 
 /// What is put in a mailbox.
 #[derive(Default)]
+#[repr(C)]
 struct Letters {
-    /// Requests of which the work is done.
-    completions: Vec<Done>,
     /// Receivers that have something, by number.
-    receivers: Vec<u64>,
+    receivers: NumberList,
     /// Closures to be called.
     posts: SendRing,
+    /// Requests of which the work is done.
+    completions: Vec<Done>,
     /// Tasks to be polled.
     wakes: Vec<Arc<TaskWaker>>,
 }
@@ -132,6 +136,20 @@ impl Letters {
             && self.receivers.is_empty()
             && self.posts.is_empty()
             && self.wakes.is_empty()
+    }
+
+    /// Swaps those lists that have something for the empty ones of `other`. The rest is only looked at,
+    /// and its cache lines stay where they are.
+    fn swap_filled(&mut self, other: &mut Letters) {
+        fn swap<T>(is_empty: bool, from: &mut T, to: &mut T) {
+            if !is_empty {
+                std::mem::swap(from, to);
+            }
+        }
+        swap(self.receivers.is_empty(), &mut self.receivers, &mut other.receivers);
+        swap(self.posts.is_empty(), &mut self.posts, &mut other.posts);
+        swap(self.completions.is_empty(), &mut self.completions, &mut other.completions);
+        swap(self.wakes.is_empty(), &mut self.wakes, &mut other.wakes);
     }
 
     /// Adds another set behind this one.
@@ -416,8 +434,8 @@ fn wake(mut inbox: MutexGuard<'_, Inbox>) {
     }
 }
 
-/// A fetch of fewer posts than this did not pay.
-const FEW_POSTS: usize = 64;
+/// A fetch of fewer letters than this did not pay.
+const FEW_LETTERS: usize = 64;
 
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
@@ -429,7 +447,7 @@ pub(crate) struct Delivery {
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<NumberSet>,
     posts: Posts,
-    /// How many posts the last poll phase fetched when it began.
+    /// How many posts and receivers the last poll phase fetched when it began.
     fetched: Cell<usize>,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
@@ -469,9 +487,9 @@ impl Delivery {
         self.completions.borrow_mut().push_back(done);
     }
 
-    /// Whether the last poll phase found posts, but so few that fetching them cost more than calling them.
+    /// Whether the last poll phase found something, but so little that fetching it cost more than the calls.
     pub(crate) fn fetched_little(&self) -> bool {
-        (1..FEW_POSTS).contains(&self.fetched.get())
+        (1..FEW_LETTERS).contains(&self.fetched.get())
     }
 
     /// Whether something is left to be delivered.
@@ -500,24 +518,25 @@ impl Delivery {
 
     /// Empties the mailbox. Woken tasks become microtasks at once.
     fn fetch(&self, state: &State) -> u64 {
-        let mut letters = self.spare.take();
+        let mut letters = self.spare.borrow_mut();
         {
             let mut inbox = state.mailbox.lock();
-            std::mem::swap(&mut inbox.letters, &mut letters);
+            inbox.letters.swap_filled(&mut letters);
             state.mailbox.filled.store(false, Ordering::Release);
         }
-        let count = letters.completions.len()
-            + letters.receivers.len()
-            + letters.posts.len()
-            + letters.wakes.len();
-        self.completions.borrow_mut().extend(letters.completions.drain(..));
-        self.ready.borrow_mut().extend(&mut letters.receivers);
-        self.fetched.set(letters.posts.len());
+        self.fetched.set(letters.posts.len() + letters.receivers.len());
+        let count = self.fetched.get() + letters.completions.len() + letters.wakes.len();
+        letters.receivers.move_to(&mut self.ready.borrow_mut());
         self.posts.add(&mut letters.posts);
-        for waker in letters.wakes.drain(..) {
-            waker.queue(state);
+        if !letters.completions.is_empty() {
+            self.completions.borrow_mut().extend(letters.completions.drain(..));
         }
-        self.spare.replace(letters);
+        if !letters.wakes.is_empty() {
+            let mut wakes = std::mem::take(&mut letters.wakes);
+            drop(letters);
+            wakes.drain(..).for_each(|waker| waker.queue(state));
+            self.spare.borrow_mut().wakes = wakes;
+        }
         count as u64
     }
 

@@ -1,4 +1,4 @@
-//! A set of numbers in order, for sets that are nearly always very small.
+//! Numbers of receivers, on their way and in order. There are nearly always very few.
 //!
 //! Of a loop's receivers one or two are ready at a time. A tree allocates a node for the first and frees it
 //! with the last, 100 of the 500 instructions between a notice and its callback; this keeps its memory.
@@ -7,6 +7,50 @@ use std::collections::VecDeque;
 
 /// From this many new numbers on they are sorted in at once.
 const MANY: usize = 16;
+
+/// Numbers as they came. The first one needs no memory elsewhere, which would be one more cache line to send
+/// from core to core.
+#[derive(Default)]
+pub(super) struct NumberList {
+    first: Option<u64>,
+    /// Those after the first. Empty when there is none.
+    more: Vec<u64>,
+}
+
+impl NumberList {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, number: u64) {
+        if self.first.is_none() {
+            self.first = Some(number);
+        } else {
+            self.more.push(number);
+        }
+    }
+
+    /// Adds another list behind this one, and empties it.
+    pub(super) fn append(&mut self, other: &mut NumberList) {
+        other.first.take().into_iter().for_each(|number| self.push(number));
+        self.more.append(&mut other.more);
+    }
+
+    /// Adds all numbers to a set, and empties the list.
+    pub(super) fn move_to(&mut self, set: &mut NumberSet) {
+        self.first.take().into_iter().for_each(|number| set.insert(number));
+        if !self.more.is_empty() {
+            set.extend(&mut self.more);
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct NumberSet {
@@ -63,6 +107,24 @@ impl NumberSet {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_list_gives_all_its_numbers_to_a_set_and_keeps_none() {
+        for (left, right) in [(0, 0), (0, 1), (1, 0), (1, 1), (3, 40)] {
+            let (mut list, mut other) = (NumberList::default(), NumberList::default());
+            (0..left).for_each(|number| list.push(number * 2));
+            (0..right).for_each(|number| other.push(number * 3));
+            list.append(&mut other);
+            assert!(other.is_empty() && other.len() == 0);
+            assert_eq!((list.len() as u64, list.is_empty()), (left + right, left + right == 0));
+            let mut set = NumberSet::default();
+            list.move_to(&mut set);
+            assert!(list.is_empty() && list.len() == 0);
+            let all: BTreeSet<_> =
+                (0..left).map(|n| n * 2).chain((0..right).map(|n| n * 3)).collect();
+            assert!(set.numbers.iter().eq(&all));
+        }
+    }
 
     #[test]
     fn it_does_what_a_tree_does() {
