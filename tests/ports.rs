@@ -7,6 +7,7 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::*;
@@ -335,6 +336,76 @@ fn a_port_that_travels_takes_its_messages_along_in_order() {
             assert_eq!(worker.recv().await.unwrap(), (2..300).collect::<Vec<_>>());
             assert_eq!(sender.recv().await, None, "closed by the worker");
         });
+    });
+}
+
+// MP-07. A loop takes all that waits at once; what its handler has not been called with is still the port's.
+#[test]
+fn what_a_handler_has_not_seen_yet_still_waits_and_travels_before_what_comes_later() {
+    bounded(|| {
+        block_on(async {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            (0..5).for_each(|number| sender.post(number));
+            let end = Rc::new(RefCell::new(None));
+            let (own, place) = (receiver.clone(), end.clone());
+            receiver.on_message(move |number| {
+                assert_eq!((number, own.queue_len()), (0, 4));
+                assert_eq!(own.try_recv(), Some(1));
+                assert_eq!(own.queue_len(), 3);
+                place.replace(Some(own.clone().detach()));
+            });
+            until(|| end.borrow().is_some()).await;
+            assert_eq!(receiver.queue_len(), 0);
+            (5..8).for_each(|number| sender.post(number));
+            let again = end.take().unwrap().open();
+            assert_eq!(again.queue_len(), 6);
+            let received = collect(&again);
+            until(|| received.borrow().len() == 6).await;
+            assert_eq!(*received.borrow(), (2..8).collect::<Vec<_>>());
+        });
+    });
+}
+
+/// A message that counts its drops.
+struct Dropped(Arc<AtomicUsize>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// MP-15.
+#[test]
+fn what_a_handler_has_not_seen_yet_is_dropped_once_by_its_close_and_by_the_end_of_its_loop() {
+    bounded(|| {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let fill = |sender: &Port<Dropped, ()>| {
+            (0..5).for_each(|_| sender.post(Dropped(drops.clone())));
+        };
+        run(|| {
+            let (sender, receiver) = open_channel::<Dropped, ()>();
+            fill(&sender);
+            let (own, sender, seen) = (receiver.clone(), sender.clone(), drops.clone());
+            receiver.on_message(move |message| {
+                own.close();
+                assert_eq!(seen.load(Ordering::Relaxed), 4, "all but the one in hand");
+                drop(message);
+                assert!(sender.try_post(Dropped(seen.clone())).is_err());
+            });
+        });
+        assert_eq!(drops.swap(0, Ordering::Relaxed), 6);
+        let calls = Rc::new(Cell::new(0));
+        run(|| {
+            let (sender, receiver) = open_channel::<Dropped, ()>();
+            fill(&sender);
+            let calls = calls.clone();
+            receiver.on_message(move |_| {
+                calls.set(calls.get() + 1);
+                windlass::exit(0);
+            });
+        });
+        assert_eq!((calls.get(), drops.load(Ordering::Relaxed)), (1, 5));
     });
 }
 

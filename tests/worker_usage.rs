@@ -3,6 +3,7 @@
 mod support;
 
 use std::hint::black_box;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use support::*;
@@ -198,6 +199,37 @@ fn the_usage_of_a_worker_tells_memory_queues_iterations_and_cpu_time() {
             let after = worker.usage();
             assert!(after.cpu_time.unwrap() >= usage.cpu_time.unwrap(), "the whole thread's");
             assert_eq!((after.allocated, after.metrics.iterations), (None, 0));
+        });
+    });
+}
+
+#[test]
+fn messages_that_a_worker_has_fetched_but_not_been_called_with_are_on_their_way_to_it() {
+    bounded(|| {
+        block_on(async {
+            let (go_on, wait) = mpsc::channel::<()>();
+            let worker: Worker<u32, u32> = Worker::spawn(move |port| {
+                // Not before all are there.
+                assert_eq!(port.recv_timeout(Duration::MAX), Ok(0));
+                wait.recv().unwrap();
+                let reply = port.clone();
+                port.on_message(move |number| {
+                    reply.post(number);
+                    wait.recv().unwrap();
+                    if number == 4 {
+                        reply.close();
+                    }
+                });
+            })
+            .unwrap();
+            (0..5).for_each(|number| worker.post(number));
+            for number in 1..5_u32 {
+                go_on.send(()).unwrap();
+                assert_eq!(worker.recv().await, Some(number));
+                assert_eq!(worker.usage().to_worker, 4 - number as usize);
+            }
+            go_on.send(()).unwrap();
+            assert_eq!(worker.join().await, Ok(0));
         });
     });
 }

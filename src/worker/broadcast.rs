@@ -143,7 +143,7 @@ impl<T: Send + 'static> Core<T> {
 
     /// Takes the channel off its loop and its name. All that has to be dropped comes back.
     fn leave(&self) -> impl Sized + use<T> {
-        let left = self.inbox.half.close_receiver();
+        let left = self.inbox.intake.close();
         with_members::<T, _>(&self.name, |members| members.retain(|(id, _)| *id != self.id));
         let receiver = self.state().delivery.remove_receiver(self.number.get());
         (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.take())

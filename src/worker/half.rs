@@ -4,6 +4,10 @@
 //! while user code runs or a user's value is dropped. The receiver is notified when a message comes to
 //! a queue that it has seen empty; while it has not looked, further messages cost no notice.
 //!
+//! The receiving end does not come for each message: its [`Intake`](super::intake::Intake) swaps the whole
+//! queue for an empty one, under one lock, and hands on from there. Only where each message that is taken
+//! has a meaning for others, with a bound or in virtual time, does it take one at a time.
+//!
 //! A half may have a bound. Then a sender takes a place before it sends. Places are given in the order
 //! in which senders asked, so none of them starves. The sum of messages, places that are reserved
 //! and places granted to those who wait is never above the bound.
@@ -16,31 +20,41 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::outside::{
-    Arc, Condvar, Mutex, MutexGuard, Nanos, PoisonError, Receiver, is_virtual, this_moment,
+    Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
+    is_virtual, this_moment,
 };
 
 pub(super) struct Half<T> {
-    queue: Mutex<Queue<T>>,
+    queue: OwnLine<Mutex<Queue<T>>>,
+    /// Messages that the receiving end has taken out of the queue and not handed on. Only that end writes it,
+    /// for each message, so it stands apart from what senders write.
+    taken: OwnLine<AtomicUsize>,
     /// Signalled for a thread that blocks until something comes.
     arrival: Condvar,
-    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
-    is_virtual: bool,
 }
 
+/// In the order in which a post uses it, so that it has to fetch one cache line from the other core.
+#[repr(C)]
 struct Queue<T> {
-    messages: VecDeque<T>,
     /// Whether more may come.
     end: End,
     /// The sending end is being closed, which the receiver will hear a little later: nothing more is taken in.
     sending_over: bool,
     /// Nothing will be received any more.
     receiver_gone: bool,
-    /// Who is told, once the receiving end is open on a loop.
-    receiver: Option<Receiver>,
     /// The receiver was told and has not seen the queue empty since.
     notified: bool,
     /// A thread blocks until something comes.
     blocked: bool,
+    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
+    is_virtual: bool,
+    /// The messages behind the first.
+    behind: VecDeque<T>,
+    /// The oldest message, if it came to an empty queue. Where two ends talk to and fro it is the only one, and
+    /// memory of its own would be one more cache line to fetch. If it is there, it comes before the others.
+    first: Option<T>,
+    /// Who is told, once the receiving end is open on a loop.
+    receiver: Option<Receiver>,
     /// On which thread the sending end is open.
     sender_thread: Option<ThreadId>,
     /// None for a queue without a bound.
@@ -79,6 +93,17 @@ struct Waiter {
     granted: bool,
 }
 
+impl End {
+    /// What came out of a queue that is empty.
+    pub(super) fn popped<T>(self) -> Popped<T> {
+        match self {
+            End::Open => Popped::Empty,
+            End::Finished => Popped::Finished,
+            End::Gone => Popped::Closed,
+        }
+    }
+}
+
 /// What came out of a half.
 pub(super) enum Popped<T> {
     Message(T),
@@ -97,26 +122,64 @@ pub(super) enum Refused<T> {
 }
 
 impl<T> Queue<T> {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.behind.len()
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.behind.is_empty()
+    }
+
+    #[inline]
+    fn push_back(&mut self, message: T) {
+        if self.is_empty() {
+            self.first = Some(message);
+        } else {
+            self.behind.push_back(message);
+        }
+    }
+
+    #[inline]
+    fn pop_front(&mut self) -> Option<T> {
+        self.first.take().or_else(|| self.behind.pop_front())
+    }
+
+    /// Takes all messages out as a list.
+    fn take(&mut self) -> VecDeque<T> {
+        let mut messages = std::mem::take(&mut self.behind);
+        if let Some(first) = self.first.take() {
+            messages.push_front(first);
+        }
+        messages
+    }
+
     fn takes_in(&self) -> bool {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
     }
 
     /// What is to be expected, as far as it can be seen at this time.
     fn end_seen(&self, now: Nanos) -> End {
-        if self.messages.is_empty() && self.end_at <= now { self.end } else { End::Open }
+        if self.is_empty() && self.end_at <= now { self.end } else { End::Open }
+    }
+
+    /// The receiver has looked and found nothing: the next message gives notice. What is to be expected.
+    fn seen_empty(&mut self) -> End {
+        self.notified &= self.end == End::Gone;
+        self.end
     }
 
     /// Whether a place is free that nobody has and nobody waits for.
     fn has_place(&self) -> bool {
         self.bound.as_ref().is_none_or(|bound| {
-            self.messages.len() + bound.reserved < bound.capacity
+            self.len() + bound.reserved < bound.capacity
                 && bound.waiters.iter().all(|waiter| waiter.granted)
         })
     }
 
     /// Gives free places to those who wait longest: their wakers.
     fn grant(&mut self) -> Option<Waker> {
-        let taken = self.messages.len();
+        let taken = self.len();
         let bound = self.bound.as_mut()?;
         if taken + bound.reserved >= bound.capacity {
             return None;
@@ -151,21 +214,23 @@ impl<T> Half<T> {
 
     fn with_bound(bound: Option<Box<Bound>>) -> Arc<Half<T>> {
         Arc::new(Half {
-            queue: Mutex::new(Queue {
-                messages: VecDeque::new(),
+            queue: OwnLine(Mutex::new(Queue {
                 end: End::Open,
                 sending_over: false,
                 receiver_gone: false,
-                receiver: None,
                 notified: false,
                 blocked: false,
+                is_virtual: is_virtual(),
+                behind: VecDeque::new(),
+                first: None,
+                receiver: None,
                 sender_thread: None,
                 bound,
                 stamps: VecDeque::new(),
                 end_at: 0,
-            }),
+            })),
+            taken: OwnLine(AtomicUsize::new(0)),
             arrival: Condvar::new(),
-            is_virtual: is_virtual(),
         })
     }
 
@@ -175,6 +240,7 @@ impl<T> Half<T> {
     }
 
     /// Sends a message whatever the bound, or gives it back when nobody will receive it.
+    #[inline]
     pub(super) fn push(&self, message: T) -> Result<(), T> {
         let queue = self.lock();
         if !queue.takes_in() {
@@ -210,15 +276,24 @@ impl<T> Half<T> {
         Ok(())
     }
 
+    #[inline]
     fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
-        queue.messages.push_back(message);
-        if self.is_virtual {
+        queue.push_back(message);
+        if queue.is_virtual {
             queue.stamps.push_back(this_moment());
         }
         self.notify(queue);
     }
 
-    fn notify(&self, mut queue: MutexGuard<'_, Queue<T>>) {
+    /// Tells the receiver, if it has not been told.
+    #[inline]
+    fn notify(&self, queue: MutexGuard<'_, Queue<T>>) {
+        if queue.blocked || !queue.notified {
+            self.tell(queue);
+        }
+    }
+
+    fn tell(&self, mut queue: MutexGuard<'_, Queue<T>>) {
         if queue.blocked {
             self.arrival.notify_all();
         }
@@ -303,7 +378,7 @@ impl<T> Half<T> {
     /// Takes the oldest message that can be seen at this time.
     pub(super) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
-        let next = if queue.messages.is_empty() && queue.end != End::Open {
+        let next = if queue.is_empty() && queue.end != End::Open {
             Some(queue.end_at)
         } else {
             queue.stamps.front().copied()
@@ -317,13 +392,8 @@ impl<T> Half<T> {
             return Popped::Empty;
         }
         queue.stamps.pop_front();
-        let Some(message) = queue.messages.pop_front() else {
-            queue.notified &= queue.end == End::Gone;
-            return match queue.end {
-                End::Open => Popped::Empty,
-                End::Finished => Popped::Finished,
-                End::Gone => Popped::Closed,
-            };
+        let Some(message) = queue.pop_front() else {
+            return queue.seen_empty().popped();
         };
         let waiter = queue.grant();
         drop(queue);
@@ -331,20 +401,46 @@ impl<T> Half<T> {
         Popped::Message(message)
     }
 
-    /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
-    pub(super) fn pop_within(&self, limit: Duration) -> Popped<T> {
+    /// Whether the receiving end may take all messages at once: nobody waits for a place that one of them has,
+    /// and none of them is still to come in virtual time.
+    pub(super) fn gives_all(&self) -> bool {
+        let queue = self.lock();
+        queue.bound.is_none() && !queue.is_virtual
+    }
+
+    /// Takes the oldest message, and swaps all others for the empty list `into`, whose memory the next
+    /// ones then use. What is to be expected if there are none.
+    #[inline]
+    pub(super) fn take_all(&self, into: &mut VecDeque<T>) -> Result<T, End> {
+        debug_assert!(into.is_empty(), "what was taken before comes first");
+        let mut queue = self.lock();
+        let Some(first) = queue.pop_front() else { return Err(queue.seen_empty()) };
+        if !queue.behind.is_empty() {
+            std::mem::swap(&mut queue.behind, into);
+            self.set_taken(into.len());
+        }
+        Ok(first)
+    }
+
+    /// Says how many of the messages that were taken have not been handed on.
+    pub(super) fn set_taken(&self, count: usize) {
+        self.taken.store(count, Ordering::Relaxed);
+    }
+
+    /// Blocks the thread until there is a message or an end, no longer than `limit`.
+    pub(super) fn wait(&self, limit: Duration) {
         let mut queue = self.lock();
         queue.blocked = true;
-        let waits = |queue: &mut Queue<T>| queue.messages.is_empty() && queue.end == End::Open;
+        let waits = |queue: &mut Queue<T>| queue.is_empty() && queue.end == End::Open;
         let waited = self.arrival.wait_timeout_while(queue, limit, waits);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         queue.blocked = false;
-        drop(queue);
-        self.pop(Nanos::MAX)
     }
 
+    /// Messages that have not been handed on.
     pub(super) fn len(&self) -> usize {
-        self.lock().messages.len()
+        let queue = self.lock();
+        queue.len() + self.taken.load(Ordering::Relaxed)
     }
 
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
@@ -369,7 +465,7 @@ impl<T> Half<T> {
 
     fn set_end(&self, end: End) {
         let mut queue = self.lock();
-        if self.is_virtual {
+        if queue.is_virtual {
             queue.end_at = this_moment();
         }
         queue.end = end;
@@ -383,7 +479,7 @@ impl<T> Half<T> {
         let mut queue = self.lock();
         queue.receiver_gone = true;
         queue.receiver = None;
-        let messages = std::mem::take(&mut queue.messages);
+        let messages = queue.take();
         let waiters = queue.all_waiters();
         drop(queue);
         waiters.into_iter().for_each(Waker::wake);
@@ -395,14 +491,21 @@ impl<T> Half<T> {
         let mut queue = self.lock();
         queue.receiver = Some(receiver);
         queue.notified = false;
-        if !queue.messages.is_empty() || queue.end != End::Open {
+        if !queue.is_empty() || queue.end != End::Open {
             self.notify(queue);
         }
     }
 
-    /// The receiving end leaves its loop, with what is in the queue.
-    pub(super) fn detach(&self) {
-        self.lock().receiver = None;
+    /// The receiving end leaves its loop, with what is in the queue. What it has taken goes back to the front.
+    pub(super) fn detach(&self, mut taken: VecDeque<T>) {
+        let mut queue = self.lock();
+        queue.receiver = None;
+        if !taken.is_empty() {
+            taken.extend(queue.first.take());
+            taken.append(&mut queue.behind);
+            queue.behind = taken;
+        }
+        self.set_taken(0);
     }
 
     /// Whether the receiving end is still there.

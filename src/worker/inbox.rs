@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::half::{End, Half, Popped};
+use super::intake::Intake;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::State;
@@ -35,7 +36,7 @@ pub(super) enum Round {
 
 /// The receiving loop's part of a channel.
 pub(super) struct Inbox<T> {
-    pub(super) half: Arc<Half<T>>,
+    pub(super) intake: Intake<T>,
     /// A handler is registered.
     listening: Cell<bool>,
     /// Counts registrations: a handler that was replaced while it ran is not put back.
@@ -54,7 +55,7 @@ pub(super) struct Inbox<T> {
 impl<T> Inbox<T> {
     pub(super) fn new(half: Arc<Half<T>>) -> Inbox<T> {
         Inbox {
-            half,
+            intake: Intake::new(half),
             listening: Cell::new(false),
             starts: Cell::new(0),
             location: Cell::new(None),
@@ -106,7 +107,7 @@ impl<T> Inbox<T> {
     pub(super) fn deliver(&self, state: &Rc<State>) -> Round {
         let round = self.deliver_to_handler(state);
         if matches!(round, Round::Unheard | Round::Finished) {
-            self.half.rest();
+            self.intake.half().rest();
         }
         round
     }
@@ -116,24 +117,29 @@ impl<T> Inbox<T> {
             waker.wake();
             callback::drain(state);
             if !self.listening.get() {
-                return match self.half.end_seen(state.clock.horizon()) {
+                return match self.intake.end_seen(state.clock.horizon()) {
                     End::Open => Round::Unheard,
                     End::Finished => Round::Finished,
                     End::Gone => Round::Closed,
                 };
             }
         }
-        let limit = self.left.take().unwrap_or_else(|| self.half.len().max(MESSAGES_PER_ROUND));
-        for left in (0..limit).rev() {
+        let mut left = self.left.take();
+        while left != Some(0) {
             if !self.listening.get() || state.is_halted() {
                 return Round::Unheard;
             }
-            let message = match self.half.pop(state.clock.horizon()) {
+            let (popped, limit) = match left {
+                Some(left) => (self.intake.pop(state.clock.horizon()), left),
+                None => self.begin_round(state),
+            };
+            let message = match popped {
                 Popped::Message(message) => message,
                 Popped::Empty => return Round::Empty,
                 Popped::Finished => return Round::Finished,
                 Popped::Closed => return Round::Closed,
             };
+            left = Some(limit - 1);
             let Some(mut f) = self.on_message.take() else { return Round::Unheard };
             let start = self.starts.get();
             let outcome = callback::invoke(state, self.location.get(), || f(message));
@@ -142,7 +148,7 @@ impl<T> Inbox<T> {
             } else {
                 drop(f);
             }
-            self.left.set(Some(left));
+            self.left.set(left);
             callback::settle(state, outcome);
             self.left.set(None);
         }
@@ -151,9 +157,15 @@ impl<T> Inbox<T> {
         if self.listening.get() { Round::Full } else { Round::Unheard }
     }
 
+    /// Takes the first message of a round, and says how many the round may have.
+    fn begin_round(&self, state: &State) -> (Popped<T>, usize) {
+        let (popped, waiting) = self.intake.pop_first_of_round(state.clock.horizon());
+        (popped, waiting.max(MESSAGES_PER_ROUND))
+    }
+
     /// Takes the oldest message.
     pub(super) fn try_recv(&self, now: Nanos) -> Option<T> {
-        match self.half.pop(now) {
+        match self.intake.pop(now) {
             Popped::Message(message) => Some(message),
             Popped::Empty | Popped::Finished | Popped::Closed => None,
         }
@@ -161,7 +173,7 @@ impl<T> Inbox<T> {
 
     /// Takes the oldest message, or keeps the task's waker until there is one. None at the end.
     pub(super) fn poll_recv(&self, now: Nanos, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.half.pop(now) {
+        match self.intake.pop(now) {
             Popped::Message(message) => Poll::Ready(Some(message)),
             Popped::Finished | Popped::Closed => Poll::Ready(None),
             Popped::Empty => {

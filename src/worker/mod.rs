@@ -76,6 +76,7 @@ mod direct;
 mod error;
 mod half;
 mod inbox;
+mod intake;
 mod outside;
 mod port;
 mod shared;

@@ -2,9 +2,11 @@
 //!
 //! The model checker of `tests/loom` puts its own locks here and a receiver that it can watch.
 
+pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 pub(super) use crate::clock::Nanos;
+pub(super) use crate::threads::OwnLine;
 
 use crate::current;
 use crate::threads::mailbox::Mailbox;

@@ -284,7 +284,7 @@ impl<S, R> Core<S, R> {
             waker.wake();
         }
         // Last: messages and handlers are the user's values.
-        drop((link, left));
+        drop((self.inbox.intake.close(), link, left));
     }
 
     fn push_on_close(&self, location: Option<&'static Location<'static>>, f: Box<dyn FnOnce()>) {
@@ -302,7 +302,7 @@ impl<S, R> Core<S, R> {
 
     /// Asks for another look, after messages were taken without the handler.
     fn look_again(&self) {
-        let ended = self.inbox.half.end_seen(self.now()) != End::Open;
+        let ended = self.inbox.intake.end_seen(self.now()) != End::Open;
         if ended && !self.finished.get() || self.inbox.is_listening() {
             self.state().delivery.call_again(self.number.get());
         }
@@ -334,7 +334,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
             }
             Round::Unheard => {
                 again.forget();
-                match self.inbox.half.end_seen(self.now()) {
+                match self.inbox.intake.end_seen(self.now()) {
                     End::Gone => self.close(),
                     End::Finished => self.note_finish(),
                     End::Open if self.is_open() => self.update_liveness(),
@@ -347,7 +347,9 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
+        let unseen = self.inbox.intake.close();
         callback::drop_quietly(link);
+        callback::drop_quietly(unseen);
         callback::drop_quietly((self.tell.take(), self.on_close.take()));
         if let Some(waker) = self.inbox.take_waiting() {
             waker.wake();
@@ -419,8 +421,8 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// # Errors
     /// The message itself when either end is closed.
     pub fn try_post(&self, message: S) -> Result<(), S> {
-        match self.core.outgoing() {
-            Some(outgoing) => outgoing.push(message),
+        match &*self.core.link.borrow() {
+            Some(link) => link.outgoing.push(message),
             None => Err(message),
         }
     }
@@ -531,10 +533,10 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         if !core.is_open() {
             return Err(RecvTimeoutError::Closed);
         }
-        let half = &core.inbox.half;
-        let own_peer = half.sender_thread() == Some(thread::current().id());
+        let intake = &core.inbox.intake;
+        let own_peer = intake.half().sender_thread() == Some(thread::current().id());
         let refuses = own_peer || core.state().clock.is_virtual();
-        let popped = if refuses { half.pop(core.now()) } else { half.pop_within(timeout) };
+        let popped = if refuses { intake.pop(core.now()) } else { intake.pop_within(timeout) };
         core.look_again();
         match popped {
             Popped::Message(message) => Ok(message),
@@ -546,7 +548,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Messages that wait here for a handler or a receive.
     pub fn queue_len(&self) -> usize {
-        if self.core.is_open() { self.core.inbox.half.len() } else { 0 }
+        if self.core.is_open() { self.core.inbox.intake.half().len() } else { 0 }
     }
 
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
@@ -583,7 +585,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         let left = self.core.leave();
         let link = match link {
             Some(link) => {
-                link.incoming.detach();
+                self.core.inbox.intake.detach();
                 link.outgoing.set_sender_thread(None);
                 link.outgoing.wake_waiters();
                 link

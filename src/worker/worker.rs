@@ -117,7 +117,7 @@ impl<In, Out> Core<In, Out> {
         Out: 'static,
     {
         let mailbox = self.registration.state.mailbox.clone();
-        self.inbox.half.attach(Receiver { mailbox, number });
+        self.inbox.intake.half().attach(Receiver { mailbox, number });
         if let Some(link) = &*self.link.borrow() {
             link.outgoing.set_sender_thread(Some(thread::current().id()));
         }
@@ -184,8 +184,8 @@ impl<In, Out> Core<In, Out> {
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
     fn close_channel(&self) {
-        self.inbox.half.detach();
-        self.inbox.half.close_sender();
+        self.inbox.intake.detach();
+        self.inbox.intake.half().close_sender();
         let outgoing = self.link.borrow().as_ref().map(|link| link.outgoing.clone());
         if let Some(outgoing) = outgoing {
             outgoing.close_sender();
@@ -300,7 +300,9 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
             }
         }
         callback::drop_quietly(self.inbox.unlisten());
+        let unseen = self.inbox.intake.close();
         callback::drop_quietly(self.link.take());
+        callback::drop_quietly(unseen);
         callback::drop_quietly((self.on_online.take(), self.on_error.take(), self.on_exit.take()));
         callback::drop_quietly(self.watch.take());
         for completer in self.terminations.take() {
@@ -347,7 +349,7 @@ impl<In, Out> Core<In, Out> {
     /// Messages on their way to the worker, and from it.
     pub(super) fn queue_lens(&self) -> (usize, usize) {
         let to_worker = self.link.borrow().as_ref().map_or(0, |link| link.outgoing.len());
-        (to_worker, self.inbox.half.len())
+        (to_worker, self.inbox.intake.half().len())
     }
 }
 
@@ -511,9 +513,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// # Errors
     /// The message itself when the worker has ended or has closed its port.
     pub fn try_post(&self, message: In) -> Result<(), In> {
-        let outgoing = self.core.link.borrow().as_ref().map(|link| link.outgoing.clone());
-        match outgoing {
-            Some(outgoing) => outgoing.push(message),
+        match &*self.core.link.borrow() {
+            Some(link) => link.outgoing.push(message),
             None => Err(message),
         }
     }
@@ -555,12 +556,12 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// time.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Out, RecvTimeoutError> {
         let state = &self.core.registration.state;
-        let half = &self.core.inbox.half;
+        let intake = &self.core.inbox.intake;
         let refuses = state.clock.is_virtual();
         let popped = if refuses || !state.is_open() {
-            half.pop(state.clock.horizon())
+            intake.pop(state.clock.horizon())
         } else {
-            half.pop_within(timeout)
+            intake.pop_within(timeout)
         };
         if self.core.exit.get().is_none() {
             state.delivery.call_again(self.core.number.get());

@@ -1,7 +1,7 @@
 //! The hand-over of messages between two threads, checked in every order of its steps.
 //!
-//! The source under test is the crate's own: `src/worker/half.rs`, one direction of a channel. It is compiled
-//! here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
+//! The source under test is the crate's own: `src/worker/half.rs`, one direction of a channel, and
+//! `src/worker/intake.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
 //! promises to a half is little: after a notice it looks until the queue is empty. So a lost notice is a
 //! thread that waits for ever, which loom finds.
 #![cfg(test)]
@@ -9,6 +9,9 @@
 #[path = "../../../src/worker/half.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
 mod half;
+#[path = "../../../src/worker/intake.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
+mod intake;
 mod outside;
 
 use std::collections::VecDeque;
@@ -18,15 +21,16 @@ use loom::sync::Arc;
 use loom::thread;
 
 use half::{End, Half, Popped, Refused};
+use intake::Intake;
 use outside::{Bell, Receiver};
 
 /// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.
-fn receive(half: &Half<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
+fn receive(intake: &Intake<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
     let mut seen = Vec::new();
     loop {
         bell.wait();
         while seen.len() < limit {
-            match half.pop(u64::MAX) {
+            match intake.pop(u64::MAX) {
                 Popped::Message(message) => seen.push(message),
                 Popped::Empty | Popped::Finished => break,
                 Popped::Closed => return (seen, true),
@@ -38,24 +42,25 @@ fn receive(half: &Half<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
     }
 }
 
-fn attach(half: &Half<u32>) -> Arc<Bell> {
+/// Opens the receiving end on a loop that is a bell.
+fn open(half: &Arc<Half<u32>>) -> (Intake<u32>, Arc<Bell>) {
     let bell = Arc::new(Bell::new());
     half.attach(Receiver(bell.clone()));
-    bell
+    (Intake::new(half.clone()), bell)
 }
 
 #[test]
 fn every_message_arrives_once_in_order_and_the_close_behind_them() {
     loom::model(|| {
         let half = Half::new();
-        let bell = attach(&half);
+        let (intake, bell) = open(&half);
         let sending = half.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
             sending.close_sender();
         });
-        assert_eq!(receive(&half, &bell, 3), (vec![1, 2], true));
+        assert_eq!(receive(&intake, &bell, 3), (vec![1, 2], true));
         sender.join().unwrap();
     });
 }
@@ -69,8 +74,8 @@ fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let bell = attach(&half);
-        assert_eq!(receive(&half, &bell, 2), (vec![1, 2], false));
+        let (intake, bell) = open(&half);
+        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -79,17 +84,17 @@ fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
 fn an_end_that_travels_takes_its_messages_along() {
     loom::model(|| {
         let half = Half::new();
-        let first = attach(&half);
+        let (first, bell) = open(&half);
         let sending = half.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
             sending.close_sender();
         });
-        let (mut seen, _) = receive(&half, &first, 1);
-        half.detach();
-        let second = attach(&half);
-        let (rest, closed) = receive(&half, &second, 2);
+        let (mut seen, _) = receive(&first, &bell, 1);
+        first.detach();
+        let (second, bell) = open(&half);
+        let (rest, closed) = receive(&second, &bell, 2);
         seen.extend(rest);
         assert_eq!((seen, closed), (vec![1, 2], true));
         sender.join().unwrap();
@@ -100,7 +105,7 @@ fn an_end_that_travels_takes_its_messages_along() {
 fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
     loom::model(|| {
         let half = Half::new();
-        let bell = attach(&half);
+        let (intake, bell) = open(&half);
         let sending = half.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
@@ -108,7 +113,7 @@ fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
             assert_eq!(sending.push(2), Err(2));
             sending.close_sender();
         });
-        assert_eq!(receive(&half, &bell, 2), (vec![1], true));
+        assert_eq!(receive(&intake, &bell, 2), (vec![1], true));
         sender.join().unwrap();
     });
 }
@@ -119,7 +124,7 @@ fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
         let half = Half::new();
         let sending = half.clone();
         let sender = thread::spawn(move || sending.push(1).is_err());
-        let left: VecDeque<u32> = half.close_receiver();
+        let left: VecDeque<u32> = Intake::new(half.clone()).close();
         let came_back = sender.join().unwrap();
         assert_eq!(left.len() + usize::from(came_back), 1);
         assert_eq!(half.push(2), Err(2));
@@ -130,17 +135,17 @@ fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
 fn a_handler_that_rests_hears_of_what_comes_next() {
     loom::model(|| {
         let half = Half::new();
-        let bell = attach(&half);
+        let (intake, bell) = open(&half);
         let sending = half.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let (first, _) = receive(&half, &bell, 1);
+        let (first, _) = receive(&intake, &bell, 1);
         // Nobody listens: what is there waits, and the next look is the loop's own, as in `on_message`.
         half.rest();
         bell.ring();
-        let (second, _) = receive(&half, &bell, 1);
+        let (second, _) = receive(&intake, &bell, 1);
         assert_eq!([first, second].concat(), [1, 2]);
         sender.join().unwrap();
     });
@@ -155,10 +160,43 @@ fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
             assert!(sending.push(1).is_ok());
             sending.close_sender();
         });
-        let limit = std::time::Duration::MAX;
-        assert!(matches!(half.pop_within(limit), Popped::Message(1)));
-        assert!(matches!(half.pop_within(limit), Popped::Closed));
+        let (intake, limit) = (Intake::new(half), std::time::Duration::MAX);
+        assert!(matches!(intake.pop_within(limit), Popped::Message(1)));
+        assert!(matches!(intake.pop_within(limit), Popped::Closed));
         sender.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_taken_at_once_and_not_handed_on_is_dropped_by_the_close_and_no_message_twice() {
+    loom::model(|| {
+        let half = Half::new();
+        let (intake, bell) = open(&half);
+        let sending = half.clone();
+        let sender = thread::spawn(move || {
+            (1..=3).filter(|message| sending.push(*message).is_err()).collect::<Vec<u32>>()
+        });
+        let (mut all, _) = receive(&intake, &bell, 1);
+        let waiting = half.len();
+        let left = intake.close();
+        assert!(left.len() >= waiting, "what waits is counted, wherever it is");
+        assert_eq!(half.len(), 0);
+        all.extend(left);
+        all.extend(sender.join().unwrap());
+        assert_eq!(all, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn what_was_taken_at_once_is_in_the_length_that_the_sender_sees() {
+    loom::model(|| {
+        let half = Half::new();
+        let (intake, bell) = open(&half);
+        (1..=2).for_each(|message| assert!(half.push(message).is_ok()));
+        let receiver = thread::spawn(move || receive(&intake, &bell, 1));
+        assert!((1..=2).contains(&half.len()));
+        assert_eq!(receiver.join().unwrap(), (vec![1], false));
+        assert_eq!(half.len(), 1);
     });
 }
 
@@ -176,13 +214,13 @@ fn send_when_there_is_room(half: &Half<u32>, message: u32) -> bool {
 fn a_sender_that_waits_for_room_gets_it_when_a_message_is_taken() {
     loom::model(|| {
         let half = Half::bounded(1);
-        let bell = attach(&half);
+        let (intake, bell) = open(&half);
         let sending = half.clone();
         let sender = thread::spawn(move || {
             assert!(send_when_there_is_room(&sending, 1));
             assert!(send_when_there_is_room(&sending, 2));
         });
-        assert_eq!(receive(&half, &bell, 2), (vec![1, 2], false));
+        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -194,12 +232,12 @@ fn two_senders_that_wait_for_one_place_both_get_it() {
     model.preemption_bound = Some(3);
     model.check(|| {
         let half = Half::bounded(1);
-        let bell = attach(&half);
+        let (intake, bell) = open(&half);
         let senders = [1, 2].map(|number| {
             let sending = half.clone();
             thread::spawn(move || assert!(send_when_there_is_room(&sending, number)))
         });
-        let (mut seen, _) = receive(&half, &bell, 2);
+        let (mut seen, _) = receive(&intake, &bell, 2);
         seen.sort();
         assert_eq!(seen, [1, 2]);
         for sender in senders {

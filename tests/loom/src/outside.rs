@@ -1,6 +1,8 @@
 //! What a half needs from outside itself, as the model checker has it.
 
 pub(super) use std::sync::PoisonError;
+// For a count that is only shown: nothing is decided by it, so its orders need no checking.
+pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) use loom::sync::{Arc, Mutex, MutexGuard};
 
@@ -8,6 +10,16 @@ use std::sync::LockResult;
 use std::time::Duration;
 
 pub(super) type Nanos = u64;
+
+/// Where a value lies is of no account here.
+pub(super) struct OwnLine<T>(pub(super) T);
+
+impl<T> std::ops::Deref for OwnLine<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 /// A loop that waits for notices. Those that come before it waits are one.
 pub(super) struct Bell(loom::sync::Notify);
