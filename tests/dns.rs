@@ -265,6 +265,49 @@ fn a_queued_lookup_is_cancelled_by_itself_and_those_it_shares_with_go_on() {
 }
 
 // D-04.
+// D-04, E-01.
+#[test]
+fn random_lookups_with_random_cancels_complete_once_each_as_they_were_told() {
+    bounded(|| {
+        for (seed, virtual_time) in (1..=20).zip([false, true].into_iter().cycle()) {
+            let pool = Pool::new(2).unwrap();
+            let event_loop = Loop::builder().virtual_time(virtual_time).pool(pool).build();
+            event_loop.unwrap().block_on(async {
+                let mut dice = Dice(seed);
+                let mut open = Vec::new();
+                for _ in 0..300 {
+                    let host = ["localhost", "localhost", "127.0.0.1"][dice.roll(3) as usize];
+                    let family = [Family::Any, Family::V4][dice.roll(2) as usize];
+                    let options = LookupOptions::new().family(family);
+                    open.push((dns::lookup_with(host, options), None));
+                    let index = dice.roll(open.len() as u64) as usize;
+                    if dice.roll(2) == 0 {
+                        let (request, answer) = &mut open[index];
+                        let again = request.cancel();
+                        if *answer == Some(Ok(())) {
+                            assert_eq!(again, Err(CancelError::Done));
+                        } else {
+                            *answer = Some(again);
+                        }
+                    }
+                    if dice.roll(8) == 0 {
+                        iterations(1).await;
+                    }
+                }
+                for (request, answer) in open {
+                    let result = request.await;
+                    if answer == Some(Ok(())) {
+                        assert!(is_canceled(&result), "{seed}: {result:?}");
+                    } else {
+                        assert!(!result.unwrap().is_empty(), "{seed}: {answer:?}");
+                    }
+                }
+                assert!(Loop::current().handles().is_empty(), "{seed}");
+            });
+        }
+    });
+}
+
 #[test]
 fn the_last_one_cancelled_takes_the_job_along_and_a_later_lookup_has_its_own() {
     bounded(|| {

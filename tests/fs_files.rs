@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::thread;
 
 use support::*;
+use windlass::fs::stream::ReadOptions;
 use windlass::fs::{self, File, FileTime, OpenOptions, PathError};
 use windlass::worker::Worker;
 use windlass::{CancelError, Loop, LoopGone, Pool, block_on, queue_work, run};
@@ -273,6 +274,115 @@ fn an_operation_that_waits_can_be_cancelled_and_those_behind_it_move_up() {
             assert_eq!(canceller.cancel(), Err(CancelError::Done));
         });
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
+    });
+}
+
+// E-01: each operation completes once, as its cancel was answered, and what is in the file is what was
+// not cancelled, in order.
+#[test]
+fn random_operations_with_random_cancels_keep_their_order_and_their_word() {
+    bounded(|| {
+        let path = directory("random").join("file");
+        for (seed, virtual_time) in (1..=20).zip([false, true].into_iter().cycle()) {
+            let event_loop = Loop::builder().virtual_time(virtual_time).build().unwrap();
+            event_loop.block_on(async {
+                let mut dice = Dice(seed);
+                let file = File::create(&path).await.unwrap();
+                let (mut open, mut expected) = (Vec::new(), Vec::new());
+                for number in 0..500_u32 {
+                    let text = format!("{number};");
+                    open.push((file.write(text.clone()), text, None));
+                    let index = dice.roll(open.len() as u64) as usize;
+                    if dice.roll(3) == 0 {
+                        let (request, _, answer) = &mut open[index];
+                        let again = request.cancel();
+                        if *answer == Some(Ok(())) {
+                            assert_eq!(again, Err(CancelError::Done));
+                        } else {
+                            *answer = Some(again);
+                        }
+                    }
+                    if dice.roll(10) == 0 {
+                        iterations(1).await;
+                    }
+                }
+                let total = open.len();
+                for (request, text, answer) in open {
+                    let result = request.await;
+                    if answer == Some(Ok(())) {
+                        assert!(is_canceled(&result), "{seed}: {text} {result:?}");
+                    } else {
+                        assert_eq!(result.unwrap(), text.len(), "{seed}: {text} {answer:?}");
+                        expected.extend(text.into_bytes());
+                    }
+                }
+                assert!(expected.len() > total, "some were written");
+                file.close().await.unwrap();
+                assert!(std::fs::read(&path).unwrap() == expected, "{seed}");
+            });
+        }
+    });
+}
+
+// E-01, Z-01, Z-03: by exit, and by the loop's own end.
+#[test]
+fn a_loop_may_end_at_any_moment_of_its_file_work_and_drops_each_callback_once() {
+    const LEN: usize = 17 << 20; // Three jobs.
+    bounded(|| {
+        let dir = directory("any-moment");
+        let path = dir.join("file");
+        let bytes = noise(3, LEN);
+        std::fs::write(&path, &bytes).unwrap();
+        for moment in 0.. {
+            let (held, called) = (Rc::new(()), Rc::new(Cell::new(0)));
+            let count = || {
+                let (held, called) = (held.clone(), called.clone());
+                move || {
+                    drop(held);
+                    called.set(called.get() + 1);
+                }
+            };
+            virtual_loop().run(|| {
+                let counts = [(); 8].map(|()| count());
+                let [opened, read, waits, copied, listed, streamed, closed, awaited] = counts;
+                let (entries, bytes) = (dir.clone(), bytes.clone());
+                File::open(&path).on_complete(move |file| {
+                    let file = file.unwrap();
+                    let own = file.clone();
+                    file.read_to_end().on_complete(move |data| {
+                        assert_eq!(data.unwrap().len(), LEN);
+                        drop(own); // It holds its own file.
+                        read();
+                    });
+                    file.metadata().on_complete(move |_| waits());
+                    file.close().on_complete(move |_| closed());
+                    opened();
+                });
+                fs::copy(&path, dir.join("copy")).on_complete(move |_| copied());
+                fs::read_dir(&entries).on_complete(move |entries| {
+                    entries.unwrap().next_batch().on_complete(move |_| listed());
+                });
+                let stream = ReadOptions::new().high_water_mark(1 << 20).open(&path);
+                let mut streamed = Some(streamed);
+                let own = stream.clone();
+                stream.on_data(move |_, chunk| {
+                    if chunk.unwrap().is_empty() {
+                        own.close(); // It has ended.
+                        streamed.take().unwrap()();
+                    }
+                });
+                drop(windlass::spawn(async move {
+                    fs::write(entries.join("written"), bytes).await.unwrap();
+                    awaited();
+                }));
+                after_iterations(moment, || windlass::exit(0));
+            });
+            assert_eq!(Rc::strong_count(&held), 1, "{moment}: callbacks are left");
+            assert!(called.get() <= 8);
+            if called.get() == 8 {
+                return; // All were done before the exit.
+            }
+        }
     });
 }
 

@@ -142,6 +142,81 @@ fn a_mark_beyond_all_memory_takes_what_there_is() {
 }
 
 #[test]
+fn random_pauses_and_resumes_lose_nothing_and_repeat_nothing() {
+    bounded(|| {
+        let (path, bytes) = noisy("random", 300_000);
+        for (seed, virtual_time) in (1..=8).zip([false, true].into_iter().cycle()) {
+            let mark = Dice(seed).roll(20_000) as usize + 1_000;
+            let event_loop = Loop::builder().virtual_time(virtual_time).build().unwrap();
+            let (seen, ends) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(0)));
+            let (all, ended) = (seen.clone(), ends.clone());
+            let stream = event_loop.enter(|| ReadOptions::new().high_water_mark(mark).open(&path));
+            let mut dice = Dice(seed);
+            let whim = move |stream: &ReadStream| match dice.roll(4) {
+                0 => stream.pause(),
+                1 => stream.resume(),
+                2 => {
+                    stream.pause();
+                    stream.resume();
+                }
+                _ => {}
+            };
+            let mut inside = whim.clone();
+            event_loop.enter(|| {
+                stream.on_data(move |stream, chunk| {
+                    let chunk = chunk.unwrap();
+                    ended.set(ended.get() + u32::from(chunk.is_empty()));
+                    all.borrow_mut().extend(chunk);
+                    inside(stream);
+                });
+            });
+            let mut outside = whim;
+            while ends.get() == 0 {
+                event_loop.enter(|| outside(&stream));
+                event_loop.turn(windlass::RunMode::NoWait);
+                assert!(stream.buffered() < 2 * mark);
+            }
+            event_loop.run(|| ());
+            assert_eq!(ends.get(), 1, "{seed}");
+            assert!(*seen.borrow() == bytes, "{seed}");
+        }
+    });
+}
+
+#[test]
+fn a_pipe_may_be_cancelled_at_any_moment() {
+    bounded(|| {
+        let (path, bytes) = noisy("any-moment", 10 * MARK);
+        let target = path.with_extension("copy");
+        let mut done = false;
+        for moment in 0.. {
+            let event_loop = Loop::builder().virtual_time(true).build().unwrap();
+            let (result, answer) = event_loop.block_on(async {
+                let piping = ReadStream::open(&path).pipe(WriteStream::create(&target));
+                iterations(moment).await;
+                let answer = piping.cancel();
+                (piping.await, answer)
+            });
+            event_loop.run(|| ());
+            let written = std::fs::read(&target).unwrap_or_default();
+            match answer {
+                Ok(()) => assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED)),
+                Err(error) => {
+                    assert_eq!(error, CancelError::Done);
+                    assert_eq!(result.unwrap(), bytes.len() as u64);
+                    assert_eq!(written.len(), bytes.len());
+                    done = true;
+                }
+            }
+            assert!(bytes.starts_with(&written), "{moment}");
+            if done {
+                break;
+            }
+        }
+    });
+}
+
+#[test]
 fn start_and_length_choose_a_part_and_leave_the_files_offset() {
     bounded(|| {
         let (path, bytes) = noisy("part", 3 * MARK);

@@ -64,18 +64,6 @@ async fn many_brief_jobs() {
     }
 }
 
-/// Numbers that are the same each time (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
 // ---- Exactly once.
 
 /// A crowd of jobs of which some are cancelled, at once or when another one completes.

@@ -103,6 +103,19 @@ impl Wake for Wakes {
     }
 }
 
+/// Numbers that are the same each time (xorshift). The seed is not 0.
+#[derive(Clone)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
 /// Polls `future` once and gives it up again.
 pub(crate) fn poll_once_and_drop<F: Future>(future: F, waker: &Waker) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(waker))
