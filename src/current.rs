@@ -162,6 +162,11 @@ pub(crate) fn run_job<R>(state: &State, job: impl FnOnce() -> R) -> R {
     job()
 }
 
+/// Whether this thread runs a pool job of its loop at the moment, in virtual time.
+pub(crate) fn is_in_job() -> bool {
+    !JOB_OF.get().is_null()
+}
+
 /// Puts back what was left for a job.
 struct Left {
     current: *const State,

@@ -1028,6 +1028,25 @@ fn a_job_has_no_current_loop_and_may_run_one_of_its_own_in_virtual_time_too() {
     }
 }
 
+#[test]
+fn a_job_of_a_worker_is_in_no_worker_in_virtual_time_too() {
+    bounded(|| {
+        for virtual_time in [false, true] {
+            let event_loop = Loop::builder().virtual_time(virtual_time).build().unwrap();
+            event_loop.block_on(async {
+                let worker: Worker<(), (u64, bool)> = Worker::spawn_async(|port| async move {
+                    let job = || (windlass::worker::id(), windlass::worker::is_main());
+                    port.post(queue_work(job).await.unwrap());
+                    assert_ne!(windlass::worker::id(), 0);
+                })
+                .unwrap();
+                assert_eq!(worker.recv().await, Some((0, true)));
+                assert_eq!(worker.join().await, Ok(0));
+            });
+        }
+    });
+}
+
 // P-11, in virtual time.
 #[test]
 fn what_a_job_posts_in_virtual_time_is_seen_at_the_time_of_the_jobs_loop() {

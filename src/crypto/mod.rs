@@ -7,6 +7,8 @@
 //! second by design. Each call is a [`Request`]; they count as computing, as Node's `crypto.pbkdf2`,
 //! `crypto.scrypt` and `crypto.randomBytes` do.
 //!
+//! A request keeps the loop alive until it has completed.
+//!
 //! Arguments are checked before a thread is used. What is wrong comes as the request's error,
 //! `InvalidInput` with the name of the argument and its limits.
 //!

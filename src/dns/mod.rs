@@ -9,6 +9,9 @@
 //! of the resolver. Each is a request of its own all the same: it completes once, and can be cancelled
 //! by itself, as long as the call has not begun. They complete in the order in which they were
 //! asked. Nothing is kept: a look-up that is made after the answer has come asks again.
+//!
+//! # Liveness
+//! A look-up keeps the loop alive until it has completed.
 
 mod error;
 mod options;

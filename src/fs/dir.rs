@@ -258,7 +258,8 @@ impl ReadDir {
         &self.core.path
     }
 
-    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for.
+    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for. Cannot
+    /// be cancelled: the entries would be lost.
     ///
     /// # Errors
     /// The system's, after the entries before it. It ends the listing.

@@ -135,7 +135,7 @@ impl File {
     }
 
     /// Gives the file back as one of the standard library, after the operations that were asked for
-    /// before. For this name and all others it is then closed.
+    /// before. For this name and all others it is then closed. Cannot be cancelled.
     ///
     /// # Errors
     /// `EBADF` when it was closed or given away.

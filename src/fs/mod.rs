@@ -6,6 +6,10 @@
 //! - Directories: [`create_dir_all`], [`read_dir`], …
 //! - [`stream`]: a file in pieces, with back-pressure, to and from sockets.
 //!
+//! # Liveness
+//! A request keeps the loop alive until it has completed. What is open (a file, a directory, a paused
+//! stream) does not.
+//!
 //! # Errors
 //! Errors carry the kind that `std` gives, and a message with the operation and the path. The system's
 //! code is in the [`PathError`] inside. A request that was cancelled completes with an error whose

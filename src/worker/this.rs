@@ -39,6 +39,9 @@ pub(super) fn has_begun() -> bool {
 }
 
 fn this_worker() -> Option<Arc<Shared>> {
+    if current::is_in_job() {
+        return None; // Which is on a pool thread but in virtual time.
+    }
     // Not there any more for destructors of the thread's other locals.
     THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
 }
