@@ -4,10 +4,13 @@ mod support;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
 use support::*;
-use windlass::worker::{self, BroadcastChannel, PortEnd, Worker, channel_bounded};
+use windlass::worker::{
+    self, BroadcastChannel, PortEnd, RecvTimeoutError, Worker, channel_bounded,
+};
 use windlass::{Loop, block_on, exit, on_uncaught, run, set_immediate};
 
 /// Panics when it is dropped, unless that would be in the middle of a panic.
@@ -154,4 +157,63 @@ fn a_callback_for_message_errors_stays_when_it_has_panicked() {
         });
         assert_eq!(log.lines(), ["a test's panic", "a test's panic"]);
     });
+}
+
+// WK-08, WK-13.
+#[test]
+fn a_worker_that_blocks_in_a_receive_from_its_parent_ends_when_it_is_told_or_its_parent_ends() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    bounded(|| {
+        let (ended, ends) = mpsc::channel();
+        let spawn_blocked = move || {
+            let (begun, begins) = mpsc::channel();
+            let ended = ended.clone();
+            let worker = Worker::<(), ()>::spawn(move |port| {
+                begun.send(()).unwrap();
+                ended.send(port.recv_timeout(HOUR)).unwrap();
+            });
+            begins.recv().unwrap();
+            worker.unwrap()
+        };
+        run(move || {
+            let (told, last) = (spawn_blocked(), spawn_blocked());
+            last.unref();
+            assert_eq!(told.try_post(()), Ok(()), "which ends the first wait");
+            told.terminate().on_complete(|code| assert_eq!(code, 1));
+            let told = spawn_blocked();
+            told.terminate().on_complete(|code| assert_eq!(code, 1));
+            assert_eq!(told.try_post(()), Err(()));
+        });
+        let mut outcomes: Vec<_> = ends.try_iter().collect();
+        outcomes.sort_by_key(Result::is_err);
+        let closed = Err(RecvTimeoutError::Closed);
+        assert_eq!(outcomes, [Ok(()), closed, closed]);
+    });
+}
+
+// Who knows nothing of the messages can hold a channel all the same.
+#[test]
+fn a_broadcast_channel_is_held_and_cloned_whatever_its_messages_are() {
+    struct Hub<T> {
+        channel: BroadcastChannel<T>,
+    }
+    impl<T> Clone for Hub<T> {
+        fn clone(&self) -> Hub<T> {
+            Hub { channel: self.channel.clone() }
+        }
+    }
+    bounded(|| {
+        run(|| {
+            let hub = Hub { channel: BroadcastChannel::<u8>::new("hub") };
+            let copy = hub.clone();
+            drop(hub);
+            assert!(!copy.channel.is_closed());
+        });
+    });
+}
+
+#[test]
+fn an_end_of_a_channel_may_be_shared_between_threads() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<PortEnd<std::cell::Cell<u8>, Vec<u8>>>();
 }

@@ -52,6 +52,11 @@ fn with_members<T: Send + 'static, R>(name: &str, f: impl FnOnce(&mut Members<T>
     result
 }
 
+/// Takes the channel with this number off its name.
+fn leave_name<T: Send + 'static>(name: &str, id: u64) {
+    with_members::<T, _>(name, |members| members.retain(|(other, _)| *other != id));
+}
+
 /// Why a message of a broadcast could not be delivered to one channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -115,15 +120,18 @@ impl Error for MessageError {}
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct BroadcastChannel<T: Clone + Send + 'static> {
+pub struct BroadcastChannel<T> {
     core: Rc<Core<T>>,
 }
 
-struct Core<T: Send + 'static> {
+struct Core<T> {
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
     number: Cell<u64>,
     name: String,
+    /// Takes it off its name. Noted when it was opened, so that a channel can be held, cloned and dropped
+    /// where nothing is known of its messages.
+    leave_name: fn(&str, u64),
     /// Unique in the process.
     id: u64,
     inbox: Inbox<Arrival<T>>,
@@ -132,7 +140,7 @@ struct Core<T: Send + 'static> {
     names: Cell<u32>,
 }
 
-impl<T: Send + 'static> Core<T> {
+impl<T> Core<T> {
     fn state(&self) -> &Rc<State> {
         &self.registration.state
     }
@@ -144,7 +152,7 @@ impl<T: Send + 'static> Core<T> {
     /// Takes the channel off its loop and its name. All that has to be dropped comes back.
     fn leave(&self) -> impl Sized + use<T> {
         let left = self.inbox.intake.close();
-        with_members::<T, _>(&self.name, |members| members.retain(|(id, _)| *id != self.id));
+        (self.leave_name)(&self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
         (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.take())
     }
@@ -175,7 +183,7 @@ impl<T: Send + 'static> Core<T> {
     }
 }
 
-impl<T: Send + 'static> Handle for Core<T> {
+impl<T: 'static> Handle for Core<T> {
     fn kind(&self) -> &'static str {
         "broadcast channel"
     }
@@ -213,6 +221,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
             name: name.into(),
+            leave_name: leave_name::<T>,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inbox: Inbox::new(half.clone()),
             on_error: Cell::new(None),
@@ -333,14 +342,14 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     }
 }
 
-impl<T: Clone + Send + 'static> Clone for BroadcastChannel<T> {
+impl<T> Clone for BroadcastChannel<T> {
     fn clone(&self) -> Self {
         self.core.names.set(self.core.names.get() + 1);
         BroadcastChannel { core: self.core.clone() }
     }
 }
 
-impl<T: Clone + Send + 'static> Drop for BroadcastChannel<T> {
+impl<T> Drop for BroadcastChannel<T> {
     fn drop(&mut self) {
         let left = self.core.names.get() - 1;
         self.core.names.set(left);
@@ -350,7 +359,7 @@ impl<T: Clone + Send + 'static> Drop for BroadcastChannel<T> {
     }
 }
 
-impl<T: Clone + Send + 'static> fmt::Debug for BroadcastChannel<T> {
+impl<T> fmt::Debug for BroadcastChannel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BroadcastChannel")
             .field("name", &self.core.name)
@@ -359,7 +368,7 @@ impl<T: Clone + Send + 'static> fmt::Debug for BroadcastChannel<T> {
     }
 }
 
-impl<T: Send + 'static> Receive<T> for Core<T> {
+impl<T> Receive<T> for Core<T> {
     fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         while self.is_open() {
             match self.inbox.poll_recv(self.state().clock.horizon(), cx) {

@@ -36,7 +36,7 @@ pub(super) struct Link<S, R> {
     pub(super) outgoing: Arc<Half<S>>,
     pub(super) incoming: Arc<Half<R>>,
     /// Dropping this tells the other end. A port that closes does it itself, later.
-    tells: Cell<bool>,
+    tells: bool,
 }
 
 impl<S, R> Link<S, R> {
@@ -51,15 +51,14 @@ impl<S, R> Link<S, R> {
     }
 
     fn of(there: Arc<Half<S>>, back: Arc<Half<R>>) -> (Link<S, R>, Link<R, S>) {
-        let other =
-            Link { outgoing: back.clone(), incoming: there.clone(), tells: Cell::new(true) };
-        (Link { outgoing: there, incoming: back, tells: Cell::new(true) }, other)
+        let other = Link { outgoing: back.clone(), incoming: there.clone(), tells: true };
+        (Link { outgoing: there, incoming: back, tells: true }, other)
     }
 }
 
 impl<S, R> Drop for Link<S, R> {
     fn drop(&mut self) {
-        if self.tells.get() {
+        if self.tells {
             self.outgoing.close_sender();
         }
         drop(self.incoming.close_receiver());
@@ -267,11 +266,11 @@ impl<S, R> Core<S, R> {
     }
 
     fn close(&self) {
-        let Some(link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else { return };
         let location = self.registration.location();
         // From here on the other end can send nothing, but as in Node it hears of the close when this
         // end's close callback is due: its own comes an iteration later.
-        link.tells.set(false);
+        link.tells = false;
         link.outgoing.end_sending();
         if let Some(tell) = self.tell.take() {
             self.state().closing.push(Closure::new(move || drop(tell)));

@@ -186,11 +186,16 @@ impl<In, Out> Core<In, Out> {
     fn close_channel(&self) {
         self.inbox.intake.detach();
         self.inbox.intake.half().close_sender();
+        self.close_outgoing();
+        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+    }
+
+    /// Nothing more is sent to the worker. If it blocks in a receive, that ends.
+    fn close_outgoing(&self) {
         let outgoing = self.link.borrow().as_ref().map(|link| link.outgoing.clone());
         if let Some(outgoing) = outgoing {
             outgoing.close_sender();
         }
-        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
     }
 
     /// Delivers what was left when the worker exited, to a handler that came after that.
@@ -269,7 +274,10 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         let shared = self.shared();
         shared.begin_end();
         match self.parent_exit {
-            ParentExit::Terminate => shared.halt(),
+            ParentExit::Terminate => {
+                shared.halt();
+                self.close_outgoing();
+            }
             ParentExit::ShutDown(_) => self.ask_to_finish(),
         }
     }
@@ -615,7 +623,9 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// nothing else of it runs. Completes with the exit code when the thread is gone: 1 if this ended
     /// it.
     ///
-    /// A callback that never returns cannot be interrupted. Calling it again is harmless.
+    /// From this call on nothing more can be posted to it. A callback that never returns cannot be interrupted; one that
+    /// blocks in [`recv_timeout`](Port::recv_timeout) at the port to its parent is told that nothing will come. Calling it
+    /// again is harmless.
     #[track_caller]
     pub fn terminate(&self) -> Request<i32> {
         let core = &self.core;
@@ -626,6 +636,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         let (completer, request) = Completer::new(state, Location::caller());
         if state.is_open() {
             core.shared().terminate();
+            core.close_outgoing();
             core.terminations.borrow_mut().push(completer);
             core.registration.set_busy(true);
         } else {
