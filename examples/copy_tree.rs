@@ -15,6 +15,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -248,6 +249,10 @@ async fn copy_one(
     progress: &Progress,
 ) -> io::Result<()> {
     if found.is_symlink() {
+        let there = fs::symlink_metadata(target).await;
+        if there.is_ok_and(|there| !there.is_dir()) {
+            fs::remove_file(target).await?;
+        }
         fs::symlink(fs::read_link(source).await?, target).await?;
         Progress::add(&progress.links, 1);
         return Ok(());
@@ -255,6 +260,12 @@ async fn copy_one(
     if !found.is_file() {
         let text = format!("{}: neither a file, a directory nor a link", source.display());
         return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
+    // By a link, the target may be the source, which opening it for writing would empty.
+    let there = fs::metadata(target).await;
+    if there.is_ok_and(|there| (there.dev(), there.ino()) == (found.dev(), found.ino())) {
+        let text = format!("{}: the target is the same file", source.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let bytes = ReadStream::open(source).pipe(WriteStream::create(target)).await?;
     fs::set_permissions(target, found.permissions()).await?;

@@ -108,6 +108,28 @@ fn copy_tree_copies_all_that_it_can_and_reports_the_rest() {
 }
 
 #[test]
+fn copy_tree_replaces_what_is_there_and_spares_a_source_that_the_target_leads_to() {
+    let dir = directory("copy-again");
+    let (from, to) = (dir.join("from"), dir.join("to"));
+    std::fs::create_dir_all(&from).unwrap();
+    std::fs::create_dir_all(&to).unwrap();
+    std::fs::write(from.join("new"), "new").unwrap();
+    std::fs::write(to.join("new"), "something older").unwrap();
+    symlink("new", from.join("link")).unwrap();
+    symlink("old", to.join("link")).unwrap();
+    std::fs::write(from.join("kept"), "kept").unwrap();
+    symlink("../from/kept", to.join("kept")).unwrap();
+    let output = example("copy_tree").args([&from, &to]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("kept: the target is the same file"));
+    let last = text(&output.stdout).lines().last().unwrap();
+    assert_eq!(last, "copied 1 files, 1 directories, 1 links: 3 bytes; 1 failed");
+    assert_eq!(std::fs::read(from.join("kept")).unwrap(), b"kept");
+    assert_eq!(std::fs::read(to.join("new")).unwrap(), b"new");
+    assert_eq!(std::fs::read_link(to.join("link")).unwrap(), Path::new("new"));
+}
+
+#[test]
 fn copy_tree_does_not_copy_a_directory_into_itself() {
     let dir = directory("copy-itself");
     std::fs::write(dir.join("file"), "x").unwrap();
