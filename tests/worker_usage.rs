@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use support::*;
 use windlass::alloc;
-use windlass::worker::{self, Port, Worker, WorkerError};
+use windlass::worker::{self, Port, Worker, WorkerError, channel};
 use windlass::{Loop, block_on, on_uncaught, queue_microtask, run, set_immediate};
 
 #[global_allocator]
@@ -199,6 +199,26 @@ fn the_usage_of_a_worker_tells_memory_queues_iterations_and_cpu_time() {
             let after = worker.usage();
             assert!(after.cpu_time.unwrap() >= usage.cpu_time.unwrap(), "the whole thread's");
             assert_eq!((after.allocated, after.metrics.iterations), (None, 0));
+        });
+    });
+}
+
+#[test]
+fn a_port_gives_the_memory_of_a_burst_back_once_its_messages_are_delivered() {
+    bounded(|| {
+        run(|| {
+            let (sender, receiver) = channel::<u64, ()>();
+            let (sender, receiver) = (sender.open(), receiver.open());
+            let (before, own) = (alloc::allocated(), receiver.clone());
+            receiver.on_message(move |number| {
+                if number == 0 {
+                    own.close();
+                    let kept = alloc::allocated() - before;
+                    assert!(kept < MIB as i64, "{kept} bytes are kept");
+                }
+            });
+            (0..1_000_000).rev().for_each(|number| sender.post(number));
+            assert!(alloc::allocated() - before >= 8_000_000);
         });
     });
 }

@@ -115,11 +115,11 @@ mod tests {
             (0..left).for_each(|number| list.push(number * 2));
             (0..right).for_each(|number| other.push(number * 3));
             list.append(&mut other);
-            assert!(other.is_empty() && other.len() == 0);
+            assert_eq!((other.is_empty(), other.len()), (true, 0));
             assert_eq!((list.len() as u64, list.is_empty()), (left + right, left + right == 0));
             let mut set = NumberSet::default();
             list.move_to(&mut set);
-            assert!(list.is_empty() && list.len() == 0);
+            assert_eq!((list.is_empty(), list.len()), (true, 0));
             let all: BTreeSet<_> =
                 (0..left).map(|n| n * 2).chain((0..right).map(|n| n * 3)).collect();
             assert!(set.numbers.iter().eq(&all));

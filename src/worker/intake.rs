@@ -2,8 +2,11 @@
 //!
 //! A lock for each message would have its line go to and fro between the two cores, and the sender wait
 //! for it as often. An [`Intake`] takes all that is there at once and hands it on from a list of its own: a
-//! million messages from another core then cost 25 ns each instead of 90. What it has taken still counts
+//! million messages from another core then cost 27 ns each instead of 80. What it has taken still counts
 //! as waiting: it is in the length, the end is not seen before it, and it goes where the receiving end goes.
+//!
+//! The two lists change places with each take, so a stream of messages allocates nothing once they have
+//! grown. One that a burst has made large is given back to the allocator when it has been handed on.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -11,6 +14,9 @@ use std::time::Duration;
 
 use super::half::{End, Half, Popped};
 use super::outside::{Arc, Nanos};
+
+/// The most bytes that an empty list keeps for later messages.
+const KEPT: usize = 64 << 10;
 
 pub(super) struct Intake<T> {
     half: Arc<Half<T>>,
@@ -39,6 +45,9 @@ impl<T> Intake<T> {
         let mut taken = self.taken.borrow_mut();
         if let Some(message) = taken.pop_front() {
             self.half.set_taken(taken.len());
+            if taken.is_empty() && taken.capacity() * size_of::<T>() > KEPT {
+                *taken = VecDeque::new();
+            }
             return Popped::Message(message);
         }
         self.half.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
