@@ -492,7 +492,8 @@ impl State {
             callback::drop_quietly(handle);
         }
         for task in self.tasks.take_all() {
-            task.clone().tear_down();
+            let same = task.clone();
+            callback::quietly(|| same.tear_down());
             callback::drop_quietly(task);
         }
         for deferred in [&self.pending, &self.poll_last, &self.closing] {

@@ -13,7 +13,7 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use common::{Counter, HOUR, Slot, Trace, fail_if_it_hangs, ms, real_loop};
-use windlass::handle::{Check, Notifier};
+use windlass::handle::{Check, Idle, Notifier};
 use windlass::{Loop, RunMode, next_tick, set_immediate, set_timeout, spawn};
 
 /// A notifier that closes itself when it has been heard `times` times, and what it counts with.
@@ -579,6 +579,94 @@ fn no_wake_of_a_task_is_lost() {
     });
     thread.join().expect("the waking thread");
     assert_eq!(polls.get(), ROUNDS + 1);
+}
+
+/// What the thread of [`race`] writes before a wake, and what the loop has seen of it. On cache lines of their own.
+#[derive(Default)]
+struct Seen {
+    written: OwnLine,
+    seen: OwnLine,
+    over: OwnLine,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct OwnLine(AtomicUsize);
+
+/// Wakes, writes a number, wakes again and waits until the loop has seen the number: over and over for a while, so
+/// that the second wake meets the loop in every step of following the first. Whether all numbers were seen.
+fn race(shared: &Seen, wake: impl Fn()) -> bool {
+    let (began, mut all_seen, mut round) = (Instant::now(), true, 0);
+    while all_seen && began.elapsed() < ms(300) {
+        round += 1;
+        wake();
+        (0..round % 199).for_each(|_| std::hint::spin_loop());
+        shared.written.0.store(round, Ordering::Release);
+        wake();
+        let written = Instant::now();
+        while all_seen && shared.seen.0.load(Ordering::Acquire) != round {
+            thread::yield_now();
+            all_seen = written.elapsed() < Duration::from_secs(10);
+        }
+    }
+    shared.over.0.store(1, Ordering::Release);
+    wake();
+    all_seen
+}
+
+// who writes first and then wakes is heard, although a wake is on its way already.
+#[test]
+fn what_is_written_before_a_wake_is_seen_by_the_poll_that_follows() {
+    let shared = Arc::new(Seen::default());
+    let (send, waker) = mpsc::channel::<Waker>();
+    let other = Arc::clone(&shared);
+    let thread = thread::spawn(move || {
+        let waker = waker.recv().expect("the task was polled");
+        race(&other, || waker.wake_by_ref())
+    });
+    let event_loop = real_loop();
+    // Awake all the time, so that no lock of the mailbox orders anything.
+    let idle = event_loop.enter(|| Idle::start(|| ()));
+    event_loop.block_on(async move {
+        let mut send = Some(send);
+        poll_fn(move |cx| {
+            if let Some(send) = send.take() {
+                send.send(cx.waker().clone()).expect("the thread waits for it");
+            }
+            let written = shared.written.0.load(Ordering::Acquire);
+            shared.seen.0.store(written, Ordering::Release);
+            if shared.over.0.load(Ordering::Acquire) == 1 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        idle.stop();
+    });
+    assert!(thread.join().expect("the waking thread"), "a number was never seen");
+}
+
+// A-02, for notifiers.
+#[test]
+fn what_is_written_before_a_notice_is_seen_by_the_callback_that_follows() {
+    let shared = Arc::new(Seen::default());
+    let (own, other) = (Arc::clone(&shared), Arc::clone(&shared));
+    let event_loop = real_loop();
+    let (notifier, slot) = event_loop.enter(|| {
+        let slot = Slot::<(Notifier, Idle)>::new();
+        let inner = slot.clone();
+        let notifier = Notifier::new(move || {
+            own.seen.0.store(own.written.0.load(Ordering::Acquire), Ordering::Release);
+            if own.over.0.load(Ordering::Acquire) == 1 {
+                let (notifier, idle) = inner.get();
+                notifier.close();
+                idle.stop();
+            }
+        });
+        (notifier, slot)
+    });
+    let idle = event_loop.enter(|| Idle::start(|| ()));
+    slot.put((notifier.clone(), idle));
+    let thread = thread::spawn(move || race(&other, || notifier.notify()));
+    event_loop.turn(RunMode::Default);
+    assert!(thread.join().expect("the waking thread"), "a number was never seen");
 }
 
 // waking costs nothing when there is nothing to wake.

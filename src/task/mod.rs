@@ -128,21 +128,8 @@ impl TaskWaker {
         }
     }
 
-    fn run(self: Arc<Self>) {
-        // Cleared first: a wake during the poll asks for another one.
-        self.scheduled.store(false, Ordering::Release);
-        let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
-        if let Some(task) = task.flatten() {
-            task.run(&Waker::from(self));
-        }
-    }
-}
-
-impl Wake for TaskWaker {
-    fn wake(self: Arc<Self>) {
-        if self.scheduled.swap(true, Ordering::AcqRel) {
-            return;
-        }
+    /// Has the microtask queued, from any thread.
+    fn deliver(self: Arc<Self>) {
         let (loop_id, mut waker) = (self.loop_id, Some(self));
         current::find_with(loop_id, |state| {
             if let Some(waker) = waker.take() {
@@ -156,9 +143,29 @@ impl Wake for TaskWaker {
         }
     }
 
+    fn run(self: Arc<Self>) {
+        // Cleared first: a wake during the poll asks for another one. By a swap, not by a store: whoever
+        // found it set has written something before, and only who reads that one's write sees what.
+        self.scheduled.swap(false, Ordering::AcqRel);
+        let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
+        if let Some(task) = task.flatten() {
+            task.run(&Waker::from(self));
+        }
+    }
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            self.deliver();
+        }
+    }
+
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.scheduled.load(Ordering::Acquire) {
-            self.clone().wake();
+        // No look before the swap: it could come before what the caller has written is there to be seen by
+        // the poll that is on its way.
+        if !self.scheduled.swap(true, Ordering::AcqRel) {
+            self.clone().deliver();
         }
     }
 }

@@ -159,8 +159,9 @@ impl Handle for Receiver {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
-        // Cleared before the callback: a call that comes while it runs gives another one.
-        self.pending.store(false, Ordering::Release);
+        // Cleared before the callback: a call that comes while it runs gives another one. By a swap, not by a
+        // store: so the callback sees what was written before a call that found it set.
+        self.pending.swap(false, Ordering::AcqRel);
         let Some(mut callback) = self.callback.take() else { return };
         let outcome = callback::invoke(state, self.registration.location(), &mut callback);
         if self.registration.is_open() {
