@@ -47,7 +47,8 @@ impl Drop for Counted {
     }
 }
 
-/// Cores that the process may use.
+/// Cores that the process may use: as many as the thread that made the first loop could. Asked for then, for
+/// a thread may be bound to one core later, and would take that for all there are.
 fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
@@ -82,6 +83,7 @@ pub(crate) struct Spin {
 
 impl Spin {
     pub(crate) fn new(limit: Duration) -> Spin {
+        cores();
         Spin {
             limit: saturating_nanos(limit),
             jobs: Cell::new(0),
