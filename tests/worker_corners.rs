@@ -179,7 +179,8 @@ fn a_worker_that_blocks_in_a_receive_from_its_parent_ends_when_it_is_told_or_its
             let (told, last) = (spawn_blocked(), spawn_blocked());
             last.unref();
             assert_eq!(told.try_post(()), Ok(()), "which ends the first wait");
-            told.terminate().on_complete(|code| assert_eq!(code, 1));
+            // It may have ended by itself by then.
+            told.terminate().on_complete(|code| assert!([0, 1].contains(&code)));
             let told = spawn_blocked();
             told.terminate().on_complete(|code| assert_eq!(code, 1));
             assert_eq!(told.try_post(()), Err(()));
