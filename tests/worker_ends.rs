@@ -129,12 +129,17 @@ fn a_worker_that_is_asked_to_shut_down_and_does_not_drain_is_terminated() {
 #[test]
 fn a_worker_that_is_told_to_terminate_ends_with_one() {
     bounded(|| {
-        let main = |_: &Port<&'static str, ()>| {
+        let (posted, is_posted) = std::sync::mpsc::channel();
+        let main = move |_: &Port<&'static str, ()>| {
+            posted.send(()).unwrap();
             set_interval(LATE, |_| ());
         };
         let terminate = |worker: &Worker<(), &'static str>| {
             let own = worker.clone();
-            worker.on_online(move || drop(own.terminate()));
+            worker.on_online(move || {
+                is_posted.recv().unwrap();
+                drop(own.terminate());
+            });
         };
         let seen = events(main, terminate);
         assert_eq!(seen, ["hello", "exit 1", "ERR_WORKER_TERMINATED"]);
