@@ -108,8 +108,8 @@ pub(crate) struct State {
     /// What a module keeps on the loop that the loop need not know, by type.
     extensions: RefCell<Vec<Rc<dyn Any>>>,
     pub(crate) hooks: Hooks,
-    /// Where the callback that runs was registered, if that was recorded.
-    /// Shared with the figures, where others read it.
+    /// Where the callback that runs was registered, if that was recorded. Shared with the figures, where
+    /// others read it.
     pub(crate) running: Arc<Running>,
     exit_code: Cell<i32>,
     /// The thread had more memory than it may have, so much, and the loop ends.
@@ -172,8 +172,8 @@ impl Builder {
     /// jumps to the next timer when nothing is.
     ///
     /// Pool requests then run on the loop's own thread, when they are delivered, in the order
-    /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets and foreign threads are the same to the
-    /// last callback.
+    /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets
+    /// and foreign threads are the same to the last callback.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
@@ -415,6 +415,8 @@ impl State {
     /// `exit` is the last.
     fn run_exit_hooks(&self) {
         let exits = self.exits.get();
+        // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
+        let turning = self.turning.replace(true);
         for hook in self.hooks.exit.take() {
             if self.exits.get() > exits {
                 callback::drop_quietly(hook);
@@ -430,6 +432,7 @@ impl State {
             }
         }
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
+        self.turning.set(turning);
     }
 
     /// Follows up on `exit` or on a worker's termination.
@@ -468,10 +471,7 @@ impl State {
         let _entered = current::enter(self);
         if self.exits.get() > 0 {
             log::debug!("exit with code {}", self.exit_code.get());
-            // A hook that names the loop and drops the name does not end it once more.
-            let turning = self.turning.replace(true);
             self.run_exit_hooks();
-            self.turning.set(turning);
         }
         log::debug!("loop {} is torn down", self.id);
         self.status.set(Status::TearingDown);
@@ -559,9 +559,10 @@ impl Drop for Awake<'_> {
 /// Most programs need none: [`windlass::run`](crate::run) makes one, and the verbs at the crate root act on it.
 /// Make one to turn it step by step, to embed it, to give it a pool or virtual time.
 ///
-/// The loop is torn down with its last clone: every callback is dropped uncalled (but for the exit hooks of a
-/// loop on which [`exit`](crate::exit) was called), every descriptor closed. Callbacks that hold a clone of their own loop keep it from that; [`exit`](crate::exit) and the end of
-/// `windlass::run` tear it down all the same.
+/// The loop is torn down with its last clone: every callback is dropped uncalled (but for the exit
+/// hooks of a loop on which [`exit`](crate::exit) was called), every descriptor closed. Callbacks that hold a clone
+/// of their own loop keep it from that; `exit` and the end of `windlass::run` tear it down all the
+/// same.
 ///
 /// # Examples
 /// ```

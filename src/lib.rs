@@ -310,8 +310,8 @@ pub fn now() -> Instant {
 /// Ends the current loop, not the process: nothing that is queued runs any more, the [`on_exit`]
 /// hooks do, and then the loop is torn down.
 ///
-/// The callback that called this goes on to its end. Called again, also from an exit hook, it
-/// changes the code. Called inside [`Loop::enter`], where nothing is being turned, it ends the loop in its
+/// The callback that called this goes on to its end. Called again, it changes the code; from an exit
+/// hook it also makes that hook the last. Called inside [`Loop::enter`], where nothing is being turned, it ends the loop in its
 /// next turn, or when the loop is closed or dropped before that.
 ///
 /// # Panics

@@ -334,7 +334,33 @@ fn a_panic_that_ends_the_program_runs_its_exit_hooks_with_code_one() {
         })
     });
     assert_eq!(main, "main");
-    trace.expect(&["exit 1", "exit 1", "exit 1"]);
+    let blocked = panic_of(|| {
+        windlass::block_on(async {
+            hook();
+            std::future::pending::<()>().await;
+        })
+    });
+    assert_eq!(blocked, "a tick");
+    trace.expect(&["exit 1", "exit 1", "exit 1", "exit 1"]);
+}
+
+// It is over for its hooks too.
+#[test]
+fn an_exit_hook_of_a_program_that_panicked_cannot_turn_its_loop_again() {
+    let trace = Trace::new();
+    let program = || {
+        let inner = trace.clone();
+        windlass::on_exit(move |_| {
+            let own = Loop::current();
+            let refused = panic_of(|| own.run(|| unreachable!("the program is over")));
+            inner.say(if refused.contains("closed") { "refused".to_owned() } else { refused });
+        });
+        set_immediate(|| panic!("an immediate"));
+        set_immediate(|| unreachable!("the program is over"));
+    };
+    assert_eq!(panic_of(|| windlass::run(program)), "an immediate");
+    assert_eq!(windlass::run_main(program), std::process::ExitCode::FAILURE);
+    trace.expect(&["refused", "refused"]);
 }
 
 // E-04

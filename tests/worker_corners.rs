@@ -192,6 +192,32 @@ fn a_worker_that_blocks_in_a_receive_from_its_parent_ends_when_it_is_told_or_its
     });
 }
 
+// E-07: the watch goes with the exit, and takes the user's closure along.
+#[test]
+fn a_panicking_destructor_of_a_watch_does_not_cost_the_exit() {
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("a test's destructor");
+        }
+    }
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let caught = log.clone();
+            windlass::on_uncaught(move |uncaught| caught.say(uncaught.message()));
+            let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
+            let guard = Panics;
+            worker.on_unresponsive(Duration::from_secs(3600), move |_| {
+                let _held = &guard;
+            });
+            let gone = log.clone();
+            worker.on_exit(move |code| gone.say(format!("exit {code}")));
+        });
+        assert_eq!(log.lines(), ["exit 0", "a test's destructor"]);
+    });
+}
+
 // Who knows nothing of the messages can hold a channel all the same.
 #[test]
 fn a_broadcast_channel_is_held_and_cloned_whatever_its_messages_are() {

@@ -89,7 +89,7 @@
 //!   the call. When a callback of poll made it, it completes after poll and before check, for up to
 //!   eight rounds (`guide::what_poll_completes_at_once_is_told_before_check_in_eight_rounds`).
 //! - **O-9** [`now`](crate::now) is the same for all callbacks of a phase. It moves when a turn begins,
-//!   after the wait and before the timers
+//!   after the wait, and before the timers if there are any
 //!   (`guide::the_cached_time_is_one_for_a_phase_and_moves_before_the_timers`), and by
 //!   [`update_time`](crate::Loop::update_time)
 //!   (`timers::now_is_fixed_within_a_callback_until_it_is_updated`).

@@ -160,7 +160,6 @@ impl<In, Out> Core<In, Out> {
         let entry = self.registration.close();
         let receiver = state.delivery.remove_receiver(self.number.get());
         self.close_channel();
-        drop(self.watch.take());
         for completer in self.terminations.take() {
             completer.complete_later(code);
         }
@@ -173,7 +172,8 @@ impl<In, Out> Core<In, Out> {
             waker.wake();
         }
         // The handler has had all its messages. It may hold its own worker.
-        let unused = (self.on_online.take(), self.on_error.take(), self.inbox.unlisten());
+        let handler = self.inbox.unlisten();
+        let unused = (self.on_online.take(), self.on_error.take(), handler, self.watch.take());
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
         } else {
