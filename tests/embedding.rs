@@ -49,6 +49,15 @@ impl Outer {
         Ok(!self.events.is_empty())
     }
 
+    /// Whether the inner loop's descriptor is readable at this moment.
+    fn is_readable(&mut self, event_loop: &Loop) -> io::Result<bool> {
+        let descriptor = event_loop.as_raw_fd();
+        let registry = self.poll.registry();
+        registry.reregister(&mut SourceFd(&descriptor), Token(0), Interest::READABLE)?;
+        self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+        Ok(!self.events.is_empty())
+    }
+
     /// Drives the inner loop to its end and returns the number of turns.
     fn drive(&mut self, event_loop: &Loop) -> io::Result<usize> {
         let mut turns = 1;
@@ -328,5 +337,35 @@ fn two_loops_on_one_thread_are_driven_by_one_outer_loop() -> io::Result<()> {
         }
     }
     trace.expect(&["first", "second"]);
+    Ok(())
+}
+
+// L-15, A-07
+#[test]
+fn a_loop_that_has_slept_without_sources_makes_its_descriptor_readable_when_it_is_left()
+-> io::Result<()> {
+    let event_loop = real_loop();
+    let mut outer = Outer::around(&event_loop)?;
+    let _held = event_loop.keep_alive();
+    let remote = event_loop.remote();
+    let outside = remote.clone();
+    let thread = thread::spawn(move || {
+        // Several sleeps in one turn, for the first one may be in the poller.
+        for _ in 0..3 {
+            let (tell, told) = mpsc::channel();
+            outside.post(move || tell.send(()).expect("the other thread")).expect("the loop");
+            told.recv().expect("it was called");
+        }
+        outside.stop();
+    });
+    assert!(event_loop.turn(RunMode::Default), "stopped, and still held");
+    thread.join().expect("the other thread");
+
+    event_loop.turn(RunMode::NoWait);
+    assert!(!outer.is_readable(&event_loop)?, "nothing has come since");
+    remote.post(|| {}).expect("the loop");
+    assert!(outer.is_readable(&event_loop)?);
+    event_loop.turn(RunMode::NoWait);
+    assert!(!outer.is_readable(&event_loop)?, "it was taken");
     Ok(())
 }

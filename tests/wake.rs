@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::{Counter, HOUR, Slot, Trace, fail_if_it_hangs, ms, real_loop};
 use windlass::handle::{Check, Idle, Notifier};
+use windlass::net::TcpListener;
 use windlass::{Loop, RunMode, next_tick, set_immediate, set_timeout, spawn};
 
 /// A notifier that closes itself when it has been heard `times` times, and what it counts with.
@@ -703,4 +704,74 @@ fn a_wake_that_races_with_the_loop_falling_asleep_is_heard() {
         thread.join().expect("the waking thread");
     }
     assert!(begin.elapsed() < Duration::from_secs(60));
+}
+
+/// A loop that something holds, and that has a source of events or none.
+fn held_loop(with_source: bool) -> (Loop, impl Sized) {
+    let event_loop = real_loop();
+    let holds = event_loop.keep_alive();
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let source = event_loop.enter(|| with_source.then(listen));
+    (event_loop, (holds, source))
+}
+
+// a loop with sources sleeps in its poller, one without does not.
+#[test]
+fn loops_with_and_without_sources_wake_each_other() {
+    const ROUNDS: usize = 500;
+    for with_source in [false, true] {
+        let (event_loop, held) = held_loop(false);
+        let (tell, told) = mpsc::channel();
+        let other = thread::spawn(move || {
+            let (event_loop, _held) = held_loop(with_source);
+            tell.send(event_loop.remote()).expect("the first thread");
+            event_loop.turn(RunMode::Default)
+        });
+        let there = told.recv().expect("the second thread");
+        let heard = Arc::new(AtomicUsize::new(0));
+        for round in 1..=ROUNDS {
+            let (back, counter) = (event_loop.remote(), Arc::clone(&heard));
+            let answer = move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+                Loop::current().stop();
+            };
+            there.post(move || back.post(answer).expect("the first loop")).expect("the second loop");
+            assert!(event_loop.turn(RunMode::Default), "stopped, and still held");
+            assert_eq!(heard.load(Ordering::SeqCst), round);
+        }
+        there.stop();
+        assert!(other.join().expect("the second thread"), "stopped, and still held");
+        drop(held);
+    }
+}
+
+//
+#[test]
+fn a_loop_that_gets_a_source_while_it_waits_hears_it_and_loses_no_wake() {
+    const ROUNDS: usize = 20;
+    let (event_loop, held) = held_loop(false);
+    let remote = event_loop.remote();
+    let outside = thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            let (tell, told) = mpsc::channel();
+            let (accept, accepted) = mpsc::channel();
+            let begin = move || {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+                let own = listener.clone();
+                listener.on_connection(move |_| {
+                    own.close(); // Without sources again.
+                    accept.send(()).expect("the client");
+                });
+                tell.send(listener.local_addr().expect("an address")).expect("the client");
+            };
+            remote.post(begin).expect("the loop");
+            let address = told.recv().expect("the loop listens");
+            let _client = std::net::TcpStream::connect(address).expect("a connection");
+            accepted.recv().expect("the loop has accepted it");
+        }
+        remote.stop();
+    });
+    assert!(event_loop.turn(RunMode::Default), "stopped, and still held");
+    outside.join().expect("all connections were accepted");
+    drop(held);
 }

@@ -57,9 +57,9 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     let may_block = timeout != Some(Duration::ZERO);
     if may_block
         && let Some(timeout) = spin::before_sleep(state, timeout, || sources_ready(state))
-        && state.mailbox.fall_asleep()
+        && sleep(state, timeout)
     {
-        return sleep(state, timeout);
+        return;
     }
     if !may_block && state.mailbox.is_filled() {
         pace(state);
@@ -92,18 +92,30 @@ fn sources_ready(state: &State) -> bool {
     state.handles.ready_count() > 0
 }
 
-/// Blocks until the poller reports something, the mailbox wakes the loop, or the time is over.
+/// Blocks until the poller reports something, the mailbox wakes the loop, or the time is over. False if
+/// something had come before.
 #[inline(never)]
-fn sleep(state: &State, timeout: Option<Duration>) {
+fn sleep(state: &State, timeout: Option<Duration>) -> bool {
     let began = state.clock.read();
     log::trace!("poll: waiting for {timeout:?}");
-    let count = block(state, timeout, began);
-    state.mailbox.wake_up();
-    state.left_alone.set(false);
+    let mut count = 0;
+    if state.polled_sources.get() == 0 && !state.left_alone.get() {
+        if !state.mailbox.park(timeout) {
+            return false;
+        }
+    } else {
+        if !state.mailbox.fall_asleep() {
+            return false;
+        }
+        count = block(state, timeout, began);
+        state.mailbox.wake_up();
+        state.left_alone.set(false);
+    }
     state.clock.update();
     let slept = state.clock.now() - began;
     state.mailbox.figures.add_idle(slept);
     state.mailbox.figures.add_events(count);
+    true
 }
 
 /// Lists the handles that are ready at this moment.

@@ -6,8 +6,10 @@
 //! nobody has woken it yet: all wakes between two looks cost one system call.
 //!
 //! One lock guards the inbox. It is held for a push or a swap, never while user code runs or a
-//! user's value is dropped. The loop says under that lock that it goes to sleep, after looking once
-//! more, so no wake is lost. `filled` repeats outside the lock whether there is anything to take: a
+//! user's value is dropped. The loop says under that lock that it goes to sleep and in which bed, after
+//! looking once more, so no wake is lost. A loop with sources sleeps in its poller and is woken through a
+//! descriptor. One without has nobody to wait for but its senders: it blocks on a condition variable of the
+//! lock, which costs both sides about half of that. `filled` repeats outside the lock whether there is anything to take: a
 //! loop that need not sleep looks there and takes no lock.
 
 use std::any::Any;
@@ -16,7 +18,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use super::OwnLine;
 use super::numbers::{NumberList, NumberSet};
@@ -42,6 +45,8 @@ pub(crate) struct Mailbox {
     /// Whether the inbox holds anything. Set under the lock.
     filled: OwnLine<AtomicBool>,
     signs: OwnLine<Signs>,
+    /// Signalled for a loop that is parked.
+    news: Condvar,
     /// Remotes and notifiers that other threads may hold. While there are none, nothing from outside
     /// can reach a loop in virtual time.
     outside: AtomicUsize,
@@ -94,8 +99,8 @@ impl std::ops::Deref for Address {
 #[derive(Default)]
 #[repr(C)]
 struct Inbox {
-    /// Whether the loop sleeps, or is about to, and has not been woken.
-    asleep: bool,
+    /// Where the loop sleeps, or is about to, and has not been woken.
+    sleep: Sleep,
     /// Whether the loop has ended. Nothing is taken in any more.
     closed: bool,
     letters: Letters,
@@ -105,6 +110,18 @@ struct Inbox {
     later: BTreeMap<Nanos, Letters>,
     /// In virtual time: when the loop is told to end.
     halt_at: Option<Nanos>,
+}
+
+/// How a loop is to be woken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sleep {
+    /// Not at all: it will look by itself.
+    #[default]
+    Awake,
+    /// Through its descriptor: it waits in its poller, or is not being turned.
+    Polling,
+    /// By the condition variable: it has no sources.
+    Parked,
 }
 
 /// A request of which the work is done.
@@ -172,11 +189,12 @@ enum Sent {
 
 impl Mailbox {
     pub(crate) fn new(waker: sys::Waker) -> Mailbox {
-        let inbox = Inbox { asleep: true, waker: Some(Arc::new(waker)), ..Inbox::default() };
+        let inbox = Inbox { sleep: Sleep::Polling, waker: Some(Arc::new(waker)), ..Inbox::default() };
         Mailbox {
             inbox: OwnLine(Mutex::new(inbox)),
             filled: OwnLine::default(),
             signs: OwnLine::default(),
+            news: Condvar::new(),
             outside: AtomicUsize::new(0),
             turns: OnceLock::new(),
             figures: OwnLine::default(),
@@ -219,7 +237,7 @@ impl Mailbox {
         if !self.filled.load(Ordering::Relaxed) {
             self.filled.store(true, Ordering::Release);
         }
-        wake(inbox);
+        self.rouse(inbox);
         if let Sent::FromOutside = sent
             && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
         {
@@ -320,12 +338,12 @@ impl Mailbox {
 
     /// Whether the loop sleeps, or is about to, and nobody has woken it.
     pub(crate) fn is_asleep(&self) -> bool {
-        self.lock().asleep
+        self.lock().sleep != Sleep::Awake
     }
 
     /// Ends the loop's sleep although nothing was put in.
     pub(crate) fn wake(&self) {
-        wake(self.lock());
+        self.rouse(self.lock());
     }
 
     /// Tells the loop to end. The callback that is running goes on to its end.
@@ -377,26 +395,72 @@ impl Mailbox {
         waiting(&inbox.letters) || inbox.later.values().any(waiting)
     }
 
-    /// The loop is about to sleep. False if it must not, for something has come.
+    /// The loop is about to sleep in its poller. False if it must not, for something has come.
     pub(crate) fn fall_asleep(&self) -> bool {
-        let mut inbox = self.lock();
-        let may_sleep = inbox.letters.is_empty() && !self.is_halted() && !self.is_stopping();
-        inbox.asleep = may_sleep;
-        may_sleep
+        self.lie_down(Sleep::Polling).is_some()
     }
 
     /// The loop looks for itself again: nobody need wake it.
     pub(crate) fn wake_up(&self) {
-        self.lock().asleep = false;
+        self.lock().sleep = Sleep::Awake;
+    }
+
+    /// Blocks a loop that has no sources until something has come, at most for `timeout`. False if it must
+    /// not, for something has come before.
+    pub(crate) fn park(&self, timeout: Option<Duration>) -> bool {
+        let Some(inbox) = self.lie_down(Sleep::Parked) else { return false };
+        let sleeps = |inbox: &mut Inbox| inbox.sleep == Sleep::Parked;
+        let woken = match timeout {
+            None => self.news.wait_while(inbox, sleeps),
+            Some(limit) => {
+                let waited = self.news.wait_timeout_while(inbox, limit, sleeps);
+                waited.map(|(inbox, _)| inbox).map_err(|error| PoisonError::new(error.into_inner().0))
+            }
+        };
+        woken.unwrap_or_else(PoisonError::into_inner).sleep = Sleep::Awake;
+        true
+    }
+
+    /// Says where the loop sleeps, unless something has come.
+    fn lie_down(&self, sleep: Sleep) -> Option<MutexGuard<'_, Inbox>> {
+        let mut inbox = self.lock();
+        if !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
+            return None;
+        }
+        inbox.sleep = sleep;
+        Some(inbox)
     }
 
     /// The loop is left alone: until it is turned again, what is put in makes its descriptor
     /// readable. What is there already must do so now.
     pub(crate) fn leave(&self) {
         let mut inbox = self.lock();
-        inbox.asleep = true;
+        inbox.sleep = Sleep::Polling;
         if !inbox.letters.is_empty() {
-            wake(inbox);
+            self.rouse(inbox);
+        }
+    }
+
+    /// Wakes the loop if it sleeps. Once is enough for all that comes before it looks.
+    ///
+    /// After the lock is free, or the loop would wake up only to wait for it.
+    #[inline]
+    fn rouse(&self, mut inbox: MutexGuard<'_, Inbox>) {
+        match std::mem::take(&mut inbox.sleep) {
+            Sleep::Awake => {}
+            Sleep::Parked => {
+                drop(inbox);
+                self.news.notify_one();
+            }
+            Sleep::Polling => {
+                let waker = inbox.waker.clone();
+                drop(inbox);
+                if let Some(waker) = waker
+                    && let Err(error) = waker.wake()
+                {
+                    log::error!("a loop could not be woken: {error}");
+                }
+            }
         }
     }
 
@@ -416,21 +480,6 @@ impl Mailbox {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
-    }
-}
-
-/// Wakes the loop if it sleeps. Once is enough for all that comes before it looks.
-fn wake(mut inbox: MutexGuard<'_, Inbox>) {
-    if !std::mem::replace(&mut inbox.asleep, false) {
-        return;
-    }
-    let waker = inbox.waker.clone();
-    drop(inbox);
-    // After the lock is free, or the loop would wake up only to wait for it.
-    if let Some(waker) = waker
-        && let Err(error) = waker.wake()
-    {
-        log::error!("a loop could not be woken: {error}");
     }
 }
 
