@@ -735,7 +735,9 @@ fn loops_with_and_without_sources_wake_each_other() {
                 counter.fetch_add(1, Ordering::SeqCst);
                 Loop::current().stop();
             };
-            there.post(move || back.post(answer).expect("the first loop")).expect("the second loop");
+            there
+                .post(move || back.post(answer).expect("the first loop"))
+                .expect("the second loop");
             assert!(event_loop.turn(RunMode::Default), "stopped, and still held");
             assert_eq!(heard.load(Ordering::SeqCst), round);
         }

@@ -225,7 +225,7 @@ impl File {
             if metadata.is_file() {
                 size = metadata.len().saturating_sub((&*file).stream_position()?);
             }
-            Reading::new(file, size)?.go_on(Ok)
+            Reading::new(file, size, Vec::new())?.go_on(Ok)
         })
     }
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use super::error::PathError;
 use crate::current;
-use crate::error::CancelError;
+use crate::error::{CancelError, WorkError};
 use crate::event_loop::State;
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
@@ -46,7 +46,18 @@ pub(super) fn on_path<T: Send + 'static>(
     act: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
-    one_job(operation, move || act(&path).map_err(|error| PathError::wrap(operation, &path, error)))
+    let work = move || {
+        let result = act(&path).map_err(|error| PathError::wrap(operation, &path, error));
+        (result, path)
+    };
+    let state = current::expect(operation);
+    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, without_path)
+}
+
+/// The result of a job that gives its path back: what one thread allocates and another frees has the two
+/// wait for each other in the allocator.
+fn without_path<T, P>(result: Result<(io::Result<T>, P), WorkError>) -> io::Result<T> {
+    result?.0
 }
 
 /// Runs one operation from a path to another as one job.
@@ -73,20 +84,22 @@ fn one_job<T: Send + 'static>(
 }
 
 /// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
-/// path.
+/// path. `polish` is given the result on the loop.
 #[track_caller]
 pub(super) fn on_path_in_steps<T: Send + 'static>(
     operation: &'static str,
     path: impl AsRef<Path>,
     first: impl FnOnce(&Path) -> io::Result<Step<T>> + Send + 'static,
+    polish: fn(&mut T),
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
     let named = move || match first(&path) {
-        Ok(Step::More(next)) => Ok(Step::More(with_path(operation, path, next))),
-        Ok(done) => Ok(done),
-        Err(error) => Err(PathError::wrap(operation, &path, error)),
+        Ok(Step::More(next)) => (Ok(Step::More(with_path(operation, path, next))), None),
+        Ok(done) => (Ok(done), Some(path)),
+        Err(error) => (Err(PathError::wrap(operation, &path, error)), Some(path)),
     };
-    in_steps(&current::expect(operation), Location::caller(), named)
+    let state = current::expect(operation);
+    in_steps(&state, Location::caller(), named, without_path, polish)
 }
 
 /// The rest of a chain, with the path in its errors.
@@ -98,11 +111,14 @@ fn with_path<T: 'static>(operation: &'static str, path: PathBuf, job: NextJob<T>
     })
 }
 
-/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun.
-pub(super) fn in_steps<T: Send + 'static>(
+/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun. `finish` makes the
+/// first one's result of what it has returned, on the loop.
+pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
-    first: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
+    first: impl FnOnce() -> R + Send + 'static,
+    finish: fn(Result<R, WorkError>) -> io::Result<Step<T>>,
+    polish: fn(&mut T),
 ) -> Request<io::Result<T>> {
     let (promise, request) = Promise::new(state, location);
     if state.is_open() {
@@ -110,8 +126,12 @@ pub(super) fn in_steps<T: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, pool::flatten);
-        job.set(go_on(state, location, request, |result| promise.fulfil(result)));
+        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, finish);
+        let fulfil = move |mut result: io::Result<T>| {
+            result.iter_mut().for_each(polish);
+            promise.fulfil(result);
+        };
+        job.set(go_on(state, location, request, fulfil));
     }
     request
 }

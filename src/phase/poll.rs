@@ -100,7 +100,7 @@ fn sleep(state: &State, timeout: Option<Duration>) -> bool {
     log::trace!("poll: waiting for {timeout:?}");
     let mut count = 0;
     if state.polled_sources.get() == 0 && !state.left_alone.get() {
-        if !state.mailbox.park(timeout) {
+        if !state.mailbox.park(timeout, spin::nap(state)) {
             return false;
         }
     } else {

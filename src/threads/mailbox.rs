@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::OwnLine;
 use super::numbers::{NumberList, NumberSet};
 use super::posts::Posts;
+use super::spin::Nap;
 use super::turns::WeakTurns;
 use crate::callback;
 use crate::clock::Nanos;
@@ -122,6 +123,9 @@ enum Sleep {
     Polling,
     /// By the condition variable: it has no sources.
     Parked,
+    /// As `Parked`, but results of jobs wake it only when there are so many, or when they are the last: it
+    /// looks for itself soon. See [`Nap`].
+    Napping(usize),
 }
 
 /// A request of which the work is done.
@@ -189,7 +193,8 @@ enum Sent {
 
 impl Mailbox {
     pub(crate) fn new(waker: sys::Waker) -> Mailbox {
-        let inbox = Inbox { sleep: Sleep::Polling, waker: Some(Arc::new(waker)), ..Inbox::default() };
+        let inbox =
+            Inbox { sleep: Sleep::Polling, waker: Some(Arc::new(waker)), ..Inbox::default() };
         Mailbox {
             inbox: OwnLine(Mutex::new(inbox)),
             filled: OwnLine::default(),
@@ -214,15 +219,17 @@ impl Mailbox {
     /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
     #[inline]
     fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
-        self.put_when(self.sent(), letter, push)
+        self.put_when(self.sent(), letter, push, |_| true)
     }
 
+    /// As [`put`](Mailbox::put), for a moment, and perhaps without a wake.
     #[inline]
     fn put_when<T>(
         &self,
         sent: Sent,
         letter: T,
         push: impl FnOnce(&mut Letters, T),
+        wakes: impl FnOnce(&Inbox) -> bool,
     ) -> Result<(), T> {
         let mut inbox = self.lock();
         if inbox.closed {
@@ -237,7 +244,9 @@ impl Mailbox {
         if !self.filled.load(Ordering::Relaxed) {
             self.filled.store(true, Ordering::Release);
         }
-        self.rouse(inbox);
+        if wakes(&inbox) {
+            self.rouse(inbox);
+        }
         if let Sent::FromOutside = sent
             && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
         {
@@ -297,7 +306,7 @@ impl Mailbox {
         let sent = if self.turns.get().is_some() { Sent::At(time) } else { Sent::Now };
         // A loop that is gone has no receivers.
         let push = |letters: &mut Letters, number| letters.receivers.push(number);
-        self.put_when(sent, receiver, push).unwrap_or_default();
+        self.put_when(sent, receiver, push, |_| true).unwrap_or_default();
     }
 
     /// Tells the loop to end, in virtual time when its clock has come to the sender's.
@@ -312,10 +321,15 @@ impl Mailbox {
         }
     }
 
-    /// A pool request's work is done.
-    pub(crate) fn complete(&self, done: Done) {
+    /// A pool request's work is done. `more_to_come` asks whether the thread will soon have another result.
+    pub(crate) fn complete(&self, done: Done, more_to_come: impl FnOnce() -> bool) {
+        let push = |letters: &mut Letters, done| letters.completions.push(done);
+        let wakes = |inbox: &Inbox| match inbox.sleep {
+            Sleep::Napping(enough) => inbox.letters.completions.len() >= enough || !more_to_come(),
+            _ => true,
+        };
         // A loop that is gone has dropped the request, and the result goes with the job, here.
-        self.put(done, |letters, done| letters.completions.push(done)).unwrap_or_else(drop);
+        self.put_when(self.sent(), done, push, wakes).unwrap_or_else(drop);
     }
 
     /// A receiver has something.
@@ -407,18 +421,37 @@ impl Mailbox {
 
     /// Blocks a loop that has no sources until something has come, at most for `timeout`. False if it must
     /// not, for something has come before.
-    pub(crate) fn park(&self, timeout: Option<Duration>) -> bool {
-        let Some(inbox) = self.lie_down(Sleep::Parked) else { return false };
-        let sleeps = |inbox: &mut Inbox| inbox.sleep == Sleep::Parked;
-        let woken = match timeout {
-            None => self.news.wait_while(inbox, sleeps),
-            Some(limit) => {
-                let waited = self.news.wait_timeout_while(inbox, limit, sleeps);
-                waited.map(|(inbox, _)| inbox).map_err(|error| PoisonError::new(error.into_inner().0))
+    pub(crate) fn park(&self, timeout: Option<Duration>, nap: Option<Nap>) -> bool {
+        let Some(mut inbox) = self.lie_down(Sleep::Parked) else { return false };
+        let mut left = timeout;
+        if let Some(Nap { limit, results }) = nap {
+            let limit = timeout.map_or(limit, |timeout| limit.min(timeout));
+            inbox.sleep = Sleep::Napping(results);
+            inbox = self.sleep_in(inbox, Some(limit));
+            left = timeout.map(|timeout| timeout - limit);
+            if inbox.sleep != Sleep::Awake && inbox.letters.is_empty() {
+                inbox.sleep = Sleep::Parked;
             }
-        };
-        woken.unwrap_or_else(PoisonError::into_inner).sleep = Sleep::Awake;
+        }
+        if inbox.sleep == Sleep::Parked {
+            inbox = self.sleep_in(inbox, left);
+        }
+        inbox.sleep = Sleep::Awake;
         true
+    }
+
+    /// Blocks until the loop is woken, at most for `limit`.
+    fn sleep_in<'a>(
+        &self,
+        inbox: MutexGuard<'a, Inbox>,
+        limit: Option<Duration>,
+    ) -> MutexGuard<'a, Inbox> {
+        let sleeps = |inbox: &mut Inbox| inbox.sleep != Sleep::Awake;
+        let Some(limit) = limit else {
+            return self.news.wait_while(inbox, sleeps).unwrap_or_else(PoisonError::into_inner);
+        };
+        let waited = self.news.wait_timeout_while(inbox, limit, sleeps);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Says where the loop sleeps, unless something has come.
@@ -448,7 +481,7 @@ impl Mailbox {
     fn rouse(&self, mut inbox: MutexGuard<'_, Inbox>) {
         match std::mem::take(&mut inbox.sleep) {
             Sleep::Awake => {}
-            Sleep::Parked => {
+            Sleep::Parked | Sleep::Napping(_) => {
                 drop(inbox);
                 self.news.notify_one();
             }
@@ -648,4 +681,74 @@ fn deliver_all(state: &Rc<State>, delivery: &Delivery) {
             callback::call_queued(state, post);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// A mailbox of a loop without anything else, and the poller that its waker belongs to.
+    fn mailbox() -> (Arc<Mailbox>, sys::Poller) {
+        let (poller, waker) = sys::Poller::new().expect("two descriptors");
+        let mailbox = Arc::new(Mailbox::new(waker));
+        mailbox.wake_up();
+        (mailbox, poller)
+    }
+
+    fn done() -> Done {
+        Done { request: 0, job: None }
+    }
+
+    /// Has the loop of this mailbox nap on a thread of its own until three results are there, at most so long.
+    fn nap(mailbox: &Arc<Mailbox>, limit: Duration) -> thread::JoinHandle<bool> {
+        let own = mailbox.clone();
+        let sleeper = thread::spawn(move || own.park(None, Some(Nap { limit, results: 3 })));
+        while !mailbox.is_asleep() {
+            thread::yield_now();
+        }
+        sleeper
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "needs the poller")]
+    fn a_loop_that_naps_is_woken_by_enough_results_or_the_last_or_by_anything_else() {
+        let ends: [fn(&Mailbox); 4] = [
+            |mailbox| mailbox.complete(done(), || true), // The third one.
+            |mailbox| mailbox.complete(done(), || false),
+            |mailbox| mailbox.notify(1),
+            |mailbox| mailbox.stop(),
+        ];
+        for (index, end) in ends.into_iter().enumerate() {
+            let (mailbox, _poller) = mailbox();
+            let sleeper = nap(&mailbox, HOUR);
+            let before = if index == 0 { 2 } else { 1 };
+            (0..before).for_each(|_| mailbox.complete(done(), || true));
+            assert!(mailbox.is_asleep(), "more is to come");
+            end(&mailbox);
+            assert!(!mailbox.is_asleep());
+            assert!(sleeper.join().expect("the sleeper"));
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "needs the poller")]
+    fn after_a_nap_the_loop_looks_and_if_nothing_has_come_the_next_result_wakes_it() {
+        let (mailbox, _poller) = mailbox();
+        let sleeper = nap(&mailbox, Duration::from_millis(1));
+        mailbox.complete(done(), || true);
+        assert!(sleeper.join().expect("the sleeper"), "nobody has woken it");
+
+        let (mailbox, _poller) = self::mailbox();
+        let sleeper = nap(&mailbox, Duration::from_nanos(1));
+        while mailbox.lock().sleep != Sleep::Parked {
+            thread::yield_now();
+        }
+        mailbox.complete(done(), || true);
+        assert!(!mailbox.is_asleep());
+        assert!(sleeper.join().expect("the sleeper"));
+    }
 }

@@ -31,6 +31,19 @@ use crate::event_loop::State;
 /// Loops of the process that are being turned.
 static TURNING: AtomicUsize = AtomicUsize::new(0);
 
+/// Threads of all pools that are neither parked nor keep watch.
+static WORKING: AtomicUsize = AtomicUsize::new(0);
+
+/// A pool's thread begins to look for jobs.
+pub(crate) fn thread_works() {
+    WORKING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A pool's thread sleeps.
+pub(crate) fn thread_rests() {
+    WORKING.fetch_sub(1, Ordering::Relaxed);
+}
+
 /// Counts a loop as turning until it is dropped.
 pub(crate) struct Counted(());
 
@@ -49,7 +62,7 @@ impl Drop for Counted {
 
 /// Cores that the process may use: as many as the thread that made the first loop could. Asked for then, for
 /// a thread may be bound to one core later, and would take that for all there are.
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
@@ -57,6 +70,12 @@ fn cores() -> usize {
 /// Whether another thread can run while this one spins.
 pub(crate) fn several_cores() -> bool {
     cores() > 1
+}
+
+/// Whether a thread that spins takes a core from nobody who has work: whom it waits for needs one too.
+pub(crate) fn has_core() -> bool {
+    let busy = TURNING.load(Ordering::Relaxed) + WORKING.load(Ordering::Relaxed);
+    cores() > 1 && busy <= cores()
 }
 
 /// How long a loop looks that has jobs with a pool. A brief job is done in a tenth of it.
@@ -122,8 +141,7 @@ impl Spin {
             }
             self.sleeps.set(0);
         }
-        // Whom it waits for needs a core too.
-        if !several_cores() || TURNING.load(Ordering::Relaxed) > cores() {
+        if !has_core() {
             return 0;
         }
         if self.jobs.get() > 0 { self.limit.max(FOR_JOBS) } else { self.limit }
@@ -193,6 +211,31 @@ fn look(
     if news { None } else { Some(left) }
 }
 
+/// A sleep that results of jobs do not end one by one.
+///
+/// Where all cores are at work, a wake for each result has the loop take a core from the thread that brings
+/// the next one, twice for each job. So a loop that waits for several short jobs and has no core to spin on sleeps until
+/// half of them are done, or a thread has no more to do, or for [`NAP`]: then it looks by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nap {
+    pub(crate) limit: Duration,
+    /// So many results end it.
+    pub(crate) results: usize,
+}
+
+/// How much later the loop may hear of a result: not much longer than it takes to wake a thread.
+const NAP: Duration = Duration::from_micros(50);
+
+/// The fewest jobs in flight that are worth a nap.
+const JOBS_FOR_NAP: usize = 8;
+
+/// Whether the loop naps before it sleeps.
+pub(crate) fn nap(state: &State) -> Option<Nap> {
+    let jobs = state.spin.jobs.get();
+    let naps = jobs >= JOBS_FOR_NAP && state.pool.jobs_are_short() && !has_core();
+    naps.then_some(Nap { limit: NAP, results: jobs - jobs / 4 })
+}
+
 /// How long a loop leaves its mailbox to its senders: about half a microsecond.
 const PAUSES: u32 = 32;
 
@@ -240,8 +283,8 @@ mod tests {
             // The tests that run beside this one turn loops, and there may be more of these than cores.
             let most = CREDIT_MAX as usize / 4 + 1000 / SLEEPS_PER_TRIAL as usize + 1;
             let looks_in_vain = looks(&spin, 1000, false);
-            assert!(looks_in_vain <= if several_cores() { most } else { 0 });
-            if several_cores() {
+            assert!(looks_in_vain <= if cores() > 1 { most } else { 0 });
+            if cores() > 1 {
                 spin.credit.set(1);
                 looks(&spin, 100, true);
                 assert!(spin.credit.get() > 0, "what pays goes on");

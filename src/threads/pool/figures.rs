@@ -1,8 +1,8 @@
 //! The figures of a pool: what was done, how long jobs waited and ran.
 //!
 //! An empty job must not pay for clocks, which cost more than it does. So a kind whose jobs are known to be
-//! brief is sampled: one job in [`SAMPLE`] is timed, and stands for all of them. Jobs that take long
-//! are all timed. Who is timed is settled when the job is submitted, before anybody knows how long it
+//! short is sampled: one job in [`SAMPLE_SHORT`] is timed, of brief ones one in [`SAMPLE_BRIEF`], and stands
+//! for all of them. Jobs that take long are all timed. Who is timed is settled when the job is submitted, before anybody knows how long it
 //! will take, so the sums are fair.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +12,19 @@ use super::WorkKind;
 use crate::clock::{self, Nanos};
 
 /// Of brief jobs, one in so many is timed.
-const SAMPLE: u32 = 64;
+const SAMPLE_BRIEF: u32 = 64;
+/// Of short jobs.
+const SAMPLE_SHORT: u32 = 8;
 /// Jobs that run for less than this, on average, are brief: waking a thread for them costs more than
 /// letting them wait for their neighbour's end.
-const BRIEF: Nanos = 1_000;
+const BRIEF: Nanos = 500;
+/// Jobs that run for less than this, on average, are short: a loop that has several of them in flight takes
+/// their results together.
+const SHORT: Nanos = 10_000;
 
 /// The figures of a pool at one moment.
 ///
-/// Times are sampled for kinds whose jobs take less than about a microsecond: see
+/// Times are sampled for kinds whose jobs take less than about ten microseconds: see
 /// [`KindMetrics::measured`].
 ///
 /// # Examples
@@ -61,8 +66,9 @@ pub struct PoolMetrics {
 pub struct KindMetrics {
     /// Jobs that were run to their end, panics included.
     pub completed: u64,
-    /// The jobs that the times below stand for. While jobs of this kind are brief one in 64 is
-    /// timed and counts for 64, so this is near `completed`, not equal to it.
+    /// The jobs that the times below stand for. While jobs of this kind take less than about ten microseconds
+    /// one in 8 is timed and counts for 8, below half a microsecond one in 64. So this is near `completed`,
+    /// not equal to it.
     pub measured: u64,
     /// The time that the measured jobs waited, from their submission to their start, in all.
     pub wait_time: Duration,
@@ -176,26 +182,45 @@ impl Counters {
     }
 }
 
+/// How long jobs take, as far as it decides how they are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Not even as long as it takes to wake a thread for it.
+    Brief,
+    /// A few microseconds, in which it hardly waits for anything but a core.
+    Short,
+    /// Longer, or not known yet.
+    Long,
+}
+
+impl Length {
+    fn of(typical: Nanos) -> Length {
+        match typical {
+            1..BRIEF => Length::Brief,
+            BRIEF..SHORT => Length::Short,
+            _ => Length::Long,
+        }
+    }
+}
+
 /// How long jobs run these days, by kind: a running average that forgets in about eight samples.
 #[derive(Debug, Default)]
 pub(super) struct Typical([AtomicU64; 3]);
 
 impl Typical {
-    /// Whether jobs of this kind are known to be brief.
-    fn is_brief(&self, kind: WorkKind) -> bool {
-        (1..BRIEF).contains(&self.0[kind as usize].load(Ordering::Relaxed))
-    }
-
-    /// Whether the quick kinds, as far as they are in use, are known to be brief.
-    pub(super) fn quick_is_brief(&self) -> bool {
+    /// How long jobs of the quick kinds are, as far as they are in use: the longer of the two.
+    pub(super) fn quick(&self) -> Length {
         let [cpu, fast, _] = &self.0;
-        let longer = cpu.load(Ordering::Relaxed).max(fast.load(Ordering::Relaxed));
-        (1..BRIEF).contains(&longer)
+        Length::of(cpu.load(Ordering::Relaxed).max(fast.load(Ordering::Relaxed)))
     }
 
     /// Settles whether the job with this number is timed.
     pub(super) fn stamp(&self, kind: WorkKind, number: u32) -> Stamp {
-        let weight = if self.is_brief(kind) { SAMPLE } else { 1 };
+        let weight = match Length::of(self.0[kind as usize].load(Ordering::Relaxed)) {
+            Length::Brief => SAMPLE_BRIEF,
+            Length::Short => SAMPLE_SHORT,
+            Length::Long => 1,
+        };
         if number.is_multiple_of(weight) {
             Stamp { submitted: clock::monotonic(), weight }
         } else {

@@ -78,7 +78,7 @@ pub(super) trait Job: Send + Sync {
     fn refuse(&self, pool: &Shared, why: Refusal) -> bool;
     /// Tells the loop that there is a result. The thread's hold on the job goes with the news. `last` is
     /// the mailbox that the thread used last.
-    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>);
+    fn tell(self: Arc<Self>, pool: &Shared, last: &mut Option<Arc<Mailbox>>);
 }
 
 /// The work of a job, to be done once.
@@ -259,12 +259,12 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         }
     }
 
-    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
+    fn tell(self: Arc<Self>, pool: &Shared, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
         // The loop counts its mailbox up and down with each job, and a count that two cores change costs
         // more than all of a small job. So the thread keeps its own.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
-        mailbox.complete(Done { request, job: Some(self) });
+        mailbox.complete(Done { request, job: Some(self) }, || pool.has_work());
     }
 }

@@ -198,6 +198,11 @@ impl Pool {
     pub fn is_shut_down(&self) -> bool {
         self.inner().is_shut()
     }
+
+    /// Whether its jobs, but for the slow kind, are known to take a few microseconds at most.
+    pub(crate) fn jobs_are_short(&self) -> bool {
+        self.owner.shared.typical.quick() != figures::Length::Long
+    }
 }
 
 /// Sets up a pool. Made by [`Pool::builder`].

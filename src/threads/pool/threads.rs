@@ -43,7 +43,7 @@ use std::time::Duration;
 use crossbeam_deque::{Injector, Steal};
 
 use super::WorkKind;
-use super::figures::{Counters, PoolMetrics, Typical};
+use super::figures::{Counters, Length, PoolMetrics, Typical};
 use super::job::{Job, Label, Outcome, Refusal};
 use super::shutdown::RunningJob;
 use crate::callback;
@@ -52,7 +52,7 @@ use crate::error::{WorkError, panic_message};
 use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
-use crate::threads::spin::several_cores;
+use crate::threads::spin;
 
 /// The longest that a thread spins. A loop that is woken by a result needs about a tenth of it to
 /// come back with the next job.
@@ -113,8 +113,8 @@ pub(super) struct Shared {
 struct Attention {
     /// Threads that will look by themselves soon.
     watchers: AtomicUsize,
-    /// Whether a thread spins.
-    spinning: AtomicBool,
+    /// Threads that spin.
+    spinners: AtomicUsize,
     /// Whether a thread keeps watch. It is not counted in the two numbers beside.
     keeping_watch: AtomicBool,
     /// Threads that are neither parked nor keep watch.
@@ -255,10 +255,20 @@ impl Shared {
         }
     }
 
-    /// Whether somebody keeps watch over others who are at work.
+    /// Whether somebody keeps watch over others who are at work, and these are enough.
     fn is_watched_over(&self) -> bool {
         self.attention.keeping_watch.load(Ordering::Relaxed)
-            && self.attention.awake.load(Ordering::Relaxed) > 0
+            && self.attention.awake.load(Ordering::Relaxed) >= self.enough()
+    }
+
+    /// How many threads can do the jobs as they are these days: more would only take turns on the cores.
+    fn enough(&self) -> usize {
+        let enough = match self.typical.quick() {
+            Length::Brief => 1,
+            Length::Short => spin::cores(),
+            Length::Long => self.threads_max,
+        };
+        enough.min(self.threads_max)
     }
 
     /// Calls a parked thread or starts one, as a watcher. When all are at work there is nothing to do: each
@@ -273,6 +283,8 @@ impl Shared {
         let mut roster = self.lock();
         if roster.parked > roster.calls {
             roster.calls += 1;
+            // Not when it answers: until it gets a core, nobody is to spin on that.
+            spin::thread_works();
             drop(roster);
             return self.call.notify_one();
         }
@@ -306,6 +318,7 @@ impl Shared {
         roster.threads.push((detached.thread().id(), record));
         roster.living += 1;
         self.attention.awake.fetch_add(1, Ordering::SeqCst);
+        spin::thread_works();
         self.has_threads.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -390,9 +403,9 @@ impl Shared {
                         record.counters.add_times(label.kind, stamp, began, ended);
                         self.typical.learn(label.kind, ended.saturating_sub(began));
                     }
-                    job.tell(last);
+                    job.tell(self, last);
                 }
-                Outcome::Refused => job.tell(last),
+                Outcome::Refused => job.tell(self, last),
                 Outcome::Gone => {
                     self.empties[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
                 }
@@ -428,7 +441,7 @@ impl Shared {
     }
 
     /// Whether a thread that looked now would find a job.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         !self.quick.is_empty()
             || !self.slow.is_empty() && self.slow_running.load(Ordering::SeqCst) < self.slow_max
     }
@@ -444,7 +457,7 @@ impl Shared {
     /// Waits until there may be a job. False when the thread is to end.
     fn idle(self: &Arc<Self>, life: &mut Life) -> bool {
         let began = clock::monotonic();
-        if life.spin_pays && life.has_run && several_cores() && self.spin(began) {
+        if life.spin_pays && life.has_run && spin::several_cores() && self.spin(began) {
             return true;
         }
         if self.keep_watch() {
@@ -465,31 +478,30 @@ impl Shared {
 
     /// Looks again and again for a short while. True when there is a job.
     fn spin(&self, began: Nanos) -> bool {
-        if self.attention.spinning.swap(true, Ordering::Relaxed) {
-            return false;
-        }
+        let most = if self.typical.quick() == Length::Short { self.enough() } else { 1 };
+        let others = self.attention.spinners.fetch_add(1, Ordering::Relaxed);
         let mut looks = 0;
-        let found = loop {
-            if self.has_work() {
-                break true;
-            }
-            looks += 1;
-            if looks > LOOKS_BEFORE_YIELD {
-                if clock::monotonic() - began > SPIN || self.is_ending() {
-                    break false;
+        let found = others < most
+            && loop {
+                if self.has_work() {
+                    break true;
                 }
-                thread::yield_now();
-            }
-            (0..PAUSES).for_each(|_| std::hint::spin_loop());
-        };
-        self.attention.spinning.store(false, Ordering::Relaxed);
+                looks += 1;
+                if looks > LOOKS_BEFORE_YIELD || !spin::has_core() {
+                    if clock::monotonic() - began > SPIN || self.is_ending() {
+                        break false;
+                    }
+                    thread::yield_now();
+                }
+                (0..PAUSES).for_each(|_| std::hint::spin_loop());
+            };
+        self.attention.spinners.fetch_sub(1, Ordering::Relaxed);
         found
     }
 
     /// Watches over brief jobs of others: see above. True when there is a job that should not wait.
     fn keep_watch(self: &Arc<Self>) -> bool {
-        let useful =
-            self.typical.quick_is_brief() && self.attention.awake.load(Ordering::Relaxed) > 1;
+        let useful = self.attention.awake.load(Ordering::Relaxed) > self.enough();
         if !useful || self.attention.keeping_watch.swap(true, Ordering::SeqCst) {
             return false;
         }
@@ -503,7 +515,7 @@ impl Shared {
             let progress = done - done_before;
             quiet = if progress == 0 { quiet + 1 } else { 0 };
             let waits = self.ready_jobs();
-            if waits > progress || waits > 0 && !self.typical.quick_is_brief() {
+            if waits > progress || waits > 0 && self.typical.quick() == Length::Long {
                 break true;
             }
             // With nobody at work there is nobody to watch over, and who submits has to call.
@@ -522,11 +534,13 @@ impl Shared {
     fn fall_asleep(&self) {
         self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
         self.attention.awake.fetch_sub(1, Ordering::SeqCst);
+        spin::thread_rests();
         fence(Ordering::SeqCst);
     }
 
     fn get_up(&self) {
         self.attention.awake.fetch_add(1, Ordering::SeqCst);
+        spin::thread_works();
         self.attention.watchers.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -600,7 +614,7 @@ impl Shared {
         let mut last = None;
         while let Some(job) = take_from(&self.quick).or_else(|| take_from(&self.slow)) {
             if job.refuse(self, Refusal::Cancelled) {
-                job.tell(&mut last);
+                job.tell(self, &mut last);
             } else {
                 self.empties[job.label().kind.queue()].fetch_sub(1, Ordering::Relaxed);
             }
