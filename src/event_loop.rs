@@ -74,7 +74,8 @@ pub(crate) struct State {
     pub(crate) mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox, and who receives on this loop.
     pub(crate) delivery: Delivery,
-    /// None once the loop is closed: its descriptors are closed with it.
+    /// Made with the first source, or when its descriptor is asked for: two descriptors and some memory that most
+    /// workers never need. None again once the loop is closed: its descriptors are closed with it.
     poller: RefCell<Option<Poller>>,
     /// The poller's descriptor was lent out, so it is closed with the state and not before.
     lent: Cell<bool>,
@@ -130,9 +131,8 @@ pub(crate) struct Hooks {
     pub(crate) uncaught: Cell<Option<Box<dyn FnMut(Uncaught)>>>,
 }
 
-/// The parts of a loop that can fail to be made. They may be made on one thread and used on another.
+/// What a loop is made of on its own thread, and others may have before.
 pub(crate) struct Parts {
-    poller: Poller,
     pub(crate) mailbox: Arc<Mailbox>,
     builder: Builder,
     /// A worker's place in virtual time, and what its clock begins with.
@@ -165,7 +165,10 @@ impl Builder {
     /// # Errors
     /// When the system has no descriptors left: a loop needs two.
     pub fn build(self) -> io::Result<Loop> {
-        Ok(Loop::from_parts(self.parts()?))
+        let event_loop = Loop::from_parts(self.parts());
+        // Not with the first source: who makes a loop wants to hear it now.
+        event_loop.state.make_poller()?;
+        Ok(event_loop)
     }
 
     /// Sets whether the loop's clock is a virtual one, which stands still while anything is ready and
@@ -209,10 +212,8 @@ impl Builder {
         self
     }
 
-    pub(crate) fn parts(self) -> io::Result<Parts> {
-        let (poller, waker) = Poller::new()?;
-        let mailbox = Arc::new(Mailbox::new(waker));
-        Ok(Parts { poller, mailbox, builder: self, seat: None })
+    pub(crate) fn parts(self) -> Parts {
+        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, seat: None }
     }
 }
 
@@ -252,17 +253,38 @@ impl State {
             || self.mailbox.has_posts()
     }
 
-    /// Uses the poller. It is there as long as the loop is open.
+    /// Makes the poller unless it is there.
+    fn make_poller(&self) -> io::Result<()> {
+        if self.poller.borrow().is_none() {
+            let (poller, waker) = Poller::new()?;
+            self.poller.replace(Some(poller));
+            self.mailbox.set_waker(waker);
+            self.left_alone.set(true);
+        }
+        Ok(())
+    }
+
+    /// Uses the poller, which is there if the loop has sources or was left alone with it.
     #[inline(always)]
     pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
         let mut poller = self.poller.borrow_mut();
-        f(poller.as_mut().expect("a closed loop is neither turned nor given sources"))
+        f(poller.as_mut().expect("what has a source has a poller"))
+    }
+
+    /// Whether the loop's descriptor may be readable since it was left alone. Once.
+    #[inline]
+    pub(crate) fn was_left_alone(&self) -> bool {
+        self.left_alone.take() && self.poller.borrow().is_some()
     }
 
     /// Registers something with the poller, if the loop is open.
     pub(crate) fn register(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
+        if self.status.get() == Status::Closed {
+            return Err(crate::error::shut_down());
+        }
+        self.make_poller()?;
         let poller = self.poller.borrow();
-        f(poller.as_ref().ok_or_else(crate::error::shut_down)?)?;
+        f(poller.as_ref().expect("made just now"))?;
         self.polled_sources.set(self.polled_sources.get() + 1);
         Ok(())
     }
@@ -612,7 +634,7 @@ impl Loop {
 
     pub(crate) fn from_parts(parts: Parts) -> Loop {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-        let Parts { poller, mailbox, builder, seat } = parts;
+        let Parts { mailbox, builder, seat } = parts;
         mailbox.figures.begin();
         let (seat, clock) = match seat {
             Some((seat, parent)) => (Some(seat), Clock::of_worker(parent)),
@@ -626,7 +648,7 @@ impl Loop {
             clock,
             mailbox,
             delivery: Delivery::default(),
-            poller: RefCell::new(Some(poller)),
+            poller: RefCell::default(),
             lent: Cell::new(false),
             polled_sources: Cell::new(0),
             left_alone: Cell::new(true),
@@ -1039,10 +1061,15 @@ impl AsRawFd for Loop {
     /// The poller's descriptor: readable when the loop has something to do that is not a timer.
     ///
     /// # Panics
-    /// When the loop is closed.
+    /// When the loop is closed. Of a worker's loop, which has no descriptor before its first source or this call:
+    /// when the system has none left.
     fn as_raw_fd(&self) -> RawFd {
-        self.state.lent.set(true);
-        let poller = self.state.poller.borrow();
+        let state = &self.state;
+        if state.status.get() != Status::Closed {
+            state.make_poller().expect("windlass: no descriptors left for a loop's own");
+            state.lent.set(true);
+        }
+        let poller = state.poller.borrow();
         poller.as_ref().expect("windlass: a closed loop has no descriptor").as_raw_fd()
     }
 }

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use support::*;
 use windlass::net::TcpListener;
-use windlass::worker::Worker;
-use windlass::{Loop, block_on, run, set_timeout};
+use windlass::{Loop, run, set_timeout};
 
 /// One test at a time, for they share the limit.
 static LIMIT: Mutex<()> = Mutex::new(());
@@ -95,27 +94,6 @@ fn a_burst_of_connections_at_the_limit_is_shed_and_reported_once() {
         });
         assert_eq!(*errors.borrow(), [Some(libc::EMFILE)], "one report for the burst");
         assert!(accepted.get() >= 1, "the listener goes on when there are descriptors again");
-    });
-}
-
-// WK-17 and WK-18.
-#[test]
-fn a_worker_that_cannot_be_made_is_an_error_and_holds_nothing() {
-    let _alone = LIMIT.lock();
-    bounded(|| {
-        // What is opened on first use is opened here.
-        block_on(async {
-            let worker: Worker<(), ()> = Worker::spawn(|_| ()).unwrap();
-            worker.join().await.unwrap();
-        });
-        run(|| {
-            let limit = NoDescriptors::new();
-            let failed = Worker::<(), ()>::spawn(|_| panic!("it cannot start"));
-            drop(limit);
-            let code = failed.err().and_then(|error| os_code(&error));
-            assert_eq!(code, Some(libc::EMFILE));
-            assert!(!Loop::current().is_alive());
-        });
     });
 }
 

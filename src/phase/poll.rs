@@ -66,7 +66,7 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     }
     // Without sources there is nothing to ask for, which spares the system call: of an iteration without
     // sleep two thirds of the time.
-    if state.polled_sources.get() > 0 || state.left_alone.take() {
+    if state.polled_sources.get() > 0 || state.was_left_alone() {
         look(state);
     }
     state.clock.update();
@@ -98,22 +98,28 @@ fn sources_ready(state: &State) -> bool {
 fn sleep(state: &State, timeout: Option<Duration>) -> bool {
     let began = state.clock.read();
     log::trace!("poll: waiting for {timeout:?}");
-    let mut count = 0;
-    if state.polled_sources.get() == 0 && !state.left_alone.get() {
-        if !state.mailbox.park(timeout, spin::nap(state)) {
-            return false;
-        }
-    } else {
-        if !state.mailbox.fall_asleep() {
-            return false;
-        }
-        count = block(state, timeout, began);
-        state.mailbox.wake_up();
-        state.left_alone.set(false);
-    }
+    let slept = rest(state, timeout, began);
     state.clock.update();
-    let slept = state.clock.now() - began;
-    state.mailbox.figures.add_idle(slept);
+    if slept {
+        state.mailbox.figures.add_idle(state.clock.now() - began);
+    }
+    slept
+}
+
+/// The sleep itself, from this time on: in the poller if there is a source, else on the mailbox.
+fn rest(state: &State, timeout: Option<Duration>, began: Nanos) -> bool {
+    if state.polled_sources.get() == 0 {
+        if state.was_left_alone() {
+            look(state);
+        }
+        return state.mailbox.park(timeout, spin::nap(state));
+    }
+    if !state.mailbox.fall_asleep() {
+        return false;
+    }
+    let count = block(state, timeout, began);
+    state.mailbox.wake_up();
+    state.left_alone.set(false);
     state.mailbox.figures.add_events(count);
     true
 }
@@ -174,12 +180,8 @@ fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
                 return;
             }
             Turn::Outside(limit) => {
-                if state.mailbox.fall_asleep() {
-                    // The limit is in real time, which this clock does not show: a signal begins it anew.
-                    let count = block(state, limit, state.clock.now());
-                    state.mailbox.wake_up();
-                    state.mailbox.figures.add_events(count);
-                }
+                // The limit is in real time, which this clock does not show: a signal begins it anew.
+                rest(state, limit, state.clock.now());
             }
             Turn::Stuck(reasons) => {
                 panic!("windlass: in virtual time nothing can happen any more: {reasons}")

@@ -163,9 +163,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self.check()?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        // All that can fail is made here, so that a failure is the caller's to see.
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.spin.limit()).parts()?;
+        let mut parts = Loop::builder().pool(pool).spin(state.spin.limit()).parts();
         let mut environment = this::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();

@@ -442,8 +442,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// iteration, with the port to the parent, so that its immediates run before its timers.
     ///
     /// # Errors
-    /// The system's when there are no descriptors or no threads left. Then nothing has been started,
-    /// and `main` is dropped.
+    /// The system's when there are no threads left. Then nothing has been started, and `main` is dropped. The
+    /// worker's loop takes its two descriptors with its first source, which fails when there are none.
     ///
     /// # Panics
     /// When no loop is current.
