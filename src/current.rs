@@ -100,8 +100,15 @@ pub(crate) fn find_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
     // SAFETY: as in `with`.
     match unsafe { CURRENT.get().as_ref() } {
         Some(state) if state.id == id => Some(f(state)),
-        _ => find(id).map(|state| f(&state)),
+        _ => find_elsewhere(id, f),
     }
+}
+
+/// As [`find_with`], apart from it: its destructor would make the usual way save registers.
+#[cold]
+#[inline(never)]
+fn find_elsewhere<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
+    find(id).map(|state| f(&state))
 }
 
 /// The loop with this number if it lives on this thread.

@@ -36,7 +36,7 @@ mod heap;
 mod lists;
 mod table;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -71,17 +71,13 @@ fn to_delay(duration: Duration) -> u64 {
 #[derive(Default)]
 pub(crate) struct Timers {
     table: RefCell<Table>,
-    /// Whether there is anything to look at, without a borrow.
-    any_list: Cell<bool>,
-    /// Whether a timer keeps the loop alive, without a borrow.
-    holding: Cell<bool>,
 }
 
 impl Timers {
     /// Whether a timer keeps the loop alive.
     #[inline]
     pub(crate) fn any_holding(&self) -> bool {
-        self.holding.get()
+        self.table.borrow().any_holding()
     }
 
     /// When the next list expires; none if there is no timer, or none that will ever fire.
@@ -92,7 +88,7 @@ impl Timers {
     /// Whether there is nothing to look at.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        !self.any_list.get()
+        self.table.borrow().is_idle()
     }
 
     /// Whether no timer is left. An emptied list may be.
@@ -100,23 +96,11 @@ impl Timers {
         self.table.borrow().is_empty()
     }
 
-    #[inline]
-    fn change<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
-        let mut table = self.table.borrow_mut();
-        let result = f(&mut table);
-        self.any_list.set(!table.is_idle());
-        self.holding.set(table.any_holding());
-        result
-    }
-
     /// Takes all callbacks out, for the caller to drop. For teardown.
     pub(crate) fn take_all(&self) -> impl Iterator<Item: Sized> + use<> {
         // What is armed from now on, if anything, must not share a generation with what was.
-        let table = self.change(|table| {
-            let empty = table.successor();
-            std::mem::replace(table, empty)
-        });
-        table.into_callbacks()
+        let empty = self.table.borrow().successor();
+        self.table.replace(empty).into_callbacks()
     }
 
     /// Adds the timers that hold the loop to a report of what keeps it alive.
@@ -133,11 +117,17 @@ pub(crate) fn run(state: &Rc<State>) {
     let now = state.clock.now();
     callback::guard(state, || {
         while !state.is_halted()
-            && let Some(due) = state.timers.change(|table| table.take_due(state.id, now))
+            && let Some(due) = take_due(state, now)
         {
             fire(state, due);
         }
     });
+}
+
+/// A function of its own, for a borrow in the condition of a loop lasts until the end of its body.
+#[inline]
+fn take_due(state: &State, now: Nanos) -> Option<Due> {
+    state.timers.table.borrow_mut().take_due(state.id, now)
 }
 
 fn fire(state: &State, due: Due) {
@@ -146,12 +136,14 @@ fn fire(state: &State, due: Due) {
         Life::IntervalFiring => {
             let start = state.clock.read();
             let outcome = callback::invoke(state, Some(location), || callback.call(timer));
-            drop(state.timers.change(|table| table.rearm_interval(timer, callback, start)));
+            let cleared = state.timers.table.borrow_mut().rearm_interval(timer, callback, start);
+            drop(cleared);
             callback::settle(state, outcome);
         }
         Life::RearmableFired => {
             let outcome = callback::invoke(state, Some(location), || callback.call(timer));
-            drop(state.timers.change(|table| table.put_back(timer, callback)));
+            let cleared = state.timers.table.borrow_mut().put_back(timer, callback);
+            drop(cleared);
             callback::settle(state, outcome);
         }
         _ => callback::call(state, Some(location), || callback.call(timer)),
@@ -183,14 +175,16 @@ pub struct Timer {
 impl Timer {
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&State, &mut Table) -> R) -> Option<R> {
-        current::find_with(self.loop_id, |state| state.timers.change(|table| f(state, table)))
+        current::find_with(self.loop_id, |state| f(state, &mut state.timers.table.borrow_mut()))
     }
 
     /// Keeps the timer from firing, for good, and drops its closure. Harmless when it has fired or was
     /// cleared, and in its own callback. A timer that is due in the running phase does not fire.
     pub fn clear(&self) {
-        let callback = self.with(|_, table| table.clear(*self)).flatten();
-        drop(callback);
+        current::find_with(self.loop_id, |state| {
+            let callback = state.timers.table.borrow_mut().clear(*self);
+            drop(callback);
+        });
     }
 
     /// Counts the delay anew from now, and moves the timer behind the others of its delay.
@@ -258,7 +252,7 @@ fn arm(
         return Timer { loop_id: 0, index: NONE, generation: 0, _not_send: PhantomData };
     }
     let (delay, start) = (to_delay(duration), state.clock.read());
-    state.timers.change(|table| table.insert(state.id, life, callback, delay, start, location))
+    state.timers.table.borrow_mut().insert(state.id, life, callback, delay, start, location)
 }
 
 /// Calls `f` once, in the timers phase, when `delay` has passed.
