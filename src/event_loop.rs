@@ -44,6 +44,9 @@ use crate::threads::remote::Remote;
 use crate::threads::spin::{Counted, Spin};
 use crate::threads::turns::Seat;
 
+/// The shortest time from one timer that ends a sleep to the next: what the timeouts of a poller are counted in.
+const ALARM_INTERVAL: Nanos = 1_000_000;
+
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunMode {
@@ -83,6 +86,8 @@ pub(crate) struct State {
     pub(crate) polled_sources: Cell<usize>,
     /// The loop was left alone since the poller was last asked: it may have a wake to report.
     pub(crate) left_alone: Cell<bool>,
+    /// When a timer last ended the loop's sleep.
+    pub(crate) last_alarm: Cell<Nanos>,
     pub(crate) spin: Spin,
     pub(crate) handles: Handles,
     pub(crate) tasks: Tasks,
@@ -269,6 +274,15 @@ impl State {
     pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
         let mut poller = self.poller.borrow_mut();
         f(poller.as_mut().expect("what has a source has a poller"))
+    }
+
+    /// How long a sleep that begins now lasts at least, if only a timer ends it.
+    ///
+    /// A timer that comes by itself is served to the microsecond. Where there are many they are served
+    /// together, a thousand times a second, for a sleep costs more than a dozen of them.
+    pub(crate) fn next_alarm_in(&self, now: Nanos) -> Duration {
+        let earliest = self.last_alarm.get().saturating_add(ALARM_INTERVAL);
+        Duration::from_nanos(earliest.saturating_sub(now))
     }
 
     /// Whether the loop's descriptor may be readable since it was left alone. Once.
@@ -652,6 +666,7 @@ impl Loop {
             lent: Cell::new(false),
             polled_sources: Cell::new(0),
             left_alone: Cell::new(true),
+            last_alarm: Cell::new(0),
             spin: Spin::new(builder.spin),
             handles: Handles::default(),
             tasks: Tasks::default(),

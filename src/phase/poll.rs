@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback;
-use crate::clock::Nanos;
+use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
 use crate::threads::mailbox;
 use crate::threads::spin;
@@ -98,10 +98,15 @@ fn sources_ready(state: &State) -> bool {
 fn sleep(state: &State, timeout: Option<Duration>) -> bool {
     let began = state.clock.read();
     log::trace!("poll: waiting for {timeout:?}");
-    let slept = rest(state, timeout, began);
+    let alarm = timeout.map(|timeout| timeout.max(state.next_alarm_in(began)));
+    let slept = rest(state, alarm, began);
     state.clock.update();
     if slept {
-        state.mailbox.figures.add_idle(state.clock.now() - began);
+        let spent = state.clock.now() - began;
+        state.mailbox.figures.add_idle(spent);
+        if alarm.is_some_and(|limit| saturating_nanos(limit) <= spent) {
+            state.last_alarm.set(state.clock.now());
+        }
     }
     slept
 }

@@ -579,6 +579,11 @@ impl Delivery {
         self.completions.borrow_mut().push_back(done);
     }
 
+    /// Whether the last poll phase found something that was posted.
+    pub(crate) fn fetched_any(&self) -> bool {
+        self.fetched.get() > 0
+    }
+
     /// Whether the last poll phase found something, but so little that fetching it cost more than the calls.
     pub(crate) fn fetched_little(&self) -> bool {
         (1..FEW_LETTERS).contains(&self.fetched.get())

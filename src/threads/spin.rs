@@ -132,19 +132,30 @@ impl Spin {
         self.limit > 0 || self.jobs.get() > 0
     }
 
-    /// How long the next look may take: zero for none.
-    fn allowance(&self) -> Nanos {
+    /// Whether it is likely to pay, or time for a trial.
+    fn is_promising(&self) -> bool {
         if self.credit.get() == 0 {
             self.sleeps.set(self.sleeps.get() + 1);
             if self.sleeps.get() < SLEEPS_PER_TRIAL {
-                return 0;
+                return false;
             }
             self.sleeps.set(0);
         }
-        if !has_core() {
+        has_core()
+    }
+
+    /// How long the next look may take: zero for none.
+    fn allowance(&self) -> Nanos {
+        if !self.is_promising() {
             return 0;
         }
         if self.jobs.get() > 0 { self.limit.max(FOR_JOBS) } else { self.limit }
+    }
+
+    fn learn(&self, paid: bool) {
+        let credit = self.credit.get();
+        let after = if paid { credit + 1 } else { credit.saturating_sub(2) };
+        self.credit.set(after.min(CREDIT_MAX));
     }
 
     /// Looks until `seen` or `seldom` sees something or the time of `clock` is `end`. Whether one did.
@@ -167,9 +178,7 @@ impl Spin {
                 break false;
             }
         };
-        let credit = self.credit.get();
-        let after = if paid { credit + 1 } else { credit.saturating_sub(2) };
-        self.credit.set(after.min(CREDIT_MAX));
+        self.learn(paid);
         paid
     }
 }
@@ -184,10 +193,23 @@ pub(crate) fn before_sleep(
     timeout: Option<Duration>,
     sources_ready: impl FnMut() -> bool,
 ) -> Option<Option<Duration>> {
-    if !state.spin.is_of_use() {
-        return Some(timeout);
+    if state.spin.is_of_use() {
+        return look(state, timeout, sources_ready);
     }
-    look(state, timeout, sources_ready)
+    if state.delivery.fetched_any() && follows(state) { None } else { Some(timeout) }
+}
+
+/// Whether more follows at once on what came from other threads just now: a sender that is in the middle of
+/// many messages is not to wake the loop for each few of them.
+#[inline(never)]
+fn follows(state: &State) -> bool {
+    if !state.spin.is_promising() {
+        return false;
+    }
+    pause();
+    let paid = state.mailbox.has_news();
+    state.spin.learn(paid);
+    paid
 }
 
 #[inline(never)]
