@@ -32,7 +32,7 @@ use windlass::{Timer, queue_work, set_timeout, set_timer};
 use super::files::{self, Opened};
 use super::metrics;
 use super::request::{Decoder, Method, Request, Step};
-use super::response::{CONTINUE, Response, Status, write_head};
+use super::response::{CONTINUE, Date, Response, Status, write_head};
 use super::routes::{Place, Route, route};
 use super::server::Shared;
 use super::sums::fib;
@@ -116,7 +116,7 @@ impl Connection {
         let connection = Connection::new(shared, stream, Phase::Input);
         let mut out = Vec::new();
         let response = Response::explained(Status::UNAVAILABLE, "too many connections");
-        response.write(&mut out, false, false);
+        response.write(&mut out, connection.date(), false, false);
         connection.send(out, Next::Linger);
         connection
     }
@@ -232,7 +232,7 @@ impl Connection {
                 Step::NeedMore => return (used, out, Next::Read),
                 Step::Continue => out.extend_from_slice(CONTINUE),
                 Step::Bad(status) => {
-                    Response::error(status).write(&mut out, false, false);
+                    Response::error(status).write(&mut out, self.date(), false, false);
                     return (used, out, Next::Linger);
                 }
                 Step::Request(request) => match self.answer(&request, &mut out) {
@@ -245,7 +245,7 @@ impl Connection {
     }
 
     /// Appends the answer to `out`, if it needs no job.
-    fn answer(&self, request: &Request, out: &mut Vec<u8>) -> Next {
+    fn answer(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Next {
         self.shared.requests.set(self.shared.requests.get() + 1);
         let reply = Reply {
             is_head: request.method == Method::Head,
@@ -259,11 +259,17 @@ impl Connection {
             Route::Slow(Place::Loop, n) => sum(n, fib(n)),
             job @ (Route::Slow(..) | Route::File(_)) => return Next::Work(job, reply),
         };
-        response.write(out, reply.is_head, reply.keep_alive);
+        response.write(out, self.date(), reply.is_head, reply.keep_alive);
         if reply.keep_alive { Next::Decode } else { Next::Linger }
     }
 
     // ---- output ----
+
+    /// The date of an answer that is written now.
+    fn date(&self) -> &Date {
+        self.shared.date.update(windlass::now());
+        &self.shared.date
+    }
 
     /// Writes `out`, and goes on with `next` when the client has taken it.
     fn send(self: &Rc<Self>, out: Vec<u8>, next: Next) {
@@ -327,7 +333,7 @@ impl Connection {
         match self.phase.get() {
             Phase::Input if self.has_half_a_request() => {
                 let mut out = Vec::new();
-                Response::error(Status::TIMEOUT).write(&mut out, false, false);
+                Response::error(Status::TIMEOUT).write(&mut out, self.date(), false, false);
                 self.send(out, Next::Linger);
             }
             // Slow work is our own affair; the timer is refreshed when its answer is out.
@@ -377,7 +383,7 @@ impl Connection {
     fn worked(self: &Rc<Self>, response: &Response, mut reply: Reply) {
         reply.keep_alive &= !self.shared.is_stopping();
         let mut out = Vec::new();
-        response.write(&mut out, reply.is_head, reply.keep_alive);
+        response.write(&mut out, self.date(), reply.is_head, reply.keep_alive);
         self.send(out, if reply.keep_alive { Next::Decode } else { Next::Linger });
     }
 
@@ -390,7 +396,7 @@ impl Connection {
         reply.keep_alive &= !self.shared.is_stopping();
         let Opened { file, len, first } = opened;
         let mut out = Vec::new();
-        write_head(&mut out, Status::OK, content_type, len, reply.keep_alive);
+        write_head(&mut out, self.date(), Status::OK, content_type, len, reply.keep_alive);
         out.extend_from_slice(&first);
         let offset = first.len() as u64;
         self.send(

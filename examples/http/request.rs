@@ -7,6 +7,9 @@
 //! [`BODY_BYTES_MAX`]. Whoever breaks the framing gets a status and loses the connection, because
 //! after that nobody can say where the next request would begin.
 
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
+
 use httparse::Status::{Complete, Partial};
 
 use super::response::Status;
@@ -32,15 +35,23 @@ pub(crate) enum Method {
 
 /// What a request head says, as far as this server cares.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct Request<'a> {
     pub(crate) method: Method,
-    /// Path and query as they were sent, still percent-encoded; never with scheme and host.
-    pub(crate) target: String,
+    /// Path and query as they were sent, still percent-encoded; never with scheme and host. Lies in the
+    /// bytes that were read, unless a body that came in pieces had to be waited for.
+    pub(crate) target: Cow<'a, str>,
     /// Whether the client is willing to send another request on this connection.
     pub(crate) keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
     pub(crate) body: Body,
+}
+
+impl Request<'_> {
+    /// The request without the bytes that it was read from.
+    pub(crate) fn kept(self) -> Request<'static> {
+        Request { target: Cow::Owned(self.target.into_owned()), ..self }
+    }
 }
 
 /// How the end of a body is found.
@@ -53,22 +64,23 @@ pub(crate) enum Body {
 
 /// What the first bytes of a request are so far.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Head {
+pub(crate) enum Head<'a> {
     NeedMore,
     /// Answer with this and close.
     Bad(Status),
     /// A whole head, and its length in bytes.
-    Request(Request, usize),
+    Request(Request<'a>, usize),
 }
 
 /// Reads a request head from the beginning of `bytes`.
 ///
 /// Looks at no more than [`HEAD_BYTES_MAX`] bytes; a head that has not ended there is too long.
-pub(crate) fn parse_head(bytes: &[u8]) -> Head {
+pub(crate) fn parse_head(bytes: &[u8]) -> Head<'_> {
     let window = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Request::new(&mut headers);
-    match parsed.parse(window) {
+    // Most requests fill few of the places, so they are not filled beforehand.
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(window, &mut headers) {
         Ok(Complete(len)) => match interpret(&parsed) {
             Ok(request) => Head::Request(request, len),
             Err(status) => Head::Bad(status),
@@ -93,7 +105,7 @@ fn names_a_version(bytes: &[u8]) -> bool {
 }
 
 /// Turns the parsed lines into a [`Request`], or says what is wrong with them.
-fn interpret(parsed: &httparse::Request<'_, '_>) -> Result<Request, Status> {
+fn interpret<'a>(parsed: &httparse::Request<'_, 'a>) -> Result<Request<'a>, Status> {
     let is_1_1 = parsed.version == Some(1);
     let mut length = None;
     let mut chunked = false;
@@ -142,7 +154,7 @@ fn interpret(parsed: &httparse::Request<'_, '_>) -> Result<Request, Status> {
     }
     Ok(Request {
         method: method(parsed.method.unwrap_or_default()),
-        target: origin_form(parsed.path.unwrap_or_default()).to_owned(),
+        target: origin_form(parsed.path.unwrap_or_default()).into(),
         keep_alive: !close && (is_1_1 || keep),
         expects_continue,
         body,
@@ -160,6 +172,9 @@ fn method(name: &str) -> Method {
 
 /// Cuts scheme and host from a target such as proxies get (`http://host/path`).
 fn origin_form(target: &str) -> &str {
+    if target.starts_with('/') {
+        return target;
+    }
     let Some((scheme, rest)) = target.split_once("://") else {
         return target;
     };
@@ -182,12 +197,12 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 
 /// What to do next with a connection's input.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Step<'a> {
     NeedMore,
     /// Tell the client to go on with the body it has announced.
     Continue,
     /// A request, whose body has come in too.
-    Request(Request),
+    Request(Request<'a>),
     /// Answer with this and close.
     Bad(Status),
 }
@@ -208,7 +223,7 @@ enum State {
     #[default]
     Head,
     /// The body behind this request is being skipped.
-    Body(Request, Skipper),
+    Body(Request<'static>, Skipper),
 }
 
 impl Decoder {
@@ -218,14 +233,14 @@ impl Decoder {
     }
 
     /// Takes one step into `bytes`, and says how many of them it has used.
-    pub(crate) fn next(&mut self, bytes: &[u8]) -> (usize, Step) {
+    pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> (usize, Step<'a>) {
         match std::mem::take(&mut self.state) {
             State::Head => self.head(bytes),
             State::Body(request, skipper) => self.body(request, skipper, bytes),
         }
     }
 
-    fn head(&mut self, bytes: &[u8]) -> (usize, Step) {
+    fn head<'a>(&mut self, bytes: &'a [u8]) -> (usize, Step<'a>) {
         // Blank lines before a request are allowed. To use them up at once keeps them from filling
         // the room of a head.
         let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -244,7 +259,7 @@ impl Decoder {
                 let used = blank + len;
                 let skipper = Skipper::new(request.body);
                 if request.expects_continue && !skipper.is_done() && bytes.len() == len {
-                    self.state = State::Body(request, skipper);
+                    self.state = State::Body(request.kept(), skipper);
                     return (used, Step::Continue);
                 }
                 let (skipped, step) = self.body(request, skipper, &bytes[len..]);
@@ -262,12 +277,17 @@ impl Decoder {
             || fresh.windows(3).any(|three| three == b"\n\r\n")
     }
 
-    fn body(&mut self, request: Request, mut skipper: Skipper, bytes: &[u8]) -> (usize, Step) {
+    fn body<'a>(
+        &mut self,
+        request: Request<'a>,
+        mut skipper: Skipper,
+        bytes: &[u8],
+    ) -> (usize, Step<'a>) {
         match skipper.skip(bytes) {
             Err(status) => (bytes.len(), Step::Bad(status)),
             Ok(used) if skipper.is_done() => (used, Step::Request(request)),
             Ok(used) => {
-                self.state = State::Body(request, skipper);
+                self.state = State::Body(request.kept(), skipper);
                 (used, Step::NeedMore)
             }
         }

@@ -32,7 +32,7 @@ pub(crate) enum Route {
 }
 
 /// Finds out what `request` asks for; every error is an answer too.
-pub(crate) fn route(request: &Request) -> Route {
+pub(crate) fn route(request: &Request<'_>) -> Route {
     match request.method {
         Method::Get | Method::Head => {}
         Method::NotAllowed => return Route::Answer(Response::error(Status::METHOD_NOT_ALLOWED)),

@@ -14,6 +14,7 @@ use windlass::worker::WorkerPool;
 use windlass::{Timer, set_timeout};
 
 use super::connection::Connection;
+use super::response::Date;
 use super::sums::fib_in_worker;
 
 /// How many clients beyond the limit are told so; those that come while so many are being told are
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) workers: WorkerPool<u32, u64>,
     pub(crate) started: Instant,
     pub(crate) requests: Cell<u64>,
+    pub(crate) date: Date,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_id: Cell<u64>,
     /// Set once, taken when all is over.
@@ -80,6 +82,7 @@ impl Server {
             workers,
             started: Instant::now(),
             requests: Cell::new(0),
+            date: Date::new(windlass::now()),
             connections: RefCell::default(),
             next_id: Cell::new(0),
             stopping: RefCell::default(),
