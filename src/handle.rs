@@ -98,7 +98,6 @@ impl Key {
 
 struct Entry {
     owner: Rc<dyn Handle>,
-    location: &'static Location<'static>,
     generation: u32,
     active: bool,
     referenced: bool,
@@ -114,31 +113,52 @@ impl Entry {
     fn holds(&self) -> bool {
         self.busy || self.active && self.referenced
     }
+
+    fn location(&self) -> &'static Location<'static> {
+        self.owner.registration().location().expect("what has an entry was opened")
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Handles {
-    entries: RefCell<Slab<Entry>>,
+    table: RefCell<Table>,
     /// Entries that are active and referenced.
     holding: Cell<usize>,
     generation: Cell<u32>,
+}
+
+/// The entries, and which of them are ready.
+#[derive(Default)]
+pub(crate) struct Table {
+    entries: Slab<Entry>,
     /// Those to be called in the next poll phase, in order.
-    ready: RefCell<VecDeque<Key>>,
+    ready: VecDeque<Key>,
+}
+
+impl Table {
+    #[inline]
+    fn get(&mut self, key: Key) -> Option<&mut Entry> {
+        self.entries.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
+    }
+
+    /// Notes what the poller reported, and lists the handle to be called in this poll phase.
+    #[inline]
+    pub(crate) fn mark_ready(&mut self, key: Key, event: crate::sys::Event) {
+        let Some(entry) = self.get(key) else { return };
+        entry.event |= event;
+        if !std::mem::replace(&mut entry.listed, true) {
+            self.ready.push_back(key);
+        }
+    }
 }
 
 impl Handles {
     /// Opens an entry: referenced, and active as told.
-    pub(crate) fn open(
-        &self,
-        owner: Rc<dyn Handle>,
-        location: &'static Location<'static>,
-        active: bool,
-    ) -> Key {
+    fn open(&self, owner: Rc<dyn Handle>, active: bool) -> Key {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
         let entry = Entry {
             owner,
-            location,
             generation,
             active,
             referenced: true,
@@ -147,7 +167,7 @@ impl Handles {
             event: crate::sys::Event::default(),
         };
         self.holding.set(self.holding.get() + usize::from(active));
-        let index = self.entries.borrow_mut().insert(entry);
+        let index = self.table.borrow_mut().entries.insert(entry);
         let index = u32::try_from(index).expect("a loop has fewer than 2^32 open handles");
         Key { index, generation }
     }
@@ -158,20 +178,15 @@ impl Handles {
     }
 
     /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
-    pub(crate) fn close(&self, key: Key) -> Option<Rc<dyn Handle>> {
-        let mut entries = self.entries.borrow_mut();
-        let entry = entries.get(key.index as usize)?;
-        if entry.generation != key.generation {
-            return None;
-        }
-        self.holding.set(self.holding.get() - usize::from(entry.holds()));
-        Some(entries.remove(key.index as usize).owner)
+    fn close(&self, key: Key) -> Option<Rc<dyn Handle>> {
+        let mut table = self.table.borrow_mut();
+        let holds = table.get(key)?.holds();
+        self.holding.set(self.holding.get() - usize::from(holds));
+        Some(table.entries.remove(key.index as usize).owner)
     }
 
     fn with<R>(&self, key: Key, f: impl FnOnce(&mut Entry) -> R) -> Option<R> {
-        let mut entries = self.entries.borrow_mut();
-        let entry = entries.get_mut(key.index as usize)?;
-        (entry.generation == key.generation).then(|| f(entry))
+        self.table.borrow_mut().get(key).map(f)
     }
 
     fn change(&self, key: Key, f: impl FnOnce(&mut Entry)) {
@@ -202,10 +217,6 @@ impl Handles {
         self.with(key, |entry| entry.active).unwrap_or(false)
     }
 
-    pub(crate) fn location(&self, key: Key) -> Option<&'static Location<'static>> {
-        self.with(key, |entry| entry.location)
-    }
-
     /// The owner of an entry that has not ended.
     pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn Handle>> {
         self.with(key, |entry| entry.owner.clone())
@@ -218,42 +229,41 @@ impl Handles {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty()
+        self.table.borrow().entries.is_empty()
     }
 
-    /// Notes what the poller reported, and lists the handle to be called in this poll phase.
+    /// Lists what is ready: `f` marks it, and calls nobody.
+    #[inline]
+    pub(crate) fn list_ready<R>(&self, f: impl FnOnce(&mut Table) -> R) -> R {
+        f(&mut self.table.borrow_mut())
+    }
+
+    /// Lists one handle, with what is seen of it.
     pub(crate) fn mark_ready(&self, key: Key, event: crate::sys::Event) {
-        let listed = self.with(key, |entry| {
-            entry.event |= event;
-            std::mem::replace(&mut entry.listed, true)
-        });
-        if listed == Some(false) {
-            self.ready.borrow_mut().push_back(key);
-        }
+        self.list_ready(|table| table.mark_ready(key, event));
     }
 
     /// How many handles are to be called.
     #[inline]
     pub(crate) fn ready_count(&self) -> usize {
-        self.ready.borrow().len()
+        self.table.borrow().ready.len()
     }
 
     /// Takes the next handle to be called, with what was reported of it. `left` counts down the places of
     /// the list that belong to this poll phase.
+    #[inline]
     pub(crate) fn next_ready(
         &self,
         left: &mut usize,
     ) -> Option<(Rc<dyn Handle>, crate::sys::Event)> {
+        let mut table = self.table.borrow_mut();
         while *left > 0 {
             *left -= 1;
-            let key = self.ready.borrow_mut().pop_front()?;
+            let key = table.ready.pop_front()?;
             // None for a handle that closed while it was listed.
-            let found = self.with(key, |entry| {
+            if let Some(entry) = table.get(key) {
                 entry.listed = false;
-                (entry.owner.clone(), std::mem::take(&mut entry.event))
-            });
-            if found.is_some() {
-                return found;
+                return Some((entry.owner.clone(), std::mem::take(&mut entry.event)));
             }
         }
         None
@@ -262,94 +272,96 @@ impl Handles {
     /// Takes all entries out. For teardown.
     pub(crate) fn take_all(&self) -> Vec<Rc<dyn Handle>> {
         self.holding.set(0);
-        self.ready.borrow_mut().clear();
-        let entries = self.entries.take();
-        entries.into_iter().map(|(_, entry)| entry.owner).collect()
+        let table = self.table.take();
+        table.entries.into_iter().map(|(_, entry)| entry.owner).collect()
     }
 
     /// Adds the entries that hold the loop to a report of what keeps it alive.
     pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
-        let entries = self.entries.borrow();
-        let holding = entries.iter().map(|(_, entry)| entry).filter(|entry| entry.holds());
-        alive.extend(holding.map(|e| Alive { kind: e.owner.kind(), location: e.location }));
+        let table = self.table.borrow();
+        let holding = table.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.holds());
+        alive.extend(holding.map(|e| Alive { kind: e.owner.kind(), location: e.location() }));
     }
 
     pub(crate) fn list(&self) -> Vec<HandleInfo> {
-        let entries = self.entries.borrow();
+        let table = self.table.borrow();
         let info = |entry: &Entry| HandleInfo {
             kind: entry.owner.kind(),
-            location: entry.location,
+            location: entry.location(),
             active: entry.active,
             has_ref: entry.referenced,
         };
-        entries.iter().map(|(_, entry)| info(entry)).collect()
+        table.entries.iter().map(|(_, entry)| info(entry)).collect()
     }
 }
 
 /// A handle's hold on its entry: the loop and the key.
 pub(crate) struct Registration {
     pub(crate) state: Rc<State>,
-    key: Cell<Option<Key>>,
+    /// The key, and the line that made the handle: here and not in the entry, for each callback asks for it.
+    entry: Cell<Option<(Key, &'static Location<'static>)>>,
 }
 
 impl Registration {
     /// A registration that has no entry yet. An owner is made with one, then opens it.
     pub(crate) fn new(state: Rc<State>) -> Registration {
-        Registration { state, key: Cell::new(None) }
+        Registration { state, entry: Cell::new(None) }
     }
 
     pub(crate) fn open(&self, owner: Rc<dyn Handle>, at: &'static Location<'static>, active: bool) {
-        self.key.set(Some(self.state.handles.open(owner, at, active)));
+        self.entry.set(Some((self.state.handles.open(owner, active), at)));
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> Option<Key> {
-        self.key.get()
+        self.entry.get().map(|(key, _)| key)
     }
 
     /// Whether the entry was opened and has not ended.
     pub(crate) fn is_open(&self) -> bool {
-        self.key.get().is_some()
+        self.entry.get().is_some()
     }
 
     /// Ends the entry. The owner comes back so that it is dropped where the caller wants it.
     pub(crate) fn close(&self) -> Option<Rc<dyn Handle>> {
-        self.key.take().and_then(|key| self.state.handles.close(key))
+        self.entry.take().and_then(|(key, _)| self.state.handles.close(key))
     }
 
     pub(crate) fn set_active(&self, on: bool) {
-        if let Some(key) = self.key.get() {
+        if let Some(key) = self.key() {
             self.state.handles.set_active(key, on);
         }
     }
 
     /// Sets whether a request of the handle is pending.
     pub(crate) fn set_busy(&self, on: bool) {
-        if let Some(key) = self.key.get() {
+        if let Some(key) = self.key() {
             self.state.handles.set_busy(key, on);
         }
     }
 
     pub(crate) fn is_active(&self) -> bool {
-        self.key.get().is_some_and(|key| self.state.handles.is_active(key))
+        self.key().is_some_and(|key| self.state.handles.is_active(key))
     }
 
     pub(crate) fn set_ref(&self, on: bool) {
-        if let Some(key) = self.key.get() {
+        if let Some(key) = self.key() {
             self.state.handles.set_ref(key, on);
         }
     }
 
     pub(crate) fn has_ref(&self) -> bool {
-        self.key.get().is_some_and(|key| self.state.handles.has_ref(key))
+        self.key().is_some_and(|key| self.state.handles.has_ref(key))
     }
 
+    #[inline]
     pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
-        self.key.get().and_then(|key| self.state.handles.location(key))
+        self.entry.get().map(|(_, location)| location)
     }
 
     /// Asks to be called in the next poll phase although the poller will report nothing new.
     pub(crate) fn call_again(&self) {
-        if let Some(key) = self.key.get() {
+        if let Some(key) = self.key() {
             self.state.handles.mark_ready(key, crate::sys::Event::default());
         }
     }

@@ -247,12 +247,10 @@ impl<T> Future for Request<T> {
 }
 
 impl<T> Drop for Request<T> {
+    #[inline]
     fn drop(&mut self) {
-        let RequestStage::Pending(core) = &self.stage else { return };
-        match core.claim.replace(Claim::Claimed) {
-            Claim::Held | Claim::Awaited(_) => core.claim.set(Claim::Dropped),
-            Claim::Done(value) => core.leave(value),
-            other @ (Claim::Callback(_) | Claim::Dropped | Claim::Claimed) => core.claim.set(other),
+        if let RequestStage::Pending(core) = &self.stage {
+            core.abandon();
         }
     }
 }
@@ -347,6 +345,15 @@ impl<T, O: ?Sized> Core<T, O> {
 }
 
 impl<T, O: Operation<T> + ?Sized> Core<T, O> {
+    /// The request was dropped.
+    fn abandon(&self) {
+        match self.claim.replace(Claim::Claimed) {
+            Claim::Held | Claim::Awaited(_) => self.claim.set(Claim::Dropped),
+            Claim::Done(value) => self.leave(value),
+            other @ (Claim::Callback(_) | Claim::Dropped | Claim::Claimed) => self.claim.set(other),
+        }
+    }
+
     /// A result whose request was dropped.
     fn leave(&self, value: T) {
         match self.operation.take_heir() {

@@ -24,10 +24,10 @@ use std::fs::File;
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use windlass::net::TcpStream;
-use windlass::{Timer, queue_work, set_timeout, set_timer};
+use windlass::{Loop, Timer, queue_work, set_timeout};
 
 use super::files::{self, Opened};
 use super::metrics;
@@ -72,6 +72,9 @@ pub(crate) struct Connection {
     lingered: Cell<usize>,
     /// Ends a client that is idle, sends half a request, or does not take its answer.
     timer: Cell<Timer>,
+    /// When the client was given its time. The timer looks at this when it fires, and goes on if the time is
+    /// not over: with each request only this is set, and no timer is touched.
+    given: Cell<Instant>,
 }
 
 /// How an answer is to be written.
@@ -123,18 +126,16 @@ impl Connection {
 
     fn new(shared: Rc<Shared>, stream: TcpStream, phase: Phase) -> Rc<Connection> {
         let idle_timeout = shared.config.idle_timeout;
-        Rc::new_cyclic(|weak: &Weak<Connection>| {
-            let timed_out = upgraded(weak, Connection::timed_out);
-            Connection {
-                stream,
-                shared,
-                phase: Cell::new(phase),
-                reading: Cell::new(false),
-                decoder: RefCell::default(),
-                input: RefCell::default(),
-                lingered: Cell::new(0),
-                timer: Cell::new(set_timer(idle_timeout, move |_| timed_out())),
-            }
+        Rc::new_cyclic(|weak: &Weak<Connection>| Connection {
+            stream,
+            shared,
+            phase: Cell::new(phase),
+            reading: Cell::new(false),
+            decoder: RefCell::default(),
+            input: RefCell::default(),
+            lingered: Cell::new(0),
+            timer: Cell::new(set_timeout(idle_timeout, upgraded(weak, Connection::look_at_time))),
+            given: Cell::new(windlass::now()),
         })
     }
 
@@ -215,7 +216,7 @@ impl Connection {
         // Time is given to a whole request, not to each byte of it, or a client could send one byte
         // now and then and stay for ever.
         if !out.is_empty() || (was_idle && !self.is_idle()) {
-            self.timer.get().refresh();
+            self.give_time();
         }
         self.send(out, next);
     }
@@ -225,7 +226,7 @@ impl Connection {
     fn answer_all(&self, bytes: &[u8]) -> (usize, Vec<u8>, Next) {
         let mut used = 0;
         let mut out = Vec::new();
-        while out.len() < GATHERED_BYTES_MAX {
+        while used < bytes.len() && out.len() < GATHERED_BYTES_MAX {
             let (taken, step) = self.decoder.borrow_mut().next(&bytes[used..]);
             used += taken;
             match step {
@@ -241,7 +242,7 @@ impl Connection {
                 },
             }
         }
-        (used, out, Next::Decode)
+        (used, out, if used < bytes.len() { Next::Decode } else { Next::Read })
     }
 
     /// Appends the answer to `out`, if it needs no job.
@@ -256,7 +257,12 @@ impl Connection {
             Route::Answer(response) => response,
             Route::Metrics => Response::text(metrics::text(&self.shared)),
             // The mistake on show: this returns when the sum is done, and nothing else runs.
-            Route::Slow(Place::Loop, n) => sum(n, fib(n)),
+            Route::Slow(Place::Loop, n) => {
+                let response = sum(n, fib(n));
+                // The loop's idea of now is as old as its last look for input.
+                Loop::current().update_time();
+                response
+            }
             job @ (Route::Slow(..) | Route::File(_)) => return Next::Work(job, reply),
         };
         response.write(out, self.date(), reply.is_head, reply.keep_alive);
@@ -287,7 +293,7 @@ impl Connection {
         }
         self.stop_reading();
         self.phase.set(Phase::Draining);
-        self.timer.get().refresh();
+        self.give_time();
         let this = Rc::clone(self);
         write.on_complete(move |written| match written {
             Ok(()) => this.go_on(next),
@@ -305,7 +311,7 @@ impl Connection {
             Next::Linger => self.linger(),
             Next::Decode | Next::Read => {
                 if self.phase.replace(Phase::Input) != Phase::Input {
-                    self.timer.get().refresh();
+                    self.give_time();
                 }
                 if matches!(next, Next::Decode) {
                     self.decode(&[]);
@@ -329,6 +335,27 @@ impl Connection {
         self.read();
     }
 
+    // ---- time ----
+
+    /// Gives the client its time anew.
+    fn give_time(&self) {
+        self.given.set(windlass::now());
+    }
+
+    /// The timer has fired: is the time over that was given last?
+    fn look_at_time(self: &Rc<Self>) {
+        let idle_timeout = self.shared.config.idle_timeout;
+        let mut left = (self.given.get() + idle_timeout).saturating_duration_since(windlass::now());
+        if left.is_zero() {
+            self.timed_out();
+            left = idle_timeout;
+        }
+        if !matches!(self.phase.get(), Phase::Lingering | Phase::Closed) {
+            let again = upgraded(&Rc::downgrade(self), Connection::look_at_time);
+            self.timer.set(set_timeout(left, again));
+        }
+    }
+
     fn timed_out(self: &Rc<Self>) {
         match self.phase.get() {
             Phase::Input if self.has_half_a_request() => {
@@ -336,7 +363,7 @@ impl Connection {
                 Response::error(Status::TIMEOUT).write(&mut out, self.date(), false, false);
                 self.send(out, Next::Linger);
             }
-            // Slow work is our own affair; the timer is refreshed when its answer is out.
+            // Slow work is our own affair; the client gets its time when the answer is out.
             Phase::Working => {}
             Phase::Input | Phase::Draining | Phase::Lingering | Phase::Closed => self.close(),
         }

@@ -68,7 +68,7 @@ struct Write {
 }
 
 /// What waits to go out, and what comes after it. Most streams have none of this most of the time,
-/// so it is boxed.
+/// so it is boxed, and while there is no box a round has nothing to do for this side.
 #[derive(Default)]
 struct Outgoing {
     writes: VecDeque<Write>,
@@ -77,7 +77,6 @@ struct Outgoing {
     next_number: u64,
     /// A shutdown that waits for the writes before it.
     shutdown: Option<Completer<io::Result<()>>>,
-    on_close: Option<Box<dyn FnOnce()>>,
     /// The stream is being connected.
     connecting: Option<Rc<Connecting>>,
 }
@@ -118,6 +117,7 @@ pub(super) struct Core {
     /// The task that waits to write.
     writer: Cell<Option<Waker>>,
     outgoing: RefCell<Option<Box<Outgoing>>>,
+    on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// What tasks have read and written in this iteration.
     budget: Budget,
 }
@@ -148,6 +148,7 @@ impl Core {
             reader: Cell::new(None),
             writer: Cell::new(None),
             outgoing: RefCell::new(None),
+            on_close: Cell::new(None),
             budget: Budget::default(),
         });
         core.registration.open(core.clone(), location, false);
@@ -169,6 +170,7 @@ impl Core {
     }
 
     /// Uses the socket, if the stream is open.
+    #[inline]
     fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpStream) -> io::Result<R>) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
@@ -185,6 +187,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn outgoing<R>(&self, f: impl FnOnce(&mut Outgoing) -> R) -> R {
         f(self.outgoing.borrow_mut().get_or_insert_default())
     }
@@ -200,18 +203,13 @@ impl Core {
 
     /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
     fn update_liveness(&self) {
-        let waits = |cell: &Cell<Option<Waker>>| {
-            let waker = cell.take();
-            let waits = waker.is_some();
-            cell.set(waker);
-            waits
-        };
         let active = self.reading.get() || waits(&self.reader) || waits(&self.writer);
         self.registration.set_active(active);
         self.registration.set_busy(self.is_busy());
     }
 
     /// The read side of a poll round: callbacks until nothing is left, or the round is full.
+    #[inline]
     fn read_round(self: &Rc<Self>, state: &Rc<State>) {
         let mut loan = BufferLoan::take(state);
         for _ in 0..READS_PER_ROUND {
@@ -232,6 +230,7 @@ impl Core {
     }
 
     /// Reads once, and notes what that says about the next time.
+    #[inline]
     fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.with_socket(|mut socket| socket.read(buffer)) {
@@ -257,6 +256,7 @@ impl Core {
     }
 
     /// Gives the read callback what was read. The end and an error are the last that it gets.
+    #[inline]
     fn deliver(self: &Rc<Self>, state: &Rc<State>, chunk: io::Result<&[u8]>) {
         let Some(mut f) = self.on_read.take() else { return };
         let last = chunk.as_ref().map_or(true, |bytes| bytes.is_empty());
@@ -312,6 +312,7 @@ impl Core {
     }
 
     /// Sends what the kernel takes of one buffer: how much, or the error of the first send.
+    #[inline]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.send_all(data.len(), |socket, sent| {
             let mut socket = socket;
@@ -321,6 +322,7 @@ impl Core {
 
     /// Sends until all is gone or the kernel takes no more. An error counts only if nothing was sent
     /// before it: it comes again.
+    #[inline]
     fn send_all(
         &self,
         total: usize,
@@ -362,9 +364,9 @@ impl Core {
         if let Some(error) = self.refusal() {
             return Request::failed_later(state, location, error);
         }
-        let sent = if self.has_writes() { Ok(0) } else { try_now(self) };
-        match sent {
-            Ok(sent) if sent == total && !self.has_writes() => Request::finished(state, Ok(())),
+        let others_wait = self.has_writes();
+        match if others_wait { Ok(0) } else { try_now(self) } {
+            Ok(sent) if sent == total && !others_wait => Request::finished(state, Ok(())),
             Ok(sent) => self.queue(location, rest(sent), sent > 0),
             Err(error) => {
                 let (completer, request) = Completer::new(state, location);
@@ -569,7 +571,7 @@ impl Core {
     /// Gives the box of an idle stream back.
     fn shrink(&self) {
         let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.as_ref().is_some_and(|o| !o.is_busy() && o.on_close.is_none()) {
+        if outgoing.as_ref().is_some_and(|outgoing| !outgoing.is_busy()) {
             *outgoing = None;
         }
     }
@@ -676,7 +678,7 @@ impl Core {
         let on_read = self.on_read.take();
         let wakers = [self.reader.take(), self.writer.take()];
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
+            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
             let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
             for completer in completers {
                 let later = completer.later(Err(error::cancelled()));
@@ -685,9 +687,9 @@ impl Core {
             if let Some(connecting) = connecting {
                 connecting.cancelled();
             }
-            if let Some(on_close) = on_close {
-                push_on_close(&state, self.registration.location(), on_close);
-            }
+        }
+        if let Some(on_close) = self.on_close.take() {
+            push_on_close(&state, self.registration.location(), on_close);
         }
         let entry = self.registration.close();
         for waker in wakers.into_iter().flatten() {
@@ -706,7 +708,8 @@ impl Core {
         self.state().deregister(|poller| poller.deregister(&mut socket));
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
-        let callbacks = (self.on_read.take(), self.outgoing.take());
+        let callbacks = (self.on_read.take(), self.on_close.take());
+        self.outgoing.take();
         let wakers = [self.reader.take(), self.writer.take()];
         let entry = self.registration.close();
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -717,7 +720,7 @@ impl Core {
 
     fn on_close(&self, f: Box<dyn FnOnce()>) {
         if self.is_open() {
-            let before = self.outgoing(|outgoing| outgoing.on_close.replace(f));
+            let before = self.on_close.replace(Some(f));
             drop(before);
         } else if self.state().is_open() {
             push_on_close(self.state(), None, f);
@@ -772,6 +775,14 @@ fn push_on_close(
 ) {
     let inner = state.clone();
     state.closing.push(Closure::new(move || callback::call(&inner, location, f)));
+}
+
+/// Whether a task waits for this direction.
+fn waits(waker: &Cell<Option<Waker>>) -> bool {
+    let taken = waker.take();
+    let waits = taken.is_some();
+    waker.set(taken);
+    waits
 }
 
 /// Has the stream called again if a panic passes by.
@@ -834,19 +845,20 @@ impl Handle for Core {
             waker.wake();
         }
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, on_close, connecting, .. } = *outgoing;
+            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
             let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
             completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
             if let Some(connecting) = connecting {
                 connecting.shut_down();
             }
-            callback::drop_quietly(on_close);
         }
+        callback::drop_quietly(self.on_close.take());
     }
 }
 
 impl Core {
     /// All that a stream does in one poll phase.
+    #[inline]
     fn round(self: &Rc<Self>, state: &Rc<State>, event: Event) {
         if !self.is_open() {
             return;
@@ -858,13 +870,16 @@ impl Core {
             self.read_closed.set(true);
         }
         let writable = event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR));
-        if !self.connect_round() {
+        let sends = self.outgoing.borrow().is_some() || waits(&self.writer);
+        if sends && !self.connect_round() {
             return;
         }
         if writable {
             self.writable.set(true);
         }
-        self.write_round(state);
+        if sends {
+            self.write_round(state);
+        }
         if self.readable.get() {
             if let Some(reader) = self.reader.take() {
                 self.update_liveness();

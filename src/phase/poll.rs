@@ -148,7 +148,9 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
     loop {
         let outcome = state.with_poller(|poller| -> io::Result<u64> {
             poller.wait(left)?;
-            Ok(poller.fetched(|key, event| state.handles.mark_ready(key, event)))
+            Ok(state
+                .handles
+                .list_ready(|table| poller.fetched(|key, event| table.mark_ready(key, event))))
         });
         match outcome {
             Ok(count) => return count,
