@@ -215,7 +215,7 @@ impl Connection {
 
         // Time is given to a whole request, not to each byte of it, or a client could send one byte
         // now and then and stay for ever.
-        if !out.is_empty() || (was_idle && !self.is_idle()) {
+        if was_idle && !self.is_idle() {
             self.give_time();
         }
         self.send(out, next);
@@ -231,7 +231,10 @@ impl Connection {
             used += taken;
             match step {
                 Step::NeedMore => return (used, out, Next::Read),
-                Step::Continue => out.extend_from_slice(CONTINUE),
+                Step::Continue => {
+                    self.give_time();
+                    out.extend_from_slice(CONTINUE);
+                }
                 Step::Bad(status) => {
                     Response::error(status).write(&mut out, self.date(), false, false);
                     return (used, out, Next::Linger);
@@ -271,9 +274,10 @@ impl Connection {
 
     // ---- output ----
 
-    /// The date of an answer that is written now.
+    /// The date of an answer that is written now. With an answer the client gets its time anew.
     fn date(&self) -> &Date {
-        self.shared.date.update(windlass::now());
+        self.give_time();
+        self.shared.date.update(self.given.get());
         &self.shared.date
     }
 

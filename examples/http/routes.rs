@@ -38,7 +38,9 @@ pub(crate) fn route(request: &Request<'_>) -> Route {
         Method::NotAllowed => return Route::Answer(Response::error(Status::METHOD_NOT_ALLOWED)),
         Method::Unknown => return Route::Answer(Response::error(Status::NOT_IMPLEMENTED)),
     }
-    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let target = request.target.as_ref();
+    let path_len = target.bytes().position(|byte| byte == b'?').unwrap_or(target.len());
+    let (path, query) = (&target[..path_len], target.get(path_len + 1..).unwrap_or_default());
     match path {
         "/" => Route::Answer(Response::ok(HTML, PAGE)),
         "/fast" => Route::Answer(Response::text("fast\n")),

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::Location;
@@ -170,7 +170,6 @@ impl Core {
     }
 
     /// Uses the socket, if the stream is open.
-    #[inline]
     fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpStream) -> io::Result<R>) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
@@ -187,7 +186,6 @@ impl Core {
         }
     }
 
-    #[inline]
     fn outgoing<R>(&self, f: impl FnOnce(&mut Outgoing) -> R) -> R {
         f(self.outgoing.borrow_mut().get_or_insert_default())
     }
@@ -209,7 +207,6 @@ impl Core {
     }
 
     /// The read side of a poll round: callbacks until nothing is left, or the round is full.
-    #[inline]
     fn read_round(self: &Rc<Self>, state: &Rc<State>) {
         let mut loan = BufferLoan::take(state);
         for _ in 0..READS_PER_ROUND {
@@ -230,10 +227,9 @@ impl Core {
     }
 
     /// Reads once, and notes what that says about the next time.
-    #[inline]
     fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match self.with_socket(|mut socket| socket.read(buffer)) {
+            match self.with_socket(|socket| sys::receive(socket, buffer)) {
                 Ok(count) => {
                     // A short read has emptied the socket, and what comes later is reported anew.
                     // Not so the end that came before it.
@@ -256,7 +252,6 @@ impl Core {
     }
 
     /// Gives the read callback what was read. The end and an error are the last that it gets.
-    #[inline]
     fn deliver(self: &Rc<Self>, state: &Rc<State>, chunk: io::Result<&[u8]>) {
         let Some(mut f) = self.on_read.take() else { return };
         let last = chunk.as_ref().map_or(true, |bytes| bytes.is_empty());
@@ -312,17 +307,12 @@ impl Core {
     }
 
     /// Sends what the kernel takes of one buffer: how much, or the error of the first send.
-    #[inline]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
-        self.send_all(data.len(), |socket, sent| {
-            let mut socket = socket;
-            socket.write(&data[sent..])
-        })
+        self.send_all(data.len(), |socket, sent| sys::send(socket, &data[sent..]))
     }
 
     /// Sends until all is gone or the kernel takes no more. An error counts only if nothing was sent
     /// before it: it comes again.
-    #[inline]
     fn send_all(
         &self,
         total: usize,
@@ -858,7 +848,6 @@ impl Handle for Core {
 
 impl Core {
     /// All that a stream does in one poll phase.
-    #[inline]
     fn round(self: &Rc<Self>, state: &Rc<State>, event: Event) {
         if !self.is_open() {
             return;
@@ -1353,6 +1342,7 @@ impl Drop for Read<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream as StdStream};
 
     /// `ENOBUFS` and the like come when they please: here from a send that the kernel never saw.

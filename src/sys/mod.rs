@@ -35,7 +35,7 @@ use crate::handle::Key;
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
     block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port,
-    monotonic_nanos, own_cpu_time, send_vectored, set_backlog, set_reset_on_close,
+    monotonic_nanos, own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close,
     spare_descriptor, thread_cpu_time,
 };
 

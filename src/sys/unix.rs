@@ -130,16 +130,56 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// Keeps a send from raising SIGPIPE.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+/// The socket option that mio sets does the same.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+const NO_SIGNAL: i32 = 0;
+
+/// Reads what has come, at most as much as `buffer` takes.
+///
+/// On Linux not by way of the C library's `recv`, nor `send` below by way of its `send`: those are places
+/// where a thread can be cancelled, and in a process with several threads (glibc 2.36) they
+/// note that with two locked instructions each. Nobody cancels a thread of Rust.
+#[inline]
+pub(crate) fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (socket, start, len) = (stream.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: the descriptor is open while the stream is borrowed, and the system writes at most `len` bytes
+    // from `start`, which is the buffer. No address is asked for.
+    #[cfg(target_os = "linux")]
+    let count = unsafe {
+        let nowhere = ptr::null_mut::<libc::c_void>();
+        libc::syscall(libc::SYS_recvfrom, socket, start, len, 0, nowhere, nowhere)
+    };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let count = unsafe { libc::recv(socket, start.cast(), len, 0) };
+    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+}
+
+/// Sends what the system takes of `data`. Never raises SIGPIPE.
+#[inline]
+pub(crate) fn send(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
+    let (socket, start, len) = (stream.as_raw_fd(), data.as_ptr(), data.len());
+    // SAFETY: the descriptor is open while the stream is borrowed, and the system reads at most `len` bytes
+    // from `start`, which is the data. No address is given.
+    #[cfg(target_os = "linux")]
+    let count = unsafe {
+        let nowhere = ptr::null::<libc::c_void>();
+        libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
+    };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
+    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+}
+
 /// Writes several buffers with one call. Never raises SIGPIPE.
 pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
     let at_most = buffers.len().min(MAX_BUFFERS);
     let socket = socket2::SockRef::from(stream);
-    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    let flags = libc::MSG_NOSIGNAL;
-    // Elsewhere the socket option that mio sets does the same.
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-    let flags = 0;
-    socket.send_vectored_with_flags(&buffers[..at_most], flags)
+    socket.send_vectored_with_flags(&buffers[..at_most], NO_SIGNAL)
 }
 
 /// The most buffers that one vectored write may have, on every system that we know.
