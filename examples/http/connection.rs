@@ -120,7 +120,7 @@ impl Connection {
         let mut out = Vec::new();
         let response = Response::explained(Status::UNAVAILABLE, "too many connections");
         response.write(&mut out, connection.date(), false, false);
-        connection.send(out, Next::Linger);
+        connection.send(&out, Next::Linger);
         connection
     }
 
@@ -199,16 +199,17 @@ impl Connection {
     fn decode(self: &Rc<Self>, bytes: &[u8]) {
         let was_idle = self.is_idle();
         let mut input = self.input.take();
-        let (out, next) = if input.is_empty() {
+        let mut out = self.shared.out.take();
+        let next = if input.is_empty() {
             // The usual case: whole requests, which are decoded where they were read.
-            let (used, out, next) = self.answer_all(bytes);
+            let (used, next) = self.answer_all(bytes, &mut out);
             input.extend_from_slice(&bytes[used..]);
-            (out, next)
+            next
         } else {
             input.extend_from_slice(bytes);
-            let (used, out, next) = self.answer_all(&input);
+            let (used, next) = self.answer_all(&input, &mut out);
             input.drain(..used);
-            (out, next)
+            next
         };
         // Room that was needed once is not kept by a connection that may now be idle for long.
         self.input.replace(if input.is_empty() { Vec::new() } else { input });
@@ -218,34 +219,35 @@ impl Connection {
         if was_idle && !self.is_idle() {
             self.give_time();
         }
-        self.send(out, next);
+        self.send(&out, next);
+        out.clear();
+        self.shared.out.set(out);
     }
 
     /// Answers the requests in `bytes` up to the first that takes time, and says how many bytes that
-    /// used, what to write, and what comes then.
-    fn answer_all(&self, bytes: &[u8]) -> (usize, Vec<u8>, Next) {
+    /// used, and what comes then. What is to be written is appended to `out`.
+    fn answer_all(&self, bytes: &[u8], out: &mut Vec<u8>) -> (usize, Next) {
         let mut used = 0;
-        let mut out = Vec::new();
         while used < bytes.len() && out.len() < GATHERED_BYTES_MAX {
             let (taken, step) = self.decoder.borrow_mut().next(&bytes[used..]);
             used += taken;
             match step {
-                Step::NeedMore => return (used, out, Next::Read),
+                Step::NeedMore => return (used, Next::Read),
                 Step::Continue => {
                     self.give_time();
                     out.extend_from_slice(CONTINUE);
                 }
                 Step::Bad(status) => {
-                    Response::error(status).write(&mut out, self.date(), false, false);
-                    return (used, out, Next::Linger);
+                    Response::error(status).write(out, self.date(), false, false);
+                    return (used, Next::Linger);
                 }
-                Step::Request(request) => match self.answer(&request, &mut out) {
+                Step::Request(request) => match self.answer(&request, out) {
                     Next::Decode => {}
-                    next => return (used, out, next),
+                    next => return (used, next),
                 },
             }
         }
-        (used, out, if used < bytes.len() { Next::Decode } else { Next::Read })
+        (used, if used < bytes.len() { Next::Decode } else { Next::Read })
     }
 
     /// Appends the answer to `out`, if it needs no job.
@@ -282,14 +284,19 @@ impl Connection {
     }
 
     /// Writes `out`, and goes on with `next` when the client has taken it.
-    fn send(self: &Rc<Self>, out: Vec<u8>, next: Next) {
+    fn send(self: &Rc<Self>, out: &[u8], next: Next) {
         if self.phase.get() == Phase::Closed {
             return;
         }
         if out.is_empty() {
             return self.go_on(next);
         }
-        let write = self.stream.write_owned(out);
+        let write = self.stream.write(out);
+        self.go_on_after(write, next);
+    }
+
+    /// Goes on with `next` when the client has taken what was written.
+    fn go_on_after(self: &Rc<Self>, write: windlass::Request<io::Result<()>>, next: Next) {
         if self.stream.write_queue_size() == 0 {
             // Nothing left to wait for. If the write failed, the read callback will hear of it.
             drop(write);
@@ -365,7 +372,7 @@ impl Connection {
             Phase::Input if self.has_half_a_request() => {
                 let mut out = Vec::new();
                 Response::error(Status::TIMEOUT).write(&mut out, self.date(), false, false);
-                self.send(out, Next::Linger);
+                self.send(&out, Next::Linger);
             }
             // Slow work is our own affair; the client gets its time when the answer is out.
             Phase::Working => {}
@@ -415,7 +422,7 @@ impl Connection {
         reply.keep_alive &= !self.shared.is_stopping();
         let mut out = Vec::new();
         response.write(&mut out, self.date(), reply.is_head, reply.keep_alive);
-        self.send(out, if reply.keep_alive { Next::Decode } else { Next::Linger });
+        self.send(&out, if reply.keep_alive { Next::Decode } else { Next::Linger });
     }
 
     fn failed(self: &Rc<Self>, error: &dyn std::error::Error, reply: Reply) {
@@ -430,15 +437,24 @@ impl Connection {
         write_head(&mut out, self.date(), Status::OK, content_type, len, reply.keep_alive);
         out.extend_from_slice(&first);
         let offset = first.len() as u64;
-        self.send(
+        self.send_chunk(
             out,
-            Next::File(Sending {
+            Sending {
                 file: Arc::new(file),
                 offset,
                 left: if reply.is_head { 0 } else { len - offset },
                 keep_alive: reply.keep_alive,
-            }),
+            },
         );
+    }
+
+    /// Writes a part of a file, which is not copied however slow the client, and then the rest.
+    fn send_chunk(self: &Rc<Self>, chunk: Vec<u8>, sending: Sending) {
+        if self.phase.get() == Phase::Closed {
+            return;
+        }
+        let write = self.stream.write_owned(chunk);
+        self.go_on_after(write, Next::File(sending));
     }
 
     /// Reads the next chunk of a file on the pool, and writes it. The one after that is not read
@@ -457,7 +473,7 @@ impl Connection {
                 Ok(Ok(chunk)) => {
                     sending.offset += chunk.len() as u64;
                     sending.left -= chunk.len() as u64;
-                    return this.send(chunk, Next::File(sending));
+                    return this.send_chunk(chunk, sending);
                 }
                 Ok(Err(error)) => Box::<io::Error>::new(error),
                 Err(error) => Box::new(error),

@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     pub(crate) requests: Cell<u64>,
     pub(crate) date: Date,
+    /// Where answers are put together. Empty; kept for its room.
+    pub(crate) out: Cell<Vec<u8>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_id: Cell<u64>,
     /// Set once, taken when all is over.
@@ -83,6 +85,7 @@ impl Server {
             started: Instant::now(),
             requests: Cell::new(0),
             date: Date::new(windlass::now()),
+            out: Cell::default(),
             connections: RefCell::default(),
             next_id: Cell::new(0),
             stopping: RefCell::default(),
