@@ -5,6 +5,9 @@
 //! through one buffer that all sockets of a loop share. Writes are tried at once; what the kernel
 //! does not take is queued, and several queued writes go out with one call.
 //!
+//! What lies between a round and its two system calls is inlined: to enter and leave five functions was a
+//! tenth of the instructions of an echo.
+//!
 //! Who owns it: the loop's table, until the stream is closed. A [`TcpStream`] is a counted name for it.
 //! When the count comes to zero with no read callback registered, the stream closes by itself, as soon
 //! as queued writes and a requested shutdown have gone out.
@@ -170,6 +173,7 @@ impl Core {
     }
 
     /// Uses the socket, if the stream is open.
+    #[inline(always)]
     fn with_socket<R>(&self, f: impl FnOnce(&sys::TcpStream) -> io::Result<R>) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
@@ -227,6 +231,7 @@ impl Core {
     }
 
     /// Reads once, and notes what that says about the next time.
+    #[inline(always)]
     fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.with_socket(|socket| sys::receive(socket, buffer)) {
@@ -252,6 +257,7 @@ impl Core {
     }
 
     /// Gives the read callback what was read. The end and an error are the last that it gets.
+    #[inline(always)]
     fn deliver(self: &Rc<Self>, state: &Rc<State>, chunk: io::Result<&[u8]>) {
         let Some(mut f) = self.on_read.take() else { return };
         let last = chunk.as_ref().map_or(true, |bytes| bytes.is_empty());
@@ -307,12 +313,14 @@ impl Core {
     }
 
     /// Sends what the kernel takes of one buffer: how much, or the error of the first send.
+    #[inline(always)]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.send_all(data.len(), |socket, sent| sys::send(socket, &data[sent..]))
     }
 
     /// Sends until all is gone or the kernel takes no more. An error counts only if nothing was sent
     /// before it: it comes again.
+    #[inline(always)]
     fn send_all(
         &self,
         total: usize,
