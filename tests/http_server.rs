@@ -633,6 +633,21 @@ fn a_client_that_sends_nothing_is_closed() {
 }
 
 #[test]
+fn each_answer_gives_the_client_its_time_anew() {
+    const IDLE_TIMEOUT: Duration = Duration::from_millis(2000);
+    let server = Server::start(&["--idle-timeout-ms", "2000"]);
+    let mut client = server.connect();
+    let (begin, mut sent) = (Instant::now(), Instant::now());
+    // Longer than the timeout, with never so long between two requests.
+    while begin.elapsed() < IDLE_TIMEOUT * 5 / 4 {
+        sent = Instant::now();
+        assert_eq!(client.get("/fast").status, 200);
+    }
+    client.expect_end();
+    assert!(sent.elapsed() >= IDLE_TIMEOUT, "closed {:?} after a request", sent.elapsed());
+}
+
+#[test]
 fn half_a_request_is_408() {
     let server = Server::start(&["--idle-timeout-ms", "400"]);
     let halves = ["GET /fast HT", "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhalf"];
