@@ -80,7 +80,7 @@ fn pace(state: &State) {
         && state.handles.ready_count() == 0
         && state.pending.is_empty();
     if idle && state.delivery.fetched_little() {
-        spin::pause();
+        spin::leave_to_senders();
     }
 }
 
