@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::*;
 use windlass::time::{advance, sleep};
@@ -52,11 +52,17 @@ fn block_a_thread() -> (Request<Result<(), WorkError>>, mpsc::Sender<()>) {
     block_with(WorkKind::Cpu)
 }
 
-/// Lets the pool learn that jobs are brief, one or several at a time.
-async fn many_brief_jobs() {
+/// A job of a few microseconds.
+fn short_job() {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_micros(3) {}
+}
+
+/// Lets the pool learn how long jobs are, one or several at a time.
+async fn many_jobs(work: fn()) {
     for in_flight in [1, 20] {
         for _ in 0..500 {
-            let jobs: Vec<_> = (0..in_flight).map(|_| queue_work(|| ())).collect();
+            let jobs: Vec<_> = (0..in_flight).map(|_| queue_work(work)).collect();
             for job in jobs {
                 job.await.unwrap();
             }
@@ -182,7 +188,7 @@ fn with_two_threads_a_job_that_waits_for_a_later_one_gets_it() {
         with_pool(2).block_on(async {
             for round in 0..100 {
                 if round % 50 == 49 {
-                    many_brief_jobs().await;
+                    many_jobs(|| ()).await;
                 }
                 let (tell, hear) = mpsc::channel();
                 let first = queue_work(move || hear.recv().unwrap());
@@ -194,13 +200,13 @@ fn with_two_threads_a_job_that_waits_for_a_later_one_gets_it() {
     });
 }
 
-// The pool has learned that jobs are brief, and then one is not. The loop is busy meanwhile.
+// The pool has learned that jobs are brief or short, and then one is not. The loop is busy meanwhile.
 #[test]
 fn a_job_behind_a_stuck_one_is_taken_by_another_thread_also_when_jobs_were_brief() {
     bounded(|| {
         with_pool(4).block_on(async {
-            for _ in 0..3 {
-                many_brief_jobs().await;
+            for work in [|| (), short_job, || (), short_job] {
+                many_jobs(work).await;
                 // Each of these waits, on the loop's thread, until its job has begun.
                 let blocked = [(); 3].map(|()| block_a_thread());
                 assert_eq!(queue_work(|| 7).await.unwrap(), 7);
@@ -352,7 +358,7 @@ fn idle_threads_sleep_until_they_are_called() {
     bounded(|| {
         let pool = Pool::builder().threads(3).thread_name("sleeper").build().unwrap();
         loop_on(&pool).block_on(async {
-            many_brief_jobs().await;
+            many_jobs(|| ()).await;
             assert!(pool.metrics().threads > 0 && switches("sleeper") > 0);
             // It may take them a moment, but then nothing moves any more.
             loop {
