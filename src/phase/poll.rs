@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
-use crate::threads::mailbox;
+use crate::threads::delivery;
 use crate::threads::spin;
 use crate::threads::turns::Turn;
 
@@ -210,6 +210,6 @@ pub(crate) fn dispatch(state: &Rc<State>) {
             }
         });
     }
-    mailbox::deliver(state);
+    delivery::deliver(state);
     state.poll_last.run(state);
 }

@@ -1,5 +1,6 @@
 //! Door 2, from other threads: what may reach a loop from outside, and the pool that works for it.
 
+pub(crate) mod delivery;
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
 mod numbers;

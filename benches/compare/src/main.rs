@@ -50,6 +50,10 @@ usage: cargo run --release -- [options]
   --help            this text
 ";
 
+/// Between these the crate's README has the table.
+const TABLE_BEGIN: &str = "<!-- The table of benches/compare: written by it. -->";
+const TABLE_END: &str = "<!-- The end of the table. -->";
+
 /// How long a whole comparison may wait for a quiet machine.
 const WAIT_MAX: Duration = Duration::from_secs(20 * 60);
 
@@ -230,10 +234,23 @@ fn say_what_is_missing(rows: &[&Row]) {
     }
 }
 
+/// Puts the table between its marks in the crate's README.
+fn write_readme(table: &str) -> io::Result<()> {
+    let readme = peers::home().join("../../README.md");
+    let text = fs::read_to_string(&readme)?;
+    let parts = text.split_once(TABLE_BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(TABLE_END)?;
+        Some((before, after))
+    });
+    let (before, after) = parts.ok_or(io::Error::other("README.md has no place for the table"))?;
+    fs::write(readme, format!("{before}{TABLE_BEGIN}\n{table}{TABLE_END}{after}"))
+}
+
 fn render(results: &Results, rows: &[Row]) -> io::Result<()> {
     let folder = folder();
     fs::write(folder.join("table.md"), table::markdown(results, rows))?;
     fs::write(folder.join("chart.svg"), chart::svg(results, rows))?;
+    write_readme(&table::brief(results, rows))?;
     println!("written to {}", folder.display());
     Ok(())
 }

@@ -41,12 +41,13 @@ pub(crate) struct Verdict<'a> {
 
 impl Verdict<'_> {
     pub(crate) fn is_ok(&self) -> bool {
-        self.reached.is_some_and(|reached| reached <= self.target.at_most)
+        self.reached
+            .is_some_and(|reached| reached <= self.target.at_most * (1.0 + self.target.noise))
     }
 
     /// As in "≤ 0.3 × runite: 0.25 ok".
     pub(crate) fn words(&self) -> String {
-        let Target { at_most, of, row } = self.target;
+        let Target { at_most, of, row, .. } = self.target;
         let of = match (of, row) {
             (Some(peer), Some(row)) => format!(" × {peer} in {row}"),
             (Some(peer), None) => format!(" × {peer}"),

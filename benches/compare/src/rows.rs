@@ -100,6 +100,9 @@ pub(crate) struct Target {
     pub(crate) of: Option<String>,
     /// In this row; in the same one when there is none.
     pub(crate) row: Option<String>,
+    /// Differences up to this share of it are noise.
+    #[serde(default)]
+    pub(crate) noise: f64,
 }
 
 impl Row {

@@ -45,6 +45,33 @@ pub(crate) fn markdown(results: &Results, rows: &[Row]) -> String {
     text
 }
 
+/// The table as the crate's README has it: medians, and what became of the targets.
+pub(crate) fn brief(results: &Results, rows: &[Row]) -> String {
+    let header = NAMES.map(|name| format!(" {name} |")).concat();
+    let line = NAMES.map(|_| "---:|").concat();
+    let mut text = format!("| workload |{header} targets |\n|---|{line}---|\n");
+    for row in rows.iter().filter(|row| results.rows.contains_key(&row.name)) {
+        let median = |name| results.summary(&row.name, name).map(|summary| short(summary.median));
+        let cells = NAMES.map(|name| format!(" {} |", median(name).unwrap_or_else(|| "–".into())));
+        let verdicts = results.verdicts(row);
+        let missed: Vec<String> = verdicts
+            .iter()
+            .filter(|verdict| !verdict.is_ok())
+            .map(|verdict| verdict.words())
+            .chain(row.answer.clone())
+            .collect();
+        let targets = match (verdicts.is_empty(), missed.len() > usize::from(row.answer.is_some()))
+        {
+            (true, _) => String::new(),
+            (false, false) => "ok".into(),
+            (false, true) => missed.join("; "),
+        };
+        let (name, unit, cells) = (&row.name, &row.unit, cells.concat());
+        writeln!(text, "| {name}, {unit} |{cells} {targets} |").expect("a string");
+    }
+    text
+}
+
 /// A median, its spread and how many times ours it is; a dash where there is none.
 fn cell(results: &Results, row: &Row, peer: &str) -> String {
     let Some(summary) = results.summary(&row.name, peer) else { return "–".into() };
@@ -54,7 +81,7 @@ fn cell(results: &Results, row: &Row, peer: &str) -> String {
         write!(cell, " ±{spread:.0}%").expect("a string");
     }
     let ours = results.summary(&row.name, "ours").filter(|_| peer != "ours");
-    if let Some(ours) = ours {
+    if let Some(ours) = ours.filter(|ours| ours.median > 0.0) {
         write!(cell, "<br>{}×", short(summary.median / ours.median)).expect("a string");
     }
     cell
@@ -70,7 +97,8 @@ pub(crate) fn plain(results: &Results, rows: &[Row]) -> String {
         let ours = results.summary(&row.name, "ours").map(|summary| summary.median);
         for name in NAMES {
             let cell = results.summary(&row.name, name).map(|summary| {
-                let ratio = ours.filter(|_| name != "ours").map(|ours| summary.median / ours);
+                let ours = ours.filter(|ours| name != "ours" && *ours > 0.0);
+                let ratio = ours.map(|ours| summary.median / ours);
                 let ratio = ratio.map_or(String::new(), |ratio| format!(" ({}×)", short(ratio)));
                 short(summary.median) + &ratio
             });
