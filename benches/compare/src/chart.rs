@@ -35,8 +35,8 @@ fn across(ratio: f64) -> f64 {
 pub(crate) fn svg(results: &Results, rows: &[Row]) -> String {
     // Rows where there is someone to compare with.
     let compared = |row: &&Row| {
-        let figures = results.rows.get(&row.name);
-        figures.is_some_and(|figures| figures.contains_key("ours") && figures.len() > 1)
+        let ours = results.summary(&row.name, "ours");
+        ours.is_some_and(|ours| ours.median > 0.0) && results.rows[&row.name].len() > 1
     };
     let shown: Vec<&Row> = rows.iter().filter(compared).collect();
     let bottom = TOP + STEP * shown.len() as f64;
