@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use support::*;
 use windlass::alloc;
+use windlass::fs;
 use windlass::worker::{self, Port, Worker, WorkerError, channel};
 use windlass::{Loop, block_on, on_uncaught, queue_microtask, run, set_immediate};
 
@@ -83,6 +84,31 @@ fn a_worker_over_its_limit_ends_with_a_coded_error_while_others_go_on() {
                 assert_eq!(large.recv().await, Some(count));
             }
             large.terminate().await;
+        });
+    });
+}
+
+// What the loop sets aside for a small file is freed on the loop, whatever becomes of the read.
+#[test]
+fn reads_that_fail_do_not_add_up_in_the_count_of_their_thread() {
+    const ROUNDS: u64 = 300;
+    let latin1 = std::env::temp_dir().join(format!("windlass-latin1-{}", std::process::id()));
+    std::fs::write(&latin1, b"gr\xfc\xdfe").unwrap();
+    bounded(move || {
+        block_on(async {
+            let mut before = None;
+            for _ in 0..ROUNDS {
+                assert!(fs::read("/not/there").await.is_err());
+                assert!(fs::read_to_string("/not/there").await.is_err());
+                let error = fs::read_to_string(&latin1).await.unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+                assert_eq!(fs::read(&latin1).await.unwrap().len(), 5);
+                before.get_or_insert_with(alloc::allocated);
+            }
+            // Errors are made on one thread and dropped on the other: some hundred bytes each.
+            let grown = alloc::allocated() - before.unwrap();
+            assert!(grown.unsigned_abs() < ROUNDS * 1024, "{grown} bytes");
+            std::fs::remove_file(&latin1).unwrap();
         });
     });
 }

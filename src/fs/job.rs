@@ -51,12 +51,13 @@ pub(super) fn on_path<T: Send + 'static>(
         (result, path)
     };
     let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, without_path)
+    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, give_back)
 }
 
-/// The result of a job that gives its path back: what one thread allocates and another frees has the two
-/// wait for each other in the allocator.
-fn without_path<T, P>(result: Result<(io::Result<T>, P), WorkError>) -> io::Result<T> {
+/// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
+/// frees what another allocates the two wait for each other in the allocator, and a worker's memory is
+/// counted by thread.
+fn give_back<T, G>(result: Result<(io::Result<T>, G), WorkError>) -> io::Result<T> {
     result?.0
 }
 
@@ -84,22 +85,23 @@ fn one_job<T: Send + 'static>(
 }
 
 /// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
-/// path. `polish` is given the result on the loop.
+/// path. `first` may take `room`, and what it leaves comes back. `polish` is given the result on the loop.
 #[track_caller]
 pub(super) fn on_path_in_steps<T: Send + 'static>(
     operation: &'static str,
     path: impl AsRef<Path>,
-    first: impl FnOnce(&Path) -> io::Result<Step<T>> + Send + 'static,
+    mut room: Vec<u8>,
+    first: impl FnOnce(&Path, &mut Vec<u8>) -> io::Result<Step<T>> + Send + 'static,
     polish: fn(&mut T),
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
-    let named = move || match first(&path) {
-        Ok(Step::More(next)) => (Ok(Step::More(with_path(operation, path, next))), None),
-        Ok(done) => (Ok(done), Some(path)),
-        Err(error) => (Err(PathError::wrap(operation, &path, error)), Some(path)),
+    let named = move || match first(&path, &mut room) {
+        Ok(Step::More(next)) => (Ok(Step::More(with_path(operation, path, next))), (None, room)),
+        Ok(done) => (Ok(done), (Some(path), room)),
+        Err(error) => (Err(PathError::wrap(operation, &path, error)), (Some(path), room)),
     };
     let state = current::expect(operation);
-    in_steps(&state, Location::caller(), named, without_path, polish)
+    in_steps(&state, Location::caller(), named, give_back, polish)
 }
 
 /// The rest of a chain, with the path in its errors.

@@ -22,6 +22,15 @@ const FIRST_READ: usize = 8 * 1024;
 /// it is given back, on the loop too.
 const ROOM: usize = FIRST_READ;
 
+/// With so many jobs under way nothing is set aside any more: what waits is not to take memory.
+const JOBS_WITH_ROOM: usize = 256;
+
+#[track_caller]
+fn room() -> Vec<u8> {
+    let few = current::expect("read").spin.jobs_in_flight() < JOBS_WITH_ROOM;
+    Vec::with_capacity(if few { ROOM } else { 0 })
+}
+
 /// Reads a whole file.
 ///
 /// # Cost
@@ -44,9 +53,8 @@ const ROOM: usize = FIRST_READ;
 /// ```
 #[track_caller]
 pub fn read(path: impl AsRef<Path>) -> Request<io::Result<Vec<u8>>> {
-    let room = Vec::with_capacity(ROOM);
-    let first = |path: &Path| Reading::open(path, room)?.go_on(Ok);
-    on_path_in_steps("read", path, first, |data| {
+    let first = |path: &Path, room: &mut _| Reading::open(path, room)?.go_on(Ok);
+    on_path_in_steps("read", path, room(), first, |data| {
         if data.capacity() == ROOM {
             data.shrink_to_fit();
         }
@@ -69,9 +77,8 @@ pub fn read(path: impl AsRef<Path>) -> Request<io::Result<Vec<u8>>> {
 /// ```
 #[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> Request<io::Result<String>> {
-    let room = Vec::with_capacity(ROOM);
-    let first = |path: &Path| Reading::open(path, room)?.go_on(into_text);
-    on_path_in_steps("read", path, first, |text| {
+    let first = |path: &Path, room: &mut _| Reading::open(path, room)?.go_on(into_text);
+    on_path_in_steps("read", path, room(), first, |text| {
         if text.capacity() == ROOM {
             text.shrink_to_fit();
         }
@@ -80,8 +87,8 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Request<io::Result<String>> {
 
 /// Text of bytes that must be UTF-8.
 pub(super) fn into_text(bytes: Vec<u8>) -> io::Result<String> {
-    String::from_utf8(bytes)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+    // The error keeps the bytes, which the loop may have allocated: see `room`.
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// A file that is being read to its end. `F` is the file, owned or shared.
@@ -93,12 +100,13 @@ pub(super) struct Reading<F> {
 }
 
 impl Reading<File> {
-    fn open(path: &Path, room: Vec<u8>) -> io::Result<Reading<File>> {
+    fn open(path: &Path, room: &mut Vec<u8>) -> io::Result<Reading<File>> {
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         // What is made up as it is read, such as the files of /proc, has size 0.
         let size = if metadata.is_file() { metadata.len() } else { 0 };
-        Reading::new(file, size, room)
+        let fits = size < room.capacity() as u64;
+        Reading::new(file, size, if fits { std::mem::take(room) } else { Vec::new() })
     }
 }
 
@@ -158,11 +166,11 @@ impl<F: Borrow<File> + Send + 'static> Reading<F> {
 #[track_caller]
 pub fn write(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Result<()>> {
     let data = data.into();
-    let first = move |path: &Path| {
+    let first = move |path: &Path, _: &mut _| {
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
         go_on_writing(file, data, 0)
     };
-    on_path_in_steps("write", path, first, |()| ())
+    on_path_in_steps("write", path, Vec::new(), first, |()| ())
 }
 
 /// Writes at the end of a file, making it if there is none. Otherwise as [`write`](write()).
@@ -187,11 +195,11 @@ pub fn write(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Re
 #[track_caller]
 pub fn append(path: impl AsRef<Path>, data: impl Into<Vec<u8>>) -> Request<io::Result<()>> {
     let data = data.into();
-    let first = move |path: &Path| {
+    let first = move |path: &Path, _: &mut _| {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
         go_on_writing(file, data, 0)
     };
-    on_path_in_steps("append", path, first, |()| ())
+    on_path_in_steps("append", path, Vec::new(), first, |()| ())
 }
 
 /// Writes as much as one job may, and closes the file after the last.

@@ -57,6 +57,7 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     let may_block = timeout != Some(Duration::ZERO);
     if may_block
         && let Some(timeout) = spin::before_sleep(state, timeout, || sources_ready(state))
+        && timeout != Some(Duration::ZERO)
         && sleep(state, timeout)
     {
         return;
@@ -173,7 +174,7 @@ fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
     let sources = state.polled_sources.get() > 0;
     loop {
         // Sockets are outside of virtual time, but not ignored.
-        if sources {
+        if sources || state.was_left_alone() {
             look(state);
         }
         let now = state.clock.now();

@@ -23,7 +23,7 @@ use super::OwnLine;
 use super::numbers::NumberList;
 use super::spin::Nap;
 use super::turns::WeakTurns;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::current;
 use crate::metrics::Figures;
 use crate::queue::closure::Closure;
@@ -98,6 +98,8 @@ struct Inbox {
     sleep: Sleep,
     /// Whether the loop has ended. Nothing is taken in any more.
     closed: bool,
+    /// The next sleep is not to begin.
+    nudged: bool,
     letters: Letters,
     /// None before the loop has a poller, when there is no descriptor to wake it through, and once it has ended:
     /// the descriptor is the loop's.
@@ -202,8 +204,12 @@ impl Mailbox {
 
     /// The loop has a poller. What is there already makes its descriptor readable, in case nobody turns it.
     pub(crate) fn set_waker(&self, waker: sys::Waker) {
+        let waker = Arc::new(waker);
         let mut inbox = self.lock();
-        inbox.waker = Some(Arc::new(waker));
+        if inbox.closed {
+            return; // A destructor has asked for the descriptor while the loop was torn down.
+        }
+        inbox.waker = Some(waker);
         if !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
             inbox.sleep = Sleep::Polling;
             self.rouse(inbox);
@@ -364,6 +370,13 @@ impl Mailbox {
         self.rouse(self.lock());
     }
 
+    /// As [`wake`](Mailbox::wake), also for a sleep that is only about to begin.
+    pub(crate) fn nudge(&self) {
+        let mut inbox = self.lock();
+        inbox.nudged = inbox.sleep == Sleep::Awake;
+        self.rouse(inbox);
+    }
+
     /// Tells the loop to end. The callback that is running goes on to its end.
     pub(crate) fn halt(&self) {
         self.signs.halted.store(true, Ordering::SeqCst);
@@ -430,9 +443,12 @@ impl Mailbox {
         let mut left = timeout;
         if let Some(Nap { limit, results }) = nap {
             let limit = timeout.map_or(limit, |timeout| limit.min(timeout));
+            let began = clock::monotonic();
             inbox.sleep = Sleep::Napping(results);
             inbox = self.sleep_in(inbox, Some(limit));
-            left = timeout.map(|timeout| timeout - limit);
+            // A nap may take longer: who wakes up has to wait for a core.
+            let spent = Duration::from_nanos(clock::monotonic().saturating_sub(began));
+            left = timeout.map(|timeout| timeout.saturating_sub(spent));
             if inbox.sleep != Sleep::Awake && inbox.letters.is_empty() {
                 inbox.sleep = Sleep::Parked;
             }
@@ -461,7 +477,8 @@ impl Mailbox {
     /// Says where the loop sleeps, unless something has come.
     fn lie_down(&self, sleep: Sleep) -> Option<MutexGuard<'_, Inbox>> {
         let mut inbox = self.lock();
-        if !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
+        let nudged = std::mem::take(&mut inbox.nudged);
+        if nudged || !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
             return None;
         }
         inbox.sleep = sleep;
@@ -574,6 +591,14 @@ mod tests {
             assert!(!mailbox.is_asleep());
             assert!(sleeper.join().expect("the sleeper"));
         }
+    }
+
+    #[test]
+    fn a_nudge_keeps_a_loop_that_is_awake_from_its_next_sleep_only() {
+        let mailbox = mailbox();
+        mailbox.nudge();
+        assert!(!mailbox.park(None, None));
+        assert!(mailbox.park(Some(Duration::from_nanos(1)), None));
     }
 
     #[test]

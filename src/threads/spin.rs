@@ -9,7 +9,8 @@
 //! - *There is somebody to wait for.* The program said so, and for how long
 //!   ([`Builder::spin`](crate::Builder::spin)), or a pool has jobs of this loop: brief ones are done
 //!   within a microsecond or so, and then the loop looks for up to [`FOR_JOBS`] unasked. The longer time counts.
-//! - *There is a core to spare*: more than one, and no more loops turning than cores.
+//! - *There is a core to spare*: more than one, and loops that turn and pool threads that are awake are no more
+//!   than the cores.
 //! - *It has lately paid*, which is kept as credit. A look that sees something come earns one, one that ends
 //!   in sleep costs two, and without credit the loop sleeps at once. A loop to which nothing comes
 //!   runs out after a few sleeps and from then on looks at one of [`SLEEPS_PER_TRIAL`], to find out
@@ -126,6 +127,11 @@ impl Spin {
         self.jobs.set(self.jobs.get() - 1);
     }
 
+    /// Jobs of the loop that are with a pool.
+    pub(crate) fn jobs_in_flight(&self) -> usize {
+        self.jobs.get()
+    }
+
     /// Whether there is somebody to wait for.
     #[inline]
     fn is_of_use(&self) -> bool {
@@ -236,8 +242,8 @@ fn look(
 /// A sleep that results of jobs do not end one by one.
 ///
 /// Where all cores are at work, a wake for each result has the loop take a core from the thread that brings
-/// the next one, twice for each job. So a loop that waits for several short jobs and has no core to spin on sleeps until
-/// half of them are done, or a thread has no more to do, or for [`NAP`]: then it looks by itself.
+/// the next one, twice for each job. So a loop that waits for several short jobs and has no core to spin on sleeps
+/// until three quarters of them are done, or a thread has no more to do, or for [`NAP`]: then it looks by itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nap {
     pub(crate) limit: Duration,

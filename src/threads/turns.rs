@@ -83,7 +83,7 @@ impl Turns {
         let mailbox = running.and_then(|index| table.members[index].mailbox.clone());
         drop(table);
         if let Some(mailbox) = mailbox {
-            mailbox.wake();
+            mailbox.nudge();
         }
     }
 }

@@ -7,8 +7,8 @@
 //!            ┌────────── finds a job ─────────────────────────────┐
 //!            ▼                                                    │
 //!  start ▶ busy ──no job──▶ spin ──50 µs──▶ keep watch ──quiet──▶ park
-//!                           one thread,     one thread, while     until it
-//!                           if it paid      jobs are brief        is called
+//!                           few threads,    one thread, while     until it
+//!                           if it paid      jobs are short        is called
 //! ```
 //!
 //! *Who calls whom.* A thread that will look at the queues by itself soon is a *watcher*: it was just
@@ -22,15 +22,16 @@
 //! off the count, then reads the queues. Both have a sequentially consistent fence between: one sees
 //! the other. The same holds for the last watcher that takes a job.
 //!
-//! *Brief jobs.* Jobs of less than a microsecond are done before another thread could be woken for them, and
-//! on few cores a second thread only takes time from the loop. So while jobs are known to be brief one
-//! idle thread *keeps watch*: it sleeps for a fifth of a millisecond at a time, and takes a job when those
-//! that wait would not be done within the next such time. That way no job is ever stuck behind a slow
-//! neighbour for longer, and nobody pays for calls. After a millisecond without jobs it parks.
+//! *Brief and short jobs.* Jobs of less than half a microsecond are done before another thread could be woken
+//! for them, and on few cores a second thread only takes time from the loop: one thread is enough. Jobs of a
+//! few microseconds wait for nothing but a core: as many threads as cores are. While there are enough one idle
+//! thread *keeps watch*: it sleeps for a fifth of a millisecond at a time, and takes a job when those that wait
+//! would not be done within the next such time. That way no job is ever stuck behind a slow neighbour for
+//! longer, and nobody pays for calls. After a millisecond without jobs it parks.
 //!
-//! *Spinning.* One thread at a time spins, only one that has just run a job, only if its last idle time
-//! was short, and only where there is a second core. It lets others have the core in between. A thread
-//! that spun in vain does not spin the next time. How a loop looks for what the threads have done
+//! *Spinning.* One thread at a time spins, with short jobs one for each core; only one that has just run a job,
+//! only if its last idle time was short, and only where there is a second core. It lets others have the
+//! core in between. A thread that spun in vain does not spin the next time. How a loop looks for what the threads have done
 //! is told in [`spin`](crate::threads::spin).
 
 use std::io;
@@ -265,8 +266,13 @@ impl Shared {
 
     /// Whether somebody keeps watch over others who are at work, and these are enough.
     fn is_watched_over(&self) -> bool {
-        self.attention.keeping_watch.load(Ordering::Relaxed)
-            && self.attention.awake.load(Ordering::Relaxed) >= self.enough()
+        self.attention.keeping_watch.load(Ordering::Relaxed) && self.awake() >= self.enough()
+    }
+
+    /// How many threads are there for quick jobs, that neither are parked nor keep watch.
+    fn awake(&self) -> usize {
+        let awake = self.attention.awake.load(Ordering::Relaxed);
+        awake.saturating_sub(self.slow_running.load(Ordering::Relaxed))
     }
 
     /// How many threads can do the jobs as they are these days: more would only take turns on the cores.
@@ -512,7 +518,7 @@ impl Shared {
 
     /// Watches over brief jobs of others: see above. True when there is a job that should not wait.
     fn keep_watch(self: &Arc<Self>) -> bool {
-        let useful = self.attention.awake.load(Ordering::Relaxed) > self.enough();
+        let useful = self.awake() > self.enough();
         if !useful || self.attention.keeping_watch.swap(true, Ordering::SeqCst) {
             return false;
         }
