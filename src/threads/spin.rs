@@ -17,6 +17,9 @@
 //!   whether its times have changed. That is all that looking can cost a loop for which it does not pay: with
 //!   jobs in flight, a sixth of a microsecond for each sleep.
 //!
+//! A loop to which messages have just come waits for half a microsecond before it sleeps, by the same credit,
+//! and then looks once: more may follow.
+//!
 //! A look ends with whatever would end the sleep: a letter, a stop, a source that is ready, the next timer. Its time
 //! counts as idle.
 
