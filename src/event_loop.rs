@@ -193,9 +193,9 @@ impl Builder {
     ///
     /// For loops on different threads that answer each other at once: to wake a thread that sleeps takes some
     /// tens of microseconds, to be seen by one that spins a tenth of one. 20 to 50 µs is a good limit. A
-    /// loop spins only where there are two cores and no more loops and busy pool threads than cores, and while spinning has lately been
-    /// worth it: a loop to which nothing comes sleeps at once, but for a trial at one of 64 sleeps. The time
-    /// counts as idle in [`Metrics`]. Cores are counted when the process makes its first loop: bind threads to
+    /// loop spins only where there are two cores, and no more loops and busy pool threads than cores, and while
+    /// spinning has lately been worth it: a loop to which nothing comes sleeps at once, but for a trial at one of
+    /// 64 sleeps. The time counts as idle in [`Metrics`]. Cores are counted when the process makes its first loop: bind threads to
     /// cores after that. Workers take the limit over from the loop that starts them. Without effect in
     /// virtual time.
     ///

@@ -3,8 +3,8 @@
 //! A handle or request has an entry in the loop's table from its making to its end. The entry owns
 //! it for the loop and tells whether it is *active* (started, or still waiting to complete) and
 //! *referenced* (allowed to keep the loop alive). Its other half, the `Registration` in the handle,
-//! remembers where it was made, so that
-//! [`Loop::why_alive`](crate::Loop::why_alive) can say what a loop waits for. The number of entries that are
+//! remembers where it was made, so that [`Loop::why_alive`](crate::Loop::why_alive) can say what a loop
+//! waits for. The number of entries that are
 //! both active and referenced is kept beside the table: asking whether a loop is alive costs one
 //! look.
 //!

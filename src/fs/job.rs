@@ -46,19 +46,10 @@ pub(super) fn on_path<T: Send + 'static>(
     act: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
-    let work = move || {
+    one_job(operation, move || {
         let result = act(&path).map_err(|error| PathError::wrap(operation, &path, error));
         (result, path)
-    };
-    let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, give_back)
-}
-
-/// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
-/// frees what another allocates the two wait for each other in the allocator, and a worker's memory is
-/// counted by thread.
-fn give_back<T, G>(result: Result<(io::Result<T>, G), WorkError>) -> io::Result<T> {
-    result?.0
+    })
 }
 
 /// Runs one operation from a path to another as one job.
@@ -71,17 +62,25 @@ pub(super) fn on_two_paths<T: Send + 'static>(
 ) -> Request<io::Result<T>> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     one_job(operation, move || {
-        act(&from, &to).map_err(|error| PathError::wrap_two(operation, &from, &to, error))
+        let result = act(&from, &to);
+        (result.map_err(|error| PathError::wrap_two(operation, &from, &to, error)), (from, to))
     })
 }
 
 #[track_caller]
-fn one_job<T: Send + 'static>(
+fn one_job<T: Send + 'static, G: Send + 'static>(
     operation: &'static str,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    work: impl FnOnce() -> (io::Result<T>, G) + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, pool::flatten)
+    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, give_back)
+}
+
+/// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
+/// frees what another allocates the two wait for each other in the allocator, and a worker's memory is
+/// counted by thread.
+fn give_back<T, G>(result: Result<(io::Result<T>, G), WorkError>) -> io::Result<T> {
+    result?.0
 }
 
 /// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the

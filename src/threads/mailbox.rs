@@ -436,8 +436,8 @@ impl Mailbox {
         self.lock().sleep = Sleep::Awake;
     }
 
-    /// Blocks a loop that has no sources until something has come, at most for `timeout`. False if it must
-    /// not, for something has come before.
+    /// Blocks a loop that has no sources until something has come, at most for `timeout`; if it is to nap, it
+    /// does that first. False if it must not, for something has come before.
     pub(crate) fn park(&self, timeout: Option<Duration>, nap: Option<Nap>) -> bool {
         let Some(mut inbox) = self.lie_down(Sleep::Parked) else { return false };
         let mut left = timeout;

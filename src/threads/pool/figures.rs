@@ -2,8 +2,8 @@
 //!
 //! An empty job must not pay for clocks, which cost more than it does. So a kind whose jobs are known to be
 //! short is sampled: one job in [`SAMPLE_SHORT`] is timed, of brief ones one in [`SAMPLE_BRIEF`], and stands
-//! for all of them. Jobs that take long are all timed. Who is timed is settled when the job is submitted, before anybody knows how long it
-//! will take, so the sums are fair.
+//! for all of them. Jobs that take long are all timed. Who is timed is settled when the job is submitted,
+//! before anybody knows how long it will take, so the sums are fair.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
