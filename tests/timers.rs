@@ -852,3 +852,22 @@ fn dropping_many_sleeps_from_inside_a_wake_is_safe() {
     };
     check(scenario, &["aborted", "woken"]);
 }
+
+// A sleep costs more than a dozen timers: those that come close together are served together.
+#[test]
+fn timers_close_together_end_the_sleep_of_a_loop_once_a_millisecond_at_most() {
+    let event_loop = real_loop();
+    let fired = Counter::new();
+    let begin = Instant::now();
+    event_loop.enter(|| {
+        for _ in 0..100 {
+            set_timeout(ms(10), fired.adds());
+            let armed = Instant::now();
+            while armed.elapsed() < Duration::from_micros(100) {}
+        }
+    });
+    event_loop.turn(RunMode::Default);
+    assert_eq!(fired.get(), 100);
+    let (iterations, most) = (event_loop.metrics().iterations, begin.elapsed().as_millis() + 5);
+    assert!(u128::from(iterations) <= most, "{iterations} iterations, at most {most}");
+}
