@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn of_two_kinds_of_short_jobs_in_turn_both_are_timed_one_in_eight() {
         let typical = Typical::default();
-        [WorkKind::Cpu, WorkKind::FastIo].map(|kind| typical.learn(kind, SHORT / 2));
+        typical.learn(WorkKind::Cpu, SHORT / 2);
         for first in [0, 1] {
             let numbers = (first..16_000).step_by(2);
             let timed = numbers.filter(|number| typical.stamp(WorkKind::Cpu, *number).is_timed());
