@@ -208,6 +208,7 @@ impl<F: AsFd + 'static> Core<F> {
         let state = &self.registration.state;
         if self.registered.get() {
             state
+                .sources
                 .reregister(|poller| poller.reregister_descriptor(source.as_fd(), interest, key))?;
         } else {
             state.register(|poller| poller.register_descriptor(source.as_fd(), interest, key))?;
@@ -228,6 +229,7 @@ impl<F: AsFd + 'static> Core<F> {
         {
             self.registration
                 .state
+                .sources
                 .deregister(|poller| poller.deregister_descriptor(source.as_fd()));
         }
         self.interest.set(Event::default());

@@ -36,17 +36,15 @@ use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
 use crate::queue::ring::Ring;
 use crate::running::Running;
+use crate::sources::Sources;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::delivery::Delivery;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::pool::Pool;
 use crate::threads::remote::Remote;
-use crate::threads::spin::{Counted, Spin};
+use crate::threads::patience::{Awake, Waiting};
 use crate::threads::turns::Seat;
-
-/// The shortest time from one timer that ends a sleep to the next: what the timeouts of a poller are counted in.
-const ALARM_INTERVAL: Nanos = 1_000_000;
 
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,18 +76,9 @@ pub(crate) struct State {
     pub(crate) mailbox: Arc<Mailbox>,
     /// What was taken out of the mailbox, and who receives on this loop.
     pub(crate) delivery: Delivery,
-    /// Made with the first source, or when its descriptor is asked for: two descriptors and some memory that most
-    /// workers never need. None again once the loop is closed: its descriptors are closed with it.
-    poller: RefCell<Option<Poller>>,
-    /// The poller's descriptor was lent out, so it is closed with the state and not before.
-    lent: Cell<bool>,
-    /// Sources that are registered with the poller.
-    pub(crate) polled_sources: Cell<usize>,
-    /// The loop was left alone since the poller was last asked: it may have a wake to report.
-    pub(crate) left_alone: Cell<bool>,
-    /// When a timer last ended the loop's sleep.
-    pub(crate) last_alarm: Cell<Nanos>,
-    pub(crate) spin: Spin,
+    pub(crate) sources: Sources,
+    /// How the loop waits before it sleeps.
+    pub(crate) waiting: Waiting,
     pub(crate) handles: Handles,
     pub(crate) tasks: Tasks,
 
@@ -173,7 +162,7 @@ impl Builder {
     pub fn build(self) -> io::Result<Loop> {
         let event_loop = Loop::from_parts(self.parts());
         // Not with the first source: who makes a loop wants to hear it now.
-        event_loop.state.make_poller()?;
+        event_loop.state.sources.make_poller()?;
         Ok(event_loop)
     }
 
@@ -259,66 +248,9 @@ impl State {
             || self.mailbox.has_posts()
     }
 
-    /// Makes the poller unless it is there.
-    fn make_poller(&self) -> io::Result<()> {
-        if self.poller.borrow().is_none() {
-            let (poller, waker) = Poller::new()?;
-            self.poller.replace(Some(poller));
-            self.mailbox.set_waker(waker);
-            self.left_alone.set(true);
-        }
-        Ok(())
-    }
-
-    /// Uses the poller, which is there if the loop has sources or was left alone with it.
-    #[inline(always)]
-    pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
-        let mut poller = self.poller.borrow_mut();
-        f(poller.as_mut().expect("what has a source has a poller"))
-    }
-
-    /// How long a sleep that begins now lasts at least, if only a timer ends it.
-    ///
-    /// A timer that comes by itself is served to the microsecond. Where there are many they are served
-    /// together, a thousand times a second, for a sleep costs more than a dozen of them.
-    pub(crate) fn next_alarm_in(&self, now: Nanos) -> Duration {
-        let earliest = self.last_alarm.get().saturating_add(ALARM_INTERVAL);
-        Duration::from_nanos(earliest.saturating_sub(now))
-    }
-
-    /// Whether the loop's descriptor may be readable since it was left alone. Once.
-    #[inline]
-    pub(crate) fn was_left_alone(&self) -> bool {
-        self.left_alone.take() && self.poller.borrow().is_some()
-    }
-
     /// Registers something with the poller, if the loop is open.
     pub(crate) fn register(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
-        if self.status.get() == Status::Closed {
-            return Err(crate::error::shut_down());
-        }
-        self.make_poller()?;
-        let poller = self.poller.borrow();
-        f(poller.as_ref().expect("made just now"))?;
-        self.polled_sources.set(self.polled_sources.get() + 1);
-        Ok(())
-    }
-
-    /// Takes something out of the poller. Closing the descriptor afterwards would do it too, but not
-    /// while a copy of the descriptor is open elsewhere.
-    pub(crate) fn deregister(&self, f: impl FnOnce(&Poller) -> io::Result<()>) {
-        let poller = self.poller.borrow();
-        let Some(poller) = poller.as_ref() else { return };
-        self.polled_sources.set(self.polled_sources.get() - 1);
-        if let Err(error) = f(poller) {
-            log::error!("a source could not be taken out of the poller: {error}");
-        }
-    }
-
-    /// Changes a registration that there is already.
-    pub(crate) fn reregister(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
-        let poller = self.poller.borrow();
-        f(poller.as_ref().ok_or_else(crate::error::shut_down)?)
+        self.sources.register(&self.mailbox, f)
     }
 
     /// What a module keeps on this loop.
@@ -553,9 +485,7 @@ impl State {
             seat.leave();
         }
         self.status.set(Status::Closed);
-        if !self.lent.get() {
-            drop(self.poller.take());
-        }
+        self.sources.close();
     }
 
     #[track_caller]
@@ -568,22 +498,21 @@ impl State {
     }
 }
 
-/// Ends a turn, however it is left: other threads wake the loop's descriptor from here on.
-struct Awake<'a> {
+/// A loop that is being turned. Ends a turn, however it is left: other threads wake the loop's descriptor from here on.
+struct Turned<'a> {
     state: &'a State,
-    _counted: Counted,
+    _awake: Awake,
 }
 
-impl<'a> Awake<'a> {
-    fn new(state: &'a State) -> Awake<'a> {
+impl<'a> Turned<'a> {
+    fn new(state: &'a State) -> Turned<'a> {
         state.mailbox.wake_up();
-        state.left_alone.set(true);
         state.turning.set(true);
-        Awake { state, _counted: Counted::new() }
+        Turned { state, _awake: Awake::new() }
     }
 }
 
-impl Drop for Awake<'_> {
+impl Drop for Turned<'_> {
     fn drop(&mut self) {
         self.state.running.set(None);
         self.state.turning.set(false);
@@ -663,12 +592,8 @@ impl Loop {
             clock,
             mailbox,
             delivery: Delivery::default(),
-            poller: RefCell::default(),
-            lent: Cell::new(false),
-            polled_sources: Cell::new(0),
-            left_alone: Cell::new(true),
-            last_alarm: Cell::new(0),
-            spin: Spin::new(builder.spin),
+            sources: Sources::default(),
+            waiting: Waiting::new(builder.spin),
             handles: Handles::default(),
             tasks: Tasks::default(),
             ticks: Ring::default(),
@@ -726,7 +651,7 @@ impl Loop {
         let _turning = current::start_turning("run");
         state.assert_open("run");
         let _entered = current::enter(state);
-        let _awake = Awake::new(state);
+        let _awake = Turned::new(state);
         state.clock.update();
         let result = main();
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -752,7 +677,7 @@ impl Loop {
         let state = &self.state;
         let _turning = current::start_turning("a worker");
         let _entered = current::enter(state);
-        let _awake = Awake::new(state);
+        let _awake = Turned::new(state);
         state.clock.update();
         let inner = state.clone();
         state.poll_last.push(Closure::new(move || callback::call(&inner, Some(location), main)));
@@ -819,7 +744,7 @@ impl Loop {
         let _turning = current::start_turning("turn");
         state.assert_open("turn");
         let _entered = current::enter(state);
-        let _awake = Awake::new(state);
+        let _awake = Turned::new(state);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| state.turn(mode)));
         state.end_if_halted();
         match outcome {
@@ -857,7 +782,7 @@ impl Loop {
         let _turning = current::start_turning("block_on");
         state.assert_open("block_on");
         let _entered = current::enter(state);
-        let _awake = Awake::new(state);
+        let _awake = Turned::new(state);
         state.clock.update();
 
         let mut future = pin!(future);
@@ -1039,6 +964,9 @@ impl Loop {
     /// the next timer, none for without limit. With the descriptor, this is all that an outer poll
     /// needs to drive the loop with [`turn`](Loop::turn)`(NoWait)` (`uv_backend_timeout`).
     pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.state.mailbox.is_filled() {
+            return Some(Duration::ZERO);
+        }
         poll::timeout(&self.state, RunMode::Default, false)
     }
 
@@ -1080,13 +1008,7 @@ impl AsRawFd for Loop {
     /// When the loop is closed. Of a worker's loop, which has no descriptor before its first source or this call:
     /// when the system has none left.
     fn as_raw_fd(&self) -> RawFd {
-        let state = &self.state;
-        if state.status.get() != Status::Closed {
-            state.make_poller().expect("windlass: no descriptors left for a loop's own");
-            state.lent.set(true);
-        }
-        let poller = state.poller.borrow();
-        poller.as_ref().expect("windlass: a closed loop has no descriptor").as_raw_fd()
+        self.state.sources.lend(&self.state.mailbox)
     }
 }
 

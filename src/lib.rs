@@ -96,6 +96,7 @@ pub mod fs;
 pub mod guide;
 pub mod handle;
 pub mod net;
+mod sources;
 pub mod signal;
 pub mod time;
 pub mod worker;

@@ -67,7 +67,7 @@ impl Hub {
     fn leave_if_unused(&self) {
         if self.watchers.borrow().is_empty() && self.registration.is_open() {
             let state = self.registration.state.clone();
-            state.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
+            state.sources.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
             self.post.leave();
             drop((self.registration.close(), state.remove_extension::<Hub>()));
         }
@@ -100,7 +100,7 @@ impl Handle for Hub {
             return;
         }
         drop(self.registration.close());
-        state.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
+        state.sources.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
         for (_, watcher) in self.watchers.take() {
             self.post.unwatch(watcher.signum, false);
         }

@@ -210,7 +210,7 @@ impl Core {
     /// Takes the socket off the loop, if the listener is open.
     fn take_off(&self) -> Option<sys::TcpListener> {
         let mut socket = self.socket.take()?;
-        self.state().deregister(|poller| poller.deregister(&mut socket));
+        self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         drop(self.spare.take());
         self.listening.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
@@ -265,7 +265,7 @@ impl Handle for Core {
         drop(self.registration.close());
         self.listening.set(false);
         if let Some(mut socket) = self.socket.take() {
-            self.state().deregister(|poller| poller.deregister(&mut socket));
+            self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         }
         drop(self.spare.take());
         callback::drop_quietly(self.on_connection.take());

@@ -669,7 +669,7 @@ impl Core {
     pub(super) fn close(&self) {
         let Some(mut socket) = self.socket.take() else { return };
         let state = self.state().clone();
-        state.deregister(|poller| poller.deregister(&mut socket));
+        state.sources.deregister(|poller| poller.deregister(&mut socket));
         drop(socket);
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
@@ -703,7 +703,7 @@ impl Core {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
         }
         let Some(mut socket) = self.socket.take() else { return Err(self.closed_error()) };
-        self.state().deregister(|poller| poller.deregister(&mut socket));
+        self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         let callbacks = (self.on_read.take(), self.on_close.take());
@@ -836,7 +836,7 @@ impl Handle for Core {
         drop(self.registration.close());
         self.reading.set(false);
         if let Some(mut socket) = self.socket.take() {
-            self.state().deregister(|poller| poller.deregister(&mut socket));
+            self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         }
         callback::drop_quietly(self.on_read.take());
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {

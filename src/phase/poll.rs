@@ -15,8 +15,11 @@ use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
 use crate::threads::delivery;
-use crate::threads::spin;
+use crate::threads::patience::{self, Awake};
 use crate::threads::turns::Turn;
+
+/// In nanoseconds.
+const MILLISECOND: Nanos = 1_000_000;
 
 /// How long the poll may block: none for without limit.
 ///
@@ -32,15 +35,17 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
         || !state.pending.is_empty()
         || !state.closing.is_empty()
         || !state.poll_last.is_empty()
-        || !state.delivery.is_empty()
-        || state.mailbox.is_filled();
+        || !state.delivery.is_empty();
     if mode == RunMode::NoWait || something_waits || !(hold || state.is_alive()) {
         return Some(Duration::ZERO);
     }
     // Counted from this moment, not from the cached time, which idle and prepare watchers may have
     // left behind.
     let expiry = state.timers.next_expiry()?;
-    Some(Duration::from_nanos(expiry.saturating_sub(state.clock.read())))
+    let left = expiry.saturating_sub(state.clock.read());
+    // In whole milliseconds, as the system's pollers wait: timers that are close together are served together,
+    // for a sleep costs more than a dozen of them.
+    Some(Duration::from_millis(left.div_ceil(MILLISECOND)))
 }
 
 /// Waits until something is ready, at most for `timeout`, and lists the handles that are.
@@ -54,90 +59,69 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     if state.clock.is_virtual() {
         return wait_in_virtual_time(state, timeout);
     }
-    let may_block = timeout != Some(Duration::ZERO);
-    if may_block
-        && let Some(timeout) = spin::before_sleep(state, timeout, || sources_ready(state))
-        && timeout != Some(Duration::ZERO)
-        && sleep(state, timeout)
-    {
-        return;
-    }
-    if !may_block && state.mailbox.is_filled() {
-        pace(state);
-    }
-    // Without sources there is nothing to ask for, which spares the system call: of an iteration without
-    // sleep two thirds of the time.
-    if state.polled_sources.get() > 0 || state.was_left_alone() {
-        look(state);
+    if timeout == Some(Duration::ZERO) || look(state, timeout) || !state.mailbox.fall_asleep() {
+        collect(state);
+    } else {
+        sleep(state, timeout);
     }
     state.clock.update();
 }
 
-/// Leaves the mailbox to its senders for a moment if they feed the loop a spoonful at a time, and it has
-/// nothing else to do.
-fn pace(state: &State) {
-    let idle = !state.immediates.any_referenced()
-        && state.idle.is_empty()
-        && state.handles.ready_count() == 0
-        && state.pending.is_empty();
-    if idle && state.delivery.fetched_little() {
-        spin::leave_to_senders();
+/// Looks for a while before the sleep, if that is likely to pay. True when something has come.
+#[inline]
+fn look(state: &State, timeout: Option<Duration>) -> bool {
+    if state.mailbox.has_news() {
+        patience::pause();
+        return true;
     }
+    let limit = state.waiting.longest_look();
+    limit > 0 && look_for(state, limit.min(timeout.map_or(Nanos::MAX, saturating_nanos)))
 }
 
-/// Whether a source is ready, asking the poller.
-fn sources_ready(state: &State) -> bool {
-    if state.polled_sources.get() > 0 {
-        look(state);
-    }
-    state.handles.ready_count() > 0
-}
-
-/// Blocks until the poller reports something, the mailbox wakes the loop, or the time is over. False if
-/// something had come before.
 #[inline(never)]
-fn sleep(state: &State, timeout: Option<Duration>) -> bool {
+fn look_for(state: &State, limit: Nanos) -> bool {
     let began = state.clock.read();
-    log::trace!("poll: waiting for {timeout:?}");
-    let alarm = timeout.map(|timeout| timeout.max(state.next_alarm_in(began)));
-    let slept = rest(state, alarm, began);
-    state.clock.update();
-    if slept {
-        let spent = state.clock.now() - began;
-        state.mailbox.figures.add_idle(spent);
-        if alarm.is_some_and(|limit| saturating_nanos(limit) <= spent) {
-            state.last_alarm.set(state.clock.now());
-        }
-    }
-    slept
+    let source = || {
+        collect(state);
+        state.handles.ready_count() > 0
+    };
+    let found = state.waiting.patience.look(limit, || state.mailbox.has_news(), source);
+    state.mailbox.figures.add_idle(state.clock.read() - began);
+    found
 }
 
-/// The sleep itself, from this time on: in the poller if there is a source, else on the mailbox.
-fn rest(state: &State, timeout: Option<Duration>, began: Nanos) -> bool {
-    if state.polled_sources.get() == 0 {
-        if state.was_left_alone() {
-            look(state);
-        }
-        return state.mailbox.park(timeout, spin::nap(state));
+/// Blocks the loop, which is about to sleep, until the poller reports something, the mailbox wakes it, or the
+/// time is over.
+#[inline(never)]
+fn sleep(state: &State, timeout: Option<Duration>) {
+    log::trace!("poll: waiting for {timeout:?}");
+    let began = state.clock.read();
+    if state.sources.in_use() {
+        let count = Awake::asleep(|| block(state, timeout, began));
+        state.mailbox.wake_up();
+        state.mailbox.figures.add_events(count);
+    } else {
+        let nap = (state.waiting.jobs() > 1 && state.waiting.patience.naps())
+            .then_some(Duration::from_nanos(patience::FOR_JOBS));
+        Awake::asleep(|| state.mailbox.sleep(timeout, nap));
     }
-    if !state.mailbox.fall_asleep() {
-        return false;
-    }
-    let count = block(state, timeout, began);
-    state.mailbox.wake_up();
-    state.left_alone.set(false);
-    state.mailbox.figures.add_events(count);
-    true
+    let slept = state.clock.read() - began;
+    state.waiting.patience.slept(slept);
+    state.mailbox.figures.add_idle(slept);
 }
 
 /// Lists the handles that are ready at this moment.
 #[inline(always)]
-fn look(state: &State) {
-    // The time is of no account to a wait that has no end to reach.
-    let count = block(state, Some(Duration::ZERO), 0);
-    if count > 0 {
-        state.mailbox.figures.add_events(count);
-        state.mailbox.figures.add_waiting(count);
+fn collect(state: &State) {
+    // A loop without a poller in use asks nobody, which spares the system call: of an iteration without
+    // sleep two thirds of the time.
+    if state.sources.in_use() {
+        // The time is of no account to a wait that has no end to reach.
+        let count = block(state, Some(Duration::ZERO), 0);
+        if count > 0 {
+            state.mailbox.figures.add_events(count);
+            state.mailbox.figures.add_waiting(count);
+        }
     }
 }
 
@@ -147,7 +131,7 @@ fn look(state: &State) {
 fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
     let mut left = timeout;
     loop {
-        let outcome = state.with_poller(|poller| -> io::Result<u64> {
+        let outcome = state.sources.with_poller(|poller| -> io::Result<u64> {
             poller.wait(left)?;
             Ok(state
                 .handles
@@ -171,12 +155,10 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
 #[inline(never)]
 fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
     let seat = state.seat.as_ref().expect("a loop in virtual time has a seat");
-    let sources = state.polled_sources.get() > 0;
+    let sources = state.sources.any();
     loop {
         // Sockets are outside of virtual time, but not ignored.
-        if sources || state.was_left_alone() {
-            look(state);
-        }
+        collect(state);
         let now = state.clock.now();
         let may_go_on = timeout == Some(Duration::ZERO) || state.handles.ready_count() > 0;
         let until = if may_go_on { now } else { state.timers.next_expiry().unwrap_or(Nanos::MAX) };
@@ -189,7 +171,9 @@ fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
             }
             Turn::Outside(limit) => {
                 // The limit is in real time, which this clock does not show: a signal begins it anew.
-                rest(state, limit, state.clock.now());
+                if state.mailbox.fall_asleep() {
+                    sleep(state, limit);
+                }
             }
             Turn::Stuck(reasons) => {
                 panic!("windlass: in virtual time nothing can happen any more: {reasons}")

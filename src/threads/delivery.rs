@@ -16,9 +16,6 @@ use crate::handle::{Handle, Key};
 use crate::queue::closure::Closure;
 use crate::sys;
 
-/// A fetch of fewer letters than this did not pay.
-const FEW_LETTERS: usize = 64;
-
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
 
@@ -29,8 +26,6 @@ pub(crate) struct Delivery {
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<NumberSet>,
     posts: Posts,
-    /// How many posts and receivers the last poll phase fetched when it began.
-    fetched: Cell<usize>,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
     next_number: Cell<u64>,
@@ -69,16 +64,6 @@ impl Delivery {
         self.completions.borrow_mut().push_back(done);
     }
 
-    /// Whether the last poll phase found something that was posted.
-    pub(crate) fn fetched_any(&self) -> bool {
-        self.fetched.get() > 0
-    }
-
-    /// Whether the last poll phase found something, but so little that fetching it cost more than the calls.
-    pub(crate) fn fetched_little(&self) -> bool {
-        (1..FEW_LETTERS).contains(&self.fetched.get())
-    }
-
     /// Whether something is left to be delivered.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -107,8 +92,7 @@ impl Delivery {
     fn fetch(&self, state: &State) -> u64 {
         let mut letters = self.spare.borrow_mut();
         state.mailbox.take(&mut letters);
-        self.fetched.set(letters.posts.len() + letters.receivers.len());
-        let count = self.fetched.get() + letters.completions.len() + letters.wakes.len();
+        let count = letters.posts.len() + letters.receivers.len() + letters.completions.len() + letters.wakes.len();
         letters.receivers.move_to(&mut self.ready.borrow_mut());
         self.posts.add(&mut letters.posts);
         if !letters.completions.is_empty() {
@@ -141,7 +125,6 @@ impl Delivery {
 #[inline]
 pub(crate) fn deliver(state: &Rc<State>) {
     let delivery = &state.delivery;
-    delivery.fetched.set(0);
     let fetched = if state.mailbox.is_filled() { delivery.fetch(state) } else { 0 };
     state.mailbox.figures.add_events(fetched);
     if !delivery.is_empty() || !state.microtasks.is_empty() {

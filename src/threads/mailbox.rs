@@ -21,9 +21,8 @@ use std::time::Duration;
 
 use super::OwnLine;
 use super::numbers::NumberList;
-use super::spin::Nap;
 use super::turns::WeakTurns;
-use crate::clock::{self, Nanos};
+use crate::clock::Nanos;
 use crate::current;
 use crate::metrics::Figures;
 use crate::queue::closure::Closure;
@@ -94,35 +93,22 @@ impl std::ops::Deref for Address {
 #[derive(Default)]
 #[repr(C)]
 struct Inbox {
-    /// Where the loop sleeps, or is about to, and has not been woken.
-    sleep: Sleep,
+    /// The loop sleeps, or is about to, or is not being turned; and nobody has woken it.
+    asleep: bool,
+    /// The loop sleeps for a moment only: a result is no reason to wake it while more are to come.
+    naps: bool,
     /// Whether the loop has ended. Nothing is taken in any more.
     closed: bool,
     /// The next sleep is not to begin.
     nudged: bool,
     letters: Letters,
-    /// None before the loop has a poller, when there is no descriptor to wake it through, and once it has ended:
-    /// the descriptor is the loop's.
+    /// Ends the loop's sleep in its poller. None while it sleeps on `news`, and once it has ended: the
+    /// descriptor is the loop's.
     waker: Option<Arc<sys::Waker>>,
     /// In virtual time: letters from loops that are ahead, by when they were sent.
     later: BTreeMap<Nanos, Letters>,
     /// In virtual time: when the loop is told to end.
     halt_at: Option<Nanos>,
-}
-
-/// How a loop is to be woken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sleep {
-    /// Not at all: it will look by itself.
-    #[default]
-    Awake,
-    /// Through its descriptor: it waits in its poller, or is not being turned.
-    Polling,
-    /// By the condition variable: it has no sources.
-    Parked,
-    /// As `Parked`, but results of jobs wake it only when there are so many, or when they are the last: it
-    /// looks for itself soon. See [`Nap`].
-    Napping(usize),
 }
 
 /// A request of which the work is done.
@@ -190,7 +176,7 @@ enum Sent {
 
 impl Mailbox {
     pub(crate) fn new() -> Mailbox {
-        let inbox = Inbox { sleep: Sleep::Polling, ..Inbox::default() };
+        let inbox = Inbox { asleep: true, ..Inbox::default() };
         Mailbox {
             inbox: OwnLine(Mutex::new(inbox)),
             filled: OwnLine::default(),
@@ -202,7 +188,8 @@ impl Mailbox {
         }
     }
 
-    /// The loop has a poller. What is there already makes its descriptor readable, in case nobody turns it.
+    /// The loop sleeps in its poller from now on. What is there already makes the poller's descriptor
+    /// readable, in case nobody turns the loop.
     pub(crate) fn set_waker(&self, waker: sys::Waker) {
         let waker = Arc::new(waker);
         let mut inbox = self.lock();
@@ -210,8 +197,8 @@ impl Mailbox {
             return; // A destructor has asked for the descriptor while the loop was torn down.
         }
         inbox.waker = Some(waker);
-        if !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
-            inbox.sleep = Sleep::Polling;
+        if self.has_news() {
+            inbox.asleep = true;
             self.rouse(inbox);
         }
     }
@@ -229,12 +216,12 @@ impl Mailbox {
     /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
     #[inline]
     fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
-        self.put_when(self.sent(), letter, push, |_| true)
+        self.put_at(self.sent(), letter, push, |_| true)
     }
 
-    /// As [`put`](Mailbox::put), for a moment, and perhaps without a wake.
+    /// As [`put`](Mailbox::put), for a moment.
     #[inline]
-    fn put_when<T>(
+    fn put_at<T>(
         &self,
         sent: Sent,
         letter: T,
@@ -316,7 +303,7 @@ impl Mailbox {
         let sent = if self.turns.get().is_some() { Sent::At(time) } else { Sent::Now };
         // A loop that is gone has no receivers.
         let push = |letters: &mut Letters, number| letters.receivers.push(number);
-        self.put_when(sent, receiver, push, |_| true).unwrap_or_default();
+        self.put_at(sent, receiver, push, |_| true).unwrap_or_default();
     }
 
     /// Tells the loop to end, in virtual time when its clock has come to the sender's.
@@ -331,15 +318,12 @@ impl Mailbox {
         }
     }
 
-    /// A pool request's work is done. `more_to_come` asks whether the thread will soon have another result.
+    /// A pool request's work is done.
     pub(crate) fn complete(&self, done: Done, more_to_come: impl FnOnce() -> bool) {
-        let push = |letters: &mut Letters, done| letters.completions.push(done);
-        let wakes = |inbox: &Inbox| match inbox.sleep {
-            Sleep::Napping(enough) => inbox.letters.completions.len() >= enough || !more_to_come(),
-            _ => true,
-        };
         // A loop that is gone has dropped the request, and the result goes with the job, here.
-        self.put_when(self.sent(), done, push, wakes).unwrap_or_else(drop);
+        let push = |letters: &mut Letters, done| letters.completions.push(done);
+        self.put_at(self.sent(), done, push, |inbox| !inbox.naps || !more_to_come())
+            .unwrap_or_else(drop);
     }
 
     /// A receiver has something.
@@ -362,7 +346,7 @@ impl Mailbox {
 
     /// Whether the loop sleeps, or is about to, and nobody has woken it.
     pub(crate) fn is_asleep(&self) -> bool {
-        self.lock().sleep != Sleep::Awake
+        self.lock().asleep
     }
 
     /// Ends the loop's sleep although nothing was put in.
@@ -373,7 +357,7 @@ impl Mailbox {
     /// As [`wake`](Mailbox::wake), also for a sleep that is only about to begin.
     pub(crate) fn nudge(&self) {
         let mut inbox = self.lock();
-        inbox.nudged = inbox.sleep == Sleep::Awake;
+        inbox.nudged = !inbox.asleep;
         self.rouse(inbox);
     }
 
@@ -426,70 +410,47 @@ impl Mailbox {
         waiting(&inbox.letters) || inbox.later.values().any(waiting)
     }
 
-    /// The loop is about to sleep in its poller. False if it must not, for something has come.
+    /// The loop is about to sleep. False if it must not, for something has come.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.lie_down(Sleep::Polling).is_some()
+        let mut inbox = self.lock();
+        let nudged = std::mem::take(&mut inbox.nudged);
+        inbox.asleep = !nudged && inbox.letters.is_empty() && !self.has_news();
+        inbox.asleep
     }
 
     /// The loop looks for itself again: nobody need wake it.
     pub(crate) fn wake_up(&self) {
-        self.lock().sleep = Sleep::Awake;
+        self.lock().asleep = false;
     }
 
-    /// Blocks a loop that has no sources until something has come, at most for `timeout`; if it is to nap, it
-    /// does that first. False if it must not, for something has come before.
-    pub(crate) fn park(&self, timeout: Option<Duration>, nap: Option<Nap>) -> bool {
-        let Some(mut inbox) = self.lie_down(Sleep::Parked) else { return false };
-        let mut left = timeout;
-        if let Some(Nap { limit, results }) = nap {
-            let limit = timeout.map_or(limit, |timeout| limit.min(timeout));
-            let began = clock::monotonic();
-            inbox.sleep = Sleep::Napping(results);
-            inbox = self.sleep_in(inbox, Some(limit));
-            // A nap may take longer: who wakes up has to wait for a core.
-            let spent = Duration::from_nanos(clock::monotonic().saturating_sub(began));
-            left = timeout.map(|timeout| timeout.saturating_sub(spent));
-            if inbox.sleep != Sleep::Awake && inbox.letters.is_empty() {
-                inbox.sleep = Sleep::Parked;
+    /// Blocks a loop without a poller, which is about to sleep, until something has come, at most for `timeout`.
+    pub(crate) fn sleep(&self, timeout: Option<Duration>, nap: Option<Duration>) {
+        let mut inbox = self.lock();
+        if let Some(nap) = nap {
+            inbox.naps = true;
+            let waited = self.news.wait_timeout_while(inbox, nap, |inbox| inbox.asleep);
+            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+            inbox.naps = false;
+            if !inbox.letters.is_empty() {
+                inbox.asleep = false;
             }
         }
-        if inbox.sleep == Sleep::Parked {
-            inbox = self.sleep_in(inbox, left);
-        }
-        inbox.sleep = Sleep::Awake;
-        true
-    }
-
-    /// Blocks until the loop is woken, at most for `limit`.
-    fn sleep_in<'a>(
-        &self,
-        inbox: MutexGuard<'a, Inbox>,
-        limit: Option<Duration>,
-    ) -> MutexGuard<'a, Inbox> {
-        let sleeps = |inbox: &mut Inbox| inbox.sleep != Sleep::Awake;
-        let Some(limit) = limit else {
-            return self.news.wait_while(inbox, sleeps).unwrap_or_else(PoisonError::into_inner);
+        let asleep = |inbox: &mut Inbox| inbox.asleep;
+        let mut inbox = match timeout {
+            None => self.news.wait_while(inbox, asleep).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => {
+                let waited = self.news.wait_timeout_while(inbox, limit, asleep);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
         };
-        let waited = self.news.wait_timeout_while(inbox, limit, sleeps);
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Says where the loop sleeps, unless something has come.
-    fn lie_down(&self, sleep: Sleep) -> Option<MutexGuard<'_, Inbox>> {
-        let mut inbox = self.lock();
-        let nudged = std::mem::take(&mut inbox.nudged);
-        if nudged || !inbox.letters.is_empty() || self.is_halted() || self.is_stopping() {
-            return None;
-        }
-        inbox.sleep = sleep;
-        Some(inbox)
+        inbox.asleep = false;
     }
 
     /// The loop is left alone: until it is turned again, what is put in makes its descriptor
     /// readable. What is there already must do so now.
     pub(crate) fn leave(&self) {
         let mut inbox = self.lock();
-        inbox.sleep = Sleep::Polling;
+        inbox.asleep = true;
         if !inbox.letters.is_empty() {
             self.rouse(inbox);
         }
@@ -500,18 +461,15 @@ impl Mailbox {
     /// After the lock is free, or the loop would wake up only to wait for it.
     #[inline]
     fn rouse(&self, mut inbox: MutexGuard<'_, Inbox>) {
-        match std::mem::take(&mut inbox.sleep) {
-            Sleep::Awake => {}
-            Sleep::Parked | Sleep::Napping(_) => {
-                drop(inbox);
-                self.news.notify_one();
-            }
-            Sleep::Polling => {
-                let waker = inbox.waker.clone();
-                drop(inbox);
-                if let Some(waker) = waker
-                    && let Err(error) = waker.wake()
-                {
+        if !std::mem::take(&mut inbox.asleep) {
+            return;
+        }
+        let waker = inbox.waker.clone();
+        drop(inbox);
+        match waker {
+            None => self.news.notify_one(),
+            Some(waker) => {
+                if let Err(error) = waker.wake() {
                     log::error!("a loop could not be woken: {error}");
                 }
             }
@@ -541,80 +499,5 @@ impl Mailbox {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    const HOUR: Duration = Duration::from_secs(3600);
-
-    /// A mailbox of a loop that is being turned.
-    fn mailbox() -> Arc<Mailbox> {
-        let mailbox = Arc::new(Mailbox::new());
-        mailbox.wake_up();
-        mailbox
-    }
-
-    fn done() -> Done {
-        Done { request: 0, job: None }
-    }
-
-    /// Has the loop of this mailbox nap on a thread of its own until three results are there, at most so long.
-    fn nap(mailbox: &Arc<Mailbox>, limit: Duration) -> thread::JoinHandle<bool> {
-        let own = mailbox.clone();
-        let sleeper = thread::spawn(move || own.park(None, Some(Nap { limit, results: 3 })));
-        while !mailbox.is_asleep() {
-            thread::yield_now();
-        }
-        sleeper
-    }
-
-    #[test]
-    fn a_loop_that_naps_is_woken_by_enough_results_or_the_last_or_by_anything_else() {
-        let ends: [fn(&Mailbox); 4] = [
-            |mailbox| mailbox.complete(done(), || true), // The third one.
-            |mailbox| mailbox.complete(done(), || false),
-            |mailbox| mailbox.notify(1),
-            |mailbox| mailbox.stop(),
-        ];
-        for (index, end) in ends.into_iter().enumerate() {
-            let mailbox = mailbox();
-            let sleeper = nap(&mailbox, HOUR);
-            let before = if index == 0 { 2 } else { 1 };
-            (0..before).for_each(|_| mailbox.complete(done(), || true));
-            assert!(mailbox.is_asleep(), "more is to come");
-            end(&mailbox);
-            assert!(!mailbox.is_asleep());
-            assert!(sleeper.join().expect("the sleeper"));
-        }
-    }
-
-    #[test]
-    fn a_nudge_keeps_a_loop_that_is_awake_from_its_next_sleep_only() {
-        let mailbox = mailbox();
-        mailbox.nudge();
-        assert!(!mailbox.park(None, None));
-        assert!(mailbox.park(Some(Duration::from_nanos(1)), None));
-    }
-
-    #[test]
-    fn after_a_nap_the_loop_looks_and_if_nothing_has_come_the_next_result_wakes_it() {
-        let mailbox = mailbox();
-        let sleeper = nap(&mailbox, Duration::from_millis(1));
-        mailbox.complete(done(), || true);
-        assert!(sleeper.join().expect("the sleeper"), "nobody has woken it");
-
-        let mailbox = self::mailbox();
-        let sleeper = nap(&mailbox, Duration::from_nanos(1));
-        while mailbox.lock().sleep != Sleep::Parked {
-            thread::yield_now();
-        }
-        mailbox.complete(done(), || true);
-        assert!(!mailbox.is_asleep());
-        assert!(sleeper.join().expect("the sleeper"));
     }
 }

@@ -7,7 +7,7 @@ mod numbers;
 pub(crate) mod pool;
 mod posts;
 pub(crate) mod remote;
-pub(crate) mod spin;
+pub(crate) mod patience;
 pub(crate) mod turns;
 
 /// A value with cache lines of its own: who writes what stands beside it does not take it away from the

@@ -164,7 +164,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.spin.limit()).parts();
+        let mut parts = Loop::builder().pool(pool).spin(state.waiting.limit()).parts();
         let mut environment = this::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();

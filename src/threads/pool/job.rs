@@ -26,7 +26,7 @@ use std::time::Instant;
 
 use super::WorkKind;
 use super::figures::Stamp;
-use super::threads::Shared;
+use super::queues::Queues;
 use super::token::CancelToken;
 use crate::error::{Panic, WorkError};
 use crate::threads::mailbox::{Done, Mailbox};
@@ -73,12 +73,12 @@ pub(super) trait Job: Send + Sync {
     fn label(&self) -> &Label;
     fn stamp(&self) -> Stamp;
     /// Runs the work, and catches its panic.
-    fn run(&self, pool: &Shared) -> Outcome;
+    fn run(&self, queues: &Queues) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
-    fn refuse(&self, pool: &Shared, why: Refusal) -> bool;
+    fn refuse(&self, queues: &Queues, why: Refusal) -> bool;
     /// Tells the loop that there is a result. The thread's hold on the job goes with the news. `last` is
     /// the mailbox that the thread used last.
-    fn tell(self: Arc<Self>, pool: &Shared, last: &mut Option<Arc<Mailbox>>);
+    fn tell(self: Arc<Self>, queues: &Queues, last: &mut Option<Arc<Mailbox>>);
 }
 
 /// The work of a job, to be done once.
@@ -168,7 +168,7 @@ impl<F: Body<R>, R> JobCell<F, R> {
     }
 
     /// Runs the work if it still waits and nothing speaks against it.
-    pub(super) fn start(&self, pool: &Shared) -> Outcome {
+    pub(super) fn start(&self, queues: &Queues) -> Outcome {
         let refusal = self.limits.as_ref().and_then(|limits| limits.refusal());
         let mut stage = self.lock();
         let work = match mem::replace(&mut *stage, Stage::Running) {
@@ -181,23 +181,23 @@ impl<F: Body<R>, R> JobCell<F, R> {
         if let Some(why) = refusal {
             *stage = Stage::Refused(work, why);
             drop(stage);
-            pool.left_queue();
+            queues.job_left();
             return Outcome::Refused;
         }
         drop(stage);
-        pool.left_queue();
+        queues.job_left();
         let result = panic::catch_unwind(AssertUnwindSafe(|| work.run()));
         *self.lock() = Stage::Done(result);
         Outcome::Ran
     }
 
     /// Takes the work of a job that still waits back, so that it never runs.
-    pub(super) fn take_back(&self, pool: &Shared) -> Option<F> {
+    pub(super) fn take_back(&self, queues: &Queues) -> Option<F> {
         let mut stage = self.lock();
         match mem::replace(&mut *stage, Stage::Spent) {
             Stage::Queued(work) => {
                 drop(stage);
-                pool.left_queue();
+                queues.job_left();
                 Some(work)
             }
             other => {
@@ -239,17 +239,17 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         self.stamp
     }
 
-    fn run(&self, pool: &Shared) -> Outcome {
-        self.start(pool)
+    fn run(&self, queues: &Queues) -> Outcome {
+        self.start(queues)
     }
 
-    fn refuse(&self, pool: &Shared, why: Refusal) -> bool {
+    fn refuse(&self, queues: &Queues, why: Refusal) -> bool {
         let mut stage = self.lock();
         match mem::replace(&mut *stage, Stage::Spent) {
             Stage::Queued(work) => {
                 *stage = Stage::Refused(work, why);
                 drop(stage);
-                pool.left_queue();
+                queues.job_left();
                 true
             }
             other => {
@@ -259,12 +259,12 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         }
     }
 
-    fn tell(self: Arc<Self>, pool: &Shared, last: &mut Option<Arc<Mailbox>>) {
+    fn tell(self: Arc<Self>, queues: &Queues, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
         // The loop counts its mailbox up and down with each job, and a count that two cores change costs
         // more than all of a small job. So the thread keeps its own.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
-        mailbox.complete(Done { request, job: Some(self) }, || pool.has_work());
+        mailbox.complete(Done { request, job: Some(self) }, || queues.has_many());
     }
 }

@@ -17,6 +17,7 @@
 
 mod figures;
 mod job;
+mod queues;
 mod request;
 mod shutdown;
 mod threads;
@@ -134,7 +135,7 @@ impl Pool {
 
     /// How many jobs may wait at one time, if that is limited.
     pub fn queue_limit(&self) -> Option<usize> {
-        self.inner().queue_limit
+        self.inner().queues.limit
     }
 
     /// The pool's figures. They are read one after the other while the threads go on.
@@ -197,11 +198,6 @@ impl Pool {
     /// Whether the pool was shut down.
     pub fn is_shut_down(&self) -> bool {
         self.inner().is_shut()
-    }
-
-    /// Whether its jobs, but for the slow kind, are known to take a few microseconds at most.
-    pub(crate) fn jobs_are_short(&self) -> bool {
-        self.owner.shared.typical.quick() != figures::Length::Long
     }
 }
 

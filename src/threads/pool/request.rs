@@ -180,11 +180,11 @@ where
     let key = registration.key().expect("just opened");
     job.set_request(key.to_bits());
     arm(&pending);
-    state.spin.job_begins();
+    state.waiting.job_begins();
 
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
-        pool.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
+        pool.queues.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
         state.delivery.complete(key);
     } else {
         pool.submit(job);
@@ -230,15 +230,15 @@ where
     /// Takes the work back if the job has not begun.
     fn take_back(&self) -> Option<F> {
         let (pool, kind) = (self.pool(), self.job.label.kind);
-        let take = || self.job.take_back(pool);
+        let take = || self.job.take_back(&pool.queues);
         if self.registration.state.clock.is_virtual() {
             let work = take();
             if work.is_some() {
-                pool.virtual_waiting[kind.queue()].fetch_sub(1, Ordering::Relaxed);
+                pool.queues.virtual_waiting[kind.queue()].fetch_sub(1, Ordering::Relaxed);
             }
             work
         } else {
-            pool.leave_empty(kind, take)
+            pool.queues.leave_empty(kind, take)
         }
     }
 
@@ -250,7 +250,7 @@ where
         let open = self.registration.is_open();
         drop(self.registration.close());
         if open {
-            self.registration.state.spin.job_ends();
+            self.registration.state.waiting.job_ends();
         }
         open
     }
@@ -270,7 +270,7 @@ where
         if !self.job.is_queued() {
             return;
         }
-        pool.virtual_waiting[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
+        pool.queues.virtual_waiting[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
         let deadline = self.special.as_ref().and_then(|special| special.deadline);
         let refusal = if pool.is_shut() {
             Some(Refusal::Cancelled)
@@ -278,9 +278,9 @@ where
             deadline.filter(|at| *at < state.clock.now()).map(|_| Refusal::DeadlineExceeded)
         };
         match refusal {
-            Some(why) => drop(self.job.refuse(pool, why)),
+            Some(why) => drop(self.job.refuse(&pool.queues, why)),
             None => {
-                let outcome = current::run_job(state, || self.job.start(pool));
+                let outcome = current::run_job(state, || self.job.start(&pool.queues));
                 if outcome == Outcome::Ran {
                     pool.virtual_counters.add_completed(label.kind);
                 }
