@@ -173,11 +173,6 @@ impl Handles {
         Key { index, generation }
     }
 
-    /// How many entries were opened so far.
-    pub(crate) fn opened(&self) -> u32 {
-        self.generation.get()
-    }
-
     /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
     fn close(&self, key: Key) -> Option<Rc<dyn Handle>> {
         let mut table = self.table.borrow_mut();

@@ -101,9 +101,7 @@ fn sleep(state: &State, timeout: Option<Duration>) {
         state.mailbox.wake_up();
         state.mailbox.figures.add_events(count);
     } else {
-        let nap = (state.waiting.jobs() > 1 && state.waiting.patience.naps())
-            .then_some(Duration::from_nanos(patience::FOR_JOBS));
-        Awake::asleep(|| state.mailbox.sleep(timeout, nap));
+        Awake::asleep(|| state.mailbox.sleep(timeout));
     }
     let slept = state.clock.read() - began;
     state.waiting.patience.slept(slept);

@@ -95,8 +95,6 @@ impl std::ops::Deref for Address {
 struct Inbox {
     /// The loop sleeps, or is about to, or is not being turned; and nobody has woken it.
     asleep: bool,
-    /// The loop sleeps for a moment only: a result is no reason to wake it while more are to come.
-    naps: bool,
     /// Whether the loop has ended. Nothing is taken in any more.
     closed: bool,
     /// The next sleep is not to begin.
@@ -216,7 +214,7 @@ impl Mailbox {
     /// Puts something in and wakes the loop if it sleeps. Returns the letter when the loop is gone.
     #[inline]
     fn put<T>(&self, letter: T, push: impl FnOnce(&mut Letters, T)) -> Result<(), T> {
-        self.put_at(self.sent(), letter, push, |_| true)
+        self.put_at(self.sent(), letter, push)
     }
 
     /// As [`put`](Mailbox::put), for a moment.
@@ -226,7 +224,6 @@ impl Mailbox {
         sent: Sent,
         letter: T,
         push: impl FnOnce(&mut Letters, T),
-        wakes: impl FnOnce(&Inbox) -> bool,
     ) -> Result<(), T> {
         let mut inbox = self.lock();
         if inbox.closed {
@@ -241,9 +238,7 @@ impl Mailbox {
         if !self.filled.load(Ordering::Relaxed) {
             self.filled.store(true, Ordering::Release);
         }
-        if wakes(&inbox) {
-            self.rouse(inbox);
-        }
+        self.rouse(inbox);
         if let Sent::FromOutside = sent
             && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
         {
@@ -303,7 +298,7 @@ impl Mailbox {
         let sent = if self.turns.get().is_some() { Sent::At(time) } else { Sent::Now };
         // A loop that is gone has no receivers.
         let push = |letters: &mut Letters, number| letters.receivers.push(number);
-        self.put_at(sent, receiver, push, |_| true).unwrap_or_default();
+        self.put_at(sent, receiver, push).unwrap_or_default();
     }
 
     /// Tells the loop to end, in virtual time when its clock has come to the sender's.
@@ -319,11 +314,9 @@ impl Mailbox {
     }
 
     /// A pool request's work is done.
-    pub(crate) fn complete(&self, done: Done, more_to_come: impl FnOnce() -> bool) {
+    pub(crate) fn complete(&self, done: Done) {
         // A loop that is gone has dropped the request, and the result goes with the job, here.
-        let push = |letters: &mut Letters, done| letters.completions.push(done);
-        self.put_at(self.sent(), done, push, |inbox| !inbox.naps || !more_to_come())
-            .unwrap_or_else(drop);
+        self.put(done, |letters, done| letters.completions.push(done)).unwrap_or_else(drop);
     }
 
     /// A receiver has something.
@@ -424,17 +417,8 @@ impl Mailbox {
     }
 
     /// Blocks a loop without a poller, which is about to sleep, until something has come, at most for `timeout`.
-    pub(crate) fn sleep(&self, timeout: Option<Duration>, nap: Option<Duration>) {
-        let mut inbox = self.lock();
-        if let Some(nap) = nap {
-            inbox.naps = true;
-            let waited = self.news.wait_timeout_while(inbox, nap, |inbox| inbox.asleep);
-            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
-            inbox.naps = false;
-            if !inbox.letters.is_empty() {
-                inbox.asleep = false;
-            }
-        }
+    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
+        let inbox = self.lock();
         let asleep = |inbox: &mut Inbox| inbox.asleep;
         let mut inbox = match timeout {
             None => self.news.wait_while(inbox, asleep).unwrap_or_else(PoisonError::into_inner),

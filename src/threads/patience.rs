@@ -122,11 +122,6 @@ impl Patience {
         }
     }
 
-    /// Whether the next wait is likely to be short, and no core is free for a look.
-    pub(crate) fn naps(&self) -> bool {
-        self.last.get() <= 3 * FOR_JOBS && !has_core()
-    }
-
     /// The thread has slept for so long.
     pub(crate) fn slept(&self, time: Nanos) {
         self.last.set(time);

@@ -1,31 +1,12 @@
 //! The figures of a pool: what was done, how long jobs waited and ran.
-//!
-//! An empty job must not pay for clocks, which cost more than it does. So a kind whose jobs are known to be
-//! short is sampled: one job in [`SAMPLE_SHORT`] is timed, of brief ones one in [`SAMPLE_BRIEF`], and stands
-//! for all of them. Jobs that take long are all timed. Who is timed is settled when the job is submitted,
-//! before anybody knows how long it will take, so the sums are fair.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::WorkKind;
-use crate::clock::{self, Nanos};
-
-/// Of brief jobs, one in so many is timed.
-const SAMPLE_BRIEF: u32 = 64;
-/// Of short jobs.
-const SAMPLE_SHORT: u32 = 8;
-/// Jobs that run for less than this, on average, are brief: waking a thread for them costs more than
-/// letting them wait for their neighbour's end.
-const BRIEF: Nanos = 500;
-/// Jobs that run for less than this, on average, are short: a loop that has several of them in flight takes
-/// their results together.
-const SHORT: Nanos = 10_000;
+use crate::clock::Nanos;
 
 /// The figures of a pool at one moment.
-///
-/// Times are sampled for kinds whose jobs take less than about ten microseconds: see
-/// [`KindMetrics::measured`].
 ///
 /// # Examples
 /// ```
@@ -66,9 +47,7 @@ pub struct PoolMetrics {
 pub struct KindMetrics {
     /// Jobs that were run to their end, panics included.
     pub completed: u64,
-    /// The jobs that the times below stand for. While jobs of this kind take less than about ten microseconds
-    /// one in 8 is timed and counts for 8, below half a microsecond one in 64. So this is near `completed`,
-    /// not equal to it.
+    /// The jobs that the times below stand for: all that have ended so far.
     pub measured: u64,
     /// The time that the measured jobs waited, from their submission to their start, in all.
     pub wait_time: Duration,
@@ -117,20 +96,6 @@ fn mean(total: Duration, count: u64) -> Option<Duration> {
     Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
-/// When a job was submitted, if it is timed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stamp {
-    submitted: Nanos,
-    /// The number of jobs that it stands for; 0 when it is not timed.
-    weight: u32,
-}
-
-impl Stamp {
-    pub(super) fn is_timed(self) -> bool {
-        self.weight > 0
-    }
-}
-
 /// The counters of one thread, or of all loops in virtual time.
 #[derive(Debug, Default)]
 pub(super) struct Counters([KindCounters; 3]);
@@ -150,19 +115,15 @@ impl Counters {
         self.0[kind as usize].completed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds the times of a job that was timed.
-    pub(super) fn add_times(&self, kind: WorkKind, stamp: Stamp, began: Nanos, ended: Nanos) {
-        let (wait, run) = (began.saturating_sub(stamp.submitted), ended.saturating_sub(began));
-        let (counters, weight) = (&self.0[kind as usize], u64::from(stamp.weight));
-        counters.measured.fetch_add(weight, Ordering::Relaxed);
-        counters.wait_nanos.fetch_add(wait.saturating_mul(weight), Ordering::Relaxed);
-        counters.run_nanos.fetch_add(run.saturating_mul(weight), Ordering::Relaxed);
+    /// Adds the times of a job: when it was submitted, began and ended.
+    pub(super) fn add_times(&self, kind: WorkKind, submitted: Nanos, began: Nanos, ended: Nanos) {
+        let (wait, run) = (began.saturating_sub(submitted), ended.saturating_sub(began));
+        let counters = &self.0[kind as usize];
+        counters.measured.fetch_add(1, Ordering::Relaxed);
+        counters.wait_nanos.fetch_add(wait, Ordering::Relaxed);
+        counters.run_nanos.fetch_add(run, Ordering::Relaxed);
         counters.wait_max.fetch_max(wait, Ordering::Relaxed);
         counters.run_max.fetch_max(run, Ordering::Relaxed);
-    }
-
-    pub(super) fn completed(&self) -> u64 {
-        self.0.iter().map(|kind| kind.completed.load(Ordering::Relaxed)).sum()
     }
 
     pub(super) fn add_to(&self, metrics: &mut PoolMetrics) {
@@ -178,81 +139,6 @@ impl Counters {
             sums.wait_max = sums.wait_max.max(nanos(&counters.wait_max));
             sums.run_max = sums.run_max.max(nanos(&counters.run_max));
             metrics.completed += read(&counters.completed);
-        }
-    }
-}
-
-/// How long jobs take, as far as it decides how they are run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
-    /// Not even as long as it takes to wake a thread for it.
-    Brief,
-    /// A few microseconds, in which it hardly waits for anything but a core.
-    Short,
-    /// Longer, or not known yet.
-    Long,
-}
-
-impl Length {
-    fn of(typical: Nanos) -> Length {
-        match typical {
-            1..BRIEF => Length::Brief,
-            BRIEF..SHORT => Length::Short,
-            _ => Length::Long,
-        }
-    }
-}
-
-/// How long jobs run these days, by kind: a running average that forgets in about eight samples.
-#[derive(Debug, Default)]
-pub(super) struct Typical([AtomicU64; 3]);
-
-impl Typical {
-    /// How long jobs of the quick kinds are, as far as they are in use: the longer of the two.
-    pub(super) fn quick(&self) -> Length {
-        let [cpu, fast, _] = &self.0;
-        Length::of(cpu.load(Ordering::Relaxed).max(fast.load(Ordering::Relaxed)))
-    }
-
-    /// Settles whether the job with this number is timed.
-    pub(super) fn stamp(&self, kind: WorkKind, number: u32) -> Stamp {
-        let weight = match Length::of(self.0[kind as usize].load(Ordering::Relaxed)) {
-            Length::Brief => SAMPLE_BRIEF,
-            Length::Short => SAMPLE_SHORT,
-            Length::Long => 1,
-        };
-        // Spread out, or of two kinds in turn one would have all the multiples.
-        let spread = number.wrapping_mul(0x9e37_79b9);
-        if (u64::from(spread) * u64::from(weight)) >> 32 == 0 {
-            Stamp { submitted: clock::monotonic(), weight }
-        } else {
-            Stamp::default()
-        }
-    }
-
-    pub(super) fn learn(&self, kind: WorkKind, run: Nanos) {
-        // One job of a minute says no more about the next one than one of this length.
-        let run = run.min(64 * BRIEF);
-        let typical = &self.0[kind as usize];
-        let before = typical.load(Ordering::Relaxed);
-        // Samples that meet here may overwrite each other, which an average survives.
-        let now = if before == 0 { run } else { before - before / 8 + run / 8 };
-        typical.store(now.max(1), Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_two_kinds_of_short_jobs_in_turn_both_are_timed_one_in_eight() {
-        let typical = Typical::default();
-        typical.learn(WorkKind::Cpu, SHORT / 2);
-        for first in [0, 1] {
-            let numbers = (first..16_000).step_by(2);
-            let timed = numbers.filter(|number| typical.stamp(WorkKind::Cpu, *number).is_timed());
-            assert!((950..1050).contains(&timed.count()), "of every second number from {first}");
         }
     }
 }

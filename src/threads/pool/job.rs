@@ -25,9 +25,9 @@ use std::thread;
 use std::time::Instant;
 
 use super::WorkKind;
-use super::figures::Stamp;
 use super::queues::Queues;
 use super::token::CancelToken;
+use crate::clock::{self, Nanos};
 use crate::error::{Panic, WorkError};
 use crate::threads::mailbox::{Done, Mailbox};
 
@@ -71,14 +71,15 @@ pub(super) enum Outcome {
 /// A job as the pool sees it.
 pub(super) trait Job: Send + Sync {
     fn label(&self) -> &Label;
-    fn stamp(&self) -> Stamp;
+    /// When it was submitted.
+    fn submitted(&self) -> Nanos;
     /// Runs the work, and catches its panic.
     fn run(&self, queues: &Queues) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
     fn refuse(&self, queues: &Queues, why: Refusal) -> bool;
     /// Tells the loop that there is a result. The thread's hold on the job goes with the news. `last` is
     /// the mailbox that the thread used last.
-    fn tell(self: Arc<Self>, queues: &Queues, last: &mut Option<Arc<Mailbox>>);
+    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>);
 }
 
 /// The work of a job, to be done once.
@@ -127,7 +128,7 @@ impl Limits {
             return Some(Refusal::Cancelled);
         }
         let deadline = self.deadline?;
-        crate::clock::is_past(deadline).then_some(Refusal::DeadlineExceeded)
+        clock::is_past(deadline).then_some(Refusal::DeadlineExceeded)
     }
 }
 
@@ -140,7 +141,8 @@ pub(super) struct JobCell<F, R> {
     mailbox: Arc<Mailbox>,
     /// The key of the request. Set before the job is given to a queue, which publishes it.
     request: AtomicU64,
-    pub(super) stamp: Stamp,
+    /// When the job was submitted.
+    submitted: Nanos,
     pub(super) label: Label,
     /// For the few that asked for it.
     pub(super) limits: Option<Box<Limits>>,
@@ -150,12 +152,11 @@ impl<F: Body<R>, R> JobCell<F, R> {
     pub(super) fn new(
         label: Label,
         limits: Option<Box<Limits>>,
-        stamp: Stamp,
         work: F,
         mailbox: Arc<Mailbox>,
     ) -> JobCell<F, R> {
         let (stage, request) = (Mutex::new(Stage::Queued(work)), AtomicU64::new(0));
-        JobCell { label, limits, stamp, stage, mailbox, request }
+        JobCell { label, limits, submitted: clock::monotonic(), stage, mailbox, request }
     }
 
     pub(super) fn set_request(&self, key: u64) {
@@ -235,8 +236,8 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         &self.label
     }
 
-    fn stamp(&self) -> Stamp {
-        self.stamp
+    fn submitted(&self) -> Nanos {
+        self.submitted
     }
 
     fn run(&self, queues: &Queues) -> Outcome {
@@ -259,12 +260,12 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         }
     }
 
-    fn tell(self: Arc<Self>, queues: &Queues, last: &mut Option<Arc<Mailbox>>) {
+    fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
         // The loop counts its mailbox up and down with each job, and a count that two cores change costs
         // more than all of a small job. So the thread keeps its own.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
-        mailbox.complete(Done { request, job: Some(self) }, || queues.has_many());
+        mailbox.complete(Done { request, job: Some(self) });
     }
 }

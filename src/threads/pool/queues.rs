@@ -8,9 +8,6 @@ use crossbeam_deque::{Injector, Steal};
 use super::WorkKind;
 use super::job::Job;
 
-/// So many jobs keep the threads busy while a loop wakes up.
-const MANY: usize = 16;
-
 /// Both queues, and how many jobs stand in them.
 pub(super) struct Queues {
     /// Jobs that compute or wait for the disk.
@@ -122,11 +119,6 @@ impl Queues {
     pub(super) fn has_work(&self) -> bool {
         !self.quick.is_empty()
             || !self.slow.is_empty() && self.slow_running.load(Ordering::SeqCst) < self.slow_max
-    }
-
-    /// Whether threads have enough jobs for the time in which a loop wakes up and submits more.
-    pub(super) fn has_many(&self) -> bool {
-        self.quick.len() >= MANY
     }
 
     /// Takes any job, whether or not there is a place for it. For a shutdown.

@@ -159,7 +159,6 @@ where
         return Err((work, error));
     }
 
-    let stamp = pool.typical.stamp(label.kind, state.handles.opened());
     let special = (wishes.deadline.is_some() || wishes.pool.is_some()).then(|| {
         let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
         Box::new(Special { pool: wishes.pool.clone(), deadline, alarm: Cell::new(None) })
@@ -167,7 +166,7 @@ where
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
     let limits = (wishes.token.is_some() || deadline.is_some())
         .then(|| Box::new(Limits { token: wishes.token, deadline }));
-    let job = Arc::new(JobCell::new(label, limits, stamp, work, state.mailbox.clone()));
+    let job = Arc::new(JobCell::new(label, limits, work, state.mailbox.clone()));
     let operation = InPool {
         registration: Registration::new(state.clone()),
         job: job.clone(),

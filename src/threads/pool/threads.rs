@@ -27,7 +27,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use super::figures::{Counters, PoolMetrics, Typical};
+use super::figures::{Counters, PoolMetrics};
 use super::job::{Job, Label, Outcome, Refusal};
 use super::queues::{Queues, Taken};
 use super::shutdown::RunningJob;
@@ -47,7 +47,6 @@ pub(super) struct Shared {
     name: String,
     /// What was done in virtual time.
     pub(super) virtual_counters: Counters,
-    pub(super) typical: Typical,
     /// Whether a thread searches, or is on its way to. Apart from what everybody reads and nobody writes.
     searching: OwnLine<AtomicBool>,
     roster: OwnLine<Mutex<Roster>>,
@@ -93,7 +92,6 @@ impl Shared {
             threads_max: threads,
             name,
             virtual_counters: Counters::default(),
-            typical: Typical::default(),
             searching: OwnLine::default(),
             roster: OwnLine::default(),
             has_threads: AtomicBool::new(false),
@@ -284,9 +282,9 @@ impl Shared {
     }
 
     fn run(&self, job: Arc<dyn Job>, record: &Record, last: &mut Option<Arc<Mailbox>>) {
-        let (label, stamp) = (*job.label(), job.stamp());
+        let (label, submitted) = (*job.label(), job.submitted());
         record.begin(label);
-        let began = stamp.is_timed().then(clock::monotonic);
+        let began = clock::monotonic();
         // The work's own panic is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let outcome = job.run(&self.queues);
@@ -295,14 +293,10 @@ impl Shared {
             match outcome {
                 Outcome::Ran => {
                     record.counters.add_completed(label.kind);
-                    if let Some(began) = began {
-                        let ended = clock::monotonic();
-                        record.counters.add_times(label.kind, stamp, began, ended);
-                        self.typical.learn(label.kind, ended.saturating_sub(began));
-                    }
-                    job.tell(&self.queues, last);
+                    record.counters.add_times(label.kind, submitted, began, clock::monotonic());
+                    job.tell(last);
                 }
-                Outcome::Refused => job.tell(&self.queues, last),
+                Outcome::Refused => job.tell(last),
                 Outcome::Gone => self.queues.empty_found(label.kind),
             }
         }));
@@ -349,7 +343,7 @@ impl Shared {
         let mut last = None;
         while let Some(job) = self.queues.take_any() {
             if job.refuse(&self.queues, Refusal::Cancelled) {
-                job.tell(&self.queues, &mut last);
+                job.tell(&mut last);
             } else {
                 self.queues.empty_found(job.label().kind);
             }
