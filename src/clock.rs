@@ -114,10 +114,9 @@ pub(crate) fn keep_busy(duration: Duration) {
     }
 }
 
-/// Nanoseconds of real time since this was first asked in the process, the same for all threads.
+/// Nanoseconds of real time since some moment, the same for all threads.
 pub(crate) fn monotonic() -> Nanos {
-    static START: OnceLock<Instant> = OnceLock::new();
-    saturating_nanos(START.get_or_init(Instant::now).elapsed())
+    sys::monotonic_nanos()
 }
 
 /// Whether a moment of real time lies behind.

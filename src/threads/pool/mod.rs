@@ -19,10 +19,16 @@ mod figures;
 mod job;
 mod queues;
 mod request;
+mod search;
 mod shutdown;
 mod threads;
 mod token;
 mod work;
+
+/// What `search.rs` needs from outside. The model checker in `tests/loom` has its own.
+mod outside {
+    pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+}
 
 use std::fmt;
 use std::io;

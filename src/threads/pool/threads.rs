@@ -15,10 +15,8 @@
 //! searcher that finds a job hands the search on: if more jobs wait, it wakes the next searcher before it runs
 //! its own. So one wake leads to the next until the jobs or the threads run out.
 //!
-//! *Why no job is stranded.* A submitter pushes its job and then looks whether a thread searches; a thread
-//! ends its search and then looks at the queues. Both have a sequentially consistent fence between
-//! the two steps, so one of them sees the other. When all threads run jobs nobody need be woken: each
-//! looks at the queues before it parks.
+//! When all threads run jobs nobody need be woken: each looks at the queues before it parks. Why no job is
+//! stranded is said in `search.rs`.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -30,9 +28,10 @@ use std::time::Duration;
 use super::figures::{Counters, PoolMetrics};
 use super::job::{Job, Label, Outcome, Refusal};
 use super::queues::{Queues, Taken};
+use super::search::Search;
 use super::shutdown::RunningJob;
 use crate::callback;
-use crate::clock;
+use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
@@ -48,7 +47,7 @@ pub(super) struct Shared {
     /// What was done in virtual time.
     pub(super) virtual_counters: Counters,
     /// Whether a thread searches, or is on its way to. Apart from what everybody reads and nobody writes.
-    searching: OwnLine<AtomicBool>,
+    search: OwnLine<Search>,
     roster: OwnLine<Mutex<Roster>>,
     /// Whether any thread was ever started.
     has_threads: AtomicBool,
@@ -70,7 +69,7 @@ struct Roster {
     living: usize,
     /// Threads that wait to be woken.
     parked: usize,
-    /// A thread was told to wake up as the searcher and has not yet. Implies that `searching` is set.
+    /// A thread was told to wake up as the searcher and has not yet. The search is claimed for it.
     woken: bool,
     /// The system refused a thread, which is said once.
     refused: bool,
@@ -92,7 +91,7 @@ impl Shared {
             threads_max: threads,
             name,
             virtual_counters: Counters::default(),
-            searching: OwnLine::default(),
+            search: OwnLine::default(),
             roster: OwnLine::default(),
             has_threads: AtomicBool::new(false),
             wake: Condvar::new(),
@@ -136,21 +135,14 @@ impl Shared {
     /// Makes sure that a thread searches, after a job has come.
     #[inline]
     fn ensure_search(self: &Arc<Self>) {
-        fence(Ordering::SeqCst);
-        if !self.searching.load(Ordering::Relaxed) && self.begin_search() {
+        if self.search.is_needed() {
             self.wake_searcher();
         }
     }
 
-    /// Claims the search. False when a thread searches already.
-    fn begin_search(&self) -> bool {
-        !self.searching.swap(true, Ordering::SeqCst)
-    }
-
-    /// Gives the search up, and hands it on if a job waits.
+    /// A searcher has found a job, and hands the search on if more wait.
     fn end_search(self: &Arc<Self>) {
-        self.searching.store(false, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.search.give_up();
         if self.queues.has_work() {
             self.ensure_search();
         }
@@ -169,7 +161,7 @@ impl Shared {
         }
         let Err(error) = self.start_thread(&mut roster) else { return };
         // All threads run jobs. Under the lock: whoever parks next takes it after this, and then looks.
-        self.searching.store(false, Ordering::SeqCst);
+        self.search.give_up();
         if let Some(error) = error
             && !std::mem::replace(&mut roster.refused, true)
         {
@@ -206,10 +198,11 @@ impl Shared {
         if roster.living > 0 {
             return Ok(());
         }
-        self.searching.store(true, Ordering::SeqCst);
+        // With no thread there nobody else has the search.
+        self.search.claim();
         let outcome = self.start_thread(&mut roster);
         if outcome.is_err() {
-            self.searching.store(false, Ordering::SeqCst);
+            self.search.give_up();
         }
         outcome.or_else(|error| error.map_or(Ok(()), Err))
     }
@@ -223,22 +216,25 @@ impl Shared {
         let mut slow_first = false;
         // Of the loop that submitted the last job. Let go before the thread parks.
         let mut mailbox = None;
+        // The end of the job before, when the next one begins at once: a reading of the clock less.
+        let mut ended = None;
         loop {
             if let Some(Taken { job, is_slow }) = self.queues.take(slow_first) {
                 if std::mem::take(&mut searching) {
                     self.end_search();
                 }
                 slow_first = !is_slow;
-                self.run(job, record, &mut mailbox);
+                let began = ended.take().unwrap_or_else(clock::monotonic);
+                ended = Some(self.run(job, record, began, &mut mailbox));
                 if is_slow && self.queues.slow_job_ended() {
                     self.ensure_search();
                 }
-            } else if !searching && self.begin_search() {
-                searching = true; // And looks once more.
+            } else if !searching && self.search.claim() {
+                (searching, ended) = (true, None); // And looks once more.
             } else if !(searching
                 && patience.look(patience::FOR_JOBS, || self.queues.has_work(), || self.is_ending()))
             {
-                drop(mailbox.take());
+                (mailbox, ended) = (None, None);
                 let began = clock::monotonic();
                 if !self.park(searching) {
                     return;
@@ -253,8 +249,7 @@ impl Shared {
     fn park(self: &Arc<Self>, searching: bool) -> bool {
         let mut roster = self.lock();
         if searching {
-            self.searching.store(false, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
+            self.search.give_up();
         }
         roster.parked += 1;
         patience::thread_sleeps();
@@ -263,7 +258,7 @@ impl Shared {
                 break true;
             }
             // A job that came while all threads were at work, or just now.
-            if self.queues.has_work() && self.begin_search() {
+            if self.queues.has_work() && self.search.claim() {
                 patience::thread_wakes();
                 break true;
             }
@@ -281,10 +276,17 @@ impl Shared {
         go_on
     }
 
-    fn run(&self, job: Arc<dyn Job>, record: &Record, last: &mut Option<Arc<Mailbox>>) {
+    /// Runs a job that begins now, and tells its loop. Returns when it ended.
+    fn run(
+        &self,
+        job: Arc<dyn Job>,
+        record: &Record,
+        began: Nanos,
+        last: &mut Option<Arc<Mailbox>>,
+    ) -> Nanos {
         let (label, submitted) = (*job.label(), job.submitted());
         record.begin(label);
-        let began = clock::monotonic();
+        let mut ended = began;
         // The work's own panic is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let outcome = job.run(&self.queues);
@@ -293,7 +295,8 @@ impl Shared {
             match outcome {
                 Outcome::Ran => {
                     record.counters.add_completed(label.kind);
-                    record.counters.add_times(label.kind, submitted, began, clock::monotonic());
+                    ended = clock::monotonic();
+                    record.counters.add_times(label.kind, submitted, began, ended);
                     job.tell(last);
                 }
                 Outcome::Refused => job.tell(last),
@@ -306,6 +309,7 @@ impl Shared {
             // Such a payload may itself have a destructor that panics, which must not cost the thread.
             callback::drop_quietly(payload);
         }
+        ended
     }
 
     // ---- The end.
