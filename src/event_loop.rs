@@ -41,9 +41,9 @@ use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::delivery::Delivery;
 use crate::threads::mailbox::Mailbox;
+use crate::threads::patience::{Awake, Waiting};
 use crate::threads::pool::Pool;
 use crate::threads::remote::Remote;
-use crate::threads::patience::{Awake, Waiting};
 use crate::threads::turns::Seat;
 
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).

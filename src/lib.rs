@@ -96,8 +96,8 @@ pub mod fs;
 pub mod guide;
 pub mod handle;
 pub mod net;
-mod sources;
 pub mod signal;
+mod sources;
 pub mod time;
 pub mod worker;
 

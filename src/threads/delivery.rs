@@ -92,7 +92,10 @@ impl Delivery {
     fn fetch(&self, state: &State) -> u64 {
         let mut letters = self.spare.borrow_mut();
         state.mailbox.take(&mut letters);
-        let count = letters.posts.len() + letters.receivers.len() + letters.completions.len() + letters.wakes.len();
+        let count = letters.posts.len()
+            + letters.receivers.len()
+            + letters.completions.len()
+            + letters.wakes.len();
         letters.receivers.move_to(&mut self.ready.borrow_mut());
         self.posts.add(&mut letters.posts);
         if !letters.completions.is_empty() {

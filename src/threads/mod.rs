@@ -4,10 +4,10 @@ pub(crate) mod delivery;
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
 mod numbers;
+pub(crate) mod patience;
 pub(crate) mod pool;
 mod posts;
 pub(crate) mod remote;
-pub(crate) mod patience;
 pub(crate) mod turns;
 
 /// A value with cache lines of its own: who writes what stands beside it does not take it away from the

@@ -18,6 +18,7 @@
 mod figures;
 mod job;
 mod queues;
+mod record;
 mod request;
 mod search;
 mod shutdown;

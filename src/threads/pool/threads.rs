@@ -26,17 +26,18 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::figures::{Counters, PoolMetrics};
-use super::job::{Job, Label, Outcome, Refusal};
+use super::job::{Job, Outcome, Refusal};
 use super::queues::{Queues, Taken};
+use super::record::Record;
 use super::search::Search;
 use super::shutdown::RunningJob;
 use crate::callback;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
+use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::{self, Patience};
-use crate::sys;
 
 /// What threads and submitters share.
 pub(super) struct Shared {
@@ -73,15 +74,6 @@ struct Roster {
     woken: bool,
     /// The system refused a thread, which is said once.
     refused: bool,
-}
-
-/// What others may know of a thread.
-struct Record {
-    name: String,
-    running: AtomicBool,
-    /// The job that it runs, or has run last.
-    label: Mutex<Option<Label>>,
-    counters: Counters,
 }
 
 impl Shared {
@@ -177,12 +169,7 @@ impl Shared {
             return Err(None);
         }
         let name = format!("{}-{}", self.name, roster.threads.len());
-        let record = Arc::new(Record {
-            name: name.clone(),
-            running: AtomicBool::new(false),
-            label: Mutex::new(None),
-            counters: Counters::default(),
-        });
+        let record = Arc::new(Record::new(name.clone()));
         let (shared, own) = (self.clone(), record.clone());
         let spawned = thread::Builder::new().name(name).spawn(move || shared.work(&own));
         let detached = spawned.map_err(Some)?;
@@ -232,7 +219,11 @@ impl Shared {
             } else if !searching && self.search.claim() {
                 (searching, ended) = (true, None); // And looks once more.
             } else if !(searching
-                && patience.look(patience::FOR_JOBS, || self.queues.has_work(), || self.is_ending()))
+                && patience.look(
+                    patience::FOR_JOBS,
+                    || self.queues.has_work(),
+                    || self.is_ending(),
+                ))
             {
                 (mailbox, ended) = (None, None);
                 let began = clock::monotonic();
@@ -391,26 +382,5 @@ impl Shared {
         let [quick, slow] = self.queues.lengths();
         (metrics.queued, metrics.queued_slow) = (quick + slow, slow);
         metrics
-    }
-}
-
-impl Record {
-    fn begin(&self, label: Label) {
-        let mut known = self.label.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(label);
-        self.running.store(true, Ordering::Release);
-    }
-
-    fn end(&self) {
-        self.running.store(false, Ordering::Release);
-    }
-
-    fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire)
-    }
-
-    fn running_job(&self) -> Option<RunningJob> {
-        let label = *self.label.lock().unwrap_or_else(PoisonError::into_inner);
-        label.filter(|_| self.is_running()).map(|label| RunningJob::new(self.name.clone(), &label))
     }
 }
