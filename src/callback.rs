@@ -72,9 +72,15 @@ pub(crate) fn drain(state: &State) {
     if alloc::is_over_limit() {
         state.end_for_memory();
     }
-    if !state.ticks.is_empty() || !state.microtasks.is_empty() {
+    if has_queued(state) {
         drain_queues(state);
     }
+}
+
+/// Whether a tick or a microtask waits.
+#[inline]
+pub(crate) fn has_queued(state: &State) -> bool {
+    !state.ticks.is_empty() || !state.microtasks.is_empty()
 }
 
 fn drain_queues(state: &State) {

@@ -405,6 +405,12 @@ impl State {
             self.clock.update();
         }
         timers::run(self);
+
+        // What was queued where no drain followed, as by a destructor between two callbacks: left there, it
+        // would keep the next poll from sleeping, and be lost if there is no next one.
+        if callback::has_queued(self) {
+            callback::guard(self, || callback::drain(self));
+        }
     }
 
     /// Turns until nothing is alive and the `before_exit` hooks add nothing; false after a stop.

@@ -176,10 +176,9 @@ impl<In, Out> Core<In, Out> {
         let unused = (self.on_online.take(), self.on_error.take(), handler, self.watch.take());
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
-        } else {
-            callback::drain(state);
         }
         drop((entry, receiver, unused));
+        callback::drain(state); // Also what their destructors have queued.
     }
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
