@@ -588,6 +588,14 @@ impl Mailbox {
         self.filled.store(false, Ordering::Release);
     }
 
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&self) {
+        let mut inbox = self.lock();
+        let lists = inbox.letters.is_empty().then(|| std::mem::take(&mut inbox.letters));
+        drop(inbox); // To free much takes a while.
+        drop(lists);
+    }
+
     /// The loop has ended: takes nothing in any more. The closures that were there come back, to be
     /// dropped one by one; nothing else here is a user's value.
     pub(crate) fn close(&self) -> impl Iterator<Item = Closure> + use<> {
