@@ -184,6 +184,10 @@ impl Builder {
     /// Pool requests then run on the loop's own thread, when they are delivered, in the order
     /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets
     /// and foreign threads are the same to the last callback.
+    ///
+    /// A loop and its workers are one program. It waits for other threads, and for other programs in virtual time,
+    /// while one of these has a [`Remote`] or a [`Notifier`](crate::handle::Notifier) of it; what they send is
+    /// seen at once.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
