@@ -11,6 +11,8 @@
 //! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
 //! runs in the next turn.
 
+pub(crate) mod slot;
+
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
@@ -72,9 +74,15 @@ pub(crate) fn drain(state: &State) {
     if alloc::is_over_limit() {
         state.end_for_memory();
     }
-    if !state.ticks.is_empty() || !state.microtasks.is_empty() {
+    if has_queued(state) {
         drain_queues(state);
     }
+}
+
+/// Whether a tick or a microtask waits.
+#[inline]
+pub(crate) fn has_queued(state: &State) -> bool {
+    !state.ticks.is_empty() || !state.microtasks.is_empty()
 }
 
 fn drain_queues(state: &State) {
@@ -115,16 +123,32 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
 
 /// Gives a panic to the `on_uncaught` hook, or goes on with it when there is none.
 fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Location<'static>>) {
-    let hook = if payload.is::<Halt>() { None } else { state.hooks.uncaught.take() };
-    let Some(mut hook) = hook else { panic::resume_unwind(payload) };
-    let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
-    log::debug!("a callback panicked: {}", uncaught.message());
-    let outcome = invoke(state, None, || hook(uncaught));
-    // The hook may have set another one, which then stays.
-    let newer = state.hooks.uncaught.take();
-    state.hooks.uncaught.set(newer.or(Some(hook)));
-    if let Err(payload) = outcome {
+    if payload.is::<Halt>() {
         panic::resume_unwind(payload);
+    }
+    let mut payload = Some(payload);
+    let outcome = state.hooks.uncaught.invoke(state, None, |hook| {
+        let Some(payload) = payload.take() else { return };
+        let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
+        log::debug!("a callback panicked: {}", uncaught.message());
+        hook(uncaught);
+    });
+    // What the hook did not get, or its own.
+    if let Some(payload) = outcome.and_then(Result::err).or(payload) {
+        panic::resume_unwind(payload);
+    }
+}
+
+/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
+fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
+    match panic::catch_unwind(AssertUnwindSafe(|| drop(f))) {
+        Err(payload) if outcome.is_ok() => Err(payload),
+        Err(payload) => {
+            let message = crate::error::panic_message(payload.as_ref());
+            log::error!("the destructor of a callback that panicked did so too: {message}");
+            outcome
+        }
+        Ok(()) => outcome,
     }
 }
 

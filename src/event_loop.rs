@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::alloc;
+use crate::callback::slot::Slot;
 use crate::callback::{self, Halt};
 use crate::clock::{Clock, Nanos};
 use crate::current;
@@ -134,7 +135,7 @@ pub(crate) struct State {
 pub(crate) struct Hooks {
     before_exit: RefCell<Vec<Box<dyn FnMut()>>>,
     exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
-    pub(crate) uncaught: Cell<Option<Box<dyn FnMut(Uncaught)>>>,
+    pub(crate) uncaught: Slot<dyn FnMut(Uncaught)>,
 }
 
 /// What a loop is made of on its own thread, and others may have before.
@@ -183,6 +184,10 @@ impl Builder {
     /// Pool requests then run on the loop's own thread, when they are delivered, in the order
     /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets
     /// and foreign threads are the same to the last callback.
+    ///
+    /// A loop and its workers are one program. It waits for other threads, and for other programs in virtual time,
+    /// while one of these has a [`Remote`] or a [`Notifier`](crate::handle::Notifier) of it; what they send is
+    /// seen at once.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
@@ -344,6 +349,24 @@ impl State {
         f()
     }
 
+    /// Gives memory back that a burst has left: if `now`, else of what was used much less since the last call.
+    ///
+    /// Called between two callbacks.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_back(&self, now: bool) {
+        self.ticks.give_back(now);
+        self.microtasks.give_back(now);
+        self.immediates.give_back(now);
+        self.timers.give_back(now);
+        self.delivery.give_back(&self.mailbox, now);
+        if now {
+            [&self.pending, &self.poll_last, &self.closing]
+                .into_iter()
+                .for_each(Deferred::give_back);
+        }
+    }
+
     fn why_alive(&self) -> Vec<Alive> {
         let mut alive = Vec::new();
         self.handles.report(&mut alive);
@@ -405,6 +428,17 @@ impl State {
             self.clock.update();
         }
         timers::run(self);
+
+        self.drain_left();
+    }
+
+    /// Runs what was queued where no drain followed, as by a destructor between two callbacks: left there, it would
+    /// keep the next poll from sleeping, and be lost if there is no next one.
+    #[inline(always)]
+    fn drain_left(&self) {
+        if callback::has_queued(self) {
+            callback::guard(self, || callback::drain(self));
+        }
     }
 
     /// Turns until nothing is alive and the `before_exit` hooks add nothing; false after a stop.
@@ -546,7 +580,7 @@ impl State {
         for hook in self.hooks.exit.take() {
             callback::drop_quietly(hook);
         }
-        callback::drop_quietly(self.hooks.uncaught.take());
+        callback::drop_quietly(self.hooks.uncaught.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
         if let Some(seat) = self.seat.as_ref().filter(|seat| seat.is_first()) {

@@ -13,6 +13,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
+use crate::callback::slot::Slot;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -33,7 +34,7 @@ struct Watcher {
     number: u64,
     signum: i32,
     hub: Rc<Hub>,
-    callback: Cell<Option<Box<dyn FnMut()>>>,
+    callback: Slot<dyn FnMut()>,
 }
 
 impl Hub {
@@ -112,14 +113,10 @@ impl Handle for Hub {
 impl Watcher {
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
-        let Some(mut f) = self.callback.take() else { return };
-        let outcome = callback::invoke(state, self.registration.location(), &mut f);
-        if self.registration.is_open() {
-            self.callback.set(Some(f));
-        } else {
-            drop(f);
+        let location = self.registration.location();
+        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
+            callback::settle(state, outcome);
         }
-        callback::settle(state, outcome);
     }
 
     fn stop(&self) {
@@ -130,7 +127,7 @@ impl Watcher {
         }
         let entry = self.registration.close();
         self.hub.leave_if_unused();
-        drop((listed, entry, self.callback.take()));
+        drop((listed, entry, self.callback.clear()));
     }
 }
 
@@ -145,7 +142,7 @@ impl Handle for Watcher {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.callback.take());
+        callback::drop_quietly(self.callback.clear());
     }
 }
 
@@ -208,8 +205,9 @@ impl Signal {
             number,
             signum,
             hub: hub.clone(),
-            callback: Cell::new(Some(Box::new(f))),
+            callback: Slot::default(),
         });
+        drop(watcher.callback.set(Box::new(f)));
         watcher.registration.open(watcher.clone(), location, true);
         hub.watchers.borrow_mut().insert(number, watcher.clone());
         Ok(Signal { watcher })

@@ -18,6 +18,12 @@ use crate::threads::delivery;
 use crate::threads::spin;
 use crate::threads::turns::Turn;
 
+/// In how many iterations a loop looks once whether to give memory back.
+const ITERATIONS_PER_LOOK: u64 = 8;
+
+/// Before a sleep of this length it gives back all that it can: to allocate it anew is little beside that.
+const LONG_SLEEP: Duration = Duration::from_millis(20);
+
 /// How long the poll may block: none for without limit.
 ///
 /// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
@@ -51,6 +57,9 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
 #[inline(always)]
 pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
+    if state.mailbox.figures.iterations().is_multiple_of(ITERATIONS_PER_LOOK) {
+        state.give_back(false);
+    }
     if state.clock.is_virtual() {
         return wait_in_virtual_time(state, timeout);
     }
@@ -100,6 +109,9 @@ fn sleep(state: &State, timeout: Option<Duration>) -> bool {
     let began = state.clock.read();
     log::trace!("poll: waiting for {timeout:?}");
     let alarm = timeout.map(|timeout| timeout.max(state.next_alarm_in(began)));
+    if alarm.is_none_or(|alarm| alarm >= LONG_SLEEP) {
+        state.give_back(true);
+    }
     let slept = rest(state, alarm, began);
     state.clock.update();
     if slept {
@@ -172,6 +184,9 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
 fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
     let seat = state.seat.as_ref().expect("a loop in virtual time has a seat");
     let sources = state.polled_sources.get() > 0;
+    if timeout.is_none_or(|timeout| timeout >= LONG_SLEEP) {
+        state.give_back(true);
+    }
     loop {
         // Sockets are outside of virtual time, but not ignored.
         if sources || state.was_left_alone() {

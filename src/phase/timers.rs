@@ -96,6 +96,11 @@ impl Timers {
         self.table.borrow().is_empty()
     }
 
+    /// Gives the memory of a burst back. See [`Table::give_back`].
+    pub(crate) fn give_back(&self, now: bool) {
+        self.table.borrow_mut().give_back(now);
+    }
+
     /// Takes all callbacks out, for the caller to drop. For teardown.
     pub(crate) fn take_all(&self) -> impl Iterator<Item: Sized> + use<> {
         // What is armed from now on, if anything, must not share a generation with what was.

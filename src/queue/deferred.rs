@@ -10,6 +10,9 @@ use super::closure::Closure;
 use crate::callback;
 use crate::event_loop::State;
 
+/// Entries for which memory is kept when it is given back.
+const KEPT: usize = 1024;
+
 /// A queue of deferred callbacks. Everything in it keeps the loop alive.
 #[derive(Default)]
 pub(crate) struct Deferred {
@@ -31,6 +34,15 @@ impl Deferred {
     /// Takes one entry out, uncalled. For teardown.
     pub(crate) fn take(&self) -> Option<Closure> {
         self.entries.borrow_mut().pop_front()
+    }
+
+    /// Gives the memory of a burst back.
+    pub(crate) fn give_back(&self) {
+        let mut entries = self.entries.borrow_mut();
+        if entries.capacity() > KEPT.max(entries.len() * 4) {
+            let kept = entries.len() * 2;
+            entries.shrink_to(kept);
+        }
     }
 
     /// Runs the entries that are here now.

@@ -119,8 +119,14 @@ pub(crate) struct Poller {
 pub(crate) struct Waker(mio::Waker);
 
 impl Waker {
+    /// Ends the wait. A signal that comes in between is no failure.
     pub(crate) fn wake(&self) -> io::Result<()> {
-        self.0.wake()
+        loop {
+            match self.0.wake() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::half::Half;
 use super::inbox::{Inbox, Round};
 use super::outside::Receiver;
 use super::port::{CallAgain, Receive, Recv};
-use crate::callback;
+use crate::callback::{self, slot::Slot};
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -135,7 +135,7 @@ struct Core<T> {
     /// Unique in the process.
     id: u64,
     inbox: Inbox<Arrival<T>>,
-    on_error: Cell<Option<Box<dyn FnMut(MessageError)>>>,
+    on_error: Slot<dyn FnMut(MessageError)>,
     /// How many [`BroadcastChannel`]s there are for this channel.
     names: Cell<u32>,
 }
@@ -154,7 +154,7 @@ impl<T> Core<T> {
         let left = self.inbox.intake.close();
         (self.leave_name)(&self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
-        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.take())
+        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.clear())
     }
 
     fn close(&self) {
@@ -167,15 +167,11 @@ impl<T> Core<T> {
 
     /// A message that could not be delivered: to the callback, or to the log.
     fn report(&self, error: MessageError) {
-        let Some(mut f) = self.on_error.take() else {
-            return log::warn!("broadcast channel {:?}: {error}", self.name);
+        let (location, text) = (self.registration.location(), error.to_string());
+        let outcome = self.on_error.invoke(self.state(), location, |f| f(error));
+        let Some(outcome) = outcome else {
+            return log::warn!("broadcast channel {:?}: {text}", self.name);
         };
-        let outcome = callback::invoke(self.state(), self.registration.location(), || f(error));
-        if self.is_open() {
-            // One that was set meanwhile stays.
-            let newer = self.on_error.take();
-            self.on_error.set(newer.or(Some(f)));
-        }
         // Part of the callback that is running, whose drain follows.
         if let Err(payload) = outcome {
             panic::resume_unwind(payload);
@@ -224,7 +220,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             leave_name: leave_name::<T>,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inbox: Inbox::new(half.clone()),
-            on_error: Cell::new(None),
+            on_error: Slot::default(),
             names: Cell::new(1),
         });
         if state.is_open() {
@@ -305,7 +301,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     /// message is logged. Those after it come as ever.
     pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
         if self.core.is_open() {
-            drop(self.core.on_error.replace(Some(Box::new(f))));
+            drop(self.core.on_error.set(Box::new(f)));
         }
     }
 

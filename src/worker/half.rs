@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::outside::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
-    is_virtual, this_moment,
+    program, this_moment,
 };
 
 pub(super) struct Half<T> {
@@ -48,6 +48,8 @@ struct Queue<T> {
     blocked: bool,
     /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
     is_virtual: bool,
+    /// The program whose time the stamps are in: that of the receiver, and before there is one that of the maker.
+    program: u64,
     /// The messages behind the first.
     behind: VecDeque<T>,
     /// The oldest message, if it came to an empty queue. Where two ends talk to and fro it is the only one, and
@@ -220,7 +222,8 @@ impl<T> Half<T> {
                 receiver_gone: false,
                 notified: false,
                 blocked: false,
-                is_virtual: is_virtual(),
+                is_virtual: program() != 0,
+                program: program(),
                 behind: VecDeque::new(),
                 first: None,
                 receiver: None,
@@ -280,7 +283,8 @@ impl<T> Half<T> {
     fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
         queue.push_back(message);
         if queue.is_virtual {
-            queue.stamps.push_back(this_moment());
+            let stamp = this_moment(queue.program);
+            queue.stamps.push_back(stamp);
         }
         self.notify(queue);
     }
@@ -466,7 +470,7 @@ impl<T> Half<T> {
     fn set_end(&self, end: End) {
         let mut queue = self.lock();
         if queue.is_virtual {
-            queue.end_at = this_moment();
+            queue.end_at = this_moment(queue.program);
         }
         queue.end = end;
         let waiters = queue.all_waiters();
@@ -489,6 +493,12 @@ impl<T> Half<T> {
     /// The receiving end is open on a loop, which is told of what is there already.
     pub(super) fn attach(&self, receiver: Receiver) {
         let mut queue = self.lock();
+        if queue.program != receiver.program() {
+            // What was sent in another program's time is there now.
+            queue.program = receiver.program();
+            queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
+            queue.end_at = 0;
+        }
         queue.receiver = Some(receiver);
         queue.notified = false;
         if !queue.is_empty() || queue.end != End::Open {

@@ -23,7 +23,7 @@ use super::half::Popped;
 use super::inbox::{Inbox, Round};
 use super::outside::Receiver;
 use super::port::{CallAgain, Link, Port, Receive, Recv, RecvTimeoutError};
-use super::shared::{Cause, GRACE, Shared};
+use super::shared::{Cause, GRACE, Shared, Wait};
 use super::usage::WorkerUsage;
 use super::watch::{Unresponsive, Watch};
 use crate::callback;
@@ -151,7 +151,7 @@ impl<In, Out> Core<In, Out> {
     /// The last event. The thread is gone when it comes.
     fn deliver_exit(&self, state: &State, code: i32) {
         if let Some(thread) = self.thread.take() {
-            // All that is left of it is the end of its closure; a panic there is none of ours.
+            // Nothing of it is left that could take time (see `Farewell`) or fail.
             let outcome = thread.join();
             debug_assert!(outcome.is_ok(), "a worker's thread catches every panic");
         }
@@ -176,10 +176,9 @@ impl<In, Out> Core<In, Out> {
         let unused = (self.on_online.take(), self.on_error.take(), handler, self.watch.take());
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
-        } else {
-            callback::drain(state);
         }
         drop((entry, receiver, unused));
+        callback::drain(state); // Also what their destructors have queued.
     }
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
@@ -272,26 +271,27 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
 
     fn begin_tear_down(&self) {
         let shared = self.shared();
-        shared.begin_end();
         match self.parent_exit {
             ParentExit::Terminate => {
+                shared.begin_end(GRACE);
                 shared.halt();
                 self.close_outgoing();
             }
-            ParentExit::ShutDown(_) => self.ask_to_finish(),
+            ParentExit::ShutDown(deadline) => {
+                shared.begin_end(deadline.saturating_add(GRACE));
+                self.ask_to_finish();
+            }
         }
     }
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         let shared = self.shared();
-        let mut limit = GRACE;
-        if let ParentExit::ShutDown(deadline) = self.parent_exit {
-            self.wait_for_end(state, &shared, deadline);
+        if let ParentExit::ShutDown(_) = self.parent_exit {
+            self.wait_for_end(state, &shared, Wait::Asked);
             shared.halt();
-            limit = deadline.saturating_add(GRACE);
         }
-        let gone = self.wait_for_end(state, &shared, limit);
+        let gone = self.wait_for_end(state, &shared, Wait::Told);
         if let Some(thread) = self.thread.take() {
             if gone {
                 // As in `deliver_exit`: nothing is left of it that could fail.
@@ -335,11 +335,11 @@ impl<In, Out> Core<In, Out> {
     }
 
     /// Waits until the thread has ended, in virtual time without keeping the turn.
-    fn wait_for_end(&self, state: &State, shared: &Shared, limit: Duration) -> bool {
+    fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
         if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.time_left(limit));
+            seat.wait_for(state.clock.now(), worker, shared.time_left(wait));
         }
-        shared.wait_for_end(limit)
+        shared.wait_for_end(wait)
     }
 
     /// The thread's CPU time so far, or in all.
