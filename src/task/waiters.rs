@@ -37,6 +37,13 @@ struct List {
     others: Option<Box<BTreeMap<NonZeroU64, Waker>>>,
 }
 
+impl Place {
+    /// Whether its future waits.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
 impl List {
     /// Puts a waker to its number. The one that was there comes back.
     fn insert(&mut self, number: NonZeroU64, waker: Waker) -> Option<Waker> {
