@@ -5,13 +5,14 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::*;
-use windlass::worker::{Port, PortEnd, Worker, channel};
+use windlass::worker::{Port, PortEnd, Worker, channel, channel_bounded};
 use windlass::{Loop, block_on, next_tick, run, set_immediate, set_timeout};
 
 /// Both ends of a channel, open on this loop.
@@ -422,6 +423,133 @@ fn a_port_may_be_sent_its_own_peer_and_the_loop_ends() {
             one.post(Parcel::End(other));
         });
         assert_eq!(log.lines(), ["closed"]);
+    });
+}
+
+// MP-09, as far as a program asks.
+#[test]
+fn a_port_knows_its_peer_and_a_program_that_drops_it_hears_of_the_close_as_in_node() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (one, other) = channel::<Parcel, Parcel>();
+            let (_another, stranger) = channel::<Parcel, Parcel>();
+            let (_third, bounded) = channel_bounded::<u8, u64>(1);
+            let one = one.open();
+            one.on_message(|_| unreachable!("nobody has the other end"));
+            one.on_close(log.says("closed"));
+            assert!(one.is_peer(&other));
+            assert!(!one.is_peer(&stranger) && !one.is_peer(&bounded));
+            // Also after a journey.
+            let travelled = other.open().detach();
+            assert!(one.is_peer(&travelled));
+            if one.is_peer(&travelled) {
+                drop(travelled);
+            }
+        });
+        assert_eq!(log.lines(), ["closed"]);
+        run(|| {
+            let (one, other) = channel::<u8, u8>();
+            let one = one.open();
+            one.close();
+            assert!(!one.is_peer(&other), "a closed port has no peer");
+        });
+    });
+}
+
+/// A chain of so many ends: each waits in the queue of the one before. At its end is a token.
+fn chain(length: usize, token: &Arc<()>) -> PortEnd<Parcel, Parcel> {
+    let (sender, mut first) = channel();
+    sender.open().post(Parcel::Token(token.clone()));
+    for number in 0..length {
+        let (sender, before) = channel();
+        let sender = sender.open();
+        if number.is_multiple_of(2) {
+            sender.post(Parcel::Token(token.clone()));
+        }
+        sender.post(Parcel::End(first));
+        first = before;
+    }
+    first
+}
+
+#[test]
+fn a_long_chain_of_ports_in_the_queues_of_others_is_dropped_without_a_deep_stack() {
+    const LENGTH: usize = 20_000;
+    let token = Arc::new(());
+    let held = token.clone();
+    let drop_all = move || {
+        // Not opened; closed; given to a handler; with a worker that never looks at it.
+        drop(run(|| chain(LENGTH, &held)));
+        run(|| drop(chain(LENGTH, &held).open()));
+        run(|| chain(LENGTH, &held).open().on_message(|_| windlass::exit(0)));
+        run(|| {
+            let worker = Worker::<Parcel, ()>::spawn(|_| ()).unwrap();
+            worker.post(Parcel::End(chain(LENGTH, &held)));
+        });
+    };
+    // A small stack, so that it shows.
+    std::thread::Builder::new().stack_size(256 << 10).spawn(drop_all).unwrap().join().unwrap();
+    assert_eq!(Arc::strong_count(&token), 1, "nothing is left");
+}
+
+/// A message that drops its port and then does something.
+struct Then(Option<PortEnd<Then, Then>>, Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Then {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        if let Some(then) = self.1.take() {
+            then();
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_chain_of_ports_leaves_nothing_behind() {
+    bounded(|| {
+        let token = Arc::new(());
+        let mut first: Option<PortEnd<Then, Then>> = None;
+        run(|| {
+            for number in 0..1_000 {
+                let (sender, end) = channel();
+                let held = token.clone();
+                let then =
+                    move || assert!(number != 500, "on purpose {}", Arc::strong_count(&held));
+                let sender = sender.open();
+                sender.post(Then(first.take(), Some(Box::new(then))));
+                first = Some(end);
+            }
+        });
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(first)));
+        assert!(dropped.is_err());
+        assert_eq!(Arc::strong_count(&token), 1);
+        // And the next chain is dropped as ever.
+        drop(run(|| chain(1_000, &token)));
+        assert_eq!(Arc::strong_count(&token), 1);
+    });
+}
+
+// MP-15. The port inside is dropped with the message, not some time later.
+#[test]
+fn a_destructor_may_run_a_loop_that_waits_for_what_the_port_inside_it_tells() {
+    bounded(|| {
+        run(|| {
+            let (outer, end) = channel::<Then, Then>();
+            let (inner, peer) = channel::<Then, Then>();
+            // On a thread of its own, for a loop cannot run inside another one.
+            let wait = move || {
+                let body = || {
+                    run(|| {
+                        let peer = peer.open();
+                        peer.on_message(|_| unreachable!("nobody posts"));
+                    });
+                };
+                std::thread::spawn(body).join().unwrap();
+            };
+            outer.open().post(Then(Some(inner), Some(Box::new(wait))));
+            drop(end);
+        });
     });
 }
 

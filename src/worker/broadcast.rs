@@ -13,7 +13,7 @@ use std::panic::{self, Location};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::half::Half;
 use super::inbox::{Inbox, Round};
@@ -24,6 +24,7 @@ use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::sys::Event;
+use crate::task::waiters::Place;
 
 /// A message as it arrives, or why it does not.
 type Arrival<T> = Result<T, MessageError>;
@@ -160,7 +161,7 @@ impl<T> Core<T> {
     fn close(&self) {
         if self.is_open() {
             let left = self.leave();
-            self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+            self.inbox.waiters.wake();
             drop(left);
         }
     }
@@ -199,7 +200,7 @@ impl<T: 'static> Handle for Core<T> {
         if self.is_open() {
             callback::drop_quietly(self.leave());
         }
-        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+        self.inbox.waiters.wake();
     }
 }
 
@@ -305,10 +306,25 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         }
     }
 
-    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing. One
-    /// task can wait: a later one takes its place.
+    /// Takes the oldest message that waits. It reaches no handler.
+    ///
+    /// One that could not be cloned is told to [`on_message_error`](BroadcastChannel::on_message_error), here,
+    /// and the next one is taken.
+    pub fn try_recv(&self) -> Option<T> {
+        while self.core.is_open() {
+            match self.core.inbox.try_recv(self.core.state().clock.horizon())? {
+                Ok(message) => return Some(message),
+                Err(error) => self.core.report(error),
+            }
+        }
+        None
+    }
+
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    ///
+    /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
-        Recv { source: &*self.core, waiting: None }
+        Recv::new(&*self.core)
     }
 
     /// Closes the channel. What waits here is dropped. Closing again does nothing.
@@ -365,9 +381,9 @@ impl<T> fmt::Debug for BroadcastChannel<T> {
 }
 
 impl<T> Receive<T> for Core<T> {
-    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<T>> {
         while self.is_open() {
-            match self.inbox.poll_recv(self.state().clock.horizon(), cx) {
+            match self.inbox.poll_recv(self.state().clock.horizon(), place, cx) {
                 Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
                 Poll::Ready(Some(Err(error))) => self.report(error),
                 Poll::Ready(None) => break,
@@ -377,7 +393,7 @@ impl<T> Receive<T> for Core<T> {
         Poll::Ready(None)
     }
 
-    fn stop_waiting(&self, own: &Waker) {
-        drop(self.inbox.take_own_waiting(own));
+    fn stop_waiting(&self, place: &Place) {
+        self.inbox.waiters.leave(place);
     }
 }

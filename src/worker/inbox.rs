@@ -1,19 +1,22 @@
 //! The receiving of a channel's messages: the receiving loop's part.
 //!
-//! An [`Inbox`] has the handler, and the task that waits. Port, worker and broadcast channel share it.
+//! An [`Inbox`] has the handler, and the futures that wait. Port, worker and broadcast channel share it.
+//!
+//! Who waits comes before the handler: it has asked for one message and is woken before the handler is
+//! called, so a task of this loop takes the oldest one. The handler gets those that nobody comes for.
 
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::half::{End, Half, Popped};
 use super::intake::Intake;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::State;
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 /// The fewest messages that one receiver may get in a poll phase. A queue that is longer when its turn
 /// comes is delivered to that length, as in Node.
@@ -45,8 +48,8 @@ pub(super) struct Inbox<T> {
     location: Cell<Option<&'static Location<'static>>>,
     /// Absent while it is called.
     on_message: Cell<Option<Box<dyn FnMut(T)>>>,
-    /// The task that waits for a message.
-    waiting: Cell<Option<Waker>>,
+    /// The futures that wait for a message.
+    pub(super) waiters: Waiters,
     /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a round
     /// interrupted by a panic goes on where it stopped.
     left: Cell<Option<usize>>,
@@ -60,7 +63,7 @@ impl<T> Inbox<T> {
             starts: Cell::new(0),
             location: Cell::new(None),
             on_message: Cell::new(None),
-            waiting: Cell::new(None),
+            waiters: Waiters::default(),
             left: Cell::new(None),
         }
     }
@@ -71,10 +74,7 @@ impl<T> Inbox<T> {
 
     /// Whether a handler or a task wants messages.
     pub(super) fn is_wanted(&self) -> bool {
-        let waiting = self.waiting.take();
-        let wanted = self.listening.get() || waiting.is_some();
-        self.waiting.set(waiting);
-        wanted
+        self.listening.get() || !self.waiters.is_empty()
     }
 
     /// Registers a handler. The one before comes back, to be dropped.
@@ -93,17 +93,13 @@ impl<T> Inbox<T> {
         self.on_message.take()
     }
 
-    /// Takes the waiting task's waker if it is this one.
-    pub(super) fn take_own_waiting(&self, own: &Waker) -> Option<Waker> {
-        take_own(&self.waiting, own)
+    /// Wakes those who wait, and has their tasks polled.
+    fn serve_waiters(&self, state: &State) {
+        self.waiters.wake();
+        callback::drain(state);
     }
 
-    /// Takes the waiting task's waker.
-    pub(super) fn take_waiting(&self) -> Option<Waker> {
-        self.waiting.take()
-    }
-
-    /// Calls the handler for each message, or wakes the task that waits, for one round.
+    /// Wakes those who wait, and calls the handler for each message that is left, for one round.
     pub(super) fn deliver(&self, state: &Rc<State>) -> Round {
         let round = self.deliver_to_handler(state);
         if matches!(round, Round::Unheard | Round::Finished) {
@@ -113,9 +109,8 @@ impl<T> Inbox<T> {
     }
 
     fn deliver_to_handler(&self, state: &Rc<State>) -> Round {
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-            callback::drain(state);
+        if !self.waiters.is_empty() {
+            self.serve_waiters(state);
             if !self.listening.get() {
                 return match self.intake.end_seen(state.clock.horizon()) {
                     End::Open => Round::Unheard,
@@ -150,6 +145,10 @@ impl<T> Inbox<T> {
             }
             self.left.set(left);
             callback::settle(state, outcome);
+            if !self.waiters.is_empty() {
+                // One has come that found the queue empty. What was sent since is for it.
+                self.serve_waiters(state);
+            }
             self.left.set(None);
         }
         // Also when the last message was the last of all: the queue has not been seen empty, so the
@@ -171,16 +170,22 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Takes the oldest message, or keeps the task's waker until there is one. None at the end.
-    pub(super) fn poll_recv(&self, now: Nanos, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.intake.pop(now) {
-            Popped::Message(message) => Poll::Ready(Some(message)),
-            Popped::Finished | Popped::Closed => Poll::Ready(None),
+    /// Takes the oldest message, or waits for it at this place. None at the end.
+    pub(super) fn poll_recv(
+        &self,
+        now: Nanos,
+        place: &Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        let message = match self.intake.pop(now) {
+            Popped::Message(message) => Some(message),
+            Popped::Finished | Popped::Closed => None,
             Popped::Empty => {
-                let before = self.waiting.replace(Some(cx.waker().clone()));
-                drop(before);
-                Poll::Pending
+                self.waiters.wait(place, cx);
+                return Poll::Pending;
             }
-        }
+        };
+        self.waiters.leave(place);
+        Poll::Ready(message)
     }
 }
