@@ -8,6 +8,7 @@
 
 pub(crate) mod scoped;
 pub(crate) mod signal;
+pub(crate) mod waiters;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

@@ -17,7 +17,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::HIGH_WATER_MARK;
 use super::pipe::{self, Sink};
@@ -29,7 +29,7 @@ use crate::fs::File;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::Request;
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
 
@@ -138,8 +138,10 @@ pub(super) struct Core {
     on_data: Cell<Option<OnData>>,
     /// Counts registrations: a callback that was replaced while it ran is not put back.
     starts: Cell<u32>,
-    /// The task that waits for a chunk.
-    reader: Cell<Option<Waker>>,
+    /// Who waits for a chunk.
+    readers: Waiters,
+    /// The place of the task that waits by [`ReadStream::poll_next`].
+    poller: Place,
     /// How many [`ReadStream`]s there are for this stream.
     names: Cell<u32>,
 }
@@ -166,7 +168,8 @@ impl Core {
             has_callback: Cell::new(false),
             on_data: Cell::new(None),
             starts: Cell::new(0),
-            reader: Cell::new(None),
+            readers: Waiters::default(),
+            poller: Place::default(),
             names: Cell::new(0),
         });
         if state.is_open() {
@@ -202,10 +205,7 @@ impl Core {
     }
 
     fn wants_data(&self) -> bool {
-        let reader = self.reader.take();
-        let waits = reader.is_some();
-        self.reader.set(reader);
-        self.flowing.get() || waits
+        self.flowing.get() || !self.readers.is_empty()
     }
 
     /// Starts a read unless one is under way, the buffer is full or nothing is left.
@@ -258,9 +258,7 @@ impl Core {
 
     /// Tells the consumer that something is there.
     fn notify(self: &Rc<Self>) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
         self.round();
     }
 
@@ -362,7 +360,23 @@ impl Core {
         has
     }
 
-    fn poll_next(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+    /// Takes the next chunk, or waits for it at this place.
+    fn poll_next(
+        self: &Rc<Self>,
+        place: &Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        let polled = self.poll_take();
+        if polled.is_pending() {
+            self.readers.wait(place, cx);
+            self.read_ahead();
+        } else {
+            self.readers.leave(place);
+        }
+        polled
+    }
+
+    fn poll_take(self: &Rc<Self>) -> Poll<io::Result<Option<Vec<u8>>>> {
         if self.is_closed() {
             let over = if self.state().is_open() { Ok(None) } else { Err(error::shut_down()) };
             return Poll::Ready(over);
@@ -374,9 +388,6 @@ impl Core {
             }
             return Poll::Ready(next);
         }
-        let before = self.reader.replace(Some(cx.waker().clone()));
-        self.read_ahead();
-        drop(before);
         Poll::Pending
     }
 
@@ -387,9 +398,7 @@ impl Core {
         self.starts.set(self.starts.get().wrapping_add(1));
         self.buffered.set(0);
         let held = (self.on_data.take(), self.buffer.take(), self.file.take(), self.last.take());
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
         // Last: what the callback captured may call back into the loop.
         drop((held, entry));
     }
@@ -418,9 +427,7 @@ impl Handle for Core {
         self.flowing.set(false);
         callback::drop_quietly(self.on_data.take());
         drop((self.buffer.take(), self.file.take()));
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
     }
 }
 
@@ -510,22 +517,22 @@ impl ReadStream {
         self.core.buffered.get()
     }
 
-    /// The next chunk; none at the end. Dropping the future loses nothing. While a callback is
-    /// registered, each of the two would get a part.
+    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait beside it
+    /// go on waiting. While a callback is registered, each of the two would get a part.
     ///
     /// # Errors
     /// Those of opening and reading, once; a shut-down error after the end of the loop.
     pub fn next(&self) -> Next<'_> {
-        Next { stream: self, waiting: None }
+        Next { stream: self, place: Place::default() }
     }
 
-    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait: a later one
-    /// takes the place of the one before.
+    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a later
+    /// one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside it.
     ///
     /// # Errors
     /// As [`next`](ReadStream::next).
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
-        self.core.poll_next(cx)
+        self.core.poll_next(&self.core.poller, cx)
     }
 
     /// Moves all that is left to a file or a socket and ends that; how many bytes. As [`pipe`](super::pipe()).
@@ -577,25 +584,20 @@ impl fmt::Debug for ReadStream {
 #[derive(Debug)]
 pub struct Next<'a> {
     stream: &'a ReadStream,
-    /// The stream has this waker of the future's task.
-    waiting: Option<Waker>,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Next<'_> {
     type Output = io::Result<Option<Vec<u8>>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.stream.core.poll_next(cx);
-        self.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stream.core.poll_next(&self.place, cx)
     }
 }
 
 impl Drop for Next<'_> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            let waker = take_own(&self.stream.core.reader, own);
-            drop(waker);
-        }
+        self.stream.core.readers.leave(&self.place);
     }
 }
