@@ -58,7 +58,7 @@ const BUFFERS_ON_STACK: usize = 16;
 
 type OnRead = Box<dyn FnMut(&TcpStream, io::Result<&[u8]>)>;
 
-/// One write that the kernel has not taken whole.
+/// One write whose request has not completed.
 struct Write {
     data: Vec<u8>,
     /// Bytes that have gone.
@@ -67,6 +67,8 @@ struct Write {
     number: u64,
     /// A byte had gone before the rest was queued.
     started: bool,
+    /// How it ended, once it is among the finished.
+    outcome: io::Result<()>,
     completer: Completer<io::Result<()>>,
 }
 
@@ -74,8 +76,12 @@ struct Write {
 /// so it is boxed, and while there is no box a round has nothing to do for this side.
 #[derive(Default)]
 struct Outgoing {
+    /// In the order of the calls.
     writes: VecDeque<Write>,
-    /// Bytes in `writes` that have not gone.
+    /// How many writes, the first ones, have finished and wait to be told. All that one call has sent is noted
+    /// here before anybody is called back.
+    finished: usize,
+    /// Bytes in `writes` that have not gone, and are still to go.
     queued: usize,
     next_number: u64,
     /// A shutdown that waits for the writes before it.
@@ -85,9 +91,56 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Whether a request waits for the kernel.
+    /// Whether a request has not completed.
     fn is_busy(&self) -> bool {
         !self.writes.is_empty() || self.shutdown.is_some() || self.connecting.is_some()
+    }
+
+    /// Whether a write waits for the kernel.
+    fn has_unsent(&self) -> bool {
+        self.writes.len() > self.finished
+    }
+
+    /// Takes sent bytes off the queue, and moves the end of the finished writes past those that are done with
+    /// them.
+    fn book(&mut self, mut count: usize) {
+        for write in self.writes.range_mut(self.finished..) {
+            let taken = count.min(write.data.len() - write.sent);
+            write.sent += taken;
+            count -= taken;
+            self.queued -= taken;
+            if write.sent < write.data.len() {
+                return;
+            }
+            self.finished += 1;
+        }
+    }
+
+    /// The first write that waits has failed.
+    fn book_failure(&mut self, error: io::Error) {
+        if let Some(write) = self.writes.get_mut(self.finished) {
+            self.queued -= write.data.len() - write.sent;
+            write.outcome = Err(error);
+            self.finished += 1;
+        }
+    }
+
+    fn take_finished(&mut self) -> Option<Write> {
+        self.finished = self.finished.checked_sub(1)?;
+        self.writes.pop_front()
+    }
+
+    /// All requests that have not completed, each with its outcome if it has one, else with this error.
+    fn into_ends(
+        self,
+        error: fn() -> io::Error,
+    ) -> impl Iterator<Item = (Completer<io::Result<()>>, io::Result<()>)> {
+        let finished = self.finished;
+        let writes = self.writes.into_iter().enumerate().map(move |(index, write)| {
+            let outcome = if index < finished { write.outcome } else { Err(error()) };
+            (write.completer, outcome)
+        });
+        writes.chain(self.shutdown.map(|completer| (completer, Err(error()))))
     }
 }
 
@@ -202,11 +255,17 @@ impl Core {
         f(self.outgoing.borrow_mut().get_or_insert_default())
     }
 
-    /// Whether a request waits for the kernel.
+    /// Whether a request has not completed.
     fn is_busy(&self) -> bool {
         self.outgoing.borrow().as_ref().is_some_and(|outgoing| outgoing.is_busy())
     }
 
+    /// Whether a write waits for the kernel.
+    fn has_unsent(&self) -> bool {
+        self.outgoing.borrow().as_ref().is_some_and(|outgoing| outgoing.has_unsent())
+    }
+
+    /// Whether a write has not completed: one that was sent since waits behind it to be told.
     fn has_writes(&self) -> bool {
         self.outgoing.borrow().as_ref().is_some_and(|outgoing| !outgoing.writes.is_empty())
     }
@@ -370,17 +429,43 @@ impl Core {
         if let Some(error) = self.refusal() {
             return Request::failed_later(state, location, error);
         }
-        let others_wait = self.has_writes();
+        let others_wait = self.has_unsent();
         match if others_wait { Ok(0) } else { try_now(self) } {
-            Ok(sent) if sent == total && !others_wait => Request::finished(state, Ok(())),
+            Ok(sent) if sent == total && !others_wait => self.finished(location),
             Ok(sent) => self.queue(location, rest(sent), sent > 0),
-            Err(error) => {
-                let (completer, request) = Completer::new(state, location);
-                self.make_heir(&completer);
-                completer.complete_later(Err(error));
-                request
-            }
+            Err(error) => self.ended(location, Err(error)),
         }
+    }
+
+    /// The request of a write that went at once.
+    #[inline(always)]
+    fn finished(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        if self.has_writes() {
+            return self.ended(location, Ok(()));
+        }
+        Request::finished(self.state(), Ok(()))
+    }
+
+    /// The request of a write that has ended: behind those that have ended before and wait to be told.
+    fn ended(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        outcome: io::Result<()>,
+    ) -> Request<io::Result<()>> {
+        let (completer, request) = Completer::new(self.state(), location);
+        self.make_heir(&completer);
+        if self.has_writes() {
+            self.outgoing(|outgoing| {
+                debug_assert!(!outgoing.has_unsent(), "it would have been queued");
+                let (data, number) = (Vec::new(), 0);
+                let write = Write { data, sent: 0, number, started: true, outcome, completer };
+                outgoing.writes.push_back(write);
+                outgoing.finished += 1;
+            });
+        } else {
+            completer.complete_later(outcome);
+        }
+        request
     }
 
     /// Queues what the kernel did not take.
@@ -402,7 +487,8 @@ impl Core {
         });
         self.outgoing(|outgoing| {
             outgoing.queued += data.len();
-            outgoing.writes.push_back(Write { data, sent: 0, number, started, completer });
+            let outcome = Ok(());
+            outgoing.writes.push_back(Write { data, sent: 0, number, started, outcome, completer });
         });
         self.update_liveness();
         if self.writable.get() {
@@ -444,8 +530,9 @@ impl Core {
 
     fn cancel_write(&self, number: u64) -> Result<(), error::CancelError> {
         let cancelled = self.outgoing(|outgoing| {
-            let index = outgoing.writes.iter().position(|write| write.number == number);
-            let index = index.ok_or(error::CancelError::Done)?;
+            let waiting = outgoing.writes.range(outgoing.finished..);
+            let index = waiting.map(|write| write.number).position(|other| other == number);
+            let index = outgoing.finished + index.ok_or(error::CancelError::Done)?;
             let write = &outgoing.writes[index];
             if write.started || write.sent > 0 {
                 return Err(error::CancelError::Busy);
@@ -456,7 +543,7 @@ impl Core {
         })?;
         self.update_liveness();
         cancelled.completer.complete_later(Err(error::cancelled()));
-        if !self.has_writes() {
+        if !self.has_unsent() {
             self.writes_are_cancelled();
         }
         Ok(())
@@ -475,31 +562,25 @@ impl Core {
     /// The write side of a poll round: sends queued writes, completes those that have gone, and does what
     /// comes after the last of them, also if that was cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
+        // Those that a panic has kept from being told.
+        self.tell_finished(state);
         for _ in 0..SENDS_PER_ROUND {
-            if !self.writable.get() || !self.has_writes() || state.is_halted() {
+            if !self.writable.get() || !self.has_unsent() || state.is_halted() {
                 break;
             }
             match self.send_queued() {
-                Ok(count) => self.take_sent(count),
+                Ok(count) => self.outgoing(|outgoing| outgoing.book(count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.writable.set(false);
                     break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    // The first write fails. The others are tried, and fail for themselves.
-                    let failed = self.outgoing(|outgoing| {
-                        let failed = outgoing.writes.pop_front();
-                        outgoing.queued -= failed.as_ref().map_or(0, |w| w.data.len() - w.sent);
-                        failed
-                    });
-                    if let Some(write) = failed {
-                        self.complete(write, Err(error));
-                    }
-                }
+                // The first write fails. The others are tried, and fail for themselves.
+                Err(error) => self.outgoing(|outgoing| outgoing.book_failure(error)),
             }
+            self.tell_finished(state);
         }
-        if self.writable.get() && self.has_writes() {
+        if self.writable.get() && self.has_unsent() {
             self.registration.call_again();
         }
         self.after_writes(state);
@@ -511,37 +592,31 @@ impl Core {
         let Some(outgoing) = outgoing.as_ref() else { return Ok(0) };
         let mut buffers = [IoSlice::new(&[]); WRITES_PER_SEND];
         let mut count = 0;
-        for (place, write) in buffers.iter_mut().zip(&outgoing.writes) {
+        let unsent = outgoing.writes.range(outgoing.finished..);
+        for (place, write) in buffers.iter_mut().zip(unsent) {
             *place = IoSlice::new(&write.data[write.sent..]);
             count += 1;
         }
         self.with_socket(|socket| sys::send_vectored(socket, &buffers[..count]))
     }
 
-    /// Takes sent bytes off the queue, and completes the writes that are done with them.
-    fn take_sent(self: &Rc<Self>, mut count: usize) {
-        loop {
-            let done = self.outgoing(|outgoing| {
-                let write = outgoing.writes.front_mut()?;
-                let taken = count.min(write.data.len() - write.sent);
-                write.sent += taken;
-                count -= taken;
-                outgoing.queued -= taken;
-                if write.sent < write.data.len() {
-                    return None;
-                }
-                outgoing.writes.pop_front()
-            });
-            match done {
-                Some(write) => self.complete(write, Ok(())),
-                None => return,
+    /// Completes the writes that have finished: here, or behind what was done at once before them and whose
+    /// callbacks still wait. The books are up to date by then, so that a callback may write, cancel, close
+    /// or panic: in the last case the next round tells the rest.
+    fn tell_finished(self: &Rc<Self>, state: &Rc<State>) {
+        let finished = || self.outgoing.borrow().as_ref().map_or(0, |outgoing| outgoing.finished);
+        let mut here = if state.pending.is_empty() { finished() } else { 0 };
+        while finished() > 0 {
+            let Some(write) = self.outgoing(Outgoing::take_finished) else { return };
+            self.update_liveness();
+            if here > 0 && !state.is_halted() {
+                here -= 1;
+                write.completer.complete(write.outcome);
+            } else {
+                // Also one that a callback has written: behind the phase, as any that is done at once.
+                write.completer.complete_later(write.outcome);
             }
         }
-    }
-
-    fn complete(self: &Rc<Self>, write: Write, result: io::Result<()>) {
-        self.update_liveness();
-        self.complete_in_order(write.completer, result);
     }
 
     /// Completes a request here, or behind those before it that were done at once and whose callbacks
@@ -556,7 +631,7 @@ impl Core {
 
     /// What comes when all queued writes have gone: a shutdown, a waiting task, the implicit close.
     fn after_writes(self: &Rc<Self>, state: &Rc<State>) {
-        if self.has_writes() {
+        if self.has_unsent() {
             return;
         }
         let shutdown =
@@ -630,7 +705,7 @@ impl Core {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_writes() && self.may_go_on() {
+        if !self.has_unsent() && self.may_go_on() {
             match self.send(data) {
                 Ok(0) => {}
                 result => return Poll::Ready(result),
@@ -689,10 +764,10 @@ impl Core {
         let callbacks = (self.on_read.take(), self.on_read_closed.take(), self.on_hang_up.take());
         let wakers = [self.reader.take(), self.writer.take()];
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
-            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
-            for completer in completers {
-                let later = completer.later(Err(error::cancelled()));
+            let mut outgoing = *outgoing;
+            let connecting = outgoing.connecting.take();
+            for (completer, outcome) in outgoing.into_ends(error::cancelled) {
+                let later = completer.later(outcome);
                 state.closing.push(Closure::new(move || later.complete()));
             }
             if let Some(connecting) = connecting {
@@ -903,9 +978,11 @@ impl Handle for Core {
             waker.wake();
         }
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
-            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
-            completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
+            let mut outgoing = *outgoing;
+            let connecting = outgoing.connecting.take();
+            for (completer, outcome) in outgoing.into_ends(error::shut_down) {
+                completer.shut_down(Some(outcome));
+            }
             if let Some(connecting) = connecting {
                 connecting.shut_down();
             }
@@ -1132,13 +1209,13 @@ impl TcpStream {
         let data = data.into();
         let total = data.len();
         let location = Location::caller();
-        if self.core.refusal().is_some() || self.core.has_writes() {
+        if self.core.refusal().is_some() || self.core.has_unsent() {
             return self.core.write(location, total, |_| Ok(0), |_| data);
         }
         match self.core.send(&data) {
-            Ok(sent) if sent == total => Request::finished(self.core.state(), Ok(())),
+            Ok(sent) if sent == total => self.core.finished(location),
             Ok(sent) => self.core.queue_from(location, data, sent),
-            Err(error) => self.core.write(location, total, |_| Err(error), |_| Vec::new()),
+            Err(error) => self.core.ended(location, Err(error)),
         }
     }
 
