@@ -35,7 +35,7 @@ use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::sys::{self, Event};
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 /// The size of the buffer that the sockets of a loop read into.
 const READ_BUFFER: usize = 64 * 1024;
@@ -55,6 +55,13 @@ const WRITES_PER_SEND: usize = 32;
 
 /// Buffers of a vectored write that fit on the stack.
 const BUFFERS_ON_STACK: usize = 16;
+
+/// What a read may stop at.
+const STOPS: Event =
+    Event::READ_CLOSED.with(Event::WRITE_CLOSED).with(Event::ERROR).with(Event::PRIORITY);
+
+/// What the log says of a write's error that has no reader.
+const LOST: &str = "a write failed that nobody waits for";
 
 type OnRead = Box<dyn FnMut(&TcpStream, io::Result<&[u8]>)>;
 
@@ -150,14 +157,18 @@ pub(super) struct Core {
     socket: RefCell<Option<sys::TcpStream>>,
     /// Data, the end or an error can be read, for all we know.
     readable: Cell<bool>,
-    /// What was reported of the connection's end: no more comes (`READ_CLOSED`), nothing arrives any
-    /// more (`WRITE_CLOSED`), it failed (`ERROR`). Never taken back. From then on a short read does not
-    /// mean that nothing is left to read.
-    ended: Cell<Event>,
+    /// What was ever reported that a read may stop at, so that a short one no longer means that nothing is left
+    /// to read: the end behind the bytes (`READ_CLOSED`, `WRITE_CLOSED`, `ERROR`), an urgent byte between
+    /// them (`PRIORITY`). Never taken back.
+    reported: Cell<Event>,
     /// The kernel takes bytes, for all we know.
     writable: Cell<bool>,
     /// A read failed: nothing more can be read or written.
     broken: Cell<bool>,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    failure: Cell<Option<io::Error>>,
+    /// It has been read, and neither its end nor an error was told: a reader that pauses may come back.
+    may_read_on: Cell<bool>,
     /// A shutdown was requested: no more writes.
     shut: Cell<bool>,
     /// A read callback is registered.
@@ -170,8 +181,10 @@ pub(super) struct Core {
     names: Cell<u32>,
     /// Absent while it is called.
     on_read: Cell<Option<OnRead>>,
-    /// The task that waits to read.
-    reader: Cell<Option<Waker>>,
+    /// Who waits to read.
+    readers: Waiters,
+    /// The place of the task that waits by [`TcpStream::poll_read`].
+    poller: Place,
     /// The task that waits to write.
     writer: Cell<Option<Waker>>,
     outgoing: RefCell<Option<Box<Outgoing>>>,
@@ -198,16 +211,19 @@ impl Core {
             registration: Registration::new(state.clone()),
             socket: RefCell::new(None),
             readable: Cell::new(false),
-            ended: Cell::new(Event::default()),
+            reported: Cell::new(Event::default()),
             writable: Cell::new(true),
             broken: Cell::new(false),
+            failure: Cell::new(None),
+            may_read_on: Cell::new(false),
             shut: Cell::new(false),
             reading: Cell::new(false),
             unnamed: Cell::new(false),
             starts: Cell::new(0),
             names: Cell::new(0),
             on_read: Cell::new(None),
-            reader: Cell::new(None),
+            readers: Waiters::default(),
+            poller: Place::default(),
             writer: Cell::new(None),
             outgoing: RefCell::new(None),
             on_read_closed: Cell::new(None),
@@ -272,7 +288,7 @@ impl Core {
 
     /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
     fn update_liveness(&self) {
-        let active = self.reading.get() || is_set(&self.reader) || is_set(&self.writer);
+        let active = self.reading.get() || !self.readers.is_empty() || is_set(&self.writer);
         self.registration.set_active(active);
         self.registration.set_busy(self.is_busy());
     }
@@ -302,25 +318,36 @@ impl Core {
     fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.with_socket(|socket| sys::receive(socket, buffer)) {
-                Ok(count) => {
+                Ok(count) if count > 0 => {
                     // A short read has emptied the socket, and what comes later is reported anew.
-                    // Not so the end that came before it.
-                    if count > 0 && count < buffer.len() && self.ended.get().is_empty() {
+                    if count < buffer.len()
+                        && sys::TELLS_OF_URGENT
+                        && self.reported.get().is_empty()
+                    {
                         self.readable.set(false);
                     }
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::WouldBlock {
-                        self.readable.set(false);
-                    } else {
-                        self.broken.set(true);
-                    }
-                    return Err(error);
-                }
+                outcome => return self.read_nothing(outcome),
             }
         }
+    }
+
+    /// A read that gave no byte: all that has arrived is read. Now comes the error of a write that nobody
+    /// waited for, in place of the end or of another error: of these each reader gets one.
+    fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.readable.set(false);
+        }
+        let outcome = self.failure.take().map_or(outcome, Err);
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
+            Err(_) => self.broken.set(true),
+            Ok(_) => {}
+        }
+        self.may_read_on.set(false);
+        outcome
     }
 
     /// Gives the read callback what was read. The end and an error are the last that it gets.
@@ -362,6 +389,7 @@ impl Core {
         }
         self.starts.set(self.starts.get().wrapping_add(1));
         self.reading.set(true);
+        self.may_read_on.set(true);
         let before = self.on_read.replace(Some(f));
         self.update_liveness();
         if self.readable.get() {
@@ -511,21 +539,33 @@ impl Core {
         });
     }
 
-    /// An error that nobody else takes: to the read callback, or to the log, and the stream closes.
+    /// An error that nobody else takes: to the reader, behind what has arrived. If there is none and none
+    /// will come back, to the log, and the stream closes.
     fn report(self: &Rc<Self>, error: io::Error) {
         if !self.is_open() {
             return;
         }
-        if self.reading.get() {
-            self.broken.set(true);
-            self.deliver(&self.state().clone(), Err(error));
+        let is_read = self.reading.get() || !self.readers.is_empty();
+        if is_read || self.may_read_on.get() && !self.unnamed.get() {
+            // The first counts: those after it follow from it.
+            let first = self.failure.take().unwrap_or(error);
+            self.failure.set(Some(first));
+            self.fail_next_read();
         } else {
-            log::warn!("a write failed that nobody waits for: {error}");
+            log::warn!("{LOST}: {error}");
             // The connection ends by itself: not of this side's own will.
-            self.ended.set(self.ended.get().with(Event::READ_CLOSED).with(Event::WRITE_CLOSED));
-            self.tell_of_end(&self.state().clone());
+            let gone = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
+            self.reported.set(self.reported.get().with(gone));
+            self.tell_of_end(self.state());
             self.close();
         }
+    }
+
+    /// Has what has arrived read to its last byte, and then the failure.
+    fn fail_next_read(&self) {
+        self.reported.set(self.reported.get().with(Event::ERROR));
+        self.readable.set(true);
+        self.registration.call_again();
     }
 
     fn cancel_write(&self, number: u64) -> Result<(), error::CancelError> {
@@ -681,20 +721,39 @@ impl Core {
         request
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads, or waits at this place until that is possible.
+    fn poll_read(
+        &self,
+        place: &Place,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = self.poll_take(buffer);
+        if polled.is_pending() {
+            self.readers.wait(place, cx);
+            self.update_liveness();
+        } else if !self.readers.is_empty() {
+            // Not when it was woken: then all have left.
+            self.readers.leave(place);
+            self.update_liveness();
+        }
+        polled
+    }
+
+    fn poll_take(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));
         }
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        self.may_read_on.set(true);
         if self.readable.get() && self.may_go_on() {
             match self.read_socket(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }
-        self.wait(&self.reader, cx);
         Poll::Pending
     }
 
@@ -711,7 +770,7 @@ impl Core {
                 result => return Poll::Ready(result),
             }
         }
-        self.wait(&self.writer, cx);
+        self.wait_to_write(cx);
         Poll::Pending
     }
 
@@ -720,7 +779,7 @@ impl Core {
             return Poll::Ready(Err(self.closed_error()));
         }
         if self.is_busy() {
-            self.wait(&self.writer, cx);
+            self.wait_to_write(cx);
             return Poll::Pending;
         }
         if self.shut.replace(true) {
@@ -738,11 +797,18 @@ impl Core {
         may
     }
 
-    /// Keeps the task's waker until the direction is ready.
-    fn wait(&self, slot: &Cell<Option<Waker>>, cx: &mut Context<'_>) {
-        let before = slot.replace(Some(cx.waker().clone()));
+    /// Keeps the task's waker until it can write.
+    fn wait_to_write(&self, cx: &mut Context<'_>) {
+        let before = self.writer.replace(Some(cx.waker().clone()));
         self.update_liveness();
         drop(before);
+    }
+
+    /// Wakes all who wait for a stream that is no more.
+    fn wake_tasks(&self) {
+        let writer = self.writer.take();
+        self.readers.wake();
+        writer.into_iter().for_each(Waker::wake);
     }
 
     fn close_if_unnamed(self: &Core) {
@@ -759,10 +825,12 @@ impl Core {
         let state = self.state().clone();
         state.deregister(|poller| poller.deregister(&mut socket));
         drop(socket);
+        if let Some(failure) = self.failure.take() {
+            log::warn!("{LOST}: {failure}");
+        }
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         let callbacks = (self.on_read.take(), self.on_read_closed.take(), self.on_hang_up.take());
-        let wakers = [self.reader.take(), self.writer.take()];
         if let Some(outgoing) = self.outgoing.take() {
             let mut outgoing = *outgoing;
             let connecting = outgoing.connecting.take();
@@ -778,9 +846,7 @@ impl Core {
             push_on_close(&state, self.registration.location(), on_close);
         }
         let entry = self.registration.close();
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
-        }
+        self.wake_tasks();
         // Last: what the callbacks captured may call back into the loop.
         drop((callbacks, entry));
     }
@@ -797,12 +863,12 @@ impl Core {
         let callbacks = (self.on_read.take(), self.on_close.take());
         let watches = (self.on_read_closed.take(), self.on_hang_up.take());
         self.outgoing.take();
-        let wakers = [self.reader.take(), self.writer.take()];
         let entry = self.registration.close();
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        self.wake_tasks();
         // Last: what the callbacks captured may call back into the loop.
         drop((callbacks, watches, entry));
-        Ok(DetachedTcpStream { socket: socket.into(), shut: self.shut.get() })
+        let (shut, failure) = (self.shut.get(), self.failure.take());
+        Ok(DetachedTcpStream { socket: socket.into(), shut, failure })
     }
 
     fn on_close(&self, f: Box<dyn FnOnce()>) {
@@ -824,7 +890,7 @@ impl Core {
             return; // Closed by this side: dropped uncalled.
         }
         let before = slot(self).replace(Some(f));
-        if !self.ended.get().is_empty() {
+        if !self.reported.get().is_empty() {
             let core = self.clone();
             self.state().pending.push(Closure::new(move || {
                 let again = CallAgain(&core);
@@ -837,10 +903,10 @@ impl Core {
 
     /// Whether an end was reported that somebody waits for: of the reading side, and of both.
     fn owed_ends(&self) -> [bool; 2] {
-        let ended = self.ended.get();
-        let read_closed = ended.has(Event::READ_CLOSED);
+        let reported = self.reported.get();
+        let read_closed = reported.has(Event::READ_CLOSED);
         // An orderly end of one direction leaves the other open.
-        let gone = read_closed && ended.has(Event::WRITE_CLOSED);
+        let gone = read_closed && reported.has(Event::WRITE_CLOSED);
         [read_closed && is_set(&self.on_read_closed), gone && is_set(&self.on_hang_up)]
     }
 
@@ -974,9 +1040,7 @@ impl Handle for Core {
         callback::drop_quietly(self.on_read.take());
         callback::drop_quietly(self.on_read_closed.take());
         callback::drop_quietly(self.on_hang_up.take());
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
+        self.wake_tasks();
         if let Some(outgoing) = self.outgoing.take() {
             let mut outgoing = *outgoing;
             let connecting = outgoing.connecting.take();
@@ -1000,9 +1064,9 @@ impl Core {
         if event.has(Event::READABLE.with(Event::READ_CLOSED).with(Event::ERROR)) {
             self.readable.set(true);
         }
-        let ends = event.only(Event::READ_CLOSED.with(Event::WRITE_CLOSED).with(Event::ERROR));
-        if !ends.is_empty() {
-            self.ended.set(self.ended.get().with(ends));
+        let stops = event.only(STOPS);
+        if !stops.is_empty() {
+            self.reported.set(self.reported.get().with(stops));
         }
         let writable = event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR));
         let sends = self.outgoing.borrow().is_some() || is_set(&self.writer);
@@ -1016,16 +1080,17 @@ impl Core {
             self.write_round(state);
         }
         if self.readable.get() {
-            if let Some(reader) = self.reader.take() {
+            if !self.readers.is_empty() {
+                let readers = self.readers.take();
                 self.update_liveness();
-                reader.wake();
+                readers.for_each(Waker::wake);
                 callback::drain(state);
             }
             self.read_round(state);
         }
         // Behind the reads: what came before the end is told before it, also what waits for the next round.
         let more_to_read = self.reading.get() && self.readable.get();
-        if !more_to_read && !self.ended.get().is_empty() {
+        if !more_to_read && !self.reported.get().is_empty() {
             self.tell_of_end(state);
         }
     }
@@ -1172,27 +1237,29 @@ impl TcpStream {
     }
 
     /// Stops calling back at once, also from inside the callback, and drops it. What arrives stays in
-    /// the kernel until reading starts again.
+    /// the kernel until reading starts again, also when the connection fails meanwhile.
     pub fn read_stop(&self) {
         self.core.stop_reading();
     }
 
     /// Reads once into a buffer: how many bytes, 0 at the end.
     ///
-    /// Dropping the future loses nothing. Do not use it while a read callback is registered: each of them
-    /// would get a part.
+    /// Dropping the future loses nothing, and those who wait beside it go on waiting. Do not use it while a
+    /// read callback is registered: each of them would get a part.
     ///
     /// # Errors
     /// The connection's; not-connected when it was closed.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
-        Read { stream: self, buffer, waiting: None }
+        Read { stream: self, buffer, place: Place::default() }
     }
 
     /// Writes bytes, in the order of the calls. The request completes when the kernel has taken them.
     ///
     /// What the kernel takes at once needs no memory; the rest is copied to the queue. The request can be
-    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the read
-    /// callback; with none it is logged and the connection closes.
+    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the reader, behind what
+    /// has arrived: to the read callback or the task that reads, also to one that has paused, when it reads
+    /// again. On a connection that nobody has read, or whose end was read, it is logged and the
+    /// connection closes.
     ///
     /// # Errors
     /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the connection is
@@ -1349,17 +1416,18 @@ impl TcpStream {
         self.core.watch(|core| &core.on_read_closed, Box::new(f));
     }
 
-    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait for
-    /// each direction: a later one takes the place of the one before.
+    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait so: a
+    /// later one takes the place of the one before. Those in [`read`](TcpStream::read) wait beside it.
     ///
     /// # Errors
     /// As [`read`](TcpStream::read).
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.core.poll_read(cx, buffer)
+        self.core.poll_read(&self.core.poller, cx, buffer)
     }
 
     /// Writes what the kernel takes of `data`, or keeps the task's waker until it takes some. Queued
-    /// writes go first.
+    /// writes go first. One task can wait so, or for [`poll_shutdown`](TcpStream::poll_shutdown): a later one takes the
+    /// place of the one before.
     ///
     /// # Errors
     /// As [`write`](TcpStream::write).
@@ -1460,6 +1528,8 @@ impl Core {
             on_heap = data.to_vec();
             &mut on_heap
         };
+        // Past the empty ones at the start: with enough of them the first call would send nothing.
+        IoSlice::advance_slices(&mut left, 0);
         self.send_all(total, move |socket, _| {
             let count = sys::send_vectored(socket, left)?;
             IoSlice::advance_slices(&mut left, count);
@@ -1509,6 +1579,8 @@ pub struct DetachedTcpStream {
     socket: std::net::TcpStream,
     /// A shutdown was requested: no more writes.
     shut: bool,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    failure: Option<io::Error>,
 }
 
 impl DetachedTcpStream {
@@ -1526,6 +1598,11 @@ impl DetachedTcpStream {
         let stream =
             Core::adopt(&state, sys::TcpStream::from_std(self.socket), Location::caller())?;
         stream.core.shut.set(self.shut);
+        if self.failure.is_some() {
+            stream.core.failure.set(self.failure);
+            stream.core.may_read_on.set(true);
+            stream.core.fail_next_read();
+        }
         Ok(stream)
     }
 
@@ -1540,8 +1617,8 @@ impl DetachedTcpStream {
 pub struct Read<'a> {
     stream: &'a TcpStream,
     buffer: &'a mut [u8],
-    /// The stream has this waker of the future's task.
-    waiting: Option<Waker>,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Read<'_> {
@@ -1549,18 +1626,16 @@ impl Future for Read<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let polled = this.stream.core.poll_read(cx, this.buffer);
-        this.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+        this.stream.core.poll_read(&this.place, cx, this.buffer)
     }
 }
 
 impl Drop for Read<'_> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            let waker = take_own(&self.stream.core.reader, own);
-            self.stream.core.update_liveness();
-            drop(waker);
+        let core = &self.stream.core;
+        if !core.readers.is_empty() {
+            core.readers.leave(&self.place);
+            core.update_liveness();
         }
     }
 }
