@@ -598,3 +598,60 @@ fn a_service_has_a_port_and_an_unknown_one_is_told_apart() {
         });
     });
 }
+
+/// The loopback interface, by the name that it has here.
+fn loopback_interface() -> Option<&'static str> {
+    let has = |name: &&str| std::path::Path::new("/sys/class/net").join(name).exists();
+    ["lo", "lo0"].into_iter().find(has)
+}
+
+#[test]
+fn a_scope_by_name_or_number_is_kept_in_answers_and_addresses() {
+    let scope_of = |address: &SocketAddr| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => panic!("{address}"),
+    };
+    bounded(move || {
+        block_on(async {
+            let options = LookupOptions::new();
+            let found = dns::lookup_socket_addrs("fe80::1%7", 80, options).await.unwrap();
+            assert_eq!(found.iter().map(scope_of).collect::<Vec<_>>(), [7]);
+            assert_eq!(found[0].port(), 80);
+            let plain = dns::lookup("fe80::1%7").await.unwrap();
+            assert_eq!(plain, ["fe80::1".parse::<IpAddr>().unwrap()]);
+            let Some(name) = loopback_interface() else { return };
+            let named = format!("fe80::1%{name}");
+            let found = dns::lookup_socket_addrs(&named, 80, options).await.unwrap();
+            let scope = scope_of(&found[0]);
+            assert!(scope > 0);
+            // The same interface where an address is given, in either form.
+            for text in [format!("[::1%{name}]:0"), format!("[::1%{scope}]:0")] {
+                let Ok(listener) = windlass::net::TcpListener::bind(&text) else {
+                    assert!(StdListener::bind("[::1]:0").is_err(), "{text} is refused");
+                    return;
+                };
+                let port = listener.local_addr().unwrap().port();
+                let client = TcpStream::connect(format!("[::1%{name}]:{port}")).await.unwrap();
+                assert_eq!(client.peer_addr().unwrap().port(), port);
+            }
+        });
+    });
+}
+
+/// A connection to a link-local address has to name its interface, or the system refuses it.
+#[test]
+fn connecting_to_a_link_local_address_goes_by_its_scope() {
+    bounded(|| {
+        let Some(name) = loopback_interface() else { return };
+        block_on(async {
+            // Nothing answers there. Without the scope the system would call the address invalid.
+            for text in [format!("[fe80::1%{name}]:9"), "[fe80::1%1]:9".to_owned()] {
+                let attempt =
+                    windlass::time::timeout(Duration::from_millis(1), TcpStream::connect(text));
+                if let Ok(Err(error)) = attempt.await {
+                    assert_ne!(error.kind(), ErrorKind::InvalidInput, "{error}");
+                }
+            }
+        });
+    });
+}

@@ -767,3 +767,28 @@ fn in_virtual_time_files_are_read_on_the_loops_turn_in_order() {
         assert_eq!(log.lines(), ["one", "two", "onetwo"]);
     });
 }
+
+/// The system takes 1,024 buffers at a time.
+#[test]
+fn empty_buffers_are_neither_the_end_of_a_file_nor_in_the_way_of_others() {
+    bounded(|| {
+        let path = directory("empty_buffers").join("file");
+        block_on(async {
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).open(&path).await.unwrap();
+            let mut written = vec![Vec::new(); 3000];
+            written.push(b"hel".to_vec());
+            written.extend(vec![Vec::new(); 3000]);
+            written.push(b"lo".to_vec());
+            assert_eq!(file.write_vectored(written).await.unwrap(), 5);
+            for before in [0, 1, 1023, 1024, 1025, 5000] {
+                let mut lens = vec![0; before];
+                lens.extend([3, 0, 8]);
+                let buffers = file.read_vectored_at(&lens, 0).await.unwrap();
+                assert_eq!(buffers.len(), lens.len());
+                assert_eq!(buffers.concat(), b"hello", "behind {before} empty buffers");
+            }
+            assert_eq!(file.read_vectored_at(&[0; 2000], 0).await.unwrap().concat(), []);
+        });
+    });
+}

@@ -683,3 +683,39 @@ fn in_virtual_time_streams_work_as_they_do_in_real_time() {
         assert!(std::fs::read(&copy).unwrap() == bytes);
     });
 }
+
+/// What is dropped when a pipe ends is the user's, and may do anything.
+#[test]
+fn a_pipe_is_answered_also_when_its_source_panics_as_it_is_dropped() {
+    struct Panics(Cell<u32>);
+    impl Source for Panics {
+        async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+            match self.0.replace(self.0.get() + 1) {
+                0 => Ok(Some(b"one chunk".to_vec())),
+                1 => Ok(None),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    bounded(|| {
+        let path = directory("panicking_source").join("file");
+        block_on(async {
+            windlass::on_uncaught(|_| {});
+            let done = pipe(Panics(Cell::new(0)), WriteStream::create(&path)).await;
+            assert_eq!(done.unwrap(), 9);
+            let endless = pipe(Panics(Cell::new(2)), WriteStream::create(&path));
+            windlass::yield_now().await;
+            let canceller = endless.canceller();
+            let cancelled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                canceller.cancel().unwrap();
+            }));
+            assert!(cancelled.is_err(), "the destructor's panic is the caller's");
+            assert_eq!(endless.await.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        });
+    });
+}

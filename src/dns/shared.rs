@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::ffi::CString;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync;
@@ -25,8 +25,8 @@ use crate::request::{Canceller, Completer, Request};
 use crate::sys::resolver;
 use crate::threads::pool::{self, WorkKind};
 
-/// What requests for addresses complete with.
-type Answer = io::Result<Vec<IpAddr>>;
+/// What requests for addresses complete with. Their ports are 0.
+type Answer = io::Result<Vec<SocketAddr>>;
 
 /// What look-ups have in common that can share a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -140,7 +140,11 @@ impl Call {
     }
 
     /// Tells all who wait, each once.
-    fn answer(&self, state: &State, result: Result<Result<Vec<IpAddr>, LookupError>, WorkError>) {
+    fn answer(
+        &self,
+        state: &State,
+        result: Result<Result<Vec<SocketAddr>, LookupError>, WorkError>,
+    ) {
         self.leave_table();
         let waiters = self.waiters.take();
         let mut untold = Untold { waiters: VecDeque::with_capacity(waiters.len()) };
@@ -213,7 +217,7 @@ impl Drop for Untold {
 
 impl Waiter {
     /// What of the resolver's answer was asked for.
-    fn choose(&self, addresses: &[IpAddr], question: &Question) -> Answer {
+    fn choose(&self, addresses: &[SocketAddr], question: &Question) -> Answer {
         let chosen = self.options.apply(addresses.to_vec());
         if chosen.is_empty() {
             let host = question.host.to_string_lossy().into_owned();

@@ -106,6 +106,10 @@ impl fmt::Debug for Event {
 /// Events fetched by one wait. What does not fit is fetched by the next one.
 const EVENTS_PER_WAIT: usize = 1024;
 
+/// Whether the poller reports that an urgent byte stands in a stream (`MSG_OOB`), at which a read stops short.
+/// Where it does not, a short read says nothing.
+pub(crate) const TELLS_OF_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// The token of the poller's own waker, which is no handle's key.
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
@@ -163,13 +167,15 @@ impl Poller {
         count
     }
 
-    /// Registers a socket for reading and writing, once and for all.
+    /// Registers a socket for reading, writing and urgent bytes, once and for all.
     pub(crate) fn register(
         &self,
         source: &mut impl mio::event::Source,
         key: Key,
     ) -> io::Result<()> {
         let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | mio::Interest::PRIORITY;
         self.poll.registry().register(source, mio::Token(key.to_bits() as usize), interest)
     }
 

@@ -187,10 +187,11 @@ pub(super) fn start(
             let promise = promise.clone();
             async move {
                 let result = transfer(&source, &sink, end).await;
-                drop((source, sink));
+                // Before anything of the user's is dropped, which may panic.
                 if let Some(promise) = promise.take() {
                     promise.fulfil_later(result);
                 }
+                drop((source, sink));
             }
         })
     });
@@ -199,8 +200,8 @@ pub(super) fn start(
         kept.on_cancel(move || {
             let promise = weak.upgrade().and_then(|promise| promise.take());
             let Some(promise) = promise else { return Err(CancelError::Done) };
-            task.abort();
             promise.fulfil_later(Err(error::cancelled()));
+            task.abort();
             Ok(())
         });
     }
