@@ -2,8 +2,8 @@
 //!
 //! The system's handler only notes the signal and wakes the loops that watch it (see `sys::signal`);
 //! the callbacks run on the loop, last in the poll phase. Every watcher of a signal is called, on
-//! every loop. When the last watcher of a signal is gone, what the signal did before the first comes
-//! back.
+//! every loop. Handlers that others have installed for the signal are called as before. When the last
+//! watcher of a signal is gone, what the signal did before the first comes back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -152,6 +152,13 @@ impl Handle for Watcher {
 /// Several watchers may share a signal, on one loop or on several; each is called. A clone is the same
 /// watcher. It lives until stopped, and keeps the loop alive unless [`unref`](Signal::unref)'d.
 ///
+/// # Other handlers
+/// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called too,
+/// while the signal is watched and afterwards; only the default action and the ignoring of a signal end
+/// while it is watched. One that is installed over ours and calls what it replaces, as signal-hook and
+/// tokio do, changes nothing for the watchers, and stays when the last of them stops. One that does not
+/// call it, as ctrlc, silences them, until another `Signal` is started for the signal.
+///
 /// # Examples
 /// ```
 /// use std::cell::Cell;
@@ -214,6 +221,10 @@ impl Signal {
     }
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
+    ///
+    /// With the last watcher of the signal, on any loop, what was there before the first comes back,
+    /// unless somebody else has installed a handler over ours, which then stays. A signal that is on its
+    /// way at that moment meets what was there before: the default action of many ends the process.
     pub fn stop(&self) {
         self.watcher.stop();
     }

@@ -179,8 +179,6 @@ impl Core {
             let Some(mut f) = self.on_connection.take() else { return };
             let start = self.starts.get();
             let outcome = callback::invoke(state, self.registration.location(), || f(connection));
-            // From here on, for a destructor may panic too.
-            let again = CallAgain(self);
             if self.starts.get() == start {
                 self.on_connection.set(Some(f));
             } else {

@@ -5,7 +5,7 @@
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
-//! - [`file`]: calls on files that std lacks;
+//! - [`file`] and [`dir`]: calls on files and directories that std lacks;
 //! - [`resolver`]: names to addresses and back, blocking;
 //! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
@@ -17,6 +17,7 @@ compile_error!("windlass runs on Unix systems only so far: its loop exposes a fi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
 
+pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
@@ -44,6 +45,8 @@ pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
 pub(crate) const EPIPE: i32 = libc::EPIPE;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
 pub(crate) const EBADF: i32 = libc::EBADF;
+/// An opening that waits for nobody, of a FIFO for example.
+pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 
 /// What the poller reported of a source, as a set.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]

@@ -28,16 +28,6 @@ use crate::error::{Panic, TaskError};
 use crate::event_loop::State;
 use crate::threads::mailbox::Mailbox;
 
-/// Takes a waker out of its slot if it is this one: another task may have taken the place meanwhile.
-pub(crate) fn take_own(slot: &Cell<Option<Waker>>, own: &Waker) -> Option<Waker> {
-    let waker = slot.take();
-    if waker.as_ref().is_some_and(|waker| waker.will_wake(own)) {
-        return waker;
-    }
-    slot.set(waker);
-    None
-}
-
 /// A future in the loop's table, whatever its type.
 pub(crate) trait Run {
     /// Polls the future once, if it is still there.

@@ -29,6 +29,7 @@ use crate::fs::File;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::Request;
+use crate::sys;
 use crate::task::waiters::{Place, Waiters};
 
 type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
@@ -111,6 +112,19 @@ impl ReadOptions {
     }
 }
 
+/// How far a read stream has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// More may come.
+    Open,
+    /// The end was told: everything has come.
+    Ended,
+    /// An error was told, in place of the rest.
+    Failed,
+    /// It was closed, and the rest thrown away.
+    Closed,
+}
+
 pub(super) struct Core {
     registration: Registration,
     location: &'static Location<'static>,
@@ -128,6 +142,8 @@ pub(super) struct Core {
     busy: Cell<bool>,
     /// What comes after the buffer: the end, or an error. Taken when it is told.
     last: Cell<Option<io::Result<()>>>,
+    /// How far the stream has come.
+    stage: Cell<Stage>,
     /// The callback gets what comes.
     flowing: Cell<bool>,
     /// A round of callbacks waits in the pending phase.
@@ -163,6 +179,7 @@ impl Core {
             buffered: Cell::new(0),
             busy: Cell::new(false),
             last: Cell::new((options.len == 0).then_some(Ok(()))),
+            stage: Cell::new(Stage::Open),
             flowing: Cell::new(false),
             round_queued: Cell::new(false),
             has_callback: Cell::new(false),
@@ -301,7 +318,7 @@ impl Core {
         let last = !matches!(next, Ok(Some(_)));
         let on_data = self.on_data.take();
         if last {
-            self.close();
+            self.told(&next);
         }
         let Some(mut f) = on_data else { return };
         let state = self.state().clone();
@@ -327,9 +344,10 @@ impl Core {
             let core = self.clone();
             return self.state().pending.push(Closure::new(move || {
                 let (state, location) = (core.state().clone(), core.location);
+                let end = core.over().map(|()| Vec::new());
                 let stream = ReadStream::of(core);
                 let mut f = f;
-                callback::call(&state, Some(location), || f(&stream, Ok(Vec::new())));
+                callback::call(&state, Some(location), || f(&stream, end));
             }));
         }
         self.starts.set(self.starts.get().wrapping_add(1));
@@ -378,21 +396,43 @@ impl Core {
 
     fn poll_take(self: &Rc<Self>) -> Poll<io::Result<Option<Vec<u8>>>> {
         if self.is_closed() {
-            let over = if self.state().is_open() { Ok(None) } else { Err(error::shut_down()) };
-            return Poll::Ready(over);
+            return Poll::Ready(self.over().map(|()| None));
         }
         if let Some(next) = self.take() {
             match next {
                 Ok(Some(_)) => self.read_ahead(),
-                _ => self.close(),
+                _ => self.told(&next),
             }
             return Poll::Ready(next);
         }
         Poll::Pending
     }
 
+    /// Ends the stream after its last chunk, with what is told last.
+    fn told(&self, last: &io::Result<Option<Vec<u8>>>) {
+        self.close(if last.is_ok() { Stage::Ended } else { Stage::Failed });
+    }
+
+    /// What is told of a stream that is over. An error was told already, which is enough.
+    fn over(&self) -> io::Result<()> {
+        match self.stage.get() {
+            Stage::Closed => Err(io::Error::from_raw_os_error(sys::EBADF)),
+            Stage::Open => Err(error::shut_down()),
+            Stage::Ended | Stage::Failed => Ok(()),
+        }
+    }
+
+    /// Whether everything has come, for one who promises that.
+    pub(super) fn end(&self) -> io::Result<()> {
+        match self.stage.get() {
+            Stage::Failed => Err(io::Error::other("the stream has failed before")),
+            _ => self.over(),
+        }
+    }
+
     /// Ends the stream. A read that is under way completes, and nobody hears of it.
-    fn close(&self) {
+    fn close(&self, stage: Stage) {
+        self.stage.set(stage);
         let entry = self.registration.close();
         self.flowing.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
@@ -491,7 +531,7 @@ impl ReadStream {
     /// flow, and replaces the callback before.
     ///
     /// The callback runs in the poll phase, or in the pending phase for what was read before. Put on a
-    /// stream that has ended, it is told the end.
+    /// stream that has ended, it is told the end; on one that was closed, `EBADF`.
     pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
         self.core.start(Box::new(f));
     }
@@ -521,7 +561,8 @@ impl ReadStream {
     /// go on waiting. While a callback is registered, each of the two would get a part.
     ///
     /// # Errors
-    /// Those of opening and reading, once; a shut-down error after the end of the loop.
+    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close); a
+    /// shut-down error after the end of the loop.
     pub fn next(&self) -> Next<'_> {
         Next { stream: self, place: Place::default() }
     }
@@ -546,10 +587,11 @@ impl ReadStream {
     }
 
     /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the file
-    /// is let go. One who awaits is told the end.
+    /// is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`), for the end
+    /// would say that there was no more. A stream that has told its end stays at its end.
     pub fn close(&self) {
         if !self.core.is_closed() {
-            self.core.close();
+            self.core.close(Stage::Closed);
         }
     }
 }
