@@ -50,7 +50,6 @@ use super::shutdown::RunningJob;
 use crate::callback;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
-use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::spin;
@@ -353,7 +352,6 @@ impl Shared {
     // ---- A thread's life.
 
     fn work(self: &Arc<Self>, record: &Record) {
-        sys::block_signals();
         let mut life = Life {
             slow_first: false,
             watching: true,
