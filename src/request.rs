@@ -132,12 +132,16 @@ impl<T: 'static> Request<T> {
         match std::mem::replace(&mut self.stage, RequestStage::Spent) {
             RequestStage::Finished(state, value) => {
                 if let Some(value) = value {
-                    defer(&state, None, f, value);
+                    defer(&state, None, || f(value));
                 }
             }
             RequestStage::Spent => {}
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
-                Claim::Done(value) => defer(&core.state, Some(core.location), f, value),
+                Claim::Done(value) => {
+                    let (state, location) = (core.state.clone(), core.location);
+                    let unclaimed = Unclaimed { core, value: Some(value) };
+                    defer(&state, Some(location), || unclaimed.give(f));
+                }
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
                 _ if core.state.is_open() => core.claim.set(Claim::Callback(ResultClosure::new(f))),
@@ -205,18 +209,37 @@ impl<T: 'static> Request<io::Result<T>> {
     }
 }
 
-/// Queues a callback for a result that is there already.
-fn defer<T: 'static>(
+/// Queues a callback whose result is there already. Not on a loop that has ended.
+fn defer(
     state: &Rc<State>,
     location: Option<&'static Location<'static>>,
-    f: impl FnOnce(T) + 'static,
-    value: T,
+    f: impl FnOnce() + 'static,
 ) {
     if state.is_open() {
         let inner = state.clone();
-        state.pending.push(Closure::new(move || {
-            callback::call(&inner, location, || f(value));
-        }));
+        state.pending.push(Closure::new(move || callback::call(&inner, location, f)));
+    }
+}
+
+/// A result on its way to a callback. When the loop ends first, the heir gets it.
+struct Unclaimed<T> {
+    core: Rc<Core<T>>,
+    value: Option<T>,
+}
+
+impl<T> Unclaimed<T> {
+    fn give(mut self, f: impl FnOnce(T)) {
+        if let Some(value) = self.value.take() {
+            f(value);
+        }
+    }
+}
+
+impl<T> Drop for Unclaimed<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            callback::quietly(|| self.core.leave(value));
+        }
     }
 }
 
