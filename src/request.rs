@@ -100,6 +100,9 @@ impl<T> Operation<T> for Elsewhere<T> {
     }
 }
 
+/// What a future of a request says that is polled again.
+const POLLED_AGAIN: &str = "windlass: a request was polled after it was ready";
+
 /// How far the result has come, and who wants it.
 enum Claim<T> {
     /// Not completed; the request is held, and nobody has asked yet.
@@ -252,13 +255,11 @@ impl<T> Future for Request<T> {
     /// When polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.stage {
-            RequestStage::Finished(_, value) => {
-                Poll::Ready(value.take().expect("a request is polled until it is ready"))
-            }
+            RequestStage::Finished(_, value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
             RequestStage::Spent => unreachable!("a request with a callback is gone"),
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => Poll::Ready(value),
-                Claim::Claimed => panic!("a request was polled after it was ready"),
+                Claim::Claimed => panic!("{POLLED_AGAIN}"),
                 before => {
                     core.claim.set(Claim::Awaited(cx.waker().clone()));
                     drop(before);
