@@ -279,7 +279,7 @@ impl State {
     #[inline(always)]
     pub(crate) fn with_poller<R>(&self, f: impl FnOnce(&mut Poller) -> R) -> R {
         let mut poller = self.poller.borrow_mut();
-        f(poller.as_mut().expect("what has a source has a poller"))
+        f(poller.as_mut().expect("an open loop with a source has a poller"))
     }
 
     /// How long a sleep that begins now lasts at least, if only a timer ends it.
@@ -304,7 +304,7 @@ impl State {
         }
         self.make_poller()?;
         let poller = self.poller.borrow();
-        f(poller.as_ref().expect("made just now"))?;
+        f(poller.as_ref().expect("an open loop with a source has a poller"))?;
         self.polled_sources.set(self.polled_sources.get() + 1);
         Ok(())
     }
@@ -316,7 +316,7 @@ impl State {
         let Some(poller) = poller.as_ref() else { return };
         self.polled_sources.set(self.polled_sources.get() - 1);
         if let Err(error) = f(poller) {
-            log::error!("a source could not be taken out of the poller: {error}");
+            log::error!("a socket or descriptor could not be taken off the loop: {error}");
         }
     }
 
@@ -1116,7 +1116,7 @@ impl AsRawFd for Loop {
     fn as_raw_fd(&self) -> RawFd {
         let state = &self.state;
         if state.status.get() != Status::Closed {
-            state.make_poller().expect("windlass: no descriptors left for a loop's own");
+            state.make_poller().expect("windlass: no descriptor is left for the loop");
             state.lent.set(true);
         }
         let poller = state.poller.borrow();

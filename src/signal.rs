@@ -51,7 +51,7 @@ impl Hub {
             next_number: Cell::new(0),
         });
         hub.registration.open(hub.clone(), Location::caller(), false);
-        let key = hub.registration.key().expect("just opened");
+        let key = hub.registration.key().expect("an open handle has a key");
         let register = |poller: &sys::Poller| {
             poller.register_descriptor(post.descriptor(), Event::READABLE, key)
         };

@@ -265,6 +265,30 @@ fn a_queued_lookup_is_cancelled_by_itself_and_those_it_shares_with_go_on() {
 }
 
 // D-04.
+#[test]
+fn of_very_many_lookups_that_share_a_call_each_is_cancelled_at_once() {
+    bounded(|| {
+        // Where each is looked for from one end, this takes minutes.
+        const LOOKUPS: u32 = 200_000;
+        let (event_loop, _pool) = with_pool(1);
+        event_loop.block_on(async {
+            let release = occupy_a_thread().await;
+            let first = dns::lookup("localhost");
+            let lookups: Vec<_> = (0..LOOKUPS).map(|_| dns::lookup("localhost")).collect();
+            let (odd, even): (Vec<_>, Vec<_>) =
+                lookups.iter().enumerate().partition(|(number, _)| number % 2 == 1);
+            for (_, lookup) in odd.into_iter().chain(even.into_iter().rev()) {
+                assert_eq!(lookup.cancel(), Ok(()));
+            }
+            for lookup in lookups {
+                assert!(is_canceled(&lookup.await));
+            }
+            drop(release);
+            first.await.unwrap();
+        });
+    });
+}
+
 // D-04, E-01.
 #[test]
 fn random_lookups_with_random_cancels_complete_once_each_as_they_were_told() {

@@ -277,6 +277,32 @@ fn an_operation_that_waits_can_be_cancelled_and_those_behind_it_move_up() {
     });
 }
 
+#[test]
+fn of_very_many_operations_that_wait_each_is_cancelled_at_once() {
+    bounded(|| {
+        // Where each is looked for from one end, this takes minutes.
+        const OPERATIONS: u32 = 200_000;
+        let path = directory("cancel_many").join("file");
+        with_pool(1).block_on(async {
+            let file = File::create(&path).await.unwrap();
+            let (blocked, release) = block_the_pool().await;
+            let first = file.write("first");
+            let waiting: Vec<_> = (0..OPERATIONS).map(|_| file.sync_data()).collect();
+            let (odd, even): (Vec<_>, Vec<_>) =
+                waiting.iter().enumerate().partition(|(number, _)| number % 2 == 1);
+            for (_, request) in odd.into_iter().chain(even.into_iter().rev()) {
+                assert_eq!(request.cancel(), Ok(()));
+            }
+            for request in waiting {
+                assert!(is_canceled(&request.await));
+            }
+            drop(release);
+            blocked.await.unwrap();
+            assert_eq!(first.await.unwrap(), 5);
+        });
+    });
+}
+
 // E-01: each operation completes once, as its cancel was answered, and what is in the file is what was
 // not cancelled, in order.
 #[test]

@@ -465,7 +465,7 @@ impl TcpListener {
             location,
         });
         core.registration.open(core.clone(), location, false);
-        let key = core.registration.key().expect("just opened");
+        let key = core.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
             drop(core.registration.close());
             return Err(error);

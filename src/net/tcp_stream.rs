@@ -232,7 +232,7 @@ impl Core {
             budget: Budget::default(),
         });
         core.registration.open(core.clone(), location, false);
-        let key = core.registration.key().expect("just opened");
+        let key = core.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
             drop(core.registration.close());
             return Err(error);

@@ -174,7 +174,7 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
                 }
             }
             // The arguments are ours and the descriptor is open: no other failure is possible.
-            Err(error) => panic!("windlass: the poller failed: {error}"),
+            Err(error) => panic!("windlass: waiting for events failed: {error}"),
         }
     }
 }
@@ -182,7 +182,7 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
 /// Virtual time: what would wait does not; the clock jumps to the next timer instead.
 #[inline(never)]
 fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
-    let seat = state.seat.as_ref().expect("a loop in virtual time has a seat");
+    let seat = state.seat.as_ref().expect("every loop in virtual time takes turns");
     let sources = state.polled_sources.get() > 0;
     if timeout.is_none_or(|timeout| timeout >= LONG_SLEEP) {
         state.give_back(true);

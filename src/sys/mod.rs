@@ -9,8 +9,7 @@
 //! - [`resolver`]: names to addresses and back, blocking;
 //! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
-//! - [`monotonic_nanos`]: the clock;
-//! - [`block_signals`]: keep signals off a thread that serves no loop.
+//! - [`monotonic_nanos`]: the clock.
 
 #[cfg(not(unix))]
 compile_error!("windlass runs on Unix systems only so far: its loop exposes a file descriptor");
@@ -35,9 +34,9 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port,
-    monotonic_nanos, own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close,
-    spare_descriptor, thread_cpu_time,
+    borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port, monotonic_nanos,
+    own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
+    thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;

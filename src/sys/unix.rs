@@ -59,17 +59,6 @@ pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Resul
     Ok(ready.only(interest.with(Event::ERROR)))
 }
 
-/// Blocks every signal on this thread, so that handlers run elsewhere.
-pub(crate) fn block_signals() {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `sigfillset` initialises the set that `pthread_sigmask` then reads; both live here.
-    let failed = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
-    };
-    debug_assert_eq!(failed, 0, "SIG_SETMASK is a valid request");
-}
-
 /// The system's monotonic clock, in nanoseconds since some moment in the past.
 #[inline]
 pub(crate) fn monotonic_nanos() -> u64 {

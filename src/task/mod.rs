@@ -385,7 +385,7 @@ impl<T> Future for Task<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.core.output().replace(Output::Taken) {
             Output::Finished(result) => Poll::Ready(result),
-            Output::Taken => panic!("a Task was polled after it was ready"),
+            Output::Taken => panic!("windlass: a task was polled after it was ready"),
             before => {
                 self.core.output().set(Output::Awaited(cx.waker().clone()));
                 drop(before);

@@ -307,7 +307,7 @@ impl Mailbox {
     /// Joins the turns of a program in virtual time.
     pub(crate) fn set_turns(&self, program: u64, turns: WeakTurns) {
         let first = self.turns.set((program, turns)).is_ok();
-        debug_assert!(first, "a loop has one seat for its life");
+        debug_assert!(first, "a loop takes turns with those of one program");
     }
 
     /// In virtual time: when there will be something to see.

@@ -253,7 +253,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
             let cause = {
                 let shared = self.shared();
                 let mut status = shared.lock();
-                let ended = status.seen_ended(now).expect("seen just now");
+                let ended = status.seen_ended(now).expect("the worker has ended");
                 self.cpu_time.set(ended.cpu_time);
                 std::mem::replace(&mut ended.cause, Cause::ByItself)
             };
@@ -270,7 +270,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         let code = self.shared().lock().ended.as_ref().map(|ended| ended.code);
         again.forget();
         if self.exit.get().is_none() && !state.is_halted() {
-            self.deliver_exit(state, code.expect("seen just now"));
+            self.deliver_exit(state, code.expect("the worker has ended"));
         }
     }
 

@@ -203,7 +203,7 @@ impl Length {
     }
 }
 
-/// How long jobs run these days, by kind: a running average that forgets in about eight samples.
+/// How long jobs have run lately, by kind: a running average that forgets in about eight samples.
 #[derive(Debug, Default)]
 pub(super) struct Typical([AtomicU64; 3]);
 

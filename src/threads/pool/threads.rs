@@ -50,7 +50,6 @@ use super::shutdown::RunningJob;
 use crate::callback;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
-use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::spin;
@@ -275,7 +274,7 @@ impl Shared {
         awake.saturating_sub(self.slow_running.load(Ordering::Relaxed))
     }
 
-    /// How many threads can do the jobs as they are these days: more would only take turns on the cores.
+    /// How many threads can do jobs of the length that they have now: more would only take turns on the cores.
     fn enough(&self) -> usize {
         let enough = match self.typical.quick() {
             Length::Brief => 1,
@@ -353,7 +352,6 @@ impl Shared {
     // ---- A thread's life.
 
     fn work(self: &Arc<Self>, record: &Record) {
-        sys::block_signals();
         let mut life = Life {
             slow_first: false,
             watching: true,
