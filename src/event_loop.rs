@@ -32,6 +32,7 @@ use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
 use crate::metrics::Metrics;
 use crate::phase::watchers::Watchers;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
+use crate::queue::closing::Closing;
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
@@ -106,7 +107,7 @@ pub(crate) struct State {
     pub(crate) check: Watchers,
     /// Callbacks that come last in the poll phase: signals.
     pub(crate) poll_last: Deferred,
-    pub(crate) closing: Deferred,
+    pub(crate) closing: Closing,
 
     /// In virtual time: the loop's place among those of its program.
     pub(crate) seat: Option<Seat>,
@@ -361,9 +362,9 @@ impl State {
         self.timers.give_back(now);
         self.delivery.give_back(&self.mailbox, now);
         if now {
-            [&self.pending, &self.poll_last, &self.closing]
-                .into_iter()
-                .for_each(Deferred::give_back);
+            self.pending.give_back();
+            self.poll_last.give_back();
+            self.closing.give_back();
         }
     }
 
@@ -391,21 +392,25 @@ impl State {
         }
         callback::guard(self, || callback::drain(self)); // What the code outside queued.
         self.clock.update();
-        if mode == RunMode::Default && self.is_alive() && !self.is_stopping() {
+        // Asked before these timers, as libuv does: an iteration follows them, whatever they leave.
+        let alive = self.is_alive();
+        if mode == RunMode::Default && alive && !self.is_stopping() {
             timers::run(self);
         }
-        self.iterations(mode);
+        self.iterations(mode, alive);
         self.mailbox.clear_stop();
         self.is_alive()
     }
 
-    /// As many iterations as `mode` wants and there is something for.
-    fn iterations(self: &Rc<Self>, mode: RunMode) {
-        while self.is_alive() && !self.is_stopping() && !self.is_halted() {
+    /// As many iterations as `mode` wants and there is something for: for the first one there is if
+    /// the loop was `alive`.
+    fn iterations(self: &Rc<Self>, mode: RunMode, mut alive: bool) {
+        while alive && !self.is_stopping() && !self.is_halted() {
             self.iterate(mode, false);
             if mode != RunMode::Default {
                 return;
             }
+            alive = self.is_alive();
         }
     }
 
@@ -568,10 +573,13 @@ impl State {
             callback::quietly(|| same.tear_down());
             callback::drop_quietly(task);
         }
-        for deferred in [&self.pending, &self.poll_last, &self.closing] {
+        for deferred in [&self.pending, &self.poll_last] {
             while let Some(entry) = deferred.take() {
                 callback::drop_quietly(entry);
             }
+        }
+        while let Some(entry) = self.closing.take() {
+            callback::drop_quietly(entry);
         }
         self.delivery.take_all().for_each(callback::drop_quietly);
         for hook in self.hooks.before_exit.take() {
@@ -715,7 +723,7 @@ impl Loop {
             prepare: Watchers::default(),
             check: Watchers::default(),
             poll_last: Deferred::default(),
-            closing: Deferred::default(),
+            closing: Closing::default(),
             seat,
             pool: builder.pool.unwrap_or_else(Pool::shared),
             read_buffer: Cell::new(None),
@@ -793,7 +801,7 @@ impl Loop {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);
             // It is in its turn already: the timers that a turn begins with have been.
-            state.iterations(RunMode::Default);
+            state.iterations(RunMode::Default, state.is_alive());
             // A stop ends a turn, but a worker goes on until nothing is left.
             while !state.turn_to_the_end() {}
             let natural = !state.is_halted();
@@ -840,8 +848,8 @@ impl Loop {
 
     /// Turns the loop in one of three modes (`uv_run`). Returns whether it is still alive.
     ///
-    /// In `Default` mode the timers that are due run first. Each iteration is then: pending, idle,
-    /// prepare, poll, check and immediates, close, timers. A loop on which nothing is alive runs
+    /// In `Default` mode the timers that are due run first, and an iteration follows them in any case.
+    /// Each iteration is: pending, idle, prepare, poll, check and immediates, close, timers. A loop on which nothing is alive runs
     /// its ticks and microtasks and returns false at once. A stop requested before makes this turn
     /// return at once, and is then used up.
     ///

@@ -527,7 +527,7 @@ impl TcpListener {
     }
 
     /// Calls `f` in the close phase after the listener was closed. Replaces the callback given
-    /// before.
+    /// before. Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.core.is_open() {
             let before = self.core.on_close.replace(Some(Box::new(f)));

@@ -831,20 +831,22 @@ impl Core {
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         let callbacks = (self.on_read.take(), self.on_read_closed.take(), self.on_hang_up.take());
+        let mut told = Vec::new();
         if let Some(outgoing) = self.outgoing.take() {
             let mut outgoing = *outgoing;
             let connecting = outgoing.connecting.take();
             for (completer, outcome) in outgoing.into_ends(error::cancelled) {
                 let later = completer.later(outcome);
-                state.closing.push(Closure::new(move || later.complete()));
+                told.push(Closure::new(move || later.complete()));
             }
             if let Some(connecting) = connecting {
                 connecting.cancelled();
             }
         }
         if let Some(on_close) = self.on_close.take() {
-            push_on_close(&state, self.registration.location(), on_close);
+            told.push(closed(&state, self.registration.location(), on_close));
         }
+        state.closing.push_all(told);
         let entry = self.registration.close();
         self.wake_tasks();
         // Last: what the callbacks captured may call back into the loop.
@@ -876,7 +878,7 @@ impl Core {
             let before = self.on_close.replace(Some(f));
             drop(before);
         } else if self.state().is_open() {
-            push_on_close(self.state(), None, f);
+            self.state().closing.push(closed(self.state(), None, f));
         }
     }
 
@@ -965,13 +967,14 @@ impl Core {
     }
 }
 
-fn push_on_close(
+/// The call of a close callback.
+fn closed(
     state: &Rc<State>,
     location: Option<&'static Location<'static>>,
     f: Box<dyn FnOnce()>,
-) {
+) -> Closure {
     let inner = state.clone();
-    state.closing.push(Closure::new(move || callback::call(&inner, location, f)));
+    Closure::new(move || callback::call(&inner, location, f))
 }
 
 /// Whether there is something in the cell: a task that waits, a callback.
@@ -1342,7 +1345,8 @@ impl TcpStream {
     }
 
     /// Calls `f` in the close phase after the connection was closed, by [`close`](TcpStream::close) or by itself. Replaces
-    /// the callback given before. It does not count as a callback that keeps the connection.
+    /// the callback given before. It does not count as a callback that keeps the connection. Of handles
+    /// closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         self.core.on_close(Box::new(f));
     }

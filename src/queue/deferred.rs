@@ -1,4 +1,5 @@
-//! Callbacks that wait for a later phase: the pending phase's completions and the close phase's.
+//! Callbacks that wait for a later phase: the pending phase's completions and the poll phase's
+//! signals.
 //!
 //! Each entry runs at most one user callback, so that a panic in it costs no other callback its
 //! turn. A run takes what was there when it began; what is added meanwhile waits for the next.
@@ -11,7 +12,7 @@ use crate::callback;
 use crate::event_loop::State;
 
 /// Entries for which memory is kept when it is given back.
-const KEPT: usize = 1024;
+pub(super) const KEPT: usize = 1024;
 
 /// A queue of deferred callbacks. Everything in it keeps the loop alive.
 #[derive(Default)]

@@ -50,8 +50,9 @@ pub(super) struct Inbox<T> {
     on_message: Cell<Option<Box<dyn FnMut(T)>>>,
     /// The futures that wait for a message.
     pub(super) waiters: Waiters,
-    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a round
-    /// interrupted by a panic goes on where it stopped.
+    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a
+    /// round interrupted by a panic goes on where it stopped, and that a close can tell that it
+    /// comes within one.
     left: Cell<Option<usize>>,
 }
 
@@ -70,6 +71,11 @@ impl<T> Inbox<T> {
 
     pub(super) fn is_listening(&self) -> bool {
         self.listening.get()
+    }
+
+    /// Whether a round has begun and is not over: what runs is the handler, or the drain after it.
+    pub(super) fn is_in_round(&self) -> bool {
+        self.left.get().is_some()
     }
 
     /// Whether a handler or a task wants messages.
@@ -102,6 +108,7 @@ impl<T> Inbox<T> {
     /// Wakes those who wait, and calls the handler for each message that is left, for one round.
     pub(super) fn deliver(&self, state: &Rc<State>) -> Round {
         let round = self.deliver_to_handler(state);
+        self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
             self.intake.half().rest();
         }
@@ -119,12 +126,11 @@ impl<T> Inbox<T> {
                 };
             }
         }
-        let mut left = self.left.take();
-        while left != Some(0) {
+        while self.left.get() != Some(0) {
             if !self.listening.get() || state.is_halted() {
                 return Round::Unheard;
             }
-            let (popped, limit) = match left {
+            let (popped, limit) = match self.left.get() {
                 Some(left) => (self.intake.pop(state.clock.horizon()), left),
                 None => self.begin_round(state),
             };
@@ -134,7 +140,7 @@ impl<T> Inbox<T> {
                 Popped::Finished => return Round::Finished,
                 Popped::Closed => return Round::Closed,
             };
-            left = Some(limit - 1);
+            self.left.set(Some(limit - 1));
             let Some(mut f) = self.on_message.take() else { return Round::Unheard };
             let start = self.starts.get();
             let outcome = callback::invoke(state, self.location.get(), || f(message));
@@ -143,13 +149,11 @@ impl<T> Inbox<T> {
             } else {
                 drop(f);
             }
-            self.left.set(left);
             callback::settle(state, outcome);
             if !self.waiters.is_empty() {
                 // One has come that found the queue empty. What was sent since is for it.
                 self.serve_waiters(state);
             }
-            self.left.set(None);
         }
         // Also when the last message was the last of all: the queue has not been seen empty, so the
         // next one would give no notice.

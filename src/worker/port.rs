@@ -185,6 +185,7 @@ impl<S: Send + 'static, R: Send + 'static, K> PortEnd<S, R, K> {
             number: Cell::new(u64::MAX),
             inbox: Inbox::new(self.link.incoming.clone()),
             link: RefCell::new(None),
+            closed_link: Cell::new(None),
             tell: Cell::new(None),
             on_close: Cell::new(None),
             names: Cell::new(1),
@@ -238,11 +239,14 @@ impl Drop for Tell {
 
 struct Core<S, R> {
     registration: Registration,
-    /// The receiver's number in the loop's mailbox.
+    /// The receiver's number in the loop's mailbox; `u64::MAX` when it receives no more.
     number: Cell<u64>,
     inbox: Inbox<R>,
     /// Taken out when the port is closed or detached.
     link: RefCell<Option<Link<S, R>>>,
+    /// The link of a port that was closed in a round of its own: it is let go when the round is
+    /// over.
+    closed_link: Cell<Option<Link<S, R>>>,
     /// Tells the other end that this one is closed. None once that is on its way.
     tell: Cell<Option<Tell>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
@@ -268,6 +272,11 @@ impl<S, R> Core<S, R> {
         self.link.borrow().is_some()
     }
 
+    /// Whether messages may still come: it is open, or was closed in a round that is not over.
+    fn receives(&self) -> bool {
+        self.number.get() != u64::MAX
+    }
+
     fn outgoing(&self) -> Option<Arc<Half<S>>> {
         self.link.borrow().as_ref().map(|link| link.outgoing.clone())
     }
@@ -291,21 +300,32 @@ impl<S, R> Core<S, R> {
         // end's close callback is due: its own comes an iteration later.
         link.tells = false;
         link.outgoing.end_sending();
-        if let Some(tell) = self.tell.take() {
-            self.state().closing.push(Closure::new(move || drop(tell)));
-        }
-        if let Some(on_close) = self.on_close.take() {
-            self.push_on_close(location, on_close);
-        }
-        let left = self.leave();
+        let tell = self.tell.take().map(|tell| Closure::new(move || drop(tell)));
+        let on_close = self.on_close.take().map(|f| self.call_on_close(location, f));
+        self.state().closing.push_all(tell.into_iter().chain(on_close));
+        self.closed_link.set(Some(link));
+        // In a round of its own, what is left of the round is still delivered, as in Node.
+        let left = if self.inbox.is_in_round() { None } else { self.finish_close() };
         self.inbox.waiters.wake();
         // Last: messages and handlers are the user's values.
-        drop((self.inbox.intake.close(), link, left));
+        drop(left);
     }
 
-    fn push_on_close(&self, location: Option<&'static Location<'static>>, f: Box<dyn FnOnce()>) {
+    /// The second half of a close: from here on nothing is received. All that has to be dropped
+    /// comes back.
+    fn finish_close(&self) -> Option<impl Sized + use<S, R>> {
+        let link = self.closed_link.take()?;
+        let left = self.leave();
+        Some((self.inbox.intake.close(), link, left))
+    }
+
+    fn call_on_close(
+        &self,
+        location: Option<&'static Location<'static>>,
+        f: Box<dyn FnOnce()>,
+    ) -> Closure {
         let state = self.state().clone();
-        self.state().closing.push(Closure::new(move || callback::call(&state, location, f)));
+        Closure::new(move || callback::call(&state, location, f))
     }
 
     /// The other end sends no more: nothing to wait for, but something may be sent.
@@ -338,6 +358,10 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = CallAgain { state, number: self.number.get() };
         let round = self.inbox.deliver(state);
+        if !self.is_open() {
+            again.forget();
+            return drop(self.finish_close());
+        }
         match round {
             Round::Empty => again.forget(),
             Round::Full => {} // Called again in the next poll phase.
@@ -354,8 +378,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
                 match self.inbox.intake.end_seen(self.now()) {
                     End::Gone => self.close(),
                     End::Finished => self.note_finish(),
-                    End::Open if self.is_open() => self.update_liveness(),
-                    End::Open => {}
+                    End::Open => self.update_liveness(),
                 }
             }
         }
@@ -365,7 +388,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         let unseen = self.inbox.intake.close();
-        callback::drop_quietly(link);
+        callback::drop_quietly((link, self.closed_link.take()));
         callback::drop_quietly(unseen);
         callback::drop_quietly((self.tell.take(), self.on_close.take()));
         self.inbox.waiters.wake();
@@ -519,13 +542,15 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(R) + 'static) {
         let core = &self.core;
-        if !core.is_open() {
+        if !core.receives() {
             return;
         }
         let before = core.inbox.listen(Box::new(f));
-        core.registration.set_ref(true);
-        core.update_liveness();
-        core.state().delivery.call_again(core.number.get());
+        if core.is_open() {
+            core.registration.set_ref(true);
+            core.update_liveness();
+            core.state().delivery.call_again(core.number.get());
+        }
         drop(before);
     }
 
@@ -541,12 +566,14 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Calls `f` in the close phase after the channel was closed, from here or from the other end;
     /// then all that was posted there before has been delivered. Replaces the callback before.
+    /// Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.core.is_open() {
             let before = self.core.on_close.replace(Some(Box::new(f)));
             drop(before);
         } else if self.core.state().is_open() {
-            self.core.push_on_close(None, Box::new(f));
+            let call = self.core.call_on_close(None, Box::new(f));
+            self.core.state().closing.push(call);
         }
     }
 
@@ -608,6 +635,11 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
     /// waits here is dropped. Closing again does nothing.
+    ///
+    /// Closed in its own handler, or by a tick or microtask that follows it, the port still
+    /// delivers what is left of that round, as in Node: what waited when the round began, or up to
+    /// 1,000 messages if that is more, those included that the other end posts meanwhile. To have
+    /// none, call [`off_message`](Port::off_message) too.
     pub fn close(&self) {
         self.core.close();
     }

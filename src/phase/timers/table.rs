@@ -172,6 +172,8 @@ pub(super) struct Due {
     pub(super) callback: Callable<Timer>,
     /// What has become of the timer: spent, an interval that is to go back, or fired.
     pub(super) life: Life,
+    /// The list that it was in.
+    pub(super) list: u32,
 }
 
 impl Table {
@@ -288,29 +290,62 @@ impl Table {
     /// Takes the next timer that is due at `now` out of its list.
     pub(super) fn take_due(&mut self, loop_id: u32, now: Nanos) -> Option<Due> {
         loop {
-            let list = self.heap.first().filter(|item| item.expiry <= now)?.list;
-            let index = self.lists.ends(list).first;
-            if index == NONE {
-                give_up(&mut self.lists, &mut self.heap, list);
-                continue;
+            let list = self.expired(now)?;
+            if let Some(index) = self.first_due(list, now) {
+                unlink(&mut self.links, self.lists.ends(list), index);
+                self.fetch(list);
+                return Some(self.take_callback(loop_id, index));
             }
-            let due_at = self.entries[index as usize].due_at();
-            if due_at > now || due_at == Nanos::MAX {
-                // The list was up for a timer that is gone, or all its due timers have run. It is
-                // put back as though it had been made now.
-                let sequence = self.take_sequence();
-                self.lists.set_sequence(list, sequence);
-                let item = Item { expiry: due_at, sequence, list };
-                self.heap.replace_first(item, |item| is_live(&self.lists, item));
-                if due_at == Nanos::MAX && now == Nanos::MAX {
-                    return None;
-                }
-                continue;
-            }
-            unlink(&mut self.links, self.lists.ends(list), index);
-            self.fetch(list);
-            return Some(self.take_callback(loop_id, index));
         }
+    }
+
+    /// The next timer of the list of which one has just fired, if it is due at `now`. It stays
+    /// where it is.
+    ///
+    /// A list that was given up meanwhile has expired no more, though timers were armed in it
+    /// since.
+    pub(super) fn choose(&mut self, loop_id: u32, list: u32, now: Nanos) -> Option<Timer> {
+        let same = self.expired(now) == Some(list);
+        let index = same.then(|| self.first_due(list, now)).flatten()?;
+        let generation = self.entries[index as usize].generation;
+        Some(Timer { loop_id, index, generation, _not_send: PhantomData })
+    }
+
+    /// Takes a timer that was chosen out of its list, wherever it now stands in it. None if it was
+    /// cleared.
+    pub(super) fn take_chosen(&mut self, timer: Timer) -> Option<Due> {
+        let list = get(&mut self.entries, timer).filter(|entry| entry.life.is_armed())?.list;
+        unlink(&mut self.links, self.lists.ends(list), timer.index);
+        self.fetch(list);
+        Some(self.take_callback(timer.loop_id, timer.index))
+    }
+
+    /// The list that is looked at next, if its time has come.
+    #[inline(always)]
+    fn expired(&self, now: Nanos) -> Option<u32> {
+        debug_assert!(now < Nanos::MAX, "what is due at the last moment there is never is");
+        self.heap.first().filter(|item| item.expiry <= now).map(|item| item.list)
+    }
+
+    /// The first timer of a list that has expired, if it is due at `now`. Else the list was up for
+    /// a timer that is gone, or all its due timers have run: it is put back as though it had been
+    /// made now, and given up when it is empty.
+    #[inline(always)]
+    fn first_due(&mut self, list: u32, now: Nanos) -> Option<u32> {
+        let index = self.lists.ends(list).first;
+        if index == NONE {
+            give_up(&mut self.lists, &mut self.heap, list);
+            return None;
+        }
+        let due_at = self.entries[index as usize].due_at();
+        if due_at > now {
+            let sequence = self.take_sequence();
+            self.lists.set_sequence(list, sequence);
+            let item = Item { expiry: due_at, sequence, list };
+            self.heap.replace_first(item, |item| is_live(&self.lists, item));
+            return None;
+        }
+        Some(index)
     }
 
     /// Begins to bring the first timer of a list, which is about to fire, into the cache: by writing what
@@ -340,13 +375,13 @@ impl Table {
         entry.life = life;
         self.holding -= held - usize::from(entry.holds());
         let callback = entry.callback.take().expect("a timer in a list has its callback");
-        let location = entry.location;
+        let (location, list) = (entry.location, entry.list);
         let known_as = self.known_as(index, generation);
         if life == Life::Free {
             self.release(index, generation);
         }
         let timer = Timer { loop_id, index: known_as, generation, _not_send: PhantomData };
-        Due { timer, location, callback, life }
+        Due { timer, location, callback, life, list }
     }
 
     /// A place has become free.
