@@ -940,7 +940,7 @@ fn the_size_of_the_pieces_changes_nothing() {
         &get("/1"),
         "GET /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n\r\n\r\nabc",
         "GET /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "a \r\n0123456789\r\n00\r\nA: b\r\nC: d\r\n\r\n",
+        "a\r\n0123456789\r\n00\r\nA: b\r\nC: d\r\n\r\n",
         &get("/4"),
         "bad \x01",
     ]
@@ -962,9 +962,215 @@ fn the_size_of_the_pieces_changes_nothing() {
     }
 }
 
+/// A head in front of chunks.
+const CHUNKED: &str = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// How a request of these bytes ends, however they are cut: taken, or refused with a status.
+#[track_caller]
+fn verdict(bytes: &[u8]) -> Result<(), Status> {
+    let mut padded = bytes.to_vec();
+    // Garbage is found when a head has doubled at the latest; let it.
+    padded.resize(2 * bytes.len(), b'x');
+    let first = |size| match decode(&padded, size).first() {
+        Some(Step::Request(_)) => Ok(()),
+        Some(Step::Bad(status)) => Err(*status),
+        other => panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes)),
+    };
+    let whole = first(usize::MAX);
+    for size in 1..bytes.len() {
+        assert_eq!(first(size), whole, "pieces of {size}: {:?}", String::from_utf8_lossy(bytes));
+    }
+    whole
+}
+
+#[test]
+fn trailers_are_as_strict_as_in_node() {
+    let good: [&[u8]; 8] = [
+        b"",
+        b"A: b\r\n",
+        b"A: b\r\nC:d\r\n",
+        b"A:\r\n",
+        b"A: \t\r\n",
+        b"A: \x80\xff\r\n",
+        b"Content-Lengthy: 5\r\nHost: x\r\n",
+        b"Connection: close\r\n",
+    ];
+    let bad: [&[u8]; 20] = [
+        b"A: b\n",
+        b"A: b\nC: d\r\n",
+        b"A: b\rC: d\r\n",
+        b"A: b\r\r\n",
+        b"A: b\0\r\n",
+        b"A\0: b\r\n",
+        b"A: \x01\r\n",
+        b"A: \x7f\r\n",
+        b"no colon\r\n",
+        b"Content-Length\r\n",
+        b": b\r\n",
+        b"A : b\r\n",
+        b" A: b\r\n",
+        b"A: b\r\n folded\r\n",
+        b"A(: b\r\n",
+        b"A\x80: b\r\n",
+        b"Content-Length: 5\r\n",
+        b"A: b\r\ncontent-LENGTH:\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\rX",
+    ];
+    let with = |trailers: &[u8], end: &[u8]| {
+        verdict(&[CHUNKED.as_bytes(), b"0\r\n", trailers, end].concat())
+    };
+    for trailers in good {
+        assert_eq!(with(trailers, b"\r\n"), Ok(()), "{:?}", String::from_utf8_lossy(trailers));
+    }
+    for trailers in bad {
+        let refused = with(trailers, b"\r\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}", String::from_utf8_lossy(trailers));
+    }
+    // The last line feed too follows a carriage return.
+    assert_eq!(with(b"", b"\n"), Err(Status::BAD_REQUEST));
+    assert_eq!(with(b"A: b\r\n", b"\n"), Err(Status::BAD_REQUEST));
+    let endless = [CHUNKED, "0\r\nA: ", &"x".repeat(HEAD_BYTES_MAX)].concat();
+    assert_eq!(decode(endless.as_bytes(), 1000), [Step::Bad(Status::HEAD_TOO_LARGE)]);
+}
+
+#[test]
+fn chunk_lines_are_as_strict_as_in_node() {
+    let good: [&[u8]; 15] = [
+        b"1",
+        b"01",
+        b"00000000000000000000000000001",
+        b"1;a",
+        b"1;a=b",
+        b"1;a=b;c",
+        b"1;a=\"b c\"",
+        b"1;a=\"b\tc\"",
+        b"1;a=\"\\\"\"",
+        b"1;a=\"\xff\"",
+        b"1;a=\"b\";c",
+        b"1;a=b\"c\"",
+        b"1;=",
+        b"1;;a",
+        b"1;!#$%&'*+-.^_`|~=1",
+    ];
+    let bad: [&[u8]; 40] = [
+        b"",
+        b"1 zz",
+        b"1 1",
+        b"1 ",
+        b"1\t",
+        b" 1",
+        b"+1",
+        b"0x1",
+        b"1\r",
+        b"fffffffffffffffff",
+        b"1 ;a",
+        b"1; a",
+        b"1;",
+        b"1;;",
+        b"1; ",
+        b"1;\t",
+        b"1;a ",
+        b"1;a b",
+        b"1;a\tb",
+        b"1;a;",
+        b"1;a=b ",
+        b"1;a= b",
+        b"1;a=b=c",
+        b"1;a=@",
+        b"1;/",
+        b"1;\0",
+        b"1;a\0b",
+        b"1;a=\0",
+        b"1;a=\"\0\"",
+        b"1;a=\"\\\x01\"",
+        b"1;a=\"\x7f\"",
+        b"1;a=\"",
+        b"1;a=\"b\"c",
+        b"1;a=\"b\" ",
+        b"1;a=\"b\";",
+        b"1;a=\"b\rc\"",
+        b"1;\x80",
+        b"1;a=\x80",
+        b"1;a\rb",
+        b"1;\"a\"",
+    ];
+    let with = |line: &[u8], end: &[u8]| {
+        verdict(&[CHUNKED.as_bytes(), line, end, b"a\r\n0\r\n\r\n"].concat())
+    };
+    for line in good {
+        assert_eq!(with(line, b"\r\n"), Ok(()), "{:?}", String::from_utf8_lossy(line));
+        let refused = with(line, b"\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}\\n", String::from_utf8_lossy(line));
+    }
+    for line in bad {
+        let refused = with(line, b"\r\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}", String::from_utf8_lossy(line));
+    }
+}
+
+#[test]
+fn heads_are_as_strict_as_trailers() {
+    for head in [
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\0c\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\rX",
+        "GET / HTTP/3.0\n\n",
+        "GET / HTTP/2.0\rX\r\n\r\n",
+        "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.11\r\n\r\n",
+    ] {
+        assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{head:?}");
+    }
+    // Blank lines in front are no part of it.
+    assert_eq!(verdict(b"\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(()));
+}
+
+#[test]
+fn another_version_is_505_however_it_is_cut() {
+    for line in ["PRI * HTTP/2.0", "GET / HTTP/0.9", "GET / HTTP/1.2", "BREW x HTTP/9.9"] {
+        let head = format!("{line}\r\n\r\nSM\r\n\r\n");
+        assert_eq!(verdict(head.as_bytes()), Err(Status::VERSION_NOT_SUPPORTED), "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_target_is_refused() {
+    for target in ["fast", "?x", "#x", "http:/fast", "://a/fast", "1://a", "http://a#/fast"] {
+        let head = get(target);
+        assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{target}");
+    }
+    for target in ["/", "*", "//", "http://a", "http://u:p@[::1]:80/?", "https://a/b"] {
+        assert_eq!(verdict(get(target).as_bytes()), Ok(()), "{target}");
+    }
+}
+
+#[test]
+fn nothing_behind_a_connect_is_a_body_or_a_request() {
+    let tunnelled = "Content-Length: 100\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\n\r\n";
+    let bytes = format!("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n{tunnelled}");
+    match &decode(bytes.as_bytes(), usize::MAX)[0] {
+        Step::Request(request) => {
+            assert_eq!((request.method, request.keep_alive), (Method::NotAllowed, false));
+        }
+        step => panic!("{step:?}"),
+    }
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let response = client.send(bytes).response();
+    assert_eq!((response.status, response.closes()), (405, true));
+    client.expect_end();
+}
+
 #[test]
 fn broken_chunks_are_refused() {
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = CHUNKED;
     let bodies =
         ["x\r\n", "\r\n", ";\r\n", "1\r\nab\r\n", "1\nab", "1;a\nb", "1234567890abcdef0\r\n"];
     for body in bodies {
@@ -983,6 +1189,11 @@ fn targets_become_routes() {
     assert_eq!(route(&request("/slow-pool?a=b&n=50")), Route::Slow(Place::Pool, 50));
     assert_eq!(route(&request("/slow-inline?n=007")), Route::Slow(Place::Loop, 7));
     assert_eq!(route(&request("http://example.org/metrics")), Route::Metrics);
+    assert_eq!(route(&request("HTTP://example.org:80/slow?n=3")), Route::Slow(Place::Worker, 3));
+    // Only what stands behind the host is a path.
+    for target in ["http://evil?x=/fast", "http://evil?/metrics", "http://evil/?/fast"] {
+        assert_eq!(route(&request(target)), route(&request("/")), "{target}");
+    }
     assert_eq!(route(&request("/file/a/b%20c?d")), Route::File("a/b c".into()));
     assert!(matches!(route(&request("http://example.org")), Route::Answer(page)
         if page.status == Status::OK));
