@@ -97,8 +97,10 @@ pub(super) struct Core {
     socket: RefCell<Option<sys::TcpStream>>,
     /// Data, the end or an error can be read, for all we know.
     readable: Cell<bool>,
-    /// The peer's end was reported: a short read does not mean that nothing is left to read.
-    read_closed: Cell<bool>,
+    /// What was reported of the connection's end: no more comes (`READ_CLOSED`), nothing arrives any
+    /// more (`WRITE_CLOSED`), it failed (`ERROR`). Never taken back. From then on a short read does not
+    /// mean that nothing is left to read.
+    ended: Cell<Event>,
     /// The kernel takes bytes, for all we know.
     writable: Cell<bool>,
     /// A read failed: nothing more can be read or written.
@@ -120,6 +122,10 @@ pub(super) struct Core {
     /// The task that waits to write.
     writer: Cell<Option<Waker>>,
     outgoing: RefCell<Option<Box<Outgoing>>>,
+    /// Waits for the peer to send no more. Gone when it is called, and with the socket.
+    on_read_closed: Cell<Option<Box<dyn FnOnce()>>>,
+    /// Waits for the peer to be gone. Gone when it is called, and with the socket.
+    on_hang_up: Cell<Option<Box<dyn FnOnce()>>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// What tasks have read and written in this iteration.
     budget: Budget,
@@ -139,7 +145,7 @@ impl Core {
             registration: Registration::new(state.clone()),
             socket: RefCell::new(None),
             readable: Cell::new(false),
-            read_closed: Cell::new(false),
+            ended: Cell::new(Event::default()),
             writable: Cell::new(true),
             broken: Cell::new(false),
             shut: Cell::new(false),
@@ -151,6 +157,8 @@ impl Core {
             reader: Cell::new(None),
             writer: Cell::new(None),
             outgoing: RefCell::new(None),
+            on_read_closed: Cell::new(None),
+            on_hang_up: Cell::new(None),
             on_close: Cell::new(None),
             budget: Budget::default(),
         });
@@ -205,7 +213,7 @@ impl Core {
 
     /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
     fn update_liveness(&self) {
-        let active = self.reading.get() || waits(&self.reader) || waits(&self.writer);
+        let active = self.reading.get() || is_set(&self.reader) || is_set(&self.writer);
         self.registration.set_active(active);
         self.registration.set_busy(self.is_busy());
     }
@@ -238,7 +246,7 @@ impl Core {
                 Ok(count) => {
                     // A short read has emptied the socket, and what comes later is reported anew.
                     // Not so the end that came before it.
-                    if count > 0 && count < buffer.len() && !self.read_closed.get() {
+                    if count > 0 && count < buffer.len() && self.ended.get().is_empty() {
                         self.readable.set(false);
                     }
                     return Ok(count);
@@ -427,6 +435,9 @@ impl Core {
             self.deliver(&self.state().clone(), Err(error));
         } else {
             log::warn!("a write failed that nobody waits for: {error}");
+            // The connection ends by itself: not of this side's own will.
+            self.ended.set(self.ended.get().with(Event::READ_CLOSED).with(Event::WRITE_CLOSED));
+            self.tell_of_end(&self.state().clone());
             self.close();
         }
     }
@@ -660,7 +671,9 @@ impl Core {
     }
 
     fn close_if_unnamed(self: &Core) {
-        if self.unnamed.get() && self.is_open() && !self.reading.get() && !self.is_busy() {
+        // An end that was reported is told first: then it was not this side that ended.
+        let may = || !self.reading.get() && !self.is_busy() && self.owed_ends() == [false; 2];
+        if self.unnamed.get() && self.is_open() && may() {
             self.close();
         }
     }
@@ -673,7 +686,7 @@ impl Core {
         drop(socket);
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
-        let on_read = self.on_read.take();
+        let callbacks = (self.on_read.take(), self.on_read_closed.take(), self.on_hang_up.take());
         let wakers = [self.reader.take(), self.writer.take()];
         if let Some(outgoing) = self.outgoing.take() {
             let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
@@ -693,8 +706,8 @@ impl Core {
         for waker in wakers.into_iter().flatten() {
             waker.wake();
         }
-        // Last: what the callback captured may call back into the loop.
-        drop((on_read, entry));
+        // Last: what the callbacks captured may call back into the loop.
+        drop((callbacks, entry));
     }
 
     fn detach(&self) -> io::Result<DetachedTcpStream> {
@@ -707,12 +720,13 @@ impl Core {
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         let callbacks = (self.on_read.take(), self.on_close.take());
+        let watches = (self.on_read_closed.take(), self.on_hang_up.take());
         self.outgoing.take();
         let wakers = [self.reader.take(), self.writer.take()];
         let entry = self.registration.close();
         wakers.into_iter().flatten().for_each(Waker::wake);
         // Last: what the callbacks captured may call back into the loop.
-        drop((callbacks, entry));
+        drop((callbacks, watches, entry));
         Ok(DetachedTcpStream { socket: socket.into(), shut: self.shut.get() })
     }
 
@@ -723,6 +737,50 @@ impl Core {
         } else if self.state().is_open() {
             push_on_close(self.state(), None, f);
         }
+    }
+
+    /// Keeps a callback that waits for an end of the connection. Reported before, it is told later.
+    fn watch(
+        self: &Rc<Self>,
+        slot: impl Fn(&Core) -> &Cell<Option<Box<dyn FnOnce()>>>,
+        f: Box<dyn FnOnce()>,
+    ) {
+        if !self.is_open() {
+            return; // Closed by this side: dropped uncalled.
+        }
+        let before = slot(self).replace(Some(f));
+        if !self.ended.get().is_empty() {
+            let core = self.clone();
+            self.state().pending.push(Closure::new(move || {
+                let again = CallAgain(&core);
+                core.tell_of_end(core.state());
+                std::mem::forget(again);
+            }));
+        }
+        drop(before);
+    }
+
+    /// Whether an end was reported that somebody waits for: of the reading side, and of both.
+    fn owed_ends(&self) -> [bool; 2] {
+        let ended = self.ended.get();
+        let read_closed = ended.has(Event::READ_CLOSED);
+        // An orderly end of one direction leaves the other open.
+        let gone = read_closed && ended.has(Event::WRITE_CLOSED);
+        [read_closed && is_set(&self.on_read_closed), gone && is_set(&self.on_hang_up)]
+    }
+
+    /// Calls those who wait for what was reported of the connection's end.
+    fn tell_of_end(self: &Rc<Self>, state: &Rc<State>) {
+        for (index, slot) in [&self.on_read_closed, &self.on_hang_up].into_iter().enumerate() {
+            // Asked anew for each: the callback before may have closed the connection.
+            if self.owed_ends()[index]
+                && !state.is_halted()
+                && let Some(f) = slot.take()
+            {
+                callback::call(state, self.registration.location(), f);
+            }
+        }
+        self.close_if_unnamed();
     }
 
     /// Starts a connection attempt: the poller will tell when it is decided.
@@ -775,12 +833,12 @@ fn push_on_close(
     state.closing.push(Closure::new(move || callback::call(&inner, location, f)));
 }
 
-/// Whether a task waits for this direction.
-fn waits(waker: &Cell<Option<Waker>>) -> bool {
-    let taken = waker.take();
-    let waits = taken.is_some();
-    waker.set(taken);
-    waits
+/// Whether there is something in the cell: a task that waits, a callback.
+fn is_set<T>(cell: &Cell<Option<T>>) -> bool {
+    let taken = cell.take();
+    let set = taken.is_some();
+    cell.set(taken);
+    set
 }
 
 /// Has the stream called again if a panic passes by.
@@ -839,6 +897,8 @@ impl Handle for Core {
             self.state().deregister(|poller| poller.deregister(&mut socket));
         }
         callback::drop_quietly(self.on_read.take());
+        callback::drop_quietly(self.on_read_closed.take());
+        callback::drop_quietly(self.on_hang_up.take());
         for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
             waker.wake();
         }
@@ -863,11 +923,12 @@ impl Core {
         if event.has(Event::READABLE.with(Event::READ_CLOSED).with(Event::ERROR)) {
             self.readable.set(true);
         }
-        if event.has(Event::READ_CLOSED.with(Event::ERROR)) {
-            self.read_closed.set(true);
+        let ends = event.only(Event::READ_CLOSED.with(Event::WRITE_CLOSED).with(Event::ERROR));
+        if !ends.is_empty() {
+            self.ended.set(self.ended.get().with(ends));
         }
         let writable = event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR));
-        let sends = self.outgoing.borrow().is_some() || waits(&self.writer);
+        let sends = self.outgoing.borrow().is_some() || is_set(&self.writer);
         if sends && !self.connect_round() {
             return;
         }
@@ -885,6 +946,11 @@ impl Core {
             }
             self.read_round(state);
         }
+        // Behind the reads: what came before the end is told before it, also what waits for the next round.
+        let more_to_read = self.reading.get() && self.readable.get();
+        if !more_to_read && !self.ended.get().is_empty() {
+            self.tell_of_end(state);
+        }
     }
 }
 
@@ -894,6 +960,12 @@ impl Core {
 /// connection belongs to the loop until it is closed; after the end of the stream or an error the
 /// callback is released. Without one it closes when the last clone is dropped, after queued writes
 /// and a requested shutdown have gone out; only an explicit [`close`](TcpStream::close) cancels them.
+///
+/// # Half-close
+/// The end of what the peer sends is not the end of the connection: reading gives it, and writing goes
+/// on until this side too has sent its end. A peer that has gone for good is heard of through
+/// [`on_hang_up`](TcpStream::on_hang_up) without reading, and as an error of a read or write otherwise. The end alone is
+/// heard of without reading through [`on_read_closed`](TcpStream::on_read_closed).
 ///
 /// # Liveness
 /// A connection keeps the loop alive while a read callback is registered or a task waits on it, unless
@@ -1129,6 +1201,75 @@ impl TcpStream {
     /// the callback given before. It does not count as a callback that keeps the connection.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         self.core.on_close(Box::new(f));
+    }
+
+    /// Calls `f` once, when the peer has gone for good: it has reset the connection, both directions
+    /// have ended, or a write has failed whose request was dropped and the connection therefore closes
+    /// by itself. Nobody needs to read for it.
+    ///
+    /// The end of what the peer sends is no hang-up, for it may still read: that is for
+    /// [`on_read_closed`](TcpStream::on_read_closed).
+    ///
+    /// When the peer has gone already, `f` is called too: later, never from inside this call. Bytes that
+    /// came before can be read then and afterwards; a read callback gets them all first, and the end or
+    /// the error after them. A later call replaces `f`, which is then dropped uncalled; so it is when
+    /// this side closes or [detaches](TcpStream::detach) the connection, or the last name of one that nobody reads is
+    /// dropped, and at the end of the loop. On a closed connection it is dropped at once.
+    ///
+    /// A peer whose machine or network fails without a word is not heard of: send something from time
+    /// to time, and a write fails.
+    ///
+    /// # Liveness
+    /// It does not count as a callback that keeps the connection, nor does it keep the loop alive.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     let connection = listener.accept().await?;
+    ///     let answer = windlass::spawn(windlass::time::sleep(Duration::from_secs(3600)));
+    ///     connection.on_hang_up(move || answer.abort()); // Nobody is left to answer.
+    ///     client.await?.close_reset()?;
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_hang_up(&self, f: impl FnOnce() + 'static) {
+        self.core.watch(|core| &core.on_hang_up, Box::new(f));
+    }
+
+    /// Calls `f` once, when the peer sends no more: it has shut down its side, closed the connection or
+    /// reset it. Nobody needs to read for it, and bytes that came before stay where they are.
+    ///
+    /// The peer may still read: it may have shut down only its own side after its last request. TCP does
+    /// not say which until something is written to a peer that has closed. A server that takes a client
+    /// that will send no more for one that has left, as Node's HTTP server does, cancels its work here;
+    /// others wait for [`on_hang_up`](TcpStream::on_hang_up), which an orderly close by the peer alone does not bring about.
+    ///
+    /// All else is as for `on_hang_up`. When both are reached at once, this one is called first.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     let connection = listener.accept().await?;
+    ///     let answer = windlass::spawn(windlass::time::sleep(Duration::from_secs(3600)));
+    ///     connection.on_read_closed(move || answer.abort());
+    ///     drop(client.await?); // A client that is killed sends the end too.
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_read_closed(&self, f: impl FnOnce() + 'static) {
+        self.core.watch(|core| &core.on_read_closed, Box::new(f));
     }
 
     /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait for
