@@ -38,8 +38,9 @@ usage: server [options]
   --workers N             workers for /slow (default: one less than there are cores)
   --root DIR              what /file/ serves (default: the current directory)
   --max-connections N     clients beyond this get 503 (default 10000)
-  --idle-timeout-ms MS    how long a client may be idle, take to send a request,
-                          or leave an answer untouched (default 10000)
+  --idle-timeout-ms MS    how long a client may be idle, take to send a request, or take
+                          nothing of its answer; one that takes some of it in each
+                          such span is served, however slow (default 10000)
   --grace-ms MS           how long running requests may go on after the first SIGINT
                           or SIGTERM (default 5000); a second one ends them at once
   --help                  this text

@@ -24,7 +24,7 @@ mod http {
     mod sums;
 }
 
-use http::files::relative_path;
+use http::files::{CHUNK_BYTES, open, open_regular, read_next, relative_path, status_of};
 use http::request::{
     BODY_BYTES_MAX, Body, Decoder, HEAD_BYTES_MAX, Head, Method, Request, Step, parse_head,
 };
@@ -465,6 +465,96 @@ fn a_client_that_closes_its_half_is_still_answered() {
 }
 
 #[test]
+fn half_closed_clients_get_their_answers_whole_and_in_turn() {
+    let server = Server::start(&["--workers", "1"]);
+    fs::write(server.root.public().join("a"), "a").unwrap();
+    let mut first = server.connect();
+    first.send(get("/slow?n=50"));
+    server.wait_for_metric("workers_busy", 1.0);
+    let requests = [
+        get("/slow?n=20"),
+        get("/slow?n=20").replace("GET", "HEAD"),
+        get("/slow?n=20").replace("1.1", "1.0"),
+        get("/slow?n=20") + &get("/slow?n=20"),
+        get("/slow-pool?n=20"),
+        get("/file/a"),
+        get("/file/none"),
+    ];
+    let clients = requests.map(|request| {
+        let mut client = server.connect();
+        client.send(request);
+        client.stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        client
+    });
+    // Those of the worker wait behind the first, which leaves: its turn is over.
+    server.wait_for_metric("workers_queued", 4.0);
+    drop(first);
+    let answers = clients.map(|mut client| {
+        let mut answer = String::new();
+        client.stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        assert_eq!(
+            answer.matches("HTTP").count(),
+            1 + answer.matches("6765").count() / 2,
+            "{answer}"
+        );
+        answer.split("\r\n\r\n").last().unwrap().to_owned()
+    });
+    let sum = "fib(20) = 6765\n";
+    assert_eq!(answers, [sum, "", sum, sum, sum, "a", "404 Not Found\n"]);
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_request_with_it() {
+    let server = Server::start(&["--workers", "1", "--max-connections", "20"]);
+    let leave: [fn(Client); 3] = [
+        drop,
+        |client| {
+            // As a client that is killed with unread bytes, or gives up for good.
+            let socket = socket2::SockRef::from(client.stream.get_ref());
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        },
+        |mut client| {
+            // What nobody has read hides nothing.
+            client.send(get("/slow?n=50").repeat(10));
+        },
+    ];
+    let mut last = server.connect();
+    // Longer than any test takes, and more than there are places for, all in all.
+    for (round, path) in ["/slow?n=50", "/slow-pool?n=50"].repeat(3).into_iter().enumerate() {
+        let clients: Vec<_> = (0..15).map(|_| server.connect()).collect();
+        for mut client in clients {
+            client.send(get(path));
+            leave[round % 3](client);
+        }
+        let begin = Instant::now();
+        let idle = ["server_connections 1", "workers_busy 0", "workers_queued 0", "pool_busy 0"];
+        let is_idle = |text: &str| idle.iter().all(|line| text.lines().any(|found| found == *line));
+        while !is_idle(&last.get("/metrics").text()) {
+            assert!(begin.elapsed() < PATIENCE, "{}", last.get("/metrics").text());
+        }
+    }
+    assert_eq!(last.get("/slow?n=20").text(), "fib(20) = 6765\n");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_clients_that_left() {
+    let server = Server::start(&["--workers", "1", "--grace-ms", "60000"]);
+    let clients = [(); 5].map(|()| server.connect());
+    for mut client in clients {
+        client.send(get("/slow?n=50"));
+    }
+    let mut waiting = server.connect();
+    waiting.send(get("/slow?n=50"));
+    server.wait_for_metric("workers_busy", 1.0);
+    server.signal("TERM");
+    // This one leaves while the server stops.
+    drop(waiting);
+    let (status, said) = server.wait();
+    assert!(status.success(), "{status}: {said}");
+}
+
+#[test]
 fn fast_answers_come_while_a_worker_is_busy() {
     let server = Server::start(&["--workers", "1"]);
     let mut slow = server.connect();
@@ -546,6 +636,117 @@ fn nothing_outside_the_root_is_served() {
         assert_eq!(client.get(path).status, 400, "{path}");
     }
     assert_eq!(client.get("/file/good").text(), "inside");
+}
+
+#[test]
+fn what_leads_to_no_file_is_404() {
+    use std::os::unix::fs::symlink;
+    let server = Server::start(&[]);
+    let root = server.root.public();
+    fs::write(root.join("file"), "file").unwrap();
+    fs::create_dir(root.join("dir")).unwrap();
+    symlink("circle", root.join("circle")).unwrap();
+    symlink("gone", root.join("dangling")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+    let mkfifo = Command::new("mkfifo").arg(root.join("fifo")).status().unwrap();
+    assert!(mkfifo.success());
+    let long = "n".repeat(300);
+    let mut client = server.connect();
+    for path in [
+        "file/", "file//", "file/.", "file/./", "file%2f", "file/x", "file/./x", "dir/", "dir/.",
+        "circle", "circle/", "circle/x", "dangling", "socket", "fifo", "fifo/", &long, ".", "",
+    ] {
+        assert_eq!(client.get(&format!("/file/{path}")).status, 404, "{path}");
+    }
+    assert_eq!(client.get("/file/./dir/.././file").status, 404);
+    assert_eq!(client.get("/file/./file").text(), "file");
+}
+
+#[test]
+fn only_regular_files_are_opened_and_nobody_is_waited_for() {
+    use std::os::unix::fs::symlink;
+    let root = Root::new();
+    let path = |name: &str| root.public().join(name);
+    fs::write(path("file"), "file").unwrap();
+    symlink("file", path("link")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    // What was checked a moment before may be any of these by now.
+    for name in ["fifo", "link", "socket", ".", "gone"] {
+        let error = open_regular(&path(name)).unwrap_err();
+        assert_eq!(status_of(&error), Status::NOT_FOUND, "{name}: {error}");
+    }
+    assert!(open_regular(&path("file")).is_ok());
+}
+
+/// Reads an answer that may end with the connection.
+fn whole_answer(server: &Server, request: &str) -> (String, Vec<u8>) {
+    let mut client = server.connect();
+    client.send(request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    let mut answer = Vec::new();
+    client.stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let body = answer.split_off(head);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+#[test]
+fn files_that_do_not_know_their_length_come_whole() {
+    let mut found = 0;
+    for (root, path) in [
+        ("/proc", "version"),
+        ("/proc", "filesystems"),
+        ("/proc", "kallsyms"),
+        ("/sys", "devices/system/cpu/possible"),
+        ("/sys", "kernel/mm/transparent_hugepage/enabled"),
+    ] {
+        let Ok(contents) = fs::read(format!("{root}/{path}")) else { continue };
+        found += 1;
+        let server = Server::start(&["--root", root]);
+        let (head, body) = whole_answer(&server, &get(&format!("/file/{path}")));
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        assert!(body == contents, "{path}: {} of {} bytes", body.len(), contents.len());
+        let length = format!("Content-Length: {}\r\n", contents.len());
+        // Of more than a chunk the length is not known when the head is sent.
+        assert_eq!(head.contains(&length), contents.len() < CHUNK_BYTES, "{path}: {head}");
+        let (head_alone, body) =
+            whole_answer(&server, &get(&format!("/file/{path}")).replace("GET", "HEAD"));
+        // All but the date, which may be a second later.
+        let lines =
+            |head: &str| head.lines().filter(|l| !l.starts_with("Date")).collect::<String>();
+        assert_eq!(lines(&head_alone), lines(&head), "{path}");
+        assert!(body.is_empty(), "{path}");
+    }
+    assert!(found > 0 || !Path::new("/proc/version").exists(), "nothing was tested");
+}
+
+#[test]
+fn chunks_of_a_file_end_where_it_ends() {
+    let root = Root::new();
+    let path = root.public().join("file");
+    let check = |bytes: usize| {
+        fs::write(&path, vec![b'x'; bytes]).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        // With its length known, and without.
+        for mut left in [Some(bytes as u64), None] {
+            let mut read = 0;
+            while left != Some(0) {
+                let (chunk, then) = read_next(&file, read, left).unwrap();
+                read += chunk.len() as u64;
+                left = then;
+            }
+            assert_eq!(read, bytes as u64, "{left:?}");
+        }
+        // It has become shorter.
+        let error = read_next(&file, 0, Some(bytes as u64 + 1)).map(|_| ());
+        let whole_chunk = bytes >= CHUNK_BYTES;
+        assert_eq!(error.is_ok(), whole_chunk, "{bytes} bytes: {error:?}");
+    };
+    for bytes in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
+        check(bytes);
+    }
+    let opened = open(&fs::canonicalize(root.public()).unwrap(), Path::new("file")).unwrap();
+    assert_eq!((opened.len, opened.first.len()), (Some(3 * CHUNK_BYTES as u64), CHUNK_BYTES));
 }
 
 #[test]
@@ -681,6 +882,30 @@ fn a_client_that_leaves_its_answer_is_closed() {
     client.send(get("/file/huge"));
     client.head();
     server.wait_for_metric("server_connections", 1.0);
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_gets_all_of_it() {
+    const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
+    const LENGTH: u64 = 50 << 20;
+    let server = Server::start(&["--idle-timeout-ms", "1500"]);
+    fs::File::create(server.root.public().join("huge")).unwrap().set_len(LENGTH).unwrap();
+    let mut client = server.connect();
+    client.send(get("/file/huge")).head();
+    let begin = Instant::now();
+    let mut left = LENGTH;
+    // Much less in a span than the system keeps for a client, so that the server writes nothing.
+    while begin.elapsed() < IDLE_TIMEOUT * 3 {
+        let piece = (&mut client.stream).take(16 * 1024);
+        left -= std::io::copy(&mut { piece }, &mut std::io::sink()).unwrap();
+        let wait = Instant::now();
+        while wait.elapsed() < Duration::from_millis(80) {
+            server.get("/fast");
+        }
+    }
+    assert!(LENGTH - left < 2 << 20, "{} bytes were taken, which is not slow", LENGTH - left);
+    let rest = std::io::copy(&mut client.stream.by_ref().take(left), &mut std::io::sink());
+    assert_eq!(rest.unwrap(), left);
 }
 
 #[test]
