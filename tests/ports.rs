@@ -538,7 +538,7 @@ fn a_port_whose_handler_removed_itself_hears_of_the_close() {
             receiver.on_close(move || closed.set(true));
             sender.post(());
             set_timeout(Duration::from_millis(1), move || sender.close());
-            set_timeout(Duration::from_millis(10), || ());
+            set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
         });
         assert!(closed.get());
     });

@@ -13,8 +13,8 @@ pub(crate) mod switches {
     pub(crate) const HANDLERS_OF_WORKERS_ACT_WHEN_DROPPED: bool = false;
     /// A task receives from a port that also has a handler.
     pub(crate) const RECEIVES_BESIDE_A_HANDLER: bool = false;
-    /// An end of a channel is sent through another one, its own peer included.
-    pub(crate) const PORTS_TRAVEL: bool = false;
+    /// An open port is sent through another one, which may be its own peer.
+    pub(crate) const PORTS_ARE_PASSED_ON: bool = false;
     /// The main script stops its own loop: then the ticks and microtasks that it has queued do not run.
     pub(crate) const STOPS_IN_MAIN: bool = false;
 }
@@ -58,6 +58,11 @@ pub(crate) enum Act {
     /// Sends an end of a new channel, of which the other end is kept.
     Send {
         of: u8,
+    },
+    /// Takes a port off the loop and sends it.
+    PassOn {
+        of: u8,
+        to: u8,
     },
     Listen {
         of: u8,
@@ -269,7 +274,8 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
         },
         36 => Act::KeepAlive,
         37..=42 => Act::Post { of, value: body(source, place) },
-        43 if switches::PORTS_TRAVEL => Act::Send { of },
+        43 if of.is_multiple_of(2) || !switches::PORTS_ARE_PASSED_ON => Act::Send { of },
+        43 => Act::PassOn { of, to: source.byte() },
         44..=47 => Act::Listen { of, body: body(source, place) },
         48 => Act::Unlisten { of },
         49 => Act::OnClose { of, body: body(source, place) },
@@ -283,8 +289,8 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
             _ => Act::OnUncaught(body(source, place)),
         },
         58 => Act::Advance(source.delay()),
-        59 if of % 4 == 0 && (switches::STOPS_IN_MAIN || place.depth > 0) => Act::Stop,
-        60 if of % 6 == 0 => Act::Exit(of % 5),
+        59 if of.is_multiple_of(4) && (switches::STOPS_IN_MAIN || place.depth > 0) => Act::Stop,
+        60 if of.is_multiple_of(6) => Act::Exit(of % 5),
         61 | 62 => Act::Panic,
         _ => Act::Tick(Body::default()),
     }

@@ -428,6 +428,14 @@ impl Thing {
         }
     }
 
+    fn send(&self, parcel: Parcel) {
+        match self {
+            Thing::Port { port, .. } => port.post(parcel),
+            Thing::Worker(worker) => worker.post(parcel),
+            _ => drop(parcel),
+        }
+    }
+
     fn set_ref(&self, on: bool) {
         match self {
             Thing::Timer(timer) => timer.set_ref(on),
@@ -520,8 +528,7 @@ impl Act {
                 let Some(thing) = world.thing(*of) else { return };
                 let sent = Value::new(ledger, &value.on_drop);
                 match &*thing {
-                    Thing::Port { port, .. } => port.post(Parcel::Value(sent)),
-                    Thing::Worker(worker) => worker.post(Parcel::Value(sent)),
+                    Thing::Port { .. } | Thing::Worker(_) => thing.send(Parcel::Value(sent)),
                     Thing::Pool(pool) => world.request("answer", pool.run(sent), value),
                     Thing::Notifier(notifier) => notifier.notify(),
                     _ => {}
@@ -530,13 +537,18 @@ impl Act {
             Act::Send { of } => {
                 let Some(thing) = world.thing(*of) else { return };
                 let (kept, sent) = channel();
-                let parcel = Parcel::End(Value::new(ledger, &[]), sent);
-                match &*thing {
-                    Thing::Port { port, .. } => port.post(parcel),
-                    Thing::Worker(worker) => worker.post(parcel),
-                    _ => {}
-                }
+                thing.send(Parcel::End(Value::new(ledger, &[]), sent));
                 world.add_port(kept.open());
+            }
+            Act::PassOn { of, to } => {
+                let (Some(passed), Some(thing)) = (world.thing(*of), world.thing(*to)) else {
+                    return;
+                };
+                let Thing::Port { port, .. } = &*passed else { return };
+                // One that is closed has nothing left to pass on.
+                if !port.is_closed() && !Rc::ptr_eq(&passed, &thing) {
+                    thing.send(Parcel::End(Value::new(ledger, &[]), port.clone().detach()));
+                }
             }
             Act::Listen { of, body } => {
                 let Some(thing) = world.thing(*of) else { return };
