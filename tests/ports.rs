@@ -886,6 +886,47 @@ fn five_thousand_waiting_messages_are_delivered_in_one_iteration() {
     });
 }
 
+/// It has not seen its queue empty, but nobody listens: the close gives notice all the same.
+#[test]
+fn a_port_whose_handler_removed_itself_hears_of_the_close() {
+    bounded(|| {
+        let closed = Rc::new(Cell::new(false));
+        run_in_virtual_time(|| {
+            let (sender, receiver) = open_channel::<(), ()>();
+            let (own, closed) = (receiver.clone(), closed.clone());
+            receiver.on_message(move |()| own.off_message());
+            receiver.on_close(move || closed.set(true));
+            sender.post(());
+            set_timeout(Duration::from_millis(1), move || sender.close());
+            set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
+        });
+        assert!(closed.get());
+    });
+}
+
+/// The sender gives notice only to a queue that was seen empty, and this one was not.
+#[test]
+fn what_a_full_round_of_messages_leaves_comes_without_a_new_notice() {
+    bounded(|| {
+        let seen = Rc::new(Cell::new(0));
+        run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            (0..1000).for_each(|number| sender.post(number));
+            let (seen, own, again) = (seen.clone(), receiver.clone(), sender.clone());
+            receiver.on_message(move |number| {
+                seen.set(seen.get() + 1);
+                match number {
+                    // Comes behind the thousand that fill the round.
+                    500 => again.post(1000),
+                    1000 => own.close(),
+                    _ => {}
+                }
+            });
+        });
+        assert_eq!(seen.get(), 1001);
+    });
+}
+
 // MP-12.
 #[test]
 fn a_port_sent_to_a_worker_that_is_terminated_at_once_tells_its_peer() {

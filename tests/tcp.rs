@@ -6,7 +6,7 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -507,6 +507,66 @@ fn the_queue_size_counts_exactly_the_bytes_the_kernel_has_not_taken() {
         });
         let (reader, taken_by_the_kernel) = taken.recv().unwrap();
         assert_eq!(reader.join().unwrap(), taken_by_the_kernel);
+    });
+}
+
+/// A pair of sockets that keep the borders between packets: a read takes one, however large its buffer.
+fn packet_pair() -> (StdStream, OwnedFd) {
+    let mut pair = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the pair has room for the two descriptors, which are nobody else's.
+    unsafe {
+        assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()), 0);
+        (StdStream::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1]))
+    }
+}
+
+/// All is there before the loop looks, so the poller has one thing to report. Packets make a round full
+/// with few bytes.
+#[test]
+fn what_a_full_round_of_reads_leaves_comes_without_a_new_event() {
+    bounded(|| {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        run(|| {
+            let (ours, theirs) = packet_pair();
+            let mut peer = StdStream::from(theirs);
+            (1..=30_u8).for_each(|number| peer.write_all(&[number]).unwrap());
+            drop(peer);
+            let seen = seen.clone();
+            TcpStream::from_std(ours).unwrap().read_start(move |_, chunk| {
+                seen.borrow_mut().extend_from_slice(chunk.unwrap());
+            });
+        });
+        assert_eq!(*seen.borrow(), (1..=30).collect::<Vec<u8>>());
+    });
+}
+
+/// The peer takes all at once, so the poller has one thing to report; the small writes are more than one
+/// round sends.
+#[test]
+fn what_a_full_round_of_writes_leaves_goes_without_a_new_event() {
+    const SMALL: usize = 5000;
+    bounded(|| {
+        let (hand_over, reader) = mpsc::channel();
+        let told = Rc::new(Cell::new(0));
+        run(|| {
+            let told = told.clone();
+            with_peer(move |stream, mut peer| {
+                drop(stream.write_owned(vec![0; MORE_THAN_FITS]));
+                for _ in 0..SMALL {
+                    let told = told.clone();
+                    stream.write(b"x").on_complete(move |result| {
+                        result.unwrap();
+                        told.set(told.get() + 1);
+                    });
+                }
+                drop(stream.shutdown());
+                let read = move || peer.read_to_end(&mut Vec::new()).unwrap();
+                hand_over.send(thread::spawn(read)).unwrap();
+            });
+        });
+        assert_eq!(told.get(), SMALL);
+        assert_eq!(reader.recv().unwrap().join().unwrap(), MORE_THAN_FITS + SMALL);
     });
 }
 

@@ -127,6 +127,24 @@ fn a_message_is_not_seen_before_the_time_at_which_it_was_sent() {
 }
 
 #[test]
+fn a_message_behind_one_that_is_seen_waits_for_its_own_time() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    virtual_loop().run(|| {
+        let start = windlass::now();
+        let worker: Worker<(), u32> = Worker::spawn(|port| {
+            for number in 1..=3 {
+                port.post(number);
+                time::advance(Duration::from_millis(50));
+            }
+        })
+        .expect("a worker");
+        let seen = seen.clone();
+        worker.on_message(move |number| seen.borrow_mut().push((number, since(start))));
+    });
+    assert_eq!(*seen.borrow(), [(1, 0), (2, 50), (3, 100)]);
+}
+
+#[test]
 fn a_worker_that_is_behind_has_its_time_before_it_is_terminated() {
     let log: Log = Rc::default();
     let say = log.clone();

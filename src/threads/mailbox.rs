@@ -663,6 +663,22 @@ mod tests {
     }
 
     #[test]
+    fn a_loop_does_not_fall_asleep_over_what_has_come_since_it_looked() {
+        let comes: [fn(&Mailbox); 4] = [
+            |mailbox| mailbox.complete(done(), || false),
+            |mailbox| mailbox.notify(1),
+            |mailbox| mailbox.stop(),
+            |mailbox| mailbox.halt(),
+        ];
+        for come in comes {
+            let mailbox = mailbox();
+            come(&mailbox);
+            assert!(!mailbox.fall_asleep());
+            assert!(!mailbox.park(None, None));
+        }
+    }
+
+    #[test]
     fn a_nudge_keeps_a_loop_that_is_awake_from_its_next_sleep_only() {
         let mailbox = mailbox();
         mailbox.nudge();

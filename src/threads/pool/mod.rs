@@ -8,6 +8,7 @@
 //!
 //! - `job.rs`: what loop and pool thread share of a job, and who may touch what when;
 //! - `threads.rs`: the queues, and how a job finds a thread;
+//! - `attention.rs`: who looks at the queues, and why no job is stranded;
 //! - `request.rs`: the loop's side, a request that ends once whatever happens;
 //! - `work.rs`, `token.rs`: jobs with a kind, a deadline and a token, as users submit them;
 //! - `figures.rs`, `shutdown.rs`: what was done, and what still runs.
@@ -15,6 +16,7 @@
 //! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is there,
 //! the loop takes all that are there at once, and is woken at most once in between.
 
+mod attention;
 mod figures;
 mod job;
 mod request;
@@ -22,6 +24,11 @@ mod shutdown;
 mod threads;
 mod token;
 mod work;
+
+/// What `attention.rs` needs from outside. The model checker of `tests/loom` puts its own atomics here.
+mod outside {
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+}
 
 use std::fmt;
 use std::io;

@@ -18,9 +18,7 @@
 //! to do so looks at the queues once more, and calls the next thread if jobs are left. One call leads to
 //! the next until the jobs or the threads run out, and the submitter pays for one at most.
 //!
-//! *Why nothing is stranded.* The submitter pushes, then reads the count. A thread that parks takes itself
-//! off the count, then reads the queues. Both have a sequentially consistent fence between: one sees
-//! the other. The same holds for the last watcher that takes a job.
+//! *Why nothing is stranded* is told in `attention.rs`, where the watchers are counted.
 //!
 //! *Brief and short jobs.* Jobs of less than half a microsecond are done before another thread could be woken
 //! for them, and on few cores a second thread only takes time from the loop: one thread is enough. Jobs of a
@@ -44,6 +42,7 @@ use std::time::Duration;
 use crossbeam_deque::{Injector, Steal};
 
 use super::WorkKind;
+use super::attention::Attention;
 use super::figures::{Counters, Length, PoolMetrics, Typical};
 use super::job::{Job, Label, Outcome, Refusal};
 use super::shutdown::RunningJob;
@@ -111,19 +110,6 @@ pub(super) struct Shared {
     closing: AtomicBool,
     /// The pool was shut down: it takes no jobs, and runs none that waits.
     shut: AtomicBool,
-}
-
-/// Who looks at the queues.
-#[derive(Default)]
-struct Attention {
-    /// Threads that will look by themselves soon.
-    watchers: AtomicUsize,
-    /// Threads that spin.
-    spinners: AtomicUsize,
-    /// Whether a thread keeps watch. It is not counted in the two numbers beside.
-    keeping_watch: AtomicBool,
-    /// Threads that are neither parked nor keep watch.
-    awake: AtomicUsize,
 }
 
 /// All threads of a pool.
@@ -257,8 +243,7 @@ impl Shared {
     /// Makes sure that somebody looks at the queues soon. After a change to them.
     #[inline]
     fn ensure_watcher(self: &Arc<Self>) {
-        fence(Ordering::SeqCst);
-        if self.attention.watchers.load(Ordering::Relaxed) == 0 && !self.is_watched_over() {
+        if !self.attention.has_watcher() && !self.is_watched_over() {
             self.summon();
         }
     }
@@ -288,9 +273,7 @@ impl Shared {
     /// looks at the queues before it parks.
     #[cold]
     fn summon(self: &Arc<Self>) {
-        let first =
-            self.attention.watchers.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
-        if first.is_err() {
+        if !self.attention.begin_first_watch() {
             return;
         }
         let mut roster = self.lock();
@@ -303,7 +286,7 @@ impl Shared {
         }
         let Err(error) = self.start_thread(&mut roster) else { return };
         // Under the lock: who parks next takes it after this, and then sees what was pushed.
-        self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
+        self.attention.end_watch();
         if let Some(error) = error
             && !std::mem::replace(&mut roster.refused, true)
         {
@@ -341,10 +324,10 @@ impl Shared {
         if roster.living > 0 {
             return Ok(());
         }
-        self.attention.watchers.fetch_add(1, Ordering::SeqCst);
+        self.attention.begin_watch();
         let outcome = self.start_thread(&mut roster);
         if outcome.is_err() {
-            self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
+            self.attention.end_watch();
         }
         outcome.or_else(|error| error.map_or(Ok(()), Err))
     }
@@ -372,7 +355,7 @@ impl Shared {
                 }
             } else {
                 if !std::mem::replace(&mut life.watching, true) {
-                    self.attention.watchers.fetch_add(1, Ordering::SeqCst);
+                    self.attention.begin_watch();
                 }
                 if !self.idle(&mut life) {
                     return;
@@ -383,11 +366,8 @@ impl Shared {
 
     /// A watcher has found a job. The last one sees to it that the next job finds one too.
     fn end_watch(self: &Arc<Self>) {
-        if self.attention.watchers.fetch_sub(1, Ordering::SeqCst) == 1 {
-            fence(Ordering::SeqCst);
-            if self.has_work() {
-                self.ensure_watcher();
-            }
+        if self.attention.end_watch() && self.has_work() {
+            self.ensure_watcher();
         }
     }
 
@@ -547,16 +527,13 @@ impl Shared {
     }
 
     fn fall_asleep(&self) {
-        self.attention.watchers.fetch_sub(1, Ordering::SeqCst);
-        self.attention.awake.fetch_sub(1, Ordering::SeqCst);
         spin::thread_rests();
-        fence(Ordering::SeqCst);
+        self.attention.fall_asleep();
     }
 
     fn get_up(&self) {
-        self.attention.awake.fetch_add(1, Ordering::SeqCst);
         spin::thread_works();
-        self.attention.watchers.fetch_add(1, Ordering::SeqCst);
+        self.attention.get_up();
     }
 
     /// Waits to be called. False when the thread is to end.
