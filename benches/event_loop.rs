@@ -4,15 +4,21 @@
 //! cargo bench --bench event_loop            # all workloads
 //! cargo bench --bench event_loop -- timers  # those whose name has "timers" in it
 //! cargo bench --bench event_loop -- --test  # short, to see that they run
+//! cargo bench --bench event_loop -- --list  # their names
 //! ```
 //!
 //! The names are libuv's where it has the same workload. Times on a shared machine wobble: compare two
 //! versions in one sitting, or count instructions (`valgrind --tool=callgrind`).
 
+#[path = "../examples/common/mod.rs"]
+mod common;
+mod options;
+
 use std::cell::{Cell, OnceCell};
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -21,6 +27,20 @@ use windlass::handle::{Idle, Notifier};
 use windlass::net::TcpListener;
 use windlass::worker::Worker;
 use windlass::{Loop, RunMode, WorkKind};
+
+use common::say;
+use options::Options;
+
+const HELP: &str = "\
+Measures what the loop costs: nanoseconds for each item of a workload.
+
+usage: cargo bench --bench event_loop -- [options] [NAME]...
+
+  NAME     only the workloads that have this in their name
+  --test   short, to see that they run
+  --list   name the workloads, and run none
+  --help   this text
+";
 
 /// Runs about so many items and returns how many it was and how long it took.
 type Workload = fn(u64) -> (u64, Duration);
@@ -63,18 +83,19 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("crypto scrypt 2^14 8 1", |items| crypto_scrypt(items, 14), 20),
 ];
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let short = arguments.iter().any(|argument| argument == "--test");
-    let wanted: Vec<&String> =
-        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-    let rounds = if short { 1 } else { 7 };
-    println!("{:32} {:>12} {:>12} {:>12}", "ns per item", "median", "min", "max");
-    for (name, workload, items) in WORKLOADS {
-        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
-            continue;
-        }
-        let items = if short { (items / 100).max(10) } else { *items };
+fn main() -> ExitCode {
+    common::main(HELP, Options::read, |options| measure_all(&options))
+}
+
+fn measure_all(options: &Options) {
+    let wanted = WORKLOADS.iter().filter(|(name, ..)| options.wants(name));
+    if options.list {
+        return wanted.for_each(|(name, ..)| say!("{name}: benchmark"));
+    }
+    let rounds = if options.test { 1 } else { 7 };
+    say!("{:32} {:>12} {:>12} {:>12}", "ns per item", "median", "min", "max");
+    for (name, workload, items) in wanted {
+        let items = if options.test { (items / 100).max(10) } else { *items };
         let mut figures: Vec<f64> = (0..rounds)
             .map(|_| {
                 let (done, time) = workload(items);
@@ -83,7 +104,7 @@ fn main() {
             .collect();
         figures.sort_by(f64::total_cmp);
         let (median, last) = (figures[figures.len() / 2], figures.len() - 1);
-        println!("{name:32} {median:12.1} {:12.1} {:12.1}", figures[0], figures[last]);
+        say!("{name:32} {median:12.1} {:12.1} {:12.1}", figures[0], figures[last]);
     }
 }
 

@@ -11,6 +11,10 @@
 //!
 //! A file that cannot be read does not keep the others from being printed; the exit code is 1 then.
 
+#[path = "common/mod.rs"]
+mod common;
+
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -18,7 +22,9 @@ use std::process::ExitCode;
 use windlass::fs::File;
 use windlass::fs::stream::{ReadStream, WriteStream};
 
-const USAGE: &str = "\
+use common::{Parser, Stop, Value, complain};
+
+const HELP: &str = "\
 Prints files one after the other.
 
 usage: cat [FILE]...
@@ -28,63 +34,67 @@ usage: cat [FILE]...
 ";
 
 fn main() -> ExitCode {
-    env_logger::init();
-    let mut names: Vec<String> = std::env::args().skip(1).collect();
-    if names.iter().any(|name| name == "--help" || name == "-h") {
-        print!("{USAGE}");
-        return ExitCode::SUCCESS;
-    }
-    if let Some(option) = names.iter().find(|name| name.starts_with('-') && *name != "-") {
-        eprintln!("cat: there is no option {option}; see --help");
-        return ExitCode::from(2);
-    }
-    if names.is_empty() {
-        names.push("-".to_owned());
-    }
-    windlass::run_main(|| {
-        windlass::spawn(async move {
-            if !print_all(&names).await {
-                windlass::set_exit_code(1);
-            }
-        });
+    common::main(HELP, read, |names| {
+        windlass::run_main(|| {
+            windlass::spawn(async move {
+                if !print_all(&names).await {
+                    windlass::set_exit_code(1);
+                }
+            });
+        })
     })
 }
 
+fn read(parser: &mut Parser) -> Result<Vec<OsString>, Stop> {
+    let mut names = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(name) => names.push(name),
+            argument => return Err(common::other(argument)),
+        }
+    }
+    if names.is_empty() {
+        names.push("-".into());
+    }
+    Ok(names)
+}
+
 /// Prints all files. False when any of them failed.
-async fn print_all(names: &[String]) -> bool {
+async fn print_all(names: &[OsString]) -> bool {
     let output = match standard(&io::stdout()) {
         Ok(file) => WriteStream::new(file),
         Err(error) => {
-            eprintln!("cat: the standard output: {error}");
+            complain!("the standard output: {error}");
             return false;
         }
     };
     let mut good = true;
     for name in names {
-        let input = match name.as_str() {
-            "-" => standard(&io::stdin()).map(ReadStream::new),
-            path => Ok(ReadStream::open(path)),
+        let input = if name == "-" {
+            standard(&io::stdin()).map(ReadStream::new)
+        } else {
+            Ok(ReadStream::open(name))
         };
         match print_one(input, &output).await {
             Ok(()) => {}
             Err(Failure::Input(error)) => {
-                eprintln!("cat: {error}");
+                complain!("{error}");
                 good = false;
             }
-            Err(Failure::Output(error)) => return complain(&error),
+            Err(Failure::Output(error)) => return give_up(&error),
         }
     }
     match output.finish().await {
         Ok(()) => good,
-        Err(error) => complain(&error),
+        Err(error) => give_up(&error),
     }
 }
 
 /// Without an output there is nothing more to do. A reader that has seen enough, such as `head`, is no
 /// reason to say so.
-fn complain(error: &io::Error) -> bool {
+fn give_up(error: &io::Error) -> bool {
     if error.kind() != io::ErrorKind::BrokenPipe {
-        eprintln!("cat: the standard output: {error}");
+        complain!("the standard output: {error}");
     }
     false
 }

@@ -10,7 +10,6 @@
 //!
 //! ```text
 //! $ cargo run --release --example cluster
-//! usage: cluster [--short] [--workers N]
 //! one loop      :  11819 requests/s
 //! shared port   :  25948 requests/s by 2 workers, 2.20 times as many
 //! one acceptor  :  25501 requests/s by 2 workers, 2.16 times as many
@@ -20,14 +19,30 @@
 //! is busy: few connections may all meet at one worker. One acceptor decides for itself, round
 //! robin here, and its loop is the limit for connections, not for requests.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::hint::black_box;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream as Client};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use windlass::net::{DetachedTcpStream, TcpListener, TcpStream};
 use windlass::worker::{Port, Worker};
+
+use common::{Long, Parser, Stop, complain, say};
+
+const HELP: &str = "\
+Measures a server on one loop, and on the loops of several workers.
+
+usage: cluster [options]
+
+  --workers N  how many (default: as many as there are cores)
+  --short      a quick look
+  --help       this text
+";
 
 const QUESTION: [u8; 4] = *b"ping";
 
@@ -48,14 +63,14 @@ fn serve(connection: &TcpStream) {
                 drop(connection.write(&answer));
             }
         }
-        Err(error) => eprintln!("a connection failed: {error}"),
+        Err(error) => complain!("a connection failed: {error}"),
     });
 }
 
 fn serve_each(listener: &TcpListener) {
     listener.on_connection(|connection| match connection {
         Ok(connection) => serve(&connection),
-        Err(error) => eprintln!("no connection: {error}"),
+        Err(error) => complain!("no connection: {error}"),
     });
 }
 
@@ -99,7 +114,7 @@ async fn shared_port(size: usize) -> io::Result<(SocketAddr, Vec<Worker<(), ()>>
         let worker = Worker::spawn(move |port: Port<(), ()>| {
             match TcpListener::bind_reuse_port(address) {
                 Ok(listener) => serve_each(&listener),
-                Err(error) => eprintln!("a worker could not bind: {error}"),
+                Err(error) => complain!("a worker could not bind: {error}"),
             }
             port.post(()); // It listens.
         })?;
@@ -116,7 +131,7 @@ fn one_acceptor(size: usize) -> io::Result<(TcpListener, Vec<Worker<DetachedTcpS
         Worker::spawn(|port: Port<(), DetachedTcpStream>| {
             port.on_message(|connection| match connection.open() {
                 Ok(connection) => serve(&connection),
-                Err(error) => eprintln!("a connection was lost on its way: {error}"),
+                Err(error) => complain!("a connection was lost on its way: {error}"),
             });
         })
     };
@@ -128,7 +143,7 @@ fn one_acceptor(size: usize) -> io::Result<(TcpListener, Vec<Worker<DetachedTcpS
             targets[next % targets.len()].post(connection);
             next += 1;
         }
-        Err(error) => eprintln!("no connection: {error}"),
+        Err(error) => complain!("no connection: {error}"),
     });
     Ok((listener, workers))
 }
@@ -140,13 +155,29 @@ async fn end<In: Send + 'static, Out: Send + 'static>(workers: Vec<Worker<In, Ou
     }
 }
 
-fn main() -> io::Result<()> {
-    println!("usage: cluster [--short] [--workers N]");
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let short = arguments.iter().any(|argument| argument == "--short");
-    let given = arguments.iter().skip_while(|argument| *argument != "--workers").nth(1);
+struct Options {
+    workers: usize,
+    short: bool,
+}
+
+fn main() -> ExitCode {
+    common::main(HELP, read, compare)
+}
+
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
     let cores = thread::available_parallelism().map_or(2, usize::from);
-    let size = given.and_then(|text| text.parse().ok()).unwrap_or(cores).max(1);
+    let mut options = Options { workers: cores, short: false };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("workers") => options.workers = common::number(parser, "--workers", 1, 1024)?,
+            Long("short") => options.short = true,
+            argument => return Err(common::other(argument)),
+        }
+    }
+    Ok(options)
+}
+
+fn compare(Options { workers: size, short }: Options) -> io::Result<()> {
     let time = Duration::from_millis(if short { 200 } else { 3000 });
     // Enough that the system's hash gives every worker some.
     let clients = size * 8;
@@ -155,13 +186,13 @@ fn main() -> io::Result<()> {
         // One loop is a cluster of one, so that this loop is free to measure in all three.
         let (alone, single) = one_acceptor(1)?;
         let base = load(alone.local_addr()?, clients, time).await?;
-        println!("one loop      : {base:6.0} requests/s");
+        say!("one loop      : {base:6.0} requests/s");
         alone.close();
         end(single).await;
 
         let tell = |name: &str, rate: f64| {
             let gain = rate / base;
-            println!("{name}: {rate:6.0} requests/s by {size} workers, {gain:.2} times as many");
+            say!("{name}: {rate:6.0} requests/s by {size} workers, {gain:.2} times as many");
         };
         let (address, workers) = shared_port(size).await?;
         tell("shared port   ", load(address, clients, time).await?);

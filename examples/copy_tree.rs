@@ -12,9 +12,12 @@
 //! On a terminal it draws a bar, else it prints a line for each file. What cannot be copied is reported and
 //! left out; the exit code is 1 then.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +28,9 @@ use windlass::fs;
 use windlass::fs::stream::{ReadStream, WriteStream};
 use windlass::{Task, set_interval, spawn};
 
-const USAGE: &str = "\
+use common::{Gone, Long, Parser, Stop, Value, complain, mention};
+
+const HELP: &str = "\
 Copies a directory and everything in it.
 
 usage: copy_tree [--jobs N] FROM TO
@@ -43,43 +48,22 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
-    match parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => windlass::run_main(|| drop(spawn(copy_tree(options)))),
-        Ok(None) => {
-            print!("{USAGE}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("copy_tree: {message}; see --help");
-            ExitCode::from(2)
-        }
-    }
+    common::main(HELP, read, |options| windlass::run_main(|| drop(spawn(copy_tree(options)))))
 }
 
-/// Reads the arguments; `None` is a call for help.
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
     let mut paths = Vec::new();
     let mut jobs = 8;
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--help" | "-h" => return Ok(None),
-            "--jobs" => {
-                let text = args.next().ok_or("--jobs wants a number")?;
-                jobs = match text.parse() {
-                    Ok(number @ 1..=1024) => number,
-                    _ => return Err(format!("--jobs wants a number from 1 to 1024, not {text:?}")),
-                };
-            }
-            option if option.starts_with("--") => {
-                return Err(format!("there is no option {option}"));
-            }
-            path => paths.push(PathBuf::from(path)),
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("jobs") => jobs = common::number(parser, "--jobs", 1, 1024)?,
+            Value(path) => paths.push(PathBuf::from(path)),
+            argument => return Err(common::other(argument)),
         }
     }
     match <[PathBuf; 2]>::try_from(paths) {
-        Ok([from, to]) => Ok(Some(Options { from, to, jobs })),
-        Err(_) => Err("two directories are wanted".to_owned()),
+        Ok([from, to]) => Ok(Options { from, to, jobs }),
+        Err(_) => Err(Stop::Wrong("two directories are wanted".to_owned())),
     }
 }
 
@@ -105,16 +89,16 @@ impl Progress {
     fn fail(&self, error: &io::Error) {
         Progress::add(&self.failed, 1);
         if self.terminal {
-            say("\r\x1b[K");
+            draw("\r\x1b[K");
         }
-        eprintln!("copy_tree: {error}");
+        complain!("{error}");
     }
 
     fn copied(&self, path: &Path, bytes: u64) {
         Progress::add(&self.files, 1);
         Progress::add(&self.bytes, bytes);
         if !self.terminal {
-            say(&format!("{}\n", path.display()));
+            mention!("{}", path.display());
         }
     }
 
@@ -123,7 +107,7 @@ impl Progress {
         let (done, found) = (self.bytes.get(), self.bytes_found.get());
         let filled = (done.min(found) * WIDTH).checked_div(found).unwrap_or(0) as usize;
         let mib = |bytes: u64| bytes as f64 / 1_048_576.0;
-        say(&format!(
+        draw(&format!(
             "\r\x1b[K[{}{}] {:.1} of {:.1} MiB, {} files",
             "#".repeat(filled),
             " ".repeat(WIDTH as usize - filled),
@@ -137,17 +121,14 @@ impl Progress {
         let (files, directories) = (self.files.get(), self.directories.get());
         let (links, bytes, failed) = (self.links.get(), self.bytes.get(), self.failed.get());
         format!(
-            "copied {files} files, {directories} directories, {links} links: {bytes} bytes; {failed} failed\n"
+            "copied {files} files, {directories} directories, {links} links: {bytes} bytes; {failed} failed"
         )
     }
 }
 
 /// Prints. Whoever reads may have gone, which is no reason to stop copying.
-fn say(text: &str) {
-    let mut output = io::stdout();
-    if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        log::debug!("cannot print: {error}");
-    }
+fn draw(text: &str) {
+    common::print(format_args!("{text}"), Gone::GoesOn);
 }
 
 async fn copy_tree(options: Options) {
@@ -163,9 +144,9 @@ async fn copy_tree(options: Options) {
     if let Some(bar) = bar {
         bar.clear();
         progress.draw();
-        say("\n");
+        draw("\n");
     }
-    say(&progress.summary());
+    mention!("{}", progress.summary());
     if progress.failed.get() > 0 {
         windlass::set_exit_code(1);
     }
@@ -302,7 +283,7 @@ impl Copiers {
         if let Some(task) = oldest
             && let Err(error) = task.await
         {
-            eprintln!("copy_tree: {error}");
+            complain!("{error}");
             windlass::set_exit_code(1);
         }
     }

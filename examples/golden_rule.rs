@@ -27,6 +27,8 @@
 //! themselves. The loop never meets them but through its sockets, and through one notifier: the only
 //! thing that may be called from their side to tell it that the measuring is over.
 
+#[path = "common/mod.rs"]
+mod common;
 #[path = "http/mod.rs"]
 mod http;
 
@@ -40,6 +42,7 @@ use std::time::{Duration, Instant};
 
 use windlass::handle::Notifier;
 
+use common::{Long, Parser, Stop, complain, say};
 use http::{Config, Server};
 
 const HELP: &str = "\
@@ -68,23 +71,30 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
-    match parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => windlass::run_main(|| {
+    common::main(HELP, read, |options| {
+        windlass::run_main(|| {
             if let Err(error) = start(options) {
-                eprintln!("golden_rule: {error}");
+                complain!("{error}");
                 windlass::exit(1);
             }
-        }),
-        Ok(None) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("golden_rule: {message}; see --help");
-            ExitCode::from(2)
+        })
+    })
+}
+
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
+    let mut options = Options { n: 35, time: Duration::from_secs(3) };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("short") => options = Options { n: 27, time: Duration::from_millis(400) },
+            Long("n") => options.n = common::number(parser, "--n", 1, 50)?,
+            Long("seconds") => {
+                let seconds = common::number(parser, "--seconds", 0.1, 3600.0)?;
+                options.time = Duration::from_secs_f64(seconds);
+            }
+            argument => return Err(common::other(argument)),
         }
     }
+    Ok(options)
 }
 
 /// The main script: starts the server on this loop, and the clients beside it.
@@ -102,7 +112,7 @@ fn start(options: Options) -> io::Result<()> {
     let (outcome, measured) = std::sync::mpsc::channel();
     let done = Notifier::new(move || {
         if let Ok((Err(error), _)) = measured.try_recv() {
-            eprintln!("golden_rule: {error}");
+            complain!("{error}");
             windlass::exit(1);
         }
         server.stop(Duration::from_secs(1), |_| {});
@@ -122,8 +132,8 @@ fn start(options: Options) -> io::Result<()> {
 /// Measures and prints line after line, on the clients' thread.
 fn measure_all(addr: SocketAddr, options: &Options) -> io::Result<()> {
     let n = options.n;
-    println!("while two clients ask for fib({n}), /fast takes\n");
-    println!("{:<16}{:>12}{:>11}{:>11}{:>11}{:>7}", "", "requests", "p50", "p99", "max", "sums");
+    say!("while two clients ask for fib({n}), /fast takes\n");
+    say!("{:<16}{:>12}{:>11}{:>11}{:>11}{:>7}", "", "requests", "p50", "p99", "max", "sums");
 
     let idle = measure(addr, None, options.time)?;
     idle.print("idle");
@@ -138,7 +148,7 @@ fn measure_all(addr: SocketAddr, options: &Options) -> io::Result<()> {
         worker_p99 = busy.percentile(99);
     }
     let times = worker_p99.as_secs_f64() / idle.percentile(99).as_secs_f64();
-    println!("\nthe p99 with workers is {times:.2} times the p99 when idle");
+    say!("\nthe p99 with workers is {times:.2} times the p99 when idle");
     Ok(())
 }
 
@@ -158,7 +168,7 @@ impl Sample {
     }
 
     fn print(&self, name: &str) {
-        println!(
+        say!(
             "{name:<16}{:>12}{:>11}{:>11}{:>11}{:>7}",
             self.times.len(),
             in_words(self.percentile(50)),
@@ -260,35 +270,4 @@ impl Client {
         io::copy(&mut self.stream.by_ref().take(length), &mut io::sink())?;
         Ok(())
     }
-}
-
-/// Reads the arguments; `None` is a call for help.
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
-    let mut options = Options { n: 35, time: Duration::from_secs(3) };
-    while let Some(arg) = args.next() {
-        let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
-        match arg.as_str() {
-            "--help" | "-h" => return Ok(None),
-            "--short" => options = Options { n: 27, time: Duration::from_millis(400) },
-            "--n" => {
-                let text = value()?;
-                options.n = text
-                    .parse()
-                    .ok()
-                    .filter(|n| (1..=50).contains(n))
-                    .ok_or_else(|| format!("--n wants a number from 1 to 50, not {text:?}"))?;
-            }
-            "--seconds" => {
-                let text = value()?;
-                options.time = text
-                    .parse()
-                    .ok()
-                    .filter(|seconds| (0.1..=3600.0).contains(seconds))
-                    .map(Duration::from_secs_f64)
-                    .ok_or_else(|| format!("--seconds wants 0.1 to 3600, not {text:?}"))?;
-            }
-            _ => return Err(format!("there is no option {arg}")),
-        }
-    }
-    Ok(Some(options))
 }

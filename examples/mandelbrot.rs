@@ -6,18 +6,33 @@
 //!
 //! ```text
 //! $ cargo run --release --example mandelbrot
-//! usage: mandelbrot [--short] [FILE]
 //! 192 tiles by 2 workers in 4.00s: worker 1 did 88, worker 2 did 104
 //! written to mandelbrot.png, 1600 by 1200 pixels
 //! ```
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
 use windlass::worker::{self, WorkerPool};
+
+use common::{Long, Parser, Stop, Value, mention};
+
+const HELP: &str = "\
+Draws the Mandelbrot set by a worker for each core.
+
+usage: mandelbrot [--short] [FILE]
+
+  FILE     the picture, a PNG (default mandelbrot.png)
+  --short  a quick look: a small picture
+  --help   this text
+";
 
 /// The side of a tile, in pixels.
 const TILE: usize = 100;
@@ -90,12 +105,28 @@ fn encode(picture: &[u8], width: usize, height: usize) -> io::Result<Vec<u8>> {
     Ok(file)
 }
 
-fn main() -> io::Result<()> {
-    println!("usage: mandelbrot [--short] [FILE]");
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let short = arguments.iter().any(|argument| argument == "--short");
-    let path = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let path = path.map_or_else(|| PathBuf::from("mandelbrot.png"), PathBuf::from);
+struct Options {
+    path: PathBuf,
+    short: bool,
+}
+
+fn main() -> ExitCode {
+    common::main(HELP, read, draw)
+}
+
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
+    let (mut path, mut short) = (None, false);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("short") => short = true,
+            Value(file) if path.is_none() => path = Some(file.into()),
+            argument => return Err(common::other(argument)),
+        }
+    }
+    Ok(Options { path: path.unwrap_or_else(|| "mandelbrot.png".into()), short })
+}
+
+fn draw(Options { path, short }: Options) -> io::Result<()> {
     let (columns, rows) = if short { (4, 3) } else { (16, 12) };
     let (width, height) = (columns * TILE, rows * TILE);
 
@@ -117,11 +148,11 @@ fn main() -> io::Result<()> {
         let shares: Vec<_> =
             shares.iter().map(|(worker, tiles)| format!("worker {worker} did {tiles}")).collect();
         let time = began.elapsed();
-        println!("{count} tiles by {size} workers in {time:.2?}: {}", shares.join(", "));
+        mention!("{count} tiles by {size} workers in {time:.2?}: {}", shares.join(", "));
 
         let encoded = windlass::queue_work(move || encode(&picture, width, height));
         windlass::fs::write(&path, encoded.await??).await?;
-        println!("written to {}, {width} by {height} pixels", path.display());
+        mention!("written to {}, {width} by {height} pixels", path.display());
         Ok(())
     })
 }

@@ -6,18 +6,32 @@
 //!
 //! ```text
 //! $ cargo run --release --example primes
-//! usage: primes [--short]
 //! one thread:  664579 primes in 1.31s
 //! 2 workers:   [########################################] 200/200
 //! 2 workers:   664579 primes in 671.2ms, 1.95 times as fast
 //! ```
 
-use std::io::{self, Write};
+#[path = "common/mod.rs"]
+mod common;
+
+use std::io;
 use std::ops::Range;
+use std::process::ExitCode;
 use std::thread;
 use std::time::Instant;
 
 use windlass::worker::WorkerPool;
+
+use common::{Gone, say};
+
+const HELP: &str = "\
+Counts primes on one thread, then in a pool of workers.
+
+usage: primes [--short]
+
+  --short  a quick look: fewer numbers
+  --help   this text
+";
 
 const RANGES: u64 = 200;
 const BAR: u64 = 40;
@@ -28,16 +42,18 @@ fn primes(range: Range<u64>) -> usize {
     range.filter(is_prime).count()
 }
 
-fn main() -> io::Result<()> {
-    println!("usage: primes [--short]");
-    let short = std::env::args().any(|argument| argument == "--short");
+fn main() -> ExitCode {
+    common::main(HELP, common::short, count_twice)
+}
+
+fn count_twice(short: bool) -> io::Result<()> {
     let limit = if short { 300_000 } else { 10_000_000 };
     let ranges = (0..RANGES).map(move |i| i * limit / RANGES..(i + 1) * limit / RANGES);
 
     let began = Instant::now();
     let count: usize = ranges.clone().map(primes).sum();
     let alone = began.elapsed();
-    println!("one thread:  {count} primes in {alone:.3?}");
+    say!("one thread:  {count} primes in {alone:.3?}");
 
     let size = thread::available_parallelism().map_or(2, usize::from);
     windlass::block_on(async move {
@@ -49,22 +65,20 @@ fn main() -> io::Result<()> {
         let mut sum = 0;
         for (done, job) in (1..).zip(jobs) {
             sum += job.await.map_err(io::Error::other)?;
-            draw(size, done)?;
+            draw(size, done);
         }
         let together = began.elapsed();
         assert_eq!(sum, count);
         let gain = alone.as_secs_f64() / together.as_secs_f64();
-        println!("\n{size} workers:   {sum} primes in {together:.3?}, {gain:.2} times as fast");
+        say!("\n{size} workers:   {sum} primes in {together:.3?}, {gain:.2} times as fast");
         Ok(())
     })
 }
 
-fn draw(size: usize, done: u64) -> io::Result<()> {
-    let full = (done * BAR / RANGES) as usize;
+fn draw(size: usize, done: u64) {
     if done * BAR % RANGES >= BAR {
-        return Ok(()); // The bar is as long as before.
+        return; // The bar is as long as before.
     }
-    let mut out = io::stdout();
-    write!(out, "\r{size} workers:   [{:40}] {done}/{RANGES}", "#".repeat(full))?;
-    out.flush()
+    let bar = "#".repeat((done * BAR / RANGES) as usize);
+    common::print(format_args!("\r{size} workers:   [{bar:40}] {done}/{RANGES}"), Gone::Ends);
 }

@@ -10,10 +10,12 @@
 //! [=================>                      ]  44 %   8,917 primes below 92,274
 //! ```
 //!
-//! When the output is no terminal there are lines instead of a bar, one for each tenth. `--short` ends
-//! soon.
+//! When the output is no terminal there are lines instead of a bar, one for each tenth.
 
-use std::io::{self, IsTerminal, Write};
+#[path = "common/mod.rs"]
+mod common;
+
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +24,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windlass::handle::Notifier;
 use windlass::signal::Signal;
 use windlass::{CancelToken, WorkKind};
+
+use common::{Gone, complain, say};
+
+const HELP: &str = "\
+Counts primes on the pool, and shows how far it is. Ctrl-C stops it.
+
+usage: progress [--short]
+
+  --short  a quick look: fewer numbers
+  --help   this text
+";
 
 /// The number that POSIX has given to the signal of Ctrl-C.
 const SIGINT: i32 = 2;
@@ -35,9 +48,10 @@ struct Progress {
 }
 
 fn main() -> ExitCode {
-    let short = std::env::args().any(|argument| argument == "--short");
-    let below = if short { 30_000 } else { 4_000_000 };
-    windlass::run_main(|| count_primes(below))
+    common::main(HELP, common::short, |short| {
+        let below = if short { 30_000 } else { 4_000_000 };
+        windlass::run_main(|| count_primes(below))
+    })
 }
 
 fn count_primes(below: u64) {
@@ -68,13 +82,13 @@ fn count_primes(below: u64) {
             screen.draw(&progress);
             screen.end();
             match outcome {
-                Ok(Ok(found)) => println!("{} primes below {}", grouped(found), grouped(below)),
+                Ok(Ok(found)) => say!("{} primes below {}", grouped(found), grouped(below)),
                 Ok(Err(Stopped { at })) => {
-                    println!("stopped at {}", grouped(at));
+                    say!("stopped at {}", grouped(at));
                     windlass::set_exit_code(130); // As a shell says of what Ctrl-C ended.
                 }
                 Err(error) => {
-                    eprintln!("{error}");
+                    complain!("{error}");
                     windlass::set_exit_code(1);
                 }
             }
@@ -138,17 +152,17 @@ impl Screen {
             let filled = (percent as usize * WIDTH / 100).min(WIDTH);
             let bar = "=".repeat(filled) + if filled < WIDTH { ">" } else { "" };
             // Back to the start of the line, and the rest of it cleared.
-            print!("\r[{bar:WIDTH$}] {percent:3} %   {found} primes below {at}\x1b[K");
-            // A terminal that is gone will not miss it.
-            io::stdout().flush().ok();
+            let line =
+                format_args!("\r[{bar:WIDTH$}] {percent:3} %   {found} primes below {at}\x1b[K");
+            common::print(line, Gone::Ends);
         } else {
-            println!("{percent:3} %: {found} primes below {at}");
+            say!("{percent:3} %: {found} primes below {at}");
         }
     }
 
     fn end(&self) {
         if self.is_terminal {
-            println!();
+            say!("");
         }
     }
 }

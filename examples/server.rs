@@ -13,20 +13,21 @@
 //! While `curl 'http://127.0.0.1:8080/slow?n=44'` waits, `/fast` answers at once. While
 //! `/slow-inline?n=44` waits, so does everybody. `RUST_LOG=windlass=debug` shows what the loop does.
 
+#[path = "common/mod.rs"]
+mod common;
 #[path = "http/mod.rs"]
 mod http;
 
 use std::cell::Cell;
-use std::fmt::Display;
-use std::io::Write;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::time::Duration;
 
 use windlass::signal::Signal;
 
+use common::{Long, Parser, Stop, complain, mention};
 use http::{Config, Server};
 
 const HELP: &str = "\
@@ -38,8 +39,9 @@ usage: server [options]
   --workers N             workers for /slow (default: one less than there are cores)
   --root DIR              what /file/ serves (default: the current directory)
   --max-connections N     clients beyond this get 503 (default 10000)
-  --idle-timeout-ms MS    how long a client may be idle, take to send a request,
-                          or leave an answer untouched (default 10000)
+  --idle-timeout-ms MS    how long a client may be idle, take to send a request, or take
+                          nothing of its answer; one that takes some of it in each
+                          such span is served, however slow (default 10000)
   --grace-ms MS           how long running requests may go on after the first SIGINT
                           or SIGTERM (default 5000); a second one ends them at once
   --help                  this text
@@ -50,18 +52,7 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 
 fn main() -> ExitCode {
-    env_logger::init();
-    match parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => windlass::run_main(|| serve(options)),
-        Ok(None) => {
-            print!("{HELP}");
-            ExitCode::SUCCESS
-        }
-        Err(message) => {
-            eprintln!("server: {message}; see --help");
-            ExitCode::from(2)
-        }
-    }
+    common::main(HELP, read, |options| windlass::run_main(|| serve(options)))
 }
 
 struct Options {
@@ -82,19 +73,16 @@ fn serve(options: Options) {
         Ok(())
     });
     if let Err(error) = started {
-        eprintln!("server: {error}");
+        complain!("{error}");
         windlass::exit(1);
     }
 }
 
 fn print_commands(addr: SocketAddr) {
-    let mut lines = format!("listening on http://{addr}\n");
+    // A script may close the pipe after this line, which is no reason to fail.
+    mention!("listening on http://{addr}");
     for path in ["/fast", "/slow?n=40", "/slow-inline?n=40", "/file/Cargo.toml", "/metrics"] {
-        lines += &format!("try   curl 'http://{addr}{path}'\n");
-    }
-    // A script may have closed the pipe after the first line, which is no reason to fail.
-    if let Err(error) = std::io::stdout().write_all(lines.as_bytes()) {
-        log::debug!("cannot print the address: {error}");
+        mention!("try   curl 'http://{addr}{path}'");
     }
 }
 
@@ -118,22 +106,21 @@ impl Signals {
 
     fn received(&self, signum: i32) {
         if self.seen.replace(self.seen.get() + 1) > 0 {
-            eprintln!("server: stopped at once");
+            complain!("stopped at once");
             // As a shell reports a command that a signal has ended.
             return windlass::exit(128 + signum);
         }
-        eprintln!("server: stopping; a second signal stops at once");
+        complain!("stopping; a second signal stops at once");
         self.server.stop(self.grace, |cut_off| {
             if cut_off > 0 {
-                eprintln!("server: {cut_off} connections were cut off");
+                complain!("{cut_off} connections were cut off");
                 windlass::exit(1);
             }
         });
     }
 }
 
-/// Reads the arguments; `None` is a call for help.
-fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut config = Config {
         addr: SocketAddr::from(([127, 0, 0, 1], 8080)),
@@ -144,61 +131,36 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, Stri
         idle_timeout: Duration::from_secs(10),
     };
     let mut grace = Duration::from_secs(5);
-    while let Some(arg) = args.next() {
-        // Both `--name value` and `--name=value`.
-        let (name, inline) = match arg.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (arg.as_str(), None),
-        };
-        if matches!(name, "--help" | "-h") {
-            return Ok(None);
-        }
-        let mut value = || {
-            inline.clone().or_else(|| args.next()).ok_or_else(|| format!("{name} wants a value"))
-        };
-        match name {
-            "--addr" => config.addr = parse_addr(&value()?)?,
-            "--workers" => config.workers = parse_number(name, &value()?, 1, 1024)?,
-            "--root" => config.root = value()?.into(),
-            "--max-connections" => {
-                config.connections_max = parse_number(name, &value()?, 1, 1_000_000)?;
+    let millis = |parser: &mut Parser, name, min| {
+        common::number(parser, name, min, 3_600_000).map(Duration::from_millis)
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("addr") => config.addr = parse_addr(&common::value(parser, "--addr")?)?,
+            Long("workers") => config.workers = common::number(parser, "--workers", 1, 1024)?,
+            Long("root") => config.root = common::value(parser, "--root")?.into(),
+            Long("max-connections") => {
+                config.connections_max = common::number(parser, "--max-connections", 1, 1_000_000)?;
             }
-            "--idle-timeout-ms" => {
-                config.idle_timeout =
-                    Duration::from_millis(parse_number(name, &value()?, 1, 3_600_000)?);
+            Long("idle-timeout-ms") => {
+                config.idle_timeout = millis(parser, "--idle-timeout-ms", 1)?;
             }
-            "--grace-ms" => {
-                grace = Duration::from_millis(parse_number(name, &value()?, 0, 3_600_000)?);
-            }
-            _ => return Err(format!("there is no option {name}")),
+            Long("grace-ms") => grace = millis(parser, "--grace-ms", 0)?,
+            argument => return Err(common::other(argument)),
         }
     }
-    Ok(Some(Options { config, grace }))
+    Ok(Options { config, grace })
 }
 
-fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+fn parse_addr(text: &OsStr) -> Result<SocketAddr, Stop> {
+    let text = text.to_string_lossy();
     let port = text.rsplit_once(':').map_or("", |(_, port)| port);
     if port.bytes().all(|byte| byte.is_ascii_digit())
         && !port.is_empty()
         && port.parse::<u16>().is_err()
     {
-        return Err(format!("port {port} is out of range: 0 to 65535"));
+        return Err(Stop::Wrong(format!("port {port} is out of range: 0 to 65535")));
     }
-    text.parse().map_err(|_| {
-        format!(
-            "--addr wants an address and a port, such as 127.0.0.1:8080 or [::1]:0, not {text:?}"
-        )
-    })
-}
-
-fn parse_number<T: FromStr + PartialOrd + Display>(
-    name: &str,
-    text: &str,
-    min: T,
-    max: T,
-) -> Result<T, String> {
-    match text.parse() {
-        Ok(number) if min <= number && number <= max => Ok(number),
-        _ => Err(format!("{name} wants a number from {min} to {max}, not {text:?}")),
-    }
+    let wanted = "--addr wants an address and a port, such as 127.0.0.1:8080 or [::1]:0";
+    text.parse().map_err(|_| Stop::Wrong(format!("{wanted}, not {text:?}")))
 }

@@ -6,7 +6,6 @@
 //!
 //! ```text
 //! $ cargo run --example supervisor
-//! usage: supervisor [--short]
 //! worker 1: job 0 done
 //! worker 1 failed: the worker panicked: job 1 is too hard; again in 50ms
 //! worker 2: job 2 done
@@ -20,11 +19,26 @@
 //!
 //! The panic's own message goes to the standard error, as that of any panic.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::io;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use windlass::time::sleep;
 use windlass::worker::{self, Port, Worker, WorkerError};
+
+use common::say;
+
+const HELP: &str = "\
+Keeps a worker running that fails now and then.
+
+usage: supervisor [--short]
+
+  --short  a quick look: shorter rests
+  --help   this text
+";
 
 /// What the worker is asked to do. The second job makes it panic, the fourth keeps it busy for ever.
 fn job(number: u32) -> String {
@@ -45,17 +59,19 @@ fn start(limit: Duration) -> io::Result<Worker<u32, String>> {
         worker::on_terminating(move || port.post("tidying up".to_owned()));
     })?;
     let (id, stuck) = (worker.id(), worker.clone());
-    worker.on_message(move |text| println!("worker {id}: {text}"));
+    worker.on_message(move |text| say!("worker {id}: {text}"));
     worker.on_unresponsive(limit, move |report| {
-        println!("{report}");
+        say!("{report}");
         drop(stuck.terminate());
     });
     Ok(worker)
 }
 
-fn main() -> io::Result<()> {
-    println!("usage: supervisor [--short]");
-    let short = std::env::args().any(|argument| argument == "--short");
+fn main() -> ExitCode {
+    common::main(HELP, common::short, supervise)
+}
+
+fn supervise(short: bool) -> io::Result<()> {
     let limit = Duration::from_millis(if short { 50 } else { 500 });
     windlass::block_on(async move {
         let mut rest = Duration::from_millis(if short { 5 } else { 50 });
@@ -72,11 +88,11 @@ fn main() -> io::Result<()> {
             };
             match outcome {
                 Ok(code) => {
-                    println!("worker {} ended well, with code {code}", worker.id());
+                    say!("worker {} ended well, with code {code}", worker.id());
                     return Ok(());
                 }
                 Err(WorkerError::NotStarted(kind)) => return Err(kind.into()),
-                Err(error) => println!("worker {} failed: {error}; again in {rest:?}", worker.id()),
+                Err(error) => say!("worker {} failed: {error}; again in {rest:?}", worker.id()),
             }
             sleep(rest).await;
             rest = (rest * 2).min(Duration::from_secs(1));

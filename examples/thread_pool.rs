@@ -13,6 +13,9 @@
 //! Each measurement has a loop and a pool of its own (`Loop::builder().pool(…)`). Programs that set
 //! no pool share one of 4 threads, or of as many as `UV_THREADPOOL_SIZE` says.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::cell::Cell;
 use std::io;
 use std::process::ExitCode;
@@ -22,6 +25,8 @@ use std::time::{Duration, Instant};
 
 use windlass::crypto::{self, Digest};
 use windlass::{Loop, Pool, set_interval};
+
+use common::say;
 
 const HELP: &str = "\
 Derives one to eight keys at once on pools of 1, 2 and 4 threads, while a timer ticks on the loop.
@@ -56,28 +61,13 @@ struct Sample {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
-    let mut options = Options { jobs_max: 8, iterations: 300_000 };
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--short" => options = Options { jobs_max: 4, iterations: 50_000 },
-            "--help" | "-h" => {
-                print!("{HELP}");
-                return ExitCode::SUCCESS;
-            }
-            _ => {
-                eprintln!("thread_pool: there is no option {argument}; see --help");
-                return ExitCode::from(2);
-            }
-        }
-    }
-    match measure_all(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("thread_pool: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::main(HELP, common::short, |short| {
+        measure_all(&if short {
+            Options { jobs_max: 4, iterations: 50_000 }
+        } else {
+            Options { jobs_max: 8, iterations: 300_000 }
+        })
+    })
 }
 
 fn measure_all(options: &Options) -> io::Result<()> {
@@ -87,15 +77,11 @@ fn measure_all(options: &Options) -> io::Result<()> {
     for _ in 0..3 {
         one = one.min(measure(1, 1, options.iterations)?.time);
     }
-    println!(
-        "{} iterations of SHA-512 take {}; there are {cores} cores",
-        options.iterations,
-        ms(one)
-    );
+    say!("{} iterations of SHA-512 take {}; there are {cores} cores", options.iterations, ms(one));
 
     for threads in POOLS {
-        println!("\na pool of {threads}\n");
-        println!("jobs       time  steps");
+        say!("\na pool of {threads}\n");
+        say!("jobs       time  steps");
         let (mut ticks, mut late_max) = (0, Duration::ZERO);
         for jobs in 1..=options.jobs_max {
             let sample = measure(threads, jobs, options.iterations)?;
@@ -103,11 +89,11 @@ fn measure_all(options: &Options) -> io::Result<()> {
             // A busy machine must not draw across the screen.
             let width = (steps * BAR / options.jobs_max as f64).min(1.5 * BAR).round();
             let bar = "█".repeat(width as usize);
-            println!("{jobs:4}{:>11}{steps:7.1}  {bar}", ms(sample.time));
+            say!("{jobs:4}{:>11}{steps:7.1}  {bar}", ms(sample.time));
             ticks += sample.ticks;
             late_max = late_max.max(sample.late_max);
         }
-        println!(
+        say!(
             "\nmeanwhile the loop's interval ticked {ticks} times, late by {} at worst",
             ms(late_max)
         );

@@ -11,7 +11,10 @@
 //! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
 //! runs in the next turn.
 
+pub(crate) mod slot;
+
 use std::any::Any;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
@@ -37,6 +40,31 @@ pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, 
     drain(state);
 }
 
+/// As [`call`], but before a panic goes on, or if there is anything to drain, does `before_drain`
+/// first: what is decided by how the callback left things.
+#[inline]
+pub(crate) fn call_then(
+    state: &State,
+    location: Option<&'static Location<'static>>,
+    f: impl FnOnce(),
+    before_drain: impl Fn() + Copy,
+) {
+    state.running.set(location);
+    let on_panic = OnDrop(before_drain);
+    f();
+    mem::forget(on_panic);
+    drain_after(state, before_drain);
+}
+
+/// Does something when a panic passes by.
+struct OnDrop<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 /// Calls the first closure that other threads have posted, then drains the queues.
 #[inline]
 pub(crate) fn call_queued(state: &State, posts: &SendRing) {
@@ -59,22 +87,45 @@ pub(crate) fn invoke<R>(
 /// Ends the callback whose outcome this is: goes on with its panic, or drains the queues.
 #[inline]
 pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
+    settle_then(state, outcome, || ());
+}
+
+/// As [`settle`], but before a panic goes on, or if there is anything to drain, does `before_drain`
+/// first.
+#[inline]
+pub(crate) fn settle_then(state: &State, outcome: thread::Result<()>, before_drain: impl FnOnce()) {
     match outcome {
-        Ok(()) => drain(state),
-        Err(payload) => panic::resume_unwind(payload),
+        Ok(()) => drain_after(state, before_drain),
+        Err(payload) => {
+            before_drain();
+            panic::resume_unwind(payload);
+        }
     }
 }
 
 /// Runs ticks and microtasks until none is left, or the loop has been told to end.
 #[inline]
 pub(crate) fn drain(state: &State) {
+    drain_after(state, || ());
+}
+
+/// As [`drain`]. If there is anything to drain, does `before` first.
+#[inline]
+fn drain_after(state: &State, before: impl FnOnce()) {
     // Between two callbacks is where a worker's memory limit is looked at.
     if alloc::is_over_limit() {
         state.end_for_memory();
     }
-    if !state.ticks.is_empty() || !state.microtasks.is_empty() {
+    if has_queued(state) {
+        before();
         drain_queues(state);
     }
+}
+
+/// Whether a tick or a microtask waits.
+#[inline]
+pub(crate) fn has_queued(state: &State) -> bool {
+    !state.ticks.is_empty() || !state.microtasks.is_empty()
 }
 
 fn drain_queues(state: &State) {
@@ -115,16 +166,32 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
 
 /// Gives a panic to the `on_uncaught` hook, or goes on with it when there is none.
 fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Location<'static>>) {
-    let hook = if payload.is::<Halt>() { None } else { state.hooks.uncaught.take() };
-    let Some(mut hook) = hook else { panic::resume_unwind(payload) };
-    let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
-    log::debug!("a callback panicked: {}", uncaught.message());
-    let outcome = invoke(state, None, || hook(uncaught));
-    // The hook may have set another one, which then stays.
-    let newer = state.hooks.uncaught.take();
-    state.hooks.uncaught.set(newer.or(Some(hook)));
-    if let Err(payload) = outcome {
+    if payload.is::<Halt>() {
         panic::resume_unwind(payload);
+    }
+    let mut payload = Some(payload);
+    let outcome = state.hooks.uncaught.invoke(state, None, |hook| {
+        let Some(payload) = payload.take() else { return };
+        let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
+        log::debug!("a callback panicked: {}", uncaught.message());
+        hook(uncaught);
+    });
+    // What the hook did not get, or its own.
+    if let Some(payload) = outcome.and_then(Result::err).or(payload) {
+        panic::resume_unwind(payload);
+    }
+}
+
+/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
+fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
+    match panic::catch_unwind(AssertUnwindSafe(|| drop(f))) {
+        Err(payload) if outcome.is_ok() => Err(payload),
+        Err(payload) => {
+            let message = crate::error::panic_message(payload.as_ref());
+            log::error!("the destructor of a callback that panicked did so too: {message}");
+            outcome
+        }
+        Ok(()) => outcome,
     }
 }
 

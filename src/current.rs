@@ -139,14 +139,18 @@ pub(crate) fn register(state: &Rc<State>) {
 pub(crate) struct Place {
     /// Says which loop, and is not followed.
     pub(crate) mailbox: *const Mailbox,
+    /// The number of its program.
+    pub(crate) program: u64,
     pub(crate) time: Nanos,
 }
 
 /// Where in virtual time this thread is, if it is.
 pub(crate) fn place() -> Option<Place> {
-    let place =
-        |state: &State| Place { mailbox: &raw const *state.mailbox, time: state.clock.now() };
-    with_owner(|state| state.clock.is_virtual().then(|| place(state))).flatten()
+    with_owner(|state| {
+        let program = state.seat.as_ref()?.program();
+        Some(Place { mailbox: &raw const *state.mailbox, program, time: state.clock.now() })
+    })
+    .flatten()
 }
 
 /// Does something with the current loop, or else with the one whose job this thread runs in virtual time.

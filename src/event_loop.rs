@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::alloc;
+use crate::callback::slot::Slot;
 use crate::callback::{self, Halt};
 use crate::clock::{Clock, Nanos};
 use crate::current;
@@ -31,6 +32,7 @@ use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
 use crate::metrics::Metrics;
 use crate::phase::watchers::Watchers;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
+use crate::queue::closing::Closing;
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
@@ -94,7 +96,7 @@ pub(crate) struct State {
     pub(crate) check: Watchers,
     /// Callbacks that come last in the poll phase: signals.
     pub(crate) poll_last: Deferred,
-    pub(crate) closing: Deferred,
+    pub(crate) closing: Closing,
 
     /// In virtual time: the loop's place among those of its program.
     pub(crate) seat: Option<Seat>,
@@ -123,7 +125,7 @@ pub(crate) struct State {
 pub(crate) struct Hooks {
     before_exit: RefCell<Vec<Box<dyn FnMut()>>>,
     exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
-    pub(crate) uncaught: Cell<Option<Box<dyn FnMut(Uncaught)>>>,
+    pub(crate) uncaught: Slot<dyn FnMut(Uncaught)>,
 }
 
 /// What a loop is made of on its own thread, and others may have before.
@@ -172,6 +174,10 @@ impl Builder {
     /// Pool requests then run on the loop's own thread, when they are delivered, in the order
     /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets
     /// and foreign threads are the same to the last callback.
+    ///
+    /// A loop and its workers are one program. It waits for other threads, and for other programs in virtual time,
+    /// while one of these has a [`Remote`] or a [`Notifier`](crate::handle::Notifier) of it; what they send is
+    /// seen at once.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
         self
@@ -276,6 +282,24 @@ impl State {
         f()
     }
 
+    /// Gives memory back that a burst has left: if `now`, else of what was used much less since the last call.
+    ///
+    /// Called between two callbacks.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_back(&self, now: bool) {
+        self.ticks.give_back(now);
+        self.microtasks.give_back(now);
+        self.immediates.give_back(now);
+        self.timers.give_back(now);
+        self.delivery.give_back(&self.mailbox, now);
+        if now {
+            self.pending.give_back();
+            self.poll_last.give_back();
+            self.closing.give_back();
+        }
+    }
+
     fn why_alive(&self) -> Vec<Alive> {
         let mut alive = Vec::new();
         self.handles.report(&mut alive);
@@ -300,21 +324,25 @@ impl State {
         }
         callback::guard(self, || callback::drain(self)); // What the code outside queued.
         self.clock.update();
-        if mode == RunMode::Default && self.is_alive() && !self.is_stopping() {
+        // Asked before these timers, as libuv does: an iteration follows them, whatever they leave.
+        let alive = self.is_alive();
+        if mode == RunMode::Default && alive && !self.is_stopping() {
             timers::run(self);
         }
-        self.iterations(mode);
+        self.iterations(mode, alive);
         self.mailbox.clear_stop();
         self.is_alive()
     }
 
-    /// As many iterations as `mode` wants and there is something for.
-    fn iterations(self: &Rc<Self>, mode: RunMode) {
-        while self.is_alive() && !self.is_stopping() && !self.is_halted() {
+    /// As many iterations as `mode` wants and there is something for: for the first one there is if
+    /// the loop was `alive`.
+    fn iterations(self: &Rc<Self>, mode: RunMode, mut alive: bool) {
+        while alive && !self.is_stopping() && !self.is_halted() {
             self.iterate(mode, false);
             if mode != RunMode::Default {
                 return;
             }
+            alive = self.is_alive();
         }
     }
 
@@ -337,6 +365,17 @@ impl State {
             self.clock.update();
         }
         timers::run(self);
+
+        self.drain_left();
+    }
+
+    /// Runs what was queued where no drain followed, as by a destructor between two callbacks: left there, it would
+    /// keep the next poll from sleeping, and be lost if there is no next one.
+    #[inline(always)]
+    fn drain_left(&self) {
+        if callback::has_queued(self) {
+            callback::guard(self, || callback::drain(self));
+        }
     }
 
     /// Turns until nothing is alive and the `before_exit` hooks add nothing; false after a stop.
@@ -466,10 +505,13 @@ impl State {
             callback::quietly(|| same.tear_down());
             callback::drop_quietly(task);
         }
-        for deferred in [&self.pending, &self.poll_last, &self.closing] {
+        for deferred in [&self.pending, &self.poll_last] {
             while let Some(entry) = deferred.take() {
                 callback::drop_quietly(entry);
             }
+        }
+        while let Some(entry) = self.closing.take() {
+            callback::drop_quietly(entry);
         }
         self.delivery.take_all().for_each(callback::drop_quietly);
         for hook in self.hooks.before_exit.take() {
@@ -478,7 +520,7 @@ impl State {
         for hook in self.hooks.exit.take() {
             callback::drop_quietly(hook);
         }
-        callback::drop_quietly(self.hooks.uncaught.take());
+        callback::drop_quietly(self.hooks.uncaught.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
         if let Some(seat) = self.seat.as_ref().filter(|seat| seat.is_first()) {
@@ -606,7 +648,7 @@ impl Loop {
             prepare: Watchers::default(),
             check: Watchers::default(),
             poll_last: Deferred::default(),
-            closing: Deferred::default(),
+            closing: Closing::default(),
             seat,
             pool: builder.pool.unwrap_or_else(Pool::shared),
             read_buffer: Cell::new(None),
@@ -684,7 +726,7 @@ impl Loop {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);
             // It is in its turn already: the timers that a turn begins with have been.
-            state.iterations(RunMode::Default);
+            state.iterations(RunMode::Default, state.is_alive());
             // A stop ends a turn, but a worker goes on until nothing is left.
             while !state.turn_to_the_end() {}
             let natural = !state.is_halted();
@@ -731,8 +773,8 @@ impl Loop {
 
     /// Turns the loop in one of three modes (`uv_run`). Returns whether it is still alive.
     ///
-    /// In `Default` mode the timers that are due run first. Each iteration is then: pending, idle,
-    /// prepare, poll, check and immediates, close, timers. A loop on which nothing is alive runs
+    /// In `Default` mode the timers that are due run first, and an iteration follows them in any case.
+    /// Each iteration is: pending, idle, prepare, poll, check and immediates, close, timers. A loop on which nothing is alive runs
     /// its ticks and microtasks and returns false at once. A stop requested before makes this turn
     /// return at once, and is then used up.
     ///

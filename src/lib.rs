@@ -420,7 +420,7 @@ pub fn on_exit(f: impl FnOnce(i32) + 'static) {
 pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
     let state = current::expect("on_uncaught");
     if state.is_open() {
-        let before = state.hooks.uncaught.replace(Some(Box::new(f)));
+        let before = state.hooks.uncaught.set(Box::new(f));
         drop(before);
     }
 }

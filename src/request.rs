@@ -100,6 +100,9 @@ impl<T> Operation<T> for Elsewhere<T> {
     }
 }
 
+/// What a future of a request says that is polled again.
+const POLLED_AGAIN: &str = "windlass: a request was polled after it was ready";
+
 /// How far the result has come, and who wants it.
 enum Claim<T> {
     /// Not completed; the request is held, and nobody has asked yet.
@@ -132,12 +135,16 @@ impl<T: 'static> Request<T> {
         match std::mem::replace(&mut self.stage, RequestStage::Spent) {
             RequestStage::Finished(state, value) => {
                 if let Some(value) = value {
-                    defer(&state, None, f, value);
+                    defer(&state, None, || f(value));
                 }
             }
             RequestStage::Spent => {}
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
-                Claim::Done(value) => defer(&core.state, Some(core.location), f, value),
+                Claim::Done(value) => {
+                    let (state, location) = (core.state.clone(), core.location);
+                    let unclaimed = Unclaimed { core, value: Some(value) };
+                    defer(&state, Some(location), || unclaimed.give(f));
+                }
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
                 _ if core.state.is_open() => core.claim.set(Claim::Callback(ResultClosure::new(f))),
@@ -205,18 +212,37 @@ impl<T: 'static> Request<io::Result<T>> {
     }
 }
 
-/// Queues a callback for a result that is there already.
-fn defer<T: 'static>(
+/// Queues a callback whose result is there already. Not on a loop that has ended.
+fn defer(
     state: &Rc<State>,
     location: Option<&'static Location<'static>>,
-    f: impl FnOnce(T) + 'static,
-    value: T,
+    f: impl FnOnce() + 'static,
 ) {
     if state.is_open() {
         let inner = state.clone();
-        state.pending.push(Closure::new(move || {
-            callback::call(&inner, location, || f(value));
-        }));
+        state.pending.push(Closure::new(move || callback::call(&inner, location, f)));
+    }
+}
+
+/// A result on its way to a callback. When the loop ends first, the heir gets it.
+struct Unclaimed<T> {
+    core: Rc<Core<T>>,
+    value: Option<T>,
+}
+
+impl<T> Unclaimed<T> {
+    fn give(mut self, f: impl FnOnce(T)) {
+        if let Some(value) = self.value.take() {
+            f(value);
+        }
+    }
+}
+
+impl<T> Drop for Unclaimed<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            callback::quietly(|| self.core.leave(value));
+        }
     }
 }
 
@@ -229,13 +255,11 @@ impl<T> Future for Request<T> {
     /// When polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.stage {
-            RequestStage::Finished(_, value) => {
-                Poll::Ready(value.take().expect("a request is polled until it is ready"))
-            }
+            RequestStage::Finished(_, value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
             RequestStage::Spent => unreachable!("a request with a callback is gone"),
             RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => Poll::Ready(value),
-                Claim::Claimed => panic!("a request was polled after it was ready"),
+                Claim::Claimed => panic!("{POLLED_AGAIN}"),
                 before => {
                     core.claim.set(Claim::Awaited(cx.waker().clone()));
                     drop(before);

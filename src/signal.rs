@@ -2,8 +2,8 @@
 //!
 //! The system's handler only notes the signal and wakes the loops that watch it (see `sys::signal`);
 //! the callbacks run on the loop, last in the poll phase. Every watcher of a signal is called, on
-//! every loop. When the last watcher of a signal is gone, what the signal did before the first comes
-//! back.
+//! every loop. Handlers that others have installed for the signal are called as before. When the last
+//! watcher of a signal is gone, what the signal did before the first comes back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,6 +13,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
+use crate::callback::slot::Slot;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -33,7 +34,7 @@ struct Watcher {
     number: u64,
     signum: i32,
     hub: Rc<Hub>,
-    callback: Cell<Option<Box<dyn FnMut()>>>,
+    callback: Slot<dyn FnMut()>,
 }
 
 impl Hub {
@@ -50,7 +51,7 @@ impl Hub {
             next_number: Cell::new(0),
         });
         hub.registration.open(hub.clone(), Location::caller(), false);
-        let key = hub.registration.key().expect("just opened");
+        let key = hub.registration.key().expect("an open handle has a key");
         let register = |poller: &sys::Poller| {
             poller.register_descriptor(post.descriptor(), Event::READABLE, key)
         };
@@ -112,14 +113,10 @@ impl Handle for Hub {
 impl Watcher {
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
-        let Some(mut f) = self.callback.take() else { return };
-        let outcome = callback::invoke(state, self.registration.location(), &mut f);
-        if self.registration.is_open() {
-            self.callback.set(Some(f));
-        } else {
-            drop(f);
+        let location = self.registration.location();
+        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
+            callback::settle(state, outcome);
         }
-        callback::settle(state, outcome);
     }
 
     fn stop(&self) {
@@ -130,7 +127,7 @@ impl Watcher {
         }
         let entry = self.registration.close();
         self.hub.leave_if_unused();
-        drop((listed, entry, self.callback.take()));
+        drop((listed, entry, self.callback.clear()));
     }
 }
 
@@ -145,7 +142,7 @@ impl Handle for Watcher {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.callback.take());
+        callback::drop_quietly(self.callback.clear());
     }
 }
 
@@ -154,6 +151,13 @@ impl Handle for Watcher {
 /// Signals coalesce: there is at least one callback after the last of any number of equal signals.
 /// Several watchers may share a signal, on one loop or on several; each is called. A clone is the same
 /// watcher. It lives until stopped, and keeps the loop alive unless [`unref`](Signal::unref)'d.
+///
+/// # Other handlers
+/// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called too,
+/// while the signal is watched and afterwards; only the default action and the ignoring of a signal end
+/// while it is watched. One that is installed over ours and calls what it replaces, as signal-hook and
+/// tokio do, changes nothing for the watchers, and stays when the last of them stops. One that does not
+/// call it, as ctrlc, silences them, until another `Signal` is started for the signal.
 ///
 /// # Examples
 /// ```
@@ -208,14 +212,19 @@ impl Signal {
             number,
             signum,
             hub: hub.clone(),
-            callback: Cell::new(Some(Box::new(f))),
+            callback: Slot::default(),
         });
+        drop(watcher.callback.set(Box::new(f)));
         watcher.registration.open(watcher.clone(), location, true);
         hub.watchers.borrow_mut().insert(number, watcher.clone());
         Ok(Signal { watcher })
     }
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
+    ///
+    /// With the last watcher of the signal, on any loop, what was there before the first comes back,
+    /// unless somebody else has installed a handler over ours, which then stays. A signal that is on its
+    /// way at that moment meets what was there before: the default action of many ends the process.
     pub fn stop(&self) {
         self.watcher.stop();
     }

@@ -46,7 +46,7 @@ impl Sleep {
     /// Counts the whole duration anew from now, also when it has passed already.
     pub fn reset(&self) {
         self.signal.clear();
-        self.timer.refresh();
+        self.timer.restart();
     }
 }
 

@@ -358,3 +358,35 @@ fn in_virtual_time_broadcasts_of_workers_come_in_one_order() {
         }
     });
 }
+
+#[test]
+fn one_message_of_a_broadcast_can_be_taken_directly_past_those_that_could_not_be_cloned() {
+    /// Its clones panic if it says so.
+    #[derive(Debug, PartialEq)]
+    struct Message(u32, bool);
+    impl Clone for Message {
+        fn clone(&self) -> Message {
+            assert!(!self.1, "on purpose");
+            Message(self.0, false)
+        }
+    }
+    bounded(|| {
+        run(|| {
+            let (here, there) = (BroadcastChannel::new("try"), BroadcastChannel::new("try"));
+            let errors = Rc::new(Cell::new(0));
+            let count = errors.clone();
+            there.on_message_error(move |_| count.set(count.get() + 1));
+            assert_eq!(there.try_recv(), None);
+            here.post(Message(1, false));
+            here.post(Message(2, true));
+            here.post(Message(3, false));
+            assert_eq!(there.try_recv(), Some(Message(1, false)));
+            assert_eq!(there.try_recv(), Some(Message(3, false)));
+            assert_eq!((there.try_recv(), errors.get()), (None, 1));
+            here.post(Message(4, false));
+            there.close();
+            assert_eq!(there.try_recv(), None);
+            here.close();
+        });
+    });
+}

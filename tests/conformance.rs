@@ -28,7 +28,7 @@ fn scenarios(folder: &str) -> Vec<PathBuf> {
 #[test]
 fn all_scenarios_print_the_trace_of_node_in_virtual_time_each_time() {
     let files = scenarios("");
-    assert_eq!(files.len(), 222);
+    assert_eq!(files.len(), 235);
     for file in files {
         let scenario = load(&file);
         for _ in 0..2 {

@@ -19,7 +19,7 @@ fn all_scenarios_print_the_trace_of_node_on_the_real_clock() {
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
         .collect();
     files.sort();
-    assert_eq!(files.len(), 222);
+    assert_eq!(files.len(), 235);
     for file in files {
         let text = std::fs::read_to_string(&file).expect("a scenario can be read");
         let scenario: program::Scenario = serde_json::from_str(&text).expect("a scenario");

@@ -10,10 +10,11 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use support::*;
-use windlass::crypto::{Digest, ScryptParams, pbkdf2, scrypt};
-use windlass::{Loop, Pool, Request, queue_work};
+use windlass::crypto::{Digest, ScryptParams, pbkdf2, random_bytes, scrypt};
+use windlass::{Loop, Pool, Request, exit, queue_work, spawn};
 
 /// What must not be in memory that is given back: a part of a password, and the keys of RFC 6070 and RFC
 /// 7914.
@@ -26,6 +27,11 @@ const SECRETS: [&[u8]; 3] = [
 
 /// How often memory was given back with each of them in it.
 static FOUND: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Lengths of random bytes: nothing else has a block of such a size. The second takes two jobs.
+const LENGTHS: [usize; 2] = [54_321, (8 << 20) + 54_321];
+/// How many blocks of one of these sizes were given back, and how many of them were not all zero.
+static RANDOM: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 struct Watchful;
 
@@ -40,6 +46,13 @@ unsafe impl GlobalAlloc for Watchful {
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         // SAFETY: the block is the caller's, of this size, and was zeroed when it was made.
         let bytes = unsafe { std::slice::from_raw_parts(place, layout.size()) };
+        if LENGTHS.contains(&layout.size()) {
+            RANDOM[0].fetch_add(1, Ordering::Relaxed);
+            let left = bytes.iter().any(|byte| *byte != 0);
+            RANDOM[1].fetch_add(usize::from(left), Ordering::Relaxed);
+            // SAFETY: as the caller vouches.
+            return unsafe { System.dealloc(place, layout) };
+        }
         for (secret, found) in SECRETS.iter().zip(&FOUND) {
             if bytes.windows(secret.len()).any(|window| window == *secret) {
                 found.fetch_add(1, Ordering::Relaxed);
@@ -105,6 +118,86 @@ fn no_password_and_no_key_is_left_in_memory_that_is_given_back() {
                 drop(release);
             });
             check("a key that was cancelled");
+        }
+    });
+}
+
+#[test]
+fn no_random_bytes_are_left_in_memory_that_is_given_back() {
+    #[track_caller]
+    fn check(what: &str) {
+        let [blocks, left] = RANDOM.each_ref().map(|count| count.swap(0, Ordering::Relaxed));
+        assert_eq!((blocks, left), (1, 0), "{what}: blocks given back, and not wiped");
+    }
+    bounded(|| {
+        for length in LENGTHS {
+            let pool = Pool::new(1).unwrap();
+            let new_loop = || Loop::builder().pool(pool.clone()).build().unwrap();
+            let begin = |event_loop: &Loop| {
+                let done = pool.metrics().completed;
+                let request = event_loop.enter(|| random_bytes(length));
+                while pool.metrics().completed == done {
+                    thread::yield_now();
+                }
+                request
+            };
+
+            drop(new_loop().block_on(async { random_bytes(length).await.unwrap() }));
+            let [blocks, left] = RANDOM.each_ref().map(|count| count.swap(0, Ordering::Relaxed));
+            assert_eq!((blocks, left), (1, 1), "the allocator sees what is ours to wipe");
+
+            new_loop().run(|| drop(random_bytes(length)));
+            check("a request that was dropped");
+
+            drop(new_loop().run(|| random_bytes(length)));
+            check("a request that was dropped when they were there");
+
+            let request = new_loop().run(|| random_bytes(length));
+            request.on_complete(|_| unreachable!("its loop has ended"));
+            check("a callback that came when the loop had ended");
+
+            let event_loop = new_loop();
+            drop(begin(&event_loop));
+            drop(event_loop);
+            check("a loop that ended when a job was done, request dropped");
+
+            let event_loop = new_loop();
+            begin(&event_loop).on_complete(|_| unreachable!("its loop has ended"));
+            drop(event_loop);
+            check("a loop that ended when a job was done, with a callback");
+
+            let event_loop = new_loop();
+            let request = begin(&event_loop);
+            request.cancel().unwrap();
+            assert!(is_canceled(&event_loop.block_on(request)));
+            drop(event_loop);
+            check("a request that was cancelled when a job was done");
+
+            new_loop().run(|| {
+                drop(spawn(async move {
+                    let request = random_bytes(length);
+                    while !Loop::current().handles().is_empty() {
+                        iterations(1).await;
+                    }
+                    // They are there, and the callback would run in the next pending phase.
+                    request.on_complete(|_| unreachable!("its loop has ended"));
+                    exit(0);
+                }));
+            });
+            check("a loop that ended before a callback that came late");
+
+            new_loop().run(|| {
+                drop(spawn(async move { drop(random_bytes(length).await) }));
+                exit(0);
+            });
+            // What the pool has begun goes on to its end.
+            pool.shutdown(Duration::from_secs(60)).unwrap();
+            assert_eq!(
+                RANDOM[1].load(Ordering::Relaxed),
+                0,
+                "a loop that ended while they are made"
+            );
+            RANDOM[0].store(0, Ordering::Relaxed);
         }
     });
 }

@@ -111,3 +111,120 @@ fn a_loop_or_listener_that_cannot_be_made_is_an_error() {
         });
     });
 }
+
+/// As many as of accepted ones, so that others have their turn.
+#[test]
+fn a_poll_phase_sheds_no_more_connections_than_it_would_accept() {
+    const WAITING: usize = 150;
+    const PER_PHASE: usize = 64;
+    let _alone = LIMIT.lock();
+    bounded(|| {
+        let longest = Rc::new(Cell::new(0));
+        let seen = longest.clone();
+        run(move || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            let clients: Vec<_> = (0..WAITING)
+                .map(|_| {
+                    let client = StdStream::connect(addr).unwrap();
+                    client.set_nonblocking(true).unwrap();
+                    client
+                })
+                .collect();
+            let limit = NoDescriptors::new();
+            listener.on_connection(|connection| assert!(connection.is_err()));
+            // Once an iteration: how many clients have been closed since.
+            fn count(clients: Vec<StdStream>, before: usize, longest: Rc<Cell<usize>>) {
+                let closed = |client: &&StdStream| !matches!(client.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+                let now = clients.iter().filter(closed).count();
+                longest.set(longest.get().max(now - before));
+                if now == WAITING {
+                    return windlass::exit(0);
+                }
+                windlass::set_immediate(move || count(clients, now, longest));
+            }
+            windlass::set_immediate(move || {
+                let _limit = &limit;
+                count(clients, 0, seen);
+                // The limit lasts for as long as the loop.
+                set_timeout(Duration::from_secs(3600), move || drop(limit)).unref();
+            });
+        });
+        assert!(longest.get() > 0 && longest.get() <= PER_PHASE, "{} in a phase", longest.get());
+    });
+}
+
+/// The task's side has the same limit.
+#[test]
+fn a_task_sheds_no_more_connections_in_an_iteration_than_it_would_accept() {
+    const WAITING: usize = 150;
+    let _alone = LIMIT.lock();
+    bounded(|| {
+        windlass::block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            let clients: Vec<_> = (0..WAITING).map(|_| StdStream::connect(addr).unwrap()).collect();
+            let limit = NoDescriptors::new();
+            let error = listener.accept().await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            let before = Loop::current().metrics().iterations;
+            let accept = windlass::spawn(async move { listener.accept().await.map(drop) });
+            for client in &clients {
+                client.set_nonblocking(true).unwrap();
+            }
+            let closed = |client: &StdStream| !matches!(client.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+            until(|| clients.iter().all(closed)).await;
+            let made = Loop::current().metrics().iterations - before;
+            assert!(made >= 2, "{WAITING} connections in {made} iterations");
+            drop(limit);
+            drop(StdStream::connect(addr).unwrap());
+            accept.await.unwrap().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_listener_can_be_made_with_the_last_descriptor() {
+    let _alone = LIMIT.lock();
+    bounded(|| {
+        run(|| {
+            // The loop's poller needs descriptors of its own.
+            let first = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut limit = NoDescriptors::new();
+            limit.taken.pop();
+            let listener = TcpListener::bind("127.0.0.1:0");
+            drop(limit);
+            let listener = listener.unwrap();
+            let own = listener.clone();
+            let _client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            listener.on_connection(move |connection| {
+                drop(connection.unwrap());
+                own.close();
+            });
+            first.close();
+        });
+    });
+}
+
+/// In a directory tree without `/dev`, as a server that has changed its root sees it.
+#[test]
+fn a_listener_needs_no_file() {
+    let _alone = LIMIT.lock();
+    let root = std::env::temp_dir().join(format!("windlass-no-dev-{}", std::process::id()));
+    std::fs::create_dir_all(&root).unwrap();
+    let path = std::ffi::CString::new(root.to_str().unwrap()).unwrap();
+    bounded(move || {
+        // SAFETY: the path lives across the call. This thread gets a root directory of its own, and ends
+        // with the test.
+        let changed =
+            unsafe { libc::unshare(libc::CLONE_FS) == 0 && libc::chroot(path.as_ptr()) == 0 };
+        if changed {
+            assert!(File::open("/dev/null").is_err());
+            run(|| drop(TcpListener::bind("127.0.0.1:0").unwrap()));
+        } else {
+            // Only root may: the test above, with one descriptor left, says the most of it.
+            eprintln!("the root directory cannot be changed: {}", io::Error::last_os_error());
+        }
+    });
+    std::fs::remove_dir(&root).unwrap();
+}

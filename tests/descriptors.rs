@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use support::*;
 use windlass::handle::{Interest, Poll};
-use windlass::{Loop, block_on, run, set_timeout};
+use windlass::{Loop, block_on, queue_work, run, set_timeout};
 
 /// A pipe whose ends can be watched and used at the same time.
 fn pipe() -> (Rc<PipeReader>, Rc<PipeWriter>) {
@@ -173,6 +173,37 @@ fn a_stopped_watcher_is_not_called_even_for_an_event_of_the_same_batch() {
             }
         });
         assert_eq!(calls.get(), 1);
+    });
+}
+
+/// A job in virtual time is run when it is called, and its turn is after all watchers. It takes the place of a
+/// watcher that is closed, whose event is in the list already.
+#[test]
+fn an_event_for_a_watcher_that_closed_never_reaches_what_has_its_place() {
+    bounded(|| {
+        let log = Log::default();
+        run_in_virtual_time(|| {
+            let polls: Rc<RefCell<Vec<Poll<Rc<PipeReader>>>>> = Rc::default();
+            for number in 0..3 {
+                let (reader, writer) = pipe();
+                (&*writer).write_all(b"x").unwrap();
+                let poll = Poll::new(reader);
+                let (all, log) = (polls.clone(), log.clone());
+                poll.start(Interest::READABLE, move |_| {
+                    let _held = &writer;
+                    if log.lines().is_empty() {
+                        all.borrow()[(number + 1) % 3].close();
+                        let done = log.clone();
+                        queue_work(|| ()).on_complete(move |_| done.say("done"));
+                    }
+                    log.say("watcher");
+                    all.borrow()[number].close();
+                })
+                .unwrap();
+                polls.borrow_mut().push(poll);
+            }
+        });
+        assert_eq!(log.lines(), ["watcher", "watcher", "done"]);
     });
 }
 

@@ -265,6 +265,30 @@ fn a_queued_lookup_is_cancelled_by_itself_and_those_it_shares_with_go_on() {
 }
 
 // D-04.
+#[test]
+fn of_very_many_lookups_that_share_a_call_each_is_cancelled_at_once() {
+    bounded(|| {
+        // Where each is looked for from one end, this takes minutes.
+        const LOOKUPS: u32 = 200_000;
+        let (event_loop, _pool) = with_pool(1);
+        event_loop.block_on(async {
+            let release = occupy_a_thread().await;
+            let first = dns::lookup("localhost");
+            let lookups: Vec<_> = (0..LOOKUPS).map(|_| dns::lookup("localhost")).collect();
+            let (odd, even): (Vec<_>, Vec<_>) =
+                lookups.iter().enumerate().partition(|(number, _)| number % 2 == 1);
+            for (_, lookup) in odd.into_iter().chain(even.into_iter().rev()) {
+                assert_eq!(lookup.cancel(), Ok(()));
+            }
+            for lookup in lookups {
+                assert!(is_canceled(&lookup.await));
+            }
+            drop(release);
+            first.await.unwrap();
+        });
+    });
+}
+
 // D-04, E-01.
 #[test]
 fn random_lookups_with_random_cancels_complete_once_each_as_they_were_told() {
@@ -595,6 +619,63 @@ fn a_service_has_a_port_and_an_unknown_one_is_told_apart() {
             assert_eq!(inner.kind(), LookupErrorKind::NoSuchService, "{error}");
             assert_eq!(error.kind(), ErrorKind::NotFound);
             assert!(error.to_string().contains("no-such-service"), "{error}");
+        });
+    });
+}
+
+/// The loopback interface, by the name that it has here.
+fn loopback_interface() -> Option<&'static str> {
+    let has = |name: &&str| std::path::Path::new("/sys/class/net").join(name).exists();
+    ["lo", "lo0"].into_iter().find(has)
+}
+
+#[test]
+fn a_scope_by_name_or_number_is_kept_in_answers_and_addresses() {
+    let scope_of = |address: &SocketAddr| match address {
+        SocketAddr::V6(address) => address.scope_id(),
+        SocketAddr::V4(_) => panic!("{address}"),
+    };
+    bounded(move || {
+        block_on(async {
+            let options = LookupOptions::new();
+            let found = dns::lookup_socket_addrs("fe80::1%7", 80, options).await.unwrap();
+            assert_eq!(found.iter().map(scope_of).collect::<Vec<_>>(), [7]);
+            assert_eq!(found[0].port(), 80);
+            let plain = dns::lookup("fe80::1%7").await.unwrap();
+            assert_eq!(plain, ["fe80::1".parse::<IpAddr>().unwrap()]);
+            let Some(name) = loopback_interface() else { return };
+            let named = format!("fe80::1%{name}");
+            let found = dns::lookup_socket_addrs(&named, 80, options).await.unwrap();
+            let scope = scope_of(&found[0]);
+            assert!(scope > 0);
+            // The same interface where an address is given, in either form.
+            for text in [format!("[::1%{name}]:0"), format!("[::1%{scope}]:0")] {
+                let Ok(listener) = windlass::net::TcpListener::bind(&text) else {
+                    assert!(StdListener::bind("[::1]:0").is_err(), "{text} is refused");
+                    return;
+                };
+                let port = listener.local_addr().unwrap().port();
+                let client = TcpStream::connect(format!("[::1%{name}]:{port}")).await.unwrap();
+                assert_eq!(client.peer_addr().unwrap().port(), port);
+            }
+        });
+    });
+}
+
+/// A connection to a link-local address has to name its interface, or the system refuses it.
+#[test]
+fn connecting_to_a_link_local_address_goes_by_its_scope() {
+    bounded(|| {
+        let Some(name) = loopback_interface() else { return };
+        block_on(async {
+            // Nothing answers there. Without the scope the system would call the address invalid.
+            for text in [format!("[fe80::1%{name}]:9"), "[fe80::1%1]:9".to_owned()] {
+                let attempt =
+                    windlass::time::timeout(Duration::from_millis(1), TcpStream::connect(text));
+                if let Ok(Err(error)) = attempt.await {
+                    assert_ne!(error.kind(), ErrorKind::InvalidInput, "{error}");
+                }
+            }
         });
     });
 }

@@ -369,3 +369,20 @@ fn a_loop_that_has_slept_without_sources_makes_its_descriptor_readable_when_it_i
     assert!(!outer.is_readable(&event_loop)?, "it was taken");
     Ok(())
 }
+
+// L-15
+#[test]
+fn what_is_posted_after_the_poll_phase_of_a_turn_makes_the_descriptor_readable() -> io::Result<()> {
+    let event_loop = real_loop();
+    let mut outer = Outer::around(&event_loop)?;
+    let remote = event_loop.remote();
+    let _held = event_loop.keep_alive();
+    event_loop.enter(|| {
+        set_immediate(move || remote.post(|| {}).expect("a loop that lives"));
+    });
+    assert!(event_loop.turn(RunMode::NoWait));
+    assert!(outer.is_readable(&event_loop)?);
+    event_loop.turn(RunMode::NoWait);
+    assert!(!outer.is_readable(&event_loop)?);
+    Ok(())
+}

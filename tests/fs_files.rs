@@ -277,6 +277,32 @@ fn an_operation_that_waits_can_be_cancelled_and_those_behind_it_move_up() {
     });
 }
 
+#[test]
+fn of_very_many_operations_that_wait_each_is_cancelled_at_once() {
+    bounded(|| {
+        // Where each is looked for from one end, this takes minutes.
+        const OPERATIONS: u32 = 200_000;
+        let path = directory("cancel_many").join("file");
+        with_pool(1).block_on(async {
+            let file = File::create(&path).await.unwrap();
+            let (blocked, release) = block_the_pool().await;
+            let first = file.write("first");
+            let waiting: Vec<_> = (0..OPERATIONS).map(|_| file.sync_data()).collect();
+            let (odd, even): (Vec<_>, Vec<_>) =
+                waiting.iter().enumerate().partition(|(number, _)| number % 2 == 1);
+            for (_, request) in odd.into_iter().chain(even.into_iter().rev()) {
+                assert_eq!(request.cancel(), Ok(()));
+            }
+            for request in waiting {
+                assert!(is_canceled(&request.await));
+            }
+            drop(release);
+            blocked.await.unwrap();
+            assert_eq!(first.await.unwrap(), 5);
+        });
+    });
+}
+
 // E-01: each operation completes once, as its cancel was answered, and what is in the file is what was
 // not cancelled, in order.
 #[test]
@@ -765,5 +791,30 @@ fn in_virtual_time_files_are_read_on_the_loops_turn_in_order() {
             });
         });
         assert_eq!(log.lines(), ["one", "two", "onetwo"]);
+    });
+}
+
+/// The system takes 1,024 buffers at a time.
+#[test]
+fn empty_buffers_are_neither_the_end_of_a_file_nor_in_the_way_of_others() {
+    bounded(|| {
+        let path = directory("empty_buffers").join("file");
+        block_on(async {
+            let file =
+                OpenOptions::new().read(true).write(true).create(true).open(&path).await.unwrap();
+            let mut written = vec![Vec::new(); 3000];
+            written.push(b"hel".to_vec());
+            written.extend(vec![Vec::new(); 3000]);
+            written.push(b"lo".to_vec());
+            assert_eq!(file.write_vectored(written).await.unwrap(), 5);
+            for before in [0, 1, 1023, 1024, 1025, 5000] {
+                let mut lens = vec![0; before];
+                lens.extend([3, 0, 8]);
+                let buffers = file.read_vectored_at(&lens, 0).await.unwrap();
+                assert_eq!(buffers.len(), lens.len());
+                assert_eq!(buffers.concat(), b"hello", "behind {before} empty buffers");
+            }
+            assert_eq!(file.read_vectored_at(&[0; 2000], 0).await.unwrap().concat(), []);
+        });
     });
 }

@@ -465,6 +465,46 @@ fn directories_are_made_and_removed_with_all_that_is_in_them() {
     });
 }
 
+// FS-18: none of these has to open the file, which would wait for the other end.
+#[test]
+fn nothing_that_asks_about_a_fifo_or_changes_it_waits_for_its_other_end() {
+    bounded(|| {
+        let dir = directory("fifo");
+        let fifo = dir.join("fifo");
+        let name = std::ffi::CString::new(fifo.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the name is a live string that ends in zero.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let one_thread = Loop::builder().pool(Pool::new(1).unwrap()).build().unwrap();
+        one_thread.block_on(async {
+            for len in [0, 5] {
+                let refused = fs::truncate(&fifo, len).await;
+                check(refused, ErrorKind::InvalidInput, "truncate", &fifo);
+            }
+            let refused = fs::copy(&fifo, dir.join("copy")).await;
+            check(refused, ErrorKind::InvalidInput, "copy", &fifo);
+            check(fs::read_dir(&fifo).await, ErrorKind::NotADirectory, "read_dir", &fifo);
+            check(fs::remove_dir(&fifo).await, ErrorKind::NotADirectory, "rmdir", &fifo);
+            check(fs::remove_dir_all(&fifo).await, ErrorKind::NotADirectory, "remove", &fifo);
+            check(fs::read_link(&fifo).await, ErrorKind::InvalidInput, "readlink", &fifo);
+            check(fs::create_dir_all(&fifo).await, ErrorKind::AlreadyExists, "mkdir", &fifo);
+            assert!(fs::exists(&fifo).await.unwrap());
+            assert!(!fs::metadata(&fifo).await.unwrap().is_file());
+            assert!(!fs::symlink_metadata(&fifo).await.unwrap().is_file());
+            fs::access(&fifo, Access::READ | Access::WRITE).await.unwrap();
+            fs::set_permissions(&fifo, PermissionsExt::from_mode(0o640)).await.unwrap();
+            fs::chown(&fifo, None, None).await.unwrap();
+            fs::lchown(&fifo, None, None).await.unwrap();
+            fs::set_times(&fifo, FileTime::Now, UNIX_EPOCH).await.unwrap();
+            fs::set_symlink_times(&fifo, FileTime::Now, UNIX_EPOCH).await.unwrap();
+            assert!(fs::canonicalize(&fifo).await.unwrap().ends_with("fifo"));
+            fs::hard_link(&fifo, dir.join("second")).await.unwrap();
+            fs::rename(dir.join("second"), dir.join("third")).await.unwrap();
+            fs::remove_file(dir.join("third")).await.unwrap();
+            fs::remove_dir_all(&dir).await.unwrap();
+        });
+    });
+}
+
 // FS-19.
 #[test]
 fn names_that_are_not_utf_8_round_trip_through_listing_stat_and_unlink() {

@@ -683,3 +683,215 @@ fn in_virtual_time_streams_work_as_they_do_in_real_time() {
         assert!(std::fs::read(&copy).unwrap() == bytes);
     });
 }
+
+/// What is dropped when a pipe ends is the user's, and may do anything.
+#[test]
+fn a_pipe_is_answered_also_when_its_source_panics_as_it_is_dropped() {
+    struct Panics(Cell<u32>);
+    impl Source for Panics {
+        async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+            match self.0.replace(self.0.get() + 1) {
+                0 => Ok(Some(b"one chunk".to_vec())),
+                1 => Ok(None),
+                _ => std::future::pending().await,
+            }
+        }
+    }
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+    bounded(|| {
+        let path = directory("panicking_source").join("file");
+        block_on(async {
+            windlass::on_uncaught(|_| {});
+            let done = pipe(Panics(Cell::new(0)), WriteStream::create(&path)).await;
+            assert_eq!(done.unwrap(), 9);
+            let endless = pipe(Panics(Cell::new(2)), WriteStream::create(&path));
+            windlass::yield_now().await;
+            let canceller = endless.canceller();
+            let cancelled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                canceller.cancel().unwrap();
+            }));
+            assert!(cancelled.is_err(), "the destructor's panic is the caller's");
+            assert_eq!(endless.await.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        });
+    });
+}
+
+/// Moves everything, by [`pipe`] or by [`feed`].
+fn transfer(ends: bool, source: impl Source + 'static, sink: WriteStream) -> Moving {
+    if ends { pipe(source, sink) } else { feed(source, sink) }
+}
+
+type Moving = windlass::Request<io::Result<u64>>;
+
+#[test]
+fn a_pipe_or_feed_into_a_sink_that_is_closed_or_finished_is_an_error() {
+    bounded(|| {
+        let (path, bytes) = noisy("sink-over", 3_000_000);
+        block_on(async {
+            for (ends, close) in [(true, true), (true, false), (false, true), (false, false)] {
+                let target = path.with_extension("target");
+                // Over before: one is closed while it is opened, another long after.
+                let early = WriteStream::create(&target);
+                early.close();
+                let error = transfer(ends, ReadStream::open(&path), early).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{error}");
+                let sink = WriteStream::create(&target);
+                if close {
+                    fs::write(&target, "").await.unwrap();
+                    sink.close();
+                } else {
+                    sink.finish().await.unwrap();
+                }
+                let late = transfer(ends, ReadStream::open(&path), sink.clone()).await;
+                let late = late.unwrap_err();
+                let told = if close {
+                    late.raw_os_error() == Some(libc::EBADF)
+                } else {
+                    late.kind() == ErrorKind::BrokenPipe
+                };
+                assert!(told, "{late}");
+                assert_eq!(sink.written(), 0);
+
+                // Over on the way.
+                let sink = WriteStream::create(&target);
+                let moving = transfer(ends, ReadStream::open(&path), sink.clone());
+                until(|| sink.written() > 0).await;
+                if close {
+                    sink.close()
+                } else {
+                    drop(sink.finish())
+                }
+                let error = moving.await.unwrap_err();
+                assert!(sink.written() < bytes.len() as u64, "{error}");
+            }
+        });
+    });
+}
+
+/// One chunk; then it acts, and is at its end.
+struct ThenActs<F>(Cell<Option<F>>, Cell<bool>);
+
+impl<F: FnOnce()> Source for ThenActs<F> {
+    async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+        if !self.1.replace(true) {
+            return Ok(Some(b"last".to_vec()));
+        }
+        if let Some(act) = self.0.take() {
+            act();
+        }
+        Ok(None)
+    }
+}
+
+// What was taken and then thrown away has not gone.
+#[test]
+fn a_feed_whose_last_chunk_is_thrown_away_or_fails_is_an_error() {
+    bounded(|| {
+        let target = directory("last-chunk").join("target");
+        block_on(async {
+            let feed_and = |sink: &WriteStream, act: fn(WriteStream)| {
+                let other = sink.clone();
+                let source = ThenActs(Cell::new(Some(move || act(other))), Cell::new(false));
+                feed(source, sink.clone())
+            };
+            let sink = WriteStream::create(&target);
+            let error = feed_and(&sink, |sink| sink.close()).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{error}");
+            let full = WriteStream::create("/dev/full");
+            let error = feed_and(&full, drop).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+            let nowhere = WriteStream::create("/no/such/folder/file");
+            let error = feed_and(&nowhere, drop).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+            // What is finished by another name meanwhile goes all the same.
+            let sink = WriteStream::create(&target);
+            assert_eq!(feed_and(&sink, |sink| drop(sink.finish())).await.unwrap(), 4);
+            assert_eq!(sink.written(), 4);
+        });
+    });
+}
+
+#[test]
+fn a_pipe_or_feed_from_a_source_that_is_closed_or_has_failed_is_an_error() {
+    bounded(|| {
+        let (path, bytes) = noisy("source-over", 3_000_000);
+        block_on(async {
+            for ends in [true, false] {
+                let target = || WriteStream::create(path.with_extension("target"));
+                let source = ReadStream::open(&path);
+                source.close();
+                let error = transfer(ends, source, target()).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{error}");
+
+                let (source, sink) = (ReadStream::open(&path), target());
+                let moving = transfer(ends, source.clone(), sink.clone());
+                until(|| sink.written() > 0).await;
+                source.close();
+                let error = moving.await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{error}");
+                assert!(sink.written() < bytes.len() as u64);
+
+                // Somebody else was told of the error.
+                let source = ReadStream::open("/no/such/file");
+                assert!(source.next().await.is_err());
+                assert!(transfer(ends, source, target()).await.is_err());
+                // One that was read to its end has nothing to lose.
+                let source = ReadStream::open(&path);
+                while source.next().await.unwrap().is_some() {}
+                source.close();
+                assert_eq!(transfer(ends, source, target()).await.unwrap(), 0);
+            }
+        });
+    });
+}
+
+#[test]
+fn a_closed_read_stream_is_no_stream_at_its_end() {
+    bounded(|| {
+        let (path, _) = noisy("closed", 3 * MARK);
+        block_on(async {
+            let closed = |error: io::Error| assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+            let stream = ReadStream::open(&path);
+            let waiting = windlass::spawn({
+                let stream = stream.clone();
+                async move { stream.next().await }
+            });
+            iterations(1).await;
+            stream.close();
+            closed(waiting.await.unwrap().unwrap_err());
+            closed(stream.next().await.unwrap_err());
+            let told = Rc::new(Cell::new(false));
+            let inner = told.clone();
+            stream.on_data(move |_, chunk| {
+                closed(chunk.unwrap_err());
+                inner.set(true);
+            });
+            until(|| told.get()).await;
+        });
+    });
+}
+
+#[test]
+fn a_drain_of_a_write_stream_that_is_over_promises_no_room() {
+    bounded(|| {
+        let path = directory("drain-over").join("file");
+        block_on(async {
+            let stream = WriteStream::create(&path);
+            stream.finish().await.unwrap();
+            assert!(!stream.write("late"));
+            assert_eq!(stream.drain().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            stream.close();
+            assert_eq!(stream.finish().await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+            let stream = WriteStream::create(&path);
+            stream.close();
+            assert!(!stream.write("late"));
+            for late in [stream.drain(), stream.finish()] {
+                assert_eq!(late.await.unwrap_err().raw_os_error(), Some(libc::EBADF));
+            }
+        });
+    });
+}

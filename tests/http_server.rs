@@ -24,7 +24,7 @@ mod http {
     mod sums;
 }
 
-use http::files::relative_path;
+use http::files::{CHUNK_BYTES, open, open_regular, read_next, relative_path, status_of};
 use http::request::{
     BODY_BYTES_MAX, Body, Decoder, HEAD_BYTES_MAX, Head, Method, Request, Step, parse_head,
 };
@@ -465,6 +465,96 @@ fn a_client_that_closes_its_half_is_still_answered() {
 }
 
 #[test]
+fn half_closed_clients_get_their_answers_whole_and_in_turn() {
+    let server = Server::start(&["--workers", "1"]);
+    fs::write(server.root.public().join("a"), "a").unwrap();
+    let mut first = server.connect();
+    first.send(get("/slow?n=50"));
+    server.wait_for_metric("workers_busy", 1.0);
+    let requests = [
+        get("/slow?n=20"),
+        get("/slow?n=20").replace("GET", "HEAD"),
+        get("/slow?n=20").replace("1.1", "1.0"),
+        get("/slow?n=20") + &get("/slow?n=20"),
+        get("/slow-pool?n=20"),
+        get("/file/a"),
+        get("/file/none"),
+    ];
+    let clients = requests.map(|request| {
+        let mut client = server.connect();
+        client.send(request);
+        client.stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        client
+    });
+    // Those of the worker wait behind the first, which leaves: its turn is over.
+    server.wait_for_metric("workers_queued", 4.0);
+    drop(first);
+    let answers = clients.map(|mut client| {
+        let mut answer = String::new();
+        client.stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+        assert_eq!(
+            answer.matches("HTTP").count(),
+            1 + answer.matches("6765").count() / 2,
+            "{answer}"
+        );
+        answer.split("\r\n\r\n").last().unwrap().to_owned()
+    });
+    let sum = "fib(20) = 6765\n";
+    assert_eq!(answers, [sum, "", sum, sum, sum, "a", "404 Not Found\n"]);
+}
+
+#[test]
+fn a_client_that_leaves_takes_its_request_with_it() {
+    let server = Server::start(&["--workers", "1", "--max-connections", "20"]);
+    let leave: [fn(Client); 3] = [
+        drop,
+        |client| {
+            // As a client that is killed with unread bytes, or gives up for good.
+            let socket = socket2::SockRef::from(client.stream.get_ref());
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+        },
+        |mut client| {
+            // What nobody has read hides nothing.
+            client.send(get("/slow?n=50").repeat(10));
+        },
+    ];
+    let mut last = server.connect();
+    // Longer than any test takes, and more than there are places for, all in all.
+    for (round, path) in ["/slow?n=50", "/slow-pool?n=50"].repeat(3).into_iter().enumerate() {
+        let clients: Vec<_> = (0..15).map(|_| server.connect()).collect();
+        for mut client in clients {
+            client.send(get(path));
+            leave[round % 3](client);
+        }
+        let begin = Instant::now();
+        let idle = ["server_connections 1", "workers_busy 0", "workers_queued 0", "pool_busy 0"];
+        let is_idle = |text: &str| idle.iter().all(|line| text.lines().any(|found| found == *line));
+        while !is_idle(&last.get("/metrics").text()) {
+            assert!(begin.elapsed() < PATIENCE, "{}", last.get("/metrics").text());
+        }
+    }
+    assert_eq!(last.get("/slow?n=20").text(), "fib(20) = 6765\n");
+}
+
+#[test]
+fn a_stop_does_not_wait_for_clients_that_left() {
+    let server = Server::start(&["--workers", "1", "--grace-ms", "60000"]);
+    let clients = [(); 5].map(|()| server.connect());
+    for mut client in clients {
+        client.send(get("/slow?n=50"));
+    }
+    let mut waiting = server.connect();
+    waiting.send(get("/slow?n=50"));
+    server.wait_for_metric("workers_busy", 1.0);
+    server.signal("TERM");
+    // This one leaves while the server stops.
+    drop(waiting);
+    let (status, said) = server.wait();
+    assert!(status.success(), "{status}: {said}");
+}
+
+#[test]
 fn fast_answers_come_while_a_worker_is_busy() {
     let server = Server::start(&["--workers", "1"]);
     let mut slow = server.connect();
@@ -546,6 +636,117 @@ fn nothing_outside_the_root_is_served() {
         assert_eq!(client.get(path).status, 400, "{path}");
     }
     assert_eq!(client.get("/file/good").text(), "inside");
+}
+
+#[test]
+fn what_leads_to_no_file_is_404() {
+    use std::os::unix::fs::symlink;
+    let server = Server::start(&[]);
+    let root = server.root.public();
+    fs::write(root.join("file"), "file").unwrap();
+    fs::create_dir(root.join("dir")).unwrap();
+    symlink("circle", root.join("circle")).unwrap();
+    symlink("gone", root.join("dangling")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+    let mkfifo = Command::new("mkfifo").arg(root.join("fifo")).status().unwrap();
+    assert!(mkfifo.success());
+    let long = "n".repeat(300);
+    let mut client = server.connect();
+    for path in [
+        "file/", "file//", "file/.", "file/./", "file%2f", "file/x", "file/./x", "dir/", "dir/.",
+        "circle", "circle/", "circle/x", "dangling", "socket", "fifo", "fifo/", &long, ".", "",
+    ] {
+        assert_eq!(client.get(&format!("/file/{path}")).status, 404, "{path}");
+    }
+    assert_eq!(client.get("/file/./dir/.././file").status, 404);
+    assert_eq!(client.get("/file/./file").text(), "file");
+}
+
+#[test]
+fn only_regular_files_are_opened_and_nobody_is_waited_for() {
+    use std::os::unix::fs::symlink;
+    let root = Root::new();
+    let path = |name: &str| root.public().join(name);
+    fs::write(path("file"), "file").unwrap();
+    symlink("file", path("link")).unwrap();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    // What was checked a moment before may be any of these by now.
+    for name in ["fifo", "link", "socket", ".", "gone"] {
+        let error = open_regular(&path(name)).unwrap_err();
+        assert_eq!(status_of(&error), Status::NOT_FOUND, "{name}: {error}");
+    }
+    assert!(open_regular(&path("file")).is_ok());
+}
+
+/// Reads an answer that may end with the connection.
+fn whole_answer(server: &Server, request: &str) -> (String, Vec<u8>) {
+    let mut client = server.connect();
+    client.send(request.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    let mut answer = Vec::new();
+    client.stream.read_to_end(&mut answer).unwrap();
+    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let body = answer.split_off(head);
+    (String::from_utf8(answer).unwrap(), body)
+}
+
+#[test]
+fn files_that_do_not_know_their_length_come_whole() {
+    let mut found = 0;
+    for (root, path) in [
+        ("/proc", "version"),
+        ("/proc", "filesystems"),
+        ("/proc", "kallsyms"),
+        ("/sys", "devices/system/cpu/possible"),
+        ("/sys", "kernel/mm/transparent_hugepage/enabled"),
+    ] {
+        let Ok(contents) = fs::read(format!("{root}/{path}")) else { continue };
+        found += 1;
+        let server = Server::start(&["--root", root]);
+        let (head, body) = whole_answer(&server, &get(&format!("/file/{path}")));
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        assert!(body == contents, "{path}: {} of {} bytes", body.len(), contents.len());
+        let length = format!("Content-Length: {}\r\n", contents.len());
+        // Of more than a chunk the length is not known when the head is sent.
+        assert_eq!(head.contains(&length), contents.len() < CHUNK_BYTES, "{path}: {head}");
+        let (head_alone, body) =
+            whole_answer(&server, &get(&format!("/file/{path}")).replace("GET", "HEAD"));
+        // All but the date, which may be a second later.
+        let lines =
+            |head: &str| head.lines().filter(|l| !l.starts_with("Date")).collect::<String>();
+        assert_eq!(lines(&head_alone), lines(&head), "{path}");
+        assert!(body.is_empty(), "{path}");
+    }
+    assert!(found > 0 || !Path::new("/proc/version").exists(), "nothing was tested");
+}
+
+#[test]
+fn chunks_of_a_file_end_where_it_ends() {
+    let root = Root::new();
+    let path = root.public().join("file");
+    let check = |bytes: usize| {
+        fs::write(&path, vec![b'x'; bytes]).unwrap();
+        let file = fs::File::open(&path).unwrap();
+        // With its length known, and without.
+        for mut left in [Some(bytes as u64), None] {
+            let mut read = 0;
+            while left != Some(0) {
+                let (chunk, then) = read_next(&file, read, left).unwrap();
+                read += chunk.len() as u64;
+                left = then;
+            }
+            assert_eq!(read, bytes as u64, "{left:?}");
+        }
+        // It has become shorter.
+        let error = read_next(&file, 0, Some(bytes as u64 + 1)).map(|_| ());
+        let whole_chunk = bytes >= CHUNK_BYTES;
+        assert_eq!(error.is_ok(), whole_chunk, "{bytes} bytes: {error:?}");
+    };
+    for bytes in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
+        check(bytes);
+    }
+    let opened = open(&fs::canonicalize(root.public()).unwrap(), Path::new("file")).unwrap();
+    assert_eq!((opened.len, opened.first.len()), (Some(3 * CHUNK_BYTES as u64), CHUNK_BYTES));
 }
 
 #[test]
@@ -681,6 +882,30 @@ fn a_client_that_leaves_its_answer_is_closed() {
     client.send(get("/file/huge"));
     client.head();
     server.wait_for_metric("server_connections", 1.0);
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_gets_all_of_it() {
+    const IDLE_TIMEOUT: Duration = Duration::from_millis(1500);
+    const LENGTH: u64 = 50 << 20;
+    let server = Server::start(&["--idle-timeout-ms", "1500"]);
+    fs::File::create(server.root.public().join("huge")).unwrap().set_len(LENGTH).unwrap();
+    let mut client = server.connect();
+    client.send(get("/file/huge")).head();
+    let begin = Instant::now();
+    let mut left = LENGTH;
+    // Much less in a span than the system keeps for a client, so that the server writes nothing.
+    while begin.elapsed() < IDLE_TIMEOUT * 3 {
+        let piece = (&mut client.stream).take(16 * 1024);
+        left -= std::io::copy(&mut { piece }, &mut std::io::sink()).unwrap();
+        let wait = Instant::now();
+        while wait.elapsed() < Duration::from_millis(80) {
+            server.get("/fast");
+        }
+    }
+    assert!(LENGTH - left < 2 << 20, "{} bytes were taken, which is not slow", LENGTH - left);
+    let rest = std::io::copy(&mut client.stream.by_ref().take(left), &mut std::io::sink());
+    assert_eq!(rest.unwrap(), left);
 }
 
 #[test]
@@ -940,7 +1165,7 @@ fn the_size_of_the_pieces_changes_nothing() {
         &get("/1"),
         "GET /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\n\r\n\r\nabc",
         "GET /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "a \r\n0123456789\r\n00\r\nA: b\r\nC: d\r\n\r\n",
+        "a\r\n0123456789\r\n00\r\nA: b\r\nC: d\r\n\r\n",
         &get("/4"),
         "bad \x01",
     ]
@@ -962,9 +1187,215 @@ fn the_size_of_the_pieces_changes_nothing() {
     }
 }
 
+/// A head in front of chunks.
+const CHUNKED: &str = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// How a request of these bytes ends, however they are cut: taken, or refused with a status.
+#[track_caller]
+fn verdict(bytes: &[u8]) -> Result<(), Status> {
+    let mut padded = bytes.to_vec();
+    // Garbage is found when a head has doubled at the latest; let it.
+    padded.resize(2 * bytes.len(), b'x');
+    let first = |size| match decode(&padded, size).first() {
+        Some(Step::Request(_)) => Ok(()),
+        Some(Step::Bad(status)) => Err(*status),
+        other => panic!("{other:?} for {:?}", String::from_utf8_lossy(bytes)),
+    };
+    let whole = first(usize::MAX);
+    for size in 1..bytes.len() {
+        assert_eq!(first(size), whole, "pieces of {size}: {:?}", String::from_utf8_lossy(bytes));
+    }
+    whole
+}
+
+#[test]
+fn trailers_are_as_strict_as_in_node() {
+    let good: [&[u8]; 8] = [
+        b"",
+        b"A: b\r\n",
+        b"A: b\r\nC:d\r\n",
+        b"A:\r\n",
+        b"A: \t\r\n",
+        b"A: \x80\xff\r\n",
+        b"Content-Lengthy: 5\r\nHost: x\r\n",
+        b"Connection: close\r\n",
+    ];
+    let bad: [&[u8]; 20] = [
+        b"A: b\n",
+        b"A: b\nC: d\r\n",
+        b"A: b\rC: d\r\n",
+        b"A: b\r\r\n",
+        b"A: b\0\r\n",
+        b"A\0: b\r\n",
+        b"A: \x01\r\n",
+        b"A: \x7f\r\n",
+        b"no colon\r\n",
+        b"Content-Length\r\n",
+        b": b\r\n",
+        b"A : b\r\n",
+        b" A: b\r\n",
+        b"A: b\r\n folded\r\n",
+        b"A(: b\r\n",
+        b"A\x80: b\r\n",
+        b"Content-Length: 5\r\n",
+        b"A: b\r\ncontent-LENGTH:\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\rX",
+    ];
+    let with = |trailers: &[u8], end: &[u8]| {
+        verdict(&[CHUNKED.as_bytes(), b"0\r\n", trailers, end].concat())
+    };
+    for trailers in good {
+        assert_eq!(with(trailers, b"\r\n"), Ok(()), "{:?}", String::from_utf8_lossy(trailers));
+    }
+    for trailers in bad {
+        let refused = with(trailers, b"\r\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}", String::from_utf8_lossy(trailers));
+    }
+    // The last line feed too follows a carriage return.
+    assert_eq!(with(b"", b"\n"), Err(Status::BAD_REQUEST));
+    assert_eq!(with(b"A: b\r\n", b"\n"), Err(Status::BAD_REQUEST));
+    let endless = [CHUNKED, "0\r\nA: ", &"x".repeat(HEAD_BYTES_MAX)].concat();
+    assert_eq!(decode(endless.as_bytes(), 1000), [Step::Bad(Status::HEAD_TOO_LARGE)]);
+}
+
+#[test]
+fn chunk_lines_are_as_strict_as_in_node() {
+    let good: [&[u8]; 15] = [
+        b"1",
+        b"01",
+        b"00000000000000000000000000001",
+        b"1;a",
+        b"1;a=b",
+        b"1;a=b;c",
+        b"1;a=\"b c\"",
+        b"1;a=\"b\tc\"",
+        b"1;a=\"\\\"\"",
+        b"1;a=\"\xff\"",
+        b"1;a=\"b\";c",
+        b"1;a=b\"c\"",
+        b"1;=",
+        b"1;;a",
+        b"1;!#$%&'*+-.^_`|~=1",
+    ];
+    let bad: [&[u8]; 40] = [
+        b"",
+        b"1 zz",
+        b"1 1",
+        b"1 ",
+        b"1\t",
+        b" 1",
+        b"+1",
+        b"0x1",
+        b"1\r",
+        b"fffffffffffffffff",
+        b"1 ;a",
+        b"1; a",
+        b"1;",
+        b"1;;",
+        b"1; ",
+        b"1;\t",
+        b"1;a ",
+        b"1;a b",
+        b"1;a\tb",
+        b"1;a;",
+        b"1;a=b ",
+        b"1;a= b",
+        b"1;a=b=c",
+        b"1;a=@",
+        b"1;/",
+        b"1;\0",
+        b"1;a\0b",
+        b"1;a=\0",
+        b"1;a=\"\0\"",
+        b"1;a=\"\\\x01\"",
+        b"1;a=\"\x7f\"",
+        b"1;a=\"",
+        b"1;a=\"b\"c",
+        b"1;a=\"b\" ",
+        b"1;a=\"b\";",
+        b"1;a=\"b\rc\"",
+        b"1;\x80",
+        b"1;a=\x80",
+        b"1;a\rb",
+        b"1;\"a\"",
+    ];
+    let with = |line: &[u8], end: &[u8]| {
+        verdict(&[CHUNKED.as_bytes(), line, end, b"a\r\n0\r\n\r\n"].concat())
+    };
+    for line in good {
+        assert_eq!(with(line, b"\r\n"), Ok(()), "{:?}", String::from_utf8_lossy(line));
+        let refused = with(line, b"\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}\\n", String::from_utf8_lossy(line));
+    }
+    for line in bad {
+        let refused = with(line, b"\r\n");
+        assert_eq!(refused, Err(Status::BAD_REQUEST), "{:?}", String::from_utf8_lossy(line));
+    }
+}
+
+#[test]
+fn heads_are_as_strict_as_trailers() {
+    for head in [
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\0c\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n folded\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\rX",
+        "GET / HTTP/3.0\n\n",
+        "GET / HTTP/2.0\rX\r\n\r\n",
+        "GET /  HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.11\r\n\r\n",
+    ] {
+        assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{head:?}");
+    }
+    // Blank lines in front are no part of it.
+    assert_eq!(verdict(b"\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), Ok(()));
+}
+
+#[test]
+fn another_version_is_505_however_it_is_cut() {
+    for line in ["PRI * HTTP/2.0", "GET / HTTP/0.9", "GET / HTTP/1.2", "BREW x HTTP/9.9"] {
+        let head = format!("{line}\r\n\r\nSM\r\n\r\n");
+        assert_eq!(verdict(head.as_bytes()), Err(Status::VERSION_NOT_SUPPORTED), "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_target_is_refused() {
+    for target in ["fast", "?x", "#x", "http:/fast", "://a/fast", "1://a", "http://a#/fast"] {
+        let head = get(target);
+        assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{target}");
+    }
+    for target in ["/", "*", "//", "http://a", "http://u:p@[::1]:80/?", "https://a/b"] {
+        assert_eq!(verdict(get(target).as_bytes()), Ok(()), "{target}");
+    }
+}
+
+#[test]
+fn nothing_behind_a_connect_is_a_body_or_a_request() {
+    let tunnelled = "Content-Length: 100\r\n\r\nGET /fast HTTP/1.1\r\nHost: a\r\n\r\n";
+    let bytes = format!("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n{tunnelled}");
+    match &decode(bytes.as_bytes(), usize::MAX)[0] {
+        Step::Request(request) => {
+            assert_eq!((request.method, request.keep_alive), (Method::NotAllowed, false));
+        }
+        step => panic!("{step:?}"),
+    }
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let response = client.send(bytes).response();
+    assert_eq!((response.status, response.closes()), (405, true));
+    client.expect_end();
+}
+
 #[test]
 fn broken_chunks_are_refused() {
-    let head = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = CHUNKED;
     let bodies =
         ["x\r\n", "\r\n", ";\r\n", "1\r\nab\r\n", "1\nab", "1;a\nb", "1234567890abcdef0\r\n"];
     for body in bodies {
@@ -983,6 +1414,11 @@ fn targets_become_routes() {
     assert_eq!(route(&request("/slow-pool?a=b&n=50")), Route::Slow(Place::Pool, 50));
     assert_eq!(route(&request("/slow-inline?n=007")), Route::Slow(Place::Loop, 7));
     assert_eq!(route(&request("http://example.org/metrics")), Route::Metrics);
+    assert_eq!(route(&request("HTTP://example.org:80/slow?n=3")), Route::Slow(Place::Worker, 3));
+    // Only what stands behind the host is a path.
+    for target in ["http://evil?x=/fast", "http://evil?/metrics", "http://evil/?/fast"] {
+        assert_eq!(route(&request(target)), route(&request("/")), "{target}");
+    }
     assert_eq!(route(&request("/file/a/b%20c?d")), Route::File("a/b c".into()));
     assert!(matches!(route(&request("http://example.org")), Route::Answer(page)
         if page.status == Status::OK));

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use common::{Counter, HOUR, Slot, Trace, check, fail_if_it_hangs, ms, real_loop,
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::TcpStream;
 use windlass::time::advance;
+use windlass::worker::{Port, channel};
 use windlass::{
     Immediate, RunMode, next_tick, queue_microtask, queue_work, set_immediate, set_interval,
     set_timeout, spawn, yield_now,
@@ -235,8 +237,150 @@ fn the_drain_follows_every_close_completion() -> io::Result<()> {
             second.close();
         });
     });
-    trace.expect(&["closed 1", "tick", "microtask", "closed 2", "tick", "microtask"]);
+    trace.expect(&["closed 2", "tick", "microtask", "closed 1", "tick", "microtask"]);
     Ok(())
+}
+
+/// Two connections, a listener and both ends of a channel, each of which says that it is closed.
+fn closable(trace: &Trace, then: impl FnOnce(Closable) + 'static) -> io::Result<()> {
+    let listener = windlass::net::TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let trace = trace.clone();
+    spawn(async move {
+        let streams = [
+            TcpStream::connect(address).await.expect("a connection"),
+            TcpStream::connect(address).await.expect("a connection"),
+        ];
+        let (here, there) = channel::<(), ()>();
+        let (here, there) = (here.open(), there.open());
+        streams[0].on_close(trace.says("stream 1"));
+        streams[1].on_close(trace.says("stream 2"));
+        listener.on_close(trace.says("listener"));
+        here.on_close(trace.says("here"));
+        there.on_close(trace.says("there"));
+        then(Closable { streams, listener, here, there });
+    });
+    Ok(())
+}
+
+struct Closable {
+    streams: [TcpStream; 2],
+    listener: windlass::net::TcpListener,
+    here: Port<(), ()>,
+    there: Port<(), ()>,
+}
+
+// Conformance rule 30.
+#[test]
+fn of_handles_closed_in_one_iteration_the_last_is_told_first() -> io::Result<()> {
+    let trace = Trace::new();
+    windlass::run(|| {
+        fail_if_it_hangs();
+        let inner = trace.clone();
+        closable(&trace, move |handles| {
+            let Closable { streams: [first, second], listener, here, there } = handles;
+            first.close();
+            here.close();
+            listener.close();
+            set_immediate(inner.says("check"));
+            // Another callback of the same iteration.
+            next_tick(move || {
+                second.close();
+                there.close();
+            });
+        })
+    })?;
+    trace.expect(&["check", "there", "stream 2", "listener", "here", "stream 1"]);
+    Ok(())
+}
+
+#[test]
+fn what_one_handle_tells_at_its_close_keeps_its_order() -> io::Result<()> {
+    let trace = Trace::new();
+    windlass::run(|| {
+        fail_if_it_hangs();
+        let inner = trace.clone();
+        closable(&trace, move |handles| {
+            let Closable { streams: [first, second], listener, here, there } = handles;
+            for (stream, name) in [(&first, "write of 1"), (&second, "write of 2")] {
+                // More than the system takes at once, so that the second is cancelled with it.
+                for _ in 0..2 {
+                    let inner = inner.clone();
+                    stream.write(&vec![0; 32 << 20]).on_complete(move |written| {
+                        assert!(written.is_err());
+                        inner.say(name);
+                    });
+                }
+            }
+            first.close();
+            second.close();
+            listener.close();
+            here.close();
+            there.close();
+        })
+    })?;
+    let of_2 = ["write of 2", "write of 2", "stream 2"];
+    let of_1 = ["write of 1", "write of 1", "stream 1"];
+    trace.expect(&[&["there", "here", "listener"][..], &of_2, &of_1].concat());
+    Ok(())
+}
+
+#[test]
+fn what_a_close_completion_closes_is_told_in_the_next_iteration() {
+    let scenario = |trace: &Trace| {
+        let (here, there) = channel::<(), ()>();
+        let (here, there) = (here.open(), there.open());
+        let (other, _) = channel::<(), ()>();
+        let other = other.open();
+        there.on_close(trace.says("there"));
+        other.on_close(trace.says("other"));
+        let (inner, closes) = (trace.clone(), there.clone());
+        here.on_close(move || {
+            inner.say("here");
+            closes.close();
+            set_immediate(inner.says("check"));
+        });
+        other.close();
+        here.close();
+    };
+    check(scenario, &["here", "other", "check", "there"]);
+}
+
+#[test]
+fn a_panic_in_a_close_completion_costs_the_others_nothing() {
+    for hook in [true, false] {
+        let trace = Trace::new();
+        let event_loop = virtual_loop();
+        let (ports, _ends): (Vec<_>, Vec<_>) = event_loop.enter(|| {
+            let pairs = (0..4).map(|_| channel::<(), ()>());
+            pairs.map(|(port, end)| (port.open(), end)).unzip()
+        });
+        let labels = ["port 0", "port 1", "port 2", "port 3"];
+        event_loop.enter(|| {
+            for (port, label) in ports.iter().zip(labels) {
+                let mut says = trace.says(label);
+                port.on_close(move || {
+                    says();
+                    assert!(label != "port 2", "on purpose");
+                });
+            }
+            if hook {
+                windlass::on_uncaught(|_| ());
+            }
+            ports[..3].iter().for_each(Port::close);
+        });
+        let turn = || catch_unwind(AssertUnwindSafe(|| event_loop.turn(RunMode::Default)));
+        assert_eq!(turn().is_ok(), hook);
+        // What is closed meanwhile was closed later.
+        ports[3].close();
+        assert!(!turn().expect("no panic is left"));
+        let order: &[&str] = if hook {
+            &["port 2", "port 1", "port 0", "port 3"]
+        } else {
+            &["port 2", "port 3", "port 1", "port 0"]
+        };
+        trace.expect(order);
+    }
 }
 
 // M-03: the hooks at the end are the listeners of one event, as in Node.

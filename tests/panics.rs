@@ -15,6 +15,7 @@ use common::{
 };
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::time::{advance, sleep};
+use windlass::worker::BroadcastChannel;
 use windlass::{
     CancelError, Loop, RunMode, TaskError, next_tick, on_uncaught, queue_microtask, queue_work,
     set_immediate, set_interval, set_timeout, set_timer, spawn,
@@ -873,4 +874,70 @@ fn run_main_turns_an_uncaught_panic_into_exit_code_one() {
     assert_eq!(code, std::process::ExitCode::from(1));
     let code = windlass::run_main(|| panic!("in main"));
     assert_eq!(code, std::process::ExitCode::from(1));
+}
+
+/// Panics when it is dropped, unless that would be in the middle of a panic.
+struct PanicsInDrop;
+
+impl PanicsInDrop {
+    fn hold(&self) {}
+}
+
+impl Drop for PanicsInDrop {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a destructor");
+    }
+}
+
+#[test]
+fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
+    let (trace, event_loop) = (Trace::new(), real_loop());
+    let (older, newer) = (trace.clone(), trace.clone());
+    let text = panic_of(|| {
+        event_loop.run(|| {
+            let held = PanicsInDrop;
+            on_uncaught(move |uncaught| {
+                held.hold();
+                older.say(format!("older: {}", uncaught.message()));
+                let newer = newer.clone();
+                on_uncaught(move |uncaught| newer.say(format!("newer: {}", uncaught.message())));
+            });
+            set_immediate(|| panic!("one"));
+            set_immediate(|| panic!("two"));
+        });
+    });
+    assert_eq!(text, "a destructor");
+    event_loop.run(|| ());
+    trace.expect(&["older: one", "newer: two"]);
+}
+
+#[test]
+fn a_newer_callback_for_message_errors_stays_when_the_destructor_of_the_older_one_panics() {
+    struct Uncloneable;
+    impl Clone for Uncloneable {
+        fn clone(&self) -> Uncloneable {
+            panic!("no clone");
+        }
+    }
+    let trace = Trace::new();
+    windlass::run(|| {
+        fail_if_it_hangs();
+        say_uncaught(&trace);
+        let sender = BroadcastChannel::new("destructors");
+        let receiver = BroadcastChannel::<Uncloneable>::new("destructors");
+        receiver.on_message(|_| unreachable!("none can be cloned"));
+        let (held, own, older) = (PanicsInDrop, receiver.clone(), trace.clone());
+        receiver.on_message_error(move |_| {
+            held.hold();
+            older.say("older");
+            let (newer, inner) = (older.clone(), own.clone());
+            own.on_message_error(move |_| {
+                newer.say("newer");
+                inner.close();
+            });
+        });
+        (0..2).for_each(|_| sender.post(Uncloneable));
+        sender.close();
+    });
+    trace.expect(&["older", "!a destructor", "newer"]);
 }

@@ -4,6 +4,9 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -11,6 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use support::*;
+use windlass::signal::Signal;
+use windlass::worker::Worker;
 use windlass::{
     CancelError, Loop, Pool, Request, WorkError, block_on, queue_work, run, set_immediate,
     set_timeout,
@@ -394,24 +399,124 @@ fn a_job_submits_further_work_through_a_remote() {
     });
 }
 
-// P-12.
+/// The signals that the calling thread blocks.
+fn blocked() -> Vec<i32> {
+    // SAFETY: asking only, into a live set.
+    unsafe {
+        let mut mask = std::mem::zeroed();
+        libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
+        (1..=libc::SIGRTMAX()).filter(|signum| libc::sigismember(&mask, *signum) == 1).collect()
+    }
+}
+
+// P-12, but for what jobs start: that inherits the mask of the thread.
 #[test]
-fn pool_threads_block_signals() {
+fn a_job_and_what_it_starts_hear_signals_as_the_thread_does_that_made_the_loop() {
     bounded(|| {
-        let blocked = block_on(async {
+        let expected = blocked();
+        assert!(!expected.contains(&libc::SIGTERM));
+        let masks = with_pool(1).block_on(async {
             let job = queue_work(|| {
-                // SAFETY: asking only, into a live set.
-                unsafe {
-                    let mut mask = std::mem::zeroed();
-                    libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &mut mask);
-                    [libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGCHLD]
-                        .map(|signum| libc::sigismember(&mask, signum))
-                }
+                let thread = thread::spawn(blocked).join().unwrap();
+                let worker = Loop::new().unwrap().block_on(async {
+                    let worker = Worker::<(), Vec<i32>>::spawn(|port| port.post(blocked()));
+                    worker.unwrap().recv().await.unwrap()
+                });
+                [blocked(), thread, worker]
             });
             job.await.unwrap()
         });
-        assert_eq!(blocked, [1; 4]);
+        assert_eq!(masks, [expected.clone(), expected.clone(), expected]);
     });
+}
+
+// C-13.
+#[test]
+fn a_child_of_a_job_dies_of_a_signal() {
+    bounded(|| {
+        for signum in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
+            let status = with_pool(1).block_on(async move {
+                let job = queue_work(move || {
+                    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+                    // SAFETY: the child has not been waited for, so the number is its own.
+                    assert_eq!(unsafe { libc::kill(child.id() as i32, signum) }, 0);
+                    child.wait().unwrap()
+                });
+                job.await.unwrap()
+            });
+            assert_eq!(status.signal(), Some(signum));
+        }
+    });
+}
+
+// S-13. A thread of its own gets the signal in the middle of a read that std does not repeat.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_handler_of_the_loop_interrupts_no_call_of_a_job() {
+    /// Waits until the thread sleeps in the kernel.
+    fn wait_for_sleep(thread: i32) {
+        loop {
+            let status = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+            if status.rsplit(") ").next().unwrap().starts_with('S') {
+                return;
+            }
+            thread::yield_now();
+        }
+    }
+    bounded(|| {
+        with_pool(1).block_on(async {
+            let signum = libc::SIGRTMIN() + 9;
+            let calls = Rc::new(Cell::new(0));
+            let count = calls.clone();
+            let signal = Signal::start(signum, move || count.set(count.get() + 1)).unwrap();
+            let (mut reader, mut writer) = std::io::pipe().unwrap();
+            let (tell, begun) = mpsc::channel();
+            let job = queue_work(move || {
+                // SAFETY: asks for a number only.
+                tell.send(unsafe { libc::gettid() }).unwrap();
+                reader.read(&mut [0; 8]).map_err(|error| error.kind())
+            });
+            let thread = begun.recv().unwrap();
+            for sent in 1..=20 {
+                wait_for_sleep(thread);
+                // SAFETY: the thread is in the job; the handler is the library's.
+                let result =
+                    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, signum) };
+                assert_eq!(result, 0);
+                while calls.get() < sent {
+                    windlass::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            writer.write_all(b"x").unwrap();
+            assert_eq!(job.await.unwrap(), Ok(1));
+            signal.stop();
+        });
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_job_that_overflows_its_stack_ends_the_process_with_the_text_of_std() {
+    let test = "child_overflows_the_stack_of_a_job";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    let output = bounded(move || command.output().unwrap());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
+    assert!(
+        text.contains("windlass-pool-0") && text.contains("has overflowed its stack"),
+        "{text}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by another test, in a process of its own"]
+fn child_overflows_the_stack_of_a_job() {
+    fn deeper(depth: u64) -> u64 {
+        std::hint::black_box(if depth == 0 { 0 } else { deeper(depth - 1) + depth })
+    }
+    run(|| drop(queue_work(|| deeper(u64::MAX))));
 }
 
 #[test]

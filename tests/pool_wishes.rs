@@ -563,6 +563,33 @@ fn a_deadline_binds_the_start_only_and_holds_nothing() {
     });
 }
 
+/// The loop, whose timer would end the request, is in a callback all the while.
+#[test]
+fn a_job_that_is_too_late_does_not_begin_although_its_loop_is_busy() {
+    bounded(|| {
+        let ran = Arc::new(AtomicBool::new(false));
+        let outcome = block_on(async {
+            let pool = Pool::new(1).unwrap();
+            let (release, released) = mpsc::channel::<()>();
+            let (end, ended) = mpsc::channel();
+            let first = work(move |_| released.recv().is_err()).pool(&pool).submit();
+            let flag = ran.clone();
+            let late = work(move |_| flag.store(true, Ordering::SeqCst)).pool(&pool);
+            let late = late.deadline(Duration::from_millis(1)).submit();
+            let last = work(move |_| end.send(()).unwrap()).pool(&pool).submit();
+            let deadline = Instant::now() + Duration::from_millis(2);
+            while Instant::now() < deadline {}
+            drop(release);
+            ended.recv().unwrap();
+            first.await.unwrap();
+            last.await.unwrap();
+            late.await
+        });
+        assert!(matches!(outcome, Err(WorkError::DeadlineExceeded)));
+        assert!(!ran.load(Ordering::SeqCst));
+    });
+}
+
 #[test]
 fn a_moment_that_has_passed_is_a_deadline_that_nothing_meets() {
     bounded(|| {

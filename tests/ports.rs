@@ -5,14 +5,17 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::*;
-use windlass::worker::{Port, PortEnd, Worker, channel};
-use windlass::{Loop, block_on, next_tick, run, set_immediate, set_timeout};
+use windlass::worker::{Port, PortEnd, Worker, channel, channel_bounded};
+use windlass::{
+    Loop, RunMode, block_on, next_tick, queue_microtask, run, set_immediate, set_timeout,
+};
 
 /// Both ends of a channel, open on this loop.
 fn open_channel<A: Send + 'static, B: Send + 'static>() -> (Port<A, B>, Port<B, A>) {
@@ -240,6 +243,230 @@ fn closing_either_side_gives_one_notice_on_both() {
     });
 }
 
+/// Node's program for a port closed within a round of its own: three messages wait, and at the
+/// first one `act` is called with the port and its other end.
+#[track_caller]
+fn check_closed_in_round(act: fn(&Log, &Port<u32, u32>, &Port<u32, u32>), expected: &[&str]) {
+    let log = Log::default();
+    run_in_virtual_time(|| {
+        let (here, there) = open_channel::<u32, u32>();
+        here.on_close(log.says("here closed"));
+        there.on_close(log.says("there closed"));
+        there.on_message(|_| panic!("a closed port posts nothing"));
+        let (inner, own, other) = (log.clone(), here.clone(), there.clone());
+        let mut count = 0;
+        here.on_message(move |number| {
+            inner.say(number.to_string());
+            count += 1;
+            if count == 1 {
+                act(&inner, &own, &other);
+            }
+        });
+        (1..=3).for_each(|number| there.post(number));
+        let (inner, there) = (log.clone(), there.clone());
+        set_immediate(move || {
+            inner.say("check");
+            // Between the round and the close phase nothing is taken any more.
+            assert_eq!(there.try_post(9), Err(9));
+            set_immediate(inner.says("check again"));
+        });
+    });
+    assert_eq!(log.lines(), expected);
+}
+
+// Conformance rule 34.
+#[test]
+fn a_port_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
+    let in_round = ["1", "2", "3", "check", "here closed", "check again", "there closed"];
+    check_closed_in_round(|_, here, _| here.close(), &in_round);
+    let in_tick = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        let here = here.clone();
+        next_tick(move || here.close());
+    };
+    check_closed_in_round(in_tick, &in_round);
+    let in_microtask = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        let here = here.clone();
+        queue_microtask(move || here.close());
+    };
+    check_closed_in_round(in_microtask, &in_round);
+    let and_unrefs = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        here.close();
+        here.unref();
+        here.close();
+        assert!(here.is_closed());
+        assert_eq!((here.try_recv(), here.queue_len()), (None, 0));
+        here.post(7);
+    };
+    check_closed_in_round(and_unrefs, &in_round);
+    let both = |_: &Log, here: &Port<u32, u32>, there: &Port<u32, u32>| {
+        here.close();
+        there.close();
+    };
+    let order = ["1", "2", "3", "check", "there closed", "here closed", "check again"];
+    check_closed_in_round(both, &order);
+    let late = |_: &Log, here: &Port<u32, u32>, there: &Port<u32, u32>| {
+        here.close();
+        there.post(4);
+    };
+    let order = ["1", "2", "3", "4", "check", "here closed", "check again", "there closed"];
+    check_closed_in_round(late, &order);
+}
+
+#[test]
+fn a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone() {
+    let removes = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        here.close();
+        here.off_message();
+    };
+    let order = ["1", "check", "here closed", "check again", "there closed"];
+    check_closed_in_round(removes, &order);
+    let replaces = |log: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        here.close();
+        here.off_message();
+        let (log, here) = (log.clone(), here.clone());
+        next_tick(move || here.on_message(move |number| log.say(format!("anew {number}"))));
+    };
+    let order = ["1", "anew 2", "anew 3", "check", "here closed", "check again", "there closed"];
+    check_closed_in_round(replaces, &order);
+    let exits = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        here.close();
+        windlass::exit(0);
+    };
+    check_closed_in_round(exits, &["1"]);
+    // One that travels takes the rest along.
+    let travels = |log: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+        let again = here.clone().detach().open();
+        let (log, own) = (log.clone(), again.clone());
+        again.on_message(move |number| {
+            log.say(format!("there {number}"));
+            own.close();
+        });
+    };
+    let log = Log::default();
+    run_in_virtual_time(|| {
+        let (here, there) = open_channel::<u32, u32>();
+        let (inner, own) = (log.clone(), here.clone());
+        here.on_message(move |number| {
+            inner.say(number.to_string());
+            travels(&inner, &own, &own);
+        });
+        (1..=3).for_each(|number| there.post(number));
+    });
+    assert_eq!(log.lines(), ["1", "there 2", "there 3"]);
+}
+
+#[test]
+fn a_round_of_a_closed_port_ends_at_the_length_it_began_with_or_a_thousand() {
+    // (waiting at first, posted with each message, delivered)
+    for (waiting, each, delivered) in [(3, 1, 1000), (3, 0, 3), (1500, 0, 1500), (1500, 1, 1500)] {
+        bounded(move || {
+            let (seen, dropped) = (Rc::new(Cell::new(0)), Arc::new(()));
+            run(|| {
+                let (here, there) = open_channel::<Arc<()>, Arc<()>>();
+                let (count, own, other) = (seen.clone(), here.clone(), there.clone());
+                here.on_message(move |message: Arc<()>| {
+                    count.set(count.get() + 1);
+                    own.close();
+                    (0..each).for_each(|_| other.post(message.clone()));
+                });
+                (0..waiting).for_each(|_| there.post(dropped.clone()));
+            });
+            assert_eq!(seen.get(), delivered, "{waiting} waited, {each} more with each");
+            assert_eq!(Arc::strong_count(&dropped), 1, "each message is dropped once");
+        });
+    }
+}
+
+#[test]
+fn the_port_of_a_worker_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
+    for ends in ["close", "exit", "panic"] {
+        bounded(move || {
+            let (log, seen) = (Log::default(), Arc::new(AtomicUsize::new(0)));
+            let count = seen.clone();
+            run(|| {
+                let worker: Worker<u32, u32> = Worker::spawn(move |port| {
+                    let own = port.clone();
+                    port.on_message(move |number| {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        own.post(number); // Only before the close.
+                        own.close();
+                        match ends {
+                            "exit" => windlass::exit(3),
+                            "panic" => panic!("on purpose"),
+                            _ => {}
+                        }
+                    });
+                })
+                .unwrap();
+                (1..=3).for_each(|number| worker.post(number));
+                let inner = log.clone();
+                worker.on_message(move |number| inner.say(number.to_string()));
+                let inner = log.clone();
+                worker.on_error(move |_| inner.say("error"));
+                let inner = log.clone();
+                worker.on_exit(move |code| inner.say(format!("exit {code}")));
+            });
+            let (delivered, expected): (_, &[&str]) = match ends {
+                "exit" => (1, &["1", "exit 3"]),
+                "panic" => (1, &["1", "error", "exit 1"]),
+                _ => (3, &["1", "exit 0"]),
+            };
+            assert_eq!(
+                (seen.load(Ordering::SeqCst), log.lines()),
+                (delivered, to_strings(expected))
+            );
+        });
+    }
+}
+
+fn to_strings(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(ToString::to_string).collect()
+}
+
+// Here as everywhere a panic ends its callback like a return.
+#[test]
+fn a_panic_in_the_handler_of_a_port_that_it_closed_does_not_end_the_round() {
+    for hook in [true, false] {
+        let (log, event_loop) = (Log::default(), virtual_loop());
+        event_loop.enter(|| {
+            if hook {
+                let log = log.clone();
+                windlass::on_uncaught(move |_| log.say("caught"));
+            }
+            let (here, there) = open_channel::<u32, u32>();
+            here.on_close(log.says("closed"));
+            let (inner, own) = (log.clone(), here.clone());
+            here.on_message(move |number| {
+                inner.say(number.to_string());
+                own.close();
+                assert!(number != 1, "on purpose");
+            });
+            (1..=3).for_each(|number| there.post(number));
+        });
+        let turn = || catch_unwind(AssertUnwindSafe(|| event_loop.turn(RunMode::Default)));
+        assert_eq!(turn().is_ok(), hook);
+        assert_eq!(turn().ok(), Some(false));
+        let lines = log.lines();
+        let lines: Vec<_> = lines.iter().filter(|line| *line != "caught").collect();
+        assert_eq!(lines, ["1", "2", "3", "closed"]);
+    }
+    // One that is never turned again drops all that it holds.
+    let (token, event_loop) = (Arc::new(()), virtual_loop());
+    event_loop.enter(|| {
+        let (here, there) = open_channel::<Arc<()>, Arc<()>>();
+        let (own, captured) = (here.clone(), token.clone());
+        here.on_message(move |_| {
+            own.close();
+            drop(captured.clone());
+            panic!("on purpose");
+        });
+        (0..3).for_each(|_| there.post(token.clone()));
+    });
+    assert!(catch_unwind(AssertUnwindSafe(|| event_loop.turn(RunMode::Default))).is_err());
+    drop(event_loop);
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
 // MP-06.
 #[test]
 fn dropping_the_last_name_of_a_port_without_a_handler_closes_it() {
@@ -389,12 +616,18 @@ fn what_a_handler_has_not_seen_yet_is_dropped_once_by_its_close_and_by_the_end_o
             let (own, sender, seen) = (receiver.clone(), sender.clone(), drops.clone());
             receiver.on_message(move |message| {
                 own.close();
-                assert_eq!(seen.load(Ordering::Relaxed), 4, "all but the one in hand");
+                own.off_message();
+                assert!(sender.try_post(Dropped(seen.clone())).is_ok(), "the round is not over");
+                assert_eq!(seen.load(Ordering::Relaxed), 0, "it may yet get another handler");
                 drop(message);
-                assert!(sender.try_post(Dropped(seen.clone())).is_err());
+                let (sender, seen) = (sender.clone(), seen.clone());
+                set_immediate(move || {
+                    assert_eq!(seen.load(Ordering::Relaxed), 6, "now it is");
+                    assert!(sender.try_post(Dropped(seen.clone())).is_err());
+                });
             });
         });
-        assert_eq!(drops.swap(0, Ordering::Relaxed), 6);
+        assert_eq!(drops.swap(0, Ordering::Relaxed), 7);
         let calls = Rc::new(Cell::new(0));
         run(|| {
             let (sender, receiver) = open_channel::<Dropped, ()>();
@@ -422,6 +655,133 @@ fn a_port_may_be_sent_its_own_peer_and_the_loop_ends() {
             one.post(Parcel::End(other));
         });
         assert_eq!(log.lines(), ["closed"]);
+    });
+}
+
+// MP-09, as far as a program asks.
+#[test]
+fn a_port_knows_its_peer_and_a_program_that_drops_it_hears_of_the_close_as_in_node() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let (one, other) = channel::<Parcel, Parcel>();
+            let (_another, stranger) = channel::<Parcel, Parcel>();
+            let (_third, bounded) = channel_bounded::<u8, u64>(1);
+            let one = one.open();
+            one.on_message(|_| unreachable!("nobody has the other end"));
+            one.on_close(log.says("closed"));
+            assert!(one.is_peer(&other));
+            assert!(!one.is_peer(&stranger) && !one.is_peer(&bounded));
+            // Also after a journey.
+            let travelled = other.open().detach();
+            assert!(one.is_peer(&travelled));
+            if one.is_peer(&travelled) {
+                drop(travelled);
+            }
+        });
+        assert_eq!(log.lines(), ["closed"]);
+        run(|| {
+            let (one, other) = channel::<u8, u8>();
+            let one = one.open();
+            one.close();
+            assert!(!one.is_peer(&other), "a closed port has no peer");
+        });
+    });
+}
+
+/// A chain of so many ends: each waits in the queue of the one before. At its end is a token.
+fn chain(length: usize, token: &Arc<()>) -> PortEnd<Parcel, Parcel> {
+    let (sender, mut first) = channel();
+    sender.open().post(Parcel::Token(token.clone()));
+    for number in 0..length {
+        let (sender, before) = channel();
+        let sender = sender.open();
+        if number.is_multiple_of(2) {
+            sender.post(Parcel::Token(token.clone()));
+        }
+        sender.post(Parcel::End(first));
+        first = before;
+    }
+    first
+}
+
+#[test]
+fn a_long_chain_of_ports_in_the_queues_of_others_is_dropped_without_a_deep_stack() {
+    const LENGTH: usize = 20_000;
+    let token = Arc::new(());
+    let held = token.clone();
+    let drop_all = move || {
+        // Not opened; closed; given to a handler; with a worker that never looks at it.
+        drop(run(|| chain(LENGTH, &held)));
+        run(|| drop(chain(LENGTH, &held).open()));
+        run(|| chain(LENGTH, &held).open().on_message(|_| windlass::exit(0)));
+        run(|| {
+            let worker = Worker::<Parcel, ()>::spawn(|_| ()).unwrap();
+            worker.post(Parcel::End(chain(LENGTH, &held)));
+        });
+    };
+    // A small stack, so that it shows.
+    std::thread::Builder::new().stack_size(256 << 10).spawn(drop_all).unwrap().join().unwrap();
+    assert_eq!(Arc::strong_count(&token), 1, "nothing is left");
+}
+
+/// A message that drops its port and then does something.
+struct Then(Option<PortEnd<Then, Then>>, Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for Then {
+    fn drop(&mut self) {
+        drop(self.0.take());
+        if let Some(then) = self.1.take() {
+            then();
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_chain_of_ports_leaves_nothing_behind() {
+    bounded(|| {
+        let token = Arc::new(());
+        let mut first: Option<PortEnd<Then, Then>> = None;
+        run(|| {
+            for number in 0..1_000 {
+                let (sender, end) = channel();
+                let held = token.clone();
+                let then =
+                    move || assert!(number != 500, "on purpose {}", Arc::strong_count(&held));
+                let sender = sender.open();
+                sender.post(Then(first.take(), Some(Box::new(then))));
+                first = Some(end);
+            }
+        });
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(first)));
+        assert!(dropped.is_err());
+        assert_eq!(Arc::strong_count(&token), 1);
+        // And the next chain is dropped as ever.
+        drop(run(|| chain(1_000, &token)));
+        assert_eq!(Arc::strong_count(&token), 1);
+    });
+}
+
+// MP-15. The port inside is dropped with the message, not some time later.
+#[test]
+fn a_destructor_may_run_a_loop_that_waits_for_what_the_port_inside_it_tells() {
+    bounded(|| {
+        run(|| {
+            let (outer, end) = channel::<Then, Then>();
+            let (inner, peer) = channel::<Then, Then>();
+            // On a thread of its own, for a loop cannot run inside another one.
+            let wait = move || {
+                let body = || {
+                    run(|| {
+                        let peer = peer.open();
+                        peer.on_message(|_| unreachable!("nobody posts"));
+                    });
+                };
+                std::thread::spawn(body).join().unwrap();
+            };
+            outer.open().post(Then(Some(inner), Some(Box::new(wait))));
+            drop(end);
+        });
     });
 }
 
@@ -523,6 +883,47 @@ fn five_thousand_waiting_messages_are_delivered_in_one_iteration() {
         let at = at.borrow();
         assert_eq!(at.len(), 5000);
         assert_eq!(at.first(), at.last());
+    });
+}
+
+/// It has not seen its queue empty, but nobody listens: the close gives notice all the same.
+#[test]
+fn a_port_whose_handler_removed_itself_hears_of_the_close() {
+    bounded(|| {
+        let closed = Rc::new(Cell::new(false));
+        run_in_virtual_time(|| {
+            let (sender, receiver) = open_channel::<(), ()>();
+            let (own, closed) = (receiver.clone(), closed.clone());
+            receiver.on_message(move |()| own.off_message());
+            receiver.on_close(move || closed.set(true));
+            sender.post(());
+            set_timeout(Duration::from_millis(1), move || sender.close());
+            set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
+        });
+        assert!(closed.get());
+    });
+}
+
+/// The sender gives notice only to a queue that was seen empty, and this one was not.
+#[test]
+fn what_a_full_round_of_messages_leaves_comes_without_a_new_notice() {
+    bounded(|| {
+        let seen = Rc::new(Cell::new(0));
+        run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            (0..1000).for_each(|number| sender.post(number));
+            let (seen, own, again) = (seen.clone(), receiver.clone(), sender.clone());
+            receiver.on_message(move |number| {
+                seen.set(seen.get() + 1);
+                match number {
+                    // Comes behind the thousand that fill the round.
+                    500 => again.post(1000),
+                    1000 => own.close(),
+                    _ => {}
+                }
+            });
+        });
+        assert_eq!(seen.get(), 1001);
     });
 }
 

@@ -135,6 +135,94 @@ fn the_default_mode_returns_when_nothing_is_active_pending_or_closing() {
     assert!(event_loop.why_alive().is_empty());
 }
 
+// T-18, conformance rule 35: libuv asks whether anything is alive before the timers at the entry.
+#[test]
+fn after_timers_due_at_the_entry_an_iteration_takes_place_though_nothing_is_alive() {
+    let trace = Trace::new();
+    let arms = |trace: &Trace| {
+        let trace = trace.clone();
+        move || {
+            trace.say("timer");
+            set_immediate(trace.says("immediate")).unref();
+        }
+    };
+    // The main script's timers are the first that a turn has; those of a hook begin another turn.
+    let inner = trace.clone();
+    virtual_loop().run(|| {
+        let (timer, mut rounds) = (arms(&inner), 0);
+        windlass::on_before_exit(move || {
+            inner.say("before exit");
+            rounds += 1;
+            if rounds == 1 {
+                set_timeout(ms(1), timer.clone());
+                advance(ms(5));
+            }
+        });
+        set_timeout(ms(1), arms(&trace));
+        advance(ms(5));
+    });
+    trace.expect(&["timer", "immediate", "before exit", "timer", "immediate", "before exit"]);
+
+    let event_loop = virtual_loop();
+    event_loop.enter(|| {
+        set_timeout(ms(1), arms(&trace));
+        advance(ms(5));
+    });
+    assert!(!event_loop.turn(RunMode::Default));
+    trace.expect(&["timer", "immediate"]);
+    // Timers that close an iteration are followed by another only if something is alive.
+    event_loop.enter(|| set_timeout(ms(1), arms(&trace)));
+    assert!(!event_loop.turn(RunMode::Default));
+    trace.expect(&["timer"]);
+    // What is left runs when the loop goes on.
+    event_loop.enter(|| set_timeout(ms(1), trace.says("another")));
+    assert!(!event_loop.turn(RunMode::Default));
+    trace.expect(&["immediate", "another"]);
+}
+
+// Conformance rule 35: that iteration does not wait, and a stop or an exit of such a timer is heard
+// before it.
+#[test]
+fn the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit() {
+    let event_loop = real_loop();
+    event_loop.run(|| {
+        let notifier = Notifier::new(|| panic!("nobody notifies"));
+        notifier.unref();
+        // It would hold the poll phase for an hour, if that waited.
+        set_timeout(HOUR, || ()).unref();
+        set_timeout(ms(1), move || notifier.close());
+        advance(ms(2));
+    });
+    for (ends, alive) in [(windlass::stop as fn(), true), ((|| windlass::exit(3)) as fn(), false)] {
+        let event_loop = virtual_loop();
+        event_loop.enter(|| {
+            set_immediate(|| panic!("there is no iteration"));
+            set_timeout(ms(1), ends);
+            advance(ms(2));
+        });
+        assert_eq!(event_loop.turn(RunMode::Default), alive);
+    }
+}
+
+// One iteration by hand begins without timers: it takes place if something is alive before it.
+#[test]
+fn once_and_nowait_turn_nothing_when_nothing_is_alive_at_the_entry() {
+    for mode in [RunMode::Once, RunMode::NoWait] {
+        let event_loop = virtual_loop();
+        let trace = Trace::new();
+        event_loop.enter(|| {
+            set_immediate(trace.says("immediate")).unref();
+            set_timeout(ms(1), trace.says("timer")).unref();
+            advance(ms(2));
+        });
+        assert!(!event_loop.turn(mode));
+        trace.expect(&[]);
+        event_loop.enter(|| set_timeout(HOUR, || ()));
+        assert!(event_loop.turn(RunMode::NoWait));
+        trace.expect(&["immediate", "timer"]);
+    }
+}
+
 // L-05
 #[test]
 fn once_takes_exactly_one_step_of_an_idle_watcher() {

@@ -6,8 +6,9 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
@@ -431,5 +432,237 @@ fn loops_come_and_go_while_signals_arrive_from_a_thread_that_blocks_them_all() {
             until(|| calls.get() > before).await;
             signal.stop();
         });
+    });
+}
+
+/// Installs a handler as C programs do, and what was there before.
+fn install(signum: i32, handler: usize, flags: i32) -> libc::sigaction {
+    // SAFETY: the handlers of these tests only touch atomics; both structures are live.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler;
+        action.sa_flags = flags;
+        restore(signum, &action)
+    }
+}
+
+/// Puts an action back that the system gave, and what was there before.
+fn restore(signum: i32, action: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: as above.
+    unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        assert_eq!(libc::sigaction(signum, action, &mut before), 0);
+        before
+    }
+}
+
+/// Defines a handler that counts its calls, and the count.
+macro_rules! counting {
+    ($name:ident, $calls:ident) => {
+        static $calls: AtomicUsize = AtomicUsize::new(0);
+        extern "C" fn $name(_signum: libc::c_int) {
+            $calls.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+}
+
+/// Raises the signal, and waits until a watcher has been called once more; by then it is over for all.
+async fn raise_and_hear(signum: i32, calls: &Cell<usize>) {
+    let before = calls.get();
+    raise(signum);
+    until(|| calls.get() > before).await;
+    iterations(3).await;
+    assert_eq!(calls.get(), before + 1, "one signal, one call");
+}
+
+/// A handler of signal-hook that counts its calls.
+fn hook(signum: i32) -> (signal_hook::SigId, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let add = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    // SAFETY: it adds to an atomic.
+    (unsafe { signal_hook::low_level::register(signum, add) }.unwrap(), calls)
+}
+
+#[test]
+fn a_handler_that_was_there_before_is_called_while_the_signal_is_watched_and_afterwards() {
+    counting!(plain, PLAIN);
+    static TOLD: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn informed(signum: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        // SAFETY: the system gives a live one with this flag.
+        let said = unsafe { (*info).si_signo };
+        TOLD.fetch_add(usize::from(said == signum), Ordering::SeqCst);
+    }
+    bounded(|| {
+        let signum = signal_of_test(14);
+        let informed: extern "C" fn(_, _, _) = informed;
+        let plain: extern "C" fn(_) = plain;
+        let cases = [
+            (plain as usize, libc::SA_RESTART, &PLAIN),
+            (informed as usize, libc::SA_RESTART | libc::SA_SIGINFO | libc::SA_ONSTACK, &TOLD),
+        ];
+        for (handler, flags, told) in cases {
+            install(signum, handler, flags);
+            for round in 0..3 {
+                block_on(async {
+                    let (signal, calls) = count(signum);
+                    let (other, other_calls) = count(signum);
+                    raise_and_hear(signum, &calls).await;
+                    other.stop();
+                    raise_and_hear(signum, &calls).await;
+                    signal.stop();
+                    assert_eq!((calls.get(), other_calls.get()), (2, 1));
+                });
+                assert_eq!(disposition(signum), handler);
+                raise(signum);
+                assert_eq!(told.load(Ordering::SeqCst), 3 * (round + 1));
+            }
+        }
+        ignore(signum);
+    });
+}
+
+#[test]
+fn handlers_of_signal_hook_and_watchers_share_a_signal_in_every_order() {
+    bounded(|| {
+        block_on(async {
+            // Theirs first.
+            let signum = signal_of_test(15);
+            let (id, theirs) = hook(signum);
+            let hooked = disposition(signum);
+            let (signal, ours) = count(signum);
+            raise_and_hear(signum, &ours).await;
+            assert_eq!(theirs.load(Ordering::SeqCst), 1);
+            signal.stop();
+            assert_eq!(disposition(signum), hooked);
+            raise(signum);
+            assert_eq!((theirs.load(Ordering::SeqCst), ours.get()), (2, 1));
+            // Theirs goes while ours is there.
+            let (signal, ours) = count(signum);
+            assert!(signal_hook::low_level::unregister(id));
+            raise_and_hear(signum, &ours).await;
+            signal.stop();
+
+            // Ours first, again and again under theirs.
+            let signum = signal_of_test(16);
+            let (signal, ours) = count(signum);
+            let (id, theirs) = hook(signum);
+            raise_and_hear(signum, &ours).await;
+            assert_eq!(theirs.load(Ordering::SeqCst), 1);
+            signal.stop();
+            raise(signum);
+            assert_eq!((theirs.load(Ordering::SeqCst), ours.get()), (2, 1), "only theirs is left");
+            for round in 0..20 {
+                let (signal, ours) = count(signum);
+                raise_and_hear(signum, &ours).await;
+                signal.stop();
+                raise(signum);
+                assert_eq!(theirs.load(Ordering::SeqCst), 2 * round + 4);
+                assert_eq!(ours.get(), 1);
+            }
+            let (signal, ours) = count(signum);
+            assert!(signal_hook::low_level::unregister(id));
+            raise_and_hear(signum, &ours).await;
+            signal.stop();
+            // signal-hook's handler stays for ever, and nobody is killed.
+            raise(signum);
+        });
+    });
+}
+
+// As ctrlc installs its own.
+#[test]
+fn a_handler_over_ours_that_calls_nobody_is_left_alone_and_called_once_we_watch_again() {
+    counting!(above, ABOVE);
+    bounded(|| {
+        let signum = signal_of_test(17);
+        let above: extern "C" fn(_) = above;
+        block_on(async {
+            let (first, first_calls) = count(signum);
+            install(signum, above as usize, libc::SA_RESTART);
+            raise(signum);
+            iterations(3).await;
+            assert_eq!((ABOVE.load(Ordering::SeqCst), first_calls.get()), (1, 0), "silenced");
+            // Whoever starts to watch is heard of, and so are those who did before.
+            let (second, second_calls) = count(signum);
+            raise_and_hear(signum, &second_calls).await;
+            assert_eq!((ABOVE.load(Ordering::SeqCst), first_calls.get()), (2, 1));
+            second.stop();
+            first.stop();
+            assert_eq!(disposition(signum), above as usize);
+            let (third, third_calls) = count(signum);
+            raise_and_hear(signum, &third_calls).await;
+            assert_eq!(ABOVE.load(Ordering::SeqCst), 3);
+            third.stop();
+        });
+        assert_eq!(disposition(signum), above as usize);
+        ignore(signum);
+    });
+}
+
+// As system(3) does it with SIGINT and SIGQUIT.
+#[test]
+fn a_handler_of_ours_that_somebody_puts_back_after_the_last_watcher_gives_the_signal_back() {
+    counting!(below, BELOW);
+    bounded(|| {
+        let signum = signal_of_test(18);
+        let below: extern "C" fn(_) = below;
+        for before in [below as usize, libc::SIG_DFL, libc::SIG_IGN] {
+            // The default action of this one is to do nothing, and so it can be looked at.
+            let signum = if before == libc::SIG_DFL { libc::SIGURG } else { signum };
+            install(signum, before, 0);
+            block_on(async {
+                let (signal, calls) = count(signum);
+                let saved = install(signum, libc::SIG_IGN, 0);
+                signal.stop();
+                assert_eq!(disposition(signum), libc::SIG_IGN, "somebody else's");
+                restore(signum, &saved);
+                raise(signum);
+                assert_eq!(disposition(signum), before);
+                assert_eq!(calls.get(), 0);
+
+                // Put back while there is a watcher again, it serves that one.
+                let (signal, _) = count(signum);
+                let saved = install(signum, libc::SIG_IGN, 0);
+                signal.stop();
+                let (signal, calls) = count(signum);
+                restore(signum, &saved);
+                raise_and_hear(signum, &calls).await;
+                signal.stop();
+                assert_eq!(disposition(signum), before);
+            });
+        }
+        assert_eq!(BELOW.load(Ordering::SeqCst), 2);
+        ignore(signum);
+    });
+}
+
+// The process of this test is killed, so it is another one.
+#[test]
+fn a_signal_that_nobody_watches_any_more_ends_the_process_again() {
+    const CHILD: &str = "WINDLASS_TEST_SIGNAL_CHILD";
+    let name = "a_signal_that_nobody_watches_any_more_ends_the_process_again";
+    let Ok(way) = std::env::var(CHILD) else {
+        for way in ["stopped", "put back"] {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", name])
+                .env(CHILD, way)
+                .output()
+                .unwrap();
+            assert_eq!(child.status.signal(), Some(libc::SIGTERM), "{way}: {child:?}");
+        }
+        return;
+    };
+    run(|| {
+        let (signal, _) = count(libc::SIGTERM);
+        let saved = (way == "put back").then(|| install(libc::SIGTERM, libc::SIG_IGN, 0));
+        signal.stop();
+        if let Some(saved) = saved {
+            restore(libc::SIGTERM, &saved);
+        }
+        raise(libc::SIGTERM);
+        panic!("this is not reached");
     });
 }

@@ -6,7 +6,7 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream as StdStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
@@ -507,6 +507,66 @@ fn the_queue_size_counts_exactly_the_bytes_the_kernel_has_not_taken() {
         });
         let (reader, taken_by_the_kernel) = taken.recv().unwrap();
         assert_eq!(reader.join().unwrap(), taken_by_the_kernel);
+    });
+}
+
+/// A pair of sockets that keep the borders between packets: a read takes one, however large its buffer.
+fn packet_pair() -> (StdStream, OwnedFd) {
+    let mut pair = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the pair has room for the two descriptors, which are nobody else's.
+    unsafe {
+        assert_eq!(libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()), 0);
+        (StdStream::from_raw_fd(pair[0]), OwnedFd::from_raw_fd(pair[1]))
+    }
+}
+
+/// All is there before the loop looks, so the poller has one thing to report. Packets make a round full
+/// with few bytes.
+#[test]
+fn what_a_full_round_of_reads_leaves_comes_without_a_new_event() {
+    bounded(|| {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        run(|| {
+            let (ours, theirs) = packet_pair();
+            let mut peer = StdStream::from(theirs);
+            (1..=30_u8).for_each(|number| peer.write_all(&[number]).unwrap());
+            drop(peer);
+            let seen = seen.clone();
+            TcpStream::from_std(ours).unwrap().read_start(move |_, chunk| {
+                seen.borrow_mut().extend_from_slice(chunk.unwrap());
+            });
+        });
+        assert_eq!(*seen.borrow(), (1..=30).collect::<Vec<u8>>());
+    });
+}
+
+/// The peer takes all at once, so the poller has one thing to report; the small writes are more than one
+/// round sends.
+#[test]
+fn what_a_full_round_of_writes_leaves_goes_without_a_new_event() {
+    const SMALL: usize = 5000;
+    bounded(|| {
+        let (hand_over, reader) = mpsc::channel();
+        let told = Rc::new(Cell::new(0));
+        run(|| {
+            let told = told.clone();
+            with_peer(move |stream, mut peer| {
+                drop(stream.write_owned(vec![0; MORE_THAN_FITS]));
+                for _ in 0..SMALL {
+                    let told = told.clone();
+                    stream.write(b"x").on_complete(move |result| {
+                        result.unwrap();
+                        told.set(told.get() + 1);
+                    });
+                }
+                drop(stream.shutdown());
+                let read = move || peer.read_to_end(&mut Vec::new()).unwrap();
+                hand_over.send(thread::spawn(read)).unwrap();
+            });
+        });
+        assert_eq!(told.get(), SMALL);
+        assert_eq!(reader.recv().unwrap().join().unwrap(), MORE_THAN_FITS + SMALL);
     });
 }
 
@@ -1283,5 +1343,234 @@ fn a_read_callback_that_holds_its_own_stream_is_released_at_the_close() {
             });
         });
         assert_eq!(Rc::strong_count(&token), 1);
+    });
+}
+
+// ---- Urgent bytes ----
+
+/// Sends one urgent byte, which stands outside of the stream that a plain read gives.
+fn send_urgent(peer: &StdStream, byte: u8) {
+    // SAFETY: the descriptor is open, and the byte lives across the call.
+    let sent = unsafe { libc::send(peer.as_raw_fd(), (&raw const byte).cast(), 1, libc::MSG_OOB) };
+    assert_eq!(sent, 1);
+}
+
+/// What a peer does: bytes of the stream, or an urgent one.
+enum Sent {
+    Plain(usize),
+    Urgent,
+}
+
+#[test]
+fn an_urgent_byte_does_not_hide_what_comes_behind_it() {
+    use Sent::{Plain, Urgent};
+    let scripts: [&[Sent]; 6] = [
+        &[Plain(3), Urgent, Plain(3)],
+        &[Urgent, Plain(3)],
+        &[Plain(3), Urgent],
+        &[Plain(3), Urgent, Plain(3), Urgent, Plain(3)],
+        // At the edge of the read buffer, and one byte to each side of it.
+        &[Plain(65_536), Urgent, Plain(3)],
+        &[Plain(65_535), Urgent, Plain(65_537)],
+    ];
+    fn play(peer: &mut StdStream, script: &[Sent]) -> usize {
+        let mut total = 0;
+        for sent in script {
+            match sent {
+                Plain(len) => {
+                    peer.write_all(&vec![b'x'; *len]).unwrap();
+                    total += len;
+                }
+                Urgent => send_urgent(peer, b'!'),
+            }
+        }
+        total
+    }
+    bounded(move || {
+        for script in scripts {
+            // All is there before the loop looks.
+            run(|| {
+                with_peer(move |stream, mut peer| {
+                    let total = play(&mut peer, script);
+                    let mut got = 0;
+                    stream.read_start(move |stream, chunk| {
+                        // The second of two urgent bytes puts the first back into the stream.
+                        got += chunk.unwrap().iter().filter(|byte| **byte == b'x').count();
+                        if got == total {
+                            let _open = &peer;
+                            stream.close();
+                        }
+                    });
+                });
+            });
+            // The same for a task, which waits before anything comes.
+            windlass::block_on(async {
+                let (stream, mut peer) = connected().await;
+                let reader = windlass::spawn(async move {
+                    let mut got = 0;
+                    let mut buffer = vec![0; 65_536];
+                    loop {
+                        let count = stream.read(&mut buffer).await.unwrap();
+                        got += buffer[..count].iter().filter(|byte| **byte == b'x').count();
+                        if count == 0 {
+                            return got;
+                        }
+                    }
+                });
+                iterations(2).await;
+                let total = play(&mut peer, script);
+                iterations(2).await;
+                peer.shutdown(Shutdown::Write).unwrap();
+                assert_eq!(reader.await.unwrap(), total);
+            });
+        }
+    });
+}
+
+// ---- Errors of writes that nobody waits for ----
+
+/// Resets the connection behind `bytes`, and has a write fail on it whose request is dropped.
+fn fail_a_write_behind(bytes: &[u8], stream: &TcpStream, mut peer: StdStream) {
+    peer.write_all(bytes).unwrap();
+    reset_on_drop(&peer);
+    drop(peer);
+    drop(stream.write(b"for nobody"));
+}
+
+#[test]
+fn a_paused_reader_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let log = log.clone();
+            with_peer(move |stream, peer| {
+                stream.read_start(|_, _| unreachable!("it pauses first"));
+                stream.read_stop();
+                fail_a_write_behind(b"arrived", &stream, peer);
+                after_iterations(3, move || {
+                    assert!(!stream.is_closing());
+                    let said = log.clone();
+                    stream.clone().read_start(move |stream, chunk| match chunk {
+                        Ok(bytes) => said.say(String::from_utf8_lossy(bytes)),
+                        Err(error) => {
+                            let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+                            assert!(gone.contains(&error.kind()), "{error}");
+                            said.say("error");
+                            assert!(!stream.is_closing(), "it is the callback's until it returns");
+                        }
+                    });
+                    after_iterations(3, move || {
+                        assert!(!stream.is_readable() && !stream.is_writable());
+                        log.say("broken");
+                    });
+                });
+            });
+        });
+        assert_eq!(log.lines(), ["arrived", "error", "broken"]);
+    });
+}
+
+#[test]
+fn a_reader_too_gets_what_had_arrived_before_the_error_of_a_dropped_write() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let log = log.clone();
+            with_peer(move |stream, peer| {
+                let said = log.clone();
+                stream.read_start(move |_, chunk| match chunk {
+                    Ok(bytes) => said.say(String::from_utf8_lossy(bytes)),
+                    Err(_) => said.say("error"),
+                });
+                fail_a_write_behind(b"arrived", &stream, peer);
+            });
+        });
+        assert_eq!(log.lines(), ["arrived", "error"]);
+    });
+}
+
+#[test]
+fn a_task_between_two_reads_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, mut peer) = connected().await;
+            let mut buffer = [0; 32];
+            peer.write_all(b"first").unwrap();
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 5);
+            fail_a_write_behind(b"arrived", &stream, peer);
+            iterations(3).await;
+            // It travels with the connection.
+            let stream = stream.detach().unwrap().open().unwrap();
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert_eq!(&buffer[..count], b"arrived");
+            let error = stream.read(&mut buffer).await.unwrap_err();
+            let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+            assert!(gone.contains(&error.kind()), "{error}");
+        });
+    });
+}
+
+#[test]
+fn a_paused_reader_that_is_given_up_closes_the_connection_also_with_an_error_kept_for_it() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            let log = log.clone();
+            with_peer(move |stream, peer| {
+                stream.on_close(log.says("closed"));
+                stream.read_start(|_, _| unreachable!("it pauses first"));
+                stream.read_stop();
+                fail_a_write_behind(b"arrived", &stream, peer);
+                after_iterations(3, move || drop(stream));
+            });
+        });
+        assert_eq!(log.lines(), ["closed"]);
+    });
+}
+
+#[test]
+fn a_vectored_write_with_thousands_of_empty_buffers_sends_all_bytes() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, mut peer) = connected().await;
+            let mut buffers = vec![IoSlice::new(&[]); 3000];
+            buffers.push(IoSlice::new(b"hel"));
+            buffers.extend(vec![IoSlice::new(&[]); 3000]);
+            buffers.push(IoSlice::new(b"lo"));
+            stream.write_vectored(&buffers).await.unwrap();
+            let mut received = [0; 5];
+            peer.read_exact(&mut received).unwrap();
+            assert_eq!(&received, b"hello");
+        });
+    });
+}
+
+#[test]
+fn a_panic_behind_a_task_that_accepts_does_not_lose_connections_for_the_callback() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| {
+            windlass::on_uncaught(|_| {});
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let addr = listener.local_addr().unwrap();
+            // A waker of a user's, whose wake queues a microtask that panics.
+            struct Panics;
+            impl std::task::Wake for Panics {
+                fn wake(self: std::sync::Arc<Self>) {
+                    windlass::queue_microtask(|| panic!("on purpose"));
+                }
+            }
+            let waker = std::task::Waker::from(std::sync::Arc::new(Panics));
+            let polled = listener.poll_accept(&mut std::task::Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            let (said, own) = (log.clone(), listener.clone());
+            listener.on_connection(move |connection| {
+                drop(connection.unwrap());
+                said.say("accepted");
+                own.close();
+            });
+            drop(StdStream::connect(addr).unwrap());
+        });
+        assert_eq!(log.lines(), ["accepted"]);
     });
 }

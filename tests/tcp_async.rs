@@ -514,3 +514,69 @@ fn a_task_that_always_finds_data_does_not_hold_the_loop() {
         assert!(stopped.get());
     });
 }
+
+/// A waker cannot say whose it is: the futures of one task all have the same.
+#[test]
+fn giving_up_one_read_does_not_silence_another_of_the_same_task() {
+    bounded(|| {
+        block_on(async {
+            let (stream, mut peer) = connected().await;
+            let (waker, wakes) = Wakes::new();
+            for given_up in 0..2 {
+                let (mut one, mut two) = ([0; 8], [0; 8]);
+                let before = wakes.count();
+                let mut reads =
+                    [Some(Box::pin(stream.read(&mut one))), Some(Box::pin(stream.read(&mut two)))];
+                for read in reads.iter_mut().flatten() {
+                    assert!(poll_once(read.as_mut(), &waker).is_pending());
+                }
+                reads[given_up] = None;
+                peer.write_all(b"x").unwrap();
+                until(|| wakes.count() > before).await;
+                let left = reads[1 - given_up].as_mut().unwrap();
+                assert!(matches!(poll_once(left.as_mut(), &waker), Poll::Ready(Ok(1))));
+            }
+        });
+    });
+}
+
+#[test]
+fn giving_up_one_accept_does_not_silence_another_of_the_same_task() {
+    bounded(|| {
+        block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let (waker, wakes) = Wakes::new();
+            for given_up in 0..2 {
+                let before = wakes.count();
+                let mut accepts =
+                    [Some(Box::pin(listener.accept())), Some(Box::pin(listener.accept()))];
+                for accept in accepts.iter_mut().flatten() {
+                    assert!(poll_once(accept.as_mut(), &waker).is_pending());
+                }
+                accepts[given_up] = None;
+                let _client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+                until(|| wakes.count() > before).await;
+                let left = accepts[1 - given_up].as_mut().unwrap();
+                assert!(matches!(poll_once(left.as_mut(), &waker), Poll::Ready(Ok(_))));
+            }
+        });
+    });
+}
+
+/// Those who wait in futures and the one who polls do not take each other's place.
+#[test]
+fn a_future_that_reads_and_a_task_that_polls_both_wait() {
+    bounded(|| {
+        block_on(async {
+            let (stream, mut peer) = connected().await;
+            let ((one, ones), (two, twos)) = (Wakes::new(), Wakes::new());
+            let mut buffer = [0; 8];
+            let mut read = Box::pin(stream.read(&mut buffer));
+            assert!(poll_once(read.as_mut(), &one).is_pending());
+            let polled = stream.poll_read(&mut Context::from_waker(&two), &mut [0; 8]);
+            assert!(polled.is_pending());
+            peer.write_all(b"x").unwrap();
+            until(|| ones.count() == 1 && twos.count() == 1).await;
+        });
+    });
+}

@@ -11,7 +11,7 @@ const FENCES: &[Fence] = &[
     (&["mio", "libc", "socket2", "aws_lc_sys"], &["sys/"], "only sys/ talks to the system and to C"),
     // alloc.rs is a global allocator, which is an unsafe trait; running.rs reads a 'static reference back from an atomic.
     (&["unsafe"], &["queue/closure.rs", "queue/ring.rs", "current.rs", "task/scoped.rs",
-        "sys/unix.rs", "sys/file.rs", "sys/resolver.rs", "sys/scrypt.rs", "sys/signal.rs", "alloc.rs", "running.rs"],
+        "sys/unix.rs", "sys/dir.rs", "sys/file.rs", "sys/resolver.rs", "sys/scrypt.rs", "sys/signal.rs", "alloc.rs", "running.rs"],
         "unsafe code stands in few files, each of which says what it rests on"),
     (&["call_first", "call_in_place"], &["callback.rs", "queue/"], "stored callbacks are called by callback.rs"),
     (&["atomic", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "mpsc"],
@@ -68,8 +68,8 @@ fn faults(name: &str, text: &str) -> Vec<String> {
                 faults.push(format!("src/{name}:{at}: `{word}`: {reason}"));
             }
         }
-        let door = name == "callback.rs" || name.starts_with("queue/");
-        let by_door = line.contains("callback::call(") || line.contains("callback::invoke(");
+        let door = name.starts_with("callback") || name.starts_with("queue/");
+        let by_door = line.contains("callback::call") || line.contains("callback::invoke(");
         let calls = line.contains(".call(") || line.contains(".call_result(");
         if calls && !by_door && !door {
             faults.push(format!("src/{name}:{at}: stored callbacks are called by callback.rs"));
@@ -199,6 +199,46 @@ fn statements_cited(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What is wrong with a fault of .ci/mutants: see .ci/mutate. Its lines must stand in the sources once, and its test
+/// must exist.
+fn faults_of_mutant(text: &str, sources: &[Vec<String>]) -> Vec<String> {
+    let mut lines = text.splitn(3, '\n');
+    let (what, test) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+    let mut faults = Vec::new();
+    if !what.ends_with('.') {
+        faults.push("its first line says what is wrong".to_owned());
+    }
+    match test.strip_prefix("test ").and_then(|test| test.split_once("::")) {
+        Some((file, name)) if has_test(file, name) => {}
+        _ => faults.push(format!("there is no such test: {test}")),
+    }
+    for hunk in lines.next().unwrap_or("").trim_end().split("\n\n") {
+        let stays = |line: &&str| !line.starts_with('+');
+        let before = hunk.lines().filter(stays).map(|line| line.get(2..).unwrap_or("").trim());
+        let before: Vec<_> = before.collect();
+        let places = sources.iter().map(|source| {
+            source.windows(before.len().max(1)).filter(|lines| **lines == before[..]).count()
+        });
+        let count = places.sum::<usize>();
+        if count != 1 {
+            faults.push(format!("{count} places instead of one have {before:?}"));
+        }
+    }
+    faults
+}
+
+/// Whether there is a test as .ci/mutate names it: of a file, of the library, or of tests/loom.
+fn has_test(file: &str, name: &str) -> bool {
+    let paths = match file {
+        "lib" => rust_files("src"),
+        "loom" => rust_files("tests/loom/src"),
+        _ => vec![format!("tests/{file}.rs")],
+    };
+    let name = format!("fn {}", name.rsplit("::").next().unwrap_or(""));
+    let sources = paths.iter().filter_map(|path| fs::read_to_string(path).ok());
+    sources.into_iter().any(|source| has_word(&source, &name))
+}
+
 /// A file of the repository. Tests run in its root.
 fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -271,6 +311,25 @@ fn every_statement_that_is_cited_exists() {
     }
 }
 
+/// So that none of them is lost when code moves or changes.
+#[test]
+fn every_fault_made_on_purpose_can_be_made_and_names_a_test_that_exists() {
+    if !Path::new(".ci").is_dir() {
+        return; // A package has no such folder.
+    }
+    let lines = |path: &String| read(path).lines().map(|line| line.trim().to_owned()).collect();
+    let sources: Vec<Vec<String>> = rust_files("src").iter().map(lines).collect();
+    let paths = fs::read_dir(".ci/mutants").unwrap().map(|entry| entry.unwrap().path());
+    let paths: Vec<_> = paths.collect();
+    assert!(paths.len() >= 40, "the faults are where they are looked for");
+    let all = paths.iter().flat_map(|path| {
+        let faults = faults_of_mutant(&read(path.to_str().unwrap()), &sources);
+        faults.into_iter().map(|fault| format!("{}: {fault}", path.display()))
+    });
+    let all: Vec<_> = all.collect();
+    assert!(all.is_empty(), "\n{}", all.join("\n"));
+}
+
 #[test]
 fn the_picture_can_stand_in_a_page() {
     // A line that is empty, or that does not begin the element, would end the HTML within the page.
@@ -321,6 +380,20 @@ fn the_checker_finds_what_it_looks_for() {
     assert!(tests_named("as `timers::a_b` and `x` and `crate::y`").eq([("timers", "a_b")]));
     let picture = "<text class=\"phase\">poll</text>\n<text>check</text>";
     assert_eq!(phases_pictured(picture), ["poll"]);
+}
+
+#[test]
+fn the_checker_of_the_faults_made_on_purpose_finds_what_it_looks_for() {
+    let sources = [vec!["a();".to_owned(), "b();".to_owned()], vec!["b();".to_owned()]];
+    let faults = |test: &str, hunks: &str| {
+        faults_of_mutant(&format!("Something is wrong.\ntest {test}\n{hunks}\n"), &sources)
+    };
+    let good = "tidy::the_picture_can_stand_in_a_page";
+    assert_eq!(faults(good, "  a();\n- b();\n+ c();"), [""; 0]);
+    assert_eq!(faults(good, "- b();"), ["2 places instead of one have [\"b();\"]"]);
+    assert_eq!(faults(good, "- a();\n\n- c();"), ["0 places instead of one have [\"c();\"]"]);
+    assert_eq!(faults("tidy::a_b", "- a();"), ["there is no such test: test tidy::a_b"]);
+    assert_eq!(faults_of_mutant("no\n", &sources).len(), 3);
 }
 
 #[test]

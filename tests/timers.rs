@@ -4,14 +4,17 @@
 mod common;
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use common::{Counter, HOUR, Slot, Trace, check, fail_if_it_hangs, ms, real_loop, virtual_loop};
 use windlass::handle::{Check, Notifier, Prepare};
-use windlass::time::{advance, sleep};
+use windlass::time::{Sleep, advance, sleep};
 use windlass::{
-    Loop, RunMode, Timer, next_tick, set_immediate, set_interval, set_timeout, set_timer,
+    Loop, RunMode, Timer, next_tick, queue_microtask, set_immediate, set_interval, set_timeout,
+    set_timer, spawn,
 };
 
 /// A place where a callback finds the timer it wants to act on.
@@ -569,6 +572,193 @@ fn a_due_timer_refreshed_by_an_earlier_one_does_not_fire_in_that_pass() {
         advance(ms(5));
     };
     check(scenario, &["refreshes", "third", "seven", "refreshed"]);
+}
+
+/// Of three overdue timers of 10 ms the first queues what does `act` to the second and third,
+/// between the first two. What follows is what Node prints for the same program.
+#[track_caller]
+fn check_between(act: fn(&Trace, Timer, Timer), expected: &[&str]) {
+    for as_microtask in [false, true] {
+        let scenario = |trace: &Trace| {
+            let (second, third) = (timer_slot(), timer_slot());
+            let (inner, to_second, to_third) = (trace.clone(), second.clone(), third.clone());
+            let queued = move || {
+                inner.say("between");
+                let timers = (to_second.get(), to_third.get());
+                act(&inner, timers.0.expect("the second timer"), timers.1.expect("the third"));
+            };
+            let inner = trace.clone();
+            set_timeout(ms(10), move || {
+                inner.say("first");
+                if as_microtask { queue_microtask(queued) } else { next_tick(queued) }
+            });
+            second.set(Some(set_timeout(ms(10), trace.says("second"))));
+            third.set(Some(set_timeout(ms(10), trace.says("third"))));
+            set_timeout(ms(40), trace.says("40 ms"));
+            set_timeout(ms(15), trace.says("15 ms"));
+            set_immediate(trace.says("check"));
+            advance(ms(26));
+        };
+        check(scenario, expected);
+    }
+}
+
+// Conformance rule 33.
+#[test]
+fn a_refresh_between_two_due_timers_comes_too_late_for_the_next_one() {
+    let refreshes = |_: &Trace, second: Timer, _: Timer| {
+        assert!(second.is_active());
+        second.refresh();
+        assert_eq!(second.due_in(), Some(ms(10)));
+    };
+    check_between(refreshes, &["first", "between", "second", "third", "15 ms", "check", "40 ms"]);
+    // It is in time for the one after that: here due at 36 ms.
+    let refreshes = |_: &Trace, _: Timer, third: Timer| third.refresh();
+    check_between(refreshes, &["first", "between", "second", "15 ms", "check", "third", "40 ms"]);
+    let refreshes = |_: &Trace, second: Timer, third: Timer| {
+        second.refresh();
+        third.refresh();
+        advance(ms(15));
+    };
+    // Overdue again, both lists: that of 10 ms, which was put back for 36 ms, leads.
+    check_between(refreshes, &["first", "between", "second", "15 ms", "check", "third", "40 ms"]);
+}
+
+#[test]
+fn a_clear_between_two_due_timers_comes_in_time_and_a_new_timer_waits() {
+    let clears = |_: &Trace, second: Timer, _: Timer| second.clear();
+    check_between(clears, &["first", "between", "third", "15 ms", "check", "40 ms"]);
+    let clears = |_: &Trace, second: Timer, _: Timer| {
+        second.clear();
+        second.refresh();
+    };
+    check_between(clears, &["first", "between", "third", "15 ms", "check", "40 ms"]);
+    let clears = |_: &Trace, second: Timer, _: Timer| {
+        second.refresh();
+        second.clear();
+    };
+    check_between(clears, &["first", "between", "third", "15 ms", "check", "40 ms"]);
+    // Perhaps at the same place of the table: it is another timer all the same.
+    let anew = |trace: &Trace, second: Timer, _: Timer| {
+        second.clear();
+        set_timeout(ms(10), trace.says("anew"));
+    };
+    check_between(anew, &["first", "between", "third", "15 ms", "check", "anew", "40 ms"]);
+    let all_anew = |trace: &Trace, second: Timer, third: Timer| {
+        second.clear();
+        third.clear();
+        set_timeout(ms(10), trace.says("anew"));
+    };
+    check_between(all_anew, &["first", "between", "15 ms", "check", "anew", "40 ms"]);
+}
+
+#[test]
+fn an_unref_or_ref_between_two_due_timers_changes_nothing_in_the_pass() {
+    let order = &["first", "between", "second", "third", "15 ms", "check", "40 ms"];
+    check_between(|_, second, _| second.set_ref(false), order);
+    let both_ways = |_: &Trace, second: Timer, _: Timer| {
+        second.unref().set_ref(true);
+        assert!(second.has_ref());
+    };
+    check_between(both_ways, order);
+    let unreferences = |_: &Trace, second: Timer, _: Timer| second.unref().refresh();
+    check_between(unreferences, order);
+    // An empty list whose last timer was unreferenced stays, for the timer that comes now.
+    let clears = |trace: &Trace, second: Timer, third: Timer| {
+        second.unref().clear();
+        third.unref().clear();
+        set_timeout(ms(10), trace.says("anew"));
+    };
+    check_between(clears, &["first", "between", "15 ms", "check", "anew", "40 ms"]);
+}
+
+#[test]
+fn a_refresh_between_two_lists_comes_in_time_for_the_next_list() {
+    let scenario = |trace: &Trace| {
+        let slot = timer_slot();
+        let second = slot.clone();
+        set_timeout(ms(10), move || {
+            next_tick(move || second.get().expect("the second timer").refresh());
+        });
+        slot.set(Some(set_timeout(ms(15), trace.says("15 ms"))));
+        set_timeout(ms(20), trace.says("20 ms"));
+        set_immediate(trace.says("check"));
+        advance(ms(26));
+    };
+    check(scenario, &["20 ms", "check", "15 ms"]);
+}
+
+/// What Node decides before the drain beside the next timer: when its list is looked at again.
+#[test]
+fn a_list_without_a_further_due_timer_is_put_back_before_the_drain() {
+    let scenario = |trace: &Trace| {
+        let slot = timer_slot();
+        let (refreshed, inner) = (slot.clone(), trace.clone());
+        set_timeout(ms(10), move || {
+            inner.say("10 ms");
+            next_tick(move || {
+                refreshed.get().expect("the timer behind").refresh();
+                advance(ms(18));
+            });
+        });
+        set_timeout(ms(18), trace.says("18 ms"));
+        advance(ms(5));
+        slot.set(Some(set_timeout(ms(10), trace.says("10 ms again"))));
+        advance(ms(7));
+    };
+    // Put back at 12 ms for 15, refreshed for 22: at 30 its list still leads that of 18 ms.
+    check(scenario, &["10 ms", "10 ms again", "18 ms"]);
+}
+
+#[test]
+fn intervals_and_set_timers_refreshed_between_two_due_timers_fire_once_and_go_on() {
+    let scenario = |trace: &Trace| {
+        let (second, third) = (timer_slot(), timer_slot());
+        let refreshes = |slot: &Rc<Cell<Option<Timer>>>| {
+            let slot = slot.clone();
+            next_tick(move || slot.get().expect("a later timer").refresh());
+        };
+        let twice = |label, slot: Rc<Cell<Option<Timer>>>| {
+            let (inner, mut runs) = (trace.clone(), 0);
+            set_interval(ms(10), move |timer| {
+                inner.say(label);
+                runs += 1;
+                if runs == 1 { refreshes(&slot) } else { timer.clear() }
+            })
+        };
+        twice("interval 1", second.clone());
+        second.set(Some(twice("interval 2", third.clone())));
+        let mut says = trace.says("set_timer");
+        third.set(Some(set_timer(ms(10), move |_| says())));
+        advance(ms(12));
+    };
+    let order = ["interval 1", "interval 2", "set_timer", "interval 1", "interval 2"];
+    check(scenario, &order);
+}
+
+// A future promises more than Node's timers: the whole duration, counted anew.
+#[test]
+fn a_sleep_reset_between_two_due_timers_waits_for_its_whole_duration() {
+    let scenario = |trace: &Trace| {
+        let asleep = Rc::new(RefCell::new(None::<Sleep>));
+        let (resets, begin) = (asleep.clone(), windlass::now());
+        set_timeout(ms(10), move || {
+            next_tick(move || resets.borrow().as_ref().expect("it sleeps").reset());
+        });
+        asleep.replace(Some(sleep(ms(10))));
+        let inner = trace.clone();
+        spawn(async move {
+            poll_fn(|cx| {
+                let mut asleep = asleep.borrow_mut();
+                Pin::new(asleep.as_mut().expect("it sleeps")).poll(cx)
+            })
+            .await;
+            inner.say(format!("awake after {:?}", windlass::now() - begin));
+        });
+        set_timeout(ms(10), trace.says("timer"));
+        advance(ms(12));
+    };
+    check(scenario, &["timer", "awake after 22ms"]);
 }
 
 // T-20

@@ -1,13 +1,21 @@
 //! Virtual time: the clock stands still while anything is ready and jumps when nothing is, for a loop
 //! and for all its workers.
 
+mod support;
+
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::task::{Poll, Waker};
+use std::thread;
 use std::time::Duration;
 
-use windlass::worker::{Worker, WorkerPool, channel};
-use windlass::{Loop, set_immediate, set_interval, set_timeout, time};
+use support::bounded;
+
+use windlass::handle::Notifier;
+use windlass::worker::{BroadcastChannel, PortEnd, Worker, WorkerPool, channel};
+use windlass::{Loop, Remote, set_immediate, set_interval, set_timeout, time};
 
 type Log = Rc<RefCell<Vec<String>>>;
 
@@ -116,6 +124,24 @@ fn a_message_is_not_seen_before_the_time_at_which_it_was_sent() {
             seen.set(true);
         });
     });
+}
+
+#[test]
+fn a_message_behind_one_that_is_seen_waits_for_its_own_time() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    virtual_loop().run(|| {
+        let start = windlass::now();
+        let worker: Worker<(), u32> = Worker::spawn(|port| {
+            for number in 1..=3 {
+                port.post(number);
+                time::advance(Duration::from_millis(50));
+            }
+        })
+        .expect("a worker");
+        let seen = seen.clone();
+        worker.on_message(move |number| seen.borrow_mut().push((number, since(start))));
+    });
+    assert_eq!(*seen.borrow(), [(1, 0), (2, 50), (3, 100)]);
 }
 
 #[test]
@@ -286,4 +312,186 @@ fn the_first_timers_of_a_worker_do_not_run_in_two_passes() {
         worker.on_message(move |label| inner.borrow_mut().push(label.to_owned()));
     });
     assert_eq!(*log.borrow(), ["immediate", "timer"]);
+}
+
+#[test]
+fn a_stop_from_another_thread_ends_the_turn_of_a_loop_that_waits() {
+    bounded(|| {
+        let event_loop = virtual_loop();
+        let (guard, remote) = (event_loop.keep_alive(), event_loop.remote());
+        let stopper = thread::spawn(move || {
+            remote.stop();
+            remote // Held on, so that the loop has somebody to wait for.
+        });
+        event_loop.run(|| ());
+        let remote = stopper.join().expect("the other thread");
+        assert!(event_loop.is_alive(), "it was stopped, it has not ended");
+        // And again in the middle of the sleep.
+        let (begun, begin) = mpsc::channel();
+        event_loop.enter(|| set_immediate(move || begun.send(()).expect("a listener")));
+        let stopper = thread::spawn(move || {
+            begin.recv().expect("the loop");
+            remote.stop();
+            remote
+        });
+        event_loop.run(|| ());
+        let iterations = event_loop.metrics().iterations;
+        assert!(iterations < 20, "{iterations} iterations for two stops");
+        drop((stopper.join(), guard));
+    });
+}
+
+#[test]
+fn a_stop_from_a_worker_is_seen_at_the_workers_time() {
+    for _ in 0..20 {
+        bounded(|| {
+            let (log, event_loop) = (Log::default(), virtual_loop());
+            event_loop.run(|| {
+                let remote = event_loop.remote();
+                let worker = Worker::<(), ()>::spawn(move |_| {
+                    set_timeout(Duration::from_millis(10), move || remote.stop());
+                    set_timeout(Duration::from_millis(30), || ());
+                });
+                worker.expect("a worker");
+                for delay in [9, 11] {
+                    let log = log.clone();
+                    set_timeout(Duration::from_millis(delay), move || {
+                        log.borrow_mut().push(delay.to_string());
+                    });
+                }
+            });
+            assert_eq!(log.take(), ["9"]);
+            assert!(event_loop.is_alive());
+        });
+    }
+}
+
+#[test]
+fn when_the_last_remote_goes_on_another_thread_nothing_can_happen_any_more() {
+    bounded(|| {
+        let event_loop = virtual_loop();
+        let guard = event_loop.keep_alive();
+        let (begun, begin) = mpsc::channel();
+        let remotes = [event_loop.remote(), event_loop.remote()];
+        let dropper = thread::spawn(move || {
+            begin.recv().expect("the loop");
+            for remote in remotes {
+                thread::yield_now();
+                drop(remote);
+            }
+        });
+        let stuck = panic::catch_unwind(AssertUnwindSafe(|| {
+            event_loop.run(|| set_immediate(move || begun.send(()).expect("a listener")));
+        }));
+        let payload = stuck.expect_err("nobody can send anything any more");
+        let text = payload.downcast_ref::<String>().expect("a text");
+        assert!(text.contains("keep-alive guard"), "{text}");
+        dropper.join().expect("the other thread");
+        drop(guard);
+    });
+}
+
+/// What another program gets to reach the first one by.
+struct Ways {
+    remote: Remote,
+    notifier: Notifier,
+    port: PortEnd<u32, ()>,
+    waker: Waker,
+}
+
+thread_local! {
+    /// What has come to the program of this thread.
+    static ARRIVED: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Something has come to the program of this thread, which stops when all five things have.
+fn arrived(what: &'static str) {
+    ARRIVED.with_borrow_mut(|all| all.push(what));
+    if ARRIVED.with_borrow(Vec::len) == 5 {
+        windlass::stop();
+    }
+}
+
+#[test]
+fn what_a_program_in_virtual_time_sends_to_another_one_arrives() {
+    const NAME: &str = "from one program in virtual time to another";
+    bounded(|| {
+        let (send, receive) = mpsc::channel::<Ways>();
+        let other = thread::spawn(move || {
+            let ways = receive.recv().expect("the first program");
+            virtual_loop().run(move || {
+                // A day ahead of the program that it sends to.
+                time::advance(Duration::from_secs(86_400));
+                ways.remote.post(|| arrived("post")).expect("the first program");
+                ways.notifier.notify();
+                let broadcast = BroadcastChannel::<u32>::new(NAME);
+                broadcast.post(5);
+                broadcast.close();
+                let port = ways.port.open();
+                port.post(1);
+                port.close();
+                ways.waker.wake();
+            });
+        });
+        let event_loop = virtual_loop();
+        let start = event_loop.now();
+        event_loop.run(|| {
+            let broadcast = BroadcastChannel::<u32>::new(NAME);
+            broadcast.on_message(|_| arrived("broadcast"));
+            let (ours, theirs) = channel::<(), u32>();
+            ours.open().on_message(|_| arrived("port"));
+            let mut ways =
+                Some((Loop::current().remote(), Notifier::new(|| arrived("notifier")), theirs));
+            drop(windlass::spawn(std::future::poll_fn(move |context| {
+                let Some((remote, notifier, port)) = ways.take() else {
+                    return Poll::Ready(arrived("wake"));
+                };
+                let waker = context.waker().clone();
+                let sent = send.send(Ways { remote, notifier, port, waker });
+                sent.expect("the other program");
+                Poll::Pending
+            })));
+        });
+        let mut all = ARRIVED.take();
+        all.sort_unstable();
+        assert_eq!(all, ["broadcast", "notifier", "port", "post", "wake"]);
+        assert_eq!(event_loop.now(), start, "no time has passed here");
+        other.join().expect("the other program");
+    });
+}
+
+#[test]
+fn a_channel_that_was_made_in_one_program_carries_to_a_loop_of_another() {
+    bounded(|| {
+        let (send, receive) = mpsc::channel::<(PortEnd<u32, u32>, Remote)>();
+        let other = thread::spawn(move || {
+            // The end that it receives on was made by a program whose clock is ahead, and has a message.
+            virtual_loop().run(move || {
+                let (end, remote) = receive.recv().expect("the first program");
+                let port = end.open();
+                port.on_message({
+                    let own = port.clone();
+                    move |number| {
+                        assert_eq!(number, 1);
+                        own.post(2);
+                        own.close();
+                        assert!(!format!("{remote:?}").is_empty(), "held until here");
+                    }
+                });
+            });
+        });
+        virtual_loop().run(move || {
+            time::advance(Duration::from_secs(3600));
+            let (ours, theirs) = channel::<u32, u32>();
+            let ours = ours.open();
+            ours.post(1);
+            send.send((theirs, Loop::current().remote())).expect("the other program");
+            let own = ours.clone();
+            ours.on_message(move |number| {
+                assert_eq!(number, 2);
+                own.close();
+            });
+        });
+        other.join().expect("the other program");
+    });
 }

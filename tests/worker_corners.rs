@@ -11,7 +11,10 @@ use support::*;
 use windlass::worker::{
     self, BroadcastChannel, PortEnd, RecvTimeoutError, Worker, channel_bounded,
 };
-use windlass::{Loop, block_on, exit, on_uncaught, run, set_immediate};
+use windlass::{
+    Loop, block_on, exit, next_tick, on_uncaught, queue_microtask, run, set_immediate, set_timeout,
+    spawn,
+};
 
 /// Panics when it is dropped, unless that would be in the middle of a panic.
 struct PanicsInDrop;
@@ -243,4 +246,62 @@ fn a_broadcast_channel_is_held_and_cloned_whatever_its_messages_are() {
 fn an_end_of_a_channel_may_be_shared_between_threads() {
     fn is_send_and_sync<T: Send + Sync>() {}
     is_send_and_sync::<PortEnd<std::cell::Cell<u8>, Vec<u8>>>();
+}
+
+/// Queues a tick, a microtask or a wake when it is dropped.
+struct QueuesInDrop(Log, fn(&Log));
+
+impl QueuesInDrop {
+    fn hold(&self) {}
+}
+
+impl Drop for QueuesInDrop {
+    fn drop(&mut self) {
+        (self.1)(&self.0);
+    }
+}
+
+/// Starts a worker whose handlers own what queues something when they are dropped at its exit.
+fn worker_with_handlers_that_queue(log: &Log, queues: fn(&Log)) {
+    let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
+    let (first, second) = (QueuesInDrop(log.clone(), queues), QueuesInDrop(log.clone(), queues));
+    worker.on_message(move |()| first.hold());
+    worker.on_error(move |_| second.hold());
+    worker.on_exit(|code| assert_eq!(code, 0));
+}
+
+#[test]
+fn what_a_destructor_queues_at_a_workers_exit_runs_and_the_loop_sleeps_on() {
+    let kinds: [fn(&Log); 3] = [
+        |log| next_tick(log.says("queued")),
+        |log| queue_microtask(log.says("queued")),
+        |log| {
+            let log = log.clone();
+            drop(spawn(async move { log.say("queued") }));
+        },
+    ];
+    for queues in kinds {
+        for in_virtual_time in [false, true] {
+            bounded(move || {
+                let log = Log::default();
+                let event_loop = Loop::builder().virtual_time(in_virtual_time).build().unwrap();
+                event_loop.run(|| {
+                    worker_with_handlers_that_queue(&log, queues);
+                    set_timeout(Duration::from_millis(200), log.says("timer"));
+                });
+                assert_eq!(log.lines(), ["queued", "queued", "timer"]);
+                let iterations = event_loop.metrics().iterations;
+                assert!(iterations < 50, "{iterations} iterations for a few events");
+            });
+        }
+    }
+}
+
+#[test]
+fn what_a_destructor_queues_with_the_last_event_of_a_loop_runs_before_it_ends() {
+    bounded(|| {
+        let log = Log::default();
+        run(|| worker_with_handlers_that_queue(&log, |log| next_tick(log.says("queued"))));
+        assert_eq!(log.lines(), ["queued", "queued"]);
+    });
 }

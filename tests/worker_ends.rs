@@ -619,3 +619,136 @@ fn a_request_to_shut_down_can_be_awaited_beside_others() {
         });
     });
 }
+
+thread_local! {
+    /// What is done when this thread ends.
+    static AT_END: Cell<Option<AtEnd>> = const { Cell::new(None) };
+}
+
+struct AtEnd(Box<dyn FnMut()>);
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn at_end_of_thread(f: impl FnMut() + 'static) {
+    AT_END.set(Some(AtEnd(Box::new(f))));
+}
+
+/// Much longer than any of these tests takes, and short enough to be waited for when one fails.
+const LONG: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_destructor_of_a_threads_local_that_takes_its_time_does_not_hold_the_parents_loop() {
+    bounded(|| {
+        let (begun, begin) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let log = Log::default();
+        run(|| {
+            let worker = Worker::<(), ()>::spawn(move |_| {
+                at_end_of_thread(move || {
+                    begun.send(()).unwrap();
+                    released.recv_timeout(LONG).expect("the parent's loop goes on");
+                });
+            })
+            .unwrap();
+            let exited = log.clone();
+            worker.on_exit(move |code| exited.say(format!("exit {code}")));
+            let looks = log.clone();
+            set_interval(Duration::from_millis(1), move |timer| {
+                if begin.try_recv().is_ok() {
+                    timer.clear();
+                    looks.say("the loop goes on");
+                    release.send(()).unwrap();
+                }
+            });
+        });
+        assert_eq!(log.lines(), ["the loop goes on", "exit 0"]);
+    });
+}
+
+#[test]
+fn a_loop_that_ends_waits_no_longer_for_a_threads_locals_than_for_its_callbacks() {
+    bounded(|| {
+        let (begun, begin) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let ended = Arc::new(AtomicBool::new(false));
+        let event_loop = Loop::new().unwrap();
+        let sign = ended.clone();
+        event_loop.enter(|| {
+            let worker = Worker::<(), ()>::spawn(move |_| {
+                at_end_of_thread(move || {
+                    begun.send(()).unwrap();
+                    // Released by the end of the test.
+                    let outcome = released.recv_timeout(LONG);
+                    sign.store(outcome != Err(mpsc::RecvTimeoutError::Timeout), Ordering::SeqCst);
+                });
+            });
+            drop(worker.unwrap());
+        });
+        begin.recv().unwrap();
+        drop(event_loop);
+        assert!(!ended.load(Ordering::SeqCst), "it was not waited for to the end");
+        drop(release);
+    });
+}
+
+/// A worker that has a worker which is stuck in a callback.
+struct ParentOfStuck {
+    worker: Worker<(), ()>,
+    /// Closed when the worker's loop begins to end.
+    ending: mpsc::Receiver<()>,
+    /// Set when the worker has ended.
+    ended: Arc<AtomicBool>,
+    /// With it goes what its child is stuck in.
+    release: mpsc::Sender<()>,
+}
+
+/// Starts one, and returns when its child is stuck.
+fn parent_of_a_stuck_worker(what: ParentExit) -> ParentOfStuck {
+    let (stuck, is_stuck) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (open, ending) = mpsc::channel();
+    let ended = Arc::new(AtomicBool::new(false));
+    let sign = ended.clone();
+    let worker = Worker::spawn(move |_| {
+        set_timeout(LATE, move || drop(open));
+        at_end_of_thread(move || sign.store(true, Ordering::SeqCst));
+        let child = Worker::<(), ()>::builder().parent_exit(what).spawn(move |_| {
+            stuck.send(()).unwrap();
+            released.recv_timeout(LONG).expect_err("nothing is sent");
+        });
+        drop(child.unwrap());
+    });
+    is_stuck.recv().unwrap();
+    ParentOfStuck { worker: worker.unwrap(), ending, ended, release }
+}
+
+#[test]
+fn a_worker_that_waits_for_a_stuck_one_of_its_own_is_not_given_up_with_it() {
+    for what in [ParentExit::Terminate, ParentExit::ShutDown(LONG)] {
+        bounded(move || {
+            let event_loop = Loop::new().unwrap();
+            let parent = event_loop.enter(|| parent_of_a_stuck_worker(what));
+            drop((parent.worker, event_loop));
+            assert!(parent.ended.load(Ordering::SeqCst), "{what:?}");
+            drop(parent.release);
+        });
+    }
+}
+
+#[test]
+fn a_worker_that_ends_already_when_its_parents_loop_does_still_ends_in_time() {
+    bounded(|| {
+        let event_loop = Loop::new().unwrap();
+        let parent = event_loop.enter(|| parent_of_a_stuck_worker(ParentExit::ShutDown(LONG)));
+        // It waits for its own one, longer than its parent's loop will for it.
+        drop(parent.worker.terminate());
+        parent.ending.recv().expect_err("its callbacks are being dropped");
+        drop((parent.worker, event_loop));
+        assert!(parent.ended.load(Ordering::SeqCst));
+        drop(parent.release);
+    });
+}

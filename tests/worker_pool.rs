@@ -279,3 +279,182 @@ fn a_job_is_not_lost_to_a_worker_that_ended_while_it_was_idle() {
         });
     });
 }
+
+/// How a job ends its worker.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    No,
+    /// While it runs, and it has an answer.
+    Exit,
+    /// When it has been answered.
+    ExitLater,
+    PanicLater,
+    /// While it runs, and it has no answer.
+    Panic,
+}
+
+/// A pool of workers whose jobs end them. Notes how often each job began.
+fn mortal(size: usize, begun: Arc<Vec<AtomicUsize>>) -> WorkerPool<(usize, End), usize> {
+    let pool = WorkerPool::new(size, move || {
+        let begun = begun.clone();
+        move |(number, end): (usize, End)| {
+            begun[number].fetch_add(1, Ordering::SeqCst);
+            match end {
+                End::No => {}
+                End::Exit => exit(0),
+                End::ExitLater => drop(set_immediate(|| exit(0))),
+                End::PanicLater => drop(set_immediate(|| panic!("a test's panic"))),
+                End::Panic => panic!("a test's panic"),
+            }
+            number * 2
+        }
+    });
+    pool.unwrap()
+}
+
+/// Runs a job for each end, all at once: each begins once, and only one that panics has no answer.
+fn check_ends(event_loop: &Loop, size: usize, ends: Vec<End>) {
+    let begun: Arc<Vec<_>> = Arc::new(ends.iter().map(|_| AtomicUsize::new(0)).collect());
+    let pool_of = begun.clone();
+    event_loop.block_on(async move {
+        let pool = mortal(size, pool_of);
+        let jobs: Vec<_> = ends.iter().enumerate().map(|job| pool.run((job.0, *job.1))).collect();
+        for (number, job) in jobs.into_iter().enumerate() {
+            match job.await {
+                Err(WorkerError::Panicked(_)) if ends[number] == End::Panic => {}
+                Ok(answer) if ends[number] != End::Panic => assert_eq!(answer, number * 2),
+                other => panic!("job {number}: {other:?}"),
+            }
+        }
+        let figures = pool.metrics();
+        let failed = ends.iter().filter(|end| **end == End::Panic).count();
+        assert_eq!((figures.completed, figures.failed), (ends.len() as u64, failed as u64));
+        assert_eq!((figures.queued, figures.busy), (0, 0));
+    });
+    assert!(begun.iter().all(|times| times.load(Ordering::SeqCst) == 1), "each began once");
+}
+
+#[test]
+fn a_job_given_to_a_worker_that_is_ending_goes_to_another_one() {
+    bounded(|| {
+        for end in [End::Exit, End::ExitLater, End::PanicLater] {
+            let only = |chosen: usize| {
+                (0..200).map(move |number| if number == chosen { end } else { End::No }).collect()
+            };
+            check_ends(&Loop::new().unwrap(), 2, only(7));
+            check_ends(&Loop::new().unwrap(), 1, only(0));
+            check_ends(&Loop::new().unwrap(), 2, vec![end; 200]);
+            check_ends(&virtual_loop(), 1, vec![end; 50]);
+        }
+    });
+}
+
+#[test]
+fn of_jobs_whose_workers_die_in_whatever_way_none_begins_twice_and_none_is_lost() {
+    bounded(|| {
+        for seed in 1..20 {
+            let mut dice = Dice(seed);
+            let mut end = || match dice.roll(8) {
+                0 => End::Exit,
+                1 => End::ExitLater,
+                2 => End::PanicLater,
+                3 => End::Panic,
+                _ => End::No,
+            };
+            let ends: Vec<_> = (0..60).map(|_| end()).collect();
+            check_ends(&Loop::new().unwrap(), 1 + seed as usize % 4, ends.clone());
+            check_ends(&virtual_loop(), 1 + seed as usize % 4, ends);
+        }
+    });
+}
+
+#[test]
+fn a_worker_without_a_handler_costs_one_job_and_one_that_ends_at_once_is_not_started_for_ever() {
+    bounded(|| {
+        block_on(async {
+            let pool = WorkerPool::<u32, u32>::new(1, || {
+                if true {
+                    panic!("a test's panic");
+                }
+                |number| number
+            });
+            let pool = pool.unwrap();
+            let jobs: Vec<_> = (0..5).map(|number| pool.run(number)).collect();
+            for job in jobs {
+                let outcome = job.await;
+                assert!(matches!(outcome, Err(WorkerError::Panicked(_))), "{outcome:?}");
+            }
+            // A worker that is gone before it is given a job costs none.
+            let figures = pool.metrics();
+            assert_eq!(figures.failed, 5);
+            assert!(figures.started >= 5, "{figures:?}");
+        });
+        // Each ends in the iteration in which its handler was made, before any job or after the first one.
+        virtual_loop().block_on(async {
+            let pool = WorkerPool::<u32, u32>::new(1, || {
+                set_immediate(|| exit(3));
+                |number| number
+            });
+            let pool = pool.unwrap();
+            let jobs: Vec<_> = (0..5).map(|number| pool.run(number)).collect();
+            for (number, job) in (0..).zip(jobs) {
+                let outcome = job.await;
+                let expected = [Ok(number), Err(WorkerError::Exited(3))];
+                assert!(expected.contains(&outcome), "{outcome:?}");
+            }
+            assert!(pool.metrics().started <= 20, "{:?}", pool.metrics());
+        });
+    });
+}
+
+#[test]
+fn the_input_of_a_job_that_no_handler_has_seen_is_dropped_with_the_loop() {
+    struct Noted(mpsc::Sender<std::thread::ThreadId>);
+    impl Drop for Noted {
+        fn drop(&mut self) {
+            self.0.send(std::thread::current().id()).unwrap();
+        }
+    }
+    bounded(|| {
+        let (dropped, drops) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        Loop::new().unwrap().run(move || {
+            let pool = WorkerPool::new(1, move || {
+                // The job is given to the worker, and its handler is not there yet.
+                gate.lock().unwrap().recv().ok();
+                |_: Noted| ()
+            });
+            let pool = pool.unwrap();
+            (0..3).for_each(|_| drop(pool.run(Noted(dropped.clone()))));
+            exit(0);
+            set_immediate(move || drop((pool, open)));
+        });
+        let here = std::thread::current().id();
+        assert_eq!(drops.iter().collect::<Vec<_>>(), [here; 3]);
+    });
+}
+
+#[test]
+fn of_very_many_jobs_that_wait_each_is_cancelled_at_once() {
+    bounded(|| {
+        // Where each is looked for from one end, this takes minutes.
+        const JOBS: u32 = 200_000;
+        block_on(async {
+            let (pool, open) = gated(|builder| builder);
+            let runs = pool.run(JOBS);
+            let jobs: Vec<_> = (0..JOBS).map(|number| pool.run(number)).collect();
+            let (odd, even): (Vec<_>, Vec<_>) =
+                jobs.iter().enumerate().partition(|(number, _)| number % 2 == 1);
+            for (_, job) in odd.into_iter().chain(even.into_iter().rev()) {
+                assert_eq!(job.cancel(), Ok(()));
+            }
+            assert_eq!(pool.metrics().queued, 0);
+            for job in jobs {
+                assert_eq!(job.await, Err(WorkerError::Cancelled));
+            }
+            open.send(()).unwrap();
+            assert_eq!(runs.await, Ok(JOBS));
+        });
+    });
+}

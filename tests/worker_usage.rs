@@ -302,3 +302,26 @@ fn a_job_that_takes_too_much_fails_with_the_same_error_and_the_pool_goes_on() {
         });
     });
 }
+
+#[test]
+fn a_job_given_to_a_worker_that_has_too_much_and_is_ending_goes_to_another_one() {
+    bounded(|| {
+        block_on(async {
+            let builder = worker::WorkerPool::<usize, usize>::builder(2).memory_limit(2 * MIB);
+            let pool = builder.build(|| {
+                let mut hoard = Vec::new();
+                // Without a checkpoint: it is too much when the job has its answer.
+                move |number| {
+                    hoard.push(black_box(vec![1_u8; MIB - 1024]));
+                    number
+                }
+            });
+            let pool = pool.unwrap();
+            let jobs: Vec<_> = (0..40).map(|number| pool.run(number)).collect();
+            for (number, job) in jobs.into_iter().enumerate() {
+                assert_eq!(job.await, Ok(number));
+            }
+            assert_eq!(pool.metrics().failed, 0);
+        });
+    });
+}

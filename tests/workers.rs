@@ -568,6 +568,28 @@ fn terminate_wakes_a_blocked_worker_and_resolves_when_its_thread_is_gone() {
     });
 }
 
+/// Nothing else tells it: it has no port to the parent any more.
+#[test]
+fn terminate_wakes_a_worker_that_has_closed_its_port() {
+    bounded(|| {
+        let code = block_on(async {
+            let worker = Worker::<(), ()>::spawn(|port| {
+                port.close();
+                set_timeout(Duration::from_secs(3600), || ());
+            });
+            let worker = worker.unwrap();
+            let online = Rc::new(Cell::new(false));
+            let flag = online.clone();
+            worker.on_online(move || flag.set(true));
+            until(|| online.get()).await;
+            // Long enough for it to be asleep.
+            windlass::time::sleep(Duration::from_millis(20)).await;
+            worker.terminate().await
+        });
+        assert_eq!(code, 1);
+    });
+}
+
 // WK-08.
 #[test]
 fn terminate_works_before_the_thread_has_started_and_after_it_ended() {

@@ -90,7 +90,7 @@ impl Script {
                 self.call(&before, id, body, ")");
             }
             Op::Clear { var } => self.line(&format!("clear(v.{var});")),
-            Op::Refresh { var } => self.line(&format!("v.{var}?.refresh?.();")),
+            Op::Refresh { var } => self.line(&format!("refresh(v.{var});")),
             Op::Unref { var } => self.line(&format!("v.{var}?.unref();")),
             Op::Ref { var } => self.line(&format!("v.{var}?.ref();")),
             Op::Stat { id, body } => self.call("fs.stat('/', ", id, body, ")"),

@@ -12,6 +12,8 @@
 //! changes on the model when everything takes a little longer. A program that differs is run twice more, for
 //! a machine that is held up can spoil a run. Ends with 1 if one differs each time.
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../scenario/generator.rs"]
 mod generator;
 mod javascript;
@@ -26,10 +28,21 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
+use common::{Long, Parser, Stop, complain, say};
 use generator::{Rng, Style, generate, shrink};
 use program::Scenario;
 
-const USAGE: &str = "usage: against_node [--seed S] [--count N] [--shrink] [--print]";
+const HELP: &str = "\
+Compares random programs on the loop with the node on the PATH.
+
+usage: against_node [options]
+
+  --seed S    the first program's seed (default 1)
+  --count N   how many programs (default 20)
+  --shrink    look for the smallest program that differs
+  --print     print the JavaScript instead of running it
+  --help      this text
+";
 
 /// How often the model runs a program with noise before it passes for free of races.
 const NOISY_RUNS: u64 = 200;
@@ -47,35 +60,25 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    env_logger::init();
-    match options().map(|options| compare(&options)) {
-        Ok(Ok(true)) => ExitCode::SUCCESS,
-        Ok(Ok(false)) => ExitCode::FAILURE,
-        Ok(Err(error)) => {
-            eprintln!("{error}");
+    common::main(HELP, read, |options| match compare(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain!("{error}");
             ExitCode::from(2)
         }
-        Err(text) => {
-            eprintln!("{text}\n{USAGE}");
-            ExitCode::from(2)
-        }
-    }
+    })
 }
 
-fn options() -> Result<Options, String> {
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
     let mut options = Options { seed: 1, count: 20, shrink: false, print: false };
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut number = || {
-            let text = arguments.next().ok_or(format!("{argument} wants a number"))?;
-            text.parse().map_err(|_| format!("{text} is no number"))
-        };
-        match argument.as_str() {
-            "--seed" => options.seed = number()?,
-            "--count" => options.count = number()?,
-            "--shrink" => options.shrink = true,
-            "--print" => options.print = true,
-            other => return Err(format!("{other}: no such option")),
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seed") => options.seed = common::number(parser, "--seed", 0, u64::MAX)?,
+            Long("count") => options.count = common::number(parser, "--count", 0, u64::MAX)?,
+            Long("shrink") => options.shrink = true,
+            Long("print") => options.print = true,
+            argument => return Err(common::other(argument)),
         }
     }
     Ok(options)
@@ -92,13 +95,10 @@ fn compare(options: &Options) -> io::Result<bool> {
             compared += 1;
             labels += expected.len();
             if options.print {
-                println!(
-                    "// seed {seed}, prints {expected:?}\n{}",
-                    javascript::translate(&program)
-                );
+                say!("// seed {seed}, prints {expected:?}\n{}", javascript::translate(&program));
             } else if let Some(differs) = difference(&program, &file)? {
                 differing += 1;
-                println!("seed {seed} differs:\n{differs}");
+                say!("seed {seed} differs:\n{differs}");
                 if options.shrink {
                     print_smallest(&program, &file)?;
                 }
@@ -110,7 +110,7 @@ fn compare(options: &Options) -> io::Result<bool> {
         return Ok(true);
     }
     std::fs::remove_file(&file)?;
-    println!(
+    say!(
         "seeds {} to {}: {} programs without a race, {labels} labels: {} agree, {differing} differ",
         options.seed,
         seed - 1,
@@ -164,6 +164,6 @@ fn print_smallest(program: &Scenario, file: &Path) -> io::Result<()> {
     };
     let smallest = shrink(program, fails);
     let differs = difference(&smallest, file)?.unwrap_or_default();
-    println!("{}\n{differs}", serde_json::to_string_pretty(&smallest)?);
+    say!("{}\n{differs}", serde_json::to_string_pretty(&smallest)?);
     Ok(())
 }

@@ -16,7 +16,15 @@ function block(ms) {
   while (performance.now() < end);
 }
 
+// A timeout that was cleared after it had fired, Node arms again on refresh, with nothing to call: it
+// would hold the loop for its delay.
+const cleared = new WeakSet();
+function refresh(handle) {
+  if (handle && !cleared.has(handle)) handle.refresh?.();
+}
+
 function clear(handle) {
+  if (handle instanceof Object) cleared.add(handle);
   if (handle instanceof Object && handle.constructor.name === 'Immediate') clearImmediate(handle);
   else clearTimeout(handle);
 }

@@ -16,26 +16,33 @@
 //! left alone, its buffer fills, and the client has to wait: this is all the back-pressure there is,
 //! and it bounds what one client can make us hold to one read, one answer, one chunk of a file.
 //!
+//! A client that leaves while we work is heard of without reading, and its job is cancelled. That it
+//! sends no more does not say that it has left, for it may have closed its own half only; so it is sent
+//! the words that each answer begins with. One that waits gets the rest when that is there, and one
+//! that has left answers with a reset.
+//!
 //! No borrow of a `RefCell` lives across a call into the loop: bytes are taken out, decoded, and put
 //! back before anything is written.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use windlass::net::TcpStream;
-use windlass::{Loop, Timer, queue_work, set_timeout};
+use windlass::{CancelToken, Canceller, Loop, Request as Pending, Timer};
+use windlass::{queue_work, set_timeout};
 
 use super::files::{self, Opened};
 use super::metrics;
 use super::request::{Decoder, Method, Request, Step};
-use super::response::{CONTINUE, Date, Response, Status, write_head};
+use super::response::{BEGINNING, CONTINUE, Date, Response, Status, write_head};
 use super::routes::{Place, Route, route};
 use super::server::Shared;
-use super::sums::fib;
+use super::sums::{Sum, fib};
 
 /// Answers to pipelined requests are gathered up to here before they are written.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -72,9 +79,21 @@ pub(crate) struct Connection {
     lingered: Cell<usize>,
     /// Ends a client that is idle, sends half a request, or does not take its answer.
     timer: Cell<Timer>,
+    /// What cancels the job under way.
+    job: RefCell<Option<Job>>,
+    /// Whether the words that each answer begins with went out before the rest of it.
+    begun: Cell<bool>,
+    /// What the client had not taken of its answer when the timer last looked, in bytes.
+    untaken: Cell<usize>,
     /// When the client was given its time. The timer looks at this when it fires, and goes on if the time is
     /// not over: with each request only this is set, and no timer is touched.
     given: Cell<Instant>,
+}
+
+/// A job under way. Cancelled, one that waits does not begin, and one that runs sees its token.
+struct Job {
+    canceller: Canceller,
+    token: CancelToken,
 }
 
 /// How an answer is to be written.
@@ -102,7 +121,8 @@ enum Next {
 struct Sending {
     file: Arc<File>,
     offset: u64,
-    left: u64,
+    /// None when the file's length is not known.
+    left: Option<u64>,
     keep_alive: bool,
 }
 
@@ -135,6 +155,9 @@ impl Connection {
             input: RefCell::default(),
             lingered: Cell::new(0),
             timer: Cell::new(set_timeout(idle_timeout, upgraded(weak, Connection::look_at_time))),
+            job: RefCell::default(),
+            begun: Cell::new(false),
+            untaken: Cell::new(0),
             given: Cell::new(windlass::now()),
         })
     }
@@ -143,6 +166,14 @@ impl Connection {
         if self.phase.replace(Phase::Closed) != Phase::Closed {
             self.timer.get().clear();
             self.stream.close();
+            if let Some(Job { canceller, token }) = self.job.take() {
+                token.cancel();
+                let waited = canceller.cancel().is_ok();
+                log::debug!(
+                    "the client of a job left before it {}",
+                    if waited { "began" } else { "ended" }
+                );
+            }
         }
     }
 
@@ -305,6 +336,7 @@ impl Connection {
         self.stop_reading();
         self.phase.set(Phase::Draining);
         self.give_time();
+        self.untaken.set(untaken(&self.stream));
         let this = Rc::clone(self);
         write.on_complete(move |written| match written {
             Ok(()) => this.go_on(next),
@@ -376,44 +408,92 @@ impl Connection {
             }
             // Slow work is our own affair; the client gets its time when the answer is out.
             Phase::Working => {}
-            Phase::Input | Phase::Draining | Phase::Lingering | Phase::Closed => self.close(),
+            // However slow it is, a client that takes some of its answer is there.
+            Phase::Draining => {
+                let left = untaken(&self.stream);
+                if left < self.untaken.replace(left) {
+                    self.give_time();
+                } else {
+                    self.close();
+                }
+            }
+            Phase::Input | Phase::Lingering | Phase::Closed => self.close(),
         }
     }
 
     // ---- jobs ----
 
     fn work(self: &Rc<Self>, job: Route, reply: Reply) {
-        self.stop_reading();
-        self.phase.set(Phase::Working);
+        self.begun.set(false);
+        let begin_answer = upgraded(&Rc::downgrade(self), |connection| connection.begin_answer());
+        self.stream.on_read_closed(begin_answer);
         let this = Rc::clone(self);
+        let token = CancelToken::new();
         match job {
             Route::Slow(Place::Worker, n) => {
-                self.shared.workers.run(n).on_complete(move |result| match result {
-                    Ok(result) => this.worked(&sum(n, result), reply),
-                    Err(error) => this.failed(&error, reply),
-                });
+                let sum = Sum { n, token: token.clone() };
+                let summed = self.working(self.shared.workers.run(sum), token);
+                summed.on_complete(move |result| this.summed(n, result, reply));
             }
             Route::Slow(_, n) => {
-                queue_work(move || fib(n)).on_complete(move |result| match result {
-                    Ok(result) => this.worked(&sum(n, result), reply),
-                    Err(error) => this.failed(&error, reply),
-                })
+                let sum = Sum { n, token: token.clone() };
+                let summed = self.working(queue_work(|| sum.compute()), token);
+                summed.on_complete(move |result| this.summed(n, result, reply));
             }
             Route::File(path) => {
                 let root = Arc::clone(&self.shared.root);
                 let content_type = files::content_type(&path);
-                queue_work(move || files::open(&root, &path, !reply.is_head)).on_complete(
-                    move |opened| match opened {
-                        Ok(Ok(opened)) => this.send_file(opened, content_type, reply),
-                        Ok(Err(error)) => match files::status_of(&error) {
-                            Status::INTERNAL_ERROR => this.failed(&error, reply),
-                            status => this.worked(&Response::error(status), reply),
-                        },
-                        Err(error) => this.failed(&error, reply),
+                let opened = self.working(queue_work(move || files::open(&root, &path)), token);
+                opened.on_complete(move |opened| match opened {
+                    Ok(Ok(opened)) => this.send_file(opened, content_type, reply),
+                    Ok(Err(error)) => match files::status_of(&error) {
+                        Status::INTERNAL_ERROR => this.failed(&error, reply),
+                        status => this.worked(&Response::error(status), reply),
                     },
-                );
+                    Err(error) => this.failed(&error, reply),
+                });
             }
             Route::Answer(_) | Route::Metrics => unreachable!("these need no job"),
+        }
+    }
+
+    /// Waits for `job`, and cancels it when the client has gone.
+    fn working<T: 'static>(self: &Rc<Self>, job: Pending<T>, token: CancelToken) -> Pending<T> {
+        self.stop_reading();
+        self.phase.set(Phase::Working);
+        self.job.replace(Some(Job { canceller: job.canceller(), token }));
+        let close = upgraded(&Rc::downgrade(self), |connection| connection.close());
+        self.stream.on_hang_up(close);
+        job
+    }
+
+    /// The client sends no more: has it left, or does it wait for its answer?
+    fn begin_answer(&self) {
+        if self.phase.get() == Phase::Working && !self.begun.replace(true) {
+            // Whether this arrives is told by a hang-up.
+            drop(self.stream.write(BEGINNING.as_bytes()));
+        }
+    }
+
+    /// The job is done: takes from `answer` what went out before.
+    fn continue_answer(&self, answer: &mut Vec<u8>) {
+        self.job.take();
+        if self.begun.replace(true) {
+            answer.drain(..BEGINNING.len());
+        }
+    }
+
+    fn summed(
+        self: &Rc<Self>,
+        n: u32,
+        result: Result<Option<u64>, impl std::error::Error>,
+        reply: Reply,
+    ) {
+        match result {
+            Ok(Some(result)) => self.worked(&sum(n, result), reply),
+            // Stopped half-way, which happens to nobody who waits.
+            Ok(None) => {}
+            Err(error) => self.failed(&error, reply),
         }
     }
 
@@ -422,27 +502,35 @@ impl Connection {
         reply.keep_alive &= !self.shared.is_stopping();
         let mut out = Vec::new();
         response.write(&mut out, self.date(), reply.is_head, reply.keep_alive);
+        self.continue_answer(&mut out);
         self.send(&out, if reply.keep_alive { Next::Decode } else { Next::Linger });
     }
 
     fn failed(self: &Rc<Self>, error: &dyn std::error::Error, reply: Reply) {
+        if self.phase.get() == Phase::Closed {
+            return; // It was cancelled, for the client has left.
+        }
         log::error!("a job failed: {error}");
         self.worked(&Response::error(Status::INTERNAL_ERROR), reply);
     }
 
     fn send_file(self: &Rc<Self>, opened: Opened, content_type: &str, mut reply: Reply) {
-        reply.keep_alive &= !self.shared.is_stopping();
         let Opened { file, len, first } = opened;
+        // Where the length is not known, the end of the connection is the end of the file.
+        reply.keep_alive &= !self.shared.is_stopping() && len.is_some();
         let mut out = Vec::new();
         write_head(&mut out, self.date(), Status::OK, content_type, len, reply.keep_alive);
-        out.extend_from_slice(&first);
+        self.continue_answer(&mut out);
+        if !reply.is_head {
+            out.extend_from_slice(&first);
+        }
         let offset = first.len() as u64;
         self.send_chunk(
             out,
             Sending {
                 file: Arc::new(file),
                 offset,
-                left: if reply.is_head { 0 } else { len - offset },
+                left: if reply.is_head { Some(0) } else { len.map(|len| len - offset) },
                 keep_alive: reply.keep_alive,
             },
         );
@@ -460,29 +548,45 @@ impl Connection {
     /// Reads the next chunk of a file on the pool, and writes it. The one after that is not read
     /// before this one is out, however fast the disk and however slow the client.
     fn send_rest(self: &Rc<Self>, mut sending: Sending) {
-        if sending.left == 0 {
+        if sending.left == Some(0) {
             return self.go_on(if sending.keep_alive { Next::Decode } else { Next::Linger });
         }
-        self.stop_reading();
-        self.phase.set(Phase::Working);
         let this = Rc::clone(self);
         let file = Arc::clone(&sending.file);
         let (offset, left) = (sending.offset, sending.left);
-        queue_work(move || files::read_chunk(&file, offset, left)).on_complete(move |chunk| {
-            let error: Box<dyn std::error::Error> = match chunk {
-                Ok(Ok(chunk)) => {
+        let read = queue_work(move || files::read_next(&file, offset, left));
+        self.working(read, CancelToken::new()).on_complete(move |read| {
+            this.job.take();
+            let error: Box<dyn std::error::Error> = match read {
+                Ok(Ok((chunk, left))) => {
                     sending.offset += chunk.len() as u64;
-                    sending.left -= chunk.len() as u64;
+                    sending.left = left;
                     return this.send_chunk(chunk, sending);
                 }
                 Ok(Err(error)) => Box::<io::Error>::new(error),
                 Err(error) => Box::new(error),
             };
-            // The length is already promised. Only a broken connection tells the client the truth.
-            log::error!("a file could not be read to its end: {error}");
-            this.close();
+            if this.phase.get() != Phase::Closed {
+                // The head has gone out. Only a broken connection tells the client the truth.
+                log::error!("a file could not be read to its end: {error}");
+                if let Err(error) = this.stream.close_reset() {
+                    log::debug!("a connection could not be reset: {error}");
+                }
+                this.close();
+            }
         });
     }
+}
+
+/// How much of what was written the client has not taken, in bytes: those that wait here, and those
+/// that the system keeps for it, which may be millions.
+#[allow(unsafe_code, reason = "no safe call tells this number")]
+fn untaken(stream: &TcpStream) -> usize {
+    let mut kept: libc::c_int = 0;
+    // SAFETY: the call writes one number of this type. Whatever the descriptor is, it does no more.
+    let asked = unsafe { libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &mut kept) };
+    let kept = if asked == 0 { usize::try_from(kept).unwrap_or(0) } else { 0 };
+    stream.write_queue_size() + kept
 }
 
 /// A callback that calls `method` if the connection is still there. Timers hold no connection, so

@@ -49,9 +49,12 @@ impl Status {
 
     /// Number and reason, for people.
     fn words(self) -> &'static str {
-        self.line()["HTTP/1.1 ".len()..].trim_end()
+        self.line()[BEGINNING.len()..].trim_end()
     }
 }
+
+/// What every answer begins with.
+pub(crate) const BEGINNING: &str = "HTTP/1.1 ";
 
 /// What a client that waits with its body is told.
 pub(crate) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -91,7 +94,8 @@ impl Response {
     /// Appends the whole answer to `out`; without the body if the request was a `HEAD`.
     pub(crate) fn write(&self, out: &mut Vec<u8>, date: &Date, is_head: bool, keep_alive: bool) {
         let body = self.body.as_bytes();
-        write_head(out, date, self.status, self.content_type, body.len() as u64, keep_alive);
+        let length = Some(body.len() as u64);
+        write_head(out, date, self.status, self.content_type, length, keep_alive);
         if !is_head {
             out.extend_from_slice(body);
         }
@@ -101,13 +105,13 @@ impl Response {
 /// Room for a head and a short body, so that a usual answer is put together without growing.
 const USUAL_BYTES: usize = 512;
 
-/// Appends status line and headers to `out`.
+/// Appends status line and headers to `out`. A body of unknown length ends with the connection.
 pub(crate) fn write_head(
     out: &mut Vec<u8>,
     date: &Date,
     status: Status,
     content_type: &str,
-    content_length: u64,
+    content_length: Option<u64>,
     keep_alive: bool,
 ) {
     out.reserve(USUAL_BYTES);
@@ -115,8 +119,10 @@ pub(crate) fn write_head(
     out.extend_from_slice(date.header.borrow().as_bytes());
     out.extend_from_slice(b"Content-Type: ");
     out.extend_from_slice(content_type.as_bytes());
-    out.extend_from_slice(b"\r\nContent-Length: ");
-    write_number(out, content_length);
+    if let Some(length) = content_length {
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        write_number(out, length);
+    }
     match status {
         Status::METHOD_NOT_ALLOWED => out.extend_from_slice(b"\r\nAllow: GET, HEAD"),
         Status::UNAVAILABLE => out.extend_from_slice(b"\r\nRetry-After: 1"),

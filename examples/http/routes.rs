@@ -42,7 +42,8 @@ pub(crate) fn route(request: &Request<'_>) -> Route {
     let path_len = target.bytes().position(|byte| byte == b'?').unwrap_or(target.len());
     let (path, query) = (&target[..path_len], target.get(path_len + 1..).unwrap_or_default());
     match path {
-        "/" => Route::Answer(Response::ok(HTML, PAGE)),
+        // Without a path it was an address: `http://host?query`.
+        "/" | "" => Route::Answer(Response::ok(HTML, PAGE)),
         "/fast" => Route::Answer(Response::text("fast\n")),
         "/metrics" => Route::Metrics,
         "/slow" => slow(Place::Worker, query),

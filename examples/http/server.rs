@@ -15,7 +15,7 @@ use windlass::{Timer, set_timeout};
 
 use super::connection::Connection;
 use super::response::Date;
-use super::sums::fib_in_worker;
+use super::sums::Sum;
 
 /// How many clients beyond the limit are told so; those that come while so many are being told are
 /// dropped without a word.
@@ -28,7 +28,7 @@ pub(crate) struct Config {
     /// What `/file/` serves; nothing outside is opened.
     pub(crate) root: PathBuf,
     pub(crate) connections_max: usize,
-    /// How long a client may do nothing, take to send one request, or leave an answer untouched.
+    /// How long a client may do nothing, take to send one request, or take nothing of its answer.
     pub(crate) idle_timeout: Duration,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// The root as the system names it, without links, to compare paths with.
     pub(crate) root: Arc<Path>,
-    pub(crate) workers: WorkerPool<u32, u64>,
+    pub(crate) workers: WorkerPool<Sum, Option<u64>>,
     pub(crate) started: Instant,
     pub(crate) requests: Cell<u64>,
     pub(crate) date: Date,
@@ -75,7 +75,7 @@ impl Server {
             .map_err(|error| named(&error, format!("cannot read the root {:?}", config.root)))?;
         let listener = TcpListener::bind(config.addr)
             .map_err(|error| named(&error, format!("cannot listen on {}", config.addr)))?;
-        let workers = WorkerPool::new(config.workers, || fib_in_worker)
+        let workers = WorkerPool::new(config.workers, || Sum::compute)
             .map_err(|error| named(&error, format!("cannot start {} workers", config.workers)))?;
 
         let shared = Rc::new(Shared {

@@ -1,5 +1,7 @@
 //! The slow job: a Fibonacci number, computed the long way.
 
+use windlass::CancelToken;
+
 /// The largest `n` that is computed. The result would fit for `n` up to 93, but the time doubles with
 /// every step and a half: this one takes about a minute.
 pub(crate) const N_MAX: u32 = 50;
@@ -15,12 +17,28 @@ pub(crate) fn fib(n: u32) -> u64 {
     }
 }
 
-/// fib(n), slowly, for a worker that can be told to end: nothing can interrupt a callback from
-/// outside, so a long one has to ask now and then whether it is still wanted.
-pub(crate) fn fib_in_worker(n: u32) -> u64 {
-    if n <= N_QUICK {
-        return fib(n);
+/// A sum to compute, and how the one who computes it learns that nobody waits for it any more.
+pub(crate) struct Sum {
+    pub(crate) n: u32,
+    pub(crate) token: CancelToken,
+}
+
+impl Sum {
+    /// fib(n), slowly; nothing if the sum was cancelled. For a worker, or a thread of the pool.
+    ///
+    /// Nothing can interrupt a callback from outside, so a long one has to ask now and then whether it is
+    /// still wanted: the sum by its token, the worker by the checkpoint, which does nothing on other threads.
+    pub(crate) fn compute(self) -> Option<u64> {
+        fn part(n: u32, token: &CancelToken) -> Option<u64> {
+            if n <= N_QUICK {
+                return Some(fib(n));
+            }
+            windlass::worker::checkpoint();
+            if token.is_cancelled() {
+                return None;
+            }
+            Some(part(n - 1, token)? + part(n - 2, token)?)
+        }
+        part(self.n, &self.token)
     }
-    windlass::worker::checkpoint();
-    fib_in_worker(n - 1) + fib_in_worker(n - 2)
 }

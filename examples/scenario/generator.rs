@@ -57,6 +57,21 @@ impl Style {
         }
     }
 
+    /// Delays that have passed after a [long block](Style::long_block).
+    fn held_up(self) -> &'static [u64] {
+        match self {
+            Style::Dense => &[1, 2, 3, 5],
+            Style::Spaced => &[1, 20, 40],
+        }
+    }
+
+    fn long_block(self) -> u64 {
+        match self {
+            Style::Dense => 8,
+            Style::Spaced => 65,
+        }
+    }
+
     /// Later than everything else: closes what would wait for ever.
     fn last(self) -> u64 {
         match self {
@@ -145,6 +160,11 @@ impl Generator {
                 break;
             }
             self.left -= 1;
+            if place != Place::AtExit && depth < 4 && self.random.one_in(12) {
+                let group = self.group(place, depth);
+                body.extend(group);
+                continue;
+            }
             let op = self.op(place, depth);
             let watched = match &op {
                 Op::Channel { a, b } if self.style == Style::Spaced => Some([a.clone(), b.clone()]),
@@ -162,6 +182,109 @@ impl Generator {
 
     fn inner(&mut self, place: Place, depth: u64) -> Body {
         if depth > 5 { Vec::new() } else { self.body(place, depth + 1) }
+    }
+
+    /// A few steps that belong together, for rules that steps by chance would seldom come upon.
+    fn group(&mut self, place: Place, depth: u64) -> Body {
+        match self.random.below(4) {
+            0..2 => self.held_up_timers(place, depth),
+            2 if place == Place::Main && self.channels > 0 => {
+                if self.random.one_in(2) {
+                    self.closed_in_round(depth)
+                } else {
+                    self.closed_together()
+                }
+            }
+            _ => self.due_at_once(place, depth),
+        }
+    }
+
+    /// Timers of one delay that are due together, and a tick or microtask between them that acts on
+    /// those to come, or a timer that does.
+    fn held_up_timers(&mut self, place: Place, depth: u64) -> Body {
+        let ms = self.random.pick(self.style.held_up());
+        let count = 2 + self.random.below(3) as usize;
+        let mut body: Body =
+            (0..count).map(|number| self.held_up_timer(place, depth, ms, number)).collect();
+        if self.random.one_in(2) {
+            let (id, ms) = (self.label("t"), self.random.pick(self.style.held_up()));
+            body.push(Op::Timeout { id, ms, var: None, body: self.inner(place, depth + 2) });
+        }
+        body.push(Op::Block { ms: self.style.long_block() });
+        body
+    }
+
+    fn held_up_timer(&mut self, place: Place, depth: u64, ms: u64, number: usize) -> Op {
+        let mut acts = Vec::new();
+        for _ in 0..self.random.below(3) {
+            let var = self.random.pick(&TIMERS).to_owned();
+            acts.push(match self.random.below(8) {
+                0..3 => Op::Refresh { var },
+                3 => Op::Clear { var },
+                4 => Op::Unref { var },
+                5 => Op::Ref { var },
+                6 => Op::Timeout { id: self.label("t"), ms, var: Some(var), body: Vec::new() },
+                _ => Op::Block { ms: self.random.pick(self.style.blocks()) },
+            });
+        }
+        let body = match self.random.below(4) {
+            0 => acts,
+            1 => vec![Op::Micro { id: self.label("m"), body: acts }],
+            _ => vec![Op::Tick { id: self.label("n"), body: acts }],
+        };
+        let var = Some(TIMERS[number % TIMERS.len()].to_owned());
+        if self.random.one_in(4) {
+            let (id, times) = (self.label("v"), 1 + self.random.below(2) as u32);
+            return Op::Interval { id, ms, times, var, body };
+        }
+        let (id, body) = (self.label("t"), [body, self.inner(place, depth + 2)].concat());
+        Op::Timeout { id, ms, var, body }
+    }
+
+    /// A timer that is due when the loop begins, and leaves what does not hold it.
+    fn due_at_once(&mut self, place: Place, depth: u64) -> Body {
+        let ms = self.random.pick(self.style.held_up());
+        let immediate = self.random.pick(&IMMEDIATES).to_owned();
+        let arms = Op::Immediate {
+            id: self.label("i"),
+            var: Some(immediate.clone()),
+            body: self.inner(place, depth + 2),
+        };
+        let body = vec![arms, Op::Unref { var: immediate }];
+        let id = self.label("t");
+        vec![Op::Timeout { id, ms, var: None, body }, Op::Block { ms: self.style.long_block() }]
+    }
+
+    /// Ports closed one after the other.
+    fn closed_together(&mut self) -> Body {
+        (0..2 + self.random.below(2)).map(|_| Op::Close { port: self.port() }).collect()
+    }
+
+    /// A port that is closed in its own listener, or in the drain after it, while messages wait.
+    fn closed_in_round(&mut self, depth: u64) -> Body {
+        let number = 1 + self.random.below(self.channels);
+        let (own, other) = if self.random.one_in(2) { ("a", "b") } else { ("b", "a") };
+        let (own, other) = (format!("{own}{number}"), format!("{other}{number}"));
+        let mut on = self.answers(Place::Main, depth + 1);
+        let close = Op::Close { port: own.clone() };
+        let closes = match self.random.below(4) {
+            0 => Op::Tick { id: self.label("n"), body: vec![close] },
+            1 => Op::Micro { id: self.label("m"), body: vec![close] },
+            _ => close,
+        };
+        on.entry(VALUES[0].to_owned()).or_default().push(closes);
+        if self.random.one_in(3) {
+            let value = self.random.pick(&VALUES).to_owned();
+            let again = Op::Send { port: other.clone(), value };
+            on.entry(VALUES[1].to_owned()).or_default().push(again);
+        }
+        let (id, times) = (self.label("p"), 1 + self.random.below(6) as u32);
+        let mut body = vec![Op::Listen { port: own, id, times, on }];
+        for _ in 0..2 + self.random.below(3) {
+            let value = self.random.pick(&VALUES).to_owned();
+            body.push(Op::Send { port: other.clone(), value });
+        }
+        body
     }
 
     fn op(&mut self, place: Place, depth: u64) -> Op {

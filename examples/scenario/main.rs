@@ -13,61 +13,77 @@
 //! `--throws` differences are what is wanted to be seen: there Node's order after an exception is an
 //! accident of its implementation, and the loop's rule is simpler.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod program;
 mod runner;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use common::{Long, Parser, Stop, Value, say};
 use program::Scenario;
 
-const USAGE: &str = "usage: scenario [--real] [--throws] FILE...";
+const HELP: &str = "\
+Runs conformance programs and compares their traces with the ones that Node printed.
+
+usage: scenario [--real] [--throws] FILE...
+
+  --real     on the real clock instead of in virtual time
+  --throws   programs that throw: where the order differs from Node's, that is no failure
+  --help     this text
+";
+
+struct Options {
+    real: bool,
+    throws: bool,
+    files: Vec<PathBuf>,
+}
 
 fn main() -> ExitCode {
-    env_logger::init();
-    let (mut real, mut throws, mut files) = (false, false, Vec::new());
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--real" => real = true,
-            "--throws" => throws = true,
-            "--help" | "-h" => {
-                println!("{USAGE}");
-                return ExitCode::SUCCESS;
-            }
-            option if option.starts_with('-') => {
-                eprintln!("{option}: no such option\n{USAGE}");
-                return ExitCode::from(2);
-            }
-            file => files.push(file.to_owned()),
+    common::main(HELP, read, |options| check_all(&options))
+}
+
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
+    let mut options = Options { real: false, throws: false, files: Vec::new() };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("real") => options.real = true,
+            Long("throws") => options.throws = true,
+            Value(file) => options.files.push(file.into()),
+            argument => return Err(common::other(argument)),
         }
     }
-    if files.is_empty() {
-        eprintln!("no file given\n{USAGE}");
-        return ExitCode::from(2);
+    if options.files.is_empty() {
+        return Err(Stop::Wrong("no file given".to_owned()));
     }
+    Ok(options)
+}
 
+fn check_all(Options { real, throws, files }: &Options) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
-    for file in &files {
-        match check(Path::new(file), !real) {
+    for path in files {
+        let file = path.display();
+        match check(path, !real) {
             Ok(None) => {
-                println!("{file}: ok");
+                say!("{file}: ok");
                 passed += 1;
             }
             Ok(Some(difference)) => {
-                println!("{file}: differs\n{difference}");
+                say!("{file}: differs\n{difference}");
                 failed += 1;
             }
             Err(error) => {
-                println!("{file}: {error}");
+                say!("{file}: {error}");
                 failed += 1;
             }
         }
     }
-    if throws {
-        println!("{passed} as Node, {failed} by the simpler rule");
+    if *throws {
+        say!("{passed} as Node, {failed} by the simpler rule");
         return ExitCode::SUCCESS;
     }
-    println!("{passed} passed, {failed} failed");
+    say!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -173,6 +173,8 @@ struct Thread<'p> {
     timers: Vec<Timer<'p>>,
     lists: Vec<List>,
     next_list: u64,
+    /// In a pass: the timer that fires next, chosen before the drain that comes first.
+    chosen: Option<usize>,
     /// Pool requests in order of submission, and when each is done.
     requests: VecDeque<(u64, Callback<'p>)>,
     /// In order of creation.
@@ -181,9 +183,12 @@ struct Thread<'p> {
     notices: Vec<usize>,
     /// Receivers that are called in the next poll phase.
     ready: BTreeSet<usize>,
+    /// The receiver whose messages are being delivered.
+    in_round: Option<usize>,
     /// Notices from threads that are ahead, by when they are seen.
     later: BTreeMap<u64, Vec<usize>>,
-    closing: VecDeque<Closing<'p>>,
+    /// What each closed handle has to tell, the handle closed last on top.
+    closing: Vec<Vec<Closing<'p>>>,
     before_exit: Vec<(u32, Callback<'p>)>,
     at_exit: Vec<Callback<'p>>,
     variables: HashMap<&'p str, Variable>,
@@ -214,9 +219,11 @@ impl Thread<'_> {
             || self.receivers.iter().any(|r| r.open && (r.worker.is_some() || r.listener.is_some()))
     }
 
-    /// When the poll phase ends if nothing comes from elsewhere.
+    /// When the poll phase ends if nothing comes from elsewhere. It does not wait if nothing is
+    /// alive.
     fn next_event(&self) -> u64 {
-        let something_waits = self.immediates.iter().any(|immediate| immediate.referenced)
+        let something_waits = !self.is_alive()
+            || self.immediates.iter().any(|immediate| immediate.referenced)
             || !self.closing.is_empty()
             || !self.notices.is_empty()
             || !self.ready.is_empty();
@@ -274,24 +281,49 @@ impl Thread<'_> {
 
     /// Takes the next timer that is due at `now` out of its list: list by list, not timer by timer.
     fn take_due(&mut self, now: u64) -> Option<usize> {
-        loop {
-            let first = (0..self.lists.len()).min_by_key(|index| self.lists[*index].expiry)?;
-            if self.lists[first].expiry.0 > now {
-                return None;
-            }
-            let Some(timer) = self.lists[first].timers.front().copied() else {
-                self.lists.remove(first);
-                continue;
-            };
-            let due = self.timers[timer].start + self.timers[timer].delay;
-            if due <= now {
-                self.lists[first].timers.pop_front();
+        // A drain that came after the choice may have cleared it, or refreshed it, which is too
+        // late.
+        let chosen = self.chosen.take();
+        if let Some(timer) = chosen.filter(|timer| self.timers[*timer].status == Status::Armed) {
+            self.unlink(timer);
+            return Some(timer);
+        }
+        while let Some(first) = self.expired(now) {
+            if let Some(timer) = self.first_due(first, now) {
+                self.unlink(timer);
                 return Some(timer);
             }
-            // It came up for a timer that is gone, or all its due timers have run.
-            self.next_list += 1;
-            self.lists[first].expiry = (due, self.next_list);
         }
+        None
+    }
+
+    /// Chooses the timer that fires after one of this delay, if its list has a further one that is
+    /// due.
+    fn choose(&mut self, delay: u64, now: u64) {
+        let same = self.expired(now).filter(|first| self.lists[*first].delay == delay);
+        self.chosen = same.and_then(|first| self.first_due(first, now));
+    }
+
+    /// The list that is looked at next, if its time has come.
+    fn expired(&self, now: u64) -> Option<usize> {
+        let first = (0..self.lists.len()).min_by_key(|index| self.lists[*index].expiry)?;
+        (self.lists[first].expiry.0 <= now).then_some(first)
+    }
+
+    /// The first timer of a list that has expired, if it is due. Else the list was up for a timer
+    /// that is gone, or all its due timers have run: it is given up, or put back.
+    fn first_due(&mut self, list: usize, now: u64) -> Option<usize> {
+        let Some(timer) = self.lists[list].timers.front().copied() else {
+            self.lists.remove(list);
+            return None;
+        };
+        let due = self.timers[timer].start + self.timers[timer].delay;
+        if due > now {
+            self.next_list += 1;
+            self.lists[list].expiry = (due, self.next_list);
+            return None;
+        }
+        Some(timer)
     }
 }
 
@@ -345,26 +377,46 @@ impl<'p> Model<'p> {
         self.drain(0);
         self.threads[0].now += self.noise.some();
         if self.threads[0].is_alive() {
-            self.timers(0);
+            self.begin_turn(0);
+        } else {
+            self.until_poll(0);
         }
-        self.until_poll(0);
+    }
+
+    /// A turn of a loop that is alive: the due timers, and one iteration at least, whatever they
+    /// leave.
+    fn begin_turn(&mut self, t: usize) {
+        self.timers(t);
+        if self.threads[t].halted { self.end(t) } else { self.wait(t) }
     }
 
     /// What lies between two iterations: is there anything to go on for?
     fn until_poll(&mut self, t: usize) {
-        while !self.threads[t].halted && !self.threads[t].is_alive() {
-            self.before_exit(t);
-            if !self.threads[t].is_alive() || self.threads[t].halted {
-                return self.end(t);
-            }
-            self.timers(t);
-        }
         if self.threads[t].halted {
             return self.end(t);
         }
-        let late = self.noise.some();
+        if self.threads[t].is_alive() {
+            return self.wait(t);
+        }
+        self.before_exit(t);
+        if self.threads[t].halted || !self.threads[t].is_alive() {
+            return self.end(t);
+        }
+        self.begin_turn(t);
+    }
+
+    /// Waits in the poll phase.
+    fn wait(&mut self, t: usize) {
+        // Each wait may end a millisecond late, which adds up in a timer that is armed again and
+        // again.
+        let late = self.noise.some() + self.noise.up_to(1);
         let next = self.threads[t].next_event();
         self.threads[t].until = next.saturating_add(if next < u64::MAX { late } else { 0 });
+        if self.noise.up_to(15) == 15 {
+            // Node wakes itself now and then, with nothing to deliver: an unreferenced immediate
+            // runs then.
+            self.threads[t].until = self.threads[t].now;
+        }
     }
 
     /// Lets the threads take turns: the one furthest behind, or who has waited longest, first.
@@ -473,12 +525,14 @@ impl<'p> Model<'p> {
         }
     }
 
+    /// What closed handles have to tell, the one closed last first. What closes meanwhile waits.
     fn close(&mut self, t: usize) {
-        for _ in 0..self.threads[t].closing.len() {
+        let closing = std::mem::take(&mut self.threads[t].closing);
+        for told in closing.into_iter().rev().flatten() {
             if self.threads[t].halted {
                 return;
             }
-            match self.threads[t].closing.pop_front().expect("it was counted") {
+            match told {
                 Closing::Tell(half) => self.close_sender(half, t),
                 Closing::Call(callback) => self.macrotask(t, callback),
             }
@@ -492,6 +546,10 @@ impl<'p> Model<'p> {
             && let Some(timer) = self.threads[t].take_due(now)
         {
             self.fire(t, timer);
+            // Before the drain that comes between the two.
+            let delay = self.threads[t].timers[timer].delay;
+            self.threads[t].choose(delay, now);
+            self.drain(t);
         }
         if self.noise.up_to(1) == 1 {
             // The libuv of Node 20 goes round again if the clock was read after something was armed.
@@ -504,7 +562,8 @@ impl<'p> Model<'p> {
         let callback = timer.callback.clone();
         let Some(left) = timer.left.as_mut() else {
             timer.status = Status::Fired;
-            return self.macrotask(t, callback);
+            self.call(t, callback);
+            return;
         };
         *left -= 1;
         // An interval that has had its last firing is cleared before its body, but after its label.
@@ -518,7 +577,6 @@ impl<'p> Model<'p> {
             self.threads[t].unlink(number);
             self.threads[t].append(number);
         }
-        self.drain(t);
     }
 
     fn before_exit(&mut self, t: usize) {
@@ -719,7 +777,7 @@ impl<'p> Model<'p> {
                 if port.open {
                     port.on_close = Some(callback);
                 } else {
-                    thread.closing.push_back(Closing::Call(callback));
+                    thread.closing.push(vec![Closing::Call(callback)]);
                 }
             }
             (Op::Post { value, .. }, Variable::Worker(worker)) => {
@@ -781,8 +839,11 @@ impl<'p> Model<'p> {
 
     fn listen(&mut self, t: usize, number: usize, label: &'p str, left: u32, answers: &'p Answers) {
         let thread = &mut self.threads[t];
-        if thread.receivers[number].open {
+        let (open, in_round) = (thread.receivers[number].open, thread.in_round == Some(number));
+        if open || in_round {
             thread.receivers[number].listener = Some(Listener { label, left, answers });
+        }
+        if open {
             thread.ready.insert(number);
         }
     }
@@ -830,17 +891,18 @@ impl<'p> Model<'p> {
         if !std::mem::replace(&mut port.open, false) {
             return;
         }
-        port.listener = None;
-        let told = Closing::Tell(port.outgoing);
         let closed = port.on_close.take().map(Closing::Call);
-        if self.noise.up_to(1) == 0 {
-            thread.closing.push_back(told);
-            thread.closing.extend(closed);
-        } else {
-            // Of handles closed together libuv calls the last one first.
-            closed.into_iter().for_each(|closed| thread.closing.push_front(closed));
-            thread.closing.push_front(told);
+        thread.closing.push(std::iter::once(Closing::Tell(port.outgoing)).chain(closed).collect());
+        // In a round of its own, what is left of the round is still delivered.
+        if thread.in_round != Some(number) {
+            self.finish_close(t, number);
         }
+    }
+
+    fn finish_close(&mut self, t: usize, number: usize) {
+        let thread = &mut self.threads[t];
+        let port = &mut thread.receivers[number];
+        port.listener = None;
         thread.ready.remove(&number);
         let channel = &mut self.channels[port.incoming];
         (channel.receiver_gone, channel.receiver) = (true, None);
@@ -850,6 +912,17 @@ impl<'p> Model<'p> {
     /// Calls the listener for each message that is there, also for those that come meanwhile. True if the round
     /// was full first. Leaves the rest when the listener is removed.
     fn deliver(&mut self, t: usize, number: usize) -> bool {
+        self.threads[t].in_round = Some(number);
+        let full = self.deliver_round(t, number);
+        self.threads[t].in_round = None;
+        let closed = !self.threads[t].receivers[number].open;
+        if closed {
+            self.finish_close(t, number);
+        }
+        full && !closed
+    }
+
+    fn deliver_round(&mut self, t: usize, number: usize) -> bool {
         let half = self.threads[t].receivers[number].incoming;
         for _ in 0..self.channels[half].messages.len().max(MESSAGES_PER_ROUND) {
             let port = &mut self.threads[t].receivers[number];

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::digest::DynDigest;
 
-use super::sliced;
+use super::{Secret, sliced};
 use crate::current;
 use crate::fs::PathError;
 use crate::request::Request;
@@ -159,11 +159,11 @@ pub fn hash_file(digest: Digest, path: impl AsRef<Path>) -> Request<io::Result<V
 }
 
 /// Hashes up to a slice of what is left. The digest, if that was the end.
-fn hash_slice(data: &mut impl BufRead, hasher: &mut dyn DynDigest) -> io::Result<Option<Vec<u8>>> {
+fn hash_slice(data: &mut impl BufRead, hasher: &mut dyn DynDigest) -> io::Result<Option<Secret>> {
     let mut left = SLICE;
     while left > 0 {
         let chunk = match data.fill_buf() {
-            Ok([]) => return Ok(Some(hasher.finalize_reset().into_vec())),
+            Ok([]) => return Ok(Some(Secret::new(hasher.finalize_reset().into_vec()))),
             Ok(chunk) => &chunk[..chunk.len().min(left)],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),

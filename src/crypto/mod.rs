@@ -12,9 +12,11 @@
 //! Arguments are checked before a thread is used. What is wrong comes as the request's error,
 //! `InvalidInput` with the name of the argument and its limits.
 //!
-//! Copies of passwords and salts, keys that nobody came for, and the memory of scrypt are wiped.
-//! The `Vec` that a request completes with is the caller's, to be wiped by the caller. Not wiped is what
-//! the processor's registers and the stack of a pool thread may hold of a hash function's state.
+//! Copies of passwords and salts, keys, random bytes and digests that nobody came for, and the memory of scrypt
+//! are wiped: also when the request was cancelled, and when its loop has ended. The `Vec` that a request
+//! completes with is the caller's, to be wiped by the caller. Not wiped are the text that
+//! [`hash`] was given, and what the processor's registers and the stack of a pool thread may hold of a hash
+//! function's state.
 
 mod digest;
 mod sliced;
@@ -248,7 +250,7 @@ pub fn random_bytes(len: usize) -> Request<io::Result<Vec<u8>>> {
         let filled = bytes.len();
         bytes.resize(len.min(filled + RANDOM_SLICE), 0);
         getrandom::fill(&mut bytes[filled..])?;
-        Ok((bytes.len() == len).then(|| mem::take(&mut *bytes)))
+        Ok((bytes.len() == len).then(|| mem::take(&mut bytes)))
     };
     sliced::submit(&state, "random bytes", location, slice)
 }
@@ -283,11 +285,16 @@ fn derive(
             let (promise, request) = Promise::new(&state, location);
             promise.set_heir(wipe);
             let job = pool::submit(&state, name, WorkKind::Cpu, location, work, pool::flatten);
-            promise.follow(job, |mut key: Secret| mem::take(&mut *key));
+            promise.follow(job, reveal);
             request
         }
         Err(error) => Request::failed_later(&state, location, error),
     }
+}
+
+/// What a request completes with: no secret of ours any more.
+fn reveal(mut secret: Secret) -> Vec<u8> {
+    mem::take(&mut *secret)
 }
 
 /// Takes a result that nobody came for.

@@ -8,6 +8,7 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::Secret;
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
 use crate::promise::Promise;
@@ -31,7 +32,8 @@ struct Sliced {
 enum Slice<S> {
     /// The work, to go on with.
     More(S),
-    Done(io::Result<Vec<u8>>),
+    /// A secret until the request has it: the loop may end before, or the request be cancelled.
+    Done(io::Result<Secret>),
 }
 
 /// Calls `slice` on the pool, again and again, until it gives a result.
@@ -39,7 +41,7 @@ pub(super) fn submit(
     state: &Rc<State>,
     name: &'static str,
     location: &'static Location<'static>,
-    slice: impl FnMut() -> io::Result<Option<Vec<u8>>> + Send + 'static,
+    slice: impl FnMut() -> io::Result<Option<Secret>> + Send + 'static,
 ) -> Request<io::Result<Vec<u8>>> {
     let (promise, request) = Promise::new(state, location);
     promise.set_heir(super::wipe);
@@ -62,7 +64,7 @@ pub(super) fn submit(
 /// A job that calls `slice` once.
 fn work_of<S>(mut slice: S) -> impl FnOnce() -> Slice<S> + Send
 where
-    S: FnMut() -> io::Result<Option<Vec<u8>>> + Send,
+    S: FnMut() -> io::Result<Option<Secret>> + Send,
 {
     move || match slice() {
         Ok(None) => Slice::More(slice),
@@ -80,7 +82,7 @@ impl Sliced {
     /// Waits for a slice, and goes on with the next one if there is more to do.
     fn follow<S>(self: Rc<Self>, job: Request<Result<Slice<S>, WorkError>>)
     where
-        S: FnMut() -> io::Result<Option<Vec<u8>>> + Send + 'static,
+        S: FnMut() -> io::Result<Option<Secret>> + Send + 'static,
     {
         self.job.replace(Some(job.canceller()));
         job.on_complete(move |result| match result {
@@ -96,10 +98,10 @@ impl Sliced {
         });
     }
 
-    fn decide(&self, result: io::Result<Vec<u8>>) {
+    fn decide(&self, result: io::Result<Secret>) {
         self.job.take();
         if let Some(promise) = self.promise.take() {
-            promise.fulfil(result);
+            promise.fulfil(result.map(super::reveal));
         }
     }
 

@@ -26,6 +26,7 @@ use std::rc::Rc;
 use crate::current;
 use crate::error::shut_down;
 use crate::event_loop::State;
+use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys::resolver::{self, Failure};
 use crate::threads::pool::{self, WorkKind};
@@ -41,8 +42,8 @@ const LABEL_MAX: usize = 63;
 ///
 /// A name of which the resolver knows nothing is an error, never an empty list. A text that is an
 /// address is its own answer, for which nobody is asked, as in Node. A scope (`fe80::1%eth0`) is
-/// understood and lost: an [`IpAddr`] has no place for it. Names that are not ASCII are given to the
-/// resolver as they are; few know them but in their encoded form (`xn--…`).
+/// understood; an [`IpAddr`] has no place for it, but the answer of [`lookup_socket_addrs`] has. Names that are
+/// not ASCII are given to the resolver as they are; few know them but in their encoded form (`xn--…`).
 ///
 /// # Errors
 /// The resolver's, with a [`LookupError`] inside: `NotFound` when there is no such host, `Other` when the
@@ -92,18 +93,95 @@ pub fn lookup_with(host: &str, options: LookupOptions) -> Request<io::Result<Vec
     lookup_at(&state, Location::caller(), host, options)
 }
 
+/// The addresses of a host with this port, each with its scope where it has one: what can be connected to.
+///
+/// A link-local IPv6 address (`fe80::1%eth0`) means nothing without the number of its network interface, the
+/// scope. As [`lookup_with`] in all else.
+///
+/// # Errors
+/// As [`lookup_with`].
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::dns::{self, LookupOptions};
+///
+/// windlass::block_on(async {
+///     let found = dns::lookup_socket_addrs("localhost", 80, LookupOptions::new()).await?;
+///     assert!(found.iter().all(|address| address.ip().is_loopback() && address.port() == 80));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn lookup_socket_addrs(
+    host: &str,
+    port: u16,
+    options: LookupOptions,
+) -> Request<io::Result<Vec<SocketAddr>>> {
+    let state = current::expect("dns::lookup_socket_addrs");
+    lookup_sockets_at(&state, Location::caller(), host, port, options)
+}
+
 /// As [`lookup_with`], on behalf of who called from `location`.
-pub(crate) fn lookup_at(
+fn lookup_at(
     state: &Rc<State>,
     location: &'static Location<'static>,
     host: &str,
     options: LookupOptions,
 ) -> Request<io::Result<Vec<IpAddr>>> {
+    convert(state, location, find(state, location, host, options), |found| {
+        let mut addresses = Vec::with_capacity(found.len());
+        for address in found.iter().map(SocketAddr::ip) {
+            // There may be several of one address, each in a scope of its own.
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    })
+}
+
+/// As [`lookup_socket_addrs`], on behalf of who called from `location`.
+pub(crate) fn lookup_sockets_at(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    host: &str,
+    port: u16,
+    options: LookupOptions,
+) -> Request<io::Result<Vec<SocketAddr>>> {
+    convert(state, location, find(state, location, host, options), move |mut found| {
+        found.iter_mut().for_each(|address| address.set_port(port));
+        found
+    })
+}
+
+/// A request for what `make` makes of an answer.
+fn convert<T: 'static>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    answer: Request<io::Result<Vec<SocketAddr>>>,
+    make: impl FnOnce(Vec<SocketAddr>) -> T + 'static,
+) -> Request<io::Result<T>> {
+    let (promise, request) = Promise::new(state, location);
+    promise.follow(answer, make);
+    request
+}
+
+/// The addresses of a host, with port 0.
+fn find(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    host: &str,
+    options: LookupOptions,
+) -> Request<io::Result<Vec<SocketAddr>>> {
     if !state.is_open() {
         return Request::failed_later(state, location, shut_down());
     }
-    if let Ok(address) = host.parse() {
-        let answer = options.apply(vec![address]);
+    if let Ok(address) = host.parse::<IpAddr>() {
+        let answer = options.apply(vec![SocketAddr::new(address, 0)]);
         let other_family = || LookupError::no_address(host.to_owned()).into();
         let answer = if answer.is_empty() { Err(other_family()) } else { Ok(answer) };
         return Request::completed_later(state, location, answer);

@@ -1,6 +1,6 @@
 //! Which addresses a look-up gives, and in which order.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::sys::resolver::{AddressFamily, Transport};
 
@@ -88,7 +88,7 @@ impl LookupOptions {
     }
 
     /// Makes what the resolver gave into what was asked for.
-    pub(super) fn apply(&self, mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    pub(super) fn apply(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         addresses.retain(|address| match self.family {
             Family::Any => true,
             Family::V4 => address.is_ipv4(),
@@ -97,8 +97,8 @@ impl LookupOptions {
         // The sort is stable.
         match self.order {
             Order::Verbatim => {}
-            Order::Ipv4First => addresses.sort_by_key(IpAddr::is_ipv6),
-            Order::Ipv6First => addresses.sort_by_key(IpAddr::is_ipv4),
+            Order::Ipv4First => addresses.sort_by_key(SocketAddr::is_ipv6),
+            Order::Ipv6First => addresses.sort_by_key(SocketAddr::is_ipv4),
         }
         if !self.all {
             addresses.truncate(1);
@@ -139,8 +139,9 @@ mod tests {
     /// The answer to a machine with four addresses is not to be had everywhere, so it is made here.
     fn check(options: LookupOptions, expected: &[&str]) {
         let answer = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2"];
-        let answer = answer.map(|text| text.parse().unwrap()).to_vec();
-        let given: Vec<_> = options.apply(answer).iter().map(IpAddr::to_string).collect();
+        let answer = answer.map(|text| SocketAddr::new(text.parse().unwrap(), 0)).to_vec();
+        let given = options.apply(answer);
+        let given: Vec<_> = given.iter().map(|address| address.ip().to_string()).collect();
         assert_eq!(given, expected, "{options:?}");
     }
 

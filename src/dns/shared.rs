@@ -8,10 +8,10 @@
 //! A waiter is cancelled by itself: the others go on. The last one takes the job with it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::CString;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::sync;
@@ -25,8 +25,8 @@ use crate::request::{Canceller, Completer, Request};
 use crate::sys::resolver;
 use crate::threads::pool::{self, WorkKind};
 
-/// What requests for addresses complete with.
-type Answer = io::Result<Vec<IpAddr>>;
+/// What requests for addresses complete with. Their ports are 0.
+type Answer = io::Result<Vec<SocketAddr>>;
 
 /// What look-ups have in common that can share a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -36,6 +36,9 @@ struct Question {
     family: Family,
 }
 
+/// The most places that a table without calls keeps for later ones.
+const KEPT_CALLS: usize = 64;
+
 thread_local! {
     /// The calls of this thread's loops that can be joined.
     static CALLS: RefCell<HashMap<Question, Weak<Call>>> = RefCell::new(HashMap::new());
@@ -44,8 +47,10 @@ thread_local! {
 /// One call of the resolver, on its way. Owned by the callback of its job's request.
 struct Call {
     question: Question,
-    /// In the order in which they asked.
-    waiters: RefCell<VecDeque<Rc<Waiter>>>,
+    /// By number, which is the order in which they asked. A tree, so that one of many can be taken out.
+    waiters: RefCell<BTreeMap<u64, Rc<Waiter>>>,
+    /// The number of the next one who asks.
+    next_number: Cell<u64>,
     /// Cancels the job. Set when the job was submitted.
     job: RefCell<Option<Canceller>>,
     /// The job drops its end when a thread begins it.
@@ -81,13 +86,14 @@ pub(super) fn lookup(
         }
         None => Call::start(state, location, question),
     };
-    let (one, all) = (Rc::downgrade(&waiter), Rc::downgrade(&call));
-    completer.on_cancel(move || match (one.upgrade(), all.upgrade()) {
-        (Some(waiter), Some(call)) => call.cancel(&waiter),
-        _ => Err(CancelError::Done),
+    let number = call.next_number.get();
+    call.next_number.set(number + 1);
+    let weak = Rc::downgrade(&call);
+    completer.on_cancel(move || {
+        weak.upgrade().map_or(Err(CancelError::Done), |call| call.cancel(number))
     });
     waiter.completer.set(Some(completer));
-    call.waiters.borrow_mut().push_back(waiter);
+    call.waiters.borrow_mut().insert(number, waiter);
     request
 }
 
@@ -107,6 +113,7 @@ impl Call {
         let call = Rc::new(Call {
             question,
             waiters: RefCell::default(),
+            next_number: Cell::new(0),
             job: RefCell::default(),
             queued: sync::Arc::downgrade(&begun),
         });
@@ -134,19 +141,28 @@ impl Call {
             let mut calls = calls.borrow_mut();
             let ours =
                 calls.get(&self.question).is_some_and(|call| call.as_ptr() == &raw const *self);
-            if ours { calls.remove(&self.question) } else { None }
+            let left = if ours { calls.remove(&self.question) } else { None };
+            // A burst of questions is over: its table goes too.
+            if calls.is_empty() && calls.capacity() > KEPT_CALLS {
+                calls.shrink_to_fit();
+            }
+            left
         });
         drop(left);
     }
 
     /// Tells all who wait, each once.
-    fn answer(&self, state: &State, result: Result<Result<Vec<IpAddr>, LookupError>, WorkError>) {
+    fn answer(
+        &self,
+        state: &State,
+        result: Result<Result<Vec<SocketAddr>, LookupError>, WorkError>,
+    ) {
         self.leave_table();
         let waiters = self.waiters.take();
         let mut untold = Untold { waiters: VecDeque::with_capacity(waiters.len()) };
         let mut result = Some(result);
         let mut left = waiters.len();
-        for waiter in waiters {
+        for waiter in waiters.into_values() {
             left -= 1;
             // A failure of the pool cannot be copied: the last one gets it, the others its words.
             let answer = match &result {
@@ -169,11 +185,15 @@ impl Call {
         }
     }
 
-    fn cancel(&self, waiter: &Rc<Waiter>) -> Result<(), CancelError> {
-        let waiting = self.waiters.borrow().len();
-        let place = self.waiters.borrow().iter().position(|other| Rc::ptr_eq(other, waiter));
-        let Some(place) = place else { return Err(CancelError::Done) };
-        if waiting == 1 {
+    fn cancel(&self, number: u64) -> Result<(), CancelError> {
+        let (waits, others) = {
+            let waiters = self.waiters.borrow();
+            (waiters.contains_key(&number), waiters.len() > 1)
+        };
+        if !waits {
+            return Err(CancelError::Done);
+        }
+        if !others {
             // Its request completes as cancelled, and so will the one who waits for it.
             let job = self.job.borrow().clone();
             let cancelled = job.map_or(Err(CancelError::Done), |job| job.cancel());
@@ -185,9 +205,10 @@ impl Call {
         if self.queued.strong_count() == 0 {
             return Err(CancelError::Busy);
         }
-        let left = self.waiters.borrow_mut().remove(place);
-        drop(left);
-        waiter.tell(Err(error::cancelled()), Completer::complete_later);
+        let left = self.waiters.borrow_mut().remove(&number);
+        if let Some(waiter) = left {
+            waiter.tell(Err(error::cancelled()), Completer::complete_later);
+        }
         Ok(())
     }
 }
@@ -213,7 +234,7 @@ impl Drop for Untold {
 
 impl Waiter {
     /// What of the resolver's answer was asked for.
-    fn choose(&self, addresses: &[IpAddr], question: &Question) -> Answer {
+    fn choose(&self, addresses: &[SocketAddr], question: &Question) -> Answer {
         let chosen = self.options.apply(addresses.to_vec());
         if chosen.is_empty() {
             let host = question.host.to_string_lossy().into_owned();

@@ -35,6 +35,7 @@ mod job;
 mod options;
 mod path;
 mod queue;
+mod remove;
 pub mod stream;
 mod temp;
 mod transfer;

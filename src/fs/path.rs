@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::job::{on_path, on_two_paths};
 use crate::request::Request;
+use crate::sys;
 
 /// What is known of a file, following symbolic links.
 ///
@@ -207,7 +208,8 @@ pub fn canonicalize(path: impl AsRef<Path>) -> Request<io::Result<PathBuf>> {
 /// Makes a file `len` bytes long: cuts it off, or fills it up with zeros.
 ///
 /// # Errors
-/// The system's; `InvalidInput` when the length is beyond what it knows.
+/// The system's; `InvalidInput` when the length is beyond what it knows, and for what has no length,
+/// such as a FIFO, which is not opened.
 ///
 /// # Panics
 /// When no loop is current.
@@ -225,7 +227,5 @@ pub fn canonicalize(path: impl AsRef<Path>) -> Request<io::Result<PathBuf>> {
 /// ```
 #[track_caller]
 pub fn truncate(path: impl AsRef<Path>, len: u64) -> Request<io::Result<()>> {
-    on_path("truncate", path, move |path| {
-        fs::OpenOptions::new().write(true).open(path)?.set_len(len)
-    })
+    on_path("truncate", path, move |path| sys::file::truncate(path, len))
 }

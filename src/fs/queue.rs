@@ -6,7 +6,7 @@
 //! on a pool thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::panic::Location;
@@ -30,7 +30,8 @@ pub(super) struct Core {
     file: RefCell<Option<Arc<File>>>,
     /// For errors. None for a file that came without one.
     pub(super) path: Option<Arc<Path>>,
-    waiting: RefCell<VecDeque<Waiting>>,
+    /// What waits for its turn, by number: in the order asked. A tree, so that one of many can be taken out.
+    waiting: RefCell<BTreeMap<u64, Start>>,
     /// The operation that runs.
     running: RefCell<Option<Running>>,
     next_number: Cell<u64>,
@@ -39,10 +40,7 @@ pub(super) struct Core {
 }
 
 /// An operation that waits for its turn.
-struct Waiting {
-    number: u64,
-    start: Box<dyn FnOnce(Go<'_>)>,
-}
+type Start = Box<dyn FnOnce(Go<'_>)>;
 
 /// What becomes of an operation that has waited.
 enum Go<'a> {
@@ -69,9 +67,9 @@ impl Turn {
     /// Starts the next operation.
     fn pass(self) {
         self.0.running.take();
-        let next = self.0.waiting.borrow_mut().pop_front();
-        if let Some(next) = next {
-            (next.start)(Go::Start(&self.0));
+        let next = self.0.waiting.borrow_mut().pop_first();
+        if let Some((_, start)) = next {
+            start(Go::Start(&self.0));
         }
     }
 }
@@ -278,17 +276,13 @@ impl Core {
             }
             Go::Cancelled => promise.fulfil_later(Err(error::cancelled())),
         });
-        self.waiting.borrow_mut().push_back(Waiting { number, start });
+        self.waiting.borrow_mut().insert(number, start);
     }
 
     fn cancel(&self, number: u64) -> Result<(), CancelError> {
-        let found = {
-            let mut waiting = self.waiting.borrow_mut();
-            let index = waiting.iter().position(|one| one.number == number);
-            index.and_then(|index| waiting.remove(index))
-        };
-        if let Some(one) = found {
-            (one.start)(Go::Cancelled);
+        let waiting = self.waiting.borrow_mut().remove(&number);
+        if let Some(start) = waiting {
+            start(Go::Cancelled);
             return Ok(());
         }
         // Cloned out: what is cancelled may call back.

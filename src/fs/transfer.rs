@@ -54,7 +54,12 @@ pub(super) fn read_buffers(
         room -= len;
         buffers.push(vec![0; len]);
     }
-    let mut slices: Vec<_> = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+    // Only those with room: the system takes so many, and of empty ones alone it would read the end.
+    let with_room = buffers.iter_mut().filter(|buffer| !buffer.is_empty());
+    let mut slices: Vec<_> = with_room.map(|buffer| IoSliceMut::new(buffer)).collect();
+    if slices.is_empty() {
+        slices.push(IoSliceMut::new(&mut [])); // Some systems refuse a call without any.
+    }
     let mut left = sys::file::read_vectored(file, &mut slices, offset)?;
     for buffer in &mut buffers {
         let filled = left.min(buffer.len());
@@ -104,6 +109,9 @@ impl Writing {
         let mut skip = self.sent;
         for buffer in &self.buffers[self.first..] {
             let rest = &buffer[std::mem::take(&mut skip)..];
+            if rest.is_empty() {
+                continue;
+            }
             let taken = &rest[..rest.len().min(room)];
             slices.push(IoSlice::new(taken));
             room -= taken.len();

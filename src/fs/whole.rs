@@ -330,12 +330,22 @@ impl Drop for Part {
 
 /// Opens both ends of a copy. None when they are one file.
 fn open_pair(from: &Path, to: &Path, exclusive: bool) -> io::Result<Option<Copying>> {
-    // Looked at before it is opened: opening a FIFO would wait for its writer.
+    let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "the source is no regular file");
+    // Looked at before it is opened: opening a FIFO would wait for its writer, a device may do anything.
     if !from.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the source is no regular file"));
+        return Err(irregular());
     }
-    let source = File::open(from)?;
+    // It may have become one since.
+    let at_once = OpenOptions::new().read(true).custom_flags(sys::O_NONBLOCK).open(from);
+    let source = match at_once {
+        // A regular file whose lease somebody must give up first.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => File::open(from),
+        opened => opened,
+    }?;
     let metadata = source.metadata()?;
+    if !metadata.is_file() {
+        return Err(irregular());
+    }
     let mode = metadata.mode() & 0o7777;
     let mut options = OpenOptions::new();
     options.write(true).mode(mode);

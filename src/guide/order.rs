@@ -37,6 +37,12 @@
 //!
 //! - **O-2** Timers that are due when the main script has ended run once, before the first iteration
 //!   (`010-main-overdue-timer-before-immediate`, `011-first-iteration`).
+//! - **O-85** Whether anything is alive is asked before these timers, so an iteration follows them
+//!   even if nothing is alive after them (`331-iteration-after-due-timers`,
+//!   `332-iteration-after-due-timers-of-before-exit`,
+//!   `run_modes::after_timers_due_at_the_entry_an_iteration_takes_place_though_nothing_is_alive`).
+//!   It does not wait, and a stop or an exit of such a timer comes before it
+//!   (`run_modes::the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit`).
 //! - **O-3** An iteration is: pending, idle, prepare, poll, check, close, timers. In the check phase
 //!   the watchers come before the immediates.
 //!
@@ -67,7 +73,9 @@
 //! assert_eq!(seen, ["pending", "idle", "prepare", "poll", "check", "immediate", "close", "timer"]);
 //! ```
 //!
-//! - **O-4** `turn(Once)` and `turn(NoWait)` are one iteration, without timers before it. `Once` waits
+//! - **O-4** `turn(Once)` and `turn(NoWait)` are one iteration, without timers before it, if
+//!   anything is alive
+//!   (`run_modes::once_and_nowait_turn_nothing_when_nothing_is_alive_at_the_entry`). `Once` waits
 //!   in poll, `NoWait` does not (`guide::one_iteration_by_hand_runs_due_timers_last`,
 //!   `run_modes::once_waits_for_a_lone_timer_and_runs_it_in_the_same_call`,
 //!   `run_modes::nowait_returns_at_once_although_a_timer_is_armed`).
@@ -82,9 +90,30 @@
 //!   started by another of its kind waits for the next iteration
 //!   (`watchers::watchers_run_in_the_order_they_were_started`,
 //!   `watchers::one_started_by_another_of_its_kind_first_runs_in_the_next_turn`).
-//! - **O-7** Close callbacks come in the order of closing. An immediate that one of them arms runs in
-//!   the next iteration (`ordering::the_drain_follows_every_close_completion`,
+//! - **O-7** Of handles closed in one iteration the one closed last has its close callback first,
+//!   of whatever kind they are (`326-close-last-first`,
+//!   `ordering::of_handles_closed_in_one_iteration_the_last_is_told_first`). What a stream has to
+//!   tell at its close keeps its order: its cancelled writes, then the close
+//!   (`ordering::what_one_handle_tells_at_its_close_keeps_its_order`). What a close callback closes
+//!   is told in the next iteration, and an immediate that it arms runs there
+//!   (`328-close-in-close-event`,
 //!   `ordering::an_immediate_of_a_close_completion_runs_in_the_following_turn`).
+//!
+//! ```
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! use windlass::worker::channel;
+//!
+//! let seen = order(|| {
+//!     let (here, there) = channel::<(), ()>();
+//!     let (here, there) = (here.open(), there.open());
+//!     here.on_close(|| say("here, closed first"));
+//!     there.on_close(|| say("there, closed last"));
+//!     here.close();
+//!     there.close();
+//! });
+//! assert_eq!(seen, ["there, closed last", "here, closed first"]);
+//! ```
+//!
 //! - **O-8** A request that is done or cancelled at once completes in the pending phase, never inside
 //!   the call. When a callback of poll made it, it completes after poll and before check, for up to
 //!   eight rounds (`guide::what_poll_completes_at_once_is_told_before_check_in_eight_rounds`).
@@ -233,6 +262,35 @@
 //! - **O-26** Refreshing counts the delay from now and moves the timer to the end of its list, out of
 //!   the running pass (`027-refresh-moves-to-end`, `037-refresh-due-timer`). What was cleared stays so
 //!   (`029-refresh-cleared`).
+//! - **O-83** The next timer of a list is chosen before the drain that comes between the two. A
+//!   tick or microtask of that drain that refreshes it comes too late: it fires now, once, and is
+//!   not armed again by that (`320-refresh-next-timer-in-drain`,
+//!   `321-refresh-timer-after-next-in-drain`,
+//!   `timers::a_refresh_between_two_due_timers_comes_too_late_for_the_next_one`). To clear it there
+//!   is time (`322-clear-and-rearm-next-timer-in-drain`, `323-clear-all-timers-of-list-in-drain`,
+//!   `timers::a_clear_between_two_due_timers_comes_in_time_and_a_new_timer_waits`), and to
+//!   refresh the first timer of the next list too (`325-refresh-between-lists-in-drain`). A list
+//!   without a further due timer is put back before the drain too
+//!   (`324-list-put-back-before-drain`).
+//!
+//! ```
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! use windlass::{next_tick, set_timeout, time::advance};
+//!
+//! let seen = order(|| {
+//!     let slot = std::rc::Rc::new(std::cell::Cell::new(None::<windlass::Timer>));
+//!     let next = slot.clone();
+//!     set_timeout(ms(10), move || {
+//!         say("the first");
+//!         next_tick(move || next.get().unwrap().refresh()); // Too late.
+//!     });
+//!     slot.set(Some(set_timeout(ms(10), || say("the second"))));
+//!     set_timeout(ms(11), || say("another delay"));
+//!     advance(ms(20));
+//! });
+//! assert_eq!(seen, ["the first", "the second", "another delay"]);
+//! ```
+//!
 //! - **O-27** A timer of [`set_timer`](crate::set_timer) that has fired is armed again by a refresh
 //!   (`028-refresh-fired`). One of `set_timeout` is spent
 //!   (`timers::a_spent_timeout_and_a_cleared_timer_stay_silent_when_refreshed`).
@@ -357,6 +415,13 @@
 //! assert_eq!(seen, ["message", "check", "here is closed", "check again", "there is closed"]);
 //! ```
 //!
+//! - **O-84** A port that is closed in its own handler, or in the drain after it, still delivers
+//!   what is left of that round, up to the number of O-36, also what the other end posts meanwhile
+//!   (`329-close-in-own-listener`, `330-close-in-drain-of-listener`,
+//!   `ports::a_round_of_a_closed_port_ends_at_the_length_it_began_with_or_a_thousand`,
+//!   `ports::the_port_of_a_worker_closed_in_its_own_handler_delivers_what_is_left_of_the_round`).
+//!   If the handler is removed too, nothing more comes
+//!   (`ports::a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone`).
 //! - **O-38** The main script of a worker is a callback of its loop's first poll phase. So its
 //!   immediates run before its timers, even before overdue ones
 //!   (`056-worker-check-before-timers`).
@@ -627,10 +692,11 @@
 //!   to its end (`shutdown::exit_ends_the_loop_at_once_and_runs_the_exit_hooks_only`). For the same
 //!   reason `terminate` waits for the running callback
 //!   (`workers::a_callback_that_does_not_return_can_ask_whether_it_should`).
-//! - **O-76** *Watchers run in the order started, close callbacks in the order of closing.* In libuv the
-//!   last comes first; first come, first served surprises nobody
-//!   (`watchers::watchers_run_in_the_order_they_were_started`,
-//!   `ordering::the_drain_follows_every_close_completion`).
+//! - **O-76** *Watchers run in the order started.* In libuv the last comes first; first come, first
+//!   served surprises nobody (`watchers::watchers_run_in_the_order_they_were_started`).
+//! - **O-86** *A cleared timer is gone.* In Node a timeout that is cleared after it has fired and then
+//!   refreshed is armed once more, with nothing to call, and holds the loop for its delay
+//!   (`timers::a_spent_timeout_and_a_cleared_timer_stay_silent_when_refreshed`).
 //! - **O-77** Where Node and libuv differ, timers are Node's: one list for each delay, counted from the
 //!   real time of arming, at least 1 ms. libuv sorts by due time, counts from its cached time, and has
 //!   zero (`016-overdue-list-by-list`, `035-timer-armed-after-block`, `014-zero-is-one`).

@@ -1,13 +1,16 @@
 //! What names the other end of a connection.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use crate::sys::resolver;
 
 /// A socket address, or its text.
 ///
 /// [`TcpStream::connect`](super::TcpStream::connect) also takes host names and resolves them on the pool;
-/// [`TcpListener::bind`](super::TcpListener::bind) refuses names. An IPv6 address with a port is written `[::1]:80`. Sealed: only
-/// the types listed here are addresses.
+/// [`TcpListener::bind`](super::TcpListener::bind) refuses names. An IPv6 address with a port is written `[::1]:80`, and one with a
+/// scope `[fe80::1%eth0]:80` or `[fe80::1%2]:80`, by the name or the number of a network interface. Sealed:
+/// only the types listed here are addresses.
 pub trait Address: sealed::Target {}
 
 /// An address as it was understood.
@@ -71,8 +74,14 @@ fn parse(text: &str) -> io::Result<Target> {
     let refuse = |why: String| {
         Err(io::Error::new(io::ErrorKind::InvalidInput, format!("address {text:?}: {why}")))
     };
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return refuse("a port is missing, as in \"127.0.0.1:8080\"".to_owned());
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'));
+    let (host, port) = match bracketed {
+        Some((host, rest)) => (host, rest.strip_prefix(':')),
+        None => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let Some(port) = port else {
+        let example = if bracketed.is_some() { "[::1]:8080" } else { "127.0.0.1:8080" };
+        return refuse(format!("a port is missing, as in {example:?}"));
     };
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let Some(port) = digits.then(|| port.parse::<u16>().ok()) else {
@@ -81,6 +90,9 @@ fn parse(text: &str) -> io::Result<Target> {
     let Some(port) = port else {
         return refuse("the port is out of range, 0 to 65535".to_owned());
     };
+    if bracketed.is_some() {
+        return scoped(host, port).map(Target::Socket).or_else(refuse);
+    }
     if host.is_empty() {
         return refuse("a host is missing, as in \"127.0.0.1:8080\"".to_owned());
     }
@@ -88,6 +100,19 @@ fn parse(text: &str) -> io::Result<Target> {
         return refuse("an IPv6 address with a port is written \"[::1]:8080\"".to_owned());
     }
     Ok(Target::Name(host.to_owned(), port))
+}
+
+/// What stands in brackets: an IPv6 address, perhaps with a scope.
+fn scoped(host: &str, port: u16) -> Result<SocketAddr, String> {
+    let (ip, interface) =
+        host.split_once('%').map_or((host, None), |(ip, interface)| (ip, Some(interface)));
+    let ip: Ipv6Addr = ip.parse().map_err(|_| format!("{ip:?} is no IPv6 address"))?;
+    let scope = match interface {
+        None => 0,
+        Some(interface) => resolver::interface(interface)
+            .ok_or_else(|| format!("there is no network interface {interface:?}"))?,
+    };
+    Ok(SocketAddrV6::new(ip, port, 0, scope).into())
 }
 
 #[cfg(test)]
@@ -106,5 +131,25 @@ mod tests {
         assert!(message("127.0.0.1").contains("a port is missing"));
         assert!(message(":80").contains("a host is missing"));
         assert!(message("::1:80").contains("\"[::1]:8080\""));
+        assert!(message("[::1]").contains("a port is missing, as in \"[::1]:8080\""));
+        assert!(message("[::1]80").contains("a port is missing"));
+        assert!(message("[::1]:99999").contains("out of range, 0 to 65535"));
+        assert!(message("[localhost]:80").contains("\"localhost\" is no IPv6 address"));
+        assert!(message("[]:80").contains("\"\" is no IPv6 address"));
+    }
+
+    #[test]
+    fn a_scope_is_a_number_or_the_name_of_an_interface() {
+        let scope = |text: &str| match parse(text).unwrap() {
+            Target::Socket(SocketAddr::V6(address)) => (address.scope_id(), address.port()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(scope("[fe80::1%7]:80"), (7, 80));
+        assert_eq!(scope("[fe80::1%4294967295]:80"), (u32::MAX, 80));
+        let message = |text: &str| parse(text).unwrap_err().to_string();
+        assert!(message("[fe80::1%no-such]:80").contains("no network interface \"no-such\""));
+        assert!(message("[fe80::1%]:80").contains("no network interface \"\""));
+        assert!(message("[fe80::1%4294967296]:80").contains("no network interface"));
+        assert!(message("[fe80::1%lo]").contains("a port is missing"));
     }
 }

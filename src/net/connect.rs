@@ -59,11 +59,11 @@ pub(super) fn connect(
     match target {
         Target::Socket(address) => connecting.start([address]),
         Target::Name(host, port) => {
-            let lookup = dns::lookup_at(state, location, &host, LookupOptions::new());
+            let lookup = dns::lookup_sockets_at(state, location, &host, port, LookupOptions::new());
             connecting.stage.replace(Stage::Resolving(lookup.canceller()));
             let later = connecting.clone();
             lookup.on_complete(move |result| match result {
-                Ok(found) => later.start(found.into_iter().map(|ip| SocketAddr::new(ip, port))),
+                Ok(found) => later.start(found),
                 Err(error) => later.decide(Err(error)),
             });
         }

@@ -31,7 +31,7 @@ use crate::handle::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
 use crate::sys::{self, Event};
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 /// Connections that may wait to be accepted. The system may allow fewer.
 const BACKLOG: i32 = 1024;
@@ -56,18 +56,30 @@ struct Core {
     starts: Cell<u32>,
     /// How many [`TcpListener`]s there are for this listener.
     names: Cell<u32>,
-    /// Given up when descriptors run out.
+    /// Given up when descriptors run out. Absent when there was none to be had.
     spare: Cell<Option<OwnedFd>>,
     /// The lack of descriptors was reported, and no connection has been accepted since.
     lack_reported: Cell<bool>,
     /// Absent while it is called.
     on_connection: Cell<Option<OnConnection>>,
-    /// The task that waits for a connection.
-    acceptor: Cell<Option<Waker>>,
+    /// Who waits for a connection.
+    acceptors: Waiters,
+    /// The place of the task that waits by [`TcpListener::poll_accept`].
+    poller: Place,
     /// What tasks have accepted in this iteration.
     budget: Budget,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     location: &'static Location<'static>,
+}
+
+/// What came of taking one connection from those that wait.
+enum Taken {
+    /// For the user: the connection, or why it could not be accepted.
+    Outcome(io::Result<TcpStream>),
+    /// It is gone, and nobody needs to hear of it: the client gave up, or it was closed for want of descriptors.
+    Gone,
+    /// None waits.
+    Nothing,
 }
 
 impl Core {
@@ -96,43 +108,38 @@ impl Core {
     }
 
     fn update_liveness(&self) {
-        let acceptor = self.acceptor.take();
-        self.registration.set_active(self.listening.get() || acceptor.is_some());
-        self.acceptor.set(acceptor);
+        self.registration.set_active(self.listening.get() || !self.acceptors.is_empty());
     }
 
-    /// Accepts one connection, if one waits: `WouldBlock` if not. A lack of descriptors is reported
-    /// once until a connection is accepted again.
-    fn accept(&self) -> io::Result<TcpStream> {
+    /// Takes one connection. A lack of descriptors is reported once until a connection is accepted again.
+    fn take(&self) -> Taken {
         loop {
-            match self.with_socket(|socket| socket.accept()) {
+            return match self.with_socket(|socket| socket.accept()) {
                 Ok((socket, _)) => {
                     self.lack_reported.set(false);
-                    return StreamCore::adopt(self.state(), socket, self.location);
+                    Taken::Outcome(StreamCore::adopt(self.state(), socket, self.location))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready.set(false);
-                    return Err(error);
+                    Taken::Nothing
                 }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // The client gave up while it waited.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
-                    ) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Taken::Gone,
                 Err(error) if sys::is_out_of_descriptors(&error) => {
                     let shed = self.shed();
                     if !self.lack_reported.replace(true) {
                         log::warn!("no descriptor is left for a connection: {error}");
-                        return Err(error);
+                        return Taken::Outcome(Err(error));
                     }
                     if !shed {
                         self.ready.set(false);
-                        return Err(io::ErrorKind::WouldBlock.into());
+                        return Taken::Nothing;
                     }
+                    Taken::Gone
                 }
-                Err(error) => return Err(error),
-            }
+                Err(error) => Taken::Outcome(Err(error)),
+            };
         }
     }
 
@@ -140,14 +147,17 @@ impl Core {
     /// possible: none waits (the kernel looks for a descriptor first), or there is no spare one. Then
     /// the listener rests for a while: it would only be told the same again.
     fn shed(&self) -> bool {
-        if self.spare.take().is_some() {
-            let connection = self.with_socket(|socket| socket.accept());
-            let shed = connection.is_ok();
-            drop(connection);
-            self.spare.set(sys::spare_descriptor().ok());
-            return shed;
+        let outcome = self.spare.take().map(|_given_up| ());
+        let outcome = outcome.map(|()| self.with_socket(|socket| socket.accept().map(drop)));
+        self.spare.set(sys::spare_descriptor());
+        match outcome {
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            // Another thread has taken it.
+            Some(Err(error)) if sys::is_out_of_descriptors(&error) => {}
+            // Closed, or given up by the client meanwhile: the next may wait.
+            Some(_) => return true,
+            None => {}
         }
-        self.spare.set(sys::spare_descriptor().ok());
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
@@ -161,9 +171,10 @@ impl Core {
             if !self.listening.get() || !self.ready.get() || state.is_halted() {
                 return;
             }
-            let connection = match self.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                connection => connection,
+            let connection = match self.take() {
+                Taken::Outcome(connection) => connection,
+                Taken::Gone => continue,
+                Taken::Nothing => return,
             };
             let Some(mut f) = self.on_connection.take() else { return };
             let start = self.starts.get();
@@ -173,9 +184,7 @@ impl Core {
             } else {
                 drop(f);
             }
-            let again = CallAgain(self);
             callback::settle(state, outcome);
-            std::mem::forget(again);
         }
         if self.listening.get() && self.ready.get() {
             self.registration.call_again();
@@ -191,19 +200,29 @@ impl Core {
         may
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+    /// Takes a connection, or waits for one at this place.
+    fn poll_accept(&self, place: &Place, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        let polled = self.poll_take();
+        if polled.is_pending() {
+            self.acceptors.wait(place, cx);
+        } else {
+            self.acceptors.leave(place);
+        }
+        self.update_liveness();
+        polled
+    }
+
+    fn poll_take(&self) -> Poll<io::Result<TcpStream>> {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));
         }
-        if self.ready.get() && self.may_go_on() {
-            match self.accept() {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                connection => return Poll::Ready(connection),
+        while self.ready.get() && self.may_go_on() {
+            match self.take() {
+                Taken::Outcome(connection) => return Poll::Ready(connection),
+                Taken::Gone => {}
+                Taken::Nothing => break,
             }
         }
-        let before = self.acceptor.replace(Some(cx.waker().clone()));
-        self.update_liveness();
-        drop(before);
         Poll::Pending
     }
 
@@ -221,14 +240,11 @@ impl Core {
         let Some(socket) = self.take_off() else { return };
         drop(socket);
         let on_connection = self.on_connection.take();
-        let acceptor = self.acceptor.take();
         if let Some(on_close) = self.on_close.take() {
             self.push_on_close(on_close);
         }
         let entry = self.registration.close();
-        if let Some(acceptor) = acceptor {
-            acceptor.wake();
-        }
+        self.acceptors.wake();
         // Last: what the callback captured may call back into the loop.
         drop((on_connection, entry));
     }
@@ -253,12 +269,16 @@ impl Handle for Core {
         if !event.is_empty() {
             self.ready.set(true);
         }
-        if let Some(acceptor) = self.acceptor.take() {
+        // A panic leaves the round; those who wait must not be forgotten.
+        let again = CallAgain(&self);
+        if !self.acceptors.is_empty() {
+            let acceptors = self.acceptors.take();
             self.update_liveness();
-            acceptor.wake();
+            acceptors.for_each(Waker::wake);
             callback::drain(state);
         }
         self.accept_round(state);
+        std::mem::forget(again);
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
@@ -270,9 +290,7 @@ impl Handle for Core {
         drop(self.spare.take());
         callback::drop_quietly(self.on_connection.take());
         callback::drop_quietly(self.on_close.take());
-        if let Some(acceptor) = self.acceptor.take() {
-            acceptor.wake();
-        }
+        self.acceptors.wake();
     }
 }
 
@@ -405,7 +423,7 @@ impl TcpListener {
         let Some(socket) = core.take_off() else { return Err(core.closed_error()) };
         let callbacks = (core.on_connection.take(), core.on_close.take());
         let entry = core.registration.close();
-        core.acceptor.take().into_iter().for_each(Waker::wake);
+        core.acceptors.wake();
         // Last: what the callbacks captured may call back into the loop.
         drop((callbacks, entry));
         Ok(DetachedTcpListener { socket: socket.into() })
@@ -437,16 +455,17 @@ impl TcpListener {
             listening: Cell::new(false),
             starts: Cell::new(0),
             names: Cell::new(1),
-            spare: Cell::new(Some(sys::spare_descriptor()?)),
+            spare: Cell::new(sys::spare_descriptor()),
             lack_reported: Cell::new(false),
             on_connection: Cell::new(None),
-            acceptor: Cell::new(None),
+            acceptors: Waiters::default(),
+            poller: Place::default(),
             budget: Budget::default(),
             on_close: Cell::new(None),
             location,
         });
         core.registration.open(core.clone(), location, false);
-        let key = core.registration.key().expect("just opened");
+        let key = core.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
             drop(core.registration.close());
             return Err(error);
@@ -459,8 +478,8 @@ impl TcpListener {
     /// callback given before.
     ///
     /// At most 64 connections are accepted in one poll phase, so that others have their turn. When
-    /// the process has no descriptors left, waiting connections are closed and the callback gets the
-    /// system's error (`EMFILE`), once until a connection is accepted again.
+    /// the process has no descriptors left, waiting connections are closed, as many in a phase, and the
+    /// callback gets the system's error (`EMFILE`), once until a connection is accepted again.
     pub fn on_connection(&self, f: impl FnMut(io::Result<TcpStream>) + 'static) {
         let core = &self.core;
         if !core.is_open() {
@@ -476,21 +495,21 @@ impl TcpListener {
         drop(before);
     }
 
-    /// Waits for a connection. Dropping the future loses none.
+    /// Waits for a connection. Dropping the future loses none, and those who wait beside it go on waiting.
     ///
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
     pub fn accept(&self) -> Accept<'_> {
-        Accept { listener: self, waiting: None }
+        Accept { listener: self, place: Place::default() }
     }
 
-    /// A connection, or keeps the task's waker until there is one. One task can wait: a later one takes
-    /// the place of the one before.
+    /// A connection, or keeps the task's waker until there is one. One task can wait so: a later one takes
+    /// the place of the one before. Those in [`accept`](TcpListener::accept) wait beside it.
     ///
     /// # Errors
     /// As [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        self.core.poll_accept(cx)
+        self.core.poll_accept(&self.core.poller, cx)
     }
 
     /// The address that is listened on, with the real port.
@@ -508,7 +527,7 @@ impl TcpListener {
     }
 
     /// Calls `f` in the close phase after the listener was closed. Replaces the callback given
-    /// before.
+    /// before. Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.core.is_open() {
             let before = self.core.on_close.replace(Some(Box::new(f)));
@@ -608,32 +627,27 @@ impl DetachedTcpListener {
 #[derive(Debug)]
 pub struct Accept<'a> {
     listener: &'a TcpListener,
-    /// The listener has this waker of the future's task.
-    waiting: Option<Waker>,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Accept<'_> {
     type Output = io::Result<TcpStream>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.listener.core.poll_accept(cx);
-        self.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.listener.core.poll_accept(&self.place, cx)
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            let waker = take_own(&self.listener.core.acceptor, own);
-            self.listener.core.update_liveness();
-            drop(waker);
-        }
+        let core = &self.listener.core;
+        core.acceptors.leave(&self.place);
+        core.update_liveness();
     }
 }
 
-/// Has the listener called again if a panic of its callback, or of the drain after it, passes by: those who
-/// wait must not be forgotten.
+/// Has the listener called again if a panic passes by.
 struct CallAgain<'a>(&'a Core);
 
 impl Drop for CallAgain<'_> {

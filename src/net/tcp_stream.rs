@@ -35,7 +35,7 @@ use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::sys::{self, Event};
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 /// The size of the buffer that the sockets of a loop read into.
 const READ_BUFFER: usize = 64 * 1024;
@@ -56,9 +56,16 @@ const WRITES_PER_SEND: usize = 32;
 /// Buffers of a vectored write that fit on the stack.
 const BUFFERS_ON_STACK: usize = 16;
 
+/// What a read may stop at.
+const STOPS: Event =
+    Event::READ_CLOSED.with(Event::WRITE_CLOSED).with(Event::ERROR).with(Event::PRIORITY);
+
+/// What the log says of a write's error that has no reader.
+const LOST: &str = "a write failed that nobody waits for";
+
 type OnRead = Box<dyn FnMut(&TcpStream, io::Result<&[u8]>)>;
 
-/// One write that the kernel has not taken whole.
+/// One write whose request has not completed.
 struct Write {
     data: Vec<u8>,
     /// Bytes that have gone.
@@ -67,6 +74,8 @@ struct Write {
     number: u64,
     /// A byte had gone before the rest was queued.
     started: bool,
+    /// How it ended, once it is among the finished.
+    outcome: io::Result<()>,
     completer: Completer<io::Result<()>>,
 }
 
@@ -74,8 +83,12 @@ struct Write {
 /// so it is boxed, and while there is no box a round has nothing to do for this side.
 #[derive(Default)]
 struct Outgoing {
+    /// In the order of the calls.
     writes: VecDeque<Write>,
-    /// Bytes in `writes` that have not gone.
+    /// How many writes, the first ones, have finished and wait to be told. All that one call has sent is noted
+    /// here before anybody is called back.
+    finished: usize,
+    /// Bytes in `writes` that have not gone, and are still to go.
     queued: usize,
     next_number: u64,
     /// A shutdown that waits for the writes before it.
@@ -85,9 +98,56 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// Whether a request waits for the kernel.
+    /// Whether a request has not completed.
     fn is_busy(&self) -> bool {
         !self.writes.is_empty() || self.shutdown.is_some() || self.connecting.is_some()
+    }
+
+    /// Whether a write waits for the kernel.
+    fn has_unsent(&self) -> bool {
+        self.writes.len() > self.finished
+    }
+
+    /// Takes sent bytes off the queue, and moves the end of the finished writes past those that are done with
+    /// them.
+    fn book(&mut self, mut count: usize) {
+        for write in self.writes.range_mut(self.finished..) {
+            let taken = count.min(write.data.len() - write.sent);
+            write.sent += taken;
+            count -= taken;
+            self.queued -= taken;
+            if write.sent < write.data.len() {
+                return;
+            }
+            self.finished += 1;
+        }
+    }
+
+    /// The first write that waits has failed.
+    fn book_failure(&mut self, error: io::Error) {
+        if let Some(write) = self.writes.get_mut(self.finished) {
+            self.queued -= write.data.len() - write.sent;
+            write.outcome = Err(error);
+            self.finished += 1;
+        }
+    }
+
+    fn take_finished(&mut self) -> Option<Write> {
+        self.finished = self.finished.checked_sub(1)?;
+        self.writes.pop_front()
+    }
+
+    /// All requests that have not completed, each with its outcome if it has one, else with this error.
+    fn into_ends(
+        self,
+        error: fn() -> io::Error,
+    ) -> impl Iterator<Item = (Completer<io::Result<()>>, io::Result<()>)> {
+        let finished = self.finished;
+        let writes = self.writes.into_iter().enumerate().map(move |(index, write)| {
+            let outcome = if index < finished { write.outcome } else { Err(error()) };
+            (write.completer, outcome)
+        });
+        writes.chain(self.shutdown.map(|completer| (completer, Err(error()))))
     }
 }
 
@@ -97,12 +157,18 @@ pub(super) struct Core {
     socket: RefCell<Option<sys::TcpStream>>,
     /// Data, the end or an error can be read, for all we know.
     readable: Cell<bool>,
-    /// The peer's end was reported: a short read does not mean that nothing is left to read.
-    read_closed: Cell<bool>,
+    /// What was ever reported that a read may stop at, so that a short one no longer means that nothing is left
+    /// to read: the end behind the bytes (`READ_CLOSED`, `WRITE_CLOSED`, `ERROR`), an urgent byte between
+    /// them (`PRIORITY`). Never taken back.
+    reported: Cell<Event>,
     /// The kernel takes bytes, for all we know.
     writable: Cell<bool>,
     /// A read failed: nothing more can be read or written.
     broken: Cell<bool>,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    failure: Cell<Option<io::Error>>,
+    /// It has been read, and neither its end nor an error was told: a reader that pauses may come back.
+    may_read_on: Cell<bool>,
     /// A shutdown was requested: no more writes.
     shut: Cell<bool>,
     /// A read callback is registered.
@@ -115,11 +181,17 @@ pub(super) struct Core {
     names: Cell<u32>,
     /// Absent while it is called.
     on_read: Cell<Option<OnRead>>,
-    /// The task that waits to read.
-    reader: Cell<Option<Waker>>,
+    /// Who waits to read.
+    readers: Waiters,
+    /// The place of the task that waits by [`TcpStream::poll_read`].
+    poller: Place,
     /// The task that waits to write.
     writer: Cell<Option<Waker>>,
     outgoing: RefCell<Option<Box<Outgoing>>>,
+    /// Waits for the peer to send no more. Gone when it is called, and with the socket.
+    on_read_closed: Cell<Option<Box<dyn FnOnce()>>>,
+    /// Waits for the peer to be gone. Gone when it is called, and with the socket.
+    on_hang_up: Cell<Option<Box<dyn FnOnce()>>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// What tasks have read and written in this iteration.
     budget: Budget,
@@ -139,23 +211,28 @@ impl Core {
             registration: Registration::new(state.clone()),
             socket: RefCell::new(None),
             readable: Cell::new(false),
-            read_closed: Cell::new(false),
+            reported: Cell::new(Event::default()),
             writable: Cell::new(true),
             broken: Cell::new(false),
+            failure: Cell::new(None),
+            may_read_on: Cell::new(false),
             shut: Cell::new(false),
             reading: Cell::new(false),
             unnamed: Cell::new(false),
             starts: Cell::new(0),
             names: Cell::new(0),
             on_read: Cell::new(None),
-            reader: Cell::new(None),
+            readers: Waiters::default(),
+            poller: Place::default(),
             writer: Cell::new(None),
             outgoing: RefCell::new(None),
+            on_read_closed: Cell::new(None),
+            on_hang_up: Cell::new(None),
             on_close: Cell::new(None),
             budget: Budget::default(),
         });
         core.registration.open(core.clone(), location, false);
-        let key = core.registration.key().expect("just opened");
+        let key = core.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
             drop(core.registration.close());
             return Err(error);
@@ -194,18 +271,24 @@ impl Core {
         f(self.outgoing.borrow_mut().get_or_insert_default())
     }
 
-    /// Whether a request waits for the kernel.
+    /// Whether a request has not completed.
     fn is_busy(&self) -> bool {
         self.outgoing.borrow().as_ref().is_some_and(|outgoing| outgoing.is_busy())
     }
 
+    /// Whether a write waits for the kernel.
+    fn has_unsent(&self) -> bool {
+        self.outgoing.borrow().as_ref().is_some_and(|outgoing| outgoing.has_unsent())
+    }
+
+    /// Whether a write has not completed: one that was sent since waits behind it to be told.
     fn has_writes(&self) -> bool {
         self.outgoing.borrow().as_ref().is_some_and(|outgoing| !outgoing.writes.is_empty())
     }
 
     /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
     fn update_liveness(&self) {
-        let active = self.reading.get() || waits(&self.reader) || waits(&self.writer);
+        let active = self.reading.get() || !self.readers.is_empty() || is_set(&self.writer);
         self.registration.set_active(active);
         self.registration.set_busy(self.is_busy());
     }
@@ -235,25 +318,36 @@ impl Core {
     fn read_socket(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.with_socket(|socket| sys::receive(socket, buffer)) {
-                Ok(count) => {
+                Ok(count) if count > 0 => {
                     // A short read has emptied the socket, and what comes later is reported anew.
-                    // Not so the end that came before it.
-                    if count > 0 && count < buffer.len() && !self.read_closed.get() {
+                    if count < buffer.len()
+                        && sys::TELLS_OF_URGENT
+                        && self.reported.get().is_empty()
+                    {
                         self.readable.set(false);
                     }
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::WouldBlock {
-                        self.readable.set(false);
-                    } else {
-                        self.broken.set(true);
-                    }
-                    return Err(error);
-                }
+                outcome => return self.read_nothing(outcome),
             }
         }
+    }
+
+    /// A read that gave no byte: all that has arrived is read. Now comes the error of a write that nobody
+    /// waited for, in place of the end or of another error: of these each reader gets one.
+    fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.readable.set(false);
+        }
+        let outcome = self.failure.take().map_or(outcome, Err);
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
+            Err(_) => self.broken.set(true),
+            Ok(_) => {}
+        }
+        self.may_read_on.set(false);
+        outcome
     }
 
     /// Gives the read callback what was read. The end and an error are the last that it gets.
@@ -295,6 +389,7 @@ impl Core {
         }
         self.starts.set(self.starts.get().wrapping_add(1));
         self.reading.set(true);
+        self.may_read_on.set(true);
         let before = self.on_read.replace(Some(f));
         self.update_liveness();
         if self.readable.get() {
@@ -362,17 +457,43 @@ impl Core {
         if let Some(error) = self.refusal() {
             return Request::failed_later(state, location, error);
         }
-        let others_wait = self.has_writes();
+        let others_wait = self.has_unsent();
         match if others_wait { Ok(0) } else { try_now(self) } {
-            Ok(sent) if sent == total && !others_wait => Request::finished(state, Ok(())),
+            Ok(sent) if sent == total && !others_wait => self.finished(location),
             Ok(sent) => self.queue(location, rest(sent), sent > 0),
-            Err(error) => {
-                let (completer, request) = Completer::new(state, location);
-                self.make_heir(&completer);
-                completer.complete_later(Err(error));
-                request
-            }
+            Err(error) => self.ended(location, Err(error)),
         }
+    }
+
+    /// The request of a write that went at once.
+    #[inline(always)]
+    fn finished(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        if self.has_writes() {
+            return self.ended(location, Ok(()));
+        }
+        Request::finished(self.state(), Ok(()))
+    }
+
+    /// The request of a write that has ended: behind those that have ended before and wait to be told.
+    fn ended(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        outcome: io::Result<()>,
+    ) -> Request<io::Result<()>> {
+        let (completer, request) = Completer::new(self.state(), location);
+        self.make_heir(&completer);
+        if self.has_writes() {
+            self.outgoing(|outgoing| {
+                debug_assert!(!outgoing.has_unsent(), "it would have been queued");
+                let (data, number) = (Vec::new(), 0);
+                let write = Write { data, sent: 0, number, started: true, outcome, completer };
+                outgoing.writes.push_back(write);
+                outgoing.finished += 1;
+            });
+        } else {
+            completer.complete_later(outcome);
+        }
+        request
     }
 
     /// Queues what the kernel did not take.
@@ -394,7 +515,8 @@ impl Core {
         });
         self.outgoing(|outgoing| {
             outgoing.queued += data.len();
-            outgoing.writes.push_back(Write { data, sent: 0, number, started, completer });
+            let outcome = Ok(());
+            outgoing.writes.push_back(Write { data, sent: 0, number, started, outcome, completer });
         });
         self.update_liveness();
         if self.writable.get() {
@@ -417,24 +539,40 @@ impl Core {
         });
     }
 
-    /// An error that nobody else takes: to the read callback, or to the log, and the stream closes.
+    /// An error that nobody else takes: to the reader, behind what has arrived. If there is none and none
+    /// will come back, to the log, and the stream closes.
     fn report(self: &Rc<Self>, error: io::Error) {
         if !self.is_open() {
             return;
         }
-        if self.reading.get() {
-            self.broken.set(true);
-            self.deliver(&self.state().clone(), Err(error));
+        let is_read = self.reading.get() || !self.readers.is_empty();
+        if is_read || self.may_read_on.get() && !self.unnamed.get() {
+            // The first counts: those after it follow from it.
+            let first = self.failure.take().unwrap_or(error);
+            self.failure.set(Some(first));
+            self.fail_next_read();
         } else {
-            log::warn!("a write failed that nobody waits for: {error}");
+            log::warn!("{LOST}: {error}");
+            // The connection ends by itself: not of this side's own will.
+            let gone = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
+            self.reported.set(self.reported.get().with(gone));
+            self.tell_of_end(self.state());
             self.close();
         }
     }
 
+    /// Has what has arrived read to its last byte, and then the failure.
+    fn fail_next_read(&self) {
+        self.reported.set(self.reported.get().with(Event::ERROR));
+        self.readable.set(true);
+        self.registration.call_again();
+    }
+
     fn cancel_write(&self, number: u64) -> Result<(), error::CancelError> {
         let cancelled = self.outgoing(|outgoing| {
-            let index = outgoing.writes.iter().position(|write| write.number == number);
-            let index = index.ok_or(error::CancelError::Done)?;
+            let waiting = outgoing.writes.range(outgoing.finished..);
+            let index = waiting.map(|write| write.number).position(|other| other == number);
+            let index = outgoing.finished + index.ok_or(error::CancelError::Done)?;
             let write = &outgoing.writes[index];
             if write.started || write.sent > 0 {
                 return Err(error::CancelError::Busy);
@@ -445,7 +583,7 @@ impl Core {
         })?;
         self.update_liveness();
         cancelled.completer.complete_later(Err(error::cancelled()));
-        if !self.has_writes() {
+        if !self.has_unsent() {
             self.writes_are_cancelled();
         }
         Ok(())
@@ -464,31 +602,25 @@ impl Core {
     /// The write side of a poll round: sends queued writes, completes those that have gone, and does what
     /// comes after the last of them, also if that was cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
+        // Those that a panic has kept from being told.
+        self.tell_finished(state);
         for _ in 0..SENDS_PER_ROUND {
-            if !self.writable.get() || !self.has_writes() || state.is_halted() {
+            if !self.writable.get() || !self.has_unsent() || state.is_halted() {
                 break;
             }
             match self.send_queued() {
-                Ok(count) => self.take_sent(count),
+                Ok(count) => self.outgoing(|outgoing| outgoing.book(count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.writable.set(false);
                     break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    // The first write fails. The others are tried, and fail for themselves.
-                    let failed = self.outgoing(|outgoing| {
-                        let failed = outgoing.writes.pop_front();
-                        outgoing.queued -= failed.as_ref().map_or(0, |w| w.data.len() - w.sent);
-                        failed
-                    });
-                    if let Some(write) = failed {
-                        self.complete(write, Err(error));
-                    }
-                }
+                // The first write fails. The others are tried, and fail for themselves.
+                Err(error) => self.outgoing(|outgoing| outgoing.book_failure(error)),
             }
+            self.tell_finished(state);
         }
-        if self.writable.get() && self.has_writes() {
+        if self.writable.get() && self.has_unsent() {
             self.registration.call_again();
         }
         self.after_writes(state);
@@ -500,37 +632,31 @@ impl Core {
         let Some(outgoing) = outgoing.as_ref() else { return Ok(0) };
         let mut buffers = [IoSlice::new(&[]); WRITES_PER_SEND];
         let mut count = 0;
-        for (place, write) in buffers.iter_mut().zip(&outgoing.writes) {
+        let unsent = outgoing.writes.range(outgoing.finished..);
+        for (place, write) in buffers.iter_mut().zip(unsent) {
             *place = IoSlice::new(&write.data[write.sent..]);
             count += 1;
         }
         self.with_socket(|socket| sys::send_vectored(socket, &buffers[..count]))
     }
 
-    /// Takes sent bytes off the queue, and completes the writes that are done with them.
-    fn take_sent(self: &Rc<Self>, mut count: usize) {
-        loop {
-            let done = self.outgoing(|outgoing| {
-                let write = outgoing.writes.front_mut()?;
-                let taken = count.min(write.data.len() - write.sent);
-                write.sent += taken;
-                count -= taken;
-                outgoing.queued -= taken;
-                if write.sent < write.data.len() {
-                    return None;
-                }
-                outgoing.writes.pop_front()
-            });
-            match done {
-                Some(write) => self.complete(write, Ok(())),
-                None => return,
+    /// Completes the writes that have finished: here, or behind what was done at once before them and whose
+    /// callbacks still wait. The books are up to date by then, so that a callback may write, cancel, close
+    /// or panic: in the last case the next round tells the rest.
+    fn tell_finished(self: &Rc<Self>, state: &Rc<State>) {
+        let finished = || self.outgoing.borrow().as_ref().map_or(0, |outgoing| outgoing.finished);
+        let mut here = if state.pending.is_empty() { finished() } else { 0 };
+        while finished() > 0 {
+            let Some(write) = self.outgoing(Outgoing::take_finished) else { return };
+            self.update_liveness();
+            if here > 0 && !state.is_halted() {
+                here -= 1;
+                write.completer.complete(write.outcome);
+            } else {
+                // Also one that a callback has written: behind the phase, as any that is done at once.
+                write.completer.complete_later(write.outcome);
             }
         }
-    }
-
-    fn complete(self: &Rc<Self>, write: Write, result: io::Result<()>) {
-        self.update_liveness();
-        self.complete_in_order(write.completer, result);
     }
 
     /// Completes a request here, or behind those before it that were done at once and whose callbacks
@@ -545,7 +671,7 @@ impl Core {
 
     /// What comes when all queued writes have gone: a shutdown, a waiting task, the implicit close.
     fn after_writes(self: &Rc<Self>, state: &Rc<State>) {
-        if self.has_writes() {
+        if self.has_unsent() {
             return;
         }
         let shutdown =
@@ -595,20 +721,39 @@ impl Core {
         request
     }
 
-    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// Reads, or waits at this place until that is possible.
+    fn poll_read(
+        &self,
+        place: &Place,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = self.poll_take(buffer);
+        if polled.is_pending() {
+            self.readers.wait(place, cx);
+            self.update_liveness();
+        } else if !self.readers.is_empty() {
+            // Not when it was woken: then all have left.
+            self.readers.leave(place);
+            self.update_liveness();
+        }
+        polled
+    }
+
+    fn poll_take(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));
         }
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        self.may_read_on.set(true);
         if self.readable.get() && self.may_go_on() {
             match self.read_socket(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }
-        self.wait(&self.reader, cx);
         Poll::Pending
     }
 
@@ -619,13 +764,13 @@ impl Core {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        if !self.has_writes() && self.may_go_on() {
+        if !self.has_unsent() && self.may_go_on() {
             match self.send(data) {
                 Ok(0) => {}
                 result => return Poll::Ready(result),
             }
         }
-        self.wait(&self.writer, cx);
+        self.wait_to_write(cx);
         Poll::Pending
     }
 
@@ -634,7 +779,7 @@ impl Core {
             return Poll::Ready(Err(self.closed_error()));
         }
         if self.is_busy() {
-            self.wait(&self.writer, cx);
+            self.wait_to_write(cx);
             return Poll::Pending;
         }
         if self.shut.replace(true) {
@@ -652,15 +797,24 @@ impl Core {
         may
     }
 
-    /// Keeps the task's waker until the direction is ready.
-    fn wait(&self, slot: &Cell<Option<Waker>>, cx: &mut Context<'_>) {
-        let before = slot.replace(Some(cx.waker().clone()));
+    /// Keeps the task's waker until it can write.
+    fn wait_to_write(&self, cx: &mut Context<'_>) {
+        let before = self.writer.replace(Some(cx.waker().clone()));
         self.update_liveness();
         drop(before);
     }
 
+    /// Wakes all who wait for a stream that is no more.
+    fn wake_tasks(&self) {
+        let writer = self.writer.take();
+        self.readers.wake();
+        writer.into_iter().for_each(Waker::wake);
+    }
+
     fn close_if_unnamed(self: &Core) {
-        if self.unnamed.get() && self.is_open() && !self.reading.get() && !self.is_busy() {
+        // An end that was reported is told first: then it was not this side that ended.
+        let may = || !self.reading.get() && !self.is_busy() && self.owed_ends() == [false; 2];
+        if self.unnamed.get() && self.is_open() && may() {
             self.close();
         }
     }
@@ -671,30 +825,32 @@ impl Core {
         let state = self.state().clone();
         state.sources.deregister(|poller| poller.deregister(&mut socket));
         drop(socket);
+        if let Some(failure) = self.failure.take() {
+            log::warn!("{LOST}: {failure}");
+        }
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
-        let on_read = self.on_read.take();
-        let wakers = [self.reader.take(), self.writer.take()];
+        let callbacks = (self.on_read.take(), self.on_read_closed.take(), self.on_hang_up.take());
+        let mut told = Vec::new();
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
-            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
-            for completer in completers {
-                let later = completer.later(Err(error::cancelled()));
-                state.closing.push(Closure::new(move || later.complete()));
+            let mut outgoing = *outgoing;
+            let connecting = outgoing.connecting.take();
+            for (completer, outcome) in outgoing.into_ends(error::cancelled) {
+                let later = completer.later(outcome);
+                told.push(Closure::new(move || later.complete()));
             }
             if let Some(connecting) = connecting {
                 connecting.cancelled();
             }
         }
         if let Some(on_close) = self.on_close.take() {
-            push_on_close(&state, self.registration.location(), on_close);
+            told.push(closed(&state, self.registration.location(), on_close));
         }
+        state.closing.push_all(told);
         let entry = self.registration.close();
-        for waker in wakers.into_iter().flatten() {
-            waker.wake();
-        }
-        // Last: what the callback captured may call back into the loop.
-        drop((on_read, entry));
+        self.wake_tasks();
+        // Last: what the callbacks captured may call back into the loop.
+        drop((callbacks, entry));
     }
 
     fn detach(&self) -> io::Result<DetachedTcpStream> {
@@ -707,13 +863,14 @@ impl Core {
         self.reading.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         let callbacks = (self.on_read.take(), self.on_close.take());
+        let watches = (self.on_read_closed.take(), self.on_hang_up.take());
         self.outgoing.take();
-        let wakers = [self.reader.take(), self.writer.take()];
         let entry = self.registration.close();
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        self.wake_tasks();
         // Last: what the callbacks captured may call back into the loop.
-        drop((callbacks, entry));
-        Ok(DetachedTcpStream { socket: socket.into(), shut: self.shut.get() })
+        drop((callbacks, watches, entry));
+        let (shut, failure) = (self.shut.get(), self.failure.take());
+        Ok(DetachedTcpStream { socket: socket.into(), shut, failure })
     }
 
     fn on_close(&self, f: Box<dyn FnOnce()>) {
@@ -721,8 +878,52 @@ impl Core {
             let before = self.on_close.replace(Some(f));
             drop(before);
         } else if self.state().is_open() {
-            push_on_close(self.state(), None, f);
+            self.state().closing.push(closed(self.state(), None, f));
         }
+    }
+
+    /// Keeps a callback that waits for an end of the connection. Reported before, it is told later.
+    fn watch(
+        self: &Rc<Self>,
+        slot: impl Fn(&Core) -> &Cell<Option<Box<dyn FnOnce()>>>,
+        f: Box<dyn FnOnce()>,
+    ) {
+        if !self.is_open() {
+            return; // Closed by this side: dropped uncalled.
+        }
+        let before = slot(self).replace(Some(f));
+        if !self.reported.get().is_empty() {
+            let core = self.clone();
+            self.state().pending.push(Closure::new(move || {
+                let again = CallAgain(&core);
+                core.tell_of_end(core.state());
+                std::mem::forget(again);
+            }));
+        }
+        drop(before);
+    }
+
+    /// Whether an end was reported that somebody waits for: of the reading side, and of both.
+    fn owed_ends(&self) -> [bool; 2] {
+        let reported = self.reported.get();
+        let read_closed = reported.has(Event::READ_CLOSED);
+        // An orderly end of one direction leaves the other open.
+        let gone = read_closed && reported.has(Event::WRITE_CLOSED);
+        [read_closed && is_set(&self.on_read_closed), gone && is_set(&self.on_hang_up)]
+    }
+
+    /// Calls those who wait for what was reported of the connection's end.
+    fn tell_of_end(self: &Rc<Self>, state: &Rc<State>) {
+        for (index, slot) in [&self.on_read_closed, &self.on_hang_up].into_iter().enumerate() {
+            // Asked anew for each: the callback before may have closed the connection.
+            if self.owed_ends()[index]
+                && !state.is_halted()
+                && let Some(f) = slot.take()
+            {
+                callback::call(state, self.registration.location(), f);
+            }
+        }
+        self.close_if_unnamed();
     }
 
     /// Starts a connection attempt: the poller will tell when it is decided.
@@ -766,21 +967,22 @@ impl Core {
     }
 }
 
-fn push_on_close(
+/// The call of a close callback.
+fn closed(
     state: &Rc<State>,
     location: Option<&'static Location<'static>>,
     f: Box<dyn FnOnce()>,
-) {
+) -> Closure {
     let inner = state.clone();
-    state.closing.push(Closure::new(move || callback::call(&inner, location, f)));
+    Closure::new(move || callback::call(&inner, location, f))
 }
 
-/// Whether a task waits for this direction.
-fn waits(waker: &Cell<Option<Waker>>) -> bool {
-    let taken = waker.take();
-    let waits = taken.is_some();
-    waker.set(taken);
-    waits
+/// Whether there is something in the cell: a task that waits, a callback.
+fn is_set<T>(cell: &Cell<Option<T>>) -> bool {
+    let taken = cell.take();
+    let set = taken.is_some();
+    cell.set(taken);
+    set
 }
 
 /// Has the stream called again if a panic passes by.
@@ -839,13 +1041,15 @@ impl Handle for Core {
             self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         }
         callback::drop_quietly(self.on_read.take());
-        for waker in [self.reader.take(), self.writer.take()].into_iter().flatten() {
-            waker.wake();
-        }
+        callback::drop_quietly(self.on_read_closed.take());
+        callback::drop_quietly(self.on_hang_up.take());
+        self.wake_tasks();
         if let Some(outgoing) = self.outgoing.take() {
-            let Outgoing { writes, shutdown, connecting, .. } = *outgoing;
-            let completers = writes.into_iter().map(|write| write.completer).chain(shutdown);
-            completers.for_each(|completer| completer.shut_down(Some(Err(error::shut_down()))));
+            let mut outgoing = *outgoing;
+            let connecting = outgoing.connecting.take();
+            for (completer, outcome) in outgoing.into_ends(error::shut_down) {
+                completer.shut_down(Some(outcome));
+            }
             if let Some(connecting) = connecting {
                 connecting.shut_down();
             }
@@ -863,11 +1067,12 @@ impl Core {
         if event.has(Event::READABLE.with(Event::READ_CLOSED).with(Event::ERROR)) {
             self.readable.set(true);
         }
-        if event.has(Event::READ_CLOSED.with(Event::ERROR)) {
-            self.read_closed.set(true);
+        let stops = event.only(STOPS);
+        if !stops.is_empty() {
+            self.reported.set(self.reported.get().with(stops));
         }
         let writable = event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR));
-        let sends = self.outgoing.borrow().is_some() || waits(&self.writer);
+        let sends = self.outgoing.borrow().is_some() || is_set(&self.writer);
         if sends && !self.connect_round() {
             return;
         }
@@ -878,12 +1083,18 @@ impl Core {
             self.write_round(state);
         }
         if self.readable.get() {
-            if let Some(reader) = self.reader.take() {
+            if !self.readers.is_empty() {
+                let readers = self.readers.take();
                 self.update_liveness();
-                reader.wake();
+                readers.for_each(Waker::wake);
                 callback::drain(state);
             }
             self.read_round(state);
+        }
+        // Behind the reads: what came before the end is told before it, also what waits for the next round.
+        let more_to_read = self.reading.get() && self.readable.get();
+        if !more_to_read && !self.reported.get().is_empty() {
+            self.tell_of_end(state);
         }
     }
 }
@@ -894,6 +1105,12 @@ impl Core {
 /// connection belongs to the loop until it is closed; after the end of the stream or an error the
 /// callback is released. Without one it closes when the last clone is dropped, after queued writes
 /// and a requested shutdown have gone out; only an explicit [`close`](TcpStream::close) cancels them.
+///
+/// # Half-close
+/// The end of what the peer sends is not the end of the connection: reading gives it, and writing goes
+/// on until this side too has sent its end. A peer that has gone for good is heard of through
+/// [`on_hang_up`](TcpStream::on_hang_up) without reading, and as an error of a read or write otherwise. The end alone is
+/// heard of without reading through [`on_read_closed`](TcpStream::on_read_closed).
 ///
 /// # Liveness
 /// A connection keeps the loop alive while a read callback is registered or a task waits on it, unless
@@ -1023,27 +1240,29 @@ impl TcpStream {
     }
 
     /// Stops calling back at once, also from inside the callback, and drops it. What arrives stays in
-    /// the kernel until reading starts again.
+    /// the kernel until reading starts again, also when the connection fails meanwhile.
     pub fn read_stop(&self) {
         self.core.stop_reading();
     }
 
     /// Reads once into a buffer: how many bytes, 0 at the end.
     ///
-    /// Dropping the future loses nothing. Do not use it while a read callback is registered: each of them
-    /// would get a part.
+    /// Dropping the future loses nothing, and those who wait beside it go on waiting. Do not use it while a
+    /// read callback is registered: each of them would get a part.
     ///
     /// # Errors
     /// The connection's; not-connected when it was closed.
     pub fn read<'a>(&'a self, buffer: &'a mut [u8]) -> Read<'a> {
-        Read { stream: self, buffer, waiting: None }
+        Read { stream: self, buffer, place: Place::default() }
     }
 
     /// Writes bytes, in the order of the calls. The request completes when the kernel has taken them.
     ///
     /// What the kernel takes at once needs no memory; the rest is copied to the queue. The request can be
-    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the read
-    /// callback; with none it is logged and the connection closes.
+    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the reader, behind what
+    /// has arrived: to the read callback or the task that reads, also to one that has paused, when it reads
+    /// again. On a connection that nobody has read, or whose end was read, it is logged and the
+    /// connection closes.
     ///
     /// # Errors
     /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the connection is
@@ -1060,13 +1279,13 @@ impl TcpStream {
         let data = data.into();
         let total = data.len();
         let location = Location::caller();
-        if self.core.refusal().is_some() || self.core.has_writes() {
+        if self.core.refusal().is_some() || self.core.has_unsent() {
             return self.core.write(location, total, |_| Ok(0), |_| data);
         }
         match self.core.send(&data) {
-            Ok(sent) if sent == total => Request::finished(self.core.state(), Ok(())),
+            Ok(sent) if sent == total => self.core.finished(location),
             Ok(sent) => self.core.queue_from(location, data, sent),
-            Err(error) => self.core.write(location, total, |_| Err(error), |_| Vec::new()),
+            Err(error) => self.core.ended(location, Err(error)),
         }
     }
 
@@ -1126,22 +1345,93 @@ impl TcpStream {
     }
 
     /// Calls `f` in the close phase after the connection was closed, by [`close`](TcpStream::close) or by itself. Replaces
-    /// the callback given before. It does not count as a callback that keeps the connection.
+    /// the callback given before. It does not count as a callback that keeps the connection. Of handles
+    /// closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         self.core.on_close(Box::new(f));
     }
 
-    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait for
-    /// each direction: a later one takes the place of the one before.
+    /// Calls `f` once, when the peer has gone for good: it has reset the connection, both directions
+    /// have ended, or a write has failed whose request was dropped and the connection therefore closes
+    /// by itself. Nobody needs to read for it.
+    ///
+    /// The end of what the peer sends is no hang-up, for it may still read: that is for
+    /// [`on_read_closed`](TcpStream::on_read_closed).
+    ///
+    /// When the peer has gone already, `f` is called too: later, never from inside this call. Bytes that
+    /// came before can be read then and afterwards; a read callback gets them all first, and the end or
+    /// the error after them. A later call replaces `f`, which is then dropped uncalled; so it is when
+    /// this side closes or [detaches](TcpStream::detach) the connection, or the last name of one that nobody reads is
+    /// dropped, and at the end of the loop. On a closed connection it is dropped at once.
+    ///
+    /// A peer whose machine or network fails without a word is not heard of: send something from time
+    /// to time, and a write fails.
+    ///
+    /// # Liveness
+    /// It does not count as a callback that keeps the connection, nor does it keep the loop alive.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     let connection = listener.accept().await?;
+    ///     let answer = windlass::spawn(windlass::time::sleep(Duration::from_secs(3600)));
+    ///     connection.on_hang_up(move || answer.abort()); // Nobody is left to answer.
+    ///     client.await?.close_reset()?;
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_hang_up(&self, f: impl FnOnce() + 'static) {
+        self.core.watch(|core| &core.on_hang_up, Box::new(f));
+    }
+
+    /// Calls `f` once, when the peer sends no more: it has shut down its side, closed the connection or
+    /// reset it. Nobody needs to read for it, and bytes that came before stay where they are.
+    ///
+    /// The peer may still read: it may have shut down only its own side after its last request. TCP does
+    /// not say which until something is written to a peer that has closed. A server that takes a client
+    /// that will send no more for one that has left, as Node's HTTP server does, cancels its work here;
+    /// others wait for [`on_hang_up`](TcpStream::on_hang_up), which an orderly close by the peer alone does not bring about.
+    ///
+    /// All else is as for `on_hang_up`. When both are reached at once, this one is called first.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?);
+    ///     let connection = listener.accept().await?;
+    ///     let answer = windlass::spawn(windlass::time::sleep(Duration::from_secs(3600)));
+    ///     connection.on_read_closed(move || answer.abort());
+    ///     drop(client.await?); // A client that is killed sends the end too.
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_read_closed(&self, f: impl FnOnce() + 'static) {
+        self.core.watch(|core| &core.on_read_closed, Box::new(f));
+    }
+
+    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait so: a
+    /// later one takes the place of the one before. Those in [`read`](TcpStream::read) wait beside it.
     ///
     /// # Errors
     /// As [`read`](TcpStream::read).
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.core.poll_read(cx, buffer)
+        self.core.poll_read(&self.core.poller, cx, buffer)
     }
 
     /// Writes what the kernel takes of `data`, or keeps the task's waker until it takes some. Queued
-    /// writes go first.
+    /// writes go first. One task can wait so, or for [`poll_shutdown`](TcpStream::poll_shutdown): a later one takes the
+    /// place of the one before.
     ///
     /// # Errors
     /// As [`write`](TcpStream::write).
@@ -1242,6 +1532,8 @@ impl Core {
             on_heap = data.to_vec();
             &mut on_heap
         };
+        // Past the empty ones at the start: with enough of them the first call would send nothing.
+        IoSlice::advance_slices(&mut left, 0);
         self.send_all(total, move |socket, _| {
             let count = sys::send_vectored(socket, left)?;
             IoSlice::advance_slices(&mut left, count);
@@ -1291,6 +1583,8 @@ pub struct DetachedTcpStream {
     socket: std::net::TcpStream,
     /// A shutdown was requested: no more writes.
     shut: bool,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    failure: Option<io::Error>,
 }
 
 impl DetachedTcpStream {
@@ -1308,6 +1602,11 @@ impl DetachedTcpStream {
         let stream =
             Core::adopt(&state, sys::TcpStream::from_std(self.socket), Location::caller())?;
         stream.core.shut.set(self.shut);
+        if self.failure.is_some() {
+            stream.core.failure.set(self.failure);
+            stream.core.may_read_on.set(true);
+            stream.core.fail_next_read();
+        }
         Ok(stream)
     }
 
@@ -1322,8 +1621,8 @@ impl DetachedTcpStream {
 pub struct Read<'a> {
     stream: &'a TcpStream,
     buffer: &'a mut [u8],
-    /// The stream has this waker of the future's task.
-    waiting: Option<Waker>,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Read<'_> {
@@ -1331,18 +1630,16 @@ impl Future for Read<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        let polled = this.stream.core.poll_read(cx, this.buffer);
-        this.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+        this.stream.core.poll_read(&this.place, cx, this.buffer)
     }
 }
 
 impl Drop for Read<'_> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            let waker = take_own(&self.stream.core.reader, own);
-            self.stream.core.update_liveness();
-            drop(waker);
+        let core = &self.stream.core;
+        if !core.readers.is_empty() {
+            core.readers.leave(&self.place);
+            core.update_liveness();
         }
     }
 }

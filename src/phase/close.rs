@@ -1,7 +1,8 @@
-//! The close phase: the last callbacks of handles that were closed, in the order of closing.
+//! The close phase: the last callbacks of handles that were closed, the handle closed last first.
 //!
-//! A handle's pending writes complete with a cancelled error first, then its close callbacks run.
-//! libuv runs the handle closed last first; we keep the order, and say so in the guide.
+//! That is the order of libuv, whose list of closing handles is a stack, and so of Node. A handle's
+//! pending writes complete with a cancelled error first, then its close callback runs. What is
+//! closed in the phase itself waits for that of the next iteration.
 
 use crate::event_loop::State;
 

@@ -21,6 +21,12 @@ use crate::threads::turns::Turn;
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
 
+/// In how many iterations a loop looks once whether to give memory back.
+const ITERATIONS_PER_LOOK: u64 = 8;
+
+/// Before a sleep of this length it gives back all that it can: to allocate it anew is little beside that.
+const LONG_SLEEP: Duration = Duration::from_millis(20);
+
 /// How long the poll may block: none for without limit.
 ///
 /// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
@@ -56,6 +62,9 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
 #[inline(always)]
 pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
+    if state.mailbox.figures.iterations().is_multiple_of(ITERATIONS_PER_LOOK) {
+        state.give_back(false);
+    }
     if state.clock.is_virtual() {
         return wait_in_virtual_time(state, timeout);
     }
@@ -95,6 +104,9 @@ fn look_for(state: &State, limit: Nanos) -> bool {
 #[inline(never)]
 fn sleep(state: &State, timeout: Option<Duration>) {
     log::trace!("poll: waiting for {timeout:?}");
+    if timeout.is_none_or(|timeout| timeout >= LONG_SLEEP) {
+        state.give_back(true);
+    }
     let began = state.clock.read();
     if state.sources.in_use() {
         let count = Awake::asleep(|| block(state, timeout, began));
@@ -144,7 +156,7 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
                 }
             }
             // The arguments are ours and the descriptor is open: no other failure is possible.
-            Err(error) => panic!("windlass: the poller failed: {error}"),
+            Err(error) => panic!("windlass: waiting for events failed: {error}"),
         }
     }
 }
@@ -152,8 +164,11 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
 /// Virtual time: what would wait does not; the clock jumps to the next timer instead.
 #[inline(never)]
 fn wait_in_virtual_time(state: &State, timeout: Option<Duration>) {
-    let seat = state.seat.as_ref().expect("a loop in virtual time has a seat");
+    let seat = state.seat.as_ref().expect("every loop in virtual time takes turns");
     let sources = state.sources.any();
+    if timeout.is_none_or(|timeout| timeout >= LONG_SLEEP) {
+        state.give_back(true);
+    }
     loop {
         // Sockets are outside of virtual time, but not ignored.
         collect(state);

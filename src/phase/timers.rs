@@ -27,6 +27,12 @@
 //! The timers stand in [`table`], which delay has which list in [`lists`], and the heap in [`heap`]; each says
 //! why it has the shape it has. They are plain data: this file does the calling.
 //!
+//! The next timer of a list is chosen when the callback of the one before has returned, before the
+//! drain that comes between the two. So a tick or microtask that refreshes it comes too late: it
+//! fires now, once. One that clears it comes in time. And a list of which no further timer is due
+//! is put back before the drain too. All this is only to be seen if there is something to drain, so
+//! only then is it done.
+//!
 //! A pass reads the clock once, at its start. What is armed during the pass is due after that moment, so
 //! it waits for the next pass. Times are nanoseconds, delays whole milliseconds, and a timer is due
 //! when its delay has passed entirely: unlike Node's, which counts in milliseconds of the clock, a
@@ -36,7 +42,7 @@ mod heap;
 mod lists;
 mod table;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -71,6 +77,9 @@ fn to_delay(duration: Duration) -> u64 {
 #[derive(Default)]
 pub(crate) struct Timers {
     table: RefCell<Table>,
+    /// In a pass: the timer that fires next, chosen before the drain that comes first. The drain
+    /// may clear it.
+    chosen: Cell<Option<Timer>>,
 }
 
 impl Timers {
@@ -96,6 +105,11 @@ impl Timers {
         self.table.borrow().is_empty()
     }
 
+    /// Gives the memory of a burst back. See [`Table::give_back`].
+    pub(crate) fn give_back(&self, now: bool) {
+        self.table.borrow_mut().give_back(now);
+    }
+
     /// Takes all callbacks out, for the caller to drop. For teardown.
     pub(crate) fn take_all(&self) -> impl Iterator<Item: Sized> + use<> {
         // What is armed from now on, if anything, must not share a generation with what was.
@@ -114,12 +128,15 @@ pub(crate) fn run(state: &Rc<State>) {
     if state.timers.is_empty() {
         return;
     }
-    let now = state.clock.now();
+    // What would be due at the last moment there is never is.
+    let now = state.clock.now().min(Nanos::MAX - 1);
+    // What a panic that left the loop had chosen was for another pass.
+    state.timers.chosen.set(None);
     callback::guard(state, || {
         while !state.is_halted()
             && let Some(due) = take_due(state, now)
         {
-            fire(state, due);
+            fire(state, due, now);
         }
     });
 }
@@ -127,26 +144,42 @@ pub(crate) fn run(state: &Rc<State>) {
 /// A function of its own, for a borrow in the condition of a loop lasts until the end of its body.
 #[inline]
 fn take_due(state: &State, now: Nanos) -> Option<Due> {
-    state.timers.table.borrow_mut().take_due(state.id, now)
+    let timers = &state.timers;
+    if timers.chosen.get().is_some()
+        && let Some(timer) = timers.chosen.take()
+        && let Some(due) = timers.table.borrow_mut().take_chosen(timer)
+    {
+        return Some(due);
+    }
+    timers.table.borrow_mut().take_due(state.id, now)
 }
 
-fn fire(state: &State, due: Due) {
-    let Due { timer, location, mut callback, life } = due;
+/// Chooses the timer that fires after one of this list, unless the list has no further one that is
+/// due.
+#[inline(never)]
+fn choose(state: &State, list: u32, now: Nanos) {
+    let timers = &state.timers;
+    timers.chosen.set(timers.table.borrow_mut().choose(state.id, list, now));
+}
+
+fn fire(state: &State, due: Due, now: Nanos) {
+    let Due { timer, location, mut callback, life, list } = due;
+    let next = || choose(state, list, now);
     match life {
         Life::IntervalFiring => {
             let start = state.clock.read();
             let outcome = callback::invoke(state, Some(location), || callback.call(timer));
             let cleared = state.timers.table.borrow_mut().rearm_interval(timer, callback, start);
             drop(cleared);
-            callback::settle(state, outcome);
+            callback::settle_then(state, outcome, next);
         }
         Life::RearmableFired => {
             let outcome = callback::invoke(state, Some(location), || callback.call(timer));
             let cleared = state.timers.table.borrow_mut().put_back(timer, callback);
             drop(cleared);
-            callback::settle(state, outcome);
+            callback::settle_then(state, outcome, next);
         }
-        _ => callback::call(state, Some(location), || callback.call(timer)),
+        _ => callback::call_then(state, Some(location), || callback.call(timer), next),
     }
 }
 
@@ -192,10 +225,25 @@ impl Timer {
     /// A `set_timer` that has fired is armed again. A `set_timeout` that has fired is spent, and a
     /// cleared timer gone: nothing happens.
     ///
+    /// A timer that is due in the running phase does not fire then, with one exception, which is
+    /// Node's: a tick or microtask between two timers of one delay comes too late for the second,
+    /// which fires once, now, and is not armed again by that refresh.
+    ///
     /// # Cost
     /// Constant, and reads the clock.
     pub fn refresh(&self) {
         self.with(|state, table| table.refresh(*self, state.clock.read()));
+    }
+
+    /// As [`refresh`](Timer::refresh), also when the timer was chosen to fire next: then it does
+    /// not.
+    pub(crate) fn restart(&self) {
+        self.with(|state, table| {
+            if state.timers.chosen.get() == Some(*self) {
+                state.timers.chosen.set(None);
+            }
+            table.refresh(*self, state.clock.read());
+        });
     }
 
     /// Lets the loop end although the timer is armed. It still fires while something else keeps the

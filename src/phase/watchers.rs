@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
+use crate::callback::slot::Slot;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -182,8 +183,7 @@ struct Watcher {
     kind: &'static str,
     location: &'static Location<'static>,
     number: Cell<u64>,
-    /// Absent while it is called, and once it has stopped.
-    callback: Cell<Option<Box<dyn FnMut()>>>,
+    callback: Slot<dyn FnMut()>,
 }
 
 impl Watcher {
@@ -200,10 +200,10 @@ impl Watcher {
             kind,
             location,
             number: Cell::new(u64::MAX),
-            callback: Cell::new(None),
+            callback: Slot::default(),
         });
         if state.is_open() {
-            watcher.callback.set(Some(Box::new(f)));
+            drop(watcher.callback.set(Box::new(f)));
             watcher.registration.open(watcher.clone(), location, true);
             watcher.number.set(phase.list(state).add(watcher.clone()));
         }
@@ -220,18 +220,13 @@ impl Watcher {
         let list = self.phase.list(&self.registration.state);
         let listed = list.remove(self.number.get());
         let entry = self.registration.close();
-        (listed, entry, self.callback.take())
+        (listed, entry, self.callback.clear())
     }
 
     fn fire(&self, state: &State) {
-        let Some(mut f) = self.callback.take() else { return };
-        let outcome = callback::invoke(state, Some(self.location), &mut f);
-        if self.registration.is_open() {
-            self.callback.set(Some(f));
-        } else {
-            drop(f);
+        if let Some(outcome) = self.callback.invoke(state, Some(self.location), |f| f()) {
+            callback::settle(state, outcome);
         }
-        callback::settle(state, outcome);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Callbacks that wait for a later phase: the pending phase's completions and the close phase's.
+//! Callbacks that wait for a later phase: the pending phase's completions and the poll phase's
+//! signals.
 //!
 //! Each entry runs at most one user callback, so that a panic in it costs no other callback its
 //! turn. A run takes what was there when it began; what is added meanwhile waits for the next.
@@ -9,6 +10,9 @@ use std::collections::VecDeque;
 use super::closure::Closure;
 use crate::callback;
 use crate::event_loop::State;
+
+/// Entries for which memory is kept when it is given back.
+pub(super) const KEPT: usize = 1024;
 
 /// A queue of deferred callbacks. Everything in it keeps the loop alive.
 #[derive(Default)]
@@ -31,6 +35,15 @@ impl Deferred {
     /// Takes one entry out, uncalled. For teardown.
     pub(crate) fn take(&self) -> Option<Closure> {
         self.entries.borrow_mut().pop_front()
+    }
+
+    /// Gives the memory of a burst back.
+    pub(crate) fn give_back(&self) {
+        let mut entries = self.entries.borrow_mut();
+        if entries.capacity() > KEPT.max(entries.len() * 4) {
+            let kept = entries.len() * 2;
+            entries.shrink_to(kept);
+        }
     }
 
     /// Runs the entries that are here now.

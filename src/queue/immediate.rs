@@ -11,6 +11,9 @@ use std::panic::Location;
 use super::closure::Closure;
 use crate::handle::Alive;
 
+/// Places that are kept when memory is given back.
+const KEPT: usize = 1024;
+
 /// One place in the queue.
 struct Place {
     /// Empty once the immediate was cleared.
@@ -29,6 +32,8 @@ pub(crate) struct Immediates {
     waiting: Cell<usize>,
     /// Of these, how many are referenced.
     referenced: Cell<usize>,
+    /// The number that was next when memory was last given back.
+    end_then: Cell<u64>,
 }
 
 impl Immediates {
@@ -125,6 +130,18 @@ impl Immediates {
             place.referenced = on;
             let count = self.referenced.get();
             self.referenced.set(if on { count + 1 } else { count - 1 });
+        }
+    }
+
+    /// Gives the places of a burst back: if `now`, else when much fewer were queued since the last call.
+    pub(crate) fn give_back(&self, now: bool) {
+        let end = self.end();
+        let queued = end - self.end_then.replace(end);
+        let mut places = self.places.borrow_mut();
+        let few = places.capacity() as u64 / 4;
+        if places.capacity() > KEPT && (now || queued < few) && (places.len() as u64) < few {
+            let kept = places.len() * 2;
+            places.shrink_to(kept);
         }
     }
 

@@ -5,6 +5,7 @@
 //! are a queue with numbered places, run a batch at a time by the check phase. Deferred callbacks
 //! wait for the pending or the close phase.
 
+pub(crate) mod closing;
 pub(crate) mod closure;
 pub(crate) mod deferred;
 pub(crate) mod immediate;

@@ -20,6 +20,9 @@ use super::closure::Closure;
 /// Slots of the first ring. A power of two, as every later size.
 const FIRST_CAPACITY: usize = 64;
 
+/// Slots that a ring keeps when it gives memory back.
+const KEPT: usize = 4096;
+
 type Slots = Box<[MaybeUninit<Closure>]>;
 
 /// First in, first out. Nothing is borrowed while a closure runs.
@@ -32,6 +35,8 @@ pub(crate) struct Ring {
     head: Cell<usize>,
     /// How many have been put in since then.
     tail: Cell<usize>,
+    /// The most that were put in from one time that it was empty to the next, since memory was last given back.
+    peak: Cell<usize>,
 }
 
 impl Ring {
@@ -84,6 +89,21 @@ impl Ring {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
+    /// Gives the slots of a burst back: if `now`, else when much fewer have been used since the last call. Does
+    /// nothing while there is something in the ring.
+    ///
+    /// Not while one of its closures is being called.
+    pub(crate) fn give_back(&self, now: bool) {
+        // SAFETY: as in `put`; the borrow ends with this function, which calls nobody: slots have no destructor.
+        let slots = unsafe { &mut *self.slots.get() };
+        let peak = self.peak.replace(0);
+        if slots.len() > KEPT && self.is_empty() && (now || peak < slots.len() / 4) {
+            *slots = Slots::default();
+            self.head.set(0);
+            self.tail.set(0);
+        }
+    }
+
     /// Moves all that is in another ring behind what is in this one. Two rings of which this one is empty
     /// change places: nothing is moved, and the other one gets slots that were used before.
     fn append(&self, other: &mut Ring) {
@@ -92,6 +112,7 @@ impl Ring {
             mem::swap(unsafe { &mut *self.slots.get() }, other.slots.get_mut());
             self.head.swap(&other.head);
             self.tail.swap(&other.tail);
+            self.peak.swap(&other.peak);
             return;
         }
         while let Some(closure) = other.pop() {
@@ -102,9 +123,10 @@ impl Ring {
     /// Counts the first closure as taken and returns its slot.
     #[inline]
     fn take_first(&self) -> Option<*mut MaybeUninit<Closure>> {
-        let head = self.head.get();
-        if head == self.tail.get() {
+        let (head, tail) = (self.head.get(), self.tail.get());
+        if head == tail {
             // Begins again with the slots that are in the cache.
+            self.peak.set(self.peak.get().max(tail));
             self.head.set(0);
             self.tail.set(0);
             return None;
@@ -183,6 +205,11 @@ impl SendRing {
         self.0.len()
     }
 
+    /// As [`Ring::give_back`].
+    pub(crate) fn give_back(&self, now: bool) {
+        self.0.give_back(now);
+    }
+
     /// Moves all that is in another ring behind what is in this one.
     pub(crate) fn append(&self, other: &mut SendRing) {
         self.0.append(&mut other.0);
@@ -251,6 +278,36 @@ mod tests {
         assert_eq!(Rc::strong_count(&held), 1 + 95);
         drop(ring);
         assert_eq!(Rc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn a_ring_keeps_its_slots_for_a_load_that_stays_and_gives_them_back_after_a_burst() {
+        let ring = Ring::default();
+        // SAFETY: nothing else borrows the slots at this moment.
+        let capacity = |ring: &Ring| unsafe { &*ring.slots.get() }.len();
+        let fill = |count| (0..count).for_each(|_| ring.push(|| ()));
+        for _ in 0..10 {
+            fill(100_000);
+            let before = capacity(&ring);
+            ring.give_back(true);
+            assert_eq!(capacity(&ring), before, "there is something in it");
+            while ring.call_first() {}
+            fill(10);
+            while ring.call_first() {}
+            ring.give_back(false);
+            assert_eq!(capacity(&ring), before, "it may be needed again");
+        }
+        fill(10);
+        while ring.call_first() {}
+        ring.give_back(false);
+        assert_eq!(capacity(&ring), 0);
+        fill(KEPT * 2);
+        while ring.call_first() {}
+        ring.give_back(true);
+        assert_eq!(capacity(&ring), 0);
+        fill(10);
+        ring.give_back(true);
+        assert_eq!(ring.len(), 10);
     }
 
     #[test]

@@ -13,6 +13,14 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+// Where this thread's errno is; no system gives this function the same name.
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+pub(super) use libc::__errno as errno_location;
+#[cfg(any(target_os = "linux", target_os = "emscripten", target_os = "redox"))]
+pub(super) use libc::__errno_location as errno_location;
+#[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
+pub(super) use libc::__error as errno_location;
+
 /// The most buffers that one vectored call may have, on every system that we know.
 pub(crate) const MAX_BUFFERS: usize = 1024;
 
@@ -122,6 +130,18 @@ pub(crate) fn set_file_times(file: &File, times: [Moment; 2]) -> io::Result<()> 
     check(unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) })
 }
 
+/// Makes a file at a path `len` bytes long, without opening it: opening a FIFO would wait for a reader.
+pub(crate) fn truncate(path: &Path, len: u64) -> io::Result<()> {
+    let (path, len) = (to_c(path)?, to_offset(len)?);
+    loop {
+        // SAFETY: the path is a live string that ends in zero.
+        match check(unsafe { libc::truncate(path.as_ptr(), len) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Makes a call again when a signal interrupts it, and once the descriptor is ready when it would block.
 fn again(
     fd: RawFd,
@@ -151,11 +171,11 @@ fn wait(fd: RawFd, events: libc::c_short) -> io::Result<()> {
     }
 }
 
-fn check(result: libc::c_int) -> io::Result<()> {
+pub(super) fn check(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn to_c(path: &Path) -> io::Result<CString> {
+pub(super) fn to_c(path: &Path) -> io::Result<CString> {
     let text = "a path has no zero byte in it";
     CString::new(path.as_os_str().as_bytes())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, text))

@@ -5,18 +5,18 @@
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
-//! - [`file`]: calls on files that std lacks;
+//! - [`file`] and [`dir`]: calls on files and directories that std lacks;
 //! - [`resolver`]: names to addresses and back, blocking;
 //! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
-//! - [`monotonic_nanos`]: the clock;
-//! - [`block_signals`]: keep signals off a thread that serves no loop.
+//! - [`monotonic_nanos`]: the clock.
 
 #[cfg(not(unix))]
 compile_error!("windlass runs on Unix systems only so far: its loop exposes a file descriptor");
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
 
+pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
@@ -34,9 +34,9 @@ use crate::handle::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
-    block_signals, borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port,
-    monotonic_nanos, own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close,
-    spare_descriptor, thread_cpu_time,
+    borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port, monotonic_nanos,
+    own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
+    thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
@@ -44,6 +44,8 @@ pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
 pub(crate) const EPIPE: i32 = libc::EPIPE;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
 pub(crate) const EBADF: i32 = libc::EBADF;
+/// An opening that waits for nobody, of a FIFO for example.
+pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 
 /// What the poller reported of a source, as a set.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -106,6 +108,10 @@ impl fmt::Debug for Event {
 /// Events fetched by one wait. What does not fit is fetched by the next one.
 const EVENTS_PER_WAIT: usize = 1024;
 
+/// Whether the poller reports that an urgent byte stands in a stream (`MSG_OOB`), at which a read stops short.
+/// Where it does not, a short read says nothing.
+pub(crate) const TELLS_OF_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// The token of the poller's own waker, which is no handle's key.
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
@@ -119,8 +125,14 @@ pub(crate) struct Poller {
 pub(crate) struct Waker(mio::Waker);
 
 impl Waker {
+    /// Ends the wait. A signal that comes in between is no failure.
     pub(crate) fn wake(&self) -> io::Result<()> {
-        self.0.wake()
+        loop {
+            match self.0.wake() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
     }
 }
 
@@ -157,13 +169,15 @@ impl Poller {
         count
     }
 
-    /// Registers a socket for reading and writing, once and for all.
+    /// Registers a socket for reading, writing and urgent bytes, once and for all.
     pub(crate) fn register(
         &self,
         source: &mut impl mio::event::Source,
         key: Key,
     ) -> io::Result<()> {
         let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = interest | mio::Interest::PRIORITY;
         self.poll.registry().register(source, mio::Token(key.to_bits() as usize), interest)
     }
 

@@ -5,10 +5,10 @@
 //! `getnameinfo` fills buffers.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
 use std::mem;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ptr;
 
 /// Which addresses are asked for.
@@ -53,8 +53,8 @@ pub(crate) struct Failure {
     pub(crate) text: String,
 }
 
-/// The addresses of a host in the resolver's order, each once.
-pub(crate) fn addresses(host: &CStr, family: AddressFamily) -> Result<Vec<IpAddr>, Failure> {
+/// The addresses of a host in the resolver's order, each once, with their scopes and port 0.
+pub(crate) fn addresses(host: &CStr, family: AddressFamily) -> Result<Vec<SocketAddr>, Failure> {
     let family = match family {
         AddressFamily::Any => libc::AF_UNSPEC,
         AddressFamily::V4 => libc::AF_INET,
@@ -63,11 +63,22 @@ pub(crate) fn addresses(host: &CStr, family: AddressFamily) -> Result<Vec<IpAddr
     let list = List::ask(Some(host), None, family, libc::SOCK_STREAM)?;
     let mut found = Vec::new();
     for address in list.addresses() {
-        if !found.contains(&address.ip()) {
-            found.push(address.ip());
+        if !found.contains(&address) {
+            found.push(address);
         }
     }
     Ok(found)
+}
+
+/// The number of a network interface, by its name or its number in digits. None if there is none of that name.
+pub(crate) fn interface(text: &str) -> Option<u32> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    let name = CString::new(text).ok()?;
+    // SAFETY: the name ends in zero and lives across the call, which keeps nothing.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index > 0).then_some(index)
 }
 
 /// The port of a service.
@@ -186,7 +197,8 @@ fn socket_address(entry: &libc::addrinfo) -> Option<SocketAddr> {
             // SAFETY: as above, for a sockaddr_in6.
             let found = unsafe { entry.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned() };
             let ip = Ipv6Addr::from(found.sin6_addr.s6_addr);
-            Some(SocketAddr::new(ip.into(), u16::from_be(found.sin6_port)))
+            let (port, scope) = (u16::from_be(found.sin6_port), found.sin6_scope_id);
+            Some(SocketAddrV6::new(ip, port, 0, scope).into())
         }
         _ => None,
     }

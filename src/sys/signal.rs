@@ -5,19 +5,27 @@
 //! loop polls. Posts are never freed and their pipes never closed, because a handler on another
 //! thread may be about to write; a post whose loop is gone waits in the list for the next loop.
 //!
-//! Which signals are ours is counted by number. With the last watcher of a signal the disposition
-//! that was there before the first comes back.
+//! A signal belongs to the process, and so others handle it too. What was installed before ours is
+//! called by it. With the last watcher of a signal it is put back, if ours is still what the system
+//! calls. Else somebody has installed a handler over ours, which may call ours for ever: then theirs
+//! stays, and ours only passes on to what was before it. Should that somebody put ours back later,
+//! with nobody watching, it puts back what was before it when the next signal comes.
 //!
-//! One of the files with `unsafe` code: the handler, and the calls that install it.
+//! Watched again under somebody's handler, ours goes over it once more. Theirs may call ours, so what
+//! is installed then must be another function, with another one before it, or the two would call each
+//! other for ever. There are [`LAYERS`] of them.
+//!
+//! One of the files with `unsafe` code: the handlers, and the calls that install them.
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
 use std::io::{self, Read};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::file::errno_location;
 
 /// Signal numbers are 1 to 64 on Linux and fewer elsewhere: a set of them fits in 64 bits.
 const SIGNALS: i32 = 64;
@@ -45,22 +53,88 @@ unsafe impl Send for Post {}
 /// The newest post. Posts are only ever added, at this end.
 static POSTS: AtomicPtr<Post> = AtomicPtr::new(ptr::null_mut());
 
-/// How many watchers each signal has, and what was installed before the first.
-static INSTALLED: Mutex<Option<HashMap<i32, Installed>>> = Mutex::new(None);
+/// How many handlers of ours one signal can have. One is over another only with somebody else's in
+/// between that was installed while ours was there; for each such somebody it takes one more.
+const LAYERS: usize = 4;
 
-struct Installed {
-    watchers: usize,
-    before: libc::sigaction,
+/// A handler that is told everything that the system knows of the signal.
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// Our handlers by layer. They differ in nothing but the layer.
+static HANDLERS: [Handler; LAYERS] = [handler::<0>, handler::<1>, handler::<2>, handler::<3>];
+
+/// A signal, as our handlers see it. Changed by those who hold [`ACTIONS`].
+struct Signal {
+    /// How many watchers there are, on all loops.
+    watchers: AtomicUsize,
+    /// How many of our layers are in use, the last of them being the one that tells the loops.
+    layers: AtomicUsize,
+    /// What each layer was installed over. Set before the layer can be called, then never null.
+    before: [AtomicPtr<libc::sigaction>; LAYERS],
+}
+
+/// By number.
+static SIGNALS_KNOWN: [Signal; SIGNALS as usize + 1] = [const {
+    Signal {
+        watchers: AtomicUsize::new(0),
+        layers: AtomicUsize::new(0),
+        before: [const { AtomicPtr::new(ptr::null_mut()) }; LAYERS],
+    }
+}; SIGNALS as usize + 1];
+
+/// Every different action that a layer was installed over. They are never freed, because a handler on
+/// another thread may be looking. Guards all changes of what is installed.
+static ACTIONS: Mutex<Vec<&'static libc::sigaction>> = Mutex::new(Vec::new());
+
+fn known(signum: i32) -> &'static Signal {
+    &SIGNALS_KNOWN[signum as usize]
 }
 
 fn bit(signum: i32) -> u64 {
     1 << (signum - 1)
 }
 
-/// Runs on whichever thread the signal interrupted.
-extern "C" fn handler(signum: libc::c_int) {
+/// Runs on whichever thread the signal interrupted, called by the system or by a handler that was
+/// installed over it.
+extern "C" fn handler<const LAYER: usize>(
+    signum: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     // SAFETY: the location of errno is valid on every thread; the interrupted code finds it as it was.
     let errno = unsafe { *errno_location() };
+    let signal = known(signum);
+    // SAFETY: it was stored before this layer was installed, and is never freed.
+    let before = unsafe { &*signal.before[LAYER].load(Ordering::Acquire) };
+    let unwatched = signal.watchers.load(Ordering::SeqCst) == 0;
+    let given_back = unwatched && is_installed(signum, LAYER) && give_back(signum, LAYER, before);
+    let last = signal.layers.load(Ordering::SeqCst) == LAYER + 1;
+    // A lower layer is told after the last one, by the handler in between; unless that has gone.
+    if !given_back && (last || is_installed(signum, LAYER)) {
+        tell_loops(signum);
+    }
+    match before.sa_sigaction {
+        libc::SIG_IGN => {}
+        // All signals are blocked here: it comes when this returns, as it would have without us.
+        // SAFETY: `raise` may be called in a handler.
+        libc::SIG_DFL if given_back => drop(unsafe { libc::raise(signum) }),
+        libc::SIG_DFL => {}
+        // SAFETY: the flag says which of the two types the handler at this address has, for it is
+        // what the system has called before us. What it may do in a handler is its own affair.
+        address if before.sa_flags & libc::SA_SIGINFO != 0 => unsafe {
+            mem::transmute::<libc::sighandler_t, Handler>(address)(signum, info, context);
+        },
+        // SAFETY: as above.
+        address => unsafe {
+            mem::transmute::<libc::sighandler_t, extern "C" fn(libc::c_int)>(address)(signum);
+        },
+    }
+    // SAFETY: as at the start.
+    unsafe { *errno_location() = errno };
+}
+
+/// Notes the signal in each post that watches it, and wakes the loop. For the handler.
+fn tell_loops(signum: i32) {
     let mut post: *const Post = POSTS.load(Ordering::Acquire);
     while !post.is_null() {
         // SAFETY: posts are leaked boxes: a pointer that is in the list is valid for ever.
@@ -74,16 +148,19 @@ extern "C" fn handler(signum: libc::c_int) {
         }
         post = this.next;
     }
-    // SAFETY: as at the start.
-    unsafe { *errno_location() = errno };
 }
 
-#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
-use libc::__errno as errno_location;
-#[cfg(any(target_os = "linux", target_os = "emscripten", target_os = "redox"))]
-use libc::__errno_location as errno_location;
-#[cfg(any(target_os = "macos", target_os = "ios", target_os = "freebsd"))]
-use libc::__error as errno_location;
+/// Puts back what was before a layer that nobody needs. False if a watcher has come meanwhile, which
+/// the layer then serves. For the handler.
+fn give_back(signum: i32, layer: usize, before: &libc::sigaction) -> bool {
+    if exchange(signum, Some(before)).is_err() {
+        return false;
+    }
+    // Whoever starts to watch is counted first and looks at what is installed then: one of the two
+    // sees the other.
+    let given = known(signum).watchers.load(Ordering::SeqCst) == 0;
+    given || exchange(signum, Some(&action_of(layer, before))).is_err()
+}
 
 impl Post {
     /// A post for one loop: one that another loop has left, or a new one.
@@ -197,41 +274,126 @@ fn max_signal() -> i32 {
     31
 }
 
+/// Counts a watcher, and sees to it that the system calls a handler of ours.
 fn install(signum: i32) -> io::Result<()> {
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    let installed = installed.get_or_insert_default();
-    if let Some(known) = installed.get_mut(&signum) {
-        known.watchers += 1;
+    let mut actions = lock();
+    // Counted first, see `give_back`.
+    known(signum).watchers.fetch_add(1, Ordering::SeqCst);
+    let result = put_over(signum, &mut actions);
+    if result.is_err() {
+        known(signum).watchers.fetch_sub(1, Ordering::SeqCst);
+    }
+    result
+}
+
+fn put_over(signum: i32, actions: &mut Vec<&'static libc::sigaction>) -> io::Result<()> {
+    let signal = known(signum);
+    let current = exchange(signum, None)?;
+    if let Some(layer) = layer_of(&current) {
+        signal.layers.store(layer + 1, Ordering::SeqCst);
         return Ok(());
     }
-    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a zeroed sigaction is a valid one; the handler is async-signal-safe, see there; the
-    // old action is written before it is read, which a failing call does not get to.
-    let before = unsafe {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
-        action.sa_sigaction = handler as extern "C" fn(libc::c_int) as libc::sighandler_t;
-        action.sa_flags = libc::SA_RESTART;
-        libc::sigfillset(&raw mut action.sa_mask);
-        if libc::sigaction(signum, &raw const action, before.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
+    let mut layer = signal.layers.load(Ordering::SeqCst);
+    if layer == LAYERS {
+        if ![libc::SIG_DFL, libc::SIG_IGN].contains(&current.sa_sigaction) {
+            log::warn!("signal {signum}: too many handlers over ours; it stays under the last one");
+            return Ok(());
         }
-        before.assume_init()
+        // What is no handler calls none of ours.
+        layer = 0;
+    }
+    let keep_before = |action, actions: &mut _| {
+        let kept: *const libc::sigaction = keep(action, actions);
+        signal.before[layer].store(kept.cast_mut(), Ordering::Release);
     };
-    installed.insert(signum, Installed { watchers: 1, before });
+    keep_before(current, actions);
+    let replaced = exchange(signum, Some(&action_of(layer, &current)))?;
+    // Last: until now the layer that was the last one tells, and this one because it is installed.
+    signal.layers.store(layer + 1, Ordering::SeqCst);
+    if !same(&replaced, &current) {
+        keep_before(replaced, actions); // Somebody was faster.
+    }
     Ok(())
 }
 
+/// Counts a watcher less. With the last one what was before ours comes back, if ours is installed.
 fn uninstall(signum: i32) {
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    let installed = installed.get_or_insert_default();
-    let Some(known) = installed.get_mut(&signum) else { return };
-    known.watchers -= 1;
-    if known.watchers == 0 {
-        let before = known.before;
-        installed.remove(&signum);
-        // SAFETY: the action is the one that `sigaction` gave us for this very signal.
-        let failed = unsafe { libc::sigaction(signum, &raw const before, ptr::null_mut()) };
-        debug_assert_eq!(failed, 0, "an action that the system gave us can be put back");
+    let guard = lock();
+    let signal = known(signum);
+    if signal.watchers.fetch_sub(1, Ordering::SeqCst) > 1 {
+        return;
+    }
+    let installed = exchange(signum, None).ok().and_then(|current| layer_of(&current));
+    if let Some(layer) = installed {
+        // SAFETY: the layer is installed, so this was stored, and it is never freed.
+        let before = unsafe { &*signal.before[layer].load(Ordering::Acquire) };
+        let put_back = exchange(signum, Some(before));
+        debug_assert!(put_back.is_ok(), "an action that the system gave us can be put back");
+        signal.layers.store(layer, Ordering::SeqCst);
+    }
+    drop(guard);
+}
+
+fn lock() -> MutexGuard<'static, Vec<&'static libc::sigaction>> {
+    ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An action that is never freed: one like it that there is, or a new one.
+fn keep(
+    action: libc::sigaction,
+    actions: &mut Vec<&'static libc::sigaction>,
+) -> &'static libc::sigaction {
+    if let Some(known) = actions.iter().find(|known| same(known, &action)) {
+        return known;
+    }
+    actions.push(Box::leak(Box::new(action)));
+    actions.last().expect("pushed just now")
+}
+
+fn same(one: &libc::sigaction, other: &libc::sigaction) -> bool {
+    // SAFETY: both masks are live and were filled in by the system.
+    let has = |action: &libc::sigaction, signum| unsafe {
+        libc::sigismember(&raw const action.sa_mask, signum)
+    };
+    (one.sa_sigaction, one.sa_flags) == (other.sa_sigaction, other.sa_flags)
+        && (1..=max_signal()).all(|signum| has(one, signum) == has(other, signum))
+}
+
+/// Which of our layers an action calls.
+fn layer_of(action: &libc::sigaction) -> Option<usize> {
+    HANDLERS.iter().position(|handler| *handler as libc::sighandler_t == action.sa_sigaction)
+}
+
+/// Whether the system calls this layer now. Also for the handler.
+fn is_installed(signum: i32, layer: usize) -> bool {
+    exchange(signum, None).is_ok_and(|current| layer_of(&current) == Some(layer))
+}
+
+/// The action that calls a layer. Also for the handler.
+fn action_of(layer: usize, before: &libc::sigaction) -> libc::sigaction {
+    // SAFETY: a zeroed sigaction is a valid one, and the mask is live.
+    unsafe {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed().assume_init();
+        action.sa_sigaction = HANDLERS[layer] as libc::sighandler_t;
+        // What was before us runs on our stack, and may need one of its own.
+        action.sa_flags =
+            libc::SA_RESTART | libc::SA_SIGINFO | (before.sa_flags & libc::SA_ONSTACK);
+        libc::sigfillset(&raw mut action.sa_mask);
+        action
+    }
+}
+
+/// What the system does on a signal, replaced by `new` if that is given. Also for the handler.
+fn exchange(signum: i32, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: what is installed is async-signal-safe, see `handler`, or is what the system gave us
+    // for this very signal. The old action is filled in when the call succeeds.
+    unsafe {
+        if libc::sigaction(signum, new, before.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(before.assume_init())
     }
 }
 

@@ -2,11 +2,11 @@
 //! is one system call on values that live until it returns.
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -59,17 +59,6 @@ pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Resul
     Ok(ready.only(interest.with(Event::ERROR)))
 }
 
-/// Blocks every signal on this thread, so that handlers run elsewhere.
-pub(crate) fn block_signals() {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: `sigfillset` initialises the set that `pthread_sigmask` then reads; both live here.
-    let failed = unsafe {
-        libc::sigfillset(all.as_mut_ptr());
-        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut())
-    };
-    debug_assert_eq!(failed, 0, "SIG_SETMASK is a valid request");
-}
-
 /// The system's monotonic clock, in nanoseconds since some moment in the past.
 #[inline]
 pub(crate) fn monotonic_nanos() -> u64 {
@@ -120,9 +109,10 @@ fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// A descriptor of no use but to be given up when the process has no other left.
-pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
-    Ok(File::open("/dev/null")?.into())
+/// A descriptor of no use but to be given up when the process has no other left. None when there is none
+/// now. Not of a file: there need not be one that can be opened, as where the root directory was changed.
+pub(crate) fn spare_descriptor() -> Option<OwnedFd> {
+    UnixDatagram::unbound().ok().map(OwnedFd::from)
 }
 
 /// Whether the process or the system has no descriptors left.

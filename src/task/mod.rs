@@ -8,6 +8,7 @@
 
 pub(crate) mod scoped;
 pub(crate) mod signal;
+pub(crate) mod waiters;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -26,16 +27,6 @@ use crate::current;
 use crate::error::{Panic, TaskError};
 use crate::event_loop::State;
 use crate::threads::mailbox::Mailbox;
-
-/// Takes a waker out of its slot if it is this one: another task may have taken the place meanwhile.
-pub(crate) fn take_own(slot: &Cell<Option<Waker>>, own: &Waker) -> Option<Waker> {
-    let waker = slot.take();
-    if waker.as_ref().is_some_and(|waker| waker.will_wake(own)) {
-        return waker;
-    }
-    slot.set(waker);
-    None
-}
 
 /// A future in the loop's table, whatever its type.
 pub(crate) trait Run {
@@ -394,7 +385,7 @@ impl<T> Future for Task<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.core.output().replace(Output::Taken) {
             Output::Finished(result) => Poll::Ready(result),
-            Output::Taken => panic!("a Task was polled after it was ready"),
+            Output::Taken => panic!("windlass: a task was polled after it was ready"),
             before => {
                 self.core.output().set(Output::Awaited(cx.waker().clone()));
                 drop(before);

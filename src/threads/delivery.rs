@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 use std::rc::Rc;
 
-use super::mailbox::{Done, Letters};
+use super::mailbox::{Done, Letters, Mailbox};
 use super::numbers::NumberSet;
 use super::posts::Posts;
 use crate::callback;
@@ -15,6 +15,9 @@ use crate::event_loop::State;
 use crate::handle::{Handle, Key};
 use crate::queue::closure::Closure;
 use crate::sys;
+
+/// A fetch of more letters than this leaves lists that are worth giving back.
+const MANY_LETTERS: usize = 4096;
 
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
@@ -26,6 +29,10 @@ pub(crate) struct Delivery {
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<NumberSet>,
     posts: Posts,
+    /// The most letters that one fetch brought since memory was last given back.
+    largest: Cell<usize>,
+    /// The most since it was last looked whether to.
+    largest_lately: Cell<usize>,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
     next_number: Cell<u64>,
@@ -96,6 +103,9 @@ impl Delivery {
             + letters.receivers.len()
             + letters.completions.len()
             + letters.wakes.len();
+        if count > self.largest_lately.get() {
+            self.largest_lately.set(count);
+        }
         letters.receivers.move_to(&mut self.ready.borrow_mut());
         self.posts.add(&mut letters.posts);
         if !letters.completions.is_empty() {
@@ -108,6 +118,26 @@ impl Delivery {
             self.spare.borrow_mut().wakes = wakes;
         }
         count as u64
+    }
+
+    /// Gives the memory of a burst back, here and in the mailbox: if `now`, else when the fetches since the last call
+    /// have been much smaller.
+    pub(crate) fn give_back(&self, mailbox: &Mailbox, now: bool) {
+        if !self.is_empty() {
+            return; // The burst goes on: its posts take many iterations.
+        }
+        let lately = self.largest_lately.take();
+        let largest = self.largest.get().max(lately);
+        self.largest.set(largest);
+        if largest <= MANY_LETTERS || !(now || lately < largest / 4) {
+            return;
+        }
+        self.largest.set(0);
+        self.completions.borrow_mut().shrink_to_fit();
+        self.ready.borrow_mut().shrink();
+        self.posts.shrink();
+        drop(self.spare.take());
+        mailbox.shrink();
     }
 
     /// The first ready receiver at or after `from` that is older than this phase.

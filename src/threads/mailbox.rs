@@ -14,9 +14,11 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::io;
 use std::iter;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use super::OwnLine;
@@ -29,6 +31,9 @@ use crate::queue::closure::Closure;
 use crate::queue::ring::SendRing;
 use crate::sys;
 use crate::task::TaskWaker;
+
+/// How often a wake that fails is tried again at once.
+const WAKES_MAX: usize = 100;
 
 /// The side of a loop that other threads see. It outlives the loop.
 ///
@@ -44,8 +49,8 @@ pub(crate) struct Mailbox {
     /// Remotes and notifiers that other threads may hold. While there are none, nothing from outside
     /// can reach a loop in virtual time.
     outside: AtomicUsize,
-    /// The turns of the program, when the loop is in virtual time.
-    turns: OnceLock<WeakTurns>,
+    /// The number of the program and its turns, when the loop is in virtual time.
+    turns: OnceLock<(u64, WeakTurns)>,
     /// The loop's figures, which others may read while it runs.
     pub(crate) figures: OwnLine<Figures>,
 }
@@ -77,7 +82,9 @@ impl Clone for Address {
 
 impl Drop for Address {
     fn drop(&mut self) {
-        self.0.outside.fetch_sub(1, Ordering::Relaxed);
+        if self.0.outside.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.poke_turns(); // The program may be waiting for what can no longer come.
+        }
     }
 }
 
@@ -107,6 +114,8 @@ struct Inbox {
     later: BTreeMap<Nanos, Letters>,
     /// In virtual time: when the loop is told to end.
     halt_at: Option<Nanos>,
+    /// In virtual time: when the loop is told to leave its turn.
+    stop_at: Option<Nanos>,
 }
 
 /// A request of which the work is done.
@@ -161,6 +170,11 @@ impl Letters {
         self.posts.append(&mut other.posts);
         self.wakes.append(&mut other.wakes);
     }
+}
+
+/// The earlier of two times.
+fn earlier(before: Option<Nanos>, time: Nanos) -> Nanos {
+    before.map_or(time, |before| before.min(time))
 }
 
 /// When a letter is seen.
@@ -239,12 +253,17 @@ impl Mailbox {
             self.filled.store(true, Ordering::Release);
         }
         self.rouse(inbox);
-        if let Sent::FromOutside = sent
-            && let Some(turns) = self.turns.get().and_then(WeakTurns::upgrade)
-        {
-            turns.poke();
+        if let Sent::FromOutside = sent {
+            self.poke_turns();
         }
         Ok(())
+    }
+
+    /// In virtual time: has the program look again, if it waits for what is outside.
+    fn poke_turns(&self) {
+        if let Some(turns) = self.turns.get().and_then(|(_, turns)| turns.upgrade()) {
+            turns.poke();
+        }
     }
 
     /// When a letter is seen that is sent from here and now.
@@ -256,25 +275,31 @@ impl Mailbox {
     fn sent_in_virtual_time(&self) -> Sent {
         match current::place() {
             Some(here) if std::ptr::eq(here.mailbox, self) => Sent::Now,
-            Some(here) => Sent::At(here.time),
-            None => Sent::FromOutside,
+            // The clocks of two programs have nothing to do with each other.
+            Some(here) if here.program == self.program() => Sent::At(here.time),
+            _ => Sent::FromOutside,
         }
     }
 
+    /// The number of the loop's program in virtual time, else zero.
+    pub(crate) fn program(&self) -> u64 {
+        self.turns.get().map_or(0, |(program, _)| *program)
+    }
+
     /// Joins the turns of a program in virtual time.
-    pub(crate) fn set_turns(&self, turns: WeakTurns) {
-        let first = self.turns.set(turns).is_ok();
-        debug_assert!(first, "a loop has one seat for its life");
+    pub(crate) fn set_turns(&self, program: u64, turns: WeakTurns) {
+        let first = self.turns.set((program, turns)).is_ok();
+        debug_assert!(first, "a loop takes turns with those of one program");
     }
 
     /// In virtual time: when there will be something to see.
     pub(crate) fn next_arrival(&self) -> Nanos {
         let inbox = self.lock();
-        if self.is_halted() || !inbox.letters.is_empty() {
+        if self.is_halted() || self.is_stopping() || !inbox.letters.is_empty() {
             return 0;
         }
         let first = inbox.later.keys().next().copied();
-        first.into_iter().chain(inbox.halt_at).min().unwrap_or(Nanos::MAX)
+        first.into_iter().chain(inbox.halt_at).chain(inbox.stop_at).min().unwrap_or(Nanos::MAX)
     }
 
     /// In virtual time: shows the loop all that was sent up to this time.
@@ -291,6 +316,10 @@ impl Mailbox {
         if inbox.halt_at.is_some_and(|time| time <= now) {
             self.signs.halted.store(true, Ordering::SeqCst);
         }
+        if inbox.stop_at.is_some_and(|time| time <= now) {
+            inbox.stop_at = None;
+            self.signs.stopping.store(true, Ordering::SeqCst);
+        }
     }
 
     /// A receiver has something that is seen from `time` on.
@@ -306,10 +335,28 @@ impl Mailbox {
         match self.sent() {
             Sent::At(time) => {
                 let mut inbox = self.lock();
-                let earlier = inbox.halt_at.map_or(time, |before| before.min(time));
-                inbox.halt_at = Some(earlier);
+                inbox.halt_at = Some(earlier(inbox.halt_at, time));
             }
-            Sent::Now | Sent::FromOutside => self.halt(),
+            Sent::Now => self.halt(),
+            Sent::FromOutside => {
+                self.halt();
+                self.poke_turns();
+            }
+        }
+    }
+
+    /// Tells the loop to leave its turn, in virtual time when its clock has come to the sender's.
+    pub(crate) fn stop_when_seen(&self) {
+        match self.sent() {
+            Sent::At(time) => {
+                let mut inbox = self.lock();
+                inbox.stop_at = Some(earlier(inbox.stop_at, time));
+            }
+            Sent::Now => self.stop(),
+            Sent::FromOutside => {
+                self.stop();
+                self.poke_turns();
+            }
         }
     }
 
@@ -454,10 +501,26 @@ impl Mailbox {
             None => self.news.notify_one(),
             Some(waker) => {
                 if let Err(error) = waker.wake() {
-                    log::error!("a loop could not be woken: {error}");
+                    self.wake_again(&waker, error);
                 }
             }
         }
+    }
+
+    /// A wake has failed: tries again for a while, and else leaves it to the next one who has something.
+    #[cold]
+    fn wake_again(&self, waker: &sys::Waker, mut error: io::Error) {
+        for _ in 0..WAKES_MAX {
+            thread::yield_now();
+            match waker.wake() {
+                Ok(()) => return,
+                Err(again) => error = again,
+            }
+        }
+        log::error!("a loop could not be woken, the next message for it tries again: {error}");
+        let mut inbox = self.lock();
+        // One that is awake by now is woken once too often, which does no harm.
+        inbox.asleep = true;
     }
 
     /// Empties the inbox into `letters`, which is empty and whose memory the next ones use.
@@ -465,6 +528,14 @@ impl Mailbox {
         let mut inbox = self.lock();
         inbox.letters.swap_filled(letters);
         self.filled.store(false, Ordering::Release);
+    }
+
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&self) {
+        let mut inbox = self.lock();
+        let lists = inbox.letters.is_empty().then(|| std::mem::take(&mut inbox.letters));
+        drop(inbox); // To free much takes a while.
+        drop(lists);
     }
 
     /// The loop has ended: takes nothing in any more. The closures that were there come back, to be
@@ -483,5 +554,40 @@ impl Mailbox {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.lock().closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mailbox of a loop that is being turned.
+    fn mailbox() -> Arc<Mailbox> {
+        let mailbox = Arc::new(Mailbox::new());
+        mailbox.wake_up();
+        mailbox
+    }
+
+    #[test]
+    fn a_loop_does_not_fall_asleep_over_what_has_come_since_it_looked() {
+        let comes: [fn(&Mailbox); 4] = [
+            |mailbox| mailbox.complete(Done { request: 0, job: None }),
+            |mailbox| mailbox.notify(1),
+            |mailbox| mailbox.stop(),
+            |mailbox| mailbox.halt(),
+        ];
+        for come in comes {
+            let mailbox = mailbox();
+            come(&mailbox);
+            assert!(!mailbox.fall_asleep());
+        }
+    }
+
+    #[test]
+    fn a_nudge_keeps_a_loop_that_is_awake_from_its_next_sleep_only() {
+        let mailbox = mailbox();
+        mailbox.nudge();
+        assert!(!mailbox.fall_asleep());
+        assert!(mailbox.fall_asleep());
     }
 }

@@ -1,6 +1,6 @@
 //! The notifier: a callback that any thread can ask for (libuv's async handle).
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::mailbox::Address;
 use crate::callback;
+use crate::callback::slot::Slot;
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -56,7 +57,7 @@ struct Receiver {
     registration: Registration,
     number: Cell<u64>,
     pending: Arc<AtomicBool>,
-    callback: RefCell<Option<Box<dyn FnMut()>>>,
+    callback: Slot<dyn FnMut()>,
 }
 
 impl Notifier {
@@ -72,10 +73,10 @@ impl Notifier {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
             pending: pending.clone(),
-            callback: RefCell::new(None),
+            callback: Slot::default(),
         });
         if state.is_open() {
-            receiver.callback.replace(Some(Box::new(f)));
+            drop(receiver.callback.set(Box::new(f)));
             receiver.registration.open(receiver.clone(), Location::caller(), true);
             receiver.number.set(state.delivery.add_receiver(receiver.clone()));
         }
@@ -162,19 +163,15 @@ impl Handle for Receiver {
         // Cleared before the callback: a call that comes while it runs gives another one. By a swap, not by a
         // store: so the callback sees what was written before a call that found it set.
         self.pending.swap(false, Ordering::AcqRel);
-        let Some(mut callback) = self.callback.take() else { return };
-        let outcome = callback::invoke(state, self.registration.location(), &mut callback);
-        if self.registration.is_open() {
-            self.callback.replace(Some(callback));
-        } else {
-            drop(callback);
+        let location = self.registration.location();
+        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
+            callback::settle(state, outcome);
         }
-        callback::settle(state, outcome);
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.callback.take());
+        callback::drop_quietly(self.callback.clear());
     }
 }
 

@@ -68,6 +68,11 @@ impl NumberSet {
         self.numbers.clear();
     }
 
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&mut self) {
+        self.numbers.shrink_to_fit();
+    }
+
     pub(super) fn insert(&mut self, number: u64) {
         if self.numbers.back().is_none_or(|last| *last < number) {
             self.numbers.push_back(number);

@@ -48,6 +48,13 @@ impl Posts {
         self.behind.borrow_mut().push_back(std::mem::replace(ring, spare));
     }
 
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&self) {
+        self.first.give_back(true);
+        self.behind.borrow_mut().shrink_to_fit();
+        drop(self.spare.take());
+    }
+
     /// The ring whose first closure is next. It is counted as called.
     #[inline]
     pub(super) fn next(&self) -> Option<&SendRing> {

@@ -46,7 +46,7 @@ impl Remote {
 
     /// Like [`stop`](crate::stop), from another thread. Does nothing when the loop has ended.
     pub fn stop(&self) {
-        self.mailbox.stop();
+        self.mailbox.stop_when_seen();
     }
 }
 

@@ -10,6 +10,8 @@
 //!
 //! Lock order: the table of turns first, then the inbox of a mailbox.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -21,11 +23,16 @@ const SHARE_OF_OUTSIDE: Duration = Duration::from_millis(5);
 
 /// All loops of one program in virtual time.
 pub(crate) struct Turns {
+    /// Unique in the process, and not zero.
+    program: u64,
     table: Mutex<Table>,
 }
 
 struct Table {
-    members: Vec<Member>,
+    /// The loops that have not ended, by number. Numbers are given in order and never again, so what a program has
+    /// had does not make its later turns dearer.
+    members: BTreeMap<usize, Member>,
+    next_number: usize,
     /// Who has the turn. Nobody only while it is being passed on.
     running: Option<usize>,
     /// Numbers the turns.
@@ -37,8 +44,7 @@ struct Table {
 }
 
 struct Member {
-    /// None once the loop has ended.
-    mailbox: Option<Arc<Mailbox>>,
+    mailbox: Arc<Mailbox>,
     clock: Nanos,
     /// When the loop can go on by itself. `Nanos::MAX` if it only waits for others.
     until: Nanos,
@@ -57,7 +63,8 @@ struct Member {
 #[derive(Clone)]
 pub(crate) struct Seat {
     turns: Arc<Turns>,
-    index: usize,
+    /// Its number in the table; 0 for the first loop.
+    number: usize,
 }
 
 /// How a wait for a turn ended.
@@ -76,11 +83,13 @@ impl Turns {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread from outside has sent something to one of the loops: whoever waits for that looks again.
+    /// A thread from outside has sent something to one of the loops, or can send nothing any more: whoever waits
+    /// for that looks again.
     pub(crate) fn poke(&self) {
         let table = self.lock();
         let running = table.running.filter(|_| table.waits_outside);
-        let mailbox = running.and_then(|index| table.members[index].mailbox.clone());
+        let member = running.and_then(|number| table.members.get(&number));
+        let mailbox = member.map(|member| member.mailbox.clone());
         drop(table);
         if let Some(mailbox) = mailbox {
             mailbox.nudge();
@@ -91,11 +100,10 @@ impl Turns {
 impl Table {
     /// When a member can go on, if ever.
     fn ready_at(&self, member: &Member) -> Option<Nanos> {
-        let mailbox = member.mailbox.as_ref()?;
         if let Some(other) = member.waits_for {
-            return self.members[other].mailbox.is_none().then_some(member.clock);
+            return (!self.members.contains_key(&other)).then_some(member.clock);
         }
-        let ready = member.until.min(mailbox.next_arrival()).max(member.clock);
+        let ready = member.until.min(member.mailbox.next_arrival()).max(member.clock);
         (ready < Nanos::MAX).then_some(ready)
     }
 
@@ -103,17 +111,18 @@ impl Table {
     fn pass(&mut self) -> Option<usize> {
         self.running = None;
         self.waits_outside = false;
-        let all = self.members.iter().enumerate();
-        let ready = all.filter_map(|(index, m)| Some((self.ready_at(m)?, m.last_turn, index)));
-        let (time, _, index) = ready.min()?;
-        self.grant(index, time);
-        Some(index)
+        let all = self.members.iter();
+        let ready = all.filter_map(|(number, m)| Some((self.ready_at(m)?, m.last_turn, *number)));
+        let (time, _, number) = ready.min()?;
+        self.grant(number, time);
+        Some(number)
     }
 
-    fn grant(&mut self, index: usize, time: Nanos) {
+    /// Gives the turn to a member; to nobody, if that has ended.
+    fn grant(&mut self, number: usize, time: Nanos) {
         self.turns += 1;
-        self.running = Some(index);
-        let member = &mut self.members[index];
+        self.running = Some(number);
+        let Some(member) = self.members.get_mut(&number) else { return };
         member.clock = time;
         member.last_turn = self.turns;
         member.waits_for = None;
@@ -123,19 +132,14 @@ impl Table {
     /// Nobody can go on. Gives the turn to a loop that can wait for what is outside, if any can: to one that
     /// has sources, or else to `me`.
     fn pass_outside(&mut self, me: usize) -> bool {
-        let living = |member: &&Member| member.mailbox.is_some();
-        let members = self.members.iter().enumerate().filter(|(_, member)| living(member));
-        let with_sources = members.filter(|(_, member)| member.sources);
+        let with_sources = self.members.iter().filter(|(_, member)| member.sources);
         let first = with_sources.min_by_key(|(_, member)| member.last_turn);
-        let addressed = |member: &Member| {
-            member.mailbox.as_ref().is_some_and(|mailbox| mailbox.has_outside_address())
-        };
-        let index = match first {
-            Some((index, _)) => index,
-            None if self.members.iter().any(addressed) => me,
+        let number = match first {
+            Some((number, _)) => *number,
+            None if self.members.values().any(|m| m.mailbox.has_outside_address()) => me,
             None => return false,
         };
-        self.grant(index, self.members[index].clock);
+        self.grant_at_its_time(number);
         self.waits_outside = true;
         true
     }
@@ -143,17 +147,21 @@ impl Table {
     /// Nobody can go on, and nothing from outside can help. The first loop is told, which ends the others.
     fn give_verdict(&mut self) {
         self.verdict = Some(self.reports());
-        self.grant(0, self.members[0].clock);
+        self.grant_at_its_time(0);
+    }
+
+    /// Gives the turn to a member whose clock does not move.
+    fn grant_at_its_time(&mut self, number: usize) {
+        let time = self.members.get(&number).map_or(0, |member| member.clock);
+        self.grant(number, time);
     }
 
     /// What each loop waits for.
     fn reports(&self) -> String {
-        let alive = self.members.iter().enumerate().filter(|(_, m)| m.mailbox.is_some());
-        let lines = alive.map(|(index, member)| {
-            let who = if index == 0 {
-                "the first loop".to_owned()
-            } else {
-                format!("worker loop {index}")
+        let lines = self.members.iter().map(|(number, member)| {
+            let who = match number {
+                0 => "the first loop".to_owned(),
+                _ => format!("worker loop {number}"),
             };
             format!("{who} waits for {}", member.report)
         });
@@ -164,31 +172,36 @@ impl Table {
 impl Seat {
     /// The seat of a program's first loop, which has the turn.
     pub(crate) fn first(mailbox: &Arc<Mailbox>) -> Seat {
+        static NEXT_PROGRAM: AtomicU64 = AtomicU64::new(1);
         let turns = Arc::new(Turns {
+            program: NEXT_PROGRAM.fetch_add(1, Ordering::Relaxed),
             table: Mutex::new(Table {
-                members: Vec::new(),
+                members: BTreeMap::new(),
+                next_number: 0,
                 running: Some(0),
                 turns: 0,
                 verdict: None,
                 waits_outside: false,
             }),
         });
-        let seat = Seat { turns, index: 0 };
+        let seat = Seat { turns, number: 0 };
         seat.add(mailbox, 0);
         seat
     }
 
     /// A seat for a worker that the loop of this seat starts at this time.
     pub(crate) fn for_worker(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> Seat {
-        let index = self.add(mailbox, clock);
-        Seat { turns: self.turns.clone(), index }
+        let number = self.add(mailbox, clock);
+        Seat { turns: self.turns.clone(), number }
     }
 
     fn add(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> usize {
-        mailbox.set_turns(Arc::downgrade(&self.turns));
+        mailbox.set_turns(self.turns.program, Arc::downgrade(&self.turns));
         let mut table = self.turns.lock();
-        table.members.push(Member {
-            mailbox: Some(mailbox.clone()),
+        let number = table.next_number;
+        table.next_number += 1;
+        let member = Member {
+            mailbox: mailbox.clone(),
             clock,
             until: clock,
             waits_for: None,
@@ -196,12 +209,18 @@ impl Seat {
             wake: Arc::new(Condvar::new()),
             report: String::new(),
             sources: false,
-        });
-        table.members.len() - 1
+        };
+        table.members.insert(number, member);
+        number
+    }
+
+    /// The number of its program, unique in the process.
+    pub(crate) fn program(&self) -> u64 {
+        self.turns.program
     }
 
     pub(crate) fn is_first(&self) -> bool {
-        self.index == 0
+        self.number == 0
     }
 
     /// Waits for the first turn, on the worker's thread.
@@ -211,8 +230,8 @@ impl Seat {
     }
 
     fn wait_until_running<'a>(&self, mut table: MutexGuard<'a, Table>) -> MutexGuard<'a, Table> {
-        let wake = table.members[self.index].wake.clone();
-        while table.running != Some(self.index) {
+        let wake = table.members[&self.number].wake.clone();
+        while table.running != Some(self.number) {
             table = wake.wait(table).unwrap_or_else(PoisonError::into_inner);
         }
         table
@@ -222,8 +241,8 @@ impl Seat {
     /// it waits for when only others can help. `sources` tells whether sockets may.
     pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Turn {
         let mut table = self.turns.lock();
-        let me = self.index;
-        let member = &mut table.members[me];
+        let me = self.number;
+        let member = self.own(&mut table);
         (member.clock, member.until, member.report) = (clock, until, report);
         member.sources = sources;
         if table.pass().is_none() && !table.pass_outside(me) {
@@ -236,46 +255,67 @@ impl Seat {
             return Turn::Stuck(verdict);
         }
         if table.waits_outside {
-            let several =
-                table.members.iter().filter(|m| m.mailbox.is_some() && m.sources).count() > 1;
+            let several = table.members.values().filter(|m| m.sources).count() > 1;
             return Turn::Outside(several.then_some(SHARE_OF_OUTSIDE));
         }
-        Turn::At(table.members[me].clock)
+        Turn::At(table.members[&me].clock)
     }
 
     /// Gives the turn up until the loop of another seat has ended, at most for `limit` of real time: a
     /// callback that does not return keeps its turn for ever.
     pub(crate) fn wait_for(&self, clock: Nanos, other: &Seat, limit: Duration) {
         let mut table = self.turns.lock();
-        let member = &mut table.members[self.index];
+        let member = self.own(&mut table);
         member.clock = clock;
-        member.waits_for = Some(other.index);
+        member.waits_for = Some(other.number);
+        let wake = member.wake.clone();
         table.pass();
-        let wake = table.members[self.index].wake.clone();
-        let elsewhere = |table: &mut Table| table.running != Some(self.index);
+        let elsewhere = |table: &mut Table| table.running != Some(self.number);
         let waited = wake.wait_timeout_while(table, limit, elsewhere);
         let (mut table, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        if table.running != Some(self.index) {
-            table.grant(self.index, clock);
+        if table.running != Some(self.number) {
+            table.grant(self.number, clock);
         }
+    }
+
+    fn own<'a>(&self, table: &'a mut Table) -> &'a mut Member {
+        table.members.get_mut(&self.number).expect("a loop that waits has not ended")
     }
 
     /// The loop has ended, and the turn passes on.
     pub(crate) fn leave(&self) {
         let mut table = self.turns.lock();
-        let mailbox = table.members[self.index].mailbox.take();
+        let member = table.members.remove(&self.number);
         // While the first loop lives, somebody must have the turn.
-        if table.running == Some(self.index)
+        if table.running == Some(self.number)
             && table.pass().is_none()
-            && table.members[0].mailbox.is_some()
+            && table.members.contains_key(&0)
             && !table.pass_outside(0)
         {
             table.give_verdict();
         }
         drop(table);
-        drop(mailbox);
+        drop(member);
     }
 }
 
 /// A mailbox's way to the turns of its program, if it is in virtual time.
 pub(crate) type WeakTurns = Weak<Turns>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_that_have_ended_leave_nothing_in_the_table() {
+        let first = Seat::first(&Arc::new(Mailbox::new()));
+        for _ in 0..100 {
+            let worker = first.for_worker(&Arc::new(Mailbox::new()), 0);
+            // It had its turn, and ends: the first loop goes on.
+            first.turns.lock().grant(worker.number, 0);
+            worker.leave();
+            first.sit();
+        }
+        assert_eq!(first.turns.lock().members.len(), 1);
+    }
+}

@@ -13,17 +13,18 @@ use std::panic::{self, Location};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::half::Half;
 use super::inbox::{Inbox, Round};
 use super::outside::Receiver;
 use super::port::{CallAgain, Receive, Recv};
-use crate::callback;
+use crate::callback::{self, slot::Slot};
 use crate::current;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::sys::Event;
+use crate::task::waiters::Place;
 
 /// A message as it arrives, or why it does not.
 type Arrival<T> = Result<T, MessageError>;
@@ -135,7 +136,7 @@ struct Core<T> {
     /// Unique in the process.
     id: u64,
     inbox: Inbox<Arrival<T>>,
-    on_error: Cell<Option<Box<dyn FnMut(MessageError)>>>,
+    on_error: Slot<dyn FnMut(MessageError)>,
     /// How many [`BroadcastChannel`]s there are for this channel.
     names: Cell<u32>,
 }
@@ -154,28 +155,24 @@ impl<T> Core<T> {
         let left = self.inbox.intake.close();
         (self.leave_name)(&self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
-        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.take())
+        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.clear())
     }
 
     fn close(&self) {
         if self.is_open() {
             let left = self.leave();
-            self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+            self.inbox.waiters.wake();
             drop(left);
         }
     }
 
     /// A message that could not be delivered: to the callback, or to the log.
     fn report(&self, error: MessageError) {
-        let Some(mut f) = self.on_error.take() else {
-            return log::warn!("broadcast channel {:?}: {error}", self.name);
+        let (location, text) = (self.registration.location(), error.to_string());
+        let outcome = self.on_error.invoke(self.state(), location, |f| f(error));
+        let Some(outcome) = outcome else {
+            return log::warn!("broadcast channel {:?}: {text}", self.name);
         };
-        let outcome = callback::invoke(self.state(), self.registration.location(), || f(error));
-        if self.is_open() {
-            // One that was set meanwhile stays.
-            let newer = self.on_error.take();
-            self.on_error.set(newer.or(Some(f)));
-        }
         // Part of the callback that is running, whose drain follows.
         if let Err(payload) = outcome {
             panic::resume_unwind(payload);
@@ -203,7 +200,7 @@ impl<T: 'static> Handle for Core<T> {
         if self.is_open() {
             callback::drop_quietly(self.leave());
         }
-        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+        self.inbox.waiters.wake();
     }
 }
 
@@ -224,7 +221,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             leave_name: leave_name::<T>,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             inbox: Inbox::new(half.clone()),
-            on_error: Cell::new(None),
+            on_error: Slot::default(),
             names: Cell::new(1),
         });
         if state.is_open() {
@@ -305,14 +302,29 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     /// message is logged. Those after it come as ever.
     pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
         if self.core.is_open() {
-            drop(self.core.on_error.replace(Some(Box::new(f))));
+            drop(self.core.on_error.set(Box::new(f)));
         }
     }
 
-    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing. One
-    /// task can wait: a later one takes its place.
+    /// Takes the oldest message that waits. It reaches no handler.
+    ///
+    /// One that could not be cloned is told to [`on_message_error`](BroadcastChannel::on_message_error), here,
+    /// and the next one is taken.
+    pub fn try_recv(&self) -> Option<T> {
+        while self.core.is_open() {
+            match self.core.inbox.try_recv(self.core.state().clock.horizon())? {
+                Ok(message) => return Some(message),
+                Err(error) => self.core.report(error),
+            }
+        }
+        None
+    }
+
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    ///
+    /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
-        Recv { source: &*self.core, waiting: None }
+        Recv::new(&*self.core)
     }
 
     /// Closes the channel. What waits here is dropped. Closing again does nothing.
@@ -369,9 +381,9 @@ impl<T> fmt::Debug for BroadcastChannel<T> {
 }
 
 impl<T> Receive<T> for Core<T> {
-    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<T>> {
         while self.is_open() {
-            match self.inbox.poll_recv(self.state().clock.horizon(), cx) {
+            match self.inbox.poll_recv(self.state().clock.horizon(), place, cx) {
                 Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
                 Poll::Ready(Some(Err(error))) => self.report(error),
                 Poll::Ready(None) => break,
@@ -381,7 +393,7 @@ impl<T> Receive<T> for Core<T> {
         Poll::Ready(None)
     }
 
-    fn stop_waiting(&self, own: &Waker) {
-        drop(self.inbox.take_own_waiting(own));
+    fn stop_waiting(&self, place: &Place) {
+        self.inbox.waiters.leave(place);
     }
 }

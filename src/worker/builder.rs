@@ -1,6 +1,7 @@
 //! The starting of a worker, and its thread from the first step to the last.
 
 use std::any::{Any, TypeId};
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -130,8 +131,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
     /// Says what becomes of the worker when its parent's loop ends. Without it, it is terminated.
     ///
     /// A loop that ends waits for its workers: for one that is shut down as long as is given here, for one
-    /// that is terminated a second. A worker that ends as a worker's child does so within the second that its parent
-    /// has itself.
+    /// that is terminated a second. That includes the destructors of its thread's locals. A worker that ends with
+    /// its parent's loop gives its own workers three quarters of the time that it has left itself.
     pub fn parent_exit(mut self, what: ParentExit) -> Self {
         self.parent_exit = what;
         self
@@ -245,6 +246,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
     /// The worker's thread, from its first step to its last.
     fn run(self) {
         let Start { parts, shared, end, environment, memory_limit, location, main } = self;
+        FAREWELL.with(|_| ()); // First of all, to be dropped last of all.
         this::set_this_worker(Some(shared.clone()));
         shared.seat.iter().for_each(Seat::sit);
         let event_loop = Loop::from_parts(parts);
@@ -281,7 +283,34 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         log::debug!("worker {} ends with code {code}", shared.id);
         this::set_this_worker(None);
         direct::discharge(shared.id);
-        shared.set_ended(Ended { code, cause, cpu_time: sys::own_cpu_time() }, end_seen_at);
-        shared.seat.iter().for_each(Seat::leave);
+        let ended = Ended { code, cause, cpu_time: None };
+        FAREWELL.set(Some(Farewell { shared, ended: Some(ended), seen_at: end_seen_at }));
+    }
+}
+
+thread_local! {
+    /// Set when a worker has ended.
+    static FAREWELL: Cell<Option<Farewell>> = const { Cell::new(None) };
+}
+
+/// Tells the parent, when it is dropped, that the worker has ended.
+///
+/// It is a local of the worker's thread, and the first one: locals are dropped in the opposite order of their first
+/// use, so those of the user's are gone by then. Their destructors may take any time. Were the parent told before
+/// them, it would spend that time in joining the thread.
+struct Farewell {
+    shared: Arc<Shared>,
+    /// Taken out when the parent is told.
+    ended: Option<Ended>,
+    /// In virtual time: from when on the parent sees it.
+    seen_at: Nanos,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let Some(ended) = self.ended.take() else { return };
+        let cpu_time = sys::own_cpu_time();
+        self.shared.set_ended(Ended { cpu_time, ..ended }, self.seen_at);
+        self.shared.seat.iter().for_each(Seat::leave);
     }
 }

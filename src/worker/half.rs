@@ -14,15 +14,27 @@
 //!
 //! Lock order: none. A half's lock is released before a mailbox or a waker is touched.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::outside::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
-    is_virtual, this_moment,
+    program, this_moment,
 };
+
+/// The most bytes of memory that a list of messages keeps while there are none.
+const KEPT: usize = 64 << 10;
+
+/// A large list is given back also under load, when it has so many times the room that was needed.
+const SPARE: usize = 4;
+
+/// Whether a list has more memory than it keeps when there are no messages.
+#[inline]
+pub(super) fn is_large<T>(list: &VecDeque<T>) -> bool {
+    list.capacity().saturating_mul(size_of::<T>()) > KEPT
+}
 
 pub(super) struct Half<T> {
     queue: OwnLine<Mutex<Queue<T>>>,
@@ -48,6 +60,8 @@ struct Queue<T> {
     blocked: bool,
     /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
     is_virtual: bool,
+    /// The program whose time the stamps are in: that of the receiver, and before there is one that of the maker.
+    program: u64,
     /// The messages behind the first.
     behind: VecDeque<T>,
     /// The oldest message, if it came to an empty queue. Where two ends talk to and fro it is the only one, and
@@ -81,16 +95,19 @@ struct Bound {
     capacity: usize,
     /// Places that somebody has and has not filled, those granted to waiters included.
     reserved: usize,
-    waiters: VecDeque<Waiter>,
+    /// Those who wait, by ticket. The waker is None once it was woken. In a map, so that many who give up do
+    /// not each search the whole line.
+    waiters: BTreeMap<u64, Option<Waker>>,
+    /// For each waiter with a lower ticket than this a place was set aside.
+    first_to_grant: u64,
     next_ticket: u64,
 }
 
-struct Waiter {
-    ticket: u64,
-    /// None once it was woken.
-    waker: Option<Waker>,
-    /// A place was set aside for it.
-    granted: bool,
+impl Bound {
+    /// Whether somebody waits for whom no place was set aside.
+    fn has_line(&self) -> bool {
+        self.waiters.range(self.first_to_grant..).next().is_some()
+    }
 }
 
 impl End {
@@ -154,6 +171,15 @@ impl<T> Queue<T> {
         messages
     }
 
+    /// No messages are left: gives back what a burst has made large. A load that is steady leaves some here, or
+    /// needs less than is kept, so it does not allocate.
+    #[inline]
+    fn shrink(&mut self) {
+        if is_large(&self.behind) || is_large(&self.stamps) {
+            (self.behind, self.stamps) = (VecDeque::new(), VecDeque::new());
+        }
+    }
+
     fn takes_in(&self) -> bool {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
     }
@@ -171,29 +197,28 @@ impl<T> Queue<T> {
 
     /// Whether a place is free that nobody has and nobody waits for.
     fn has_place(&self) -> bool {
-        self.bound.as_ref().is_none_or(|bound| {
-            self.len() + bound.reserved < bound.capacity
-                && bound.waiters.iter().all(|waiter| waiter.granted)
-        })
+        self.bound
+            .as_ref()
+            .is_none_or(|bound| self.len() + bound.reserved < bound.capacity && !bound.has_line())
     }
 
-    /// Gives free places to those who wait longest: their wakers.
+    /// Gives a free place to the one who has waited longest: its waker.
     fn grant(&mut self) -> Option<Waker> {
         let taken = self.len();
         let bound = self.bound.as_mut()?;
         if taken + bound.reserved >= bound.capacity {
             return None;
         }
-        let waiter = bound.waiters.iter_mut().find(|waiter| !waiter.granted)?;
-        waiter.granted = true;
+        let (ticket, waker) = bound.waiters.range_mut(bound.first_to_grant..).next()?;
+        bound.first_to_grant = ticket + 1;
         bound.reserved += 1;
-        waiter.waker.take()
+        waker.take()
     }
 
     /// Everybody who waits for a place, to be told that there will be none.
     fn all_waiters(&mut self) -> Vec<Waker> {
-        let waiters = self.bound.iter_mut().flat_map(|bound| &mut bound.waiters);
-        waiters.filter_map(|waiter| waiter.waker.take()).collect()
+        let waiters = self.bound.iter_mut().flat_map(|bound| bound.waiters.values_mut());
+        waiters.filter_map(Option::take).collect()
     }
 }
 
@@ -207,7 +232,8 @@ impl<T> Half<T> {
         Half::with_bound(Some(Box::new(Bound {
             capacity,
             reserved: 0,
-            waiters: VecDeque::new(),
+            waiters: BTreeMap::new(),
+            first_to_grant: 0,
             next_ticket: 0,
         })))
     }
@@ -220,7 +246,8 @@ impl<T> Half<T> {
                 receiver_gone: false,
                 notified: false,
                 blocked: false,
-                is_virtual: is_virtual(),
+                is_virtual: program() != 0,
+                program: program(),
                 behind: VecDeque::new(),
                 first: None,
                 receiver: None,
@@ -280,7 +307,8 @@ impl<T> Half<T> {
     fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
         queue.push_back(message);
         if queue.is_virtual {
-            queue.stamps.push_back(this_moment());
+            let stamp = this_moment(queue.program);
+            queue.stamps.push_back(stamp);
         }
         self.notify(queue);
     }
@@ -322,19 +350,16 @@ impl<T> Half<T> {
         let free = queue.has_place();
         let Some(bound) = &mut queue.bound else { return Poll::Ready(true) };
         if let Some(number) = *ticket {
-            let found = bound.waiters.iter().position(|waiter| waiter.ticket == number);
-            let index = found.expect("a waiter stays in the line until it has a place");
-            if !bound.waiters[index].granted {
-                let before = std::mem::replace(&mut bound.waiters[index].waker, waker);
-                drop(queue);
-                drop(before);
-                return Poll::Pending;
-            }
-            let waiter = bound.waiters.remove(index);
-            *ticket = None;
+            let granted = number < bound.first_to_grant;
+            let before = if granted {
+                *ticket = None;
+                bound.waiters.remove(&number)
+            } else {
+                bound.waiters.insert(number, waker)
+            };
             drop(queue);
-            drop(waiter);
-            return Poll::Ready(true);
+            drop(before);
+            return if granted { Poll::Ready(true) } else { Poll::Pending };
         }
         if free {
             bound.reserved += 1;
@@ -343,7 +368,7 @@ impl<T> Half<T> {
         let number = bound.next_ticket;
         bound.next_ticket += 1;
         *ticket = Some(number);
-        bound.waiters.push_back(Waiter { ticket: number, waker, granted: false });
+        bound.waiters.insert(number, waker);
         Poll::Pending
     }
 
@@ -351,9 +376,8 @@ impl<T> Half<T> {
     pub(super) fn stop_waiting(&self, ticket: u64) {
         let mut queue = self.lock();
         let Some(bound) = &mut queue.bound else { return };
-        let index = bound.waiters.iter().position(|waiter| waiter.ticket == ticket);
-        let waiter = index.and_then(|index| bound.waiters.remove(index));
-        let next = if waiter.as_ref().is_some_and(|waiter| waiter.granted) {
+        let waiter = bound.waiters.remove(&ticket);
+        let next = if waiter.is_some() && ticket < bound.first_to_grant {
             bound.reserved -= 1;
             queue.grant()
         } else {
@@ -395,6 +419,9 @@ impl<T> Half<T> {
         let Some(message) = queue.pop_front() else {
             return queue.seen_empty().popped();
         };
+        if queue.is_empty() {
+            queue.shrink();
+        }
         let waiter = queue.grant();
         drop(queue);
         waiter.into_iter().for_each(Waker::wake);
@@ -418,8 +445,24 @@ impl<T> Half<T> {
         if !queue.behind.is_empty() {
             std::mem::swap(&mut queue.behind, into);
             self.set_taken(into.len());
+            // It was far too large for this load, and is likely to be for the next one.
+            if is_large(&queue.behind) && queue.behind.capacity() / SPARE > into.len() {
+                queue.behind = VecDeque::new();
+            }
         }
         Ok(first)
+    }
+
+    /// All that was taken has been handed on. If nothing waits, the queue gives its memory back, and the
+    /// receiving end may do so too.
+    #[cold]
+    pub(super) fn shrink_if_empty(&self) -> bool {
+        let mut queue = self.lock();
+        let is_empty = queue.is_empty();
+        if is_empty {
+            queue.shrink();
+        }
+        is_empty
     }
 
     /// Says how many of the messages that were taken have not been handed on.
@@ -466,7 +509,7 @@ impl<T> Half<T> {
     fn set_end(&self, end: End) {
         let mut queue = self.lock();
         if queue.is_virtual {
-            queue.end_at = this_moment();
+            queue.end_at = this_moment(queue.program);
         }
         queue.end = end;
         let waiters = queue.all_waiters();
@@ -489,6 +532,12 @@ impl<T> Half<T> {
     /// The receiving end is open on a loop, which is told of what is there already.
     pub(super) fn attach(&self, receiver: Receiver) {
         let mut queue = self.lock();
+        if queue.program != receiver.program() {
+            // What was sent in another program's time is there now.
+            queue.program = receiver.program();
+            queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
+            queue.end_at = 0;
+        }
         queue.receiver = Some(receiver);
         queue.notified = false;
         if !queue.is_empty() || queue.end != End::Open {

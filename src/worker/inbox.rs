@@ -1,19 +1,22 @@
 //! The receiving of a channel's messages: the receiving loop's part.
 //!
-//! An [`Inbox`] has the handler, and the task that waits. Port, worker and broadcast channel share it.
+//! An [`Inbox`] has the handler, and the futures that wait. Port, worker and broadcast channel share it.
+//!
+//! Who waits comes before the handler: it has asked for one message and is woken before the handler is
+//! called, so a task of this loop takes the oldest one. The handler gets those that nobody comes for.
 
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::half::{End, Half, Popped};
 use super::intake::Intake;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::State;
-use crate::task::take_own;
+use crate::task::waiters::{Place, Waiters};
 
 /// The fewest messages that one receiver may get in a poll phase. A queue that is longer when its turn
 /// comes is delivered to that length, as in Node.
@@ -45,10 +48,11 @@ pub(super) struct Inbox<T> {
     location: Cell<Option<&'static Location<'static>>>,
     /// Absent while it is called.
     on_message: Cell<Option<Box<dyn FnMut(T)>>>,
-    /// The task that waits for a message.
-    waiting: Cell<Option<Waker>>,
-    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a round
-    /// interrupted by a panic goes on where it stopped.
+    /// The futures that wait for a message.
+    pub(super) waiters: Waiters,
+    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a
+    /// round interrupted by a panic goes on where it stopped, and that a close can tell that it
+    /// comes within one.
     left: Cell<Option<usize>>,
 }
 
@@ -60,7 +64,7 @@ impl<T> Inbox<T> {
             starts: Cell::new(0),
             location: Cell::new(None),
             on_message: Cell::new(None),
-            waiting: Cell::new(None),
+            waiters: Waiters::default(),
             left: Cell::new(None),
         }
     }
@@ -69,12 +73,14 @@ impl<T> Inbox<T> {
         self.listening.get()
     }
 
+    /// Whether a round has begun and is not over: what runs is the handler, or the drain after it.
+    pub(super) fn is_in_round(&self) -> bool {
+        self.left.get().is_some()
+    }
+
     /// Whether a handler or a task wants messages.
     pub(super) fn is_wanted(&self) -> bool {
-        let waiting = self.waiting.take();
-        let wanted = self.listening.get() || waiting.is_some();
-        self.waiting.set(waiting);
-        wanted
+        self.listening.get() || !self.waiters.is_empty()
     }
 
     /// Registers a handler. The one before comes back, to be dropped.
@@ -93,19 +99,16 @@ impl<T> Inbox<T> {
         self.on_message.take()
     }
 
-    /// Takes the waiting task's waker if it is this one.
-    pub(super) fn take_own_waiting(&self, own: &Waker) -> Option<Waker> {
-        take_own(&self.waiting, own)
+    /// Wakes those who wait, and has their tasks polled.
+    fn serve_waiters(&self, state: &State) {
+        self.waiters.wake();
+        callback::drain(state);
     }
 
-    /// Takes the waiting task's waker.
-    pub(super) fn take_waiting(&self) -> Option<Waker> {
-        self.waiting.take()
-    }
-
-    /// Calls the handler for each message, or wakes the task that waits, for one round.
+    /// Wakes those who wait, and calls the handler for each message that is left, for one round.
     pub(super) fn deliver(&self, state: &Rc<State>) -> Round {
         let round = self.deliver_to_handler(state);
+        self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
             self.intake.half().rest();
         }
@@ -113,9 +116,8 @@ impl<T> Inbox<T> {
     }
 
     fn deliver_to_handler(&self, state: &Rc<State>) -> Round {
-        if let Some(waker) = self.waiting.take() {
-            waker.wake();
-            callback::drain(state);
+        if !self.waiters.is_empty() {
+            self.serve_waiters(state);
             if !self.listening.get() {
                 return match self.intake.end_seen(state.clock.horizon()) {
                     End::Open => Round::Unheard,
@@ -124,12 +126,11 @@ impl<T> Inbox<T> {
                 };
             }
         }
-        let mut left = self.left.take();
-        while left != Some(0) {
+        while self.left.get() != Some(0) {
             if !self.listening.get() || state.is_halted() {
                 return Round::Unheard;
             }
-            let (popped, limit) = match left {
+            let (popped, limit) = match self.left.get() {
                 Some(left) => (self.intake.pop(state.clock.horizon()), left),
                 None => self.begin_round(state),
             };
@@ -139,7 +140,7 @@ impl<T> Inbox<T> {
                 Popped::Finished => return Round::Finished,
                 Popped::Closed => return Round::Closed,
             };
-            left = Some(limit - 1);
+            self.left.set(Some(limit - 1));
             let Some(mut f) = self.on_message.take() else { return Round::Unheard };
             let start = self.starts.get();
             let outcome = callback::invoke(state, self.location.get(), || f(message));
@@ -148,9 +149,11 @@ impl<T> Inbox<T> {
             } else {
                 drop(f);
             }
-            self.left.set(left);
             callback::settle(state, outcome);
-            self.left.set(None);
+            if !self.waiters.is_empty() {
+                // One has come that found the queue empty. What was sent since is for it.
+                self.serve_waiters(state);
+            }
         }
         // Also when the last message was the last of all: the queue has not been seen empty, so the
         // next one would give no notice.
@@ -171,16 +174,22 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Takes the oldest message, or keeps the task's waker until there is one. None at the end.
-    pub(super) fn poll_recv(&self, now: Nanos, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.intake.pop(now) {
-            Popped::Message(message) => Poll::Ready(Some(message)),
-            Popped::Finished | Popped::Closed => Poll::Ready(None),
+    /// Takes the oldest message, or waits for it at this place. None at the end.
+    pub(super) fn poll_recv(
+        &self,
+        now: Nanos,
+        place: &Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        let message = match self.intake.pop(now) {
+            Popped::Message(message) => Some(message),
+            Popped::Finished | Popped::Closed => None,
             Popped::Empty => {
-                let before = self.waiting.replace(Some(cx.waker().clone()));
-                drop(before);
-                Poll::Pending
+                self.waiters.wait(place, cx);
+                return Poll::Pending;
             }
-        }
+        };
+        self.waiters.leave(place);
+        Poll::Ready(message)
     }
 }

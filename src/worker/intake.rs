@@ -6,17 +6,15 @@
 //! as waiting: it is in the length, the end is not seen before it, and it goes where the receiving end goes.
 //!
 //! The two lists change places with each take, so a stream of messages allocates nothing once they have
-//! grown. One that a burst has made large is given back to the allocator when it has been handed on.
+//! grown. One that a burst has made large is given back to the allocator when all has been handed on and nothing
+//! waits behind it, or when the next load is much smaller.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::half::{End, Half, Popped};
+use super::half::{End, Half, Popped, is_large};
 use super::outside::{Arc, Nanos};
-
-/// The most bytes that an empty list keeps for later messages.
-const KEPT: usize = 64 << 10;
 
 pub(super) struct Intake<T> {
     half: Arc<Half<T>>,
@@ -45,7 +43,7 @@ impl<T> Intake<T> {
         let mut taken = self.taken.borrow_mut();
         if let Some(message) = taken.pop_front() {
             self.half.set_taken(taken.len());
-            if taken.is_empty() && taken.capacity() * size_of::<T>() > KEPT {
+            if taken.is_empty() && is_large(&taken) && self.half.shrink_if_empty() {
                 *taken = VecDeque::new();
             }
             return Popped::Message(message);

@@ -73,6 +73,7 @@ mod broadcast;
 mod builder;
 mod call;
 mod direct;
+mod discard;
 mod error;
 mod half;
 mod inbox;

@@ -28,14 +28,20 @@ impl Receiver {
     pub(super) fn notify_at(&self, time: Nanos) {
         self.mailbox.notify_at(self.number, time);
     }
+
+    /// The program in virtual time that its loop belongs to, else zero.
+    pub(super) fn program(&self) -> u64 {
+        self.mailbox.program()
+    }
 }
 
-/// Whether what is made here belongs to a program in virtual time.
-pub(super) fn is_virtual() -> bool {
-    current::place().is_some()
+/// The program in virtual time that what is made here belongs to, else zero.
+pub(super) fn program() -> u64 {
+    current::place().map_or(0, |here| here.program)
 }
 
-/// The time at which what is sent here and now is sent, in virtual time.
-pub(super) fn this_moment() -> Nanos {
-    current::place().map_or(0, |here| here.time)
+/// The time at which what is sent here and now is sent, for a loop of this program in virtual time. Zero, and so
+/// seen at once, if it is sent from elsewhere: no two programs share a time.
+pub(super) fn this_moment(program: u64) -> Nanos {
+    current::place().filter(|here| here.program == program).map_or(0, |here| here.time)
 }

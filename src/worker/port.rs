@@ -7,6 +7,7 @@
 //! lack of room: an unbounded port posts, a bounded one waits for a place or is told that there is none.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -16,10 +17,11 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use super::discard::discard;
 use super::half::{End, Half, Popped, Refused};
 use super::inbox::{Inbox, Round};
 use super::outside::Receiver;
@@ -30,6 +32,7 @@ use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::Event;
+use crate::task::waiters::Place;
 
 /// Both directions of a channel, as one end sees them. Closes its end when dropped.
 pub(super) struct Link<S, R> {
@@ -37,9 +40,12 @@ pub(super) struct Link<S, R> {
     pub(super) incoming: Arc<Half<R>>,
     /// Dropping this tells the other end. A port that closes does it itself, later.
     tells: bool,
+    /// Drops messages that were not received. Noted when the channel was made, so that an end can be held
+    /// and dropped where nothing is known of its messages.
+    discard: fn(VecDeque<R>),
 }
 
-impl<S, R> Link<S, R> {
+impl<S: 'static, R: 'static> Link<S, R> {
     /// The two ends of a new channel.
     pub(super) fn pair() -> (Link<S, R>, Link<R, S>) {
         Link::of(Half::new(), Half::new())
@@ -51,8 +57,17 @@ impl<S, R> Link<S, R> {
     }
 
     fn of(there: Arc<Half<S>>, back: Arc<Half<R>>) -> (Link<S, R>, Link<R, S>) {
-        let other = Link { outgoing: back.clone(), incoming: there.clone(), tells: true };
-        (Link { outgoing: there, incoming: back, tells: true }, other)
+        let (outgoing, incoming) = (back.clone(), there.clone());
+        let other = Link { outgoing, incoming, tells: true, discard: discard::<S> };
+        (Link { outgoing: there, incoming: back, tells: true, discard: discard::<R> }, other)
+    }
+}
+
+impl<S, R> Link<S, R> {
+    /// Whether this end and that one are the two of one channel.
+    pub(super) fn is_peer<A, B>(&self, end: &Link<A, B>) -> bool {
+        // Two channels are never in the same place: both are there.
+        Arc::as_ptr(&self.outgoing).cast::<()>() == Arc::as_ptr(&end.incoming).cast::<()>()
     }
 }
 
@@ -61,7 +76,7 @@ impl<S, R> Drop for Link<S, R> {
         if self.tells {
             self.outgoing.close_sender();
         }
-        drop(self.incoming.close_receiver());
+        (self.discard)(self.incoming.close_receiver());
     }
 }
 
@@ -139,8 +154,12 @@ pub enum Bounded {}
 /// An end of a channel that is not on any loop: what travels between threads.
 ///
 /// Sends `S`, receives `R`. Messages that arrive meanwhile wait in it. Dropping it closes the channel.
-/// One that was posted into its own channel, by its peer, can never be received: it stays there, with all that
-/// waits behind it, for as long as the process runs.
+///
+/// One that is posted into its own channel, by its peer, can never be received: it stays there, with all that
+/// waits behind it, for as long as the process runs, and its peer hears of no close. The same is true of two
+/// channels each of which has an end of the other in its queue. A message is a value of any type that is
+/// moved, so a post cannot see the ends in it: ask [`Port::is_peer`] before, where that can happen.
+///
 /// `K` says whether the channel has a bound.
 pub struct PortEnd<S, R, K = Unbounded> {
     pub(super) link: Link<S, R>,
@@ -166,6 +185,7 @@ impl<S: Send + 'static, R: Send + 'static, K> PortEnd<S, R, K> {
             number: Cell::new(u64::MAX),
             inbox: Inbox::new(self.link.incoming.clone()),
             link: RefCell::new(None),
+            closed_link: Cell::new(None),
             tell: Cell::new(None),
             on_close: Cell::new(None),
             names: Cell::new(1),
@@ -219,11 +239,14 @@ impl Drop for Tell {
 
 struct Core<S, R> {
     registration: Registration,
-    /// The receiver's number in the loop's mailbox.
+    /// The receiver's number in the loop's mailbox; `u64::MAX` when it receives no more.
     number: Cell<u64>,
     inbox: Inbox<R>,
     /// Taken out when the port is closed or detached.
     link: RefCell<Option<Link<S, R>>>,
+    /// The link of a port that was closed in a round of its own: it is let go when the round is
+    /// over.
+    closed_link: Cell<Option<Link<S, R>>>,
     /// Tells the other end that this one is closed. None once that is on its way.
     tell: Cell<Option<Tell>>,
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
@@ -249,6 +272,11 @@ impl<S, R> Core<S, R> {
         self.link.borrow().is_some()
     }
 
+    /// Whether messages may still come: it is open, or was closed in a round that is not over.
+    fn receives(&self) -> bool {
+        self.number.get() != u64::MAX
+    }
+
     fn outgoing(&self) -> Option<Arc<Half<S>>> {
         self.link.borrow().as_ref().map(|link| link.outgoing.clone())
     }
@@ -272,23 +300,32 @@ impl<S, R> Core<S, R> {
         // end's close callback is due: its own comes an iteration later.
         link.tells = false;
         link.outgoing.end_sending();
-        if let Some(tell) = self.tell.take() {
-            self.state().closing.push(Closure::new(move || drop(tell)));
-        }
-        if let Some(on_close) = self.on_close.take() {
-            self.push_on_close(location, on_close);
-        }
-        let left = self.leave();
-        if let Some(waker) = self.inbox.take_waiting() {
-            waker.wake();
-        }
+        let tell = self.tell.take().map(|tell| Closure::new(move || drop(tell)));
+        let on_close = self.on_close.take().map(|f| self.call_on_close(location, f));
+        self.state().closing.push_all(tell.into_iter().chain(on_close));
+        self.closed_link.set(Some(link));
+        // In a round of its own, what is left of the round is still delivered, as in Node.
+        let left = if self.inbox.is_in_round() { None } else { self.finish_close() };
+        self.inbox.waiters.wake();
         // Last: messages and handlers are the user's values.
-        drop((self.inbox.intake.close(), link, left));
+        drop(left);
     }
 
-    fn push_on_close(&self, location: Option<&'static Location<'static>>, f: Box<dyn FnOnce()>) {
+    /// The second half of a close: from here on nothing is received. All that has to be dropped
+    /// comes back.
+    fn finish_close(&self) -> Option<impl Sized + use<S, R>> {
+        let link = self.closed_link.take()?;
+        let left = self.leave();
+        Some((self.inbox.intake.close(), link, left))
+    }
+
+    fn call_on_close(
+        &self,
+        location: Option<&'static Location<'static>>,
+        f: Box<dyn FnOnce()>,
+    ) -> Closure {
         let state = self.state().clone();
-        self.state().closing.push(Closure::new(move || callback::call(&state, location, f)));
+        Closure::new(move || callback::call(&state, location, f))
     }
 
     /// The other end sends no more: nothing to wait for, but something may be sent.
@@ -299,10 +336,11 @@ impl<S, R> Core<S, R> {
         }
     }
 
-    /// Asks for another look, after messages were taken without the handler.
+    /// Asks for another look, after somebody looked without the handler, when the end is all that is left. What waits for
+    /// the handler has given notice: to look for that again would keep the loop from sleeping.
     fn look_again(&self) {
         let ended = self.inbox.intake.end_seen(self.now()) != End::Open;
-        if ended && !self.finished.get() || self.inbox.is_listening() {
+        if ended && !self.finished.get() {
             self.state().delivery.call_again(self.number.get());
         }
     }
@@ -320,6 +358,10 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = CallAgain { state, number: self.number.get() };
         let round = self.inbox.deliver(state);
+        if !self.is_open() {
+            again.forget();
+            return drop(self.finish_close());
+        }
         match round {
             Round::Empty => again.forget(),
             Round::Full => {} // Called again in the next poll phase.
@@ -336,8 +378,7 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
                 match self.inbox.intake.end_seen(self.now()) {
                     End::Gone => self.close(),
                     End::Finished => self.note_finish(),
-                    End::Open if self.is_open() => self.update_liveness(),
-                    End::Open => {}
+                    End::Open => self.update_liveness(),
                 }
             }
         }
@@ -347,12 +388,10 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         let unseen = self.inbox.intake.close();
-        callback::drop_quietly(link);
+        callback::drop_quietly((link, self.closed_link.take()));
         callback::drop_quietly(unseen);
         callback::drop_quietly((self.tell.take(), self.on_close.take()));
-        if let Some(waker) = self.inbox.take_waiting() {
-            waker.wake();
-        }
+        self.inbox.waiters.wake();
     }
 }
 
@@ -406,6 +445,39 @@ pub struct Port<S, R, K = Unbounded> {
 impl<S, R, K> Port<S, R, K> {
     pub(super) fn state(&self) -> &Rc<State> {
         self.core.state()
+    }
+
+    /// Whether `end` is the other end of this port's channel. It must not be posted here, for nobody could
+    /// ever receive it: dropped instead, it closes the channel, as it does in Node. No end is the peer of a
+    /// closed port.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::worker::{Port, PortEnd, channel};
+    ///
+    /// enum Message {
+    ///     Text(&'static str),
+    ///     Port(PortEnd<Message, Message>),
+    /// }
+    ///
+    /// fn send(port: &Port<Message, Message>, message: Message) {
+    ///     match message {
+    ///         Message::Port(end) if port.is_peer(&end) => drop(end),
+    ///         message => port.post(message),
+    ///     }
+    /// }
+    ///
+    /// windlass::run(|| {
+    ///     let (here, there) = channel();
+    ///     let here = here.open();
+    ///     here.on_message(|_| unreachable!("nobody has the other end"));
+    ///     here.on_close(|| println!("the channel is closed"));
+    ///     send(&here, Message::Text("which nobody will read"));
+    ///     send(&here, Message::Port(there));
+    /// });
+    /// ```
+    pub fn is_peer<A, B, L>(&self, end: &PortEnd<A, B, L>) -> bool {
+        self.core.link.borrow().as_ref().is_some_and(|link| link.is_peer(&end.link))
     }
 }
 
@@ -470,13 +542,15 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(R) + 'static) {
         let core = &self.core;
-        if !core.is_open() {
+        if !core.receives() {
             return;
         }
         let before = core.inbox.listen(Box::new(f));
-        core.registration.set_ref(true);
-        core.update_liveness();
-        core.state().delivery.call_again(core.number.get());
+        if core.is_open() {
+            core.registration.set_ref(true);
+            core.update_liveness();
+            core.state().delivery.call_again(core.number.get());
+        }
         drop(before);
     }
 
@@ -492,12 +566,14 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Calls `f` in the close phase after the channel was closed, from here or from the other end;
     /// then all that was posted there before has been delivered. Replaces the callback before.
+    /// Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.core.is_open() {
             let before = self.core.on_close.replace(Some(Box::new(f)));
             drop(before);
         } else if self.core.state().is_open() {
-            self.core.push_on_close(None, Box::new(f));
+            let call = self.core.call_on_close(None, Box::new(f));
+            self.core.state().closing.push(call);
         }
     }
 
@@ -512,9 +588,16 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     }
 
     /// Waits for the next message; none when the channel is closed and all has been taken. Dropping
-    /// the future loses nothing. One task can wait: a later one takes its place.
+    /// the future loses nothing.
+    ///
+    /// Any number may wait. Each message goes to one of them, first to the one that has waited longest.
+    /// Who waits comes before a handler, which gets the messages that nobody has come for. A task on this
+    /// loop comes at once; where another executor polls, the handler may be quicker.
+    ///
+    /// # Cost
+    /// A message wakes all who wait, and those that find nothing wait on.
     pub fn recv(&self) -> Recv<'_, R> {
-        Recv { source: &*self.core, waiting: None }
+        Recv::new(&*self.core)
     }
 
     /// Blocks this thread until there is a message, no longer than `timeout`.
@@ -552,6 +635,11 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
     /// waits here is dropped. Closing again does nothing.
+    ///
+    /// Closed in its own handler, or by a tick or microtask that follows it, the port still
+    /// delivers what is left of that round, as in Node: what waited when the round began, or up to
+    /// 1,000 messages if that is more, those included that the other end posts meanwhile. To have
+    /// none, call [`off_message`](Port::off_message) too.
     pub fn close(&self) {
         self.core.close();
     }
@@ -595,9 +683,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         // The end lives on elsewhere: nobody is told.
         let untold = self.core.tell.take().and_then(|mut tell| tell.0.take());
         drop((left, untold, self.core.on_close.take()));
-        if let Some(waker) = self.core.inbox.take_waiting() {
-            waker.wake();
-        }
+        self.core.inbox.waiters.wake();
         PortEnd::new(link)
     }
 }
@@ -627,62 +713,63 @@ impl<S, R, K> fmt::Debug for Port<S, R, K> {
 
 /// Where a [`Recv`] takes messages from.
 pub(super) trait Receive<T> {
-    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>>;
-    /// The future that waited with this waker is gone.
-    fn stop_waiting(&self, own: &Waker);
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<T>>;
+    /// The future of this place is gone.
+    fn stop_waiting(&self, place: &Place);
 }
 
 impl<S, R> Receive<R> for Core<S, R> {
-    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<R>> {
-        if !self.is_open() {
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<R>> {
+        if !self.is_open() || self.finished.get() {
+            self.stop_waiting(place);
             return Poll::Ready(None);
         }
-        if self.finished.get() {
-            return Poll::Ready(None);
-        }
-        let polled = self.inbox.poll_recv(self.now(), cx);
+        let polled = self.inbox.poll_recv(self.now(), place, cx);
         self.update_liveness();
         self.look_again();
         polled
     }
 
-    fn stop_waiting(&self, own: &Waker) {
-        let waker = self.inbox.take_own_waiting(own);
+    fn stop_waiting(&self, place: &Place) {
+        self.inbox.waiters.leave(place);
         if self.is_open() {
             self.update_liveness();
         }
-        drop(waker);
     }
 }
 
 /// A receive that is going on. Made by [`Port::recv`] and [`Worker::recv`](super::Worker::recv).
 pub struct Recv<'a, T> {
-    pub(super) source: &'a dyn Receive<T>,
-    /// The source has this waker of the future's task.
-    pub(super) waiting: Option<Waker>,
+    source: &'a dyn Receive<T>,
+    /// Its place among those who wait.
+    place: Place,
+}
+
+impl<'a, T> Recv<'a, T> {
+    pub(super) fn new(source: &'a dyn Receive<T>) -> Self {
+        Recv { source, place: Place::default() }
+    }
 }
 
 impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let polled = self.source.poll_recv(cx);
-        self.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.source.poll_recv(&self.place, cx)
     }
 }
 
 impl<T> Drop for Recv<'_, T> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            self.source.stop_waiting(own);
+        if self.place.is_taken() {
+            self.source.stop_waiting(&self.place);
         }
     }
 }
 
 impl<T> fmt::Debug for Recv<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recv").field("waiting", &self.waiting.is_some()).finish_non_exhaustive()
+        f.debug_struct("Recv").field("waiting", &self.place.is_taken()).finish_non_exhaustive()
     }
 }
 
@@ -696,6 +783,14 @@ pub struct Reserve<'a, S, R> {
 }
 
 impl<S, R> Reserve<'_, S, R> {
+    /// Gives up its place in the line, if it has one.
+    fn leave_line(&mut self) {
+        if let (Some(half), Some(ticket)) = (&self.half, self.ticket.take()) {
+            half.stop_waiting(ticket);
+        }
+        self.set_waiting(None);
+    }
+
     /// Says whether it waits, on which half.
     fn set_waiting(&mut self, half: Option<Arc<Half<S>>>) {
         let core = self.core;
@@ -714,20 +809,27 @@ impl<S, R> Future for Reserve<'_, S, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
         let this = &mut *self;
-        let Some(half) = this.core.outgoing() else { return Poll::Ready(None) };
-        let polled = half.poll_reserve(&mut this.ticket, cx);
-        this.set_waiting(polled.is_pending().then(|| half.clone()));
-        polled.map(|reserved| reserved.then(|| Permit { half: Some(half) }))
+        let Some(half) = this.core.outgoing() else {
+            // The end may have gone on a journey, and others wait behind this place.
+            this.leave_line();
+            return Poll::Ready(None);
+        };
+        match half.poll_reserve(&mut this.ticket, cx) {
+            Poll::Pending => {
+                this.set_waiting(Some(half));
+                Poll::Pending
+            }
+            Poll::Ready(reserved) => {
+                this.leave_line();
+                Poll::Ready(reserved.then(|| Permit { half: Some(half) }))
+            }
+        }
     }
 }
 
 impl<S, R> Drop for Reserve<'_, S, R> {
     fn drop(&mut self) {
-        let ticket = self.ticket.take();
-        if let (Some(half), Some(ticket)) = (self.half.clone(), ticket) {
-            half.stop_waiting(ticket);
-        }
-        self.set_waiting(None);
+        self.leave_line();
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a worker and its parent share besides messages: what becomes of the thread.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::WorkerError;
 use super::this;
-use crate::clock::{Nanos, Stopwatch};
+use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::turns::Seat;
@@ -15,12 +15,15 @@ use crate::threads::turns::Seat;
 /// How long a loop that ends waits for a worker whose callback does not return.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
+/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
 /// What becomes of the thread.
 #[derive(Default)]
 pub(super) struct Status {
     /// Its loop has begun.
     pub(super) online: bool,
-    /// Its loop is gone, and how it ended.
+    /// Its loop is gone, and all that the thread had for itself, and how it ended.
     pub(super) ended: Option<Ended>,
     /// In virtual time: from when on the parent sees that.
     ended_at: Nanos,
@@ -40,6 +43,15 @@ pub(super) struct Ended {
     pub(super) cause: Cause,
     /// The CPU time of the whole thread, if the system tells.
     pub(super) cpu_time: Option<Duration>,
+}
+
+/// What a loop that ends waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A worker that was asked to finish. Time is kept for telling it.
+    Asked,
+    /// A worker that was told to end.
+    Told,
 }
 
 pub(super) enum Cause {
@@ -70,6 +82,8 @@ pub(super) struct Shared {
     pub(super) seat: Option<Seat>,
     /// Runs from when the parent's loop ends.
     halted: Stopwatch,
+    /// How many nanoseconds after that the parent waits for the end at most.
+    given: AtomicU64,
 }
 
 impl Shared {
@@ -90,6 +104,7 @@ impl Shared {
             number: parent.1,
             seat,
             halted: Stopwatch::default(),
+            given: AtomicU64::new(Nanos::MAX),
         }
     }
 
@@ -124,8 +139,10 @@ impl Shared {
         }
     }
 
-    /// The parent's loop begins to end. All its workers are told before any is waited for.
-    pub(super) fn begin_end(&self) {
+    /// The parent's loop begins to end, and waits for this worker so long. All its workers are told before any
+    /// is waited for.
+    pub(super) fn begin_end(&self, given: Duration) {
+        self.given.store(saturating_nanos(given), Ordering::Relaxed);
         self.halted.start();
     }
 
@@ -135,16 +152,44 @@ impl Shared {
         self.mailbox.halt();
     }
 
-    /// What is left of the time that a loop that ends gives its workers. It runs for all at once.
-    pub(super) fn time_left(&self, limit: Duration) -> Duration {
-        limit.saturating_sub(self.halted.elapsed().unwrap_or_default())
+    /// What is left of the time that a loop that ends gives this worker. It runs for all its workers at once.
+    ///
+    /// If the loop is a worker's that ends because its own parent does, it gives them three quarters of what it
+    /// has left itself: a worker that only waits for one of its own is not given up with it. The
+    /// parent may begin to end at any moment, so this is asked again and again.
+    pub(super) fn time_left(&self, wait: Wait) -> Duration {
+        let elapsed = self.halted.elapsed().unwrap_or_default();
+        if let Some(own) = this::time_left() {
+            let end = elapsed.saturating_add(own / 4 * 3);
+            self.given.fetch_min(saturating_nanos(end), Ordering::Relaxed);
+        }
+        let given = Duration::from_nanos(self.given.load(Ordering::Relaxed));
+        let limit = match wait {
+            Wait::Asked => given - GRACE.min(given / 2),
+            Wait::Told => given,
+        };
+        limit.saturating_sub(elapsed)
     }
 
-    /// Waits for the end, no longer than until `limit` after [`begin_end`](Self::begin_end).
-    pub(super) fn wait_for_end(&self, limit: Duration) -> bool {
-        let (status, limit) = (self.lock(), self.time_left(limit));
-        let waited = self.end.wait_timeout_while(status, limit, |status| status.ended.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended.is_some()
+    /// What is left of the time in which this worker has to end, if its parent's loop ends.
+    pub(super) fn own_time_left(&self) -> Option<Duration> {
+        let elapsed = self.halted.elapsed()?;
+        let given = Duration::from_nanos(self.given.load(Ordering::Relaxed));
+        Some(given.saturating_sub(elapsed))
+    }
+
+    /// Waits for the end, as long as there is time.
+    pub(super) fn wait_for_end(&self, wait: Wait) -> bool {
+        let mut status = self.lock();
+        loop {
+            let left = self.time_left(wait);
+            if status.ended.is_some() || left.is_zero() {
+                return status.ended.is_some();
+            }
+            let limit = left.min(LOOK_INTERVAL);
+            let waited = self.end.wait_timeout_while(status, limit, |it| it.ended.is_none());
+            status = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Where the callback that the worker is in was registered.

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::shared::Shared;
 use crate::alloc;
@@ -44,6 +45,11 @@ fn this_worker() -> Option<Arc<Shared>> {
     }
     // Not there any more for destructors of the thread's other locals.
     THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
+}
+
+/// What is left of the time in which this worker has to end, if its parent's loop ends.
+pub(super) fn time_left() -> Option<Duration> {
+    this_worker()?.own_time_left()
 }
 
 /// The number of the worker that this thread is, unique in the process and never used again; 0 on other

@@ -13,7 +13,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use super::builder::{ParentExit, WorkerBuilder};
 use super::half::Popped;
 use super::inbox::{Inbox, Round};
 use super::outside::Receiver;
-use super::port::{CallAgain, Link, Port, Receive, Recv, RecvTimeoutError};
-use super::shared::{Cause, GRACE, Shared};
+use super::port::{CallAgain, Link, Port, PortEnd, Receive, Recv, RecvTimeoutError};
+use super::shared::{Cause, GRACE, Shared, Wait};
 use super::usage::WorkerUsage;
 use super::watch::{Unresponsive, Watch};
 use crate::callback;
@@ -36,6 +36,7 @@ use crate::phase::timers::{Timer, set_timeout};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::sys::{self, Event};
+use crate::task::waiters::{Place, Waiters};
 
 type Outcome = Result<i32, WorkerError>;
 
@@ -61,9 +62,8 @@ pub(super) struct Core<In, Out> {
     error: RefCell<Option<WorkerError>>,
     /// The exit event was delivered, with this code.
     exit: Cell<Option<i32>>,
-    /// Tasks that wait in `join`, by number.
-    joins: RefCell<Vec<(u64, Waker)>>,
-    next_join: Cell<u64>,
+    /// The futures that wait in `join`.
+    joins: Waiters,
     terminations: RefCell<Vec<Completer<i32>>>,
     /// Those who asked it to shut down, and the timer of each deadline.
     shutdowns: RefCell<Vec<(Completer<Outcome>, Timer)>>,
@@ -95,8 +95,7 @@ impl<In, Out> Core<In, Out> {
             error_done: Cell::new(false),
             error: RefCell::new(None),
             exit: Cell::new(None),
-            joins: RefCell::default(),
-            next_join: Cell::new(0),
+            joins: Waiters::default(),
             terminations: RefCell::default(),
             shutdowns: RefCell::default(),
             watch: Cell::new(None),
@@ -143,7 +142,7 @@ impl<In, Out> Core<In, Out> {
         let location = self.registration.location();
         if let Some(f) = self.on_error.take() {
             callback::call(state, location, || f(error));
-        } else if self.joins.borrow().is_empty() && self.shutdowns.borrow().is_empty() {
+        } else if self.joins.is_empty() && self.shutdowns.borrow().is_empty() {
             callback::raise(state, panic.unwrap_or_else(|| as_panic(&error)), location);
         }
     }
@@ -151,7 +150,7 @@ impl<In, Out> Core<In, Out> {
     /// The last event. The thread is gone when it comes.
     fn deliver_exit(&self, state: &State, code: i32) {
         if let Some(thread) = self.thread.take() {
-            // All that is left of it is the end of its closure; a panic there is none of ours.
+            // Nothing of it is left that could take time (see `Farewell`) or fail.
             let outcome = thread.join();
             debug_assert!(outcome.is_ok(), "a worker's thread catches every panic");
         }
@@ -168,18 +167,15 @@ impl<In, Out> Core<In, Out> {
             let error = self.error.borrow().clone();
             completer.complete_later(error.map_or(Ok(code), Err));
         }
-        for (_, waker) in self.joins.take() {
-            waker.wake();
-        }
+        self.joins.wake();
         // The handler has had all its messages. It may hold its own worker.
         let handler = self.inbox.unlisten();
         let unused = (self.on_online.take(), self.on_error.take(), handler, self.watch.take());
         if let Some(f) = self.on_exit.take() {
             callback::call(state, location, || f(code));
-        } else {
-            callback::drain(state);
         }
         drop((entry, receiver, unused));
+        callback::drain(state); // Also what their destructors have queued.
     }
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
@@ -187,7 +183,7 @@ impl<In, Out> Core<In, Out> {
         self.inbox.intake.detach();
         self.inbox.intake.half().close_sender();
         self.close_outgoing();
-        self.inbox.take_waiting().into_iter().for_each(Waker::wake);
+        self.inbox.waiters.wake();
     }
 
     /// Nothing more is sent to the worker. If it blocks in a receive, that ends.
@@ -206,6 +202,14 @@ impl<In, Out> Core<In, Out> {
     {
         let mut late = Late { core: self.clone(), again: false };
         self.registration.state.pending.push(Closure::new(move || late.deliver()));
+    }
+
+    /// Asks for another look, after a message was taken without the handler: it may have been all that the exit
+    /// event waited for. Not when there was none, else who asks again and again keeps the loop from sleeping.
+    fn look_again(&self) {
+        if !self.has_exited() {
+            self.registration.state.delivery.call_again(self.number.get());
+        }
     }
 
     /// How a worker that has exited ended.
@@ -249,7 +253,7 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
             let cause = {
                 let shared = self.shared();
                 let mut status = shared.lock();
-                let ended = status.seen_ended(now).expect("seen just now");
+                let ended = status.seen_ended(now).expect("the worker has ended");
                 self.cpu_time.set(ended.cpu_time);
                 std::mem::replace(&mut ended.cause, Cause::ByItself)
             };
@@ -266,32 +270,33 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         let code = self.shared().lock().ended.as_ref().map(|ended| ended.code);
         again.forget();
         if self.exit.get().is_none() && !state.is_halted() {
-            self.deliver_exit(state, code.expect("seen just now"));
+            self.deliver_exit(state, code.expect("the worker has ended"));
         }
     }
 
     fn begin_tear_down(&self) {
         let shared = self.shared();
-        shared.begin_end();
         match self.parent_exit {
             ParentExit::Terminate => {
+                shared.begin_end(GRACE);
                 shared.halt();
                 self.close_outgoing();
             }
-            ParentExit::ShutDown(_) => self.ask_to_finish(),
+            ParentExit::ShutDown(deadline) => {
+                shared.begin_end(deadline.saturating_add(GRACE));
+                self.ask_to_finish();
+            }
         }
     }
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         let shared = self.shared();
-        let mut limit = GRACE;
-        if let ParentExit::ShutDown(deadline) = self.parent_exit {
-            self.wait_for_end(state, &shared, deadline);
+        if let ParentExit::ShutDown(_) = self.parent_exit {
+            self.wait_for_end(state, &shared, Wait::Asked);
             shared.halt();
-            limit = deadline.saturating_add(GRACE);
         }
-        let gone = self.wait_for_end(state, &shared, limit);
+        let gone = self.wait_for_end(state, &shared, Wait::Told);
         if let Some(thread) = self.thread.take() {
             if gone {
                 // As in `deliver_exit`: nothing is left of it that could fail.
@@ -319,8 +324,8 @@ impl<In: 'static, Out: 'static> Handle for Core<In, Out> {
         for (completer, _) in self.shutdowns.take() {
             completer.shut_down(Some(Err(WorkerError::ShutDown)));
         }
-        let wakers = self.joins.take().into_iter().map(|(_, waker)| waker);
-        wakers.chain(self.inbox.take_waiting()).for_each(Waker::wake);
+        self.joins.wake();
+        self.inbox.waiters.wake();
     }
 }
 
@@ -335,11 +340,11 @@ impl<In, Out> Core<In, Out> {
     }
 
     /// Waits until the thread has ended, in virtual time without keeping the turn.
-    fn wait_for_end(&self, state: &State, shared: &Shared, limit: Duration) -> bool {
+    fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
         if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.time_left(limit));
+            seat.wait_for(state.clock.now(), worker, shared.time_left(wait));
         }
-        shared.wait_for_end(limit)
+        shared.wait_for_end(wait)
     }
 
     /// The thread's CPU time so far, or in all.
@@ -434,6 +439,12 @@ impl<In, Out> Worker<In, Out> {
 
     pub(super) fn state(&self) -> &Rc<State> {
         &self.core.registration.state
+    }
+
+    /// Whether `end` is the worker's port to this parent, which it has detached and passed on. It must not be posted
+    /// here: see [`Port::is_peer`].
+    pub fn is_peer<A, B, K>(&self, end: &PortEnd<A, B, K>) -> bool {
+        self.core.link.borrow().as_ref().is_some_and(|link| link.is_peer(&end.link))
     }
 }
 
@@ -551,9 +562,11 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     }
 
     /// Waits for the next message; none when the worker has ended and all has been taken. Dropping the
-    /// future loses nothing. One task can wait: a later one takes its place.
+    /// future loses nothing.
+    ///
+    /// Any number may wait, and beside a handler: see [`Port::recv`].
     pub fn recv(&self) -> Recv<'_, Out> {
-        Recv { source: &*self.core, waiting: None }
+        Recv::new(&*self.core)
     }
 
     /// Blocks this thread until there is a message, no longer than `timeout`. The loop stands still
@@ -561,21 +574,23 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     ///
     /// # Errors
     /// `Timeout`; `Closed` when the worker has ended and all has been taken; `WouldDeadlock` in virtual
-    /// time.
+    /// time, and when the worker has passed its port on and that is open on this same thread.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Out, RecvTimeoutError> {
         let state = &self.core.registration.state;
         let intake = &self.core.inbox.intake;
-        let refuses = state.clock.is_virtual();
+        // The worker may have passed its end on to this very thread.
+        let own_peer = intake.half().sender_thread() == Some(thread::current().id());
+        let refuses = own_peer || state.clock.is_virtual();
         let popped = if refuses || !state.is_open() {
             intake.pop(state.clock.horizon())
         } else {
             intake.pop_within(timeout)
         };
-        if self.core.exit.get().is_none() {
-            state.delivery.call_again(self.core.number.get());
-        }
         match popped {
-            Popped::Message(message) => Ok(message),
+            Popped::Message(message) => {
+                self.core.look_again();
+                Ok(message)
+            }
             Popped::Finished | Popped::Closed => Err(RecvTimeoutError::Closed),
             Popped::Empty if refuses => Err(RecvTimeoutError::WouldDeadlock),
             Popped::Empty => Err(RecvTimeoutError::Timeout),
@@ -745,9 +760,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// # Errors
     /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`]. `ShutDown` when the parent's loop has ended.
     pub fn join(&self) -> Join<'_> {
-        let number = self.core.next_join.get();
-        self.core.next_join.set(number + 1);
-        Join { source: &*self.core, number }
+        Join { source: &*self.core, place: Place::default() }
     }
 
     /// The worker's number, unique in the process and never used again.
@@ -793,68 +806,61 @@ impl<In, Out> fmt::Debug for Worker<In, Out> {
 }
 
 impl<In, Out> Receive<Out> for Core<In, Out> {
-    fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Out>> {
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<Out>> {
         if !self.registration.state.is_open() {
             return Poll::Ready(self.inbox.try_recv(Nanos::MAX));
         }
-        let polled = self.inbox.poll_recv(self.registration.state.clock.horizon(), cx);
-        if polled.is_ready() && self.exit.get().is_none() {
-            // The queue may have been all that the exit event waited for.
-            self.registration.state.delivery.call_again(self.number.get());
+        let polled = self.inbox.poll_recv(self.registration.state.clock.horizon(), place, cx);
+        if matches!(polled, Poll::Ready(Some(_))) {
+            self.look_again();
         }
         polled
     }
 
-    fn stop_waiting(&self, own: &Waker) {
-        drop(self.inbox.take_own_waiting(own));
+    fn stop_waiting(&self, place: &Place) {
+        self.inbox.waiters.leave(place);
     }
 }
 
 /// What a [`Join`] waits for.
 trait JoinSource {
-    fn poll_join(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<i32, WorkerError>>;
-    fn stop_joining(&self, number: u64);
+    fn poll_join(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Result<i32, WorkerError>>;
+    fn stop_joining(&self, place: &Place);
 }
 
 impl<In, Out> JoinSource for Core<In, Out> {
-    fn poll_join(&self, number: u64, cx: &mut Context<'_>) -> Poll<Result<i32, WorkerError>> {
+    fn poll_join(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Result<i32, WorkerError>> {
         if let Some(outcome) = self.outcome() {
+            self.joins.leave(place);
             return Poll::Ready(outcome);
         }
-        self.stop_joining(number);
-        // Cloning a waker may be anybody's code.
-        let waker = cx.waker().clone();
-        self.joins.borrow_mut().push((number, waker));
+        self.joins.wait(place, cx);
         Poll::Pending
     }
 
-    fn stop_joining(&self, number: u64) {
-        let waker = {
-            let mut joins = self.joins.borrow_mut();
-            let index = joins.iter().position(|(other, _)| *other == number);
-            index.map(|index| joins.swap_remove(index))
-        };
-        drop(waker);
+    fn stop_joining(&self, place: &Place) {
+        self.joins.leave(place);
     }
 }
 
 /// A wait for a worker's end. Made by [`Worker::join`].
 pub struct Join<'a> {
     source: &'a dyn JoinSource,
-    number: u64,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Join<'_> {
     type Output = Result<i32, WorkerError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.source.poll_join(self.number, cx)
+        self.source.poll_join(&self.place, cx)
     }
 }
 
 impl Drop for Join<'_> {
     fn drop(&mut self) {
-        self.source.stop_joining(self.number);
+        self.source.stop_joining(&self.place);
     }
 }
 

@@ -3,16 +3,22 @@
 //! Each worker has a handler of its own, made on its thread by a factory, so that the handler's
 //! state need not be `Send`. A worker has one job at a time; the others wait here, so that they can be
 //! cancelled and a slow job holds up no other. A worker that dies is replaced when the next job needs
-//! one, after a rest if the pool was told so: a factory that always panics costs one job each time, not a busy loop.
+//! one, after a rest if the pool was told so.
+//!
+//! A worker may end with a job that its handler has not seen: the pool hears of the end later than it
+//! comes. Such a job goes to another worker. A job's input can be taken out of its [`Handover`] once, by the
+//! worker when its handler begins, so no job runs twice. A worker that ended before it had a handler fails its
+//! job, so a factory that always panics costs one job each time and is no busy loop.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::shared::GRACE;
@@ -28,8 +34,15 @@ use crate::sys::Event;
 
 type Answer<Out> = Result<Out, WorkerError>;
 
-/// A worker's main script: makes its handler and attaches it to its port.
-type Main<In, Out> = Arc<dyn Fn(Port<Out, In>) + Send + Sync>;
+/// What a worker is posted.
+type Input<In> = Arc<Handover<In>>;
+
+/// A worker's main script: makes its handler, attaches it to its port, and then sets the flag.
+type Main<In, Out> = Arc<dyn Fn(Port<Out, Input<In>>, &AtomicBool) + Send + Sync>;
+
+/// How often a job goes on from a worker that ended without any job done. Workers that end by themselves as
+/// soon as they have begun would otherwise be started for ever.
+const PASSES_MAX: u32 = 3;
 
 /// The figures of a worker pool at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +62,7 @@ pub struct WorkerPoolMetrics {
     pub resting: usize,
     /// The most jobs that have waited at one time.
     pub queued_max: usize,
-    /// Jobs whose worker died.
+    /// Jobs that failed because their worker died. Not those that went to another worker.
     pub failed: u64,
     /// Jobs that were cancelled before they began.
     pub cancelled: u64,
@@ -199,18 +212,36 @@ pub struct WorkerPool<In, Out> {
     core: Rc<Core<In, Out>>,
 }
 
+/// A job's input, to be taken out once. When the worker has ended and it is still there, no handler saw it.
+struct Handover<In>(Mutex<Option<In>>);
+
+impl<In> Handover<In> {
+    fn take(&self) -> Option<In> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}
+
 struct Job<In, Out> {
+    /// Jobs are numbered in the order submitted.
     number: u64,
-    input: In,
+    input: Input<In>,
     completer: Completer<Answer<Out>>,
+    /// Workers that ended with it and had done no job.
+    passes: u32,
 }
 
 /// A place for a worker.
 struct Place<In, Out> {
     /// Absent before the first job and after a death.
-    worker: Option<Worker<In, Out>>,
-    /// What the worker is working on.
-    job: Option<Completer<Answer<Out>>>,
+    worker: Option<Worker<Input<In>, Out>>,
+    /// The worker has a handler. Set by the worker.
+    has_handler: Arc<AtomicBool>,
+    /// What the worker was given.
+    job: Option<Job<In, Out>>,
     /// Jobs that the worker has done.
     done: u64,
     /// Workers that died here since a job was done.
@@ -221,7 +252,14 @@ struct Place<In, Out> {
 
 impl<In, Out> Place<In, Out> {
     fn new() -> Self {
-        Place { worker: None, job: None, done: 0, deaths: 0, resting: false }
+        Place {
+            worker: None,
+            has_handler: Arc::default(),
+            job: None,
+            done: 0,
+            deaths: 0,
+            resting: false,
+        }
     }
 
     fn is_free(&self) -> bool {
@@ -235,7 +273,8 @@ struct Core<In, Out> {
     main: Main<In, Out>,
     settings: Settings,
     places: RefCell<Vec<Place<In, Out>>>,
-    waiting: RefCell<VecDeque<Job<In, Out>>>,
+    /// By number. A tree, so that one of many can be taken out and a passed burst keeps no memory.
+    waiting: RefCell<BTreeMap<u64, Job<In, Out>>>,
     next_number: Cell<u64>,
     /// What is counted, not looked up.
     counts: RefCell<WorkerPoolMetrics>,
@@ -256,9 +295,11 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     }
 
     /// Starts a worker for a place.
-    fn start(self: &Rc<Self>, index: usize) -> io::Result<Worker<In, Out>> {
+    fn start(self: &Rc<Self>, index: usize) -> io::Result<()> {
         let main = self.main.clone();
-        let mut builder = Worker::<In, Out>::builder();
+        let has_handler = Arc::new(AtomicBool::new(false));
+        let flag = has_handler.clone();
+        let mut builder = Worker::<Input<In>, Out>::builder();
         if let Some(name) = &self.settings.name {
             builder = builder.name(format!("{name}-{index}"));
         }
@@ -268,7 +309,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         if let Some(bytes) = self.settings.memory_limit {
             builder = builder.memory_limit(bytes);
         }
-        let worker = self.state().enter_for(|| builder.spawn(move |port| main(port)))?;
+        let worker = self.state().enter_for(|| builder.spawn(move |port| main(port, &flag)))?;
         self.count(|counts| counts.started += 1);
         worker.unref();
         let id = worker.id();
@@ -281,7 +322,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         let weak = pool.clone();
         worker.on_message(move |output| {
             if let Some(pool) = weak.upgrade() {
-                pool.answer(index, Ok(output));
+                pool.answer(index, output);
             }
         });
         let weak = pool.clone();
@@ -293,7 +334,9 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
                 pool.lost(index, id, error);
             });
         });
-        Ok(worker)
+        let place = &mut self.places.borrow_mut()[index];
+        (place.worker, place.has_handler, place.done) = (Some(worker), has_handler, 0);
+        Ok(())
     }
 
     fn count(&self, f: impl FnOnce(&mut WorkerPoolMetrics)) {
@@ -304,19 +347,11 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     fn dispatch(self: &Rc<Self>) {
         while let Some(index) = self.free_place() {
             let missing = self.places.borrow()[index].worker.is_none();
-            if missing {
-                match self.start(index) {
-                    Ok(worker) => {
-                        let place = &mut self.places.borrow_mut()[index];
-                        (place.worker, place.done) = (Some(worker), 0);
-                    }
-                    Err(error) => {
-                        self.not_started(&error);
-                        break;
-                    }
-                }
+            if missing && let Err(error) = self.start(index) {
+                self.not_started(&error);
+                break;
             }
-            let Some(job) = self.waiting.borrow_mut().pop_front() else { break };
+            let Some((_, job)) = self.waiting.borrow_mut().pop_first() else { break };
             self.give(index, job);
         }
         self.update_liveness();
@@ -326,13 +361,12 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     /// not take it: then the job is the next one again, and the place rests until that event.
     fn give(&self, index: usize, job: Job<In, Out>) {
         let worker = self.places.borrow()[index].worker.clone().expect("the place has a worker");
-        let Job { number, input, completer } = job;
-        match worker.try_post(input) {
-            Ok(()) => self.places.borrow_mut()[index].job = Some(completer),
-            Err(input) => {
-                self.places.borrow_mut()[index].resting = true;
-                self.waiting.borrow_mut().push_front(Job { number, input, completer });
-            }
+        let given = worker.try_post(job.input.clone()).is_ok();
+        if given {
+            self.places.borrow_mut()[index].job = Some(job);
+        } else {
+            self.places.borrow_mut()[index].resting = true;
+            self.waiting.borrow_mut().insert(job.number, job);
         }
     }
 
@@ -357,7 +391,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         log::warn!("a worker of a pool could not be started: {error}");
         if self.places.borrow().iter().all(|place| place.worker.is_none()) {
             let jobs = self.waiting.take();
-            for job in jobs {
+            for job in jobs.into_values() {
                 self.count(|counts| counts.completed += 1);
                 job.completer.complete_later(Err(WorkerError::NotStarted(error.kind())));
                 drop(job.input);
@@ -366,64 +400,76 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     }
 
     /// A worker has an answer: its next job goes out before the callback of this one runs.
-    fn answer(self: &Rc<Self>, index: usize, answer: Answer<Out>) {
-        let (completer, spent) = self.job_done(index, answer.is_ok());
+    fn answer(self: &Rc<Self>, index: usize, output: Out) {
+        let (job, spent) = self.job_done(index);
         if let Some(worker) = spent {
             self.count(|counts| counts.recycled += 1);
             self.let_go(worker, |_| ());
         }
+        self.go_on(job, Ok(output));
+    }
+
+    /// A place has changed: jobs that wait go out, and then the one that is done, if any, gets its answer.
+    fn go_on(self: &Rc<Self>, done: Option<Job<In, Out>>, answer: Answer<Out>) {
         self.dispatch();
         // Before the user's callback, which may panic.
         self.end_if_idle();
-        if let Some(completer) = completer {
+        if let Some(job) = done {
             self.count(|counts| counts.completed += 1);
             // Runs as part of the message's own callback; its drain follows at once.
-            completer.complete(answer);
+            job.completer.complete(answer);
         }
     }
 
     /// A place is free again. Its worker comes back too if it has done all that it may.
-    fn job_done(
-        &self,
-        index: usize,
-        well: bool,
-    ) -> (Option<Completer<Answer<Out>>>, Option<Worker<In, Out>>) {
+    fn job_done(&self, index: usize) -> (Option<Job<In, Out>>, Option<Worker<Input<In>, Out>>) {
         let mut places = self.places.borrow_mut();
         let Some(place) = places.get_mut(index) else { return (None, None) };
-        if well {
-            place.deaths = 0;
-            place.done += 1;
-        }
+        place.deaths = 0;
+        place.done += 1;
         let all_done = self.settings.recycle_after.is_some_and(|most| place.done >= most);
         (place.job.take(), if all_done { place.worker.take() } else { None })
     }
 
     /// Lets a worker end that has no job, and has `then` called when it has.
-    fn let_go(&self, worker: Worker<In, Out>, then: impl FnOnce(i32) + 'static) {
+    fn let_go(&self, worker: Worker<Input<In>, Out>, then: impl FnOnce(i32) + 'static) {
         let id = worker.id();
         worker.on_error(move |error| log::warn!("worker {id} of a pool, at its end: {error}"));
         worker.on_exit(then);
-        // The answer comes by the exit event.
-        drop(worker.shutdown(GRACE));
+        // The answer comes by the exit event. A request that was dropped would raise the worker's panic again.
+        worker.shutdown(GRACE).on_complete(drop);
     }
 
-    /// A worker is gone. Its job fails, and the next job gets another worker.
+    /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if the worker's
+    /// handler has not seen it.
     fn lost(self: &Rc<Self>, index: usize, id: u64, error: WorkerError) {
-        let (worker, had_job) = {
+        let (worker, job, passes) = {
             let mut places = self.places.borrow_mut();
             let Some(place) = places.get_mut(index) else { return };
-            let worker = place.worker.take_if(|worker| worker.id() == id);
-            if worker.is_some() {
-                place.deaths = place.deaths.saturating_add(1);
-                place.resting = false;
-            }
-            (worker, place.job.is_some())
+            let Some(worker) = place.worker.take_if(|worker| worker.id() == id) else { return };
+            place.deaths = place.deaths.saturating_add(1);
+            place.resting = false;
+            let may_pass = place.has_handler.load(Ordering::Acquire) && !self.terminating.get();
+            (worker, place.job.take(), may_pass.then_some(u32::from(place.done == 0)))
         };
-        if worker.is_some() {
-            self.count(|counts| counts.failed += u64::from(had_job));
-            self.rest(index);
-            self.answer(index, Err(error));
+        self.rest(index);
+        let lost = match (job, passes) {
+            (Some(mut job), Some(passes))
+                if job.passes + passes <= PASSES_MAX && job.input.is_there() =>
+            {
+                job.passes += passes;
+                self.waiting.borrow_mut().insert(job.number, job);
+                None
+            }
+            (job, _) => job,
+        };
+        if lost.is_some() {
+            self.count(|counts| counts.failed += 1);
+        } else if !self.terminating.get() {
+            // Nobody else hears of it.
+            log::warn!("worker {id} of a pool has ended: {error}");
         }
+        self.go_on(lost, Err(error));
         drop(worker);
     }
 
@@ -465,11 +511,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
     }
 
     fn cancel(self: &Rc<Self>, number: u64) -> Result<(), CancelError> {
-        let job = {
-            let mut waiting = self.waiting.borrow_mut();
-            let index = waiting.iter().position(|job| job.number == number);
-            index.and_then(|index| waiting.remove(index))
-        };
+        let job = self.waiting.borrow_mut().remove(&number);
         let Some(job) = job else { return Err(CancelError::Busy) };
         self.update_liveness();
         self.count(|counts| {
@@ -492,7 +534,7 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         self.closing.set(true);
         self.terminating.set(true);
         let jobs = self.waiting.take();
-        for job in jobs {
+        for job in jobs.into_values() {
             self.count(|counts| counts.completed += 1);
             job.completer.complete_later(Err(WorkerError::Closed));
             drop(job.input);
@@ -554,10 +596,11 @@ impl<In: Send + 'static, Out: Send + 'static> Handle for Core<In, Out> {
         drop(self.registration.close());
         let places = self.places.take();
         let running = places.into_iter().filter_map(|place| place.job);
-        let (waiting, inputs): (Vec<_>, Vec<_>) =
-            self.waiting.take().into_iter().map(|job| (job.completer, job.input)).unzip();
-        for completer in running.chain(waiting) {
-            completer.shut_down(Some(Err(WorkerError::ShutDown)));
+        let mut inputs = Vec::new();
+        for job in running.chain(self.waiting.take().into_values()) {
+            // What no handler has seen is dropped on this thread.
+            inputs.extend(job.input.take());
+            job.completer.shut_down(Some(Err(WorkerError::ShutDown)));
         }
         inputs.into_iter().for_each(callback::drop_quietly);
         self.closers.take().into_iter().for_each(|closer| closer.shut_down(Some(())));
@@ -612,10 +655,19 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             let text = "a worker pool has at least one worker";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let main = move |port: Port<Out, In>| {
+        let main = move |port: Port<Out, Input<In>>, has_handler: &AtomicBool| {
             let mut handler = make();
             let reply = port.clone();
-            port.on_message(move |input| reply.post(handler(input)));
+            port.on_message(move |job| {
+                let input = job.take();
+                // Before the handler: so the loop that made it is the one to free it.
+                drop(job);
+                // Else the loop of the pool has ended, and nobody waits for an answer.
+                if let Some(input) = input {
+                    reply.post(handler(input));
+                }
+            });
+            has_handler.store(true, Ordering::Release);
         };
         let core = Rc::new(Core {
             registration: Registration::new(state.clone()),
@@ -632,15 +684,15 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             closers: RefCell::default(),
             names: Cell::new(1),
         });
-        let worker = core.start(0)?;
-        core.places.borrow_mut()[0].worker = Some(worker);
+        core.start(0)?;
         core.registration.open(core.clone(), core.location, false);
         Ok(WorkerPool { core })
     }
 
     /// Runs a job on the next free worker, jobs in the order submitted.
     ///
-    /// It can be cancelled until a worker has it.
+    /// It can be cancelled until a worker has it. When the worker ends before its handler has begun with the
+    /// job, the job goes to another worker; once a handler has begun, it never runs again.
     ///
     /// # Errors
     /// [`WorkerError::Panicked`] when the handler panicked; a new worker takes its place. `Exited` when it
@@ -665,7 +717,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             completer.on_cancel(move || {
                 weak.upgrade().map_or(Err(CancelError::Done), |core| core.cancel(number))
             });
-            core.waiting.borrow_mut().push_back(Job { number, input, completer });
+            let input = Arc::new(Handover(Mutex::new(Some(input))));
+            let job = Job { number, input, completer, passes: 0 };
+            core.waiting.borrow_mut().insert(number, job);
             core.dispatch();
             let waiting = core.waiting.borrow().len();
             core.count(|counts| counts.queued_max = counts.queued_max.max(waiting));

@@ -4,7 +4,7 @@
 //! Its request is kept beside it, so that the request can be cancelled: that ends the task.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{self, Future};
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
@@ -49,15 +49,22 @@ const SOCKET_READ: usize = 64 * 1024;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Source {
-    /// Waits for the next chunk; none at the end. `spare` is a buffer that is the same in all calls of one
+    /// Waits for the next chunk; none at the end. A source that is closed before its end fails: the end
+    /// says that there was no more. `spare` is a buffer that is the same in all calls of one
     /// pipe, for a source that needs one. When the future is dropped nothing may be lost.
     fn read_chunk(&self, spare: &mut Vec<u8>) -> impl Future<Output = io::Result<Option<Vec<u8>>>>;
 }
 
 /// Where [`pipe`] puts it.
 pub trait Sink {
-    /// Takes a chunk. Ready when there is room for another one.
+    /// Takes a chunk. Ready when there is room for another one. What cannot be taken any more is an error.
     fn write_chunk(&self, chunk: Vec<u8>) -> impl Future<Output = io::Result<()>>;
+
+    /// Ready when all that was taken has gone, for [`feed`]. By default at once, for a sink that keeps
+    /// nothing.
+    fn flush(&self) -> impl Future<Output = io::Result<()>> {
+        future::ready(Ok(()))
+    }
 
     /// Sends the end. Ready when everything has gone.
     fn end(&self) -> impl Future<Output = io::Result<()>>;
@@ -65,7 +72,10 @@ pub trait Sink {
 
 impl Source for ReadStream {
     async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-        self.next().await
+        match self.next().await? {
+            None => self.core.end().map(|()| None),
+            chunk => Ok(chunk),
+        }
     }
 }
 
@@ -81,6 +91,10 @@ impl Source for TcpStream {
 impl Sink for WriteStream {
     async fn write_chunk(&self, chunk: Vec<u8>) -> io::Result<()> {
         if self.write(chunk) { Ok(()) } else { self.drain().await }
+    }
+
+    async fn flush(&self) -> io::Result<()> {
+        WriteStream::flush(self).await
     }
 
     async fn end(&self) -> io::Result<()> {
@@ -110,7 +124,8 @@ impl Sink for TcpStream {
 /// Possible until it is done. What has gone is gone.
 ///
 /// # Errors
-/// The first error of the source or the sink.
+/// The first error of the source or the sink. A source that is closed before its end is one, and so is a
+/// sink that is closed or ended by somebody else: `Ok` means that everything has gone.
 ///
 /// # Panics
 /// When no loop is current.
@@ -138,7 +153,8 @@ pub fn pipe(source: impl Source + 'static, sink: impl Sink + 'static) -> Request
     start(&current::expect("pipe"), Location::caller(), source, sink, true)
 }
 
-/// As [`pipe`], but leaves the sink open for more. Ready when the sink has taken the last chunk.
+/// As [`pipe`], but leaves the sink open for more. Ready when all has gone: into the file, or to the
+/// kernel.
 ///
 /// # Errors
 /// As [`pipe`].
@@ -187,10 +203,11 @@ pub(super) fn start(
             let promise = promise.clone();
             async move {
                 let result = transfer(&source, &sink, end).await;
-                drop((source, sink));
+                // Before anything of the user's is dropped, which may panic.
                 if let Some(promise) = promise.take() {
                     promise.fulfil_later(result);
                 }
+                drop((source, sink));
             }
         })
     });
@@ -199,8 +216,8 @@ pub(super) fn start(
         kept.on_cancel(move || {
             let promise = weak.upgrade().and_then(|promise| promise.take());
             let Some(promise) = promise else { return Err(CancelError::Done) };
-            task.abort();
             promise.fulfil_later(Err(error::cancelled()));
+            task.abort();
             Ok(())
         });
     }
@@ -217,6 +234,8 @@ async fn transfer(source: &impl Source, sink: &impl Sink, end: bool) -> io::Resu
     }
     if end {
         sink.end().await?;
+    } else {
+        sink.flush().await?;
     }
     Ok(total)
 }

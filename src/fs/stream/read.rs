@@ -17,7 +17,7 @@ use std::panic::Location;
 use std::path::Path;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::HIGH_WATER_MARK;
 use super::pipe::{self, Sink};
@@ -29,7 +29,8 @@ use crate::fs::File;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::Request;
-use crate::task::take_own;
+use crate::sys;
+use crate::task::waiters::{Place, Waiters};
 
 type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
 
@@ -111,6 +112,19 @@ impl ReadOptions {
     }
 }
 
+/// How far a read stream has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// More may come.
+    Open,
+    /// The end was told: everything has come.
+    Ended,
+    /// An error was told, in place of the rest.
+    Failed,
+    /// It was closed, and the rest thrown away.
+    Closed,
+}
+
 pub(super) struct Core {
     registration: Registration,
     location: &'static Location<'static>,
@@ -128,6 +142,8 @@ pub(super) struct Core {
     busy: Cell<bool>,
     /// What comes after the buffer: the end, or an error. Taken when it is told.
     last: Cell<Option<io::Result<()>>>,
+    /// How far the stream has come.
+    stage: Cell<Stage>,
     /// The callback gets what comes.
     flowing: Cell<bool>,
     /// A round of callbacks waits in the pending phase.
@@ -138,8 +154,10 @@ pub(super) struct Core {
     on_data: Cell<Option<OnData>>,
     /// Counts registrations: a callback that was replaced while it ran is not put back.
     starts: Cell<u32>,
-    /// The task that waits for a chunk.
-    reader: Cell<Option<Waker>>,
+    /// Who waits for a chunk.
+    readers: Waiters,
+    /// The place of the task that waits by [`ReadStream::poll_next`].
+    poller: Place,
     /// How many [`ReadStream`]s there are for this stream.
     names: Cell<u32>,
 }
@@ -161,12 +179,14 @@ impl Core {
             buffered: Cell::new(0),
             busy: Cell::new(false),
             last: Cell::new((options.len == 0).then_some(Ok(()))),
+            stage: Cell::new(Stage::Open),
             flowing: Cell::new(false),
             round_queued: Cell::new(false),
             has_callback: Cell::new(false),
             on_data: Cell::new(None),
             starts: Cell::new(0),
-            reader: Cell::new(None),
+            readers: Waiters::default(),
+            poller: Place::default(),
             names: Cell::new(0),
         });
         if state.is_open() {
@@ -202,10 +222,7 @@ impl Core {
     }
 
     fn wants_data(&self) -> bool {
-        let reader = self.reader.take();
-        let waits = reader.is_some();
-        self.reader.set(reader);
-        self.flowing.get() || waits
+        self.flowing.get() || !self.readers.is_empty()
     }
 
     /// Starts a read unless one is under way, the buffer is full or nothing is left.
@@ -258,9 +275,7 @@ impl Core {
 
     /// Tells the consumer that something is there.
     fn notify(self: &Rc<Self>) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
         self.round();
     }
 
@@ -303,7 +318,7 @@ impl Core {
         let last = !matches!(next, Ok(Some(_)));
         let on_data = self.on_data.take();
         if last {
-            self.close();
+            self.told(&next);
         }
         let Some(mut f) = on_data else { return };
         let state = self.state().clone();
@@ -329,9 +344,10 @@ impl Core {
             let core = self.clone();
             return self.state().pending.push(Closure::new(move || {
                 let (state, location) = (core.state().clone(), core.location);
+                let end = core.over().map(|()| Vec::new());
                 let stream = ReadStream::of(core);
                 let mut f = f;
-                callback::call(&state, Some(location), || f(&stream, Ok(Vec::new())));
+                callback::call(&state, Some(location), || f(&stream, end));
             }));
         }
         self.starts.set(self.starts.get().wrapping_add(1));
@@ -362,34 +378,67 @@ impl Core {
         has
     }
 
-    fn poll_next(self: &Rc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
+    /// Takes the next chunk, or waits for it at this place.
+    fn poll_next(
+        self: &Rc<Self>,
+        place: &Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Vec<u8>>>> {
+        let polled = self.poll_take();
+        if polled.is_pending() {
+            self.readers.wait(place, cx);
+            self.read_ahead();
+        } else {
+            self.readers.leave(place);
+        }
+        polled
+    }
+
+    fn poll_take(self: &Rc<Self>) -> Poll<io::Result<Option<Vec<u8>>>> {
         if self.is_closed() {
-            let over = if self.state().is_open() { Ok(None) } else { Err(error::shut_down()) };
-            return Poll::Ready(over);
+            return Poll::Ready(self.over().map(|()| None));
         }
         if let Some(next) = self.take() {
             match next {
                 Ok(Some(_)) => self.read_ahead(),
-                _ => self.close(),
+                _ => self.told(&next),
             }
             return Poll::Ready(next);
         }
-        let before = self.reader.replace(Some(cx.waker().clone()));
-        self.read_ahead();
-        drop(before);
         Poll::Pending
     }
 
+    /// Ends the stream after its last chunk, with what is told last.
+    fn told(&self, last: &io::Result<Option<Vec<u8>>>) {
+        self.close(if last.is_ok() { Stage::Ended } else { Stage::Failed });
+    }
+
+    /// What is told of a stream that is over. An error was told already, which is enough.
+    fn over(&self) -> io::Result<()> {
+        match self.stage.get() {
+            Stage::Closed => Err(io::Error::from_raw_os_error(sys::EBADF)),
+            Stage::Open => Err(error::shut_down()),
+            Stage::Ended | Stage::Failed => Ok(()),
+        }
+    }
+
+    /// Whether everything has come, for one who promises that.
+    pub(super) fn end(&self) -> io::Result<()> {
+        match self.stage.get() {
+            Stage::Failed => Err(io::Error::other("the stream has failed before")),
+            _ => self.over(),
+        }
+    }
+
     /// Ends the stream. A read that is under way completes, and nobody hears of it.
-    fn close(&self) {
+    fn close(&self, stage: Stage) {
+        self.stage.set(stage);
         let entry = self.registration.close();
         self.flowing.set(false);
         self.starts.set(self.starts.get().wrapping_add(1));
         self.buffered.set(0);
         let held = (self.on_data.take(), self.buffer.take(), self.file.take(), self.last.take());
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
         // Last: what the callback captured may call back into the loop.
         drop((held, entry));
     }
@@ -418,9 +467,7 @@ impl Handle for Core {
         self.flowing.set(false);
         callback::drop_quietly(self.on_data.take());
         drop((self.buffer.take(), self.file.take()));
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.readers.wake();
     }
 }
 
@@ -484,7 +531,7 @@ impl ReadStream {
     /// flow, and replaces the callback before.
     ///
     /// The callback runs in the poll phase, or in the pending phase for what was read before. Put on a
-    /// stream that has ended, it is told the end.
+    /// stream that has ended, it is told the end; on one that was closed, `EBADF`.
     pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
         self.core.start(Box::new(f));
     }
@@ -510,22 +557,23 @@ impl ReadStream {
         self.core.buffered.get()
     }
 
-    /// The next chunk; none at the end. Dropping the future loses nothing. While a callback is
-    /// registered, each of the two would get a part.
+    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait beside it
+    /// go on waiting. While a callback is registered, each of the two would get a part.
     ///
     /// # Errors
-    /// Those of opening and reading, once; a shut-down error after the end of the loop.
+    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close); a
+    /// shut-down error after the end of the loop.
     pub fn next(&self) -> Next<'_> {
-        Next { stream: self, waiting: None }
+        Next { stream: self, place: Place::default() }
     }
 
-    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait: a later one
-    /// takes the place of the one before.
+    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a later
+    /// one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside it.
     ///
     /// # Errors
     /// As [`next`](ReadStream::next).
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
-        self.core.poll_next(cx)
+        self.core.poll_next(&self.core.poller, cx)
     }
 
     /// Moves all that is left to a file or a socket and ends that; how many bytes. As [`pipe`](super::pipe()).
@@ -539,10 +587,11 @@ impl ReadStream {
     }
 
     /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the file
-    /// is let go. One who awaits is told the end.
+    /// is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`), for the end
+    /// would say that there was no more. A stream that has told its end stays at its end.
     pub fn close(&self) {
         if !self.core.is_closed() {
-            self.core.close();
+            self.core.close(Stage::Closed);
         }
     }
 }
@@ -577,25 +626,20 @@ impl fmt::Debug for ReadStream {
 #[derive(Debug)]
 pub struct Next<'a> {
     stream: &'a ReadStream,
-    /// The stream has this waker of the future's task.
-    waiting: Option<Waker>,
+    /// Its place among those who wait.
+    place: Place,
 }
 
 impl Future for Next<'_> {
     type Output = io::Result<Option<Vec<u8>>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.stream.core.poll_next(cx);
-        self.waiting = polled.is_pending().then(|| cx.waker().clone());
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.stream.core.poll_next(&self.place, cx)
     }
 }
 
 impl Drop for Next<'_> {
     fn drop(&mut self) {
-        if let Some(own) = &self.waiting {
-            let waker = take_own(&self.stream.core.reader, own);
-            drop(waker);
-        }
+        self.stream.core.readers.leave(&self.place);
     }
 }

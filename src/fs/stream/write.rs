@@ -22,6 +22,7 @@ use crate::fs::error::duplicate;
 use crate::fs::{File, OpenOptions};
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::sys;
 
 /// Where a stream begins to write, and how much may wait in memory.
 ///
@@ -124,12 +125,15 @@ struct Core {
     busy: Cell<bool>,
     /// Nothing more may be written: finished, closed or broken.
     ended: Cell<bool>,
+    /// Ended by a close, which throws away what waits.
+    closed: Cell<bool>,
     /// What broke it.
     error: RefCell<Option<io::Error>>,
     /// Somebody was told of the error.
     told: Cell<bool>,
-    /// Those who wait for room. There are some only while the stream is busy.
-    drains: RefCell<Vec<Promise<()>>>,
+    /// Those who wait until fewer bytes than this are queued. There are some only while the stream is
+    /// busy.
+    drains: RefCell<Vec<(usize, Promise<()>)>>,
     /// The finish that waits for the writes before it. There only while the stream is busy.
     finish: RefCell<Option<Promise<()>>>,
 }
@@ -151,6 +155,7 @@ impl Core {
             written: Cell::new(0),
             busy: Cell::new(false),
             ended: Cell::new(false),
+            closed: Cell::new(false),
             error: RefCell::default(),
             told: Cell::new(false),
             drains: RefCell::default(),
@@ -226,10 +231,11 @@ impl Core {
             Ok(()) => self.go_on(),
             Err(error) => self.break_off(error),
         }
-        if self.has_room() {
-            for drain in self.drains.take() {
-                drain.fulfil_later(self.failure().map_or(Ok(()), Err));
-            }
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            self.drains.take().into_iter().partition(|(below, _)| self.queued.get() < *below);
+        self.drains.replace(rest);
+        for (_, drain) in ready {
+            drain.fulfil_later(self.failure().map_or(Ok(()), Err));
         }
     }
 
@@ -259,27 +265,55 @@ impl Core {
         error
     }
 
-    fn drain(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+    /// Why what was given may be lost, if so.
+    fn loss(&self) -> Option<io::Error> {
         if let Some(error) = self.failure() {
+            Some(error)
+        } else if !self.state.is_open() {
+            Some(error::shut_down())
+        } else {
+            self.closed.get().then(|| io::Error::from_raw_os_error(sys::EBADF))
+        }
+    }
+
+    /// Why nothing can be written any more, if so.
+    fn refusal(&self) -> Option<io::Error> {
+        let text = "the stream was finished before";
+        let finished = || self.ended.get().then(|| io::Error::new(io::ErrorKind::BrokenPipe, text));
+        self.loss().or_else(finished)
+    }
+
+    /// Room on a stream that has ended would be a lie: what is written there is dropped.
+    fn drain(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        if let Some(error) = self.refusal() {
             return Request::failed_later(&self.state, location, error);
         }
-        if !self.state.is_open() {
-            return Request::failed_later(&self.state, location, error::shut_down());
+        self.wait_until_below(self.high_water_mark, location)
+    }
+
+    /// Waits until all that was given is with the system. That it was finished meanwhile is no loss.
+    fn flush(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        match self.loss() {
+            Some(error) => Request::failed_later(&self.state, location, error),
+            None => self.wait_until_below(1, location),
         }
-        if self.has_room() {
+    }
+
+    fn wait_until_below(
+        self: &Rc<Self>,
+        bytes: usize,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<()>> {
+        if self.queued.get() < bytes {
             return Request::finished(&self.state, Ok(()));
         }
         let (promise, request) = Promise::new(&self.state, location);
-        self.drains.borrow_mut().push(promise);
+        self.drains.borrow_mut().push((bytes, promise));
         request
     }
 
     fn finish(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
-        let error = self.failure().or_else(|| {
-            let ended = self.ended.get().then(|| io::Error::other("the stream has ended"));
-            if self.state.is_open() { ended } else { Some(error::shut_down()) }
-        });
-        if let Some(error) = error {
+        if let Some(error) = self.refusal() {
             return Request::failed_later(&self.state, location, error);
         }
         self.ended.set(true);
@@ -293,8 +327,10 @@ impl Core {
         if self.ended.replace(true) && self.finish.borrow().is_none() {
             return;
         }
+        self.closed.set(true);
         self.let_go();
-        for promise in self.drains.take().into_iter().chain(self.finish.take()) {
+        let drains = self.drains.take().into_iter().map(|(_, promise)| promise);
+        for promise in drains.chain(self.finish.take()) {
             promise.fulfil_later(Err(error::cancelled()));
         }
     }
@@ -405,7 +441,8 @@ impl WriteStream {
     }
 
     /// Takes a chunk, and says whether to go on: false when as many bytes wait as the high-water mark
-    /// says. The chunk is taken in any case, unless the stream has ended, when it is dropped.
+    /// says. The chunk is taken in any case, unless the stream has ended: then it is dropped, and
+    /// [`drain`](WriteStream::drain) says why.
     pub fn write(&self, chunk: impl Into<Vec<u8>>) -> bool {
         self.core.write(chunk.into())
     }
@@ -413,17 +450,25 @@ impl WriteStream {
     /// Completes when there is room for more: at once if there is.
     ///
     /// # Errors
-    /// What broke the stream; a cancelled error when it is closed first.
+    /// What broke the stream; a cancelled error when it is closed first; `BrokenPipe` when it was
+    /// finished before, `EBADF` when it was closed before.
     #[track_caller]
     pub fn drain(&self) -> Request<io::Result<()>> {
         self.core.drain(Location::caller())
+    }
+
+    /// Completes when all that was given has been written.
+    #[track_caller]
+    pub(super) fn flush(&self) -> Request<io::Result<()>> {
+        self.core.flush(Location::caller())
     }
 
     /// Writes what is left and closes the file. Nothing may be written from now on.
     ///
     /// # Errors
     /// What broke the stream, also what the system says when the file is closed; a cancelled error when
-    /// the stream is closed first; an error when it was finished or closed before.
+    /// the stream is closed first; `BrokenPipe` when it was finished before, `EBADF` when it was closed
+    /// before.
     #[track_caller]
     pub fn finish(&self) -> Request<io::Result<()>> {
         self.core.finish(Location::caller())

@@ -66,14 +66,39 @@ impl Heap {
     pub(super) fn give_up(&mut self, is_live: impl Fn(&Item) -> bool) {
         self.stale += 1;
         if self.stale > STALE_MIN && self.stale * 2 > self.items.len() {
-            self.items.retain(&is_live);
-            self.stale = 0;
-            // From the last parent up, each becomes the first of what is below it.
-            for place in (0..self.items.len().div_ceil(CHILDREN)).rev() {
-                self.sift_down(place);
-            }
+            self.clean(&is_live);
         }
         self.clean_top(is_live);
+    }
+
+    /// Throws all stale items out.
+    pub(super) fn clean(&mut self, is_live: impl Fn(&Item) -> bool) {
+        self.items.retain(is_live);
+        self.stale = 0;
+        // From the last parent up, each becomes the first of what is below it.
+        for place in (0..self.items.len().div_ceil(CHILDREN)).rev() {
+            self.sift_down(place);
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The items, in no order. What decides their order is not to be changed.
+    pub(super) fn items(&mut self) -> &mut [Item] {
+        &mut self.items
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.items.capacity()
+    }
+
+    /// Gives memory back that is not in use.
+    pub(super) fn shrink(&mut self) {
+        self.items.shrink_to_fit();
     }
 
     fn clean_top(&mut self, is_live: impl Fn(&Item) -> bool) {

@@ -124,6 +124,17 @@ impl Lists {
         self.lists[list as usize].sequence = sequence;
     }
 
+    /// Lists that stand alone, in use or not.
+    #[inline]
+    pub(super) fn alone(&self) -> usize {
+        self.others.len() + self.free.len()
+    }
+
+    /// The delay of a list.
+    pub(super) fn delay(&self, list: u32) -> u64 {
+        self.lists[list as usize].delay
+    }
+
     /// An empty list is no longer wanted. Its number may go to the list of another delay.
     pub(super) fn give_up(&mut self, number: u32) {
         self.ends[number as usize] = Ends::UNUSED;

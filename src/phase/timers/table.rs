@@ -16,6 +16,7 @@ use crate::clock::Nanos;
 use crate::handle::Alive;
 use crate::queue::closure::Callable;
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::Location;
 
@@ -101,8 +102,26 @@ struct Links {
     next: u32,
 }
 
+/// Places that are kept when memory is given back.
+const KEPT_PLACES: usize = 1024;
+
+/// Lists of long delays, and places of the heap, that are kept when memory is given back. Those of common delays
+/// stay: they are 3 MB at most.
+const KEPT_LISTS: usize = 4096;
+
+/// As many emptied lists may wait for their expiry, whatever else there is.
+const EMPTIED_MIN: usize = 1024;
+
 /// The longest delay that an entry has room for.
 const DELAY_MAX: u64 = (1 << 48) - 1;
+
+/// Where a timer is that was moved.
+#[derive(Clone, Copy)]
+struct Moved {
+    /// The place by which it is known.
+    from: u32,
+    to: u32,
+}
 
 pub(super) struct Table {
     entries: Vec<Entry>,
@@ -110,6 +129,14 @@ pub(super) struct Table {
     links: Vec<Links>,
     /// The first of the free places.
     free: u32,
+    /// Places that are not free.
+    used: usize,
+    /// Timers that stand in another place than the one by which they are known, by their generation.
+    moved: HashMap<u32, Moved>,
+    /// What `next_generation` was when memory was last given back.
+    generation_then: u32,
+    /// Lists that were emptied since the last clean-up and left to wait for their expiry.
+    emptied: usize,
     lists: Lists,
     /// The lists that are in use.
     heap: Heap,
@@ -125,6 +152,10 @@ impl Default for Table {
             entries: Vec::new(),
             links: Vec::new(),
             free: NONE,
+            used: 0,
+            moved: HashMap::new(),
+            generation_then: 0,
+            emptied: 0,
             lists: Lists::default(),
             heap: Heap::default(),
             next_sequence: 0,
@@ -141,13 +172,14 @@ pub(super) struct Due {
     pub(super) callback: Callable<Timer>,
     /// What has become of the timer: spent, an interval that is to go back, or fired.
     pub(super) life: Life,
+    /// The list that it was in.
+    pub(super) list: u32,
 }
 
 impl Table {
-    /// Whether no timer is left. Looks at the places: who asks is a loop that is closed, and a count would be
-    /// kept with each timer.
+    /// Whether no timer is left.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.iter().all(|entry| entry.life == Life::Free)
+        self.used == 0
     }
 
     pub(super) fn any_holding(&self) -> bool {
@@ -205,6 +237,7 @@ impl Table {
         entry.life = life;
         entry.referenced = true;
         self.holding += 1;
+        self.used += 1;
         self.append(index, list);
         Timer { loop_id, index, generation, _not_send: PhantomData }
     }
@@ -257,29 +290,62 @@ impl Table {
     /// Takes the next timer that is due at `now` out of its list.
     pub(super) fn take_due(&mut self, loop_id: u32, now: Nanos) -> Option<Due> {
         loop {
-            let list = self.heap.first().filter(|item| item.expiry <= now)?.list;
-            let index = self.lists.ends(list).first;
-            if index == NONE {
-                give_up(&mut self.lists, &mut self.heap, list);
-                continue;
+            let list = self.expired(now)?;
+            if let Some(index) = self.first_due(list, now) {
+                unlink(&mut self.links, self.lists.ends(list), index);
+                self.fetch(list);
+                return Some(self.take_callback(loop_id, index));
             }
-            let due_at = self.entries[index as usize].due_at();
-            if due_at > now || due_at == Nanos::MAX {
-                // The list was up for a timer that is gone, or all its due timers have run. It is
-                // put back as though it had been made now.
-                let sequence = self.take_sequence();
-                self.lists.set_sequence(list, sequence);
-                let item = Item { expiry: due_at, sequence, list };
-                self.heap.replace_first(item, |item| is_live(&self.lists, item));
-                if due_at == Nanos::MAX && now == Nanos::MAX {
-                    return None;
-                }
-                continue;
-            }
-            unlink(&mut self.links, self.lists.ends(list), index);
-            self.fetch(list);
-            return Some(self.take_callback(loop_id, index));
         }
+    }
+
+    /// The next timer of the list of which one has just fired, if it is due at `now`. It stays
+    /// where it is.
+    ///
+    /// A list that was given up meanwhile has expired no more, though timers were armed in it
+    /// since.
+    pub(super) fn choose(&mut self, loop_id: u32, list: u32, now: Nanos) -> Option<Timer> {
+        let same = self.expired(now) == Some(list);
+        let index = same.then(|| self.first_due(list, now)).flatten()?;
+        let generation = self.entries[index as usize].generation;
+        Some(Timer { loop_id, index, generation, _not_send: PhantomData })
+    }
+
+    /// Takes a timer that was chosen out of its list, wherever it now stands in it. None if it was
+    /// cleared.
+    pub(super) fn take_chosen(&mut self, timer: Timer) -> Option<Due> {
+        let list = get(&mut self.entries, timer).filter(|entry| entry.life.is_armed())?.list;
+        unlink(&mut self.links, self.lists.ends(list), timer.index);
+        self.fetch(list);
+        Some(self.take_callback(timer.loop_id, timer.index))
+    }
+
+    /// The list that is looked at next, if its time has come.
+    #[inline(always)]
+    fn expired(&self, now: Nanos) -> Option<u32> {
+        debug_assert!(now < Nanos::MAX, "what is due at the last moment there is never is");
+        self.heap.first().filter(|item| item.expiry <= now).map(|item| item.list)
+    }
+
+    /// The first timer of a list that has expired, if it is due at `now`. Else the list was up for
+    /// a timer that is gone, or all its due timers have run: it is put back as though it had been
+    /// made now, and given up when it is empty.
+    #[inline(always)]
+    fn first_due(&mut self, list: u32, now: Nanos) -> Option<u32> {
+        let index = self.lists.ends(list).first;
+        if index == NONE {
+            give_up(&mut self.lists, &mut self.heap, list);
+            return None;
+        }
+        let due_at = self.entries[index as usize].due_at();
+        if due_at > now {
+            let sequence = self.take_sequence();
+            self.lists.set_sequence(list, sequence);
+            let item = Item { expiry: due_at, sequence, list };
+            self.heap.replace_first(item, |item| is_live(&self.lists, item));
+            return None;
+        }
+        Some(index)
     }
 
     /// Begins to bring the first timer of a list, which is about to fire, into the cache: by writing what
@@ -299,7 +365,7 @@ impl Table {
     #[inline]
     fn take_callback(&mut self, loop_id: u32, index: u32) -> Due {
         let entry = &mut self.entries[index as usize];
-        let timer = Timer { loop_id, index, generation: entry.generation, _not_send: PhantomData };
+        let generation = entry.generation;
         let held = usize::from(entry.holds());
         let life = match entry.life {
             Life::Interval => Life::IntervalFiring,
@@ -309,11 +375,44 @@ impl Table {
         entry.life = life;
         self.holding -= held - usize::from(entry.holds());
         let callback = entry.callback.take().expect("a timer in a list has its callback");
-        let location = entry.location;
+        let (location, list) = (entry.location, entry.list);
+        let known_as = self.known_as(index, generation);
         if life == Life::Free {
-            self.links[index as usize].next = std::mem::replace(&mut self.free, index);
+            self.release(index, generation);
         }
-        Due { timer, location, callback, life }
+        let timer = Timer { loop_id, index: known_as, generation, _not_send: PhantomData };
+        Due { timer, location, callback, life, list }
+    }
+
+    /// A place has become free.
+    #[inline(always)]
+    fn release(&mut self, index: u32, generation: u32) {
+        self.used -= 1;
+        self.links[index as usize].next = std::mem::replace(&mut self.free, index);
+        if !self.moved.is_empty() {
+            self.moved.remove(&generation);
+        }
+    }
+
+    /// A timer by the place where it is, which may be another one than it is known by.
+    #[inline(always)]
+    fn find(&self, timer: Timer) -> Timer {
+        if self.moved.is_empty() { timer } else { self.find_moved(timer) }
+    }
+
+    #[cold]
+    fn find_moved(&self, timer: Timer) -> Timer {
+        let moved = self.moved.get(&timer.generation).filter(|moved| moved.from == timer.index);
+        moved.map_or(timer, |moved| Timer { index: moved.to, ..timer })
+    }
+
+    /// The place by which the timer in this place is known.
+    #[inline(always)]
+    fn known_as(&self, index: u32, generation: u32) -> u32 {
+        if self.moved.is_empty() {
+            return index;
+        }
+        self.moved.get(&generation).map_or(index, |moved| moved.from)
     }
 
     /// Puts an interval's callback back and arms it again. Returns the callback if it was cleared.
@@ -323,6 +422,7 @@ impl Table {
         callback: Callable<Timer>,
         start: Nanos,
     ) -> Option<Callable<Timer>> {
+        let timer = self.find(timer);
         let Some(entry) = get(&mut self.entries, timer) else { return Some(callback) };
         entry.callback = Some(callback);
         self.arm(timer.index, start);
@@ -335,6 +435,7 @@ impl Table {
         timer: Timer,
         callback: Callable<Timer>,
     ) -> Option<Callable<Timer>> {
+        let timer = self.find(timer);
         let Some(entry) = get(&mut self.entries, timer) else { return Some(callback) };
         entry.callback = Some(callback);
         None
@@ -363,25 +464,123 @@ impl Table {
     /// Takes a timer out of the table. Returns its callback for the caller to drop.
     #[inline(always)]
     pub(super) fn clear(&mut self, timer: Timer) -> Option<Callable<Timer>> {
+        let timer = self.find(timer);
         let index = timer.index;
         let entry = get(&mut self.entries, timer)?;
         self.holding -= usize::from(entry.holds());
         if entry.life.is_armed() {
             let emptied = unlink(&mut self.links, self.lists.ends(entry.list), index);
             // Node keeps an emptied list whose last timer was unreferenced until it expires.
-            if emptied && entry.referenced {
-                give_up(&mut self.lists, &mut self.heap, entry.list);
+            if emptied {
+                if entry.referenced {
+                    give_up(&mut self.lists, &mut self.heap, entry.list);
+                } else {
+                    self.emptied += 1;
+                }
             }
         }
         entry.life = Life::Free;
-        self.links[index as usize].next = std::mem::replace(&mut self.free, index);
+        self.release(index, timer.generation);
+        if self.emptied > EMPTIED_MIN {
+            give_up_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
+        }
         // Last of all: what is kept across other steps is copied once more, half a word on, which the
         // processor can only do when the first copy has arrived.
-        entry.callback.take()
+        self.entries[index as usize].callback.take()
+    }
+
+    /// Gives the memory of a burst back: if `now`, else when much less of it was used since the last call.
+    ///
+    /// What is left moves to the beginning of the table. A timer stays known by its first place, so those that have
+    /// moved are noted.
+    pub(super) fn give_back(&mut self, now: bool) {
+        let armed = self.next_generation.wrapping_sub(self.generation_then) as usize;
+        self.generation_then = self.next_generation;
+        let lately = if now { 0 } else { armed };
+        if self.entries.len() > KEPT_PLACES.max((self.used + lately) * 4) {
+            self.shorten();
+        }
+        let few = KEPT_LISTS.max((self.heap.len() + lately) * 4);
+        if self.lists.alone() > few {
+            self.make_lists_anew();
+        }
+        if self.heap.capacity() > few {
+            self.heap.shrink();
+        }
+    }
+
+    fn shorten(&mut self) {
+        let length = (self.used * 2).max(KEPT_PLACES / 2);
+        self.chain_free(length);
+        for index in length..self.entries.len() {
+            if self.entries[index].life != Life::Free {
+                self.move_to_free_place(index as u32);
+            }
+        }
+        self.entries.truncate(length);
+        self.entries.shrink_to_fit();
+        self.links.truncate(length);
+        self.links.shrink_to_fit();
+    }
+
+    /// Moves a timer, and tells its neighbours.
+    fn move_to_free_place(&mut self, from: u32) {
+        let to = self.free;
+        self.free = self.links[to as usize].next;
+        self.entries.swap(from as usize, to as usize);
+        let entry = &self.entries[to as usize];
+        let (generation, known_as) = (entry.generation, self.known_as(from, entry.generation));
+        self.moved.insert(generation, Moved { from: known_as, to });
+        if !entry.life.is_armed() {
+            return;
+        }
+        let Links { previous, next } = self.links[from as usize];
+        self.links[to as usize] = Links { previous, next };
+        let ends = self.lists.ends(entry.list);
+        if ends.first == from {
+            ends.first = to;
+        } else {
+            self.links[previous as usize].next = to;
+        }
+        if next == NONE {
+            ends.last = to;
+        } else {
+            self.links[next as usize].previous = to;
+        }
+    }
+
+    /// Chains the free ones of the first `length` places, the lowest first.
+    fn chain_free(&mut self, length: usize) {
+        self.free = NONE;
+        for index in (0..length).rev() {
+            if self.entries[index].life == Life::Free {
+                self.links[index].next = std::mem::replace(&mut self.free, index as u32);
+            }
+        }
+    }
+
+    /// Gives the lists that are in use new numbers, from the lowest up.
+    fn make_lists_anew(&mut self) {
+        let before = std::mem::take(&mut self.lists);
+        self.heap.clean(|item| is_live(&before, item));
+        let mut before = before;
+        for item in self.heap.items() {
+            let list = self.lists.of(before.delay(item.list));
+            let ends = *before.ends(item.list);
+            *self.lists.ends(list) = ends;
+            self.lists.set_sequence(list, item.sequence);
+            item.list = list;
+            let mut index = ends.first;
+            while index != NONE {
+                self.entries[index as usize].list = list;
+                index = self.links[index as usize].next;
+            }
+        }
     }
 
     #[inline]
     pub(super) fn refresh(&mut self, timer: Timer, now: Nanos) {
+        let timer = self.find(timer);
         let Some(entry) = get(&mut self.entries, timer) else { return };
         // Only what has fired did not hold the loop, and now does.
         let fired = entry.referenced && entry.life == Life::RearmableFired;
@@ -390,6 +589,7 @@ impl Table {
     }
 
     pub(super) fn set_ref(&mut self, timer: Timer, on: bool) {
+        let timer = self.find(timer);
         let Some(entry) = get(&mut self.entries, timer) else { return };
         let held = usize::from(entry.holds());
         entry.referenced = on;
@@ -399,11 +599,13 @@ impl Table {
 
     /// Whether a timer exists and is referenced.
     pub(super) fn has_ref(&mut self, timer: Timer) -> bool {
+        let timer = self.find(timer);
         get(&mut self.entries, timer).is_some_and(|entry| entry.referenced)
     }
 
     /// When a timer is due, and its delay in nanoseconds. None if it will not fire.
     pub(super) fn due_at(&mut self, timer: Timer) -> Option<(Nanos, Nanos)> {
+        let timer = self.find(timer);
         let entry =
             get(&mut self.entries, timer).filter(|entry| entry.life != Life::RearmableFired)?;
         Some((entry.due_at(), nanos(entry.delay())))
@@ -451,6 +653,23 @@ fn unlink(links: &mut [Links], ends: &mut Ends, index: u32) -> bool {
 fn give_up(lists: &mut Lists, heap: &mut Heap, list: u32) {
     lists.give_up(list);
     heap.give_up(|item| is_live(lists, item));
+}
+
+/// Gives all empty lists up, unless few of those in use can be. Until their expiry they wait only for the sake of
+/// the place in the order that a new timer of such a delay would get in Node.
+#[cold]
+#[inline(never)]
+fn give_up_emptied(lists: &mut Lists, heap: &mut Heap, emptied: &mut usize) {
+    if *emptied <= heap.len() / 2 {
+        return;
+    }
+    *emptied = 0;
+    for item in heap.items() {
+        if is_live(lists, item) && lists.ends(item.list).last == KEPT {
+            lists.give_up(item.list);
+        }
+    }
+    heap.clean(|item| is_live(lists, item));
 }
 
 /// Whether an item of the heap stands for its list as it is now.

@@ -8,6 +8,7 @@
 //!
 //! - `job.rs`: what loop and pool thread share of a job, and who may touch what when;
 //! - `threads.rs`: the queues, and how a job finds a thread;
+//! - `attention.rs`: who looks at the queues, and why no job is stranded;
 //! - `request.rs`: the loop's side, a request that ends once whatever happens;
 //! - `work.rs`, `token.rs`: jobs with a kind, a deadline and a token, as users submit them;
 //! - `figures.rs`, `shutdown.rs`: what was done, and what still runs.

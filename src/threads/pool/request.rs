@@ -176,7 +176,7 @@ where
     let pending = Core::new(state, label.location, operation);
     let registration = &pending.operation.registration;
     registration.open(pending.clone(), label.location, true);
-    let key = registration.key().expect("just opened");
+    let key = registration.key().expect("an open handle has a key");
     job.set_request(key.to_bits());
     arm(&pending);
     state.waiting.job_begins();

@@ -34,7 +34,6 @@ use super::shutdown::RunningJob;
 use crate::callback;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
-use crate::sys;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::{self, Patience};
@@ -197,7 +196,6 @@ impl Shared {
     // ---- A thread's life.
 
     fn work(self: &Arc<Self>, record: &Record) {
-        sys::block_signals();
         let patience = Patience::default();
         let mut searching = true;
         let mut slow_first = false;

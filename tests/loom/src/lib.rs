@@ -1,4 +1,5 @@
-//! The hand-over of messages between two threads, checked in every order of its steps.
+//! The hand-over of messages between two threads, checked in every order of its steps. For the jobs of the pool see
+//! `pool.rs`.
 //!
 //! The source under test is the crate's own: `src/worker/half.rs`, one direction of a channel, and
 //! `src/worker/intake.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
@@ -13,6 +14,7 @@ mod half;
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
 mod intake;
 mod outside;
+mod pool;
 
 use std::collections::VecDeque;
 

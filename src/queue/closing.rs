@@ -1,0 +1,73 @@
+//! What closed handles have to tell in the close phase: a stack, like libuv's list of closing handles.
+
+use std::cell::RefCell;
+
+use super::closure::Closure;
+use super::deferred::KEPT;
+use crate::callback;
+use crate::event_loop::State;
+
+/// What closed handles have yet to tell. Each entry runs at most one user callback, so that a panic
+/// in it costs no other callback its turn. Everything in it keeps the loop alive.
+#[derive(Default)]
+pub(crate) struct Closing {
+    /// For the next close phase, the handle closed last on top.
+    entries: RefCell<Vec<Closure>>,
+    /// What is left of the phase that has begun. Kept here, not on the stack, so that a phase
+    /// interrupted by a panic goes on where it stopped.
+    batch: RefCell<Vec<Closure>>,
+}
+
+impl Closing {
+    pub(crate) fn push(&self, entry: Closure) {
+        self.entries.borrow_mut().push(entry);
+    }
+
+    /// Adds what one handle has to tell, in this order.
+    pub(crate) fn push_all(
+        &self,
+        told: impl IntoIterator<IntoIter: DoubleEndedIterator<Item = Closure>>,
+    ) {
+        self.entries.borrow_mut().extend(told.into_iter().rev());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.borrow().is_empty() && self.batch.borrow().is_empty()
+    }
+
+    /// Takes one entry out, uncalled. For teardown.
+    pub(crate) fn take(&self) -> Option<Closure> {
+        let left = self.batch.borrow_mut().pop();
+        left.or_else(|| self.entries.borrow_mut().pop())
+    }
+
+    /// Gives the memory of a burst back.
+    pub(crate) fn give_back(&self) {
+        for entries in [&self.entries, &self.batch] {
+            let mut entries = entries.borrow_mut();
+            if entries.capacity() > KEPT.max(entries.len() * 4) {
+                let kept = entries.len() * 2;
+                entries.shrink_to(kept);
+            }
+        }
+    }
+
+    /// Runs the entries that are here now, the last one first.
+    pub(crate) fn run(&self, state: &State) {
+        // What a panic left of the phase before was closed earlier, and comes last.
+        self.batch.borrow_mut().append(&mut self.entries.borrow_mut());
+        if self.batch.borrow().is_empty() {
+            return;
+        }
+        callback::guard(state, || {
+            while let Some(entry) = self.next(state) {
+                entry.call();
+                callback::drain(state);
+            }
+        });
+    }
+
+    fn next(&self, state: &State) -> Option<Closure> {
+        if state.is_halted() { None } else { self.batch.borrow_mut().pop() }
+    }
+}

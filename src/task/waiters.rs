@@ -1,0 +1,196 @@
+//! The futures that wait for one source: a port, a listener, the end of a worker.
+//!
+//! Each future has a [`Place`] of its own. A waker cannot say whose it is: the futures of one task all have
+//! the same one, and one of them that is dropped must not take another's.
+//!
+//! Nearly always one future waits at a time, and that costs no memory of its own. Many cost what a search
+//! costs in a sorted map, also when they give up.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::task::{Context, Waker};
+
+/// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait on, so
+/// whoever has waited longest is woken first.
+///
+/// Where a task waits without a future, by a function that polls, the source keeps a place for it: the
+/// task that polled last has it.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Cell<Option<NonZeroU64>>);
+
+/// Who waits for a source, in the order in which they first did.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    /// How many have waited: the number of the last one.
+    last: Cell<u64>,
+    /// Never borrowed while a waker is cloned, dropped or called: that may be anybody's code.
+    list: RefCell<List>,
+}
+
+#[derive(Default)]
+struct List {
+    /// The one with the lowest number.
+    first: Option<(NonZeroU64, Waker)>,
+    /// All others. None when there are none.
+    others: Option<Box<BTreeMap<NonZeroU64, Waker>>>,
+}
+
+impl Place {
+    /// Whether its future waits.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
+impl List {
+    /// Puts a waker to its number. The one that was there comes back.
+    fn insert(&mut self, number: NonZeroU64, waker: Waker) -> Option<Waker> {
+        let Some((first, _)) = self.first else {
+            self.first = Some((number, waker));
+            return None;
+        };
+        let entry = (number, waker);
+        if number > first {
+            return self.others.get_or_insert_default().insert(entry.0, entry.1);
+        }
+        let (before, waker) = self.first.replace(entry)?;
+        if before == number {
+            return Some(waker);
+        }
+        self.others.get_or_insert_default().insert(before, waker)
+    }
+
+    fn remove(&mut self, number: NonZeroU64) -> Option<Waker> {
+        let is_first = self.first.as_ref().is_some_and(|(first, _)| *first == number);
+        let others = self.others.as_mut();
+        let removed = if is_first {
+            let next = others.and_then(|others| others.pop_first());
+            std::mem::replace(&mut self.first, next).map(|(_, waker)| waker)
+        } else {
+            others.and_then(|others| others.remove(&number))
+        };
+        if self.others.as_ref().is_some_and(|others| others.is_empty()) {
+            self.others = None;
+        }
+        removed
+    }
+}
+
+impl Waiters {
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.borrow().first.is_none()
+    }
+
+    /// Has the future of this place wait, or wait with another waker.
+    pub(crate) fn wait(&self, place: &Place, cx: &Context<'_>) {
+        let waker = cx.waker().clone();
+        let number = place.0.get().unwrap_or_else(|| {
+            let number = NonZeroU64::MIN.saturating_add(self.last.get());
+            self.last.set(number.get());
+            number
+        });
+        place.0.set(Some(number));
+        let before = self.list.borrow_mut().insert(number, waker);
+        drop(before);
+    }
+
+    /// The future of this place waits no longer: it is ready, or dropped. Nothing if it does not wait.
+    pub(crate) fn leave(&self, place: &Place) {
+        if let Some(number) = place.0.take() {
+            let waker = self.list.borrow_mut().remove(number);
+            drop(waker);
+        }
+    }
+
+    /// Takes all wakers out, the one that has waited longest first. Who is woken waits again if it finds nothing.
+    pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
+        let List { first, others } = self.list.take();
+        let others = others.into_iter().flat_map(|others| others.into_values());
+        first.into_iter().map(|(_, waker)| waker).chain(others)
+    }
+
+    /// Wakes all who wait.
+    pub(crate) fn wake(&self) {
+        self.take().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").field("empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts its wakes.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waker() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (count.clone(), Waker::from(count))
+    }
+
+    #[test]
+    fn who_leaves_takes_only_its_own_place_also_with_the_same_waker() {
+        for leaver in 0..3 {
+            let (count, waker) = waker();
+            let waiters = Waiters::default();
+            let places = [(); 3].map(|()| Place::default());
+            for place in &places {
+                waiters.wait(place, &Context::from_waker(&waker));
+            }
+            waiters.leave(&places[leaver]);
+            waiters.leave(&places[leaver]);
+            waiters.wake();
+            assert_eq!(count.0.load(Ordering::Relaxed), 2);
+            assert!(waiters.is_empty());
+        }
+    }
+
+    #[test]
+    fn who_waits_again_replaces_its_own_waker() {
+        let waiters = Waiters::default();
+        let places = [Place::default(), Place::default()];
+        let [(one, waker), (other, later)] = [(); 2].map(|()| waker());
+        for place in &places {
+            waiters.wait(place, &Context::from_waker(&waker));
+            waiters.wait(place, &Context::from_waker(&later));
+        }
+        waiters.wake();
+        assert_eq!(one.0.load(Ordering::Relaxed), 0);
+        assert_eq!(other.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn who_has_waited_longest_comes_first_also_when_it_waits_again_last() {
+        let waiters = Waiters::default();
+        let places = [(); 3].map(|()| Place::default());
+        let wakers = [(); 3].map(|()| waker().1);
+        for (place, waker) in places.iter().zip(&wakers) {
+            waiters.wait(place, &Context::from_waker(waker));
+        }
+        assert_eq!(waiters.take().count(), 3);
+        for index in [2, 0, 1] {
+            waiters.wait(&places[index], &Context::from_waker(&wakers[index]));
+        }
+        let order: Vec<_> = waiters.take().collect();
+        assert!(order.iter().zip(&wakers).all(|(woken, waker)| woken.will_wake(waker)));
+    }
+}

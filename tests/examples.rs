@@ -1,0 +1,235 @@
+//! What all examples promise, run as the programs that they are: `--help`, one line for what they do
+//! not understand, and no panic when nobody reads on.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The names of all examples, and of those that are built without a feature.
+fn names() -> Vec<String> {
+    let entries = std::fs::read_dir("examples").unwrap().map(|entry| entry.unwrap().path());
+    let programs = entries.filter(|path| path.is_file() || path.join("main.rs").exists());
+    let mut names: Vec<String> =
+        programs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    if !cfg!(feature = "crypto") {
+        names.retain(|name| name != "thread_pool");
+    }
+    assert!(names.len() >= 13, "the examples are where they are looked for: {names:?}");
+    names
+}
+
+/// An example's program. Cargo builds all of them for the whole test run; for a run of this file alone
+/// they are built here.
+fn example(name: &str) -> Command {
+    let own = std::env::current_exe().unwrap();
+    let program = own.parent().unwrap().parent().unwrap().join("examples").join(name);
+    if !program.exists() {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--example", name]);
+        if cfg!(feature = "crypto") {
+            build.args(["--features", "crypto"]);
+        }
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "{name} is built");
+    }
+    Command::new(program)
+}
+
+fn run(name: &str, args: &[&str]) -> Output {
+    example(name).args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A path for what an example writes.
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("all-examples").join(name);
+    std::fs::remove_dir_all(&path).ok();
+    std::fs::remove_file(&path).ok();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    path
+}
+
+/// Arguments with which an example does something short.
+fn short(name: &str, path: &Path) -> Vec<String> {
+    let path = path.to_str().unwrap();
+    let args: &[&str] = match name {
+        "against_node" => &["--print", "--count", "50"],
+        "cat" => &["Cargo.toml", "README.md", "DESIGN.md"],
+        "copy_tree" => &["src", path],
+        "mandelbrot" => &["--short", path],
+        "scenario" => &["tests/conformance/001-phases.json"],
+        "server" => &["--addr", "127.0.0.1:0"],
+        "worker" => &[],
+        _ => &["--short"],
+    };
+    let mut args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
+    if name == "scenario" {
+        let entries = std::fs::read_dir("tests/conformance").unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let files = paths.filter(|path| path.extension().is_some_and(|ext| ext == "json"));
+        args = files.map(|path| path.to_str().unwrap().to_owned()).collect();
+    }
+    args
+}
+
+#[test]
+fn each_example_says_what_it_does_and_how_it_is_called() {
+    for name in names() {
+        for option in ["--help", "-h"] {
+            let output = run(&name, &[option]);
+            let said = text(&output.stdout);
+            assert_eq!(output.status.code(), Some(0), "{name} {option}");
+            assert!(said.contains(&format!("\nusage: {name}")), "{name} {option}: {said}");
+            assert!(said.contains("--help"), "{name} {option}: {said}");
+            assert_eq!(text(&output.stderr), "", "{name} {option}");
+        }
+    }
+}
+
+#[track_caller]
+fn expect_refusal(name: &str, args: &[&str]) {
+    let output = run(name, args);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{name} {args:?}: {said}");
+    assert_eq!((said.lines().count(), text(&output.stdout)), (1, ""), "{name} {args:?}: {said}");
+    assert!(said.starts_with(&format!("{name}: ")), "{name} {args:?}: {said}");
+    assert!(said.ends_with("; see --help\n"), "{name} {args:?}: {said}");
+}
+
+#[test]
+fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
+    for name in names() {
+        for option in ["--nonsense", "--nonsense=1", "-x", "--shor"] {
+            expect_refusal(&name, &[option]);
+        }
+        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "scenario") {
+            expect_refusal(&name, &["nonsense"]);
+        }
+    }
+    let cases: [(&str, &[&str]); 15] = [
+        ("against_node", &["--seed", "x"]),
+        ("against_node", &["--count"]),
+        ("cluster", &["--workers", "0"]),
+        ("cluster", &["--workers", "many"]),
+        ("copy_tree", &["--jobs", "0", "a", "b"]),
+        ("copy_tree", &["one"]),
+        ("copy_tree", &["one", "two", "three"]),
+        ("golden_rule", &["--n", "0"]),
+        ("golden_rule", &["--seconds", "NaN"]),
+        ("mandelbrot", &["one.png", "two.png"]),
+        ("primes", &["--short=1"]),
+        ("scenario", &[]),
+        ("scenario", &["--real"]),
+        ("server", &["--workers=1025"]),
+        ("server", &["--addr", "nowhere"]),
+    ];
+    for (name, args) in cases {
+        expect_refusal(name, args);
+    }
+}
+
+#[test]
+fn an_option_may_be_written_in_either_way() {
+    for args in
+        [&["--print", "--count", "1", "--seed", "7"][..], &["--seed=7", "--count=1", "--print"]]
+    {
+        let output = run("against_node", args);
+        assert!(text(&output.stdout).starts_with("// seed "), "{args:?}");
+    }
+}
+
+/// Runs an example whose output nobody reads any more after so many lines.
+fn run_unread(name: &str, args: &[String], lines: usize) -> (Option<i32>, String) {
+    let mut child = example(name)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..lines {
+        stdout.read_line(&mut String::new()).unwrap();
+    }
+    drop(stdout);
+    if name == "server" {
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    }
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+#[test]
+fn no_example_minds_that_nobody_reads_on() {
+    for name in names() {
+        let path = scratch(&name);
+        // A signal that comes before the server watches for it would end it.
+        for lines in if name == "server" { [1, 2] } else { [0, 1] } {
+            let (code, said) = run_unread(&name, &short(&name, &path), lines);
+            // cat says by its exit code that not all was printed.
+            let good =
+                if name == "cat" { code == Some(0) || code == Some(1) } else { code == Some(0) };
+            assert!(good, "{name}, closed after {lines} lines: {code:?}, {said}");
+            assert!(!said.contains("stdout"), "{name}, closed after {lines} lines: {said}");
+            assert!(!said.contains("Broken pipe"), "{name}, closed after {lines} lines: {said}");
+        }
+        // Those that do more than to print have done it.
+        match &*name {
+            "mandelbrot" => assert!(std::fs::metadata(&path).unwrap().len() > 1000),
+            "copy_tree" => assert!(path.join("worker/port.rs").exists()),
+            _ => {}
+        }
+        let (code, said) = run_unread(&name, &["--help".to_owned()], 0);
+        assert_eq!((code, said.as_str()), (Some(0), ""), "{name} --help");
+    }
+}
+
+#[test]
+fn no_example_minds_that_nobody_hears_its_complaints() {
+    for name in names() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = example(&name).arg("--nonsense").stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(2), "{name}");
+    }
+}
+
+#[test]
+fn an_output_that_fails_is_named() {
+    for name in ["worker", "primes", "scenario"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let args = short(name, Path::new(""));
+        let output = example(name).args(args).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains("the standard output: No space left"), "{name}: {said}");
+    }
+}
+
+#[test]
+fn each_example_prints_the_log_when_asked() {
+    for name in names() {
+        let path = scratch(&format!("log-{name}"));
+        let mut child = example(&name)
+            .args(short(&name, &path))
+            .env("RUST_LOG", "trace")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut first).unwrap();
+        // It has said enough.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(first.starts_with('['), "{name}: {first:?}");
+    }
+}

@@ -1,0 +1,200 @@
+//! What a burst leaves in memory: nothing, once it is over; and what a load that stays costs the allocator.
+//! A test binary of its own, for it counts all that is allocated.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use windlass::{
+    Loop, next_tick, queue_microtask, run, set_immediate, set_interval, set_timeout, set_timer,
+};
+
+/// The system's allocator, with a count of the bytes that are allocated, and of large pieces.
+struct Counting;
+
+static BYTES: AtomicIsize = AtomicIsize::new(0);
+static LARGE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn count(bytes: isize) {
+    BYTES.fetch_add(bytes, Ordering::Relaxed);
+    if bytes > 100_000 {
+        LARGE.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// One test at a time: they count together.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const BURST: usize = 100_000;
+
+/// What may be left of a burst: a few bytes for each callback.
+const LEFT_MAX: isize = 500_000;
+
+/// Does something big on the current loop, in one iteration.
+type Burst = fn();
+
+const BURSTS: [(&str, Burst); 7] = [
+    ("ticks", || (0..BURST).for_each(|_| next_tick(|| ()))),
+    ("microtasks", || (0..BURST).for_each(|_| queue_microtask(|| ()))),
+    ("immediates", || (0..BURST).for_each(|_| _ = set_immediate(|| ()))),
+    ("timers", || (0..BURST).for_each(|_| _ = set_timeout(Duration::from_millis(1), || ()))),
+    ("timers of as many delays", || {
+        let timers: Vec<_> = (0..BURST).map(|n| set_timeout(long_delay(n), || ())).collect();
+        timers.into_iter().for_each(|timer| timer.clear());
+    }),
+    ("unreferenced timers of as many delays, one at a time", || {
+        (0..BURST).for_each(|n| set_timeout(long_delay(n), || ()).unref().clear());
+    }),
+    ("posts", || {
+        let remote = Loop::current().remote();
+        (0..BURST).for_each(|_| remote.post(|| ()).expect("the loop is there"));
+    }),
+];
+
+/// Longer than the delays that share their lists' memory.
+fn long_delay(number: usize) -> Duration {
+    Duration::from_secs(3600) + Duration::from_millis(number as u64)
+}
+
+fn allocated() -> isize {
+    BYTES.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
+    let _alone = alone();
+    for (what, burst) in BURSTS {
+        let left = Rc::new(Cell::new(isize::MAX));
+        let seen = left.clone();
+        run(|| {
+            let before = allocated();
+            burst();
+            // Armed after them, it has the last place.
+            set_timeout(Duration::from_millis(300), move || seen.set(allocated() - before));
+        });
+        assert!(left.get() < LEFT_MAX, "{what}: {} bytes are left", left.get());
+    }
+}
+
+/// Lets so many iterations pass, none of which sleeps, and calls `then`.
+fn after_iterations(count: u32, then: impl FnOnce() + 'static) {
+    set_immediate(move || match count {
+        0 => then(),
+        _ => after_iterations(count - 1, then),
+    });
+}
+
+#[test]
+fn a_loop_that_never_sleeps_gives_back_what_a_burst_took() {
+    let _alone = alone();
+    for (what, burst) in BURSTS {
+        let left = Rc::new(Cell::new(isize::MAX));
+        let seen = left.clone();
+        Loop::builder().virtual_time(true).build().expect("a loop").run(|| {
+            let before = allocated();
+            burst();
+            // In virtual time the short timers fire when nothing is ready.
+            set_timeout(Duration::from_millis(2), move || {
+                after_iterations(1500, move || seen.set(allocated() - before));
+            });
+        });
+        assert!(left.get() < LEFT_MAX, "{what}: {} bytes are left", left.get());
+    }
+}
+
+#[test]
+fn a_load_that_stays_allocates_nothing_large_once_it_has_begun() {
+    let _alone = alone();
+    for (what, burst) in BURSTS.into_iter().filter(|(what, _)| !what.contains("delays")) {
+        let rounds = Rc::new(Cell::new(0));
+        let (count, large) = (rounds.clone(), Rc::new(Cell::new(0)));
+        let now = large.clone();
+        Loop::builder().virtual_time(true).build().expect("a loop").run(|| {
+            set_interval(Duration::from_millis(1), move |timer| {
+                count.set(count.get() + 1);
+                match count.get() {
+                    8 => now.set(LARGE.load(Ordering::Relaxed)),
+                    24 => {
+                        now.set(LARGE.load(Ordering::Relaxed) - now.get());
+                        return timer.clear();
+                    }
+                    _ => {}
+                }
+                burst();
+            });
+        });
+        assert_eq!((rounds.get(), large.get()), (24, 0), "{what}");
+    }
+}
+
+#[test]
+fn timers_that_outlive_a_burst_stay_what_they_are_when_the_table_becomes_shorter() {
+    let _alone = alone();
+    let fired = Rc::new(Cell::new(0));
+    run(|| {
+        let mut kept = Vec::new();
+        for number in 0..BURST {
+            let timer = set_timeout(Duration::from_millis(1), || ());
+            if number % (BURST / 100) == 0 {
+                let count = fired.clone();
+                let delay = Duration::from_millis(400 + number as u64 % 7);
+                kept.push(set_timeout(delay, move || count.set(count.get() + 1)));
+                let count = fired.clone();
+                kept.push(set_timer(Duration::from_millis(2), move |_| count.set(count.get() + 1)));
+            }
+            assert!(timer.is_active());
+        }
+        let (own, interval) = (Rc::new(Cell::new(None)), Rc::new(Cell::new(0)));
+        let (inner, runs) = (own.clone(), interval.clone());
+        own.set(Some(set_interval(Duration::from_millis(150), move |timer| {
+            assert_eq!(Some(timer), inner.get(), "it is known by its first name");
+            runs.set(runs.get() + 1);
+            if runs.get() == 4 {
+                timer.clear();
+                assert!(!timer.is_active());
+            }
+        })));
+        let before = allocated();
+        let count = fired.clone();
+        // By then the loop has slept, and given the places of the burst back.
+        set_timeout(Duration::from_millis(200), move || {
+            assert!(before - allocated() > 4_000_000, "the table has become shorter");
+            assert_eq!(count.get(), 100, "the timers of 2 ms");
+            for pair in kept.chunks(2) {
+                assert!(pair[0].is_active() && pair[0].has_ref() && !pair[1].is_active());
+                pair[1].refresh();
+                assert!(pair[1].is_active());
+            }
+            for pair in kept.chunks(2).skip(50) {
+                pair.iter().for_each(|timer| timer.clear());
+                assert!(!pair[0].is_active() && !pair[0].has_ref());
+            }
+        });
+    });
+    assert_eq!(fired.get(), 100 + 50 + 50);
+}

@@ -1,0 +1,99 @@
+//! The first program of README.md, which people copy: that it is the one that is tested, and right
+//! about streams.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The program, as README.md has it.
+mod program {
+    include!("readme/first_program.rs");
+
+    pub(super) fn run() -> std::io::Result<()> {
+        main()
+    }
+}
+
+/// Tells a child of this test to be the program.
+const BE_THE_PROGRAM: &str = "WINDLASS_BE_THE_PROGRAM";
+
+/// The program as a process of its own, killed when its test ends.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    /// Starts the test called `name` once more, which then is the program.
+    fn start(name: &str) -> Program {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(BE_THE_PROGRAM, "1")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut lines = stdout.lines().map(Result::unwrap);
+        // The harness may have begun the line.
+        let address = lines.find_map(|line| line.split("listening on ").nth(1)?.parse().ok());
+        Program { child, address: address.expect("it prints its address") }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect(self.address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        client.set_nodelay(true).unwrap();
+        client
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Closes this side, and sorts the lines of all that was answered: two workers share the sums.
+fn answers(mut client: TcpStream) -> Vec<String> {
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut text = String::new();
+    client.read_to_string(&mut text).unwrap();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_first_program_of_the_readme_is_right_about_streams() {
+    if std::env::var_os(BE_THE_PROGRAM).is_some() {
+        return program::run().unwrap();
+    }
+    let program = Program::start("the_first_program_of_the_readme_is_right_about_streams");
+    // Several lines in one packet.
+    let mut client = program.connect();
+    client.write_all(b"10\n20\n").unwrap();
+    assert_eq!(answers(client), ["fib(10) = 55", "fib(20) = 6765"]);
+    // Each byte by itself, and ends of lines in both ways.
+    let mut client = program.connect();
+    for byte in b"12\r\n1\n" {
+        client.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(answers(client), ["fib(1) = 1", "fib(12) = 144"]);
+    // What is no number, or too large, is no reason to give up, and a line without end is none.
+    let mut client = program.connect();
+    client.write_all(b"x\n\n51\n-1\n\xff\n7\n30").unwrap();
+    assert_eq!(answers(client), ["fib(7) = 13"]);
+    // A line has its limit.
+    let mut client = program.connect();
+    client.write_all(&[b'1'; 21]).unwrap();
+    assert!(matches!(client.read(&mut [0; 1]), Ok(0)), "the connection is closed");
+}
+
+#[test]
+fn the_first_program_of_the_readme_is_the_one_that_is_tested() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let first = readme.split("```rust\n").nth(1).unwrap().split("```\n").next().unwrap();
+    assert_eq!(first, include_str!("readme/first_program.rs"));
+}
