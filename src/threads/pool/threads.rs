@@ -259,7 +259,8 @@ impl Shared {
         awake.saturating_sub(self.slow_running.load(Ordering::Relaxed))
     }
 
-    /// How many threads can do jobs of the length that they have now: more would only take turns on the cores.
+    /// How many threads can do jobs of the length that they have now: more would only take turns on
+    /// the cores.
     fn enough(&self) -> usize {
         let enough = match self.typical.quick() {
             Length::Brief => 1,
