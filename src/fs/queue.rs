@@ -41,8 +41,12 @@ pub(super) struct Core {
 /// An operation that waits for its turn.
 struct Waiting {
     number: u64,
-    start: Box<dyn FnOnce(Go<'_>)>,
+    /// Absent once it is cancelled: its place stays until its turn, so that nobody has to move up.
+    start: Option<Box<dyn FnOnce(Go<'_>)>>,
 }
+
+/// Places that an empty queue keeps. What a burst has left beyond is given back.
+const PLACES_KEPT: usize = 256;
 
 /// What becomes of an operation that has waited.
 enum Go<'a> {
@@ -69,9 +73,8 @@ impl Turn {
     /// Starts the next operation.
     fn pass(self) {
         self.0.running.take();
-        let next = self.0.waiting.borrow_mut().pop_front();
-        if let Some(next) = next {
-            (next.start)(Go::Start(&self.0));
+        if let Some(start) = self.0.next_waiting() {
+            start(Go::Start(&self.0));
         }
     }
 }
@@ -228,6 +231,16 @@ impl Core {
         self.running.borrow().is_none() && self.waiting.borrow().is_empty()
     }
 
+    /// The first of those that wait and are not cancelled.
+    fn next_waiting(&self) -> Option<Box<dyn FnOnce(Go<'_>)>> {
+        let mut waiting = self.waiting.borrow_mut();
+        let start = std::iter::from_fn(|| waiting.pop_front()).find_map(|one| one.start);
+        if waiting.is_empty() {
+            waiting.shrink_to(PLACES_KEPT);
+        }
+        start
+    }
+
     fn next_number(&self) -> u64 {
         self.next_number.set(self.next_number.get() + 1);
         self.next_number.get()
@@ -278,17 +291,18 @@ impl Core {
             }
             Go::Cancelled => promise.fulfil_later(Err(error::cancelled())),
         });
-        self.waiting.borrow_mut().push_back(Waiting { number, start });
+        self.waiting.borrow_mut().push_back(Waiting { number, start: Some(start) });
     }
 
     fn cancel(&self, number: u64) -> Result<(), CancelError> {
         let found = {
             let mut waiting = self.waiting.borrow_mut();
-            let index = waiting.iter().position(|one| one.number == number);
-            index.and_then(|index| waiting.remove(index))
+            // They stand in the order of their numbers.
+            let index = waiting.binary_search_by_key(&number, |one| one.number).ok();
+            index.and_then(|index| waiting[index].start.take())
         };
-        if let Some(one) = found {
-            (one.start)(Go::Cancelled);
+        if let Some(start) = found {
+            start(Go::Cancelled);
             return Ok(());
         }
         // Cloned out: what is cancelled may call back.
