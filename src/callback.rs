@@ -183,6 +183,7 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
 }
 
 /// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
+#[cold]
 fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
     match panic::catch_unwind(AssertUnwindSafe(|| drop(f))) {
         Err(payload) if outcome.is_ok() => Err(payload),

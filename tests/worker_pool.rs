@@ -389,7 +389,8 @@ fn a_worker_without_a_handler_costs_one_job_and_one_that_ends_at_once_is_not_sta
             assert_eq!(figures.failed, 5);
             assert!(figures.started >= 5, "{figures:?}");
         });
-        // Each ends in the iteration in which its handler was made, before any job or after the first one.
+        // Each ends in the iteration in which its handler was made, before any job or after the
+        // first one.
         virtual_loop().block_on(async {
             let pool = WorkerPool::<u32, u32>::new(1, || {
                 set_immediate(|| exit(3));

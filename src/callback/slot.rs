@@ -42,6 +42,7 @@ impl<F: ?Sized> Slot<F> {
     ///
     /// The outcome is for [`settle`](super::settle). If it was replaced or removed meanwhile, a panic of its
     /// destructor counts as its own.
+    #[inline]
     pub(crate) fn invoke<R>(
         &self,
         state: &State,

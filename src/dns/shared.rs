@@ -47,7 +47,8 @@ thread_local! {
 /// One call of the resolver, on its way. Owned by the callback of its job's request.
 struct Call {
     question: Question,
-    /// By number, which is the order in which they asked. A tree, so that one of many can be taken out.
+    /// By number, which is the order in which they asked. A tree, so that one of many can be taken
+    /// out.
     waiters: RefCell<BTreeMap<u64, Rc<Waiter>>>,
     /// The number of the next one who asks.
     next_number: Cell<u64>,

@@ -30,7 +30,8 @@ pub(super) struct Core {
     file: RefCell<Option<Arc<File>>>,
     /// For errors. None for a file that came without one.
     pub(super) path: Option<Arc<Path>>,
-    /// What waits for its turn, by number: in the order asked. A tree, so that one of many can be taken out.
+    /// What waits for its turn, by number: in the order asked. A tree, so that one of many can be
+    /// taken out.
     waiting: RefCell<BTreeMap<u64, Start>>,
     /// The operation that runs.
     running: RefCell<Option<Running>>,

@@ -33,8 +33,8 @@ pub(crate) struct Waiters {
 struct List {
     /// The one with the lowest number.
     first: Option<(NonZeroU64, Waker)>,
-    /// All others. None when there are none.
-    others: Option<Box<BTreeMap<NonZeroU64, Waker>>>,
+    /// All others. An empty map has no memory of its own.
+    others: BTreeMap<NonZeroU64, Waker>,
 }
 
 impl Place {
@@ -47,34 +47,26 @@ impl Place {
 impl List {
     /// Puts a waker to its number. The one that was there comes back.
     fn insert(&mut self, number: NonZeroU64, waker: Waker) -> Option<Waker> {
-        let Some((first, _)) = self.first else {
-            self.first = Some((number, waker));
-            return None;
-        };
-        let entry = (number, waker);
-        if number > first {
-            return self.others.get_or_insert_default().insert(entry.0, entry.1);
+        match &mut self.first {
+            None => {
+                self.first = Some((number, waker));
+                None
+            }
+            Some((first, _)) if number > *first => self.others.insert(number, waker),
+            Some(first) => {
+                let (before, waker) = std::mem::replace(first, (number, waker));
+                if before == number { Some(waker) } else { self.others.insert(before, waker) }
+            }
         }
-        let (before, waker) = self.first.replace(entry)?;
-        if before == number {
-            return Some(waker);
-        }
-        self.others.get_or_insert_default().insert(before, waker)
     }
 
     fn remove(&mut self, number: NonZeroU64) -> Option<Waker> {
         let is_first = self.first.as_ref().is_some_and(|(first, _)| *first == number);
-        let others = self.others.as_mut();
-        let removed = if is_first {
-            let next = others.and_then(|others| others.pop_first());
-            std::mem::replace(&mut self.first, next).map(|(_, waker)| waker)
-        } else {
-            others.and_then(|others| others.remove(&number))
-        };
-        if self.others.as_ref().is_some_and(|others| others.is_empty()) {
-            self.others = None;
+        if !is_first {
+            return self.others.remove(&number);
         }
-        removed
+        let next = self.others.pop_first();
+        std::mem::replace(&mut self.first, next).map(|(_, waker)| waker)
     }
 }
 
@@ -108,8 +100,7 @@ impl Waiters {
     /// Takes all wakers out, the one that has waited longest first. Who is woken waits again if it finds nothing.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
         let List { first, others } = self.list.take();
-        let others = others.into_iter().flat_map(|others| others.into_values());
-        first.into_iter().map(|(_, waker)| waker).chain(others)
+        first.into_iter().map(|(_, waker)| waker).chain(others.into_values())
     }
 
     /// Wakes all who wait.

@@ -5,9 +5,12 @@
 //! cancelled and a slow job holds up no other. A worker that dies is replaced when the next job needs
 //! one, after a rest if the pool was told so.
 //!
-//! A worker may end with a job that its handler has not seen: the pool hears of the end later than it
-//! comes. Such a job goes to another worker. A job's input can be taken out of its [`Handover`] once, by the
-//! worker when its handler begins, so no job runs twice. A worker that ended before it had a handler fails its
+//! A worker may end with a job that its handler has not seen: the pool hears of the end later than
+//! it
+//! comes. Such a job goes to another worker. A job's input can be taken out of its [`Handover`]
+//! once, by the
+//! worker when its handler begins, so no job runs twice. A worker that ended before it had a
+//! handler fails its
 //! job, so a factory that always panics costs one job each time and is no busy loop.
 
 use std::cell::{Cell, RefCell};
@@ -40,7 +43,8 @@ type Input<In> = Arc<Handover<In>>;
 /// A worker's main script: makes its handler, attaches it to its port, and then sets the flag.
 type Main<In, Out> = Arc<dyn Fn(Port<Out, Input<In>>, &AtomicBool) + Send + Sync>;
 
-/// How often a job goes on from a worker that ended without any job done. Workers that end by themselves as
+/// How often a job goes on from a worker that ended without any job done. Workers that end by
+/// themselves as
 /// soon as they have begun would otherwise be started for ever.
 const PASSES_MAX: u32 = 3;
 
@@ -212,7 +216,8 @@ pub struct WorkerPool<In, Out> {
     core: Rc<Core<In, Out>>,
 }
 
-/// A job's input, to be taken out once. When the worker has ended and it is still there, no handler saw it.
+/// A job's input, to be taken out once. When the worker has ended and it is still there, no handler
+/// saw it.
 struct Handover<In>(Mutex<Option<In>>);
 
 impl<In> Handover<In> {
@@ -409,7 +414,8 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         self.go_on(job, Ok(output));
     }
 
-    /// A place has changed: jobs that wait go out, and then the one that is done, if any, gets its answer.
+    /// A place has changed: jobs that wait go out, and then the one that is done, if any, gets its
+    /// answer.
     fn go_on(self: &Rc<Self>, done: Option<Job<In, Out>>, answer: Answer<Out>) {
         self.dispatch();
         // Before the user's callback, which may panic.
@@ -436,11 +442,13 @@ impl<In: Send + 'static, Out: Send + 'static> Core<In, Out> {
         let id = worker.id();
         worker.on_error(move |error| log::warn!("worker {id} of a pool, at its end: {error}"));
         worker.on_exit(then);
-        // The answer comes by the exit event. A request that was dropped would raise the worker's panic again.
+        // The answer comes by the exit event. A request that was dropped would raise the worker's
+        // panic again.
         worker.shutdown(GRACE).on_complete(drop);
     }
 
-    /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if the worker's
+    /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if
+    /// the worker's
     /// handler has not seen it.
     fn lost(self: &Rc<Self>, index: usize, id: u64, error: WorkerError) {
         let (worker, job, passes) = {
@@ -691,7 +699,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
 
     /// Runs a job on the next free worker, jobs in the order submitted.
     ///
-    /// It can be cancelled until a worker has it. When the worker ends before its handler has begun with the
+    /// It can be cancelled until a worker has it. When the worker ends before its handler has begun
+    /// with the
     /// job, the job goes to another worker; once a handler has begun, it never runs again.
     ///
     /// # Errors

@@ -288,6 +288,7 @@ impl Table {
     }
 
     /// Takes the next timer that is due at `now` out of its list.
+    #[inline(always)]
     pub(super) fn take_due(&mut self, loop_id: u32, now: Nanos) -> Option<Due> {
         loop {
             let list = self.expired(now)?;
@@ -313,6 +314,7 @@ impl Table {
 
     /// Takes a timer that was chosen out of its list, wherever it now stands in it. None if it was
     /// cleared.
+    #[cold]
     pub(super) fn take_chosen(&mut self, timer: Timer) -> Option<Due> {
         let list = get(&mut self.entries, timer).filter(|entry| entry.life.is_armed())?.list;
         unlink(&mut self.links, self.lists.ends(list), timer.index);
@@ -362,7 +364,7 @@ impl Table {
 
     /// Takes the callback of a timer that fires, and the timer itself out of the table when that was
     /// its only call.
-    #[inline]
+    #[inline(always)]
     fn take_callback(&mut self, loop_id: u32, index: u32) -> Due {
         let entry = &mut self.entries[index as usize];
         let generation = entry.generation;
@@ -376,22 +378,17 @@ impl Table {
         self.holding -= held - usize::from(entry.holds());
         let callback = entry.callback.take().expect("a timer in a list has its callback");
         let (location, list) = (entry.location, entry.list);
-        let known_as = self.known_as(index, generation);
         if life == Life::Free {
-            self.release(index, generation);
+            self.used -= 1;
+            self.links[index as usize].next = std::mem::replace(&mut self.free, index);
         }
+        let known_as = if self.moved.is_empty() {
+            index
+        } else {
+            self.known_as(index, generation, life == Life::Free)
+        };
         let timer = Timer { loop_id, index: known_as, generation, _not_send: PhantomData };
         Due { timer, location, callback, life, list }
-    }
-
-    /// A place has become free.
-    #[inline(always)]
-    fn release(&mut self, index: u32, generation: u32) {
-        self.used -= 1;
-        self.links[index as usize].next = std::mem::replace(&mut self.free, index);
-        if !self.moved.is_empty() {
-            self.moved.remove(&generation);
-        }
     }
 
     /// A timer by the place where it is, which may be another one than it is known by.
@@ -406,13 +403,15 @@ impl Table {
         moved.map_or(timer, |moved| Timer { index: moved.to, ..timer })
     }
 
-    /// The place by which the timer in this place is known.
-    #[inline(always)]
-    fn known_as(&self, index: u32, generation: u32) -> u32 {
-        if self.moved.is_empty() {
-            return index;
+    /// The place by which the timer in this place is known. If it `ends`, for the last time.
+    #[cold]
+    #[inline(never)]
+    fn known_as(&mut self, index: u32, generation: u32, ends: bool) -> u32 {
+        let known = self.moved.get(&generation).map_or(index, |moved| moved.from);
+        if ends {
+            self.moved.remove(&generation);
         }
-        self.moved.get(&generation).map_or(index, |moved| moved.from)
+        known
     }
 
     /// Puts an interval's callback back and arms it again. Returns the callback if it was cleared.
@@ -464,29 +463,36 @@ impl Table {
     /// Takes a timer out of the table. Returns its callback for the caller to drop.
     #[inline(always)]
     pub(super) fn clear(&mut self, timer: Timer) -> Option<Callable<Timer>> {
-        let timer = self.find(timer);
         let index = timer.index;
-        let entry = get(&mut self.entries, timer)?;
+        // One that was moved is not found where it was.
+        let Some(entry) = get(&mut self.entries, timer) else { return self.clear_moved(timer) };
         self.holding -= usize::from(entry.holds());
         if entry.life.is_armed() {
             let emptied = unlink(&mut self.links, self.lists.ends(entry.list), index);
             // Node keeps an emptied list whose last timer was unreferenced until it expires.
-            if emptied {
-                if entry.referenced {
-                    give_up(&mut self.lists, &mut self.heap, entry.list);
-                } else {
-                    self.emptied += 1;
-                }
+            if emptied && entry.referenced {
+                give_up(&mut self.lists, &mut self.heap, entry.list);
+            } else if emptied {
+                keep_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
             }
         }
         entry.life = Life::Free;
-        self.release(index, timer.generation);
-        if self.emptied > EMPTIED_MIN {
-            give_up_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
-        }
+        self.used -= 1;
+        self.links[index as usize].next = std::mem::replace(&mut self.free, index);
         // Last of all: what is kept across other steps is copied once more, half a word on, which the
         // processor can only do when the first copy has arrived.
-        self.entries[index as usize].callback.take()
+        entry.callback.take()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear_moved(&mut self, timer: Timer) -> Option<Callable<Timer>> {
+        let place = self.find_moved(timer);
+        if place.index == timer.index {
+            return None;
+        }
+        self.moved.remove(&timer.generation);
+        self.clear(place)
     }
 
     /// Gives the memory of a burst back: if `now`, else when much less of it was used since the last call.
@@ -528,9 +534,10 @@ impl Table {
         let to = self.free;
         self.free = self.links[to as usize].next;
         self.entries.swap(from as usize, to as usize);
-        let entry = &self.entries[to as usize];
-        let (generation, known_as) = (entry.generation, self.known_as(from, entry.generation));
+        let generation = self.entries[to as usize].generation;
+        let known_as = self.known_as(from, generation, false);
         self.moved.insert(generation, Moved { from: known_as, to });
+        let entry = &self.entries[to as usize];
         if !entry.life.is_armed() {
             return;
         }
@@ -655,12 +662,12 @@ fn give_up(lists: &mut Lists, heap: &mut Heap, list: u32) {
     heap.give_up(|item| is_live(lists, item));
 }
 
-/// Gives all empty lists up, unless few of those in use can be. Until their expiry they wait only for the sake of
-/// the place in the order that a new timer of such a delay would get in Node.
-#[cold]
+/// A list was emptied and stays until its expiry, for the sake of the place in the order that a new timer of its
+/// delay would get in Node. When these are many, and many of those in use, all empty lists are given up.
 #[inline(never)]
-fn give_up_emptied(lists: &mut Lists, heap: &mut Heap, emptied: &mut usize) {
-    if *emptied <= heap.len() / 2 {
+fn keep_emptied(lists: &mut Lists, heap: &mut Heap, emptied: &mut usize) {
+    *emptied += 1;
+    if *emptied <= EMPTIED_MIN.max(heap.len() / 2) {
         return;
     }
     *emptied = 0;

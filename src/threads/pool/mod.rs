@@ -86,6 +86,10 @@ impl WorkKind {
 /// it are gone, the threads finish what is queued and end. The end of the process waits for no pool
 /// thread: a job that is stuck in a system call does not delay it.
 ///
+/// Like any thread, one of a pool has the signal mask of the thread that started it, here by
+/// submitting a job. What a
+/// job starts, a child or a thread, inherits it.
+///
 /// # Examples
 /// ```
 /// let pool = windlass::Pool::new(2)?;
