@@ -73,20 +73,20 @@
 #![warn(rustdoc::broken_intra_doc_links)]
 
 mod callback;
+mod channel;
 mod clock;
-mod current;
-mod descriptor;
 mod error;
 mod event_loop;
 mod metrics;
 mod phase;
+mod pool;
 mod promise;
 mod queue;
 mod request;
-mod running;
 mod sys;
 mod task;
 mod threads;
+mod virtual_time;
 
 pub mod alloc;
 #[cfg(feature = "crypto")]
@@ -97,7 +97,6 @@ pub mod guide;
 pub mod handle;
 pub mod net;
 pub mod signal;
-mod sources;
 pub mod time;
 pub mod worker;
 
@@ -112,18 +111,20 @@ use std::time::Instant;
 
 use task::signal::Signal;
 
+use event_loop::current;
+
 pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
 pub use event_loop::{Builder, KeepAlive, Loop, RunMode};
 pub use handle::{Alive, HandleInfo};
 pub use metrics::Metrics;
 pub use phase::check::{Immediate, set_immediate};
 pub use phase::timers::{Timer, set_interval, set_timeout, set_timer};
-pub use request::{Canceller, Request};
-pub use task::{Task, spawn};
-pub use threads::pool::{
+pub use pool::{
     CancelToken, KindMetrics, Laggards, Pool, PoolBuilder, PoolMetrics, RunningJob, SubmitError,
     Work, WorkKind, queue_work, work,
 };
+pub use request::{Canceller, Request};
+pub use task::{Task, spawn};
 pub use threads::remote::Remote;
 
 /// Runs a program on a loop of its own, like `node main.js`: `main` first, then the loop until

@@ -14,8 +14,8 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::signal::{self, Post};

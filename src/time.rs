@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock;
-use crate::current;
+use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval, set_timer};
 use crate::task::signal::Signal;
 

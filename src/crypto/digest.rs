@@ -9,7 +9,7 @@ use std::path::Path;
 use sha2::digest::DynDigest;
 
 use super::{Secret, sliced};
-use crate::current;
+use crate::event_loop::current;
 use crate::fs::PathError;
 use crate::request::Request;
 

@@ -31,11 +31,11 @@ use std::panic::Location;
 use ctutils::CtEq;
 use zeroize::Zeroizing;
 
-use crate::current;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
-use crate::threads::pool::{self, WorkKind};
 
 pub use digest::{Digest, hash, hash_file};
 

@@ -11,9 +11,9 @@ use std::rc::Rc;
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
+use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
-use crate::threads::pool::{self, WorkKind};
 
 /// What is the same for all slices.
 struct Sliced {

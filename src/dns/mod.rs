@@ -23,13 +23,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::current;
 use crate::error::shut_down;
 use crate::event_loop::State;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys::resolver::{self, Failure};
-use crate::threads::pool::{self, WorkKind};
 
 pub use error::{LookupError, LookupErrorKind};
 pub use options::{Family, LookupOptions, Order, Protocol};

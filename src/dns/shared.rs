@@ -21,9 +21,9 @@ use super::options::{Family, LookupOptions};
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
+use crate::pool::{self, WorkKind};
 use crate::request::{Canceller, Completer, Request};
 use crate::sys::resolver;
-use crate::threads::pool::{self, WorkKind};
 
 /// What requests for addresses complete with. Their ports are 0.
 type Answer = io::Result<Vec<SocketAddr>>;

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use super::error::PathError;
 use super::job::{self, Step, on_path};
 use super::remove;
-use crate::current;
 use crate::error::{self, WorkError};
 use crate::event_loop::State;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
-use crate::threads::pool::{self, WorkKind};
 
 /// Entries that one job reads.
 const ENTRIES_PER_JOB: usize = 256;

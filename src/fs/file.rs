@@ -14,7 +14,7 @@ use super::options::OpenOptions;
 use super::queue::Core;
 use super::transfer::{Sending, Writing, read_buffers, read_on};
 use super::whole::Reading;
-use crate::current;
+use crate::event_loop::current;
 use crate::request::Request;
 use crate::sys;
 

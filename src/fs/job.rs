@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::error::PathError;
-use crate::current;
 use crate::error::{CancelError, WorkError};
 use crate::event_loop::State;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
-use crate::threads::pool::{self, WorkKind};
 
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use super::error::PathError;
 use super::file::File;
 use super::queue::Core;
-use crate::current;
 use crate::error::WorkError;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::request::Request;
-use crate::threads::pool::{self, WorkKind};
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
 ///

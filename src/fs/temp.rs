@@ -15,10 +15,10 @@ use super::error::PathError;
 use super::file::File;
 use super::job::on_path;
 use super::options::Opened;
-use crate::current;
 use crate::error::WorkError;
+use crate::event_loop::current;
+use crate::pool::{self, WorkKind};
 use crate::request::Request;
-use crate::threads::pool::{self, WorkKind};
 
 /// What a template ends in, replaced by letters and digits (as `mkstemp(3)`).
 const PLACEHOLDER: &[u8] = b"XXXXXX";

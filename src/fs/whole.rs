@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::PathError;
 use super::job::{self, BYTES_PER_JOB, Step, on_path_in_steps};
-use crate::current;
+use crate::event_loop::current;
+use crate::pool;
 use crate::request::Request;
 use crate::sys;
-use crate::threads::pool;
 
 /// What is asked for first of a file whose size is not known.
 const FIRST_READ: usize = 8 * 1024;

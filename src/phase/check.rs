@@ -5,8 +5,8 @@ use std::panic::Location;
 
 use super::watchers::{InPhase, Phase, PhaseWatcher};
 use crate::callback;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 
 pub(crate) fn run(state: &State) {
     state.check.run(state);

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 
 /// Which of the three lists.

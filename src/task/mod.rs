@@ -23,9 +23,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use slab::Slab;
 
 use crate::callback::{self, Halt};
-use crate::current;
 use crate::error::{Panic, TaskError};
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 
 /// A future in the loop's table, whatever its type.

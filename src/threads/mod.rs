@@ -1,14 +1,9 @@
-//! Door 2, from other threads: what may reach a loop from outside, and the pool that works for it.
+//! Door 2, from other threads: what may reach a loop from outside.
 
-pub(crate) mod delivery;
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
-mod numbers;
 pub(crate) mod patience;
-pub(crate) mod pool;
-mod posts;
 pub(crate) mod remote;
-pub(crate) mod turns;
 
 /// A value with cache lines of its own: who writes what stands beside it does not take it away from the
 /// core that uses it. Two lines of 64 bytes, for processors fetch them in pairs.

@@ -13,20 +13,20 @@ use std::thread;
 use std::time::Duration;
 
 use super::direct;
-use super::port::{Link, PortEnd};
 use super::shared::{Cause, Ended, Shared};
 use super::this::{self, Values};
 use super::worker::Core;
 use super::{Port, Worker, WorkerError};
 use crate::alloc;
 use crate::callback::{self, Halt};
+use crate::channel::port::{Link, PortEnd};
 use crate::clock::Nanos;
-use crate::current;
 use crate::error::{Panic, shut_down};
+use crate::event_loop::current;
 use crate::event_loop::{Loop, Parts};
+use crate::pool::Pool;
 use crate::sys;
-use crate::threads::pool::Pool;
-use crate::threads::turns::Seat;
+use crate::virtual_time::scheduler::Seat;
 
 /// How long the news of a worker's end takes in virtual time, so that it comes behind everything that the
 /// worker posted.

@@ -13,11 +13,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::call::{self, CallError, Reply};
 use super::this;
 use crate::callback;
-use crate::current;
+use crate::channel::call::{self, CallError, Reply};
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::phase::timers::{Timer, set_timeout};
 use crate::request::Request;

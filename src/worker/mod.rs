@@ -69,17 +69,9 @@
 // The warning is for programs, not for what is built here on it.
 #![cfg_attr(panic = "abort", allow(deprecated))]
 
-mod broadcast;
 mod builder;
-mod call;
 mod direct;
-mod discard;
 mod error;
-mod half;
-mod inbox;
-mod intake;
-mod outside;
-mod port;
 mod shared;
 mod this;
 mod usage;
@@ -88,15 +80,15 @@ mod watch;
 mod worker;
 mod worker_pool;
 
-pub use broadcast::{BroadcastChannel, MessageError};
-pub use builder::{ParentExit, WorkerBuilder};
-pub use call::{Call, CallError, Reply};
-pub use direct::{DirectError, on_direct_message, post_direct};
-pub use error::WorkerError;
-pub use port::{
+pub use crate::channel::broadcast::{BroadcastChannel, MessageError};
+pub use crate::channel::call::{Call, CallError, Reply};
+pub use crate::channel::port::{
     Bounded, Permit, Port, PortEnd, Recv, RecvTimeoutError, Reserve, TryPostError, Unbounded,
     channel, channel_bounded,
 };
+pub use builder::{ParentExit, WorkerBuilder};
+pub use direct::{DirectError, on_direct_message, post_direct};
+pub use error::WorkerError;
 pub use this::{
     checkpoint, environment, id, is_main, is_shutting_down, is_terminating, on_terminating,
     set_environment,

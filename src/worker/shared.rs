@@ -10,7 +10,7 @@ use super::this;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
 use crate::threads::mailbox::Mailbox;
-use crate::threads::turns::Seat;
+use crate::virtual_time::scheduler::Seat;
 
 /// How long a loop that ends waits for a worker whose callback does not return.
 pub(super) const GRACE: Duration = Duration::from_secs(1);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::shared::Shared;
 use crate::alloc;
 use crate::callback;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::clock::{Nanos, saturating_nanos};
-use crate::current;
+use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval};
 
 /// Looks in the time that a worker may take.

@@ -19,14 +19,14 @@ use std::time::Duration;
 
 use super::WorkerError;
 use super::builder::{ParentExit, WorkerBuilder};
-use super::half::Popped;
-use super::inbox::{Inbox, Round};
-use super::outside::Receiver;
-use super::port::{CallAgain, Link, Port, PortEnd, Receive, Recv, RecvTimeoutError};
 use super::shared::{Cause, GRACE, Shared, Wait};
 use super::usage::WorkerUsage;
 use super::watch::{Unresponsive, Watch};
 use crate::callback;
+use crate::channel::handler::{Inbox, Round};
+use crate::channel::outside::Receiver;
+use crate::channel::port::{CallAgain, Link, Port, PortEnd, Receive, Recv, RecvTimeoutError};
+use crate::channel::queue::Popped;
 use crate::clock::Nanos;
 use crate::error::Panic;
 use crate::event_loop::{Loop, State};

@@ -10,9 +10,9 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::{ReadStream, WriteStream};
-use crate::current;
 use crate::error::{self, CancelError};
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::net::TcpStream;
 use crate::promise::Promise;
 use crate::request::Request;

@@ -15,9 +15,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::HIGH_WATER_MARK;
-use crate::current;
 use crate::error;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::fs::error::duplicate;
 use crate::fs::{File, OpenOptions};
 use crate::promise::Promise;

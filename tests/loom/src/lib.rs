@@ -1,18 +1,18 @@
 //! The hand-over of messages between two threads, checked in every order of its steps. For the jobs of the pool see
 //! `pool.rs`.
 //!
-//! The source under test is the crate's own: `src/worker/half.rs`, one direction of a channel, and
-//! `src/worker/intake.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
+//! The source under test is the crate's own: `src/channel/queue.rs`, one direction of a channel, and
+//! `src/channel/receive.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
 //! promises to a half is little: after a notice it looks until the queue is empty. So a lost notice is a
 //! thread that waits for ever, which loom finds.
 #![cfg(test)]
 
-#[path = "../../../src/worker/half.rs"]
+#[path = "../../../src/channel/queue.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
-mod half;
-#[path = "../../../src/worker/intake.rs"]
+mod queue;
+#[path = "../../../src/channel/receive.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
-mod intake;
+mod receive;
 mod outside;
 mod pool;
 
@@ -22,8 +22,8 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
 
-use half::{End, Half, Popped, Refused};
-use intake::Intake;
+use queue::{End, Half, Popped, Refused};
+use receive::Intake;
 use outside::{Bell, Receiver};
 
 /// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.

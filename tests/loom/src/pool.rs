@@ -3,7 +3,7 @@
 //! The source under test is `search.rs` of the pool. The queue is a number of jobs, whose operations order
 //! nothing but themselves, as those of the pool's queues need not do more.
 
-#[path = "../../../src/threads/pool/search.rs"]
+#[path = "../../../src/pool/search.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
 mod search;
 

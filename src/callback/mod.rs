@@ -11,6 +11,7 @@
 //! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
 //! runs in the next turn.
 
+pub(crate) mod running;
 pub(crate) mod slot;
 
 use std::any::Any;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
-use crate::threads::delivery;
+use crate::threads::mailbox::deliver;
 use crate::threads::patience::{self, Awake};
-use crate::threads::turns::Turn;
+use crate::virtual_time::scheduler::Turn;
 
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
@@ -208,6 +208,6 @@ pub(crate) fn dispatch(state: &Rc<State>) {
             }
         });
     }
-    delivery::deliver(state);
+    deliver::deliver(state);
     state.poll_last.run(state);
 }

@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// Drops the messages, those of nested queues too. All are gone when the outermost call returns.
-pub(super) fn discard<T: 'static>(messages: VecDeque<T>) {
+pub(crate) fn discard<T: 'static>(messages: VecDeque<T>) {
     if messages.is_empty() {
         return;
     }

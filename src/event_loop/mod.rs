@@ -8,6 +8,9 @@
 //! The order of the phases is that of libuv since 1.45: timers close an iteration, and run once
 //! before the first.
 
+pub(crate) mod current;
+pub(crate) mod sources;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -23,30 +26,29 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::alloc;
+use crate::callback::running::Running;
 use crate::callback::slot::Slot;
 use crate::callback::{self, Halt};
 use crate::clock::{Clock, Nanos};
-use crate::current;
 use crate::error::Uncaught;
 use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
 use crate::metrics::Metrics;
 use crate::phase::watchers::Watchers;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
+use crate::pool::Pool;
 use crate::queue::closing::Closing;
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
 use crate::queue::ring::Ring;
-use crate::running::Running;
-use crate::sources::Sources;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
-use crate::threads::delivery::Delivery;
 use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::deliver::Delivery;
 use crate::threads::patience::{Awake, Waiting};
-use crate::threads::pool::Pool;
 use crate::threads::remote::Remote;
-use crate::threads::turns::Seat;
+use crate::virtual_time::scheduler::Seat;
+use sources::Sources;
 
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

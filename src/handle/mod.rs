@@ -14,6 +14,8 @@
 //! Timers and immediates are not here: there can be a million of them, and they have tables of
 //! their own.
 
+pub(crate) mod descriptor;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -24,7 +26,7 @@ use slab::Slab;
 
 use crate::event_loop::State;
 
-pub use crate::descriptor::{Interest, Poll, Readiness};
+pub use crate::handle::descriptor::{Interest, Poll, Readiness};
 pub use crate::phase::check::{Check, InCheck};
 pub use crate::phase::idle::{Idle, InIdle};
 pub use crate::phase::prepare::{InPrepare, Prepare};

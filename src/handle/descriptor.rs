@@ -14,8 +14,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::sys::{self, Event};
 

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::mailbox::Mailbox;
 use crate::clock::Nanos;
+use crate::threads::mailbox::Mailbox;
 
 /// How long one of several loops with sources waits for its own before the next one does.
 const SHARE_OF_OUTSIDE: Duration = Duration::from_millis(5);

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::iter;
 use std::rc::Rc;
 
-use super::mailbox::{Done, Letters, Mailbox};
 use super::numbers::NumberSet;
 use super::posts::Posts;
+use super::{Done, Letters, Mailbox};
 use crate::callback;
 use crate::event_loop::State;
 use crate::handle::{Handle, Key};

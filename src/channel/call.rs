@@ -11,14 +11,15 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::half::{Half, Popped};
 use super::outside::Receiver;
-use super::{Port, Worker};
+use super::port::Port;
+use super::queue::{Half, Popped};
 use crate::callback;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::request::{Completer, Request};
 use crate::sys::Event;
+use crate::worker::Worker;
 
 /// A question: a message and the way for its answer. Posted by [`Worker::call`] and [`Port::call`].
 ///
@@ -191,11 +192,11 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
 }
 
 /// Gives up the call that it belongs to, after a time.
-pub(super) type GiveUp = Rc<dyn Fn()>;
+pub(crate) type GiveUp = Rc<dyn Fn()>;
 
 /// Makes the way for an answer to `state`'s loop, and the request that it completes, with `result` made of what
 /// came.
-pub(super) fn ask<A: Send + 'static, V: 'static>(
+pub(crate) fn ask<A: Send + 'static, V: 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     result: impl FnOnce(Result<A, CallError>) -> V + 'static,

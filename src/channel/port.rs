@@ -22,22 +22,22 @@ use std::thread;
 use std::time::Duration;
 
 use super::discard::discard;
-use super::half::{End, Half, Popped, Refused};
-use super::inbox::{Inbox, Round};
+use super::handler::{Inbox, Round};
 use super::outside::Receiver;
+use super::queue::{End, Half, Popped, Refused};
 use crate::callback;
 use crate::clock::Nanos;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::Event;
 use crate::task::waiters::Place;
 
 /// Both directions of a channel, as one end sees them. Closes its end when dropped.
-pub(super) struct Link<S, R> {
-    pub(super) outgoing: Arc<Half<S>>,
-    pub(super) incoming: Arc<Half<R>>,
+pub(crate) struct Link<S, R> {
+    pub(crate) outgoing: Arc<Half<S>>,
+    pub(crate) incoming: Arc<Half<R>>,
     /// Dropping this tells the other end. A port that closes does it itself, later.
     tells: bool,
     /// Drops messages that were not received. Noted when the channel was made, so that an end can be held
@@ -47,7 +47,7 @@ pub(super) struct Link<S, R> {
 
 impl<S: 'static, R: 'static> Link<S, R> {
     /// The two ends of a new channel.
-    pub(super) fn pair() -> (Link<S, R>, Link<R, S>) {
+    pub(crate) fn pair() -> (Link<S, R>, Link<R, S>) {
         Link::of(Half::new(), Half::new())
     }
 
@@ -65,7 +65,7 @@ impl<S: 'static, R: 'static> Link<S, R> {
 
 impl<S, R> Link<S, R> {
     /// Whether this end and that one are the two of one channel.
-    pub(super) fn is_peer<A, B>(&self, end: &Link<A, B>) -> bool {
+    pub(crate) fn is_peer<A, B>(&self, end: &Link<A, B>) -> bool {
         // Two channels are never in the same place: both are there.
         Arc::as_ptr(&self.outgoing).cast::<()>() == Arc::as_ptr(&end.incoming).cast::<()>()
     }
@@ -162,12 +162,12 @@ pub enum Bounded {}
 ///
 /// `K` says whether the channel has a bound.
 pub struct PortEnd<S, R, K = Unbounded> {
-    pub(super) link: Link<S, R>,
+    pub(crate) link: Link<S, R>,
     kind: PhantomData<K>,
 }
 
 impl<S, R, K> PortEnd<S, R, K> {
-    pub(super) fn new(link: Link<S, R>) -> Self {
+    pub(crate) fn new(link: Link<S, R>) -> Self {
         PortEnd { link, kind: PhantomData }
     }
 }
@@ -396,13 +396,13 @@ impl<S: 'static, R: 'static> Handle for Core<S, R> {
 }
 
 /// Has a receiver called again in the next poll phase, also when a panic passes by.
-pub(super) struct CallAgain<'a> {
-    pub(super) state: &'a State,
-    pub(super) number: u64,
+pub(crate) struct CallAgain<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) number: u64,
 }
 
 impl CallAgain<'_> {
-    pub(super) fn forget(self) {
+    pub(crate) fn forget(self) {
         std::mem::forget(self);
     }
 }
@@ -443,7 +443,7 @@ pub struct Port<S, R, K = Unbounded> {
 }
 
 impl<S, R, K> Port<S, R, K> {
-    pub(super) fn state(&self) -> &Rc<State> {
+    pub(crate) fn state(&self) -> &Rc<State> {
         self.core.state()
     }
 
@@ -712,7 +712,7 @@ impl<S, R, K> fmt::Debug for Port<S, R, K> {
 }
 
 /// Where a [`Recv`] takes messages from.
-pub(super) trait Receive<T> {
+pub(crate) trait Receive<T> {
     fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<T>>;
     /// The future of this place is gone.
     fn stop_waiting(&self, place: &Place);
@@ -746,7 +746,7 @@ pub struct Recv<'a, T> {
 }
 
 impl<'a, T> Recv<'a, T> {
-    pub(super) fn new(source: &'a dyn Receive<T>) -> Self {
+    pub(crate) fn new(source: &'a dyn Receive<T>) -> Self {
         Recv { source, place: Place::default() }
     }
 }

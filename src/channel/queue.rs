@@ -4,7 +4,7 @@
 //! while user code runs or a user's value is dropped. The receiver is notified when a message comes to
 //! a queue that it has seen empty; while it has not looked, further messages cost no notice.
 //!
-//! The receiving end does not come for each message: its [`Intake`](super::intake::Intake) swaps the whole
+//! The receiving end does not come for each message: its [`Intake`](super::receive::Intake) swaps the whole
 //! queue for an empty one, under one lock, and hands on from there. Only where each message that is taken
 //! has a meaning for others, with a bound or in virtual time, does it take one at a time.
 //!
@@ -32,11 +32,11 @@ const SPARE: usize = 4;
 
 /// Whether a list has more memory than it keeps when there are no messages.
 #[inline]
-pub(super) fn is_large<T>(list: &VecDeque<T>) -> bool {
+pub(crate) fn is_large<T>(list: &VecDeque<T>) -> bool {
     list.capacity().saturating_mul(size_of::<T>()) > KEPT
 }
 
-pub(super) struct Half<T> {
+pub(crate) struct Half<T> {
     queue: OwnLine<Mutex<Queue<T>>>,
     /// Messages that the receiving end has taken out of the queue and not handed on. Only that end writes it,
     /// for each message, so it stands apart from what senders write.
@@ -81,7 +81,7 @@ struct Queue<T> {
 
 /// What a queue still has to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// More may come.
     Open,
     /// Nothing more comes, but the sender still listens.
@@ -112,7 +112,7 @@ impl Bound {
 
 impl End {
     /// What came out of a queue that is empty.
-    pub(super) fn popped<T>(self) -> Popped<T> {
+    pub(crate) fn popped<T>(self) -> Popped<T> {
         match self {
             End::Open => Popped::Empty,
             End::Finished => Popped::Finished,
@@ -122,7 +122,7 @@ impl End {
 }
 
 /// What came out of a half.
-pub(super) enum Popped<T> {
+pub(crate) enum Popped<T> {
     Message(T),
     /// Nothing now.
     Empty,
@@ -133,7 +133,7 @@ pub(super) enum Popped<T> {
 }
 
 /// Why a message was not taken.
-pub(super) enum Refused<T> {
+pub(crate) enum Refused<T> {
     Full(T),
     Closed(T),
 }
@@ -223,12 +223,12 @@ impl<T> Queue<T> {
 }
 
 impl<T> Half<T> {
-    pub(super) fn new() -> Arc<Half<T>> {
+    pub(crate) fn new() -> Arc<Half<T>> {
         Half::with_bound(None)
     }
 
     /// A half that takes `capacity` messages, at least one.
-    pub(super) fn bounded(capacity: usize) -> Arc<Half<T>> {
+    pub(crate) fn bounded(capacity: usize) -> Arc<Half<T>> {
         Half::with_bound(Some(Box::new(Bound {
             capacity,
             reserved: 0,
@@ -268,7 +268,7 @@ impl<T> Half<T> {
 
     /// Sends a message whatever the bound, or gives it back when nobody will receive it.
     #[inline]
-    pub(super) fn push(&self, message: T) -> Result<(), T> {
+    pub(crate) fn push(&self, message: T) -> Result<(), T> {
         let queue = self.lock();
         if !queue.takes_in() {
             return Err(message);
@@ -278,7 +278,7 @@ impl<T> Half<T> {
     }
 
     /// Sends a message if there is a place for it.
-    pub(super) fn try_push(&self, message: T) -> Result<(), Refused<T>> {
+    pub(crate) fn try_push(&self, message: T) -> Result<(), Refused<T>> {
         let queue = self.lock();
         if !queue.takes_in() {
             return Err(Refused::Closed(message));
@@ -291,7 +291,7 @@ impl<T> Half<T> {
     }
 
     /// Sends a message to the place that was reserved for it.
-    pub(super) fn push_reserved(&self, message: T) -> Result<(), T> {
+    pub(crate) fn push_reserved(&self, message: T) -> Result<(), T> {
         let mut queue = self.lock();
         if let Some(bound) = &mut queue.bound {
             bound.reserved -= 1;
@@ -336,7 +336,7 @@ impl<T> Half<T> {
 
     /// Reserves a place, or keeps the waker until one is granted. False when nothing can be sent any
     /// more. `ticket` is the place in the line, for the next call.
-    pub(super) fn poll_reserve(
+    pub(crate) fn poll_reserve(
         &self,
         ticket: &mut Option<u64>,
         cx: &mut Context<'_>,
@@ -373,7 +373,7 @@ impl<T> Half<T> {
     }
 
     /// Whoever had this place in the line is gone.
-    pub(super) fn stop_waiting(&self, ticket: u64) {
+    pub(crate) fn stop_waiting(&self, ticket: u64) {
         let mut queue = self.lock();
         let Some(bound) = &mut queue.bound else { return };
         let waiter = bound.waiters.remove(&ticket);
@@ -389,7 +389,7 @@ impl<T> Half<T> {
     }
 
     /// Gives a reserved place back.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         let mut queue = self.lock();
         if let Some(bound) = &mut queue.bound {
             bound.reserved -= 1;
@@ -400,7 +400,7 @@ impl<T> Half<T> {
     }
 
     /// Takes the oldest message that can be seen at this time.
-    pub(super) fn pop(&self, now: Nanos) -> Popped<T> {
+    pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
         let next = if queue.is_empty() && queue.end != End::Open {
             Some(queue.end_at)
@@ -430,7 +430,7 @@ impl<T> Half<T> {
 
     /// Whether the receiving end may take all messages at once: nobody waits for a place that one of them has,
     /// and none of them is still to come in virtual time.
-    pub(super) fn gives_all(&self) -> bool {
+    pub(crate) fn gives_all(&self) -> bool {
         let queue = self.lock();
         queue.bound.is_none() && !queue.is_virtual
     }
@@ -438,7 +438,7 @@ impl<T> Half<T> {
     /// Takes the oldest message, and swaps all others for the empty list `into`, whose memory the next
     /// ones then use. What is to be expected if there are none.
     #[inline]
-    pub(super) fn take_all(&self, into: &mut VecDeque<T>) -> Result<T, End> {
+    pub(crate) fn take_all(&self, into: &mut VecDeque<T>) -> Result<T, End> {
         debug_assert!(into.is_empty(), "what was taken before comes first");
         let mut queue = self.lock();
         let Some(first) = queue.pop_front() else { return Err(queue.seen_empty()) };
@@ -456,7 +456,7 @@ impl<T> Half<T> {
     /// All that was taken has been handed on. If nothing waits, the queue gives its memory back, and the
     /// receiving end may do so too.
     #[cold]
-    pub(super) fn shrink_if_empty(&self) -> bool {
+    pub(crate) fn shrink_if_empty(&self) -> bool {
         let mut queue = self.lock();
         let is_empty = queue.is_empty();
         if is_empty {
@@ -466,12 +466,12 @@ impl<T> Half<T> {
     }
 
     /// Says how many of the messages that were taken have not been handed on.
-    pub(super) fn set_taken(&self, count: usize) {
+    pub(crate) fn set_taken(&self, count: usize) {
         self.taken.store(count, Ordering::Relaxed);
     }
 
     /// Blocks the thread until there is a message or an end, no longer than `limit`.
-    pub(super) fn wait(&self, limit: Duration) {
+    pub(crate) fn wait(&self, limit: Duration) {
         let mut queue = self.lock();
         queue.blocked = true;
         let waits = |queue: &mut Queue<T>| queue.is_empty() && queue.end == End::Open;
@@ -481,28 +481,28 @@ impl<T> Half<T> {
     }
 
     /// Messages that have not been handed on.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let queue = self.lock();
         queue.len() + self.taken.load(Ordering::Relaxed)
     }
 
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
-    pub(super) fn end_seen(&self, now: Nanos) -> End {
+    pub(crate) fn end_seen(&self, now: Nanos) -> End {
         self.lock().end_seen(now)
     }
 
     /// Nobody listens now: the next message, or the close, gives notice again.
-    pub(super) fn rest(&self) {
+    pub(crate) fn rest(&self) {
         self.lock().notified = false;
     }
 
     /// The sending end sends no more, but listens: what was sent before still arrives.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.set_end(End::Finished);
     }
 
     /// The sending end is closed: what was sent before still arrives.
-    pub(super) fn close_sender(&self) {
+    pub(crate) fn close_sender(&self) {
         self.set_end(End::Gone);
     }
 
@@ -518,7 +518,7 @@ impl<T> Half<T> {
     }
 
     /// The receiving end is closed. What was never received comes back, to be dropped.
-    pub(super) fn close_receiver(&self) -> VecDeque<T> {
+    pub(crate) fn close_receiver(&self) -> VecDeque<T> {
         let mut queue = self.lock();
         queue.receiver_gone = true;
         queue.receiver = None;
@@ -530,7 +530,7 @@ impl<T> Half<T> {
     }
 
     /// The receiving end is open on a loop, which is told of what is there already.
-    pub(super) fn attach(&self, receiver: Receiver) {
+    pub(crate) fn attach(&self, receiver: Receiver) {
         let mut queue = self.lock();
         if queue.program != receiver.program() {
             // What was sent in another program's time is there now.
@@ -546,7 +546,7 @@ impl<T> Half<T> {
     }
 
     /// The receiving end leaves its loop, with what is in the queue. What it has taken goes back to the front.
-    pub(super) fn detach(&self, mut taken: VecDeque<T>) {
+    pub(crate) fn detach(&self, mut taken: VecDeque<T>) {
         let mut queue = self.lock();
         queue.receiver = None;
         if !taken.is_empty() {
@@ -558,28 +558,28 @@ impl<T> Half<T> {
     }
 
     /// Whether the receiving end is still there.
-    pub(super) fn is_received(&self) -> bool {
+    pub(crate) fn is_received(&self) -> bool {
         !self.lock().receiver_gone
     }
 
     /// Notes on which thread the sending end is open.
-    pub(super) fn set_sender_thread(&self, thread: Option<ThreadId>) {
+    pub(crate) fn set_sender_thread(&self, thread: Option<ThreadId>) {
         self.lock().sender_thread = thread;
     }
 
     /// On which thread the sending end is open, if it is.
-    pub(super) fn sender_thread(&self) -> Option<ThreadId> {
+    pub(crate) fn sender_thread(&self) -> Option<ThreadId> {
         self.lock().sender_thread
     }
 
     /// Those who wait for a place look again: the sending end has left its loop.
-    pub(super) fn wake_waiters(&self) {
+    pub(crate) fn wake_waiters(&self) {
         let waiters = self.lock().all_waiters();
         waiters.into_iter().for_each(Waker::wake);
     }
 
     /// The sending end is being closed: from here on nothing is taken in, not even to a reserved place.
-    pub(super) fn end_sending(&self) {
+    pub(crate) fn end_sending(&self) {
         self.lock().sending_over = true;
         self.wake_waiters();
     }

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::half::{End, Half, Popped};
-use super::intake::Intake;
+use super::queue::{End, Half, Popped};
+use super::receive::Intake;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::State;
@@ -24,7 +24,7 @@ const MESSAGES_PER_ROUND: usize = 1000;
 
 /// How a round of delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Round {
+pub(crate) enum Round {
     /// All that was there was delivered.
     Empty,
     /// And nothing will come any more, though the sender listens.
@@ -38,8 +38,8 @@ pub(super) enum Round {
 }
 
 /// The receiving loop's part of a channel.
-pub(super) struct Inbox<T> {
-    pub(super) intake: Intake<T>,
+pub(crate) struct Inbox<T> {
+    pub(crate) intake: Intake<T>,
     /// A handler is registered.
     listening: Cell<bool>,
     /// Counts registrations: a handler that was replaced while it ran is not put back.
@@ -49,7 +49,7 @@ pub(super) struct Inbox<T> {
     /// Absent while it is called.
     on_message: Cell<Option<Box<dyn FnMut(T)>>>,
     /// The futures that wait for a message.
-    pub(super) waiters: Waiters,
+    pub(crate) waiters: Waiters,
     /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a
     /// round interrupted by a panic goes on where it stopped, and that a close can tell that it
     /// comes within one.
@@ -57,7 +57,7 @@ pub(super) struct Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    pub(super) fn new(half: Arc<Half<T>>) -> Inbox<T> {
+    pub(crate) fn new(half: Arc<Half<T>>) -> Inbox<T> {
         Inbox {
             intake: Intake::new(half),
             listening: Cell::new(false),
@@ -69,23 +69,23 @@ impl<T> Inbox<T> {
         }
     }
 
-    pub(super) fn is_listening(&self) -> bool {
+    pub(crate) fn is_listening(&self) -> bool {
         self.listening.get()
     }
 
     /// Whether a round has begun and is not over: what runs is the handler, or the drain after it.
-    pub(super) fn is_in_round(&self) -> bool {
+    pub(crate) fn is_in_round(&self) -> bool {
         self.left.get().is_some()
     }
 
     /// Whether a handler or a task wants messages.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.listening.get() || !self.waiters.is_empty()
     }
 
     /// Registers a handler. The one before comes back, to be dropped.
     #[track_caller]
-    pub(super) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
+    pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
         self.location.set(Some(Location::caller()));
         self.starts.set(self.starts.get().wrapping_add(1));
         self.listening.set(true);
@@ -93,7 +93,7 @@ impl<T> Inbox<T> {
     }
 
     /// Removes the handler, which comes back to be dropped.
-    pub(super) fn unlisten(&self) -> Option<Box<dyn FnMut(T)>> {
+    pub(crate) fn unlisten(&self) -> Option<Box<dyn FnMut(T)>> {
         self.starts.set(self.starts.get().wrapping_add(1));
         self.listening.set(false);
         self.on_message.take()
@@ -106,7 +106,7 @@ impl<T> Inbox<T> {
     }
 
     /// Wakes those who wait, and calls the handler for each message that is left, for one round.
-    pub(super) fn deliver(&self, state: &Rc<State>) -> Round {
+    pub(crate) fn deliver(&self, state: &Rc<State>) -> Round {
         let round = self.deliver_to_handler(state);
         self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
@@ -167,7 +167,7 @@ impl<T> Inbox<T> {
     }
 
     /// Takes the oldest message.
-    pub(super) fn try_recv(&self, now: Nanos) -> Option<T> {
+    pub(crate) fn try_recv(&self, now: Nanos) -> Option<T> {
         match self.intake.pop(now) {
             Popped::Message(message) => Some(message),
             Popped::Empty | Popped::Finished | Popped::Closed => None,
@@ -175,7 +175,7 @@ impl<T> Inbox<T> {
     }
 
     /// Takes the oldest message, or waits for it at this place. None at the end.
-    pub(super) fn poll_recv(
+    pub(crate) fn poll_recv(
         &self,
         now: Nanos,
         place: &Place,

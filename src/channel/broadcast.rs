@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use super::half::Half;
-use super::inbox::{Inbox, Round};
+use super::handler::{Inbox, Round};
 use super::outside::Receiver;
 use super::port::{CallAgain, Receive, Recv};
+use super::queue::Half;
 use crate::callback::{self, slot::Slot};
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;

@@ -51,8 +51,8 @@ use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::current;
 use crate::event_loop::State;
+use crate::event_loop::current;
 use crate::handle::Alive;
 use crate::queue::closure::Callable;
 

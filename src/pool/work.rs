@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::job::{Label, WithToken};
 use super::request::{self, Wishes};
 use super::{CancelToken, Pool, WorkKind};
-use crate::current;
 use crate::error::WorkError;
+use crate::event_loop::current;
 use crate::request::Request;
 
 /// What a plain job is called in reports.

@@ -12,6 +12,10 @@
 //! sides less. `filled` repeats outside the lock whether there is anything to take: a loop that need not
 //! sleep looks there and takes no lock.
 
+pub(crate) mod deliver;
+mod numbers;
+mod posts;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
@@ -21,16 +25,16 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::OwnLine;
-use super::numbers::NumberList;
-use super::turns::WeakTurns;
 use crate::clock::Nanos;
-use crate::current;
+use crate::event_loop::current;
 use crate::metrics::Figures;
 use crate::queue::closure::Closure;
 use crate::queue::ring::SendRing;
 use crate::sys;
 use crate::task::TaskWaker;
+use crate::threads::OwnLine;
+use crate::virtual_time::scheduler::WeakTurns;
+use numbers::NumberList;
 
 /// How often a wake that fails is tried again at once.
 const WAKES_MAX: usize = 100;

@@ -13,10 +13,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::half::{End, Half, Popped, is_large};
 use super::outside::{Arc, Nanos};
+use super::queue::{End, Half, Popped, is_large};
 
-pub(super) struct Intake<T> {
+pub(crate) struct Intake<T> {
     half: Arc<Half<T>>,
     /// Taken out of the queue and not handed on, oldest first. Never borrowed while user code runs.
     taken: RefCell<VecDeque<T>>,
@@ -25,18 +25,18 @@ pub(super) struct Intake<T> {
 }
 
 impl<T> Intake<T> {
-    pub(super) fn new(half: Arc<Half<T>>) -> Intake<T> {
+    pub(crate) fn new(half: Arc<Half<T>>) -> Intake<T> {
         let takes_all = half.gives_all();
         Intake { half, taken: RefCell::default(), takes_all }
     }
 
-    pub(super) fn half(&self) -> &Half<T> {
+    pub(crate) fn half(&self) -> &Half<T> {
         &self.half
     }
 
     /// Takes the oldest message that can be seen at this time.
     #[inline]
-    pub(super) fn pop(&self, now: Nanos) -> Popped<T> {
+    pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         if !self.takes_all {
             return self.half.pop(now);
         }
@@ -52,7 +52,7 @@ impl<T> Intake<T> {
     }
 
     /// As [`pop`](Intake::pop), and how many messages waited in all.
-    pub(super) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
+    pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
         // What comes after all have been taken has come later.
@@ -61,7 +61,7 @@ impl<T> Intake<T> {
     }
 
     /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
-    pub(super) fn pop_within(&self, limit: Duration) -> Popped<T> {
+    pub(crate) fn pop_within(&self, limit: Duration) -> Popped<T> {
         if self.taken.borrow().is_empty() {
             self.half.wait(limit);
         }
@@ -69,17 +69,17 @@ impl<T> Intake<T> {
     }
 
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
-    pub(super) fn end_seen(&self, now: Nanos) -> End {
+    pub(crate) fn end_seen(&self, now: Nanos) -> End {
         if self.taken.borrow().is_empty() { self.half.end_seen(now) } else { End::Open }
     }
 
     /// The end leaves its loop: what was taken travels with it.
-    pub(super) fn detach(&self) {
+    pub(crate) fn detach(&self) {
         self.half.detach(self.taken.take());
     }
 
     /// The end is closed. What was never received comes back, to be dropped.
-    pub(super) fn close(&self) -> VecDeque<T> {
+    pub(crate) fn close(&self) -> VecDeque<T> {
         let mut left = self.taken.take();
         left.append(&mut self.half.close_receiver());
         self.half.set_taken(0);
