@@ -157,7 +157,7 @@ fn run_unread(name: &str, args: &[String], lines: usize) -> (Option<i32>, String
         stdout.read_line(&mut String::new()).unwrap();
     }
     drop(stdout);
-    if name == "server" {
+    if name == "server" && lines > 0 {
         let pid = child.id().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
     }

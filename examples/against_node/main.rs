@@ -90,6 +90,7 @@ fn compare(options: &Options) -> io::Result<bool> {
     let (mut compared, mut labels, mut differing) = (0, 0, 0);
     let mut seed = options.seed;
     while compared < options.count {
+        log::debug!("seed {seed}");
         let program = generate(seed, Style::Spaced);
         if let Some(expected) = without_race(&program) {
             compared += 1;
