@@ -437,7 +437,7 @@ impl<In, Out> Worker<In, Out> {
         Worker { core }
     }
 
-    pub(super) fn state(&self) -> &Rc<State> {
+    pub(crate) fn state(&self) -> &Rc<State> {
         &self.core.registration.state
     }
 

@@ -136,13 +136,13 @@ pub(crate) struct Done {
 #[repr(C)]
 pub(super) struct Letters {
     /// Receivers that have something, by number.
-    pub(super) receivers: NumberList,
+    receivers: NumberList,
     /// Closures to be called.
-    pub(super) posts: SendRing,
+    posts: SendRing,
     /// Requests of which the work is done.
-    pub(super) completions: Vec<Done>,
+    completions: Vec<Done>,
     /// Tasks to be polled.
-    pub(super) wakes: Vec<Arc<TaskWaker>>,
+    wakes: Vec<Arc<TaskWaker>>,
 }
 
 impl Letters {
