@@ -1,13 +1,13 @@
 //! Names of entries of a loop's table.
 
-/// Names one entry, and never another one, even when the entry's place in the table is used again: an
-/// event that was fetched before a handle closed does not reach the handle that took its place.
+/// Names one entry, and never another one, even when the entry's place in the table is used again:
+/// an event that was fetched before a handle closed does not reach the handle that took its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     /// The entry's place in the table.
     pub(super) index: u32,
-    /// The number that the table gave the entry when it was opened. Two entries of one place differ in
-    /// it.
+    /// The number that the table gave the entry when it was opened. Two entries of one place differ
+    /// in it.
     pub(super) generation: u32,
 }
 

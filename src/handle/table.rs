@@ -1,9 +1,9 @@
 //! The table of all that is open on a loop: plain data, which knows neither loop nor handle.
 //!
-//! A handle or request has an entry from its making to its end. The entry owns it for the loop and says
-//! whether it is *active* (started, or still waiting to complete), *referenced* (allowed to keep the loop
-//! alive) and *busy* (a request of it is pending). The number of entries that hold the loop is kept
-//! beside the table: asking whether a loop is alive costs one look.
+//! A handle or request has an entry from its making to its end. The entry owns it for the loop and
+//! says whether it is *active* (started, or still waiting to complete), *referenced* (allowed to
+//! keep the loop alive) and *busy* (a request of it is pending). The number of entries that hold
+//! the loop is kept beside the table: asking whether a loop is alive costs one look.
 //!
 //! Timers and immediates are not here: there can be a million of them, and they have tables of
 //! their own.
@@ -42,7 +42,8 @@ pub(crate) struct Handles<H: ?Sized> {
 pub(crate) struct Table<H: ?Sized> {
     /// Each at the index of its key.
     entries: Slab<Entry<H>>,
-    /// The entries to be called in the next poll phase, in order. One that has ended is still listed.
+    /// The entries to be called in the next poll phase, in order. One that has ended is still
+    /// listed.
     ready: VecDeque<Key>,
 }
 
@@ -186,8 +187,8 @@ impl<H: ?Sized> Handles<H> {
         self.table.borrow().ready.len()
     }
 
-    /// Takes the next handle to be called, with what was reported of it. `left` counts down the places of
-    /// the list that belong to this poll phase.
+    /// Takes the next handle to be called, with what was reported of it. `left` counts down the
+    /// places of the list that belong to this poll phase.
     #[inline]
     pub(crate) fn next_ready(&self, left: &mut usize) -> Option<(Rc<H>, Event)> {
         let mut table = self.table.borrow_mut();

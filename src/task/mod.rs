@@ -8,9 +8,10 @@
 
 pub(crate) mod scoped;
 pub(crate) mod signal;
+pub(crate) mod table;
 pub(crate) mod waiters;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -20,72 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use slab::Slab;
-
 use crate::callback::{self, Halt};
 use crate::error::{Panic, TaskError};
 use crate::event_loop::State;
 use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 
-/// A future in the loop's table, whatever its type.
-pub(crate) trait Run {
-    /// Polls the future once, if it is still there.
-    fn run(self: Rc<Self>, waker: &Waker);
-    /// The loop ends: drops the future, and tells who waits for its output.
-    fn tear_down(self: Rc<Self>);
-    fn location(&self) -> &'static Location<'static>;
-}
-
-/// The tasks of a loop that have not finished.
-#[derive(Default)]
-pub(crate) struct Tasks {
-    entries: RefCell<Slab<(u32, Rc<dyn Run>)>>,
-    generation: Cell<u32>,
-}
-
-/// Names a task. Never names another one, even when its place is used again.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TaskKey {
-    index: u32,
-    generation: u32,
-}
-
-impl Tasks {
-    pub(crate) fn insert(&self, task: Rc<dyn Run>) -> TaskKey {
-        let generation = self.generation.get().wrapping_add(1);
-        self.generation.set(generation);
-        let index = self.entries.borrow_mut().insert((generation, task));
-        let index = u32::try_from(index).expect("a loop has fewer than 2^32 tasks");
-        TaskKey { index, generation }
-    }
-
-    fn get(&self, key: TaskKey) -> Option<Rc<dyn Run>> {
-        let entries = self.entries.borrow();
-        let (generation, task) = entries.get(key.index as usize)?;
-        (*generation == key.generation).then(|| task.clone())
-    }
-
-    /// Takes a task out, for the caller to drop.
-    pub(crate) fn remove(&self, key: TaskKey) -> Option<Rc<dyn Run>> {
-        let mut entries = self.entries.borrow_mut();
-        let (generation, _) = entries.get(key.index as usize)?;
-        if *generation != key.generation {
-            return None;
-        }
-        Some(entries.remove(key.index as usize).1)
-    }
-
-    /// Takes all tasks out. For teardown.
-    pub(crate) fn take_all(&self) -> Vec<Rc<dyn Run>> {
-        self.entries.take().into_iter().map(|(_, (_, task))| task).collect()
-    }
-
-    /// Where the tasks that have not finished were spawned.
-    pub(crate) fn locations(&self) -> Vec<&'static Location<'static>> {
-        self.entries.borrow().iter().map(|(_, (_, task))| task.location()).collect()
-    }
-}
+use table::{Run, TaskKey};
 
 /// What a [`Waker`] of a task is made of.
 pub(crate) struct TaskWaker {
@@ -135,8 +77,9 @@ impl TaskWaker {
     }
 
     fn run(self: Arc<Self>) {
-        // Cleared first: a wake during the poll asks for another one. By a swap, not by a store: whoever
-        // found it set has written something before, and only who reads that one's write sees what.
+        // Cleared first: a wake during the poll asks for another one. By a swap, not by a store:
+        // whoever found it set has written something before, and only who reads that one's write
+        // sees what.
         self.scheduled.swap(false, Ordering::AcqRel);
         let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
         if let Some(task) = task.flatten() {
@@ -153,8 +96,8 @@ impl Wake for TaskWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // No look before the swap: it could come before what the caller has written is there to be seen by
-        // the poll that is on its way.
+        // No look before the swap: it could come before what the caller has written is there to be
+        // seen by the poll that is on its way.
         if !self.scheduled.swap(true, Ordering::AcqRel) {
             self.clone().deliver();
         }
@@ -163,11 +106,11 @@ impl Wake for TaskWaker {
 
 /// A spawned future's output, and a way to abort it.
 ///
-/// Awaiting it gives the output, or a [`TaskError`]. Dropping it detaches the task, which runs on. A
-/// task by itself does not keep the loop alive: what it awaits does.
+/// Awaiting it gives the output, or a [`TaskError`]. Dropping it detaches the task, which runs on.
+/// A task by itself does not keep the loop alive: what it awaits does.
 ///
-/// A panic of the task goes to whoever awaits it. If the `Task` was dropped before, or is dropped unread
-/// later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any callback.
+/// A panic of the task goes to whoever awaits it. If the `Task` was dropped before, or is dropped
+/// unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any callback.
 ///
 /// # Examples
 /// ```
@@ -233,8 +176,8 @@ impl<F: Future + 'static> Core<F> {
 }
 
 impl<F: Future + 'static> Core<F> {
-    /// Drops the future, and finishes the task also when a destructor panics: that is a panic of the
-    /// callback that is running, not of whoever waits.
+    /// Drops the future, and finishes the task also when a destructor panics: that is a panic of
+    /// the callback that is running, not of whoever waits.
     fn end(&self, future: Pin<Box<F>>, result: Result<F::Output, TaskError>) {
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
         self.finish(result);
@@ -308,12 +251,13 @@ impl<F: Future + 'static> Join<F::Output> for Core<F> {
 
 /// Runs a future on the current loop: polled first as a microtask, and again as one for every wake.
 ///
-/// A microtask comes after the ticks and before the loop goes on. A task that wakes itself without end
-/// therefore starves the loop, as any chain of microtasks does: [`yield_now`](crate::yield_now) lets I/O have its
-/// turn. The future is dropped with the loop if it has not finished.
+/// A microtask comes after the ticks and before the loop goes on. A task that wakes itself without
+/// end therefore starves the loop, as any chain of microtasks does: [`yield_now`](crate::yield_now)
+/// lets I/O have its turn. The future is dropped with the loop if it has not finished.
 ///
 /// # Liveness
-/// A task holds nothing, like a promise. What it awaits (a timer, a socket, a request, a port) does.
+/// A task holds nothing, like a promise. What it awaits (a timer, a socket, a request, a port)
+/// does.
 ///
 /// # Panics
 /// When no loop is current.
@@ -352,8 +296,8 @@ pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
 }
 
 impl<T> Task<T> {
-    /// Drops the task's future, at the next await when it is the caller itself. Awaiting it then gives
-    /// [`TaskError::Aborted`]. A finished task is not changed.
+    /// Drops the task's future, at the next await when it is the caller itself. Awaiting it then
+    /// gives [`TaskError::Aborted`]. A finished task is not changed.
     ///
     /// # Examples
     /// ```

@@ -1,8 +1,8 @@
 //! The main future of `block_on`, which need not be `'static`.
 //!
-//! It is polled as a microtask like any task, so the table of tasks must be able to reach it, but it
-//! stays on the stack of `block_on`. The table gets a pointer that is taken back before `block_on`'s
-//! frame is left, also by a panic. One of the files with `unsafe` code.
+//! It is polled as a microtask like any task, so the table of tasks must be able to reach it, but
+//! it stays on the stack of `block_on`. The table gets a pointer that is taken back before
+//! `block_on`'s frame is left, also by a panic. One of the files with `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -11,7 +11,8 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::{Run, TaskWaker};
+use super::TaskWaker;
+use super::table::{Run, TaskKey};
 use crate::event_loop::State;
 
 /// What polls the main future.
@@ -46,7 +47,8 @@ impl Run for Main {
     }
 }
 
-/// Runs `body` while `poll` is a task of the loop: called as a microtask at first, and for every wake.
+/// Runs `body` while `poll` is a task of the loop: called as a microtask at first, and for every
+/// wake.
 ///
 /// `poll` must not panic: it would be lost to its caller.
 pub(crate) fn with_main<R>(
@@ -70,7 +72,7 @@ pub(crate) fn with_main<R>(
 struct TakeBack<'a> {
     state: &'a Rc<State>,
     main: Rc<Main>,
-    key: super::TaskKey,
+    key: TaskKey,
 }
 
 impl Drop for TakeBack<'_> {
