@@ -11,15 +11,17 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::TaskWaker;
-use super::table::{Run, TaskKey};
-use crate::event_loop::State;
+use super::table::Run;
+use super::waker::TaskWaker;
+use crate::event_loop::state::State;
+use crate::handle::key::Key;
 
 /// What polls the main future.
 type Poll<'a> = dyn FnMut(&Waker) + 'a;
 
 /// The main future's entry in the table of tasks.
 struct Main {
+    /// The line that called `block_on`.
     location: &'static Location<'static>,
     /// Set for as long as the frame of [`with_main`] stands, and taken out during a call: two calls
     /// can never be on their way at once.
@@ -69,10 +71,14 @@ pub(crate) fn with_main<R>(
     body()
 }
 
+/// Takes the pointer back and the entry out when it is dropped.
 struct TakeBack<'a> {
+    /// The loop of the table.
     state: &'a Rc<State>,
+    /// What has the pointer.
     main: Rc<Main>,
-    key: TaskKey,
+    /// The entry.
+    key: Key,
 }
 
 impl Drop for TakeBack<'_> {

@@ -31,7 +31,7 @@ use crate::metrics::Figures;
 use crate::queue::closure::Closure;
 use crate::queue::ring::SendRing;
 use crate::sys;
-use crate::task::TaskWaker;
+use crate::task::waker::TaskWaker;
 use crate::threads::OwnLine;
 use crate::virtual_time::scheduler::WeakTurns;
 use numbers::NumberList;
