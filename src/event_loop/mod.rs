@@ -44,10 +44,10 @@ use crate::queue::ring::Ring;
 use crate::sys::{self, Poller};
 use crate::task::{Tasks, scoped};
 use crate::threads::mailbox::Mailbox;
-use crate::threads::mailbox::deliver::Delivery;
-use crate::threads::patience::{Awake, Waiting};
+use crate::threads::mailbox::delivery::Delivery;
+use crate::threads::patience::{Awake, Patience};
 use crate::threads::remote::Remote;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 use sources::Sources;
 
 /// How a [`turn`](Loop::turn) ends (libuv: `uv_run_mode`).
@@ -81,8 +81,8 @@ pub(crate) struct State {
     /// What was taken out of the mailbox, and who receives on this loop.
     pub(crate) delivery: Delivery,
     pub(crate) sources: Sources,
-    /// How the loop waits before it sleeps.
-    pub(crate) waiting: Waiting,
+    /// Whether the loop looks for a while before it sleeps.
+    pub(crate) patience: Patience,
     pub(crate) handles: Handles,
     pub(crate) tasks: Tasks,
 
@@ -100,8 +100,8 @@ pub(crate) struct State {
     pub(crate) poll_last: Deferred,
     pub(crate) closing: Closing,
 
-    /// In virtual time: the loop's place among those of its program.
-    pub(crate) seat: Option<Seat>,
+    /// In virtual time: the loop as a member of its program.
+    pub(crate) virtual_time: Option<Member>,
     pub(crate) pool: Pool,
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
     pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
@@ -134,8 +134,8 @@ pub(crate) struct Hooks {
 pub(crate) struct Parts {
     pub(crate) mailbox: Arc<Mailbox>,
     builder: Builder,
-    /// A worker's place in virtual time, and what its clock begins with.
-    pub(crate) seat: Option<(Seat, (Instant, Nanos))>,
+    /// A worker as a member of its program in virtual time, and what its clock begins with.
+    pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
 }
 
 /// Sets up a loop. Made by [`Loop::builder`].
@@ -216,7 +216,7 @@ impl Builder {
     }
 
     pub(crate) fn parts(self) -> Parts {
-        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, seat: None }
+        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
     }
 }
 
@@ -525,8 +525,8 @@ impl State {
         callback::drop_quietly(self.hooks.uncaught.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
-        if let Some(seat) = self.seat.as_ref().filter(|seat| seat.is_first()) {
-            seat.leave();
+        if let Some(member) = self.virtual_time.as_ref().filter(|member| member.is_first()) {
+            member.end();
         }
         self.status.set(Status::Closed);
         self.sources.close();
@@ -622,11 +622,13 @@ impl Loop {
 
     pub(crate) fn from_parts(parts: Parts) -> Loop {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-        let Parts { mailbox, builder, seat } = parts;
+        let Parts { mailbox, builder, virtual_time } = parts;
         mailbox.figures.begin();
-        let (seat, clock) = match seat {
-            Some((seat, parent)) => (Some(seat), Clock::of_worker(parent)),
-            None if builder.virtual_time => (Some(Seat::first(&mailbox)), Clock::new(true)),
+        let (virtual_time, clock) = match virtual_time {
+            Some((member, parent)) => (Some(member), Clock::of_worker(parent)),
+            None if builder.virtual_time => {
+                (Some(Member::first(&mailbox, current::place)), Clock::new(true))
+            }
             None => (None, Clock::new(false)),
         };
         let running = mailbox.figures.running.clone();
@@ -637,7 +639,7 @@ impl Loop {
             mailbox,
             delivery: Delivery::default(),
             sources: Sources::default(),
-            waiting: Waiting::new(builder.spin),
+            patience: Patience::of_loop(builder.spin),
             handles: Handles::default(),
             tasks: Tasks::default(),
             ticks: Ring::default(),
@@ -651,7 +653,7 @@ impl Loop {
             check: Watchers::default(),
             poll_last: Deferred::default(),
             closing: Closing::default(),
-            seat,
+            virtual_time,
             pool: builder.pool.unwrap_or_else(Pool::shared),
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
