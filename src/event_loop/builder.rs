@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use super::current;
 use super::hooks::Hooks;
 use super::sources::Sources;
 use super::state::{State, Status};
@@ -21,9 +22,9 @@ use crate::queue::immediate::Immediates;
 use crate::queue::ring::Ring;
 use crate::task::table::Tasks;
 use crate::threads::mailbox::Mailbox;
-use crate::threads::mailbox::deliver::Delivery;
-use crate::threads::patience::Waiting;
-use crate::virtual_time::scheduler::Seat;
+use crate::threads::mailbox::delivery::Delivery;
+use crate::threads::patience::Patience;
+use crate::virtual_time::scheduler::Member;
 
 /// What a loop is made of on its own thread, and others may have before.
 pub(crate) struct Parts {
@@ -31,8 +32,8 @@ pub(crate) struct Parts {
     pub(crate) mailbox: Arc<Mailbox>,
     /// What was asked for.
     builder: Builder,
-    /// A worker's place in virtual time, and what its clock begins with.
-    pub(crate) seat: Option<(Seat, (Instant, Nanos))>,
+    /// A worker as a member of its program in virtual time, and what its clock begins with.
+    pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
 }
 
 /// Sets up a loop. Made by [`Loop::builder`].
@@ -108,7 +109,7 @@ impl Builder {
 
     /// What is to become a loop, perhaps on another thread.
     pub(crate) fn parts(self) -> Parts {
-        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, seat: None }
+        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
     }
 }
 
@@ -116,11 +117,13 @@ impl Parts {
     /// Makes the state of a loop, on the loop's own thread.
     pub(super) fn into_state(self) -> Rc<State> {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
-        let Parts { mailbox, builder, seat } = self;
+        let Parts { mailbox, builder, virtual_time } = self;
         mailbox.figures.begin();
-        let (seat, clock) = match seat {
-            Some((seat, parent)) => (Some(seat), Clock::of_worker(parent)),
-            None if builder.virtual_time => (Some(Seat::first(&mailbox)), Clock::new(true)),
+        let (virtual_time, clock) = match virtual_time {
+            Some((member, parent)) => (Some(member), Clock::of_worker(parent)),
+            None if builder.virtual_time => {
+                (Some(Member::first(&mailbox, current::place)), Clock::new(true))
+            }
             None => (None, Clock::new(false)),
         };
         let running = mailbox.figures.running.clone();
@@ -131,7 +134,7 @@ impl Parts {
             mailbox,
             delivery: Delivery::default(),
             sources: Sources::default(),
-            waiting: Waiting::new(builder.spin),
+            patience: Patience::of_loop(builder.spin),
             handles: Handles::default(),
             tasks: Tasks::default(),
             ticks: Ring::default(),
@@ -145,7 +148,7 @@ impl Parts {
             check: Watchers::default(),
             poll_last: Deferred::default(),
             closing: Closing::default(),
-            seat,
+            virtual_time,
             pool: builder.pool.unwrap_or_else(Pool::shared),
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),

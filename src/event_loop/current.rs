@@ -20,9 +20,8 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
-use crate::clock::Nanos;
 use crate::event_loop::State;
-use crate::threads::mailbox::Mailbox;
+use crate::virtual_time::arrivals::Place;
 
 thread_local! {
     /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the
@@ -137,19 +136,10 @@ pub(crate) fn register(state: &Rc<State>) {
     });
 }
 
-/// A place in virtual time: which loop's turn it is, and its time.
-pub(crate) struct Place {
-    /// Says which loop, and is not followed.
-    pub(crate) mailbox: *const Mailbox,
-    /// The number of its program.
-    pub(crate) program: u64,
-    pub(crate) time: Nanos,
-}
-
 /// Where in virtual time this thread is, if it is.
 pub(crate) fn place() -> Option<Place> {
     with_owner(|state| {
-        let program = state.seat.as_ref()?.program();
+        let program = state.virtual_time.as_ref()?.program();
         Some(Place { mailbox: &raw const *state.mailbox, program, time: state.clock.now() })
     })
     .flatten()

@@ -123,8 +123,8 @@ impl State {
         callback::drop_quietly(self.hooks.uncaught.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
-        if let Some(seat) = self.seat.as_ref().filter(|seat| seat.is_first()) {
-            seat.leave();
+        if let Some(member) = self.virtual_time.as_ref().filter(|member| member.is_first()) {
+            member.end();
         }
         self.status.set(Status::Closed);
         self.sources.close();

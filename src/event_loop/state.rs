@@ -29,9 +29,9 @@ use crate::queue::ring::Ring;
 use crate::sys::Poller;
 use crate::task::table::Tasks;
 use crate::threads::mailbox::Mailbox;
-use crate::threads::mailbox::deliver::Delivery;
-use crate::threads::patience::Waiting;
-use crate::virtual_time::scheduler::Seat;
+use crate::threads::mailbox::delivery::Delivery;
+use crate::threads::patience::Patience;
+use crate::virtual_time::scheduler::Member;
 
 /// Where a loop stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +58,8 @@ pub(crate) struct State {
     pub(crate) delivery: Delivery,
     /// The poller, and what is registered with it.
     pub(crate) sources: Sources,
-    /// How the loop waits before it sleeps.
-    pub(crate) waiting: Waiting,
+    /// Whether the loop looks for a while before it sleeps.
+    pub(crate) patience: Patience,
     /// All that is open on the loop, but for timers and immediates.
     pub(crate) handles: Handles<dyn Handle>,
     /// The spawned futures that have not finished.
@@ -88,8 +88,8 @@ pub(crate) struct State {
     /// What closed handles have to tell, for the close phase.
     pub(crate) closing: Closing,
 
-    /// In virtual time: the loop's place among those of its program.
-    pub(crate) seat: Option<Seat>,
+    /// In virtual time: the loop as a member of its program.
+    pub(crate) virtual_time: Option<Member>,
     /// Runs the blocking jobs of this loop.
     pub(crate) pool: Pool,
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.

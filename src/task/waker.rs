@@ -12,6 +12,7 @@ use crate::event_loop::current;
 use crate::event_loop::state::State;
 use crate::handle::key::Key;
 use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::incoming::Woken;
 
 /// What a [`Waker`] of a task is made of.
 pub(crate) struct TaskWaker {
@@ -38,11 +39,11 @@ impl TaskWaker {
     /// Schedules the task for the first time. On the loop's thread.
     pub(crate) fn schedule(self: Arc<Self>, state: &State) {
         self.scheduled.store(true, Ordering::Release);
-        self.queue(state);
+        self.queue_on(state);
     }
 
     /// Queues the microtask that polls the task. On the loop's thread.
-    pub(crate) fn queue(self: Arc<Self>, state: &State) {
+    fn queue_on(self: Arc<Self>, state: &State) {
         if state.is_open() {
             state.microtasks.push(move || self.run());
         }
@@ -53,7 +54,7 @@ impl TaskWaker {
         let (loop_id, mut waker) = (self.loop_id, Some(self));
         current::find_with(loop_id, |state| {
             if let Some(waker) = waker.take() {
-                waker.queue(state);
+                waker.queue_on(state);
             }
         });
         if let Some(waker) = waker {
@@ -73,6 +74,12 @@ impl TaskWaker {
         if let Some(task) = task.flatten() {
             task.run(&Waker::from(self));
         }
+    }
+}
+
+impl Woken for TaskWaker {
+    fn queue(self: Arc<Self>) {
+        current::find_with(self.loop_id, |state| self.clone().queue_on(state));
     }
 }
 

@@ -341,8 +341,8 @@ impl<In, Out> Core<In, Out> {
 
     /// Waits until the thread has ended, in virtual time without keeping the turn.
     fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
-        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.time_left(wait));
+        if let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) {
+            own.join(state.clock.now(), worker, shared.time_left(wait));
         }
         shared.wait_for_end(wait)
     }
