@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use crate::callback;
 use crate::cell::peek;
 use crate::error::CancelError;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::queue::closure::{Closure, ResultClosure};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.

@@ -14,9 +14,10 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::references::ref_methods;
+use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
@@ -114,9 +115,7 @@ impl Watcher {
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
         let location = self.registration.location();
-        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
-            callback::settle(state, outcome);
-        }
+        callback::call_slot(state, location, &self.callback, |f| f());
     }
 
     fn stop(&self) {
@@ -229,21 +228,7 @@ impl Signal {
         self.watcher.stop();
     }
 
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.watcher.registration.set_ref(on);
-    }
-
-    /// Whether the watcher is active and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.watcher.registration.has_ref()
-    }
+    ref_methods!("watcher"; watcher.registration);
 }
 
 impl fmt::Debug for Signal {

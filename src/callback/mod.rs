@@ -21,7 +21,9 @@ use std::thread;
 
 use crate::alloc;
 use crate::error::{Panic, Uncaught};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
+use crate::queue::closure::Closure;
+use crate::queue::deferred::Deferred;
 use crate::queue::ring::SendRing;
 
 use on_drop::OnDrop;
@@ -187,6 +189,26 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
             drain(state);
             work();
         }));
+    }
+}
+
+/// Calls what `next` gives until it gives nothing, and drains the queues after each, as a phase does.
+pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>) {
+    guard(state, || {
+        while !state.is_halted()
+            && let Some(entry) = next()
+        {
+            entry.call();
+            drain(state);
+        }
+    });
+}
+
+/// Calls the deferred callbacks that are there now.
+#[inline]
+pub(crate) fn call_deferred(state: &State, deferred: &Deferred) {
+    if deferred.begin_run() {
+        call_each(state, || deferred.next());
     }
 }
 

@@ -18,8 +18,8 @@ use super::references::ref_methods;
 use super::registration::{Handle, Registration};
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::sys::{self, Event};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.

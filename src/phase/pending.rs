@@ -3,10 +3,11 @@
 //! A callback never runs inside the call that asked for it. When an operation is done at once, or is
 //! cancelled, its callback waits here.
 
-use crate::event_loop::State;
+use crate::callback;
+use crate::event_loop::state::State;
 
 pub(crate) fn run(state: &State) {
-    state.pending.run(state);
+    callback::call_deferred(state, &state.pending);
 }
 
 /// Rounds of deferred completions right after poll (as libuv since 1.45).

@@ -21,8 +21,8 @@ use std::task::{Context, Poll, Waker};
 use crate::callback::{self, Halt};
 use crate::cell::peek;
 use crate::error::{Panic, TaskError};
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::handle::key::Key;
 
 use table::Run;
