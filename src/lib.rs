@@ -79,6 +79,7 @@ mod channel;
 mod clock;
 mod error;
 mod event_loop;
+mod key;
 mod metrics;
 mod phase;
 mod pool;

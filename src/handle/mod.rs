@@ -5,14 +5,12 @@
 //! not.
 
 pub(crate) mod descriptor;
-pub(crate) mod key;
 pub(crate) mod named;
 pub(crate) mod references;
 pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod table;
 
-pub(crate) use key::Key;
 pub(crate) use registration::{Handle, Registration};
 
 pub use crate::phase::check::{Check, InCheck};

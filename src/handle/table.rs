@@ -14,8 +14,8 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::key::{Key, Keyed};
 use super::report::{Alive, HandleInfo};
+use crate::key::{Key, Keyed};
 use crate::sys::Event;
 
 /// What the table asks of an owner for its reports.
