@@ -437,6 +437,7 @@ pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
 /// A future that lets the loop do its round. Made by [`yield_now`].
 #[derive(Debug)]
 pub struct YieldNow {
+    /// The immediate that resumes the task, and its way to the future. None before the first poll.
     waiting: Option<(Immediate, Rc<Signal>)>,
 }
 
@@ -484,8 +485,9 @@ impl Drop for YieldNow {
 /// A loop that ends with its function, also by a panic. Not left to the last clone: a callback may
 /// hold one.
 struct Program {
+    /// Torn down when the program is dropped.
     event_loop: Loop,
-    /// A panic leaves it, unless said otherwise.
+    /// The function was left by a panic, unless it says otherwise.
     failed: Cell<bool>,
 }
 

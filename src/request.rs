@@ -42,7 +42,7 @@ use crate::queue::closure::{Closure, ResultClosure};
 ///     });
 /// });
 /// ```
-#[must_use = "a request completes by itself, but its result is lost: drop it on purpose with `drop(…)`"]
+#[must_use = "a request completes by itself, but its result is lost; `drop` it to say so"]
 pub struct Request<T> {
     /// How far it is.
     stage: Stage<T>,

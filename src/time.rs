@@ -16,7 +16,9 @@ use crate::task::signal::Signal;
 /// A future that is ready when a delay has passed. Made by [`sleep`].
 #[derive(Debug)]
 pub struct Sleep {
+    /// Fires when the delay has passed. Armed again by a reset.
     timer: Timer,
+    /// From the timer's callback to this future.
     signal: Rc<Signal>,
 }
 
@@ -108,7 +110,9 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
 /// Ticks a period apart. Made by [`interval`].
 #[derive(Debug)]
 pub struct Interval {
+    /// Fires once a period.
     timer: Timer,
+    /// From the timer's callback to the future that waits for the tick.
     signal: Rc<Signal>,
 }
 

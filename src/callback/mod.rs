@@ -192,7 +192,8 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
     }
 }
 
-/// Calls what `next` gives until it gives nothing, and drains the queues after each, as a phase does.
+/// Calls what `next` gives until it gives nothing, and drains the queues after each, as a phase
+/// does.
 pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>) {
     guard(state, || {
         while !state.is_halted()

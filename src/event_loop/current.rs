@@ -173,8 +173,11 @@ pub(crate) fn is_in_job() -> bool {
 
 /// Puts back what was left for a job.
 struct Left {
+    /// What was in [`CURRENT`].
     current: *const State,
+    /// What was in [`TURNING`].
     turning: bool,
+    /// What was in [`JOB_OF`].
     job_of: *const State,
 }
 
@@ -206,6 +209,7 @@ pub(crate) fn enter(state: &Rc<State>) -> Entered {
 pub(crate) struct Entered {
     /// Keeps what the pointer names alive.
     state: Rc<State>,
+    /// The loop that was current before, or null.
     before: *const State,
 }
 
@@ -224,8 +228,9 @@ impl Drop for Entered {
 pub(crate) fn start_turning(verb: &str) -> ThreadTurns {
     assert!(
         !TURNING.get(),
-        "windlass: {verb} was called while a loop is running on this thread, inside a callback or a main script. \
-         Use spawn to run a future on the running loop, or Worker::spawn_async for a loop of its own"
+        "windlass: {verb} was called while a loop is running on this thread, inside a callback or \
+         a main script. Use spawn to run a future on the running loop, or Worker::spawn_async for \
+         a loop of its own"
     );
     TURNING.set(true);
     ThreadTurns(())

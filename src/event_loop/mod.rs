@@ -320,6 +320,7 @@ pub struct KeepAlive {
 
 /// The handle of a [`KeepAlive`].
 struct Guard {
+    /// Active until the [`KeepAlive`] is dropped.
     registration: Registration,
 }
 

@@ -103,11 +103,13 @@ impl Readiness {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Poll<F: AsFd + 'static> {
+    /// The last name closes it, unless it is active.
     descriptor: Name<Descriptor<F>>,
 }
 
 /// A descriptor that is watched, or will be.
 struct Descriptor<F> {
+    /// Open until the watcher is closed, active from its start to its stop.
     registration: Registration,
     /// What has the descriptor. Taken out when the watcher is closed.
     source: RefCell<Option<Rc<F>>>,
@@ -120,6 +122,7 @@ struct Descriptor<F> {
     disconnected: Cell<bool>,
     /// Called for as long as the watcher is started.
     callback: Slot<dyn FnMut(Readiness)>,
+    /// How many [`Poll`]s there are for it.
     names: Names,
 }
 

@@ -84,8 +84,8 @@ pub struct Immediate {
 }
 
 impl Immediate {
-    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its loop
-    /// has ended. Drops the closure.
+    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its
+    /// loop has ended. Drops the closure.
     pub fn clear(&self) {
         let callback = current::find_with(self.loop_id, |state| state.immediates.take(self.number));
         drop(callback);

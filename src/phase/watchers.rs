@@ -1,7 +1,7 @@
 //! Idle, prepare and check watchers: one list of callbacks each, run once an iteration.
 //!
-//! Each kind has a list of its own (see [`numbered`](crate::queue::numbered)). libuv runs the watcher
-//! started last first; we run them in order.
+//! Each kind has a list of its own (see [`numbered`](crate::queue::numbered)). libuv runs the
+//! watcher started last first; we run them in order.
 
 use std::cell::Cell;
 use std::fmt;
@@ -38,8 +38,8 @@ pub trait InPhase: 'static {
     const KIND: &'static str;
 }
 
-/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle), [`Prepare`](super::prepare::Prepare) or
-/// [`Check`](super::check::Check).
+/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle),
+/// [`Prepare`](super::prepare::Prepare) or [`Check`](super::check::Check).
 pub struct PhaseWatcher<P> {
     /// Shared by all clones; the loop has it too, until it is stopped.
     watcher: Rc<Watcher>,
@@ -117,6 +117,7 @@ fn run_all(state: &Rc<State>, watchers: &Watchers) {
 
 /// A watcher of any of the three kinds.
 struct Watcher {
+    /// Open and active until the watcher is stopped.
     registration: Registration,
     /// Which list it stands in.
     phase: Phase,

@@ -21,8 +21,8 @@ pub(crate) struct Numbered<W: ?Sized> {
 struct Place<W: ?Sized> {
     /// The watcher's number.
     number: u64,
-    /// None once it has stopped. Empty places are removed when they are more than the others, so that
-    /// stopping costs no move of what comes behind.
+    /// None once it has stopped. Empty places are removed when they are more than the others, so
+    /// that stopping costs no move of what comes behind.
     watcher: Option<Rc<W>>,
 }
 

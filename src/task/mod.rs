@@ -1,8 +1,8 @@
 //! Tasks: futures on the loop. Every wake is one microtask.
 //!
 //! A task's future belongs to the loop's table and is taken out of it while it is polled, so that
-//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See [`table`] and
-//! [`waker`].
+//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See [`table`]
+//! and [`waker`].
 
 pub(crate) mod scoped;
 pub(crate) mod signal;

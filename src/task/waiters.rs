@@ -29,6 +29,7 @@ pub(crate) struct Waiters {
     list: RefCell<List>,
 }
 
+/// The wakers, by their numbers.
 #[derive(Default)]
 struct List {
     /// The one with the lowest number.
