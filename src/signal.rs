@@ -96,7 +96,7 @@ impl Handle for Hub {
         &self.registration
     }
 
-    /// Notes who is to be called, at the end of this poll phase.
+    /// Has the watchers of the signals that came called, at the end of this poll phase.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         for signum in self.post.collect() {
             let watchers = self.watchers.borrow();

@@ -25,11 +25,11 @@ use crate::threads::mailbox::delivery::Delivery;
 use crate::threads::patience::Patience;
 use crate::virtual_time::scheduler::Member;
 
-/// What a loop is made of on its own thread, and others may have before.
+/// The parts of a loop that is to be made, perhaps on another thread.
 pub(crate) struct Parts {
     /// The loop's mailbox, which others may know before there is a loop.
     pub(crate) mailbox: Arc<Mailbox>,
-    /// What was asked for.
+    /// The settings.
     builder: Builder,
     /// A worker as a member of its program in virtual time, and what its clock begins with.
     pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
@@ -106,7 +106,7 @@ impl Builder {
         self
     }
 
-    /// What is to become a loop, perhaps on another thread.
+    /// The parts of this loop.
     pub(crate) fn parts(self) -> Parts {
         Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
     }

@@ -12,7 +12,7 @@
 //! One of the files with `unsafe` code. It rests on one fact: the pointer is only ever set by
 //! [`enter`], and the guard that this returns owns an `Rc` of the state and puts the pointer back
 //! that was there before. Guards are bound to a local of the function that enters, so they end in
-//! the opposite order of their making, and whoever reads the pointer runs in a frame above them.
+//! the opposite order of their making, and every reader of the pointer runs in a frame above them.
 //! [`run_job`] sets it to null for the length of one call.
 #![allow(unsafe_code)]
 
@@ -58,7 +58,7 @@ pub(crate) fn expect_with<R>(verb: &str, f: impl FnOnce(&State) -> R) -> R {
     }
 }
 
-/// The current loop, if there is one, for whoever keeps it.
+/// The current loop, if there is one, counted.
 #[inline]
 pub(crate) fn get() -> Option<Rc<State>> {
     let pointer = CURRENT.get();
@@ -73,7 +73,7 @@ pub(crate) fn get() -> Option<Rc<State>> {
     }
 }
 
-/// The current loop, for whoever keeps it.
+/// The current loop, counted.
 ///
 /// # Panics
 /// When no loop is current, at the caller's line.

@@ -111,9 +111,9 @@ pub struct Poll<F: AsFd + 'static> {
 struct Descriptor<F> {
     /// Open until the watcher is closed, active from its start to its stop.
     registration: Registration,
-    /// What has the descriptor. Taken out when the watcher is closed.
+    /// The owner of the descriptor. Taken out when the watcher is closed.
     source: RefCell<Option<Rc<F>>>,
-    /// What the callback wants to hear of. Empty while the watcher is stopped.
+    /// The events that the callback is for. Empty while the watcher is stopped.
     interest: Cell<Event>,
     /// The descriptor is registered with the poller. It stays so from the first start to the next
     /// stop.
