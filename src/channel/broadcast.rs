@@ -1,6 +1,6 @@
 //! Broadcast channels: what is posted to a name reaches all other channels of that name.
 //!
-//! Each channel has a queue of its own, a half, and the names are known to the whole process. A post looks up
+//! Each channel has a queue of its own, a queue, and the names are known to the whole process. A post looks up
 //! who is there, under the lock of the names, and then clones and pushes without it: a clone is the
 //! user's code.
 
@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use super::handler::{Inbox, Round};
-use super::outside::Receiver;
 use super::port::{CallAgain, Receive, Recv};
-use super::queue::Half;
+use super::queue::Queue;
+use super::seam::Receiver;
 use crate::callback::{self, slot::Slot};
 use crate::event_loop::State;
 use crate::event_loop::current;
@@ -30,7 +30,7 @@ use crate::task::waiters::Place;
 type Arrival<T> = Result<T, MessageError>;
 
 /// The channels of one name and type, by number.
-type Members<T> = Vec<(u64, Arc<Half<Arrival<T>>>)>;
+type Members<T> = Vec<(u64, Arc<Queue<Arrival<T>>>)>;
 
 /// All names in use. The values are `Members` of the type in the key.
 static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
@@ -213,14 +213,14 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     pub fn new(name: impl Into<String>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let state = current::expect("BroadcastChannel::new");
-        let half = Half::new();
+        let queue = Queue::new();
         let core = Rc::new(Core {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
             name: name.into(),
             leave_name: leave_name::<T>,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            inbox: Inbox::new(half.clone()),
+            inbox: Inbox::new(queue.clone()),
             on_error: Slot::default(),
             names: Cell::new(1),
         });
@@ -228,8 +228,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             core.registration.open(core.clone(), Location::caller(), true);
             let number = state.delivery.add_receiver(core.clone());
             core.number.set(number);
-            half.attach(Receiver { mailbox: state.mailbox.clone(), number });
-            with_members::<T, _>(&core.name, |members| members.push((core.id, half)));
+            queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
+            with_members::<T, _>(&core.name, |members| members.push((core.id, queue)));
         }
         BroadcastChannel { core }
     }
@@ -262,13 +262,13 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         }
         let others: Vec<_> = with_members::<T, _>(&core.name, |members| {
             let others = members.iter().filter(|(id, _)| *id != core.id);
-            others.map(|(_, half)| half.clone()).collect()
+            others.map(|(_, queue)| queue.clone()).collect()
         });
-        for half in others {
+        for queue in others {
             let clone = callback::attempt(|| message.clone())
                 .map_err(|panic| MessageError::ClonePanicked(panic.message().to_owned()));
             // One that has closed meanwhile gives it back, to be dropped.
-            drop(half.push(clone));
+            drop(queue.push(clone));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A question with one answer, on top of messages.
 //!
-//! The question carries the way back: a [`Reply`], which is one half with room for one message. Nothing has
+//! The question carries the way back: a [`Reply`], which is one queue with room for one message. Nothing has
 //! to be numbered, answers may come in any order and from anywhere, and a reply that is dropped, in a
 //! queue of a worker that died or in a handler that panicked, is an answer too.
 
@@ -11,9 +11,9 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::outside::Receiver;
 use super::port::Port;
-use super::queue::{Half, Popped};
+use super::queue::{Popped, Queue};
+use super::seam::Receiver;
 use crate::callback;
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
@@ -66,28 +66,28 @@ impl<Q, A> Call<Q, A> {
 /// The way for one answer. Dropped without one, the question fails with [`CallError::NoReply`].
 pub struct Reply<A> {
     /// Taken by the answer.
-    half: Option<Arc<Half<A>>>,
+    queue: Option<Arc<Queue<A>>>,
 }
 
 impl<A> Reply<A> {
     /// Sends the answer. It is dropped when nobody waits for it any more.
     pub fn send(mut self, answer: A) {
-        if let Some(half) = self.half.take() {
-            drop(half.push(answer));
-            half.close_sender();
+        if let Some(queue) = self.queue.take() {
+            drop(queue.push(answer));
+            queue.close_sender();
         }
     }
 
     /// Whether somebody waits for the answer: not when the call was cancelled or its loop has ended.
     pub fn is_wanted(&self) -> bool {
-        self.half.as_ref().is_some_and(|half| half.is_received())
+        self.queue.as_ref().is_some_and(|queue| queue.is_received())
     }
 }
 
 impl<A> Drop for Reply<A> {
     fn drop(&mut self) {
-        if let Some(half) = self.half.take() {
-            half.close_sender();
+        if let Some(queue) = self.queue.take() {
+            queue.close_sender();
         }
     }
 }
@@ -127,7 +127,7 @@ struct Core<A, V: 'static> {
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
     number: Cell<u64>,
-    half: Arc<Half<A>>,
+    queue: Arc<Queue<A>>,
     waiting: Cell<Option<Waiting<A, V>>>,
 }
 
@@ -153,7 +153,7 @@ impl<A: 'static, V: 'static> Core<A, V> {
 
     /// Gives up waiting. An answer that comes is dropped by whoever sends it.
     fn give_up(&self, error: CallError) -> bool {
-        let left = self.half.close_receiver();
+        let left = self.queue.close_receiver();
         let waiting = self.end();
         drop(left);
         let gave_up = waiting.is_some();
@@ -174,7 +174,7 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        match self.half.pop(state.clock.horizon()) {
+        match self.queue.pop(state.clock.horizon()) {
             Popped::Message(answer) => self.complete(Ok(answer)),
             Popped::Closed | Popped::Finished => self.complete(Err(CallError::NoReply)),
             Popped::Empty => {}
@@ -183,7 +183,7 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.half.close_receiver());
+        callback::drop_quietly(self.queue.close_receiver());
         if let Some(waiting) = self.waiting.take() {
             let result = (waiting.result)(Err(CallError::ShutDown));
             waiting.completer.shut_down(Some(result));
@@ -202,17 +202,17 @@ pub(crate) fn ask<A: Send + 'static, V: 'static>(
     result: impl FnOnce(Result<A, CallError>) -> V + 'static,
 ) -> (Reply<A>, Request<V>, GiveUp) {
     let (completer, request) = Completer::new(state, location);
-    let half = Half::new();
-    let reply = Reply { half: Some(half.clone()) };
+    let queue = Queue::new();
+    let reply = Reply { queue: Some(queue.clone()) };
     if !state.is_open() {
-        drop(half.close_receiver());
+        drop(queue.close_receiver());
         completer.shut_down(Some(result(Err(CallError::ShutDown))));
         return (reply, request, Rc::new(|| ()));
     }
     let core = Rc::new(Core {
         registration: Registration::new(state.clone()),
         number: Cell::new(u64::MAX),
-        half: half.clone(),
+        queue: queue.clone(),
         waiting: Cell::new(None),
     });
     core.registration.open(core.clone(), location, true);
@@ -224,7 +224,7 @@ pub(crate) fn ask<A: Send + 'static, V: 'static>(
         _ => Err(crate::CancelError::Done),
     });
     core.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
-    half.attach(Receiver { mailbox: state.mailbox.clone(), number });
+    queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
     let weak = Rc::downgrade(&core);
     let give_up = move || {
         if let Some(core) = weak.upgrade() {

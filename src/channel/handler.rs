@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::queue::{End, Half, Popped};
+use super::queue::{End, Popped, Queue};
 use super::receive::Intake;
 use crate::callback;
 use crate::clock::Nanos;
@@ -57,9 +57,9 @@ pub(crate) struct Inbox<T> {
 }
 
 impl<T> Inbox<T> {
-    pub(crate) fn new(half: Arc<Half<T>>) -> Inbox<T> {
+    pub(crate) fn new(queue: Arc<Queue<T>>) -> Inbox<T> {
         Inbox {
-            intake: Intake::new(half),
+            intake: Intake::new(queue),
             listening: Cell::new(false),
             starts: Cell::new(0),
             location: Cell::new(None),
@@ -110,7 +110,7 @@ impl<T> Inbox<T> {
         let round = self.deliver_to_handler(state);
         self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
-            self.intake.half().rest();
+            self.intake.queue().rest();
         }
         round
     }

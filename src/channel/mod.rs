@@ -4,7 +4,7 @@ pub(crate) mod broadcast;
 pub(crate) mod call;
 mod discard;
 pub(crate) mod handler;
-pub(crate) mod outside;
 pub(crate) mod port;
 pub(crate) mod queue;
 pub(crate) mod receive;
+pub(crate) mod seam;

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use super::discard::discard;
 use super::handler::{Inbox, Round};
-use super::outside::Receiver;
-use super::queue::{End, Half, Popped, Refused};
+use super::queue::{End, Popped, Queue, Refused};
+use super::seam::Receiver;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::State;
@@ -36,8 +36,8 @@ use crate::task::waiters::Place;
 
 /// Both directions of a channel, as one end sees them. Closes its end when dropped.
 pub(crate) struct Link<S, R> {
-    pub(crate) outgoing: Arc<Half<S>>,
-    pub(crate) incoming: Arc<Half<R>>,
+    pub(crate) outgoing: Arc<Queue<S>>,
+    pub(crate) incoming: Arc<Queue<R>>,
     /// Dropping this tells the other end. A port that closes does it itself, later.
     tells: bool,
     /// Drops messages that were not received. Noted when the channel was made, so that an end can be held
@@ -48,15 +48,15 @@ pub(crate) struct Link<S, R> {
 impl<S: 'static, R: 'static> Link<S, R> {
     /// The two ends of a new channel.
     pub(crate) fn pair() -> (Link<S, R>, Link<R, S>) {
-        Link::of(Half::new(), Half::new())
+        Link::of(Queue::new(), Queue::new())
     }
 
     /// The two ends of a new channel that takes so many messages in each direction.
     fn bounded_pair(capacity: usize) -> (Link<S, R>, Link<R, S>) {
-        Link::of(Half::bounded(capacity), Half::bounded(capacity))
+        Link::of(Queue::bounded(capacity), Queue::bounded(capacity))
     }
 
-    fn of(there: Arc<Half<S>>, back: Arc<Half<R>>) -> (Link<S, R>, Link<R, S>) {
+    fn of(there: Arc<Queue<S>>, back: Arc<Queue<R>>) -> (Link<S, R>, Link<R, S>) {
         let (outgoing, incoming) = (back.clone(), there.clone());
         let other = Link { outgoing, incoming, tells: true, discard: discard::<S> };
         (Link { outgoing: there, incoming: back, tells: true, discard: discard::<R> }, other)
@@ -218,21 +218,21 @@ impl<S, R, K> fmt::Debug for PortEnd<S, R, K> {
 /// Tells the other end of the close when it is dropped: in its turn in the close phase, or with the loop.
 struct Tell(Option<Arc<dyn Sending>>);
 
-/// A half whose messages are of any type.
+/// A queue whose messages are of any type.
 trait Sending {
     fn close_sender(&self);
 }
 
-impl<T> Sending for Half<T> {
+impl<T> Sending for Queue<T> {
     fn close_sender(&self) {
-        Half::close_sender(self);
+        Queue::close_sender(self);
     }
 }
 
 impl Drop for Tell {
     fn drop(&mut self) {
-        if let Some(half) = self.0.take() {
-            half.close_sender();
+        if let Some(queue) = self.0.take() {
+            queue.close_sender();
         }
     }
 }
@@ -277,7 +277,7 @@ impl<S, R> Core<S, R> {
         self.number.get() != u64::MAX
     }
 
-    fn outgoing(&self) -> Option<Arc<Half<S>>> {
+    fn outgoing(&self) -> Option<Arc<Queue<S>>> {
         self.link.borrow().as_ref().map(|link| link.outgoing.clone())
     }
 
@@ -311,7 +311,7 @@ impl<S, R> Core<S, R> {
         drop(left);
     }
 
-    /// The second half of a close: from here on nothing is received. All that has to be dropped
+    /// The second queue of a close: from here on nothing is received. All that has to be dropped
     /// comes back.
     fn finish_close(&self) -> Option<impl Sized + use<S, R>> {
         let link = self.closed_link.take()?;
@@ -533,7 +533,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
     /// For a message that is made only when it can be sent. The future holds the loop while it waits;
     /// dropping it gives up its place in the line.
     pub fn reserve(&self) -> Reserve<'_, S, R> {
-        Reserve { core: &self.core, half: None, ticket: None }
+        Reserve { core: &self.core, queue: None, ticket: None }
     }
 }
 
@@ -616,7 +616,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
             return Err(RecvTimeoutError::Closed);
         }
         let intake = &core.inbox.intake;
-        let own_peer = intake.half().sender_thread() == Some(thread::current().id());
+        let own_peer = intake.queue().sender_thread() == Some(thread::current().id());
         let refuses = own_peer || core.state().clock.is_virtual();
         let popped = if refuses { intake.pop(core.now()) } else { intake.pop_within(timeout) };
         core.look_again();
@@ -630,7 +630,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
     /// Messages that wait here for a handler or a receive.
     pub fn queue_len(&self) -> usize {
-        if self.core.is_open() { self.core.inbox.intake.half().len() } else { 0 }
+        if self.core.is_open() { self.core.inbox.intake.queue().len() } else { 0 }
     }
 
     /// Closes both directions. The other end gets what was posted before, then its close notice; what
@@ -777,7 +777,7 @@ impl<T> fmt::Debug for Recv<'_, T> {
 pub struct Reserve<'a, S, R> {
     core: &'a Core<S, R>,
     /// Set while it waits.
-    half: Option<Arc<Half<S>>>,
+    queue: Option<Arc<Queue<S>>>,
     /// Its place in the line.
     ticket: Option<u64>,
 }
@@ -785,19 +785,19 @@ pub struct Reserve<'a, S, R> {
 impl<S, R> Reserve<'_, S, R> {
     /// Gives up its place in the line, if it has one.
     fn leave_line(&mut self) {
-        if let (Some(half), Some(ticket)) = (&self.half, self.ticket.take()) {
-            half.stop_waiting(ticket);
+        if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
+            queue.stop_waiting(ticket);
         }
         self.set_waiting(None);
     }
 
-    /// Says whether it waits, on which half.
-    fn set_waiting(&mut self, half: Option<Arc<Half<S>>>) {
+    /// Says whether it waits, on which queue.
+    fn set_waiting(&mut self, queue: Option<Arc<Queue<S>>>) {
         let core = self.core;
         core.reserving.set(
-            core.reserving.get() + usize::from(half.is_some()) - usize::from(self.half.is_some()),
+            core.reserving.get() + usize::from(queue.is_some()) - usize::from(self.queue.is_some()),
         );
-        self.half = half;
+        self.queue = queue;
         if core.is_open() {
             core.update_liveness();
         }
@@ -809,19 +809,19 @@ impl<S, R> Future for Reserve<'_, S, R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
         let this = &mut *self;
-        let Some(half) = this.core.outgoing() else {
+        let Some(queue) = this.core.outgoing() else {
             // The end may have gone on a journey, and others wait behind this place.
             this.leave_line();
             return Poll::Ready(None);
         };
-        match half.poll_reserve(&mut this.ticket, cx) {
+        match queue.poll_reserve(&mut this.ticket, cx) {
             Poll::Pending => {
-                this.set_waiting(Some(half));
+                this.set_waiting(Some(queue));
                 Poll::Pending
             }
             Poll::Ready(reserved) => {
                 this.leave_line();
-                Poll::Ready(reserved.then(|| Permit { half: Some(half) }))
+                Poll::Ready(reserved.then(|| Permit { queue: Some(queue) }))
             }
         }
     }
@@ -835,7 +835,7 @@ impl<S, R> Drop for Reserve<'_, S, R> {
 
 impl<S, R> fmt::Debug for Reserve<'_, S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reserve").field("waiting", &self.half.is_some()).finish_non_exhaustive()
+        f.debug_struct("Reserve").field("waiting", &self.queue.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -844,7 +844,7 @@ impl<S, R> fmt::Debug for Reserve<'_, S, R> {
 /// Made by [`Port::reserve`]. It may outlive its port.
 pub struct Permit<S> {
     /// Taken by the post.
-    half: Option<Arc<Half<S>>>,
+    queue: Option<Arc<Queue<S>>>,
 }
 
 impl<S> Permit<S> {
@@ -853,8 +853,8 @@ impl<S> Permit<S> {
     /// # Errors
     /// The message itself when either end has been closed meanwhile.
     pub fn post(mut self, message: S) -> Result<(), S> {
-        match self.half.take() {
-            Some(half) => half.push_reserved(message),
+        match self.queue.take() {
+            Some(queue) => queue.push_reserved(message),
             None => Err(message),
         }
     }
@@ -862,8 +862,8 @@ impl<S> Permit<S> {
 
 impl<S> Drop for Permit<S> {
     fn drop(&mut self) {
-        if let Some(half) = self.half.take() {
-            half.release();
+        if let Some(queue) = self.queue.take() {
+            queue.release();
         }
     }
 }

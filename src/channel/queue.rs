@@ -1,6 +1,6 @@
 //! One direction of a channel: the part that both threads touch.
 //!
-//! A [`Half`] is a queue and who is told of it. One lock guards all of it, held for a push or a pop, never
+//! A [`Queue`] is a queue and who is told of it. One lock guards all of it, held for a push or a pop, never
 //! while user code runs or a user's value is dropped. The receiver is notified when a message comes to
 //! a queue that it has seen empty; while it has not looked, further messages cost no notice.
 //!
@@ -8,18 +8,18 @@
 //! queue for an empty one, under one lock, and hands on from there. Only where each message that is taken
 //! has a meaning for others, with a bound or in virtual time, does it take one at a time.
 //!
-//! A half may have a bound. Then a sender takes a place before it sends. Places are given in the order
+//! A queue may have a bound. Then a sender takes a place before it sends. Places are given in the order
 //! in which senders asked, so none of them starves. The sum of messages, places that are reserved
 //! and places granted to those who wait is never above the bound.
 //!
-//! Lock order: none. A half's lock is released before a mailbox or a waker is touched.
+//! Lock order: none. A queue's lock is released before a mailbox or a waker is touched.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use super::outside::{
+use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
     program, this_moment,
 };
@@ -36,8 +36,8 @@ pub(crate) fn is_large<T>(list: &VecDeque<T>) -> bool {
     list.capacity().saturating_mul(size_of::<T>()) > KEPT
 }
 
-pub(crate) struct Half<T> {
-    queue: OwnLine<Mutex<Queue<T>>>,
+pub(crate) struct Queue<T> {
+    contents: OwnLine<Mutex<Contents<T>>>,
     /// Messages that the receiving end has taken out of the queue and not handed on. Only that end writes it,
     /// for each message, so it stands apart from what senders write.
     taken: OwnLine<AtomicUsize>,
@@ -47,7 +47,7 @@ pub(crate) struct Half<T> {
 
 /// In the order in which a post uses it, so that it has to fetch one cache line from the other core.
 #[repr(C)]
-struct Queue<T> {
+struct Contents<T> {
     /// Whether more may come.
     end: End,
     /// The sending end is being closed, which the receiver will hear a little later: nothing more is taken in.
@@ -121,7 +121,7 @@ impl End {
     }
 }
 
-/// What came out of a half.
+/// What came out of a queue.
 pub(crate) enum Popped<T> {
     Message(T),
     /// Nothing now.
@@ -138,7 +138,7 @@ pub(crate) enum Refused<T> {
     Closed(T),
 }
 
-impl<T> Queue<T> {
+impl<T> Contents<T> {
     fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.behind.len()
     }
@@ -222,14 +222,14 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Half<T> {
-    pub(crate) fn new() -> Arc<Half<T>> {
-        Half::with_bound(None)
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Arc<Queue<T>> {
+        Queue::with_bound(None)
     }
 
-    /// A half that takes `capacity` messages, at least one.
-    pub(crate) fn bounded(capacity: usize) -> Arc<Half<T>> {
-        Half::with_bound(Some(Box::new(Bound {
+    /// A queue that takes `capacity` messages, at least one.
+    pub(crate) fn bounded(capacity: usize) -> Arc<Queue<T>> {
+        Queue::with_bound(Some(Box::new(Bound {
             capacity,
             reserved: 0,
             waiters: BTreeMap::new(),
@@ -238,9 +238,9 @@ impl<T> Half<T> {
         })))
     }
 
-    fn with_bound(bound: Option<Box<Bound>>) -> Arc<Half<T>> {
-        Arc::new(Half {
-            queue: OwnLine(Mutex::new(Queue {
+    fn with_bound(bound: Option<Box<Bound>>) -> Arc<Queue<T>> {
+        Arc::new(Queue {
+            contents: OwnLine(Mutex::new(Contents {
                 end: End::Open,
                 sending_over: false,
                 receiver_gone: false,
@@ -261,9 +261,9 @@ impl<T> Half<T> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+    fn lock(&self) -> MutexGuard<'_, Contents<T>> {
         // No user code runs under the lock, so a poisoned queue is whole.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a message whatever the bound, or gives it back when nobody will receive it.
@@ -304,7 +304,7 @@ impl<T> Half<T> {
     }
 
     #[inline]
-    fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
+    fn add(&self, mut queue: MutexGuard<'_, Contents<T>>, message: T) {
         queue.push_back(message);
         if queue.is_virtual {
             let stamp = this_moment(queue.program);
@@ -315,13 +315,13 @@ impl<T> Half<T> {
 
     /// Tells the receiver, if it has not been told.
     #[inline]
-    fn notify(&self, queue: MutexGuard<'_, Queue<T>>) {
+    fn notify(&self, queue: MutexGuard<'_, Contents<T>>) {
         if queue.blocked || !queue.notified {
             self.tell(queue);
         }
     }
 
-    fn tell(&self, mut queue: MutexGuard<'_, Queue<T>>) {
+    fn tell(&self, mut queue: MutexGuard<'_, Contents<T>>) {
         if queue.blocked {
             self.arrival.notify_all();
         }
@@ -474,7 +474,7 @@ impl<T> Half<T> {
     pub(crate) fn wait(&self, limit: Duration) {
         let mut queue = self.lock();
         queue.blocked = true;
-        let waits = |queue: &mut Queue<T>| queue.is_empty() && queue.end == End::Open;
+        let waits = |queue: &mut Contents<T>| queue.is_empty() && queue.end == End::Open;
         let waited = self.arrival.wait_timeout_while(queue, limit, waits);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         queue.blocked = false;

@@ -13,11 +13,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::outside::{Arc, Nanos};
-use super::queue::{End, Half, Popped, is_large};
+use super::queue::{End, Popped, Queue, is_large};
+use super::seam::{Arc, Nanos};
 
 pub(crate) struct Intake<T> {
-    half: Arc<Half<T>>,
+    queue: Arc<Queue<T>>,
     /// Taken out of the queue and not handed on, oldest first. Never borrowed while user code runs.
     taken: RefCell<VecDeque<T>>,
     /// Messages are taken all at once. Else nothing is ever in `taken`.
@@ -25,30 +25,30 @@ pub(crate) struct Intake<T> {
 }
 
 impl<T> Intake<T> {
-    pub(crate) fn new(half: Arc<Half<T>>) -> Intake<T> {
-        let takes_all = half.gives_all();
-        Intake { half, taken: RefCell::default(), takes_all }
+    pub(crate) fn new(queue: Arc<Queue<T>>) -> Intake<T> {
+        let takes_all = queue.gives_all();
+        Intake { queue, taken: RefCell::default(), takes_all }
     }
 
-    pub(crate) fn half(&self) -> &Half<T> {
-        &self.half
+    pub(crate) fn queue(&self) -> &Queue<T> {
+        &self.queue
     }
 
     /// Takes the oldest message that can be seen at this time.
     #[inline]
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         if !self.takes_all {
-            return self.half.pop(now);
+            return self.queue.pop(now);
         }
         let mut taken = self.taken.borrow_mut();
         if let Some(message) = taken.pop_front() {
-            self.half.set_taken(taken.len());
-            if taken.is_empty() && is_large(&taken) && self.half.shrink_if_empty() {
+            self.queue.set_taken(taken.len());
+            if taken.is_empty() && is_large(&taken) && self.queue.shrink_if_empty() {
                 *taken = VecDeque::new();
             }
             return Popped::Message(message);
         }
-        self.half.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
+        self.queue.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
     }
 
     /// As [`pop`](Intake::pop), and how many messages waited in all.
@@ -56,33 +56,33 @@ impl<T> Intake<T> {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
         // What comes after all have been taken has come later.
-        let behind = if takes_all { self.taken.borrow().len() } else { self.half.len() };
+        let behind = if takes_all { self.taken.borrow().len() } else { self.queue.len() };
         (popped, behind + 1)
     }
 
     /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
     pub(crate) fn pop_within(&self, limit: Duration) -> Popped<T> {
         if self.taken.borrow().is_empty() {
-            self.half.wait(limit);
+            self.queue.wait(limit);
         }
         self.pop(Nanos::MAX)
     }
 
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
-        if self.taken.borrow().is_empty() { self.half.end_seen(now) } else { End::Open }
+        if self.taken.borrow().is_empty() { self.queue.end_seen(now) } else { End::Open }
     }
 
     /// The end leaves its loop: what was taken travels with it.
     pub(crate) fn detach(&self) {
-        self.half.detach(self.taken.take());
+        self.queue.detach(self.taken.take());
     }
 
     /// The end is closed. What was never received comes back, to be dropped.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut left = self.taken.take();
-        left.append(&mut self.half.close_receiver());
-        self.half.set_taken(0);
+        left.append(&mut self.queue.close_receiver());
+        self.queue.set_taken(0);
         left
     }
 }

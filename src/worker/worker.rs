@@ -1,6 +1,6 @@
 //! A worker's handle on its parent's loop.
 //!
-//! Two things pass between the threads. Messages go through the two halves of a channel. What becomes of the
+//! Two things pass between the threads. Messages go through the two queues of a channel. What becomes of the
 //! thread stands in `Shared`, under a lock; after each change the thread notifies the parent's mailbox. The
 //! parent's [`Core`] is one receiver for both, and takes its steps in a fixed order: online, messages,
 //! error, exit.
@@ -24,9 +24,9 @@ use super::usage::WorkerUsage;
 use super::watch::{Unresponsive, Watch};
 use crate::callback;
 use crate::channel::handler::{Inbox, Round};
-use crate::channel::outside::Receiver;
 use crate::channel::port::{CallAgain, Link, Port, PortEnd, Receive, Recv, RecvTimeoutError};
 use crate::channel::queue::Popped;
+use crate::channel::seam::Receiver;
 use crate::clock::Nanos;
 use crate::error::Panic;
 use crate::event_loop::{Loop, State};
@@ -116,7 +116,7 @@ impl<In, Out> Core<In, Out> {
         Out: 'static,
     {
         let mailbox = self.registration.state.mailbox.clone();
-        self.inbox.intake.half().attach(Receiver { mailbox, number });
+        self.inbox.intake.queue().attach(Receiver { mailbox, number });
         if let Some(link) = &*self.link.borrow() {
             link.outgoing.set_sender_thread(Some(thread::current().id()));
         }
@@ -181,7 +181,7 @@ impl<In, Out> Core<In, Out> {
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
     fn close_channel(&self) {
         self.inbox.intake.detach();
-        self.inbox.intake.half().close_sender();
+        self.inbox.intake.queue().close_sender();
         self.close_outgoing();
         self.inbox.waiters.wake();
     }
@@ -362,7 +362,7 @@ impl<In, Out> Core<In, Out> {
     /// Messages on their way to the worker, and from it.
     pub(super) fn queue_lens(&self) -> (usize, usize) {
         let to_worker = self.link.borrow().as_ref().map_or(0, |link| link.outgoing.len());
-        (to_worker, self.inbox.intake.half().len())
+        (to_worker, self.inbox.intake.queue().len())
     }
 }
 
@@ -579,7 +579,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         let state = &self.core.registration.state;
         let intake = &self.core.inbox.intake;
         // The worker may have passed its end on to this very thread.
-        let own_peer = intake.half().sender_thread() == Some(thread::current().id());
+        let own_peer = intake.queue().sender_thread() == Some(thread::current().id());
         let refuses = own_peer || state.clock.is_virtual();
         let popped = if refuses || !state.is_open() {
             intake.pop(state.clock.horizon())

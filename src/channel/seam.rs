@@ -1,4 +1,4 @@
-//! What a [`Half`](super::queue::Half) needs from outside itself, in one place.
+//! What a [`Queue`](super::queue::Queue) needs from outside itself, in one place.
 //!
 //! The model checker of `tests/loom` puts its own locks here and a receiver that it can watch.
 
@@ -11,7 +11,7 @@ pub(crate) use crate::threads::OwnLine;
 use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 
-/// Who is told of a half's messages: a receiver of a loop.
+/// Who is told of a queue's messages: a receiver of a loop.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) mailbox: Arc<Mailbox>,
