@@ -1,8 +1,8 @@
 //! A question with one answer, on top of messages.
 //!
-//! The question carries the way back: a [`Reply`], which is one queue with room for one message. Nothing has
-//! to be numbered, answers may come in any order and from anywhere, and a reply that is dropped, in a
-//! queue of a worker that died or in a handler that panicked, is an answer too.
+//! The question carries the way back: a [`Reply`], which is a queue for one message. Nothing has to be
+//! numbered, and answers may come in any order and from anywhere. A reply that is dropped, in a queue
+//! of a worker that died or in a handler that panicked, is an answer too.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -19,9 +19,8 @@ use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
 use crate::request::{Completer, Request};
 use crate::sys::Event;
-use crate::worker::Worker;
 
-/// A question: a message and the way for its answer. Posted by [`Worker::call`] and [`Port::call`].
+/// A question: a message and the way for its answer. Posted by [`Worker::call`](crate::worker::Worker::call) and [`Port::call`].
 ///
 /// # Examples
 /// ```
@@ -42,8 +41,10 @@ use crate::worker::Worker;
 /// ```
 #[derive(Debug)]
 pub struct Call<Q, A> {
-    message: Q,
-    reply: Reply<A>,
+    /// The question.
+    pub(crate) message: Q,
+    /// The way for its answer.
+    pub(crate) reply: Reply<A>,
 }
 
 impl<Q, A> Call<Q, A> {
@@ -65,7 +66,7 @@ impl<Q, A> Call<Q, A> {
 
 /// The way for one answer. Dropped without one, the question fails with [`CallError::NoReply`].
 pub struct Reply<A> {
-    /// Taken by the answer.
+    /// Where the answer goes. Taken by the answer.
     queue: Option<Arc<Queue<A>>>,
 }
 
@@ -123,22 +124,27 @@ impl fmt::Display for CallError {
 impl Error for CallError {}
 
 /// The asking loop's part of a call, until it is answered.
-struct Core<A, V: 'static> {
+struct PendingCall<A, V: 'static> {
+    /// Its entry among the loop's handles.
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
     number: Cell<u64>,
+    /// Where the answer comes.
     queue: Arc<Queue<A>>,
+    /// What the answer completes. Taken out by the first of answer, cancellation and end of the loop.
     waiting: Cell<Option<Waiting<A, V>>>,
 }
 
+/// What the answer completes.
 struct Waiting<A, V: 'static> {
+    /// Completes the request.
     completer: Completer<V>,
-    /// Makes the request's result of what came.
+    /// Makes the request's result of the answer.
     result: Box<dyn FnOnce(Result<A, CallError>) -> V>,
 }
 
-impl<A: 'static, V: 'static> Core<A, V> {
-    /// Takes the call off its loop. What is left has to be completed.
+impl<A: 'static, V: 'static> PendingCall<A, V> {
+    /// Takes the call off its loop. What comes back has to be completed.
     fn end(&self) -> Option<Waiting<A, V>> {
         drop(self.registration.state.delivery.remove_receiver(self.number.get()));
         drop(self.registration.close());
@@ -151,7 +157,8 @@ impl<A: 'static, V: 'static> Core<A, V> {
         }
     }
 
-    /// Gives up waiting. An answer that comes is dropped by whoever sends it.
+    /// Gives up waiting. False if the call was over. An answer that comes later is dropped by its
+    /// sender.
     fn give_up(&self, error: CallError) -> bool {
         let left = self.queue.close_receiver();
         let waiting = self.end();
@@ -164,7 +171,7 @@ impl<A: 'static, V: 'static> Core<A, V> {
     }
 }
 
-impl<A: 'static, V: 'static> Handle for Core<A, V> {
+impl<A: 'static, V: 'static> Handle for PendingCall<A, V> {
     fn kind(&self) -> &'static str {
         "call"
     }
@@ -194,8 +201,8 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
 /// Gives up the call that it belongs to, after a time.
 pub(crate) type GiveUp = Rc<dyn Fn()>;
 
-/// Makes the way for an answer to `state`'s loop, and the request that it completes, with `result` made of what
-/// came.
+/// Makes the way for an answer to `state`'s loop, and the request that it completes. `result` makes
+/// the request's result of the answer.
 pub(crate) fn ask<A: Send + 'static, V: 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
@@ -209,92 +216,34 @@ pub(crate) fn ask<A: Send + 'static, V: 'static>(
         completer.shut_down(Some(result(Err(CallError::ShutDown))));
         return (reply, request, Rc::new(|| ()));
     }
-    let core = Rc::new(Core {
+    let call = Rc::new(PendingCall {
         registration: Registration::new(state.clone()),
         number: Cell::new(u64::MAX),
         queue: queue.clone(),
         waiting: Cell::new(None),
     });
-    core.registration.open(core.clone(), location, true);
-    let number = state.delivery.add_receiver(core.clone());
-    core.number.set(number);
-    let weak = Rc::downgrade(&core);
+    call.registration.open(call.clone(), location, true);
+    let number = state.delivery.add_receiver(call.clone());
+    call.number.set(number);
+    let weak = Rc::downgrade(&call);
     completer.on_cancel(move || match weak.upgrade() {
-        Some(core) if core.give_up(CallError::Cancelled) => Ok(()),
+        Some(call) if call.give_up(CallError::Cancelled) => Ok(()),
         _ => Err(crate::CancelError::Done),
     });
-    core.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
+    call.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
     queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
-    let weak = Rc::downgrade(&core);
+    let weak = Rc::downgrade(&call);
     let give_up = move || {
-        if let Some(core) = weak.upgrade() {
-            core.give_up(CallError::NoReply);
+        if let Some(call) = weak.upgrade() {
+            call.give_up(CallError::NoReply);
         }
     };
     (reply, request, Rc::new(give_up))
 }
 
-impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
-    /// Posts a message that carries the way for one answer, and waits for that. `make` makes the message.
-    ///
-    /// For a message type that has more than questions in it:
-    ///
-    /// ```
-    /// use windlass::worker::{Reply, Worker};
-    ///
-    /// enum Message {
-    ///     Add(u64),
-    ///     Sum(Reply<u64>),
-    /// }
-    ///
-    /// windlass::block_on(async {
-    ///     let worker = Worker::<Message, ()>::spawn(|port| {
-    ///         let mut sum = 0;
-    ///         port.on_message(move |message| match message {
-    ///             Message::Add(number) => sum += number,
-    ///             Message::Sum(reply) => reply.send(sum),
-    ///         });
-    ///     })?;
-    ///     worker.post(Message::Add(40));
-    ///     worker.post(Message::Add(2));
-    ///     assert_eq!(worker.call_with(Message::Sum).await, Ok(42));
-    ///     drop(worker.terminate());
-    ///     Ok::<(), std::io::Error>(())
-    /// })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`call`](Worker::call).
-    #[track_caller]
-    pub fn call_with<A: Send + 'static>(
-        &self,
-        make: impl FnOnce(Reply<A>) -> In,
-    ) -> Request<Result<A, CallError>> {
-        let (reply, request, _) = ask(self.state(), Location::caller(), |outcome| outcome);
-        self.post(make(reply));
-        request
-    }
-}
-
-impl<Q: Send + 'static, A: Send + 'static, Out: Send + 'static> Worker<Call<Q, A>, Out> {
-    /// Asks the worker, and waits for its answer. The request holds the loop until then; it can be cancelled,
-    /// and [`time::timeout`](crate::time::timeout) limits it.
-    ///
-    /// Answers may come in another order than the questions.
-    ///
-    /// # Errors
-    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what it has not
-    /// answered fails.
-    #[track_caller]
-    pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
-        self.call_with(|reply| Call { message, reply })
-    }
-}
-
 impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// Posts a message that carries the way for one answer, and waits for that: see
-    /// [`Worker::call_with`].
+    /// [`Worker::call_with`](crate::worker::Worker::call_with).
     ///
     /// # Errors
     /// [`CallError`].
@@ -310,7 +259,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static, R: Send + 'static> Port<Call<Q, A>, R> {
-    /// Asks the other end, and waits for its answer: see [`Worker::call`].
+    /// Asks the other end, and waits for its answer: see [`Worker::call`](crate::worker::Worker::call).
     ///
     /// # Errors
     /// [`CallError`].

@@ -1,13 +1,14 @@
-//! The receiving end of one direction of a channel: what was taken out of the queue and not handed on.
+//! The receiving end of one direction of a channel: the messages that were taken out of the queue
+//! and not handed on.
 //!
-//! A lock for each message would have its line go to and fro between the two cores, and the sender wait
-//! for it as often. An [`Intake`] takes all that is there at once and hands it on from a list of its own: a
-//! million messages from another core then cost 27 ns each instead of 80. What it has taken still counts
-//! as waiting: it is in the length, the end is not seen before it, and it goes where the receiving end goes.
+//! A lock for each message would make both threads wait for it, once a message. A [`ReceiveBuffer`]
+//! takes all that is there at once and hands it on from a list of its own: see DESIGN, How it is
+//! fast. The messages that it has taken still count as waiting: they are in the length, the end is
+//! not seen before them, and they travel with the receiving end.
 //!
-//! The two lists change places with each take, so a stream of messages allocates nothing once they have
-//! grown. One that a burst has made large is given back to the allocator when all has been handed on and nothing
-//! waits behind it, or when the next load is much smaller.
+//! The two lists change places with each take, so a stream of messages allocates nothing once they
+//! have grown. A list that a burst has made large is given back to the allocator when all has been
+//! handed on and nothing waits behind it, or when the next load is much smaller.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,18 +17,20 @@ use std::time::Duration;
 use super::queue::{End, Popped, Queue, is_large};
 use super::seam::{Arc, Nanos};
 
-pub(crate) struct Intake<T> {
+/// The receiving end of a [`Queue`], on the receiving loop.
+pub(crate) struct ReceiveBuffer<T> {
+    /// What the sending end pushes to.
     queue: Arc<Queue<T>>,
     /// Taken out of the queue and not handed on, oldest first. Never borrowed while user code runs.
     taken: RefCell<VecDeque<T>>,
-    /// Messages are taken all at once. Else nothing is ever in `taken`.
+    /// Messages are taken all at once. If false, `taken` stays empty.
     takes_all: bool,
 }
 
-impl<T> Intake<T> {
-    pub(crate) fn new(queue: Arc<Queue<T>>) -> Intake<T> {
+impl<T> ReceiveBuffer<T> {
+    pub(crate) fn new(queue: Arc<Queue<T>>) -> ReceiveBuffer<T> {
         let takes_all = queue.gives_all();
-        Intake { queue, taken: RefCell::default(), takes_all }
+        ReceiveBuffer { queue, taken: RefCell::default(), takes_all }
     }
 
     pub(crate) fn queue(&self) -> &Queue<T> {
@@ -51,11 +54,12 @@ impl<T> Intake<T> {
         self.queue.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
     }
 
-    /// As [`pop`](Intake::pop), and how many messages waited in all.
+    /// As [`pop`](ReceiveBuffer::pop). Also returns how many messages waited, the one that is taken
+    /// included.
     pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
-        // What comes after all have been taken has come later.
+        // Once all have been taken, what stands in the queue has come later.
         let behind = if takes_all { self.taken.borrow().len() } else { self.queue.len() };
         (popped, behind + 1)
     }
@@ -68,17 +72,23 @@ impl<T> Intake<T> {
         self.pop(Nanos::MAX)
     }
 
+    /// Whether there is a message or an end, be it one that is seen later in virtual time. If not,
+    /// the next message or end gives notice.
+    pub(crate) fn has_something(&self) -> bool {
+        !self.taken.borrow().is_empty() || self.queue.has_something()
+    }
+
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
         if self.taken.borrow().is_empty() { self.queue.end_seen(now) } else { End::Open }
     }
 
-    /// The end leaves its loop: what was taken travels with it.
+    /// The receiving end leaves its loop: the messages that were taken travel with it.
     pub(crate) fn detach(&self) {
         self.queue.detach(self.taken.take());
     }
 
-    /// The end is closed. What was never received comes back, to be dropped.
+    /// The receiving end is closed. The messages that were never received come back, to be dropped.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut left = self.taken.take();
         left.append(&mut self.queue.close_receiver());

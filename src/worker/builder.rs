@@ -13,13 +13,14 @@ use std::thread;
 use std::time::Duration;
 
 use super::direct;
+use super::handle::WorkerHandle;
 use super::shared::{Cause, Ended, Shared};
 use super::this::{self, Values};
-use super::worker::Core;
 use super::{Port, Worker, WorkerError};
 use crate::alloc;
 use crate::callback::{self, Halt};
-use crate::channel::port::{Link, PortEnd};
+use crate::channel::link::Link;
+use crate::channel::port::PortEnd;
 use crate::clock::Nanos;
 use crate::error::{Panic, shut_down};
 use crate::event_loop::current;
@@ -28,8 +29,8 @@ use crate::pool::Pool;
 use crate::sys;
 use crate::virtual_time::scheduler::Seat;
 
-/// How long the news of a worker's end takes in virtual time, so that it comes behind everything that the
-/// worker posted.
+/// How long the notice of a worker's end takes in virtual time: one millisecond, so that it comes
+/// behind everything that the worker posted.
 const END_TAKES: Nanos = 1_000_000;
 
 /// What becomes of a worker that runs when its parent's loop ends.
@@ -64,13 +65,19 @@ pub enum ParentExit {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct WorkerBuilder<In, Out> {
+    /// The thread's name. None for the usual one.
     name: Option<String>,
+    /// In bytes. None for the standard library's.
     stack_size: Option<usize>,
+    /// The blocking pool. None for the parent's.
     pool: Option<Pool>,
+    /// In bytes. None for no limit.
     memory_limit: Option<usize>,
+    /// What becomes of the worker when its parent's loop ends.
     parent_exit: ParentExit,
-    /// Takes the place of what is inherited, type by type.
+    /// These values replace inherited ones of the same type.
     environment: Values,
+    /// Names the types of the messages. Holds nothing.
     _messages: PhantomData<fn(In) -> Out>,
 }
 
@@ -169,8 +176,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let mut environment = this::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();
-        let core = Rc::new(Core::<In, Out>::new(&state, link, self.parent_exit));
-        let number = state.delivery.add_receiver(core.clone());
+        let handle = Rc::new(WorkerHandle::<In, Out>::new(&state, link, self.parent_exit));
+        let number = state.delivery.add_receiver(handle.clone());
         let (now, mailbox) = (state.clock.now(), parts.mailbox.clone());
         let seat = state.seat.as_ref().map(|parent| parent.for_worker(&mailbox, now));
         parts.seat = seat.clone().map(|seat| (seat, state.clock.for_worker()));
@@ -193,8 +200,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         direct::enlist(id, shared.mailbox.clone());
         match builder.spawn(move || start.run()) {
             Ok(thread) => {
-                core.begin(location, number, shared, thread);
-                Ok(Worker::of(core))
+                handle.begin(location, number, shared, thread);
+                Ok(Worker::of(handle))
             }
             Err(error) => {
                 direct::discharge(id);
@@ -231,12 +238,19 @@ impl<In, Out> fmt::Debug for WorkerBuilder<In, Out> {
 
 /// All that a worker's thread begins with.
 struct Start<In, Out, M> {
+    /// What its loop is made of.
     parts: Parts,
+    /// What it shares with its parent.
     shared: Arc<Shared>,
+    /// Its end of the channel to the parent.
     end: PortEnd<Out, In>,
+    /// What it inherits, and what its builder added.
     environment: Values,
+    /// In bytes. None for no limit.
     memory_limit: Option<usize>,
+    /// The line that started the worker.
     location: &'static Location<'static>,
+    /// The main script.
     main: M,
 }
 
@@ -289,20 +303,21 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
 }
 
 thread_local! {
-    /// Set when a worker has ended.
+    /// Set when this thread's worker has ended, to be dropped after all other locals.
     static FAREWELL: Cell<Option<Farewell>> = const { Cell::new(None) };
 }
 
 /// Tells the parent, when it is dropped, that the worker has ended.
 ///
-/// It is a local of the worker's thread, and the first one: locals are dropped in the opposite order of their first
-/// use, so those of the user's are gone by then. Their destructors may take any time. Were the parent told before
-/// them, it would spend that time in joining the thread.
+/// It is a local of the worker's thread, and the first one: locals are dropped in the opposite order
+/// of their first use, so the user's are gone by then. Their destructors may take any time. Were the
+/// parent told before them, it would spend that time in joining the thread.
 struct Farewell {
+    /// What the worker shares with its parent.
     shared: Arc<Shared>,
     /// Taken out when the parent is told.
     ended: Option<Ended>,
-    /// In virtual time: from when on the parent sees it.
+    /// In virtual time: from when on the parent sees the end.
     seen_at: Nanos,
 }
 

@@ -72,28 +72,30 @@
 mod builder;
 mod direct;
 mod error;
+mod handle;
+mod join;
 mod shared;
 mod this;
 mod usage;
-mod watch;
+mod watchdog;
 #[expect(clippy::module_inception, reason = "the file of the type that the module is named after")]
 mod worker;
 mod worker_pool;
 
+pub use crate::channel::bounded::{Bounded, Permit, Reserve, TryPostError, channel_bounded};
 pub use crate::channel::broadcast::{BroadcastChannel, MessageError};
 pub use crate::channel::call::{Call, CallError, Reply};
-pub use crate::channel::port::{
-    Bounded, Permit, Port, PortEnd, Recv, RecvTimeoutError, Reserve, TryPostError, Unbounded,
-    channel, channel_bounded,
-};
+pub use crate::channel::port::{Port, PortEnd, Unbounded, channel};
+pub use crate::channel::recv::{Recv, RecvTimeoutError};
 pub use builder::{ParentExit, WorkerBuilder};
 pub use direct::{DirectError, on_direct_message, post_direct};
 pub use error::WorkerError;
+pub use join::Join;
 pub use this::{
     checkpoint, environment, id, is_main, is_shutting_down, is_terminating, on_terminating,
     set_environment,
 };
 pub use usage::WorkerUsage;
-pub use watch::Unresponsive;
-pub use worker::{Join, Worker};
+pub use watchdog::Unresponsive;
+pub use worker::Worker;
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder, WorkerPoolMetrics};

@@ -1,4 +1,4 @@
-//! What a worker and its parent share besides messages: what becomes of the thread.
+//! What a worker and its parent share besides messages: the life of the thread.
 
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,34 +12,43 @@ use crate::error::Panic;
 use crate::threads::mailbox::Mailbox;
 use crate::virtual_time::scheduler::Seat;
 
-/// How long a loop that ends waits for a worker whose callback does not return.
+/// How long a loop that ends waits for a worker whose callback does not return: longer than callbacks
+/// take, shorter than the patience of a person at a terminal.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile.
+/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile: a
+/// small part of [`GRACE`], and no load.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What becomes of the thread.
+/// The life of the thread.
 #[derive(Default)]
 pub(super) struct Status {
     /// Its loop has begun.
     pub(super) online: bool,
-    /// Its loop is gone, and all that the thread had for itself, and how it ended.
+    /// How it ended. None as long as the thread has its loop or any local value of its own.
     pub(super) ended: Option<Ended>,
-    /// In virtual time: from when on the parent sees that.
+    /// In virtual time: from when on the parent sees the end.
     ended_at: Nanos,
 }
 
 impl Status {
-    /// How the worker ended, if that can be seen at this time.
-    pub(super) fn seen_ended(&mut self, now: Nanos) -> Option<&mut Ended> {
-        self.ended.as_mut().filter(|_| self.ended_at <= now)
+    /// Whether the worker has ended, and that can be seen at this time.
+    pub(super) fn is_end_seen(&self, now: Nanos) -> bool {
+        self.ended.is_some() && self.ended_at <= now
+    }
+
+    /// The exit code of the worker, which has ended, and the cause, which is taken out.
+    pub(super) fn take_end(&mut self) -> (i32, Cause) {
+        let ended = self.ended.as_mut().expect("the worker has ended");
+        (ended.code, std::mem::replace(&mut ended.cause, Cause::ByItself))
     }
 }
 
 /// How a worker ended.
 pub(super) struct Ended {
+    /// Its exit code.
     pub(super) code: i32,
-    /// Taken out when it is delivered.
+    /// Why it ended. Taken out when the parent is told.
     pub(super) cause: Cause,
     /// The CPU time of the whole thread, if the system tells.
     pub(super) cpu_time: Option<Duration>,
@@ -54,16 +63,21 @@ pub(super) enum Wait {
     Told,
 }
 
+/// Why a worker ended.
 pub(super) enum Cause {
-    /// It had nothing left, or called `exit`.
+    /// It had nothing left, or called `exit`. Also if it was told to terminate, but was done before.
     ByItself,
-    /// It was told to, and this is what ended it.
+    /// It was told to terminate, and would have gone on.
     Terminated,
+    /// Its main script or a callback panicked, and no hook of its own took the panic.
     Panicked(Panic),
+    /// It had more memory than its limit.
     OutOfMemory(WorkerError),
 }
 
+/// What a worker and its parent share besides messages.
 pub(super) struct Shared {
+    /// The worker's number.
     pub(super) id: u64,
     /// The worker's own mailbox, to wake and to halt it.
     pub(super) mailbox: Arc<Mailbox>,
@@ -71,14 +85,15 @@ pub(super) struct Shared {
     pub(super) terminated: AtomicBool,
     /// It was asked to finish.
     pub(super) finishing: AtomicBool,
+    /// The life of the thread.
     status: Mutex<Status>,
     /// Signalled when `ended` is set.
     end: Condvar,
-    /// Where the parent hears of changes.
+    /// The parent's mailbox, which is notified of each change.
     parent: Arc<Mailbox>,
     /// The parent's receiver for this worker.
     number: u64,
-    /// The worker's place in virtual time.
+    /// The worker's place in virtual time. None on the real clock.
     pub(super) seat: Option<Seat>,
     /// Runs from when the parent's loop ends.
     halted: Stopwatch,
@@ -131,7 +146,7 @@ impl Shared {
         self.mailbox.halt_when_seen();
     }
 
-    /// Tells the worker that it is to finish what it has. Its port hears of that by itself.
+    /// Tells the worker that it is to finish what it has. Its port is told by its queue.
     pub(super) fn ask_to_finish(&self) {
         if !self.finishing.swap(true, Ordering::SeqCst) {
             // Given back when the worker's loop is gone already, and then there is nothing to do.
@@ -139,8 +154,8 @@ impl Shared {
         }
     }
 
-    /// The parent's loop begins to end, and waits for this worker so long. All its workers are told before any
-    /// is waited for.
+    /// The parent's loop begins to end, and waits for this worker for the time `given`. All its
+    /// workers are told before it waits for any.
     pub(super) fn begin_end(&self, given: Duration) {
         self.given.store(saturating_nanos(given), Ordering::Relaxed);
         self.halted.start();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::worker::Core;
+use super::handle::WorkerHandle;
 use crate::alloc;
 use crate::metrics::Metrics;
 
@@ -42,13 +42,13 @@ pub struct WorkerUsage {
 }
 
 impl WorkerUsage {
-    pub(super) fn of<In, Out>(core: &Core<In, Out>) -> WorkerUsage {
-        let figures = &core.shared().mailbox.figures;
-        let (to_worker, from_worker) = core.queue_lens();
-        let counts = !core.has_exited() && alloc::is_counting();
+    pub(super) fn of<In, Out>(worker: &WorkerHandle<In, Out>) -> WorkerUsage {
+        let figures = &worker.shared().mailbox.figures;
+        let (to_worker, from_worker) = worker.queue_lens();
+        let counts = !worker.has_exited() && alloc::is_counting();
         WorkerUsage {
             metrics: figures.snapshot(),
-            cpu_time: core.cpu_time(),
+            cpu_time: worker.cpu_time(),
             to_worker,
             from_worker,
             allocated: counts.then(|| figures.allocated()),

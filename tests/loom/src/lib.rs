@@ -23,16 +23,16 @@ use loom::sync::Arc;
 use loom::thread;
 
 use queue::{End, Queue, Popped, Refused};
-use receive::Intake;
+use receive::ReceiveBuffer;
 use seam::{Bell, Receiver};
 
 /// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.
-fn receive(intake: &Intake<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
+fn receive(buffer: &ReceiveBuffer<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
     let mut seen = Vec::new();
     loop {
         bell.wait();
         while seen.len() < limit {
-            match intake.pop(u64::MAX) {
+            match buffer.pop(u64::MAX) {
                 Popped::Message(message) => seen.push(message),
                 Popped::Empty | Popped::Finished => break,
                 Popped::Closed => return (seen, true),
@@ -45,24 +45,24 @@ fn receive(intake: &Intake<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) 
 }
 
 /// Opens the receiving end on a loop that is a bell.
-fn open(queue: &Arc<Queue<u32>>) -> (Intake<u32>, Arc<Bell>) {
+fn open(queue: &Arc<Queue<u32>>) -> (ReceiveBuffer<u32>, Arc<Bell>) {
     let bell = Arc::new(Bell::new());
     queue.attach(Receiver(bell.clone()));
-    (Intake::new(queue.clone()), bell)
+    (ReceiveBuffer::new(queue.clone()), bell)
 }
 
 #[test]
 fn every_message_arrives_once_in_order_and_the_close_behind_them() {
     loom::model(|| {
         let queue = Queue::new();
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
             sending.close_sender();
         });
-        assert_eq!(receive(&intake, &bell, 3), (vec![1, 2], true));
+        assert_eq!(receive(&buffer, &bell, 3), (vec![1, 2], true));
         sender.join().unwrap();
     });
 }
@@ -76,8 +76,8 @@ fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let (intake, bell) = open(&queue);
-        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
+        let (buffer, bell) = open(&queue);
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -107,7 +107,7 @@ fn an_end_that_travels_takes_its_messages_along() {
 fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
     loom::model(|| {
         let queue = Queue::new();
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
@@ -115,7 +115,7 @@ fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
             assert_eq!(sending.push(2), Err(2));
             sending.close_sender();
         });
-        assert_eq!(receive(&intake, &bell, 2), (vec![1], true));
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1], true));
         sender.join().unwrap();
     });
 }
@@ -126,7 +126,7 @@ fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
         let queue = Queue::new();
         let sending = queue.clone();
         let sender = thread::spawn(move || sending.push(1).is_err());
-        let left: VecDeque<u32> = Intake::new(queue.clone()).close();
+        let left: VecDeque<u32> = ReceiveBuffer::new(queue.clone()).close();
         let came_back = sender.join().unwrap();
         assert_eq!(left.len() + usize::from(came_back), 1);
         assert_eq!(queue.push(2), Err(2));
@@ -137,17 +137,17 @@ fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
 fn a_handler_that_rests_hears_of_what_comes_next() {
     loom::model(|| {
         let queue = Queue::new();
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let (first, _) = receive(&intake, &bell, 1);
+        let (first, _) = receive(&buffer, &bell, 1);
         // Nobody listens: what is there waits, and the next look is the loop's own, as in `on_message`.
         queue.rest();
         bell.ring();
-        let (second, _) = receive(&intake, &bell, 1);
+        let (second, _) = receive(&buffer, &bell, 1);
         assert_eq!([first, second].concat(), [1, 2]);
         sender.join().unwrap();
     });
@@ -162,9 +162,9 @@ fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
             assert!(sending.push(1).is_ok());
             sending.close_sender();
         });
-        let (intake, limit) = (Intake::new(queue), std::time::Duration::MAX);
-        assert!(matches!(intake.pop_within(limit), Popped::Message(1)));
-        assert!(matches!(intake.pop_within(limit), Popped::Closed));
+        let (buffer, limit) = (ReceiveBuffer::new(queue), std::time::Duration::MAX);
+        assert!(matches!(buffer.pop_within(limit), Popped::Message(1)));
+        assert!(matches!(buffer.pop_within(limit), Popped::Closed));
         sender.join().unwrap();
     });
 }
@@ -173,14 +173,14 @@ fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
 fn what_was_taken_at_once_and_not_handed_on_is_dropped_by_the_close_and_no_message_twice() {
     loom::model(|| {
         let queue = Queue::new();
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let sending = queue.clone();
         let sender = thread::spawn(move || {
             (1..=3).filter(|message| sending.push(*message).is_err()).collect::<Vec<u32>>()
         });
-        let (mut all, _) = receive(&intake, &bell, 1);
+        let (mut all, _) = receive(&buffer, &bell, 1);
         let waiting = queue.len();
-        let left = intake.close();
+        let left = buffer.close();
         assert!(left.len() >= waiting, "what waits is counted, wherever it is");
         assert_eq!(queue.len(), 0);
         all.extend(left);
@@ -193,9 +193,9 @@ fn what_was_taken_at_once_and_not_handed_on_is_dropped_by_the_close_and_no_messa
 fn what_was_taken_at_once_is_in_the_length_that_the_sender_sees() {
     loom::model(|| {
         let queue = Queue::new();
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         (1..=2).for_each(|message| assert!(queue.push(message).is_ok()));
-        let receiver = thread::spawn(move || receive(&intake, &bell, 1));
+        let receiver = thread::spawn(move || receive(&buffer, &bell, 1));
         assert!((1..=2).contains(&queue.len()));
         assert_eq!(receiver.join().unwrap(), (vec![1], false));
         assert_eq!(queue.len(), 1);
@@ -216,13 +216,13 @@ fn send_when_there_is_room(queue: &Queue<u32>, message: u32) -> bool {
 fn a_sender_that_waits_for_room_gets_it_when_a_message_is_taken() {
     loom::model(|| {
         let queue = Queue::bounded(1);
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(send_when_there_is_room(&sending, 1));
             assert!(send_when_there_is_room(&sending, 2));
         });
-        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -234,12 +234,12 @@ fn two_senders_that_wait_for_one_place_both_get_it() {
     model.preemption_bound = Some(3);
     model.check(|| {
         let queue = Queue::bounded(1);
-        let (intake, bell) = open(&queue);
+        let (buffer, bell) = open(&queue);
         let senders = [1, 2].map(|number| {
             let sending = queue.clone();
             thread::spawn(move || assert!(send_when_there_is_room(&sending, number)))
         });
-        let (mut seen, _) = receive(&intake, &bell, 2);
+        let (mut seen, _) = receive(&buffer, &bell, 2);
         seen.sort();
         assert_eq!(seen, [1, 2]);
         for sender in senders {

@@ -1,7 +1,8 @@
-//! Whether a worker comes round: looked at by its parent, for the worker cannot say.
+//! The watchdog of a worker: its parent looks whether its loop goes on, for the worker cannot say.
 //!
-//! A worker that is awake in the same iteration at two looks has been in it all the time between them: to sleep
-//! it would have had to begin another. So two looks at a counter tell, and the worker does nothing for it.
+//! A worker that is awake in the same iteration at two looks has been in it all the time between them:
+//! to sleep it would have had to begin another. So two looks at a counter tell, and the worker does
+//! nothing for it.
 
 use std::fmt;
 use std::panic::Location;
@@ -13,7 +14,8 @@ use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval};
 
-/// Looks in the time that a worker may take.
+/// How often the watchdog looks in the time that a worker may take: the report is late by a quarter
+/// of that time at most.
 const LOOKS: u32 = 4;
 
 /// A worker that does not come round. See [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
@@ -36,19 +38,20 @@ impl fmt::Display for Unresponsive {
     }
 }
 
-/// The looking. Ends when it is dropped.
-pub(super) struct Watch {
+/// Looks at a worker again and again, until it is dropped.
+pub(super) struct Watchdog {
+    /// Looks. Does not hold the parent's loop.
     timer: Timer,
 }
 
-impl Watch {
+impl Watchdog {
     /// Starts to look, on the current loop.
     #[track_caller]
     pub(super) fn start(
         shared: Arc<Shared>,
         limit: Duration,
         mut f: impl FnMut(Unresponsive) + 'static,
-    ) -> Watch {
+    ) -> Watchdog {
         let mut sighting = Sighting::default();
         let timer = set_interval(limit / LOOKS, move |_| {
             let Some(now) = current::get().map(|state| state.clock.now()) else { return };
@@ -57,11 +60,11 @@ impl Watch {
             }
         });
         timer.set_ref(false);
-        Watch { timer }
+        Watchdog { timer }
     }
 }
 
-impl Drop for Watch {
+impl Drop for Watchdog {
     fn drop(&mut self) {
         self.timer.clear();
     }
@@ -70,8 +73,10 @@ impl Drop for Watch {
 /// Since when the worker has been in the iteration in which it was last seen.
 #[derive(Default)]
 struct Sighting {
-    /// None when it was asleep, or not there.
+    /// That iteration, and the time of the first look that saw it. None when the worker was asleep
+    /// or gone.
     awake_in: Option<(u64, Nanos)>,
+    /// The worker was reported for that iteration.
     reported: bool,
 }
 
