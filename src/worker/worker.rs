@@ -282,7 +282,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
             return request;
         }
         let (raiser, location) = (state.clone(), worker.registration.location());
-        completer.set_heir(move |outcome| {
+        completer.on_unclaimed(move |outcome| {
             if let Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) =
                 outcome
             {

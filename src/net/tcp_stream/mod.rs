@@ -529,7 +529,7 @@ impl Core {
     /// An error of a write whose request was dropped goes to the read callback.
     fn make_heir(self: &Rc<Self>, completer: &Completer<io::Result<()>>) {
         let weak = Rc::downgrade(self);
-        completer.set_heir(move |result| {
+        completer.on_unclaimed(move |result| {
             if let (Err(error), Some(core)) = (result, weak.upgrade())
                 && core.is_open()
             {
