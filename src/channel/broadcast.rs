@@ -16,13 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use super::handler::{MessageHandler, Round};
-use super::open_port::CallAgain;
 use super::queue::Queue;
 use super::recv::{Receive, Recv};
 use super::seam::Receiver;
-use crate::callback::{self, slot::Slot};
+use crate::callback::{self, on_drop::OnDrop, slot::Slot};
 use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::handle::named::{Name, Named, Names};
+use crate::handle::references::ref_methods;
 use crate::handle::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
@@ -124,7 +125,7 @@ impl Error for MessageError {}
 /// ```
 pub struct BroadcastChannel<T> {
     /// The channel, which its loop and its name have too while it is open.
-    member: Rc<Member<T>>,
+    member: Name<Member<T>>,
 }
 
 /// One channel of a name, as its loop has it.
@@ -145,7 +146,7 @@ struct Member<T> {
     /// The callback of `on_message_error`. Without it such a message is logged.
     on_error: Slot<dyn FnMut(MessageError)>,
     /// How many [`BroadcastChannel`]s name this channel.
-    names: Cell<u32>,
+    names: Names,
 }
 
 impl<T> Member<T> {
@@ -197,7 +198,7 @@ impl<T: 'static> Handle for Member<T> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        let again = CallAgain { state, number: self.number.get() };
+        let again = OnDrop(|| state.delivery.call_again(self.number.get()));
         if self.handler.deliver(state) != Round::Full {
             again.forget();
         }
@@ -229,7 +230,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             handler: MessageHandler::new(queue.clone()),
             on_error: Slot::default(),
-            names: Cell::new(1),
+            names: Names::default(),
         });
         if state.is_open() {
             member.registration.open(member.clone(), Location::caller(), true);
@@ -238,7 +239,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
             with_members::<T, _>(&member.name, |members| members.push((member.id, queue)));
         }
-        BroadcastChannel { member }
+        BroadcastChannel { member: Name::new(member) }
     }
 
     /// The name.
@@ -333,7 +334,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     ///
     /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
-        Recv::new(&*self.member)
+        Recv::new(&**self.member)
     }
 
     /// Closes the channel. What waits here is dropped. Closing again does nothing.
@@ -346,37 +347,12 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         !self.member.is_open()
     }
 
-    /// Lets the loop end although the channel is open.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the channel keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.member.registration.set_ref(on);
-    }
-
-    /// Whether the channel keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.member.registration.has_ref()
-    }
+    ref_methods!("channel"; member.registration);
 }
 
 impl<T> Clone for BroadcastChannel<T> {
     fn clone(&self) -> Self {
-        self.member.names.set(self.member.names.get() + 1);
         BroadcastChannel { member: self.member.clone() }
-    }
-}
-
-impl<T> Drop for BroadcastChannel<T> {
-    fn drop(&mut self) {
-        let left = self.member.names.get() - 1;
-        self.member.names.set(left);
-        if left == 0 && !self.member.handler.is_listening() {
-            self.member.close();
-        }
     }
 }
 
@@ -404,5 +380,18 @@ impl<T> Receive<T> for Member<T> {
 
     fn stop_waiting(&self, place: &Place) {
         self.handler.waiters.leave(place);
+    }
+}
+
+impl<T> Named for Member<T> {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// A channel with a callback belongs to the loop.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.handler.is_listening() {
+            self.close();
+        }
     }
 }

@@ -26,5 +26,3 @@ pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recv;
 pub(crate) mod seam;
-
-pub(crate) use open_port::CallAgain;

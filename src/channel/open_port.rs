@@ -17,9 +17,10 @@ use super::link::{CloseNotice, Link};
 use super::queue::{End, Queue};
 use super::recv::Receive;
 use super::seam::Receiver;
-use crate::callback;
+use crate::callback::{self, on_drop::OnDrop};
 use crate::clock::Nanos;
 use crate::event_loop::State;
+use crate::handle::named::{Named, Names};
 use crate::handle::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::Event;
@@ -45,7 +46,7 @@ pub(super) struct OpenPort<S, R> {
     /// The callback of `on_close`. Taken out by the close.
     pub(super) on_close: Cell<Option<Box<dyn FnOnce()>>>,
     /// How many [`Port`](super::port::Port)s name this port.
-    pub(super) names: Cell<u32>,
+    names: Names,
     /// The other end listens, but sends no more. It may close later.
     finished: Cell<bool>,
     /// How many tasks wait for a place to send to.
@@ -64,7 +65,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             closing_link: Cell::new(None),
             notice: Cell::new(None),
             on_close: Cell::new(None),
-            names: Cell::new(1),
+            names: Names::default(),
             finished: Cell::new(false),
             reserving: Cell::new(0),
         });
@@ -210,7 +211,7 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        let again = CallAgain { state, number: self.number.get() };
+        let again = OnDrop(|| state.delivery.call_again(self.number.get()));
         let round = self.handler.deliver(state);
         if self.is_open() && round == Round::Full {
             return; // Called again in the next poll phase.
@@ -262,20 +263,15 @@ impl<S, R> Receive<R> for OpenPort<S, R> {
     }
 }
 
-/// Has a receiver called again in the next poll phase, also when a panic passes by.
-pub(crate) struct CallAgain<'a> {
-    pub(crate) state: &'a State,
-    pub(crate) number: u64,
-}
-
-impl CallAgain<'_> {
-    pub(crate) fn forget(self) {
-        std::mem::forget(self);
+impl<S, R> Named for OpenPort<S, R> {
+    fn names(&self) -> &Names {
+        &self.names
     }
-}
 
-impl Drop for CallAgain<'_> {
-    fn drop(&mut self) {
-        self.state.delivery.call_again(self.number);
+    /// A port with a callback belongs to the loop.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.handler.is_listening() {
+            self.close();
+        }
     }
 }

@@ -14,6 +14,8 @@ use super::link::Link;
 use super::open_port::OpenPort;
 use super::recv::{Recv, RecvTimeoutError};
 use crate::event_loop::{State, current};
+use crate::handle::named::Name;
+use crate::handle::references::ref_methods;
 
 /// Makes a channel: what is posted at one end arrives at the other. Both ends can travel to other
 /// threads, also inside messages.
@@ -75,7 +77,7 @@ impl<S: Send + 'static, R: Send + 'static, K> PortEnd<S, R, K> {
     #[track_caller]
     pub fn open(self) -> Port<S, R, K> {
         let port = OpenPort::open(current::expect("PortEnd::open"), self.link);
-        Port { port, kind: PhantomData }
+        Port { port: Name::new(port), kind: PhantomData }
     }
 }
 
@@ -113,7 +115,7 @@ impl<S, R, K> fmt::Debug for PortEnd<S, R, K> {
 /// ```
 pub struct Port<S, R, K = Unbounded> {
     /// The port, which its loop has too while it is open.
-    pub(super) port: Rc<OpenPort<S, R>>,
+    pub(super) port: Name<OpenPort<S, R>>,
     /// Says whether the channel has a bound. Holds nothing.
     kind: PhantomData<K>,
 }
@@ -235,7 +237,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// # Cost
     /// A message wakes all who wait, and those that find nothing wait on.
     pub fn recv(&self) -> Recv<'_, R> {
-        Recv::new(&*self.port)
+        Recv::new(&**self.port)
     }
 
     /// Blocks this thread until there is a message, no longer than `timeout`.
@@ -274,21 +276,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         self.port.close();
     }
 
-    /// Lets the loop end although a handler is attached.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the port keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.port.registration.set_ref(on);
-    }
-
-    /// Whether the port keeps the loop alive while it is active.
-    pub fn has_ref(&self) -> bool {
-        self.port.registration.has_ref()
-    }
+    ref_methods!("port"; port.registration);
 
     /// Whether the port was closed, from either side, or detached.
     pub fn is_closed(&self) -> bool {
@@ -305,18 +293,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
 impl<S, R, K> Clone for Port<S, R, K> {
     fn clone(&self) -> Self {
-        self.port.names.set(self.port.names.get() + 1);
         Port { port: self.port.clone(), kind: PhantomData }
-    }
-}
-
-impl<S, R, K> Drop for Port<S, R, K> {
-    fn drop(&mut self) {
-        let left = self.port.names.get() - 1;
-        self.port.names.set(left);
-        if left == 0 && !self.port.handler.is_listening() {
-            self.port.close();
-        }
     }
 }
 

@@ -17,8 +17,7 @@ use super::WorkerError;
 use super::builder::ParentExit;
 use super::shared::{Cause, GRACE, Shared, Wait};
 use super::watchdog::Watchdog;
-use crate::callback;
-use crate::channel::CallAgain;
+use crate::callback::{self, on_drop::OnDrop};
 use crate::channel::handler::{MessageHandler, Round};
 use crate::channel::link::Link;
 use crate::channel::recv::Receive;
@@ -324,7 +323,7 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
     /// Goes from stage to stage as far as the worker has come.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         // A step that a panic or a full round interrupts goes on in the next poll phase.
-        let again = CallAgain { state, number: self.number.get() };
+        let again = OnDrop(|| state.delivery.call_again(self.number.get()));
         loop {
             match self.stage.get() {
                 Stage::Starting => {

@@ -19,6 +19,7 @@ use crate::channel::call::{self, Call, CallError, Reply};
 use crate::channel::port::{Port, PortEnd};
 use crate::channel::recv::{Recv, RecvTimeoutError};
 use crate::event_loop::{Loop, State};
+use crate::handle::references::ref_methods;
 use crate::metrics::Metrics;
 use crate::phase::timers::set_timeout;
 use crate::request::{Completer, Request};
@@ -364,21 +365,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         self.handle.shared().mailbox.figures.snapshot()
     }
 
-    /// Lets the parent's loop end although the worker runs; the worker is then terminated.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the worker keeps the parent's loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.handle.registration.set_ref(on);
-    }
-
-    /// Whether the worker keeps the parent's loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.handle.registration.has_ref()
-    }
+    ref_methods!("worker", "The worker is then terminated."; handle.registration);
 }
 
 impl<In, Out> Clone for Worker<In, Out> {
