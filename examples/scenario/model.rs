@@ -843,7 +843,13 @@ impl<'p> Model<'p> {
         if open || in_round {
             thread.receivers[number].listener = Some(Listener { label, left, answers });
         }
-        if open {
+        if !open {
+            return;
+        }
+        let channel = &mut self.channels[thread.receivers[number].incoming];
+        if channel.messages.is_empty() && channel.sender_gone.is_none() {
+            channel.told = false;
+        } else {
             thread.ready.insert(number);
         }
     }

@@ -18,10 +18,10 @@ use super::queue::{Queue, Refused};
 
 /// Makes a channel that holds at most `capacity` messages in each direction.
 ///
-/// Its ports have no `post`: [`try_post`](Port::try_post) gives a message back when there is no room,
-/// [`post_async`](Port::post_async) and [`reserve`](Port::reserve) wait for a place. Room comes when the
-/// receiver takes a message, that is, when its handler is called with it. Places are given in the order
-/// in which they were asked for.
+/// Its ports have no `post`: [`try_post`](Port::try_post) gives a message back when there is no
+/// room, [`post_async`](Port::post_async) and [`reserve`](Port::reserve) wait for a place. Room
+/// comes when the receiver takes a message, that is, when its handler is called with it. Places are
+/// given in the order in which they were asked for.
 ///
 /// # Panics
 /// When `capacity` is zero.
@@ -73,7 +73,8 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
         })
     }
 
-    /// Sends a message as soon as there is room for it. Dropping the future before drops the message.
+    /// Sends a message as soon as there is room for it. Dropping the future before drops the
+    /// message.
     ///
     /// The future holds the loop while it waits.
     ///
@@ -86,11 +87,11 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
         }
     }
 
-    /// Waits for a place for one message; none when either end is closed. Those who wait are served in
-    /// turn.
+    /// Waits for a place for one message; none when either end is closed. Waiting tasks are served
+    /// in the order in which they began to wait.
     ///
-    /// For a message that is made only when it can be sent. The future holds the loop while it waits;
-    /// dropping it gives up its place in the line.
+    /// For a message that is made only when it can be sent. The future holds the loop while it
+    /// waits; dropping it gives up its place in the line.
     pub fn reserve(&self) -> Reserve<'_, S, R> {
         Reserve { port: &self.port, queue: None, ticket: None }
     }
@@ -158,7 +159,8 @@ impl<S, R> fmt::Debug for Reserve<'_, S, R> {
     }
 }
 
-/// A place for one message in a bounded channel. Dropping it gives the place to the next who waits.
+/// A place for one message in a bounded channel. Dropping it gives the place to the next task that
+/// waits.
 ///
 /// Made by [`Port::reserve`]. It may outlive its port.
 pub struct Permit<S> {

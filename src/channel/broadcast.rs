@@ -1,8 +1,8 @@
-//! Broadcast channels: what is posted to a name reaches all other channels of that name.
+//! Broadcast channels: a message that is posted to a name reaches all other channels of that name.
 //!
-//! Each channel has a queue of its own, and the names are known to the whole process. A post looks up
-//! the other channels under the lock of the names, and then clones and pushes without it: a clone is
-//! the user's code.
+//! Each channel has a queue of its own, and the names are known to the whole process. A post looks
+//! up the other channels under the lock of the names, and then clones and pushes without it: a
+//! clone is the user's code.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
@@ -80,12 +80,14 @@ impl fmt::Display for MessageError {
 
 impl Error for MessageError {}
 
-/// One channel of a name. What it posts reaches all others of that name, on any thread, and never itself.
+/// One channel of a name. What it posts reaches all others of that name, on any thread, and never
+/// itself.
 ///
-/// A name stands for one type of message: channels of another type under the same name are others. Each
-/// receiver gets a clone of its own, made in the call that posts. It gets the messages of one sender in the order
-/// posted, in the poll phase, each as a callback of its own; nothing from before it was made, and
-/// nothing after it was closed, not even what waits. A clone of a channel is the same channel.
+/// A name stands for one type of message: channels of another type under the same name are others.
+/// Each receiver gets a clone of its own, made in the call that posts. It gets the messages of one
+/// sender in the order posted, in the poll phase, each as a callback of its own; no message from
+/// before it was made, and none after it was closed, not even one that waits. A clone of a channel
+/// is the same channel.
 ///
 /// It closes with its last clone, unless a handler is attached: then the loop has it until it is
 /// closed. Node: `BroadcastChannel`.
@@ -213,7 +215,8 @@ impl<T: 'static> Handle for Member<T> {
 }
 
 impl<T: Clone + Send + 'static> BroadcastChannel<T> {
-    /// Opens a channel of a name on the current loop. On a loop that is closed the channel is closed too.
+    /// Opens a channel of a name on the current loop. On a loop that is closed the channel is
+    /// closed too.
     ///
     /// # Panics
     /// When no loop is current.
@@ -247,8 +250,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         &self.member.name
     }
 
-    /// Sends a clone of the message to each other channel of the name. When this channel is closed, the
-    /// message is dropped.
+    /// Sends a clone of the message to each other channel of the name. When this channel is closed,
+    /// the message is dropped.
     ///
     /// A clone that panics costs only the channel that it was for, which is told: see
     /// [`on_message_error`](BroadcastChannel::on_message_error).
@@ -281,7 +284,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         Ok(())
     }
 
-    /// Calls `f` for each message. Replaces the handler before. What came before there was a handler has waited.
+    /// Calls `f` for each message. Replaces the handler before. What came before there was a
+    /// handler has waited.
     #[track_caller]
     pub fn on_message(&self, mut f: impl FnMut(T) + 'static) {
         let member = &self.member;
@@ -308,8 +312,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         drop(self.member.handler.unlisten());
     }
 
-    /// Calls `f` for a message that could not be delivered, in its place in the order. Without it such a
-    /// message is logged. Those after it come as ever.
+    /// Calls `f` for a message that could not be delivered, in its place in the order. Without it
+    /// such a message is logged. Those after it come as ever.
     pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
         if self.member.is_open() {
             drop(self.member.on_error.set(Box::new(f)));
@@ -318,8 +322,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
 
     /// Takes the oldest message that waits. It reaches no handler.
     ///
-    /// One that could not be cloned is told to [`on_message_error`](BroadcastChannel::on_message_error), here,
-    /// and the next one is taken.
+    /// One that could not be cloned is told to
+    /// [`on_message_error`](BroadcastChannel::on_message_error), here, and the next one is taken.
     pub fn try_recv(&self) -> Option<T> {
         while self.member.is_open() {
             match self.member.handler.try_recv(self.member.state().clock.horizon())? {
@@ -330,7 +334,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         None
     }
 
-    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses
+    /// nothing.
     ///
     /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {

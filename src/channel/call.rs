@@ -1,8 +1,8 @@
 //! A question with one answer, on top of messages.
 //!
-//! The question carries the way back: a [`Reply`], which is a queue for one message. Nothing has to be
-//! numbered, and answers may come in any order and from anywhere. A reply that is dropped, in a queue
-//! of a worker that died or in a handler that panicked, is an answer too.
+//! The question carries the way back: a [`Reply`], which is a queue for one message. Nothing has to
+//! be numbered, and answers may come in any order and from anywhere. A reply that is dropped, in a
+//! queue of a worker that died or in a handler that panicked, is an answer too.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -20,7 +20,8 @@ use crate::handle::{Handle, Registration};
 use crate::request::{Completer, Request};
 use crate::sys::Event;
 
-/// A question: a message and the way for its answer. Posted by [`Worker::call`](crate::worker::Worker::call) and [`Port::call`].
+/// A question: a message and the way for its answer. Posted by
+/// [`Worker::call`](crate::worker::Worker::call) and [`Port::call`].
 ///
 /// # Examples
 /// ```
@@ -58,7 +59,8 @@ impl<Q, A> Call<Q, A> {
         self.reply.send(answer);
     }
 
-    /// The question and the way for its answer, which may go elsewhere: to the pool, to another worker.
+    /// The question and the way for its answer, which may go elsewhere: to the pool, to another
+    /// worker.
     pub fn into_parts(self) -> (Q, Reply<A>) {
         (self.message, self.reply)
     }
@@ -79,7 +81,8 @@ impl<A> Reply<A> {
         }
     }
 
-    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has ended.
+    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has
+    /// ended.
     pub fn is_wanted(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_received())
     }
@@ -107,7 +110,7 @@ pub enum CallError {
     NoReply,
     /// It was cancelled.
     Cancelled,
-    /// The loop of whoever asked has ended.
+    /// The loop that asked has ended.
     ShutDown,
 }
 
@@ -131,7 +134,8 @@ struct PendingCall<A, V: 'static> {
     number: Cell<u64>,
     /// Where the answer comes.
     queue: Arc<Queue<A>>,
-    /// What the answer completes. Taken out by the first of answer, cancellation and end of the loop.
+    /// What the answer completes. Taken out by the first of answer, cancellation and end of the
+    /// loop.
     waiting: Cell<Option<Waiting<A, V>>>,
 }
 
@@ -259,7 +263,8 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static, R: Send + 'static> Port<Call<Q, A>, R> {
-    /// Asks the other end, and waits for its answer: see [`Worker::call`](crate::worker::Worker::call).
+    /// Asks the other end, and waits for its answer: see
+    /// [`Worker::call`](crate::worker::Worker::call).
     ///
     /// # Errors
     /// [`CallError`].

@@ -1,11 +1,11 @@
-//! The receiving of a channel's messages: the receiving loop's part, which port, worker and broadcast
-//! channel share.
+//! The receiving of a channel's messages: the receiving loop's part, which port, worker and
+//! broadcast channel share.
 //!
 //! A [`MessageHandler`] holds the callback of `on_message` and the futures that wait in `recv`.
 //!
 //! A waiting future comes before the callback: it has asked for one message and is woken before the
-//! callback is called, so a task of this loop takes the oldest message. The callback gets the messages
-//! that no task has taken.
+//! callback is called, so a task of this loop takes the oldest message. The callback gets the
+//! messages that no task has taken.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -23,8 +23,8 @@ use crate::clock::Nanos;
 use crate::event_loop::State;
 use crate::task::waiters::{Place, Waiters};
 
-/// A receiver gets at least this many messages in one poll phase, if they are there. It gets more if
-/// more waited when its round began. As in Node.
+/// A receiver gets at least this many messages in one poll phase, if they are there. It gets more
+/// if more waited when its round began. As in Node.
 const MESSAGES_PER_ROUND: usize = 1000;
 
 /// How a round of delivery ended.
@@ -38,8 +38,9 @@ pub(crate) enum Round {
     Closed,
     /// The round had its number of messages. Whether more wait was not looked at.
     Full,
-    /// There is no callback, or none any more, or the loop is told to end. Messages may wait; without
-    /// a callback, the end is [`Finished`](Round::Finished) or [`Closed`](Round::Closed) instead.
+    /// There is no callback, or none any more, or the loop is told to end. Messages may wait;
+    /// without a callback, the end is [`Finished`](Round::Finished) or [`Closed`](Round::Closed)
+    /// instead.
     Unheard,
 }
 
@@ -56,8 +57,8 @@ pub(crate) struct MessageHandler<T> {
     /// The futures that wait for a message.
     pub(crate) waiters: Waiters,
     /// In a round: how many messages may still be delivered. None between rounds. Kept here and not
-    /// on the stack, so that a round goes on where a panic interrupted it, and that a close can tell
-    /// that it comes within one.
+    /// on the stack, so that a round goes on where a panic interrupted it, and that a close can
+    /// tell that it comes within one.
     left: Cell<Option<usize>>,
 }
 
@@ -197,8 +198,8 @@ impl<T> MessageHandler<T> {
         Poll::Ready(message)
     }
 
-    /// Blocks this thread until there is a message, no longer than `timeout`. It does not block for a
-    /// peer on this same thread, nor in virtual time, nor once the loop has ended.
+    /// Blocks this thread until there is a message, no longer than `timeout`. It does not block for
+    /// a peer on this same thread, nor in virtual time, nor once the loop has ended.
     pub(crate) fn recv_timeout(
         &self,
         state: &State,

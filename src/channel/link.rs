@@ -14,8 +14,8 @@ pub(crate) struct Link<S, R> {
     pub(crate) incoming: Arc<Queue<R>>,
     /// Dropping the link tells the other end of the close. False once a [`CloseNotice`] does it.
     tells: bool,
-    /// Drops messages that were not received. Noted when the channel was made, so that an end can be
-    /// held and dropped where nothing is known of its messages.
+    /// Drops messages that were not received. Noted when the channel was made, so that an end can
+    /// be held and dropped where nothing is known of its messages.
     discard: fn(VecDeque<R>),
 }
 

@@ -107,8 +107,8 @@ impl<S, R> OpenPort<S, R> {
         self.link.borrow().as_ref().map(|link| link.outgoing.clone())
     }
 
-    /// Says whether the port is active: a callback or a task wants messages that may come, or a task
-    /// waits for a place to send to.
+    /// Says whether the port is active: a callback or a task wants messages that may come, or a
+    /// task waits for a place to send to.
     pub(super) fn update_liveness(&self) {
         let receives = !self.finished.get() && self.handler.is_wanted();
         self.registration.set_active(receives || self.reserving.get() > 0);
@@ -122,8 +122,8 @@ impl<S, R> OpenPort<S, R> {
         }
     }
 
-    /// Asks for a look in the next poll phase, for a new callback. Only if there is something to see:
-    /// the loop does not wait in that phase, which a program can tell.
+    /// Asks for a look in the next poll phase, for a new callback. Only if there is something to
+    /// see: the loop does not wait in that phase, which a program can tell.
     pub(super) fn look(&self) {
         if !self.finished.get() && self.handler.buffer.has_something() {
             self.state().delivery.call_again(self.number.get());
@@ -131,8 +131,8 @@ impl<S, R> OpenPort<S, R> {
     }
 
     /// Asks for another look after a receive without the callback, if all that is left is the end.
-    /// Messages that wait for the callback have given notice: to look for them again and again would
-    /// keep the loop from sleeping.
+    /// Messages that wait for the callback have given notice: to look for them again and again
+    /// would keep the loop from sleeping.
     pub(super) fn look_for_end(&self) {
         let ended = self.handler.buffer.end_seen(self.now()) != End::Open;
         if ended && !self.finished.get() {
@@ -147,8 +147,8 @@ impl<S, R> OpenPort<S, R> {
         (receiver, self.registration.close(), self.handler.unlisten())
     }
 
-    /// Takes the end off its loop, with the messages that wait, so that it can travel. None if it is
-    /// closed.
+    /// Takes the end off its loop, with the messages that wait, so that it can travel. None if it
+    /// is closed.
     pub(super) fn detach(&self) -> Option<Link<S, R>> {
         let link = self.link.take();
         let left = self.leave();
@@ -169,8 +169,8 @@ impl<S, R> OpenPort<S, R> {
     pub(super) fn close(&self) {
         let Some(mut link) = self.link.take() else { return };
         let location = self.registration.location();
-        // From here on the other end is sent nothing, but as in Node it hears of the close when this
-        // end's close callback is due: its own comes an iteration later.
+        // From here on the other end is sent nothing, but as in Node it hears of the close when
+        // this end's close callback is due: its own comes an iteration later.
         link.end_sending();
         let notice = self.notice.take().map(|notice| Closure::new(move || drop(notice)));
         let on_close = self.on_close.take().map(|f| self.call_on_close(location, f));
@@ -182,8 +182,8 @@ impl<S, R> OpenPort<S, R> {
         drop(left);
     }
 
-    /// The second step of a close: from here on nothing is received. All that has to be dropped comes
-    /// back.
+    /// The second step of a close: from here on nothing is received. All that has to be dropped
+    /// comes back.
     fn finish_close(&self) -> Option<impl Sized + use<S, R>> {
         let link = self.closing_link.take()?;
         let left = self.leave();

@@ -48,12 +48,14 @@ pub enum Unbounded {}
 
 /// An end of a channel that is not on any loop: what travels between threads.
 ///
-/// Sends `S`, receives `R`. Messages that arrive meanwhile wait in it. Dropping it closes the channel.
+/// Sends `S`, receives `R`. Messages that arrive meanwhile wait in it. Dropping it closes the
+/// channel.
 ///
-/// One that is posted into its own channel, by its peer, can never be received: it stays there, with all that
-/// waits behind it, for as long as the process runs, and its peer hears of no close. The same is true of two
-/// channels each of which has an end of the other in its queue. A message is a value of any type that is
-/// moved, so a post cannot see the ends in it: ask [`Port::is_peer`] before, where that can happen.
+/// One that is posted into its own channel, by its peer, can never be received: it stays there,
+/// with all that waits behind it, for as long as the process runs, and its peer hears of no close.
+/// The same is true of two channels each of which has an end of the other in its queue. A message
+/// is a value of any type that is moved, so a post cannot see the ends in it: ask [`Port::is_peer`]
+/// before, where that can happen.
 ///
 /// `K` says whether the channel has a bound.
 pub struct PortEnd<S, R, K = Unbounded> {
@@ -91,14 +93,15 @@ impl<S, R, K> fmt::Debug for PortEnd<S, R, K> {
 
 /// An end of a channel on a loop. Sends `S`, receives `R`.
 ///
-/// Messages wait until there is a handler; attaching one references the port, removing it unreferences
-/// the port. Messages are delivered in the poll phase, in the order posted, never inside the call that
-/// posts, each as a callback of its own; in one phase a port delivers as many as waited when its turn
-/// came, or 1,000 if that is more. A clone is the same port. It closes with its last clone, unless a
-/// handler is attached: then the loop has it until it is closed.
+/// Messages wait until there is a handler; attaching one references the port, removing it
+/// unreferences the port. Messages are delivered in the poll phase, in the order posted, never
+/// inside the call that posts, each as a callback of its own; in one phase a port delivers as many
+/// as waited when its turn came, or 1,000 if that is more. A clone is the same port. It closes with
+/// its last clone, unless a handler is attached: then the loop has it until it is closed.
 ///
 /// # Liveness
-/// A port keeps the loop alive while it has a handler or a task waits on it, unless [`unref`](Port::unref)'d.
+/// A port keeps the loop alive while it has a handler or a task waits on it, unless
+/// [`unref`](Port::unref)'d.
 ///
 /// # Examples
 /// ```
@@ -125,9 +128,9 @@ impl<S, R, K> Port<S, R, K> {
         self.port.state()
     }
 
-    /// Whether `end` is the other end of this port's channel. It must not be posted here, for nobody could
-    /// ever receive it: dropped instead, it closes the channel, as it does in Node. No end is the peer of a
-    /// closed port.
+    /// Whether `end` is the other end of this port's channel. It must not be posted here, for
+    /// nobody could ever receive it: dropped instead, it closes the channel, as it does in Node. No
+    /// end is the peer of a closed port.
     ///
     /// # Examples
     /// ```
@@ -230,12 +233,12 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// Waits for the next message; none when the channel is closed and all has been taken. Dropping
     /// the future loses nothing.
     ///
-    /// Any number may wait. Each message goes to one of them, first to the one that has waited longest.
-    /// Who waits comes before a handler, which gets the messages that nobody has come for. A task on this
-    /// loop comes at once; where another executor polls, the handler may be quicker.
+    /// Any number may wait. Each message goes to one of them, first to the one that has waited
+    /// longest. A waiting task comes before a handler, which gets the messages that no task takes.
+    /// A task on this loop comes at once; where another executor polls, the handler may be quicker.
     ///
     /// # Cost
-    /// A message wakes all who wait, and those that find nothing wait on.
+    /// A message wakes all waiting tasks, and those that find nothing wait on.
     pub fn recv(&self) -> Recv<'_, R> {
         Recv::new(&**self.port)
     }
@@ -265,8 +268,8 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         if self.port.is_open() { self.port.handler.buffer.queue().len() } else { 0 }
     }
 
-    /// Closes both directions. The other end gets what was posted before, then its close notice; what
-    /// waits here is dropped. Closing again does nothing.
+    /// Closes both directions. The other end gets what was posted before, then its close notice;
+    /// what waits here is dropped. Closing again does nothing.
     ///
     /// Closed in its own handler, or by a tick or microtask that follows it, the port still
     /// delivers what is left of that round, as in Node: what waited when the round began, or up to
@@ -283,8 +286,8 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         !self.port.is_open()
     }
 
-    /// Takes the end off this loop, with the messages that wait, so that it can travel. Clones of the port
-    /// are closed from then on; the handler is dropped.
+    /// Takes the end off this loop, with the messages that wait, so that it can travel. Clones of
+    /// the port are closed from then on; the handler is dropped.
     pub fn detach(self) -> PortEnd<S, R, K> {
         // A closed port gives an end whose other end is closed.
         PortEnd::new(self.port.detach().unwrap_or_else(|| Link::pair().0))

@@ -1,7 +1,7 @@
 //! Messages from any worker to any other, by number, without a port between them.
 //!
-//! For the rare message to a worker that one has not started oneself. Everything that can go wrong is told apart, for
-//! the sender cannot see the other's life. Node: `postMessageToThread`.
+//! For the rare message to a worker that one has not started oneself. Everything that can go wrong
+//! is told apart, for the sender cannot see the other's life. Node: `postMessageToThread`.
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
@@ -85,8 +85,9 @@ type Delivered = Result<(), DirectError>;
 /// Sends a message to the worker with this number, and tells what became of it.
 ///
 /// It is delivered in the worker's poll phase, behind the messages of its ports, to the listener of
-/// [`on_direct_message`] for its type, and not before the worker's main script has run; when the listener returns, the
-/// request completes. The request holds the loop. A message that waits keeps the worker's loop alive until it is delivered.
+/// [`on_direct_message`] for its type, and not before the worker's main script has run; when the
+/// listener returns, the request completes. The request holds the loop. A message that waits keeps
+/// the worker's loop alive until it is delivered.
 ///
 /// # Errors
 /// [`DirectError`], a different one for each reason. With `timeout` the wait ends after that time.
@@ -183,11 +184,12 @@ fn deliver<T: Send + 'static>(from: u64, message: T, reply: Reply<Delivered>) {
     });
 }
 
-/// Calls `f` with the sender's number and the message for each direct message of this type. 0 is the number of
-/// a loop that is no worker's. Replaces the listener for the type before. It does not hold the loop.
+/// Calls `f` with the sender's number and the message for each direct message of this type. 0 is
+/// the number of a loop that is no worker's. Replaces the listener for the type before. It does not
+/// hold the loop.
 ///
-/// A panic of the listener goes to the sender, not to this loop. Only workers can be addressed: on a
-/// loop that is no worker's `f` is dropped.
+/// A panic of the listener goes to the sender, not to this loop. Only workers can be addressed: on
+/// a loop that is no worker's `f` is dropped.
 ///
 /// # Panics
 /// When no loop is current.

@@ -1,9 +1,9 @@
 //! A worker's handle on its parent's loop.
 //!
-//! Two things pass between the threads. Messages go through the two queues of a channel. The life of
-//! the thread stands in [`Shared`], under a lock; after each change the thread notifies the parent's
-//! mailbox. The [`WorkerHandle`] is one receiver for both, and takes its steps in a fixed order: see
-//! [`Stage`].
+//! Two things pass between the threads. Messages go through the two queues of a channel. The life
+//! of the thread stands in [`Shared`], under a lock; after each change the thread notifies the
+//! parent's mailbox. The [`WorkerHandle`] is one receiver for both, and takes its steps in a fixed
+//! order: see [`Stage`].
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -13,9 +13,9 @@ use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::WorkerError;
-use super::builder::ParentExit;
+use super::error::WorkerError;
 use super::shared::{Cause, GRACE, Shared, Wait};
+use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
 use crate::callback::{self, on_drop::OnDrop};
 use crate::channel::handler::{MessageHandler, Round};
@@ -35,8 +35,20 @@ use crate::task::waiters::{Place, Waiters};
 /// How a worker ended: its exit code, or why it did not end by itself.
 pub(super) type Outcome = Result<i32, WorkerError>;
 
-/// How much of its worker's life a parent has been told. Each stage follows the one before, and none
-/// comes again.
+/// What becomes of a worker that runs when its parent's loop ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParentExit {
+    /// It is told to [`terminate`](crate::worker::Worker::terminate).
+    #[default]
+    Terminate,
+    /// It is asked to [`shutdown`](crate::worker::Worker::shutdown), and terminated when it has not ended after
+    /// this time. What it posts to its parent meanwhile is dropped.
+    ShutDown(Duration),
+}
+
+/// How much of its worker's life a parent has been told. Each stage follows the one before, and
+/// none comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// Nothing. The online event comes next; messages wait behind it.
@@ -78,7 +90,8 @@ pub(super) struct WorkerHandle<In, Out> {
     pub(super) joins: Waiters,
     /// The requests of `terminate`. The exit event completes them.
     terminations: RefCell<Vec<Completer<i32>>>,
-    /// The requests of `shutdown`, each with the timer of its deadline. The exit event completes them.
+    /// The requests of `shutdown`, each with the timer of its deadline. The exit event completes
+    /// them.
     shutdowns: RefCell<Vec<(Completer<Outcome>, Timer)>>,
     /// Looks whether the worker's loop comes round, if `on_unresponsive` was called.
     pub(super) watchdog: Cell<Option<Watchdog>>,
@@ -157,8 +170,8 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.registration.set_busy(true);
     }
 
-    /// Has the exit event complete this request, which holds the loop until then, and clear the timer
-    /// of its deadline.
+    /// Has the exit event complete this request, which holds the loop until then, and clear the
+    /// timer of its deadline.
     pub(super) fn add_shutdown(&self, completer: Completer<Outcome>, deadline: Timer) {
         self.shutdowns.borrow_mut().push((completer, deadline));
         self.registration.set_busy(true);
@@ -167,7 +180,7 @@ impl<In, Out> WorkerHandle<In, Out> {
     /// Tells the worker that nothing more comes, behind what was posted, and that it is to end.
     pub(super) fn ask_to_finish(&self) {
         // The notice first: with nothing more to expect the worker may end, and would miss it.
-        self.shared().ask_to_finish();
+        self.shared().ask_to_finish(call_terminating_hooks);
         if let Some(link) = &*self.link.borrow() {
             link.outgoing.finish();
         }
@@ -190,8 +203,8 @@ impl<In, Out> WorkerHandle<In, Out> {
         }
     }
 
-    /// The failure of an ended worker: to `on_error`, to those that wait for its end, or else to the
-    /// loop as uncaught.
+    /// The failure of an ended worker: to `on_error`, to those that wait for its end, or else to
+    /// the loop as uncaught.
     fn deliver_error(&self, state: &State, cause: Cause) {
         let (error, panic) = match cause {
             Cause::ByItself => return,
@@ -292,6 +305,8 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
         self.shared.replace(Some(shared));
         self.thread.set(Some(thread));
         self.registration.open(self.clone(), location, true);
+        // As in Node, where the start of a worker ends the next wait of its parent at once.
+        self.state().delivery.call_again(number);
     }
 
     /// Asks for a look, for a new callback, if messages wait. After the exit event they come in the
@@ -336,8 +351,8 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
                     }
                 }
                 Stage::Online => {
-                    // Looked at before the messages: those that the worker posted before its end are
-                    // in the queue by then.
+                    // Looked at before the messages: those that the worker posted before its end
+                    // are in the queue by then.
                     let ended = self.shared().lock().is_end_seen(state.clock.horizon());
                     if self.handler.deliver(state) == Round::Full {
                         return;

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::WorkerError;
+use super::error::WorkerError;
 use super::handle::{Outcome, WorkerHandle};
 use crate::task::waiters::Place;
 

@@ -1,24 +1,44 @@
 //! What a worker and its parent share besides messages: the life of the thread.
 
+use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::WorkerError;
-use super::this;
+use super::error::WorkerError;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
+use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 use crate::virtual_time::scheduler::Seat;
 
-/// How long a loop that ends waits for a worker whose callback does not return: longer than callbacks
-/// take, shorter than the patience of a person at a terminal.
+/// How long a loop that ends waits for a worker whose callback does not return: longer than
+/// callbacks take, shorter than the patience of a person at a terminal.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile: a
-/// small part of [`GRACE`], and no load.
+/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile:
+/// a small part of [`GRACE`], and no load.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+thread_local! {
+    /// The worker whose thread this is. None on other threads.
+    static THIS_WORKER: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+/// Makes this thread a worker's, or no worker's any more.
+pub(super) fn set_this_worker(shared: Option<Arc<Shared>>) {
+    drop(THIS_WORKER.with(|this| this.replace(shared)));
+}
+
+/// The worker whose thread this is, if it is one's.
+pub(super) fn this_worker() -> Option<Arc<Shared>> {
+    if current::is_in_job() {
+        return None; // In virtual time a job runs on the loop's thread. It is no worker all the same.
+    }
+    // Not there any more for destructors of the thread's other locals.
+    THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
+}
 
 /// The life of the thread.
 #[derive(Default)]
@@ -65,7 +85,8 @@ pub(super) enum Wait {
 
 /// Why a worker ended.
 pub(super) enum Cause {
-    /// It had nothing left, or called `exit`. Also if it was told to terminate, but was done before.
+    /// It had nothing left, or called `exit`. Also if it was told to terminate, but was done
+    /// before.
     ByItself,
     /// It was told to terminate, and would have gone on.
     Terminated,
@@ -146,11 +167,12 @@ impl Shared {
         self.mailbox.halt_when_seen();
     }
 
-    /// Tells the worker that it is to finish what it has. Its port is told by its queue.
-    pub(super) fn ask_to_finish(&self) {
+    /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it does
+    /// nothing. The worker's port is told by its queue.
+    pub(super) fn ask_to_finish(&self, notice: fn()) {
         if !self.finishing.swap(true, Ordering::SeqCst) {
-            // Given back when the worker's loop is gone already, and then there is nothing to do.
-            self.mailbox.post(this::call_terminating_hooks).unwrap_or_else(drop);
+            // It comes back when the worker's loop is gone, and then there is nothing to do.
+            self.mailbox.post(notice).unwrap_or_else(drop);
         }
     }
 
@@ -167,14 +189,16 @@ impl Shared {
         self.mailbox.halt();
     }
 
-    /// What is left of the time that a loop that ends gives this worker. It runs for all its workers at once.
+    /// What is left of the time that a loop that ends gives this worker. It runs for all its
+    /// workers at once.
     ///
-    /// If the loop is a worker's that ends because its own parent does, it gives them three quarters of what it
-    /// has left itself: a worker that only waits for one of its own is not given up with it. The
-    /// parent may begin to end at any moment, so this is asked again and again.
+    /// If the loop is a worker's that ends because its own parent does, it gives them three
+    /// quarters of what it has left itself: a worker that only waits for one of its own is not
+    /// given up with it. The parent may begin to end at any moment, so this is asked again and
+    /// again.
     pub(super) fn time_left(&self, wait: Wait) -> Duration {
         let elapsed = self.halted.elapsed().unwrap_or_default();
-        if let Some(own) = this::time_left() {
+        if let Some(own) = this_worker().and_then(|this| this.own_time_left()) {
             let end = elapsed.saturating_add(own / 4 * 3);
             self.given.fetch_min(saturating_nanos(end), Ordering::Relaxed);
         }

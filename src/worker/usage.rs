@@ -1,4 +1,4 @@
-//! What a worker uses, as its parent sees it.
+//! The figures of a worker's use of the machine, as its parent sees them.
 
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ use crate::metrics::Metrics;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct WorkerUsage {
-    /// The figures of the worker's loop: iterations, events, utilization. All zero before it begins and
-    /// after it has ended.
+    /// The figures of the worker's loop: iterations, events, utilization. All zero before it begins
+    /// and after it has ended.
     pub metrics: Metrics,
-    /// The CPU time of the worker's thread, of the whole thread once it has ended. None where the system
-    /// does not tell.
+    /// The CPU time of the worker's thread, of the whole thread once it has ended. None where the
+    /// system does not tell.
     pub cpu_time: Option<Duration>,
     /// Messages that were posted to the worker and that it has not taken. Not those on other ports.
     pub to_worker: usize,
     /// Messages of the worker that this loop has not taken.
     pub from_worker: usize,
-    /// Bytes that the worker's thread had allocated and not freed when its loop's current iteration began.
-    /// Below zero when it frees what others allocated. None without [`alloc::Counting`], and after
-    /// the exit.
+    /// Bytes that the worker's thread had allocated and not freed when its loop's current iteration
+    /// began. Below zero when it frees what others allocated. None without [`alloc::Counting`], and
+    /// after the exit.
     pub allocated: Option<i64>,
 }
 

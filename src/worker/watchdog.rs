@@ -1,8 +1,8 @@
 //! The watchdog of a worker: its parent looks whether its loop goes on, for the worker cannot say.
 //!
-//! A worker that is awake in the same iteration at two looks has been in it all the time between them:
-//! to sleep it would have had to begin another. So two looks at a counter tell, and the worker does
-//! nothing for it.
+//! A worker that is awake in the same iteration at two looks has been in it all the time between
+//! them: to sleep it would have had to begin another. So two looks at a counter tell, and the
+//! worker does nothing for it.
 
 use std::fmt;
 use std::panic::Location;
@@ -18,7 +18,8 @@ use crate::phase::timers::{Timer, set_interval};
 /// of that time at most.
 const LOOKS: u32 = 4;
 
-/// A worker that does not come round. See [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
+/// A worker that does not come round. See
+/// [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unresponsive {
@@ -27,7 +28,8 @@ pub struct Unresponsive {
     /// For how long it has been in the same iteration, at least.
     pub busy_for: Duration,
     /// Where the callback was registered that it is in now: the line of the `on_message`, the
-    /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not record it.
+    /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not
+    /// record it.
     pub callback: Option<&'static Location<'static>>,
 }
 

@@ -2,23 +2,20 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::WorkerError;
-use super::builder::WorkerBuilder;
+use super::error::WorkerError;
 use super::handle::{WorkerHandle, as_panic};
 use super::join::Join;
 use super::usage::WorkerUsage;
 use super::watchdog::{Unresponsive, Watchdog};
 use crate::callback;
 use crate::channel::call::{self, Call, CallError, Reply};
-use crate::channel::port::{Port, PortEnd};
+use crate::channel::port::PortEnd;
 use crate::channel::recv::{Recv, RecvTimeoutError};
-use crate::event_loop::{Loop, State};
+use crate::event_loop::State;
 use crate::handle::references::ref_methods;
 use crate::metrics::Metrics;
 use crate::phase::timers::set_timeout;
@@ -26,11 +23,13 @@ use crate::request::{Completer, Request};
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
 ///
-/// `Clone`: a clone is the same worker, which lives until it exits, whether or not anybody holds it.
+/// `Clone`: a clone is the same worker, which lives until it exits, whether or not anybody holds
+/// it.
 ///
 /// # Liveness
-/// A worker keeps its parent's loop alive until its exit event, unless [`unref`](Worker::unref)'d. The worker's own loop is
-/// kept by what is on it: the port to the parent only while it has a handler or a task waits on it.
+/// A worker keeps its parent's loop alive until its exit event, unless [`unref`](Worker::unref)'d.
+/// The worker's own loop is kept by what is on it: the port to the parent only while it has a
+/// handler or a task waits on it.
 ///
 /// # Examples
 /// ```
@@ -70,88 +69,16 @@ impl<In, Out> Worker<In, Out> {
         self.handle.state()
     }
 
-    /// Whether `end` is the worker's port to this parent, which it has detached and passed on. It must not be posted
-    /// here: see [`Port::is_peer`].
+    /// Whether `end` is the worker's port to this parent, which it has detached and passed on. It
+    /// must not be posted here: see [`Port::is_peer`](super::Port::is_peer).
     pub fn is_peer<A, B, K>(&self, end: &PortEnd<A, B, K>) -> bool {
         self.handle.link.borrow().as_ref().is_some_and(|link| link.is_peer(&end.link))
     }
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
-    /// Starts a worker. `main` is its main script: it runs in the poll phase of the worker's first
-    /// iteration, with the port to the parent, so that its immediates run before its timers.
-    ///
-    /// # Errors
-    /// The system's when there are no threads left. Then nothing has been started, and `main` is dropped. The
-    /// worker's loop takes its two descriptors with its first source, which fails when there are none.
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    #[cfg_attr(
-        panic = "abort",
-        deprecated(
-            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
-        )
-    )]
-    pub fn spawn(main: impl FnOnce(Port<Out, In>) + Send + 'static) -> io::Result<Self> {
-        Worker::builder().spawn(main)
-    }
-
-    /// Like [`spawn`](Worker::spawn), with an async main script: a task that keeps the worker alive until it is done.
-    ///
-    /// # Errors
-    /// As [`spawn`](Worker::spawn).
-    ///
-    /// # Panics
-    /// When no loop is current.
-    ///
-    /// # Examples
-    /// ```
-    /// use windlass::worker::Worker;
-    ///
-    /// windlass::block_on(async {
-    ///     let worker = Worker::<u32, u32>::spawn_async(|port| async move {
-    ///         while let Some(n) = port.recv().await {
-    ///             port.post(n * n);
-    ///             if n == 0 { break }
-    ///         }
-    ///     })?;
-    ///     worker.post(7);
-    ///     assert_eq!(worker.recv().await, Some(49));
-    ///     worker.post(0);
-    ///     assert_eq!(worker.join().await, Ok(0));
-    ///     Ok::<(), std::io::Error>(())
-    /// })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[track_caller]
-    #[cfg_attr(
-        panic = "abort",
-        deprecated(
-            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
-        )
-    )]
-    pub fn spawn_async<F: Future<Output = ()> + 'static>(
-        main: impl FnOnce(Port<Out, In>) -> F + Send + 'static,
-    ) -> io::Result<Self> {
-        Worker::builder().spawn(move |port| {
-            let guard = Loop::current().keep_alive();
-            // Detached: a panic of the task is the worker's.
-            drop(crate::spawn(async move {
-                main(port).await;
-                drop(guard);
-            }));
-        })
-    }
-
-    /// Sets up a worker with more than the defaults.
-    pub fn builder() -> WorkerBuilder<In, Out> {
-        WorkerBuilder::new()
-    }
-
-    /// Sends a message: moved, not copied. Before the worker is up it waits; when the worker has ended, or
-    /// has closed its port, it is dropped.
+    /// Sends a message: moved, not copied. Before the worker is up it waits; when the worker has
+    /// ended, or has closed its port, it is dropped.
     pub fn post(&self, message: In) {
         drop(self.try_post(message));
     }
@@ -167,8 +94,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         }
     }
 
-    /// Calls `f` for each message of the worker. Replaces the handler before. What came before there was a
-    /// handler has waited.
+    /// Calls `f` for each message of the worker. Replaces the handler before. What came before
+    /// there was a handler has waited.
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(Out) + 'static) {
         let worker = &self.handle;
@@ -185,20 +112,21 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         drop(self.handle.handler.unlisten());
     }
 
-    /// Waits for the next message; none when the worker has ended and all has been taken. Dropping the
-    /// future loses nothing.
+    /// Waits for the next message; none when the worker has ended and all has been taken. Dropping
+    /// the future loses nothing.
     ///
-    /// Any number may wait, and beside a handler: see [`Port::recv`].
+    /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, Out> {
         Recv::new(&*self.handle)
     }
 
     /// Blocks this thread until there is a message, no longer than `timeout`. The loop stands still
-    /// meanwhile: see [`Port::recv_timeout`].
+    /// meanwhile: see [`Port::recv_timeout`](super::Port::recv_timeout).
     ///
     /// # Errors
-    /// `Timeout`; `Closed` when the worker has ended and all has been taken; `WouldDeadlock` in virtual
-    /// time, and when the worker has passed its port on and that is open on this same thread.
+    /// `Timeout`; `Closed` when the worker has ended and all has been taken; `WouldDeadlock` in
+    /// virtual time, and when the worker has passed its port on and that is open on this same
+    /// thread.
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Out, RecvTimeoutError> {
         let worker = &self.handle;
         let received = worker.handler.recv_timeout(worker.state(), timeout);
@@ -208,20 +136,21 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         received
     }
 
-    /// Calls `f` when the worker's loop has begun, before its first message. Not called when that has been
-    /// delivered already.
+    /// Calls `f` when the worker's loop has begun, before its first message. Not called when that
+    /// has been delivered already.
     pub fn on_online(&self, f: impl FnOnce() + 'static) {
         self.register(&self.handle.on_online, self.handle.is_starting(), Box::new(f));
     }
 
-    /// Calls `f` if the worker panics or has more memory than it may, after its last message and before its exit event. Without it, and
-    /// with nobody in [`join`](Worker::join) or [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
+    /// Calls `f` if the worker panics or has more memory than it may, after its last message and
+    /// before its exit event. Without it, and with nobody in [`join`](Worker::join) or
+    /// [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
         self.register(&self.handle.on_error, self.handle.is_running(), Box::new(f));
     }
 
-    /// Calls `f` with the exit code when the worker has ended: the last event. Not called when that has
-    /// been delivered already, nor when the parent's loop ends first.
+    /// Calls `f` with the exit code when the worker has ended: the last event. Not called when that
+    /// has been delivered already, nor when the parent's loop ends first.
     pub fn on_exit(&self, f: impl FnOnce(i32) + 'static) {
         self.register(&self.handle.on_exit, !self.handle.has_exited(), Box::new(f));
     }
@@ -232,13 +161,13 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         drop(if takes { slot.replace(Some(f)) } else { Some(f) });
     }
 
-    /// Ends the worker: its callback that is running goes on to its end or to its next [`checkpoint`](super::checkpoint), and
-    /// nothing else of it runs. Completes with the exit code when the thread is gone: 1 if this ended
-    /// it.
+    /// Ends the worker: its callback that is running goes on to its end or to its next
+    /// [`checkpoint`](super::checkpoint), and nothing else of it runs. Completes with the exit code
+    /// when the thread is gone: 1 if this ended it.
     ///
-    /// From this call on nothing more can be posted to it. A callback that never returns cannot be interrupted; one that
-    /// blocks in [`recv_timeout`](Port::recv_timeout) at the port to its parent is told that nothing will come. Calling it
-    /// again is harmless.
+    /// From this call on nothing more can be posted to it. A callback that never returns cannot be
+    /// interrupted; one that blocks in [`recv_timeout`](super::Port::recv_timeout) at the port to its
+    /// parent is told that nothing will come. Calling it again is harmless.
     #[track_caller]
     pub fn terminate(&self) -> Request<i32> {
         let (worker, state) = (&self.handle, self.state());
@@ -258,17 +187,18 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Asks the worker to end, and ends it when it has not done so after `deadline`.
     ///
-    /// From this call on nothing more can be posted to it. It gets what was posted before; then its port
-    /// to this parent no longer holds its loop, a receive there gives none, and the hooks of
-    /// [`on_terminating`](super::on_terminating) are called. What it has on its loop goes on meanwhile, and it may
-    /// post to its parent, until nothing is alive. Asked again, the earliest deadline counts.
+    /// From this call on nothing more can be posted to it. It gets what was posted before; then its
+    /// port to this parent no longer holds its loop, a receive there gives none, and the hooks of
+    /// [`on_terminating`](super::on_terminating) are called. What it has on its loop goes on
+    /// meanwhile, and it may post to its parent, until nothing is alive. Asked again, the earliest
+    /// deadline counts.
     ///
     /// The deadline is a timer of this loop that does not hold it; the request does.
     ///
     /// # Errors
-    /// The request completes after the worker's exit event, like [`join`](Worker::join): with the exit code
-    /// if the worker ended by itself, and `Terminated` if the deadline came first. Its failure in the
-    /// meantime counts as handled, unless the request was dropped.
+    /// The request completes after the worker's exit event, like [`join`](Worker::join): with the
+    /// exit code if the worker ended by itself, and `Terminated` if the deadline came first. Its
+    /// failure in the meantime counts as handled, unless the request was dropped.
     #[track_caller]
     pub fn shutdown(&self, deadline: Duration) -> Request<Result<i32, WorkerError>> {
         let (worker, state) = (&self.handle, self.state());
@@ -298,15 +228,16 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         request
     }
 
-    /// Calls `f` when the worker has been in one iteration of its loop for `limit`, once for each time that
-    /// it does not come round: most often because of one callback, which the report names.
+    /// Calls `f` when the worker has been in one iteration of its loop for `limit`, once for each
+    /// time that it does not come round: most often because of one callback, which the report
+    /// names.
     ///
-    /// It is looked at four times in `limit`, by a timer of this loop that does not hold it, so the report may
-    /// come by a quarter late; and it does not come while this loop is blocked itself. A worker that
-    /// waits for something, in its poll phase, is not unresponsive. What to do is for `f` to say:
-    /// [`terminate`](Worker::terminate) ends a worker whose callback passes
-    /// [`checkpoint`](super::checkpoint)s. A callback that never returns cannot be interrupted by anything. In
-    /// virtual time nothing is reported, for there no time passes in a callback.
+    /// It is looked at four times in `limit`, by a timer of this loop that does not hold it, so the
+    /// report may come by a quarter late; and it does not come while this loop is blocked itself. A
+    /// worker that waits for something, in its poll phase, is not unresponsive. What to do is for
+    /// `f` to say: [`terminate`](Worker::terminate) ends a worker whose callback passes
+    /// [`checkpoint`](super::checkpoint)s. A callback that never returns cannot be interrupted by
+    /// anything. In virtual time nothing is reported, for there no time passes in a callback.
     ///
     /// Replaces the callback before. It is dropped at the exit.
     ///
@@ -346,11 +277,12 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Waits for the worker's end.
     ///
-    /// Gives the exit code of a worker that ended by itself. Messages that nobody has taken stay for
-    /// [`recv`](Worker::recv).
+    /// Gives the exit code of a worker that ended by itself. Messages that nobody has taken stay
+    /// for [`recv`](Worker::recv).
     ///
     /// # Errors
-    /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`]. `ShutDown` when the parent's loop has ended.
+    /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`].
+    /// `ShutDown` when the parent's loop has ended.
     pub fn join(&self) -> Join<'_> {
         Join::new(&*self.handle)
     }
@@ -384,7 +316,8 @@ impl<In, Out> fmt::Debug for Worker<In, Out> {
 }
 
 impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
-    /// Posts a message that carries the way for one answer, and waits for that. `make` makes the message.
+    /// Posts a message that carries the way for one answer, and waits for that. `make` makes the
+    /// message.
     ///
     /// For a message type that has more than questions in it:
     ///
@@ -427,14 +360,14 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static, Out: Send + 'static> Worker<Call<Q, A>, Out> {
-    /// Asks the worker, and waits for its answer. The request holds the loop until then; it can be cancelled,
-    /// and [`time::timeout`](crate::time::timeout) limits it.
+    /// Asks the worker, and waits for its answer. The request holds the loop until then; it can be
+    /// cancelled, and [`time::timeout`](crate::time::timeout) limits it.
     ///
     /// Answers may come in another order than the questions.
     ///
     /// # Errors
-    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what it has not
-    /// answered fails.
+    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what
+    /// it has not answered fails.
     #[track_caller]
     pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
         self.call_with(|reply| Call { message, reply })

@@ -76,24 +76,24 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPoolBuilder<In, Out> {
     }
 
     /// Refuses a job when this number of jobs wait already: its request completes with
-    /// [`WorkerError::QueueFull`](crate::worker::WorkerError::QueueFull). With 0 a job is taken only when a
-    /// worker is free. Without it any number may wait.
+    /// [`WorkerError::QueueFull`](crate::worker::WorkerError::QueueFull). With 0 a job is taken
+    /// only when a worker is free. Without it any number may wait.
     pub fn queue_limit(mut self, jobs: usize) -> Self {
         self.settings.queue_limit = jobs;
         self
     }
 
-    /// Replaces a worker after this number of jobs, at least one: for handlers that gather what they
-    /// do not give back.
+    /// Replaces a worker after this number of jobs, at least one: for handlers that gather what
+    /// they do not give back.
     pub fn recycle_after(mut self, jobs: u64) -> Self {
         self.settings.recycle_after = Some(jobs.max(1));
         self
     }
 
-    /// Has the place of a worker that died wait before it gets another: `first` after one death, twice
-    /// as long after each further one without a job done in between, at most `longest`. Jobs wait
-    /// meanwhile, for another place or for the end of that time. Without it a place gets another worker
-    /// with the next job.
+    /// Has the place of a worker that died wait before it gets another: `first` after one death,
+    /// twice as long after each further one without a job done in between, at most `longest`. Jobs
+    /// wait meanwhile, for another place or for the end of that time. Without it a place gets
+    /// another worker with the next job.
     pub fn back_off(mut self, first: Duration, longest: Duration) -> Self {
         self.settings.back_off = (first, longest);
         self
@@ -106,8 +106,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPoolBuilder<In, Out> {
     }
 
     /// Ends a worker that has more than this number of bytes: see
-    /// [`WorkerBuilder::memory_limit`](crate::worker::WorkerBuilder::memory_limit). Its job fails with
-    /// [`WorkerError::OutOfMemory`](crate::worker::WorkerError::OutOfMemory).
+    /// [`WorkerBuilder::memory_limit`](crate::worker::WorkerBuilder::memory_limit). Its job fails
+    /// with [`WorkerError::OutOfMemory`](crate::worker::WorkerError::OutOfMemory).
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.settings.memory_limit = Some(bytes);
         self
@@ -116,16 +116,16 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPoolBuilder<In, Out> {
     /// Makes the pool, as [`WorkerPool::new`] does.
     ///
     /// # Errors
-    /// As [`WorkerPool::new`], and as [`WorkerBuilder::spawn`](crate::worker::WorkerBuilder::spawn).
+    /// As [`WorkerPool::new`], and as
+    /// [`WorkerBuilder::spawn`](crate::worker::WorkerBuilder::spawn).
     ///
     /// # Panics
     /// When no loop is current.
     #[track_caller]
     #[cfg_attr(
         panic = "abort",
-        deprecated(
-            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
-        )
+        deprecated(note = "with panic = \"abort\" a worker's panic ends the \
+        whole process, and a checkpoint does not end the worker")
     )]
     pub fn build<H: FnMut(In) -> Out + 'static>(
         self,

@@ -1,10 +1,10 @@
 //! Gives the jobs that wait to the workers that are free, and replaces workers that died.
 //!
-//! A worker may end with a job that its handler has not seen: the pool hears of the end later than it
-//! comes. Such a job goes to another worker. A job's input can be taken out of its
+//! A worker may end with a job that its handler has not seen: the pool hears of the end later than
+//! it comes. Such a job goes to another worker. A job's input can be taken out of its
 //! [`Handover`](super::place::Handover) once, by the worker when its handler begins, so no job runs
-//! twice. A worker that ended before it had a handler fails its job, so a factory that always panics
-//! costs one job each time and is no busy loop.
+//! twice. A worker that ended before it had a handler fails its job, so a factory that always
+//! panics costs one job each time and is no busy loop.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use super::WorkerPoolMetrics;
 use super::builder::Settings;
 use super::place::{Answer, Handover, Input, Job, Place};
 use crate::callback;
+use crate::channel::port::Port;
 use crate::error::CancelError;
 use crate::event_loop::State;
 use crate::handle::named::{Named, Names};
@@ -25,8 +26,9 @@ use crate::handle::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::request::Completer;
 use crate::sys::Event;
+use crate::worker::error::WorkerError;
 use crate::worker::shared::GRACE;
-use crate::worker::{Port, Worker, WorkerError};
+use crate::worker::worker::Worker;
 
 /// A worker's main script: makes its handler, attaches it to its port, and then sets the flag.
 pub(super) type Main<In, Out> = Arc<dyn Fn(Port<Out, Input<In>>, &AtomicBool) + Send + Sync>;
@@ -37,7 +39,8 @@ const PASSES_MAX: u32 = 3;
 
 /// A worker pool as its loop has it.
 pub(super) struct Dispatcher<In, Out> {
-    /// Its entry among the loop's handles. Active while there are jobs, or tasks that wait for the end.
+    /// Its entry among the loop's handles. Active while there are jobs, or tasks that wait for the
+    /// end.
     registration: Registration,
     /// The line that made the pool.
     location: &'static Location<'static>,
@@ -47,8 +50,8 @@ pub(super) struct Dispatcher<In, Out> {
     settings: Settings,
     /// The workers and their jobs. Empty once the pool has ended.
     pub(super) places: RefCell<Vec<Place<In, Out>>>,
-    /// The jobs that wait, by number. A tree, so that one of many can be taken out and a passed burst
-    /// keeps no memory.
+    /// The jobs that wait, by number. A tree, so that one of many can be taken out and a passed
+    /// burst keeps no memory.
     pub(super) waiting: RefCell<BTreeMap<u64, Job<In, Out>>>,
     /// The number of the next job.
     next_number: Cell<u64>,
@@ -188,9 +191,9 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         self.update_liveness();
     }
 
-    /// Gives a job to the worker of a place. A worker that has ended already, and whose exit event is
-    /// still to come, does not take it: then the job is the next one again, and the place gets no job
-    /// until that event.
+    /// Gives a job to the worker of a place. A worker that has ended already, and whose exit event
+    /// is still to come, does not take it: then the job is the next one again, and the place gets
+    /// no job until that event.
     fn give(&self, index: usize, job: Job<In, Out>) {
         let worker = self.places.borrow()[index].worker.clone().expect("the place has a worker");
         let given = worker.try_post(job.input.clone()).is_ok();
@@ -252,7 +255,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         }
     }
 
-    /// A place is free again. Its job comes back, and its worker too if it has done all that it may.
+    /// A place is free again. Its job comes back, and its worker too if it has done all that it
+    /// may.
     fn job_done(&self, index: usize) -> (Option<Job<In, Out>>, Option<Worker<Input<In>, Out>>) {
         let mut places = self.places.borrow_mut();
         let Some(place) = places.get_mut(index) else { return (None, None) };
@@ -272,8 +276,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         worker.shutdown(GRACE).on_complete(drop);
     }
 
-    /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if the
-    /// worker's handler has not seen it.
+    /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if
+    /// the worker's handler has not seen it.
     fn lost(self: &Rc<Self>, index: usize, id: u64, error: WorkerError) {
         let (worker, job, passes) = {
             let mut places = self.places.borrow_mut();
@@ -399,7 +403,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         self.complete_closers();
     }
 
-    /// Completes a request when the last worker has ended. It holds the loop once the pool is closed.
+    /// Completes a request when the last worker has ended. It holds the loop once the pool is
+    /// closed.
     pub(super) fn add_closer(&self, closer: Completer<()>) {
         self.closers.borrow_mut().push(closer);
         self.update_liveness();

@@ -1,7 +1,7 @@
 //! A pool of workers that share the jobs of one kind.
 //!
-//! Each worker has a handler of its own, made on its thread by a factory, so that the handler's state
-//! need not be `Send`. A worker has one job at a time; the others wait in the
+//! Each worker has a handler of its own, made on its thread by a factory, so that the handler's
+//! state need not be `Send`. A worker has one job at a time; the others wait in the
 //! [`Dispatcher`](dispatcher::Dispatcher), so that they can be cancelled and a slow job holds up no
 //! other. A worker that dies is replaced when the next job needs one, or later if the pool was told
 //! so.
@@ -16,7 +16,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Port, WorkerError};
+use super::error::WorkerError;
+use crate::channel::port::Port;
 use crate::event_loop::current;
 use crate::handle::named::Name;
 use crate::request::{Completer, Request};
@@ -58,8 +59,8 @@ pub struct WorkerPoolMetrics {
 
 /// Runs jobs on workers, each with a handler that keeps its own state.
 ///
-/// `Clone`: a clone is the same pool. An idle pool does not keep the loop alive, a job does until its
-/// request has completed. With the last clone the pool closes.
+/// `Clone`: a clone is the same pool. An idle pool does not keep the loop alive, a job does until
+/// its request has completed. With the last clone the pool closes.
 ///
 /// # Examples
 /// ```
@@ -85,8 +86,9 @@ pub struct WorkerPool<In, Out> {
 }
 
 impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
-    /// Makes a pool of up to `size` workers on the current loop. The first is started now, so that a lack
-    /// of threads shows; the others when jobs need them. `make` runs on each worker's thread.
+    /// Makes a pool of up to `size` workers on the current loop. The first is started now, so that
+    /// a lack of threads shows; the others when jobs need them. `make` runs on each worker's
+    /// thread.
     ///
     /// # Errors
     /// `InvalidInput` for a size of 0; the system's when no worker can be started.
@@ -96,9 +98,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     #[track_caller]
     #[cfg_attr(
         panic = "abort",
-        deprecated(
-            note = "with panic = \"abort\" a worker's panic ends the whole process, and a checkpoint does not end the worker"
-        )
+        deprecated(note = "with panic = \"abort\" a worker's panic ends the \
+        whole process, and a checkpoint does not end the worker")
     )]
     pub fn new<H: FnMut(In) -> Out + 'static>(
         size: usize,
@@ -146,8 +147,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     /// with the job, the job goes to another worker; once a handler has begun, it never runs again.
     ///
     /// # Errors
-    /// [`WorkerError::Panicked`] when the handler panicked; a new worker takes its place. `Exited` when it
-    /// ended otherwise, `OutOfMemory` when it had more than it may, `QueueFull`, `NotStarted` when there is no worker and none can be started, `Closed` after
+    /// [`WorkerError::Panicked`] when the handler panicked; a new worker takes its place. `Exited`
+    /// when it ended otherwise, `OutOfMemory` when it had more than it may, `QueueFull`,
+    /// `NotStarted` when there is no worker and none can be started, `Closed` after
     /// [`close`](WorkerPool::close).
     #[track_caller]
     pub fn run(&self, input: In) -> Request<Result<Out, WorkerError>> {
@@ -162,7 +164,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     }
 
     /// Completes when the pool has been closed, with [`close`](WorkerPool::close) or
-    /// [`terminate`](WorkerPool::terminate), and its last worker has ended. From the close on it holds the loop.
+    /// [`terminate`](WorkerPool::terminate), and its last worker has ended. From the close on it
+    /// holds the loop.
     #[track_caller]
     pub fn closed(&self) -> Request<()> {
         let state = self.pool.state();
@@ -174,8 +177,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         request
     }
 
-    /// Closes the pool at once: jobs that wait fail with `Closed`, those that run with `Terminated`, and
-    /// the workers are [terminated](Worker::terminate).
+    /// Closes the pool at once: jobs that wait fail with `Closed`, those that run with
+    /// `Terminated`, and the workers are [terminated](Worker::terminate).
     pub fn terminate(&self) {
         self.pool.terminate();
     }

@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::request::Completer;
-use crate::worker::{Worker, WorkerError};
+use crate::worker::error::WorkerError;
+use crate::worker::worker::Worker;
 
 /// What the request of a job completes with.
 pub(super) type Answer<Out> = Result<Out, WorkerError>;
@@ -12,8 +13,8 @@ pub(super) type Answer<Out> = Result<Out, WorkerError>;
 /// What a worker is posted.
 pub(super) type Input<In> = Arc<Handover<In>>;
 
-/// A job's input, to be taken out once. If the worker has ended and it is still there, no handler has
-/// seen it.
+/// A job's input, to be taken out once. If the worker has ended and it is still there, no handler
+/// has seen it.
 pub(super) struct Handover<In>(Mutex<Option<In>>);
 
 impl<In> Handover<In> {
@@ -54,8 +55,8 @@ pub(super) struct Place<In, Out> {
     pub(super) done: u64,
     /// How many workers have died here since a job was done.
     pub(super) deaths: u32,
-    /// Gets no job now: it waits before it gets another worker, or for the exit event of one that has
-    /// ended.
+    /// Gets no job now: it waits before it gets another worker, or for the exit event of one that
+    /// has ended.
     pub(super) resting: bool,
 }
 
