@@ -60,27 +60,28 @@ fn a_handler_on_an_empty_port_leaves_the_next_wait_as_it_is() {
 }
 
 #[test]
-fn so_does_a_handler_on_a_port_whose_messages_have_been_taken() {
-    check_trace(&["worker", "immediate"], |_| {
-        let (sender, receiver) = open_channel();
-        let kept = Closes(sender.clone());
-        set_timeout(ms(1), move || {
-            sender.post(());
-            assert_eq!(receiver.try_recv(), Some(()));
-        });
-        kept
-    });
-    check_trace(&["message", "immediate", "worker"], |trace| {
+fn so_does_a_handler_on_a_port_whose_messages_have_been_taken_and_which_hears_of_the_next_one() {
+    let scenario = |trace: &Trace| {
         let (sender, receiver) = open_channel();
         sender.post(());
         assert_eq!(receiver.try_recv(), Some(()));
-        receiver.on_message(|()| ());
-        receiver.off_message();
+        let worker = Worker::<(), ()>::spawn(|port| {
+            set_timeout(ms(50), move || port.post(()));
+        })
+        .expect("a worker");
+        let worker_trace = trace.clone();
+        worker.on_message(move |()| {
+            worker_trace.say("worker");
+            sender.post(());
+            sender.close();
+        });
         let trace = trace.clone();
-        receiver.on_message(move |()| trace.say("message"));
-        sender.post(());
-        Closes(sender)
-    });
+        set_timeout(ms(10), move || {
+            set_immediate(trace.says("immediate")).unref();
+            receiver.on_message(move |()| trace.say("message"));
+        });
+    };
+    check(scenario, &["worker", "immediate", "message"]);
 }
 
 #[test]

@@ -846,11 +846,15 @@ impl<'p> Model<'p> {
         if !open {
             return;
         }
+        let now = thread.now;
         let channel = &mut self.channels[thread.receivers[number].incoming];
-        if channel.messages.is_empty() && channel.sender_gone.is_none() {
-            channel.told = false;
-        } else {
-            thread.ready.insert(number);
+        let next = channel.messages.front().map(|(seen, _)| *seen).or(channel.sender_gone);
+        channel.told = next.is_some();
+        match next {
+            Some(seen) if seen <= now => drop(thread.ready.insert(number)),
+            // From a thread that is ahead.
+            Some(seen) => self.notify_at(t, number, seen),
+            None => {}
         }
     }
 

@@ -301,7 +301,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
                 }
             }
         }));
-        if member.handler.buffer.has_something() {
+        if member.handler.buffer.has_something(member.state().clock.horizon()) {
             member.state().delivery.call_again(member.number.get());
         }
         drop(before);

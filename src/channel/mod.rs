@@ -2,7 +2,7 @@
 //!
 //! From a post to the callback, in this order:
 //!
-//! - [`queue`]: one direction, which both threads touch; [`seam`] is all that it needs from outside;
+//! - [`queue`]: one direction, which both threads touch; [`seam`] is what it needs from outside;
 //! - [`receive`]: the messages that the receiving end has taken and not handed on;
 //! - [`handler`]: the callback, the tasks that wait, and the rounds in which they are served;
 //! - [`link`]: both directions, as one end has them;

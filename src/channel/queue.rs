@@ -202,6 +202,15 @@ impl<T> Contents<T> {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
     }
 
+    /// When the receiver sees the next message, or the end. None while there is neither.
+    #[inline]
+    fn next_at(&self) -> Option<Nanos> {
+        if !self.is_empty() {
+            return Some(self.stamps.front().copied().unwrap_or(0));
+        }
+        (self.end != End::Open).then_some(self.end_at)
+    }
+
     /// What is to be expected, as far as it can be seen at this time.
     fn end_seen(&self, now: Nanos) -> End {
         if self.is_empty() && self.end_at <= now { self.end } else { End::Open }
@@ -408,12 +417,7 @@ impl<T> Queue<T> {
     /// Takes the oldest message that can be seen at this time.
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
-        let next = if queue.is_empty() && queue.end != End::Open {
-            Some(queue.end_at)
-        } else {
-            queue.stamps.front().copied()
-        };
-        if let Some(time) = next.filter(|time| *time > now) {
+        if let Some(time) = queue.next_at().filter(|time| *time > now) {
             // It comes from a loop that is ahead: the receiver is notified again at that time.
             if let Some(receiver) = queue.receiver.clone() {
                 drop(queue);
@@ -502,13 +506,18 @@ impl<T> Queue<T> {
         self.lock().notified = false;
     }
 
-    /// Whether there is a message or an end, be it one that is seen later in virtual time. If not,
-    /// the next message or end gives notice. One lock covers both, so nothing can come between.
-    pub(crate) fn has_something(&self) -> bool {
+    /// Whether a message or an end can be seen at this time, which the receiver then looks at. If not,
+    /// the next one gives notice, in virtual time when it can be seen. One lock covers both, so no
+    /// message comes between.
+    pub(crate) fn has_something(&self, now: Nanos) -> bool {
         let mut queue = self.lock();
-        let found = !queue.is_empty() || queue.end != End::Open;
-        queue.notified &= found;
-        found
+        let next = queue.next_at();
+        queue.notified = next.is_some();
+        let Some(time) = next.filter(|time| *time > now) else { return next.is_some() };
+        let receiver = queue.receiver.clone();
+        drop(queue);
+        receiver.iter().for_each(|receiver| receiver.notify_at(time));
+        false
     }
 
     /// The sending end sends no more, but listens. What was sent before still arrives.

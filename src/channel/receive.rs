@@ -72,10 +72,9 @@ impl<T> ReceiveBuffer<T> {
         self.pop(Nanos::MAX)
     }
 
-    /// Whether there is a message or an end, be it one that is seen later in virtual time. If not,
-    /// the next message or end gives notice.
-    pub(crate) fn has_something(&self) -> bool {
-        !self.taken.borrow().is_empty() || self.queue.has_something()
+    /// Whether a message or an end can be seen at this time. If not, the next one gives notice.
+    pub(crate) fn has_something(&self, now: Nanos) -> bool {
+        !self.taken.borrow().is_empty() || self.queue.has_something(now)
     }
 
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.

@@ -314,7 +314,7 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
     pub(super) fn look(self: &Rc<Self>) {
         if self.has_exited() {
             self.deliver_late(); // Also if nothing is left: it drops the callback.
-        } else if self.handler.buffer.has_something() {
+        } else if self.handler.buffer.has_something(self.state().clock.horizon()) {
             self.state().delivery.call_again(self.number.get());
         }
     }

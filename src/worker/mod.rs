@@ -11,7 +11,7 @@
 //! |---|---|---|---|
 //! | nothing on its loop is alive | 0, or the one set | none | the code |
 //! | it calls [`exit`](crate::exit) | the one given | none | the code |
-//! | its main script or a callback panics, and no hook of its own takes it | 1 | `Panicked` | that error |
+//! | a callback or the main script panics, and no hook takes it | 1 | `Panicked` | that error |
 //! | it has more memory than its limit | 1 | `OutOfMemory` | that error |
 //! | it is asked to shut down and drains in time | 0, or the one set | none | the code |
 //! | it is asked to shut down and the deadline comes | 1 | none | `Terminated` |

@@ -1,10 +1,11 @@
-//! The hand-over of messages between two threads, checked in every order of its steps. For the jobs of the pool see
-//! `pool.rs`.
+//! The hand-over of messages between two threads, checked in every order of its steps. For the jobs
+//! of the pool see `pool.rs`.
 //!
-//! The source under test is the crate's own: `src/channel/queue.rs`, one direction of a channel, and
-//! `src/channel/receive.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
-//! promises to a queue is little: after a notice it looks until the queue is empty. So a lost notice is a
-//! thread that waits for ever, which loom finds.
+//! The source under test is the crate's own: `src/channel/queue.rs`, one direction of a channel,
+//! and `src/channel/receive.rs`, its receiving end. They are compiled here with loom's locks, and
+//! with a receiver that is a bell instead of a loop's mailbox. A loop promises little to a queue:
+//! after a notice it looks until the queue is empty. So a lost notice is a thread that waits for
+//! ever, which loom finds.
 #![cfg(test)]
 
 #[path = "../../../src/channel/queue.rs"]
@@ -26,7 +27,8 @@ use queue::{End, Queue, Popped, Refused};
 use receive::ReceiveBuffer;
 use seam::{Bell, Receiver};
 
-/// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.
+/// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after
+/// `limit`.
 fn receive(buffer: &ReceiveBuffer<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
     let mut seen = Vec::new();
     loop {
@@ -134,7 +136,7 @@ fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
 }
 
 #[test]
-fn a_handler_that_rests_hears_of_what_comes_next() {
+fn a_handler_that_is_attached_hears_of_what_waits_and_of_what_comes() {
     loom::model(|| {
         let queue = Queue::new();
         let (buffer, bell) = open(&queue);
@@ -144,9 +146,12 @@ fn a_handler_that_rests_hears_of_what_comes_next() {
             assert!(sending.push(2).is_ok());
         });
         let (first, _) = receive(&buffer, &bell, 1);
-        // Nobody listens: what is there waits, and the next look is the loop's own, as in `on_message`.
-        queue.rest();
-        bell.ring();
+        // Nobody listens: messages wait. Then a handler is attached, and looks if there is
+        // something, as `on_message` does.
+        queue.stop_looking();
+        if buffer.has_something(u64::MAX) {
+            bell.ring();
+        }
         let (second, _) = receive(&buffer, &bell, 1);
         assert_eq!([first, second].concat(), [1, 2]);
         sender.join().unwrap();
