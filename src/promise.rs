@@ -1,7 +1,7 @@
 //! A promise: the completer of a request for I/O that cannot be forgotten.
 //!
-//! Operations of several steps pass it on from one to the next. Whatever becomes of them, the request
-//! completes: a promise that is dropped on the way is an error of the operation.
+//! Operations of several steps pass it on from one to the next. Whatever becomes of them, the
+//! request completes: a promise that is dropped on the way is an error of the operation.
 
 use std::io;
 use std::panic::Location;
@@ -11,7 +11,8 @@ use crate::error::{self, CancelError};
 use crate::event_loop::State;
 use crate::request::{Completer, Request};
 
-/// Completes a request once, also when it is dropped: then the operation is gone, with the loop as a rule.
+/// Completes a request once, also when it is dropped: then the operation is gone, with the loop as
+/// a rule.
 pub(crate) struct Promise<T: 'static> {
     /// The loop of the request.
     state: Rc<State>,
@@ -43,8 +44,8 @@ impl<T: 'static> Promise<T> {
         }
     }
 
-    /// Fulfils the promise with what `make` makes of another request's value. Cancelling this request cancels
-    /// that one.
+    /// Fulfils the promise with what `make` makes of another request's value. Cancelling this
+    /// request cancels that one.
     pub(crate) fn follow<A: 'static>(
         self,
         request: Request<io::Result<A>>,

@@ -1,9 +1,9 @@
 //! A request: one operation, one completion.
 //!
-//! The code that performs the operation holds a [`Completer`] and completes it once; the user holds the
-//! [`Request`] and claims the result: with a callback, by awaiting, or not at all. A result that nobody
-//! claims goes to [`on_unclaimed`](Completer::on_unclaimed). An operation that is done when its call
-//! returns makes a request without a completer, and allocates nothing.
+//! The code that performs the operation holds a [`Completer`] and completes it once; the user holds
+//! the [`Request`] and claims the result: with a callback, by awaiting, or not at all. A result
+//! that nobody claims goes to [`on_unclaimed`](Completer::on_unclaimed). An operation that is done
+//! when its call returns makes a request without a completer, and allocates nothing.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -22,9 +22,9 @@ use crate::queue::closure::{Closure, ResultClosure};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
 ///
-/// Give it a callback with [`on_complete`](Request::on_complete), or `.await` it, or drop it: it completes all the
-/// same. A request keeps its loop alive until it has completed. One that has completed and that nobody
-/// has claimed does not.
+/// Give it a callback with [`on_complete`](Request::on_complete), or `.await` it, or drop it: it
+/// completes all the same. A request keeps its loop alive until it has completed. One that has
+/// completed and that nobody has claimed does not.
 ///
 /// When its loop is torn down first, a callback is dropped uncalled, and an awaited request whose
 /// output is a `Result` gets a shut-down error.
@@ -50,8 +50,8 @@ pub struct Request<T> {
 
 /// How far a request is that its user holds.
 enum Stage<T> {
-    /// The operation was done when its call returned: here is the loop, and the result until it is awaited.
-    /// Nobody completes such a request.
+    /// The operation was done when its call returned: here is the loop, and the result until it is
+    /// awaited. Nobody completes such a request.
     Finished(Rc<State>, Option<T>),
     /// Somebody completes the request, or has done so.
     Pending(Rc<Pending<T>>),
@@ -59,8 +59,8 @@ enum Stage<T> {
     Spent,
 }
 
-/// What a request and the operation behind it share. One allocation with the operation, where that is made
-/// for one request only.
+/// What a request and the operation behind it share. One allocation with the operation, where that
+/// is made for one request only.
 pub(crate) struct Pending<T, O: ?Sized = dyn Operation<T>> {
     /// The loop on which the request completes.
     state: Rc<State>,
@@ -74,10 +74,12 @@ pub(crate) struct Pending<T, O: ?Sized = dyn Operation<T>> {
 
 /// What a request asks of the operation behind it.
 pub(crate) trait Operation<T> {
-    /// Cancels it, so that the request completes later, or says why not. Asked until it has completed.
+    /// Cancels it, so that the request completes later, or says why not. Asked until it has
+    /// completed.
     fn abort(&self, pending: &Rc<Pending<T>>) -> Result<(), CancelError>;
 
-    /// What takes a result whose request was dropped, if anything does. See [`Completer::on_unclaimed`].
+    /// What takes a result whose request was dropped, if anything does. See
+    /// [`Completer::on_unclaimed`].
     fn take_unclaimed(&self) -> Option<Box<dyn FnOnce(T)>> {
         None
     }
@@ -170,8 +172,8 @@ impl<T: 'static> Request<T> {
     /// Cancels the operation. It then completes with a cancelled error, later.
     ///
     /// # Errors
-    /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when it has
-    /// completed.
+    /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when
+    /// it has completed.
     ///
     /// # Examples
     /// ```
@@ -420,7 +422,8 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
         }
     }
 
-    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if any.
+    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if
+    /// any.
     pub(crate) fn shut_down(&self, value: Option<T>) {
         callback::quietly(|| self.operation.release());
         callback::drop_quietly(self.operation.take_unclaimed());
@@ -472,8 +475,8 @@ impl<T: 'static> Completer<T> {
         self.pending.operation.cancel.replace(Some(Rc::new(cancel)));
     }
 
-    /// Gives the result to `f` if the request is dropped, before or after it completes. `f` is internal
-    /// code: what calls back must be deferred.
+    /// Gives the result to `f` if the request is dropped, before or after it completes. `f` is
+    /// internal code: what calls back must be deferred.
     pub(crate) fn on_unclaimed(&self, f: impl FnOnce(T) + 'static) {
         self.pending.operation.on_unclaimed.set(Some(Box::new(f)));
     }
@@ -494,13 +497,15 @@ impl<T: 'static> Completer<T> {
         Later { parts: Some((self.pending, value)) }
     }
 
-    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if any.
+    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if
+    /// any.
     pub(crate) fn shut_down(self, value: Option<T>) {
         self.pending.shut_down(value);
     }
 }
 
-/// A completion that waits in a queue. When its loop ends first, a task that awaits still gets the value.
+/// A completion that waits in a queue. When its loop ends first, a task that awaits still gets the
+/// value.
 pub(crate) struct Later<T: 'static> {
     /// What is to be completed, and with what. None once it is done.
     parts: Option<(Rc<Pending<T>>, T)>,

@@ -179,7 +179,7 @@ where
     let key = registration.key().expect("an open handle has a key");
     job.set_request(key.to_bits());
     arm(&pending);
-    state.waiting.job_begins();
+    state.patience.job_begins();
 
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
@@ -249,7 +249,7 @@ where
         let open = self.registration.is_open();
         drop(self.registration.close());
         if open {
-            self.registration.state.waiting.job_ends();
+            self.registration.state.patience.job_ends();
         }
         open
     }

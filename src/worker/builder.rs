@@ -24,7 +24,7 @@ use crate::error::shut_down;
 use crate::event_loop::Loop;
 use crate::event_loop::current;
 use crate::pool::Pool;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 
 /// Sets up a worker. Made by [`Worker::builder`].
 ///
@@ -155,16 +155,17 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.waiting.limit()).parts();
+        let mut parts = Loop::builder().pool(pool).spin(state.patience.spin()).parts();
         let mut environment = inherited::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();
         let handle = Rc::new(WorkerHandle::<In, Out>::new(&state, link, self.parent_exit));
         let number = state.delivery.add_receiver(handle.clone());
         let (now, mailbox) = (state.clock.now(), parts.mailbox.clone());
-        let seat = state.seat.as_ref().map(|parent| parent.for_worker(&mailbox, now));
-        parts.seat = seat.clone().map(|seat| (seat, state.clock.for_worker()));
-        let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), seat));
+        let parent = state.virtual_time.as_ref();
+        let member = parent.map(|parent| parent.add_worker(&mailbox, now));
+        parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));
+        let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), member));
         let start = Start {
             parts,
             shared: shared.clone(),
@@ -188,7 +189,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             }
             Err(error) => {
                 direct::discharge(id);
-                shared.seat.iter().for_each(Seat::leave);
+                shared.member.iter().for_each(Member::end);
                 drop(state.delivery.remove_receiver(number));
                 Err(error)
             }

@@ -263,10 +263,10 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.handler.waiters.wake();
     }
 
-    /// Waits until the thread has ended, in virtual time without keeping the turn.
+    /// Waits until the thread has ended, in virtual time without keeping others from running.
     fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
-        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.time_left(wait));
+        if let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) {
+            own.join(state.clock.now(), worker, shared.time_left(wait));
         }
         shared.wait_for_end(wait)
     }

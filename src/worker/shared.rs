@@ -11,7 +11,7 @@ use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
 use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 
 /// How long a loop that ends waits for a worker whose callback does not return: longer than
 /// callbacks take, shorter than the patience of a person at a terminal.
@@ -114,8 +114,8 @@ pub(super) struct Shared {
     parent: Arc<Mailbox>,
     /// The parent's receiver for this worker.
     number: u64,
-    /// The worker's place in virtual time. None on the real clock.
-    pub(super) seat: Option<Seat>,
+    /// The worker as a member of its program in virtual time. None on the real clock.
+    pub(super) member: Option<Member>,
     /// Runs from when the parent's loop ends.
     halted: Stopwatch,
     /// How many nanoseconds after that the parent waits for the end at most.
@@ -127,7 +127,7 @@ impl Shared {
         id: u64,
         mailbox: Arc<Mailbox>,
         parent: (Arc<Mailbox>, u64),
-        seat: Option<Seat>,
+        member: Option<Member>,
     ) -> Shared {
         Shared {
             id,
@@ -138,7 +138,7 @@ impl Shared {
             end: Condvar::new(),
             parent: parent.0,
             number: parent.1,
-            seat,
+            member,
             halted: Stopwatch::default(),
             given: AtomicU64::new(Nanos::MAX),
         }

@@ -17,7 +17,7 @@ use crate::clock::Nanos;
 use crate::error::Panic;
 use crate::event_loop::{Loop, Parts};
 use crate::sys;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 
 /// How long the notice of a worker's end takes in virtual time: one millisecond, so that it comes
 /// behind everything that the worker posted.
@@ -49,7 +49,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let Start { parts, shared, end, environment, memory_limit, location, main } = self;
         FAREWELL.with(|_| ()); // First of all, to be dropped last of all.
         set_this_worker(Some(shared.clone()));
-        shared.seat.iter().for_each(Seat::sit);
+        shared.member.iter().for_each(Member::begin);
         let event_loop = Loop::from_parts(parts);
         inherited::inherit(event_loop.state(), environment);
         log::debug!("worker {} is online", shared.id);
@@ -113,6 +113,6 @@ impl Drop for Farewell {
         let Some(ended) = self.ended.take() else { return };
         let cpu_time = sys::own_cpu_time();
         self.shared.set_ended(Ended { cpu_time, ..ended }, self.seen_at);
-        self.shared.seat.iter().for_each(Seat::leave);
+        self.shared.member.iter().for_each(Member::end);
     }
 }
