@@ -506,9 +506,9 @@ impl<T> Queue<T> {
         self.lock().notified = false;
     }
 
-    /// Whether a message or an end can be seen at this time, which the receiver then looks at. If not,
-    /// the next one gives notice, in virtual time when it can be seen. One lock covers both, so no
-    /// message comes between.
+    /// Whether a message or an end can be seen at this time, which the receiver then looks at. If
+    /// not, the next one gives notice, in virtual time when it can be seen. One lock covers both,
+    /// so no message comes between.
     pub(crate) fn has_something(&self, now: Nanos) -> bool {
         let mut queue = self.lock();
         let next = queue.next_at();

@@ -42,8 +42,8 @@ pub enum ParentExit {
     /// It is told to [`terminate`](crate::worker::Worker::terminate).
     #[default]
     Terminate,
-    /// It is asked to [`shutdown`](crate::worker::Worker::shutdown), and terminated when it has not ended after
-    /// this time. What it posts to its parent meanwhile is dropped.
+    /// It is asked to [`shutdown`](crate::worker::Worker::shutdown), and terminated when it has not
+    /// ended after this time. What it posts to its parent meanwhile is dropped.
     ShutDown(Duration),
 }
 

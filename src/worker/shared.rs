@@ -34,7 +34,7 @@ pub(super) fn set_this_worker(shared: Option<Arc<Shared>>) {
 /// The worker whose thread this is, if it is one's.
 pub(super) fn this_worker() -> Option<Arc<Shared>> {
     if current::is_in_job() {
-        return None; // In virtual time a job runs on the loop's thread. It is no worker all the same.
+        return None; // In virtual time a job runs on the loop's thread, and is no worker.
     }
     // Not there any more for destructors of the thread's other locals.
     THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
@@ -167,8 +167,8 @@ impl Shared {
         self.mailbox.halt_when_seen();
     }
 
-    /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it does
-    /// nothing. The worker's port is told by its queue.
+    /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it
+    /// does nothing. The worker's port is told by its queue.
     pub(super) fn ask_to_finish(&self, notice: fn()) {
         if !self.finishing.swap(true, Ordering::SeqCst) {
             // It comes back when the worker's loop is gone, and then there is nothing to do.

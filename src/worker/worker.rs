@@ -166,8 +166,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// when the thread is gone: 1 if this ended it.
     ///
     /// From this call on nothing more can be posted to it. A callback that never returns cannot be
-    /// interrupted; one that blocks in [`recv_timeout`](super::Port::recv_timeout) at the port to its
-    /// parent is told that nothing will come. Calling it again is harmless.
+    /// interrupted; one that blocks in [`recv_timeout`](super::Port::recv_timeout) at the port to
+    /// its parent is told that nothing will come. Calling it again is harmless.
     #[track_caller]
     pub fn terminate(&self) -> Request<i32> {
         let (worker, state) = (&self.handle, self.state());
