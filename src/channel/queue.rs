@@ -184,6 +184,15 @@ impl<T> Queue<T> {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
     }
 
+    /// When the receiver sees the next message, or the end. None while there is neither.
+    #[inline]
+    fn next_at(&self) -> Option<Nanos> {
+        if !self.is_empty() {
+            return Some(self.stamps.front().copied().unwrap_or(0));
+        }
+        (self.end != End::Open).then_some(self.end_at)
+    }
+
     /// What is to be expected, as far as it can be seen at this time.
     fn end_seen(&self, now: Nanos) -> End {
         if self.is_empty() && self.end_at <= now { self.end } else { End::Open }
@@ -402,12 +411,7 @@ impl<T> Half<T> {
     /// Takes the oldest message that can be seen at this time.
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
-        let next = if queue.is_empty() && queue.end != End::Open {
-            Some(queue.end_at)
-        } else {
-            queue.stamps.front().copied()
-        };
-        if let Some(time) = next.filter(|time| *time > now) {
+        if let Some(time) = queue.next_at().filter(|time| *time > now) {
             // Comes from a loop that is ahead: the receiver is told again when it gets there.
             if let Some(receiver) = queue.receiver.clone() {
                 drop(queue);
@@ -538,11 +542,16 @@ impl<T> Half<T> {
             queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
             queue.end_at = 0;
         }
-        queue.receiver = Some(receiver);
+        queue.receiver = Some(receiver.clone());
         queue.notified = false;
-        if !queue.is_empty() || queue.end != End::Open {
-            self.notify(queue);
+        let Some(time) = queue.next_at() else { return };
+        if time <= this_moment(queue.program) {
+            return self.notify(queue);
         }
+        // From a loop that is ahead: not before the receiver gets there.
+        queue.notified = true;
+        drop(queue);
+        receiver.notify_at(time);
     }
 
     /// The receiving end leaves its loop, with what is in the queue. What it has taken goes back to the front.
