@@ -831,8 +831,15 @@ impl<'p> Model<'p> {
         self.threads[t].receivers.push(port);
         let channel = &mut self.channels[incoming];
         (channel.receiver, channel.told) = (Some((t, number)), false);
-        if !channel.messages.is_empty() || channel.sender_gone.is_some() {
-            self.tell(incoming, t, 0);
+        let first = channel.messages.front().map(|(seen, _)| *seen).or(channel.sender_gone);
+        if let Some(seen) = first {
+            channel.told = true;
+            if seen <= self.threads[t].now {
+                self.threads[t].notices.push(number);
+            } else {
+                // From a thread that is ahead.
+                self.notify_at(t, number, seen);
+            }
         }
         number
     }

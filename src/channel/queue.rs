@@ -510,14 +510,7 @@ impl<T> Queue<T> {
     /// not, the next one gives notice, in virtual time when it can be seen. One lock covers both,
     /// so no message comes between.
     pub(crate) fn has_something(&self, now: Nanos) -> bool {
-        let mut queue = self.lock();
-        let next = queue.next_at();
-        queue.notified = next.is_some();
-        let Some(time) = next.filter(|time| *time > now) else { return next.is_some() };
-        let receiver = queue.receiver.clone();
-        drop(queue);
-        receiver.iter().for_each(|receiver| receiver.notify_at(time));
-        false
+        has_something(self.lock(), now)
     }
 
     /// The sending end sends no more, but listens. What was sent before still arrives.
@@ -562,10 +555,10 @@ impl<T> Queue<T> {
             queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
             queue.end_at = 0;
         }
-        queue.receiver = Some(receiver);
-        queue.notified = false;
-        if !queue.is_empty() || queue.end != End::Open {
-            self.notify(queue);
+        queue.receiver = Some(receiver.clone());
+        let now = this_moment(queue.program);
+        if has_something(queue, now) {
+            receiver.notify();
         }
     }
 
@@ -608,4 +601,16 @@ impl<T> Queue<T> {
         self.lock().sending_over = true;
         self.wake_waiters();
     }
+}
+
+/// As [`Queue::has_something`], under the lock, which is released.
+fn has_something<T>(mut queue: MutexGuard<'_, Contents<T>>, now: Nanos) -> bool {
+    let next = queue.next_at();
+    queue.notified = next.is_some();
+    let Some(time) = next.filter(|time| *time > now) else { return next.is_some() };
+    // It comes from a loop that is ahead: the receiver is notified when it gets there.
+    let receiver = queue.receiver.clone();
+    drop(queue);
+    receiver.iter().for_each(|receiver| receiver.notify_at(time));
+    false
 }
