@@ -5,7 +5,7 @@
 //! parent's mailbox. The [`WorkerHandle`] is one receiver for both, and takes its steps in a fixed
 //! order: see [`Stage`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::shared::{Cause, GRACE, Shared, Wait};
 use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
 use crate::callback::{self, on_drop::OnDrop};
+use crate::cell::peek;
 use crate::channel::handler::{MessageHandler, Round};
 use crate::channel::link::Link;
 use crate::channel::recv::Receive;
@@ -73,7 +74,7 @@ pub(super) struct WorkerHandle<In, Out> {
     /// The parent's end of the channel. Taken out when the loop ends.
     pub(super) link: RefCell<Option<Link<In, Out>>>,
     /// What the two threads share. Set once the thread has been started.
-    shared: RefCell<Option<Arc<Shared>>>,
+    shared: OnceCell<Arc<Shared>>,
     /// The thread. Taken out when it is joined or given up.
     thread: Cell<Option<JoinHandle<()>>>,
     /// The callback of `on_online`. Taken out by its call or by the exit event.
@@ -110,7 +111,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             number: Cell::new(u64::MAX),
             handler: MessageHandler::new(link.incoming.clone()),
             link: RefCell::new(Some(link)),
-            shared: RefCell::new(None),
+            shared: OnceCell::new(),
             thread: Cell::new(None),
             on_online: Cell::new(None),
             on_error: Cell::new(None),
@@ -129,8 +130,8 @@ impl<In, Out> WorkerHandle<In, Out> {
         &self.registration.state
     }
 
-    pub(super) fn shared(&self) -> Arc<Shared> {
-        self.shared.borrow().clone().expect("a Worker is given out once its thread is started")
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        self.shared.get().expect("a Worker is given out once its thread is started")
     }
 
     /// Whether the online event is yet to come.
@@ -273,9 +274,7 @@ impl<In, Out> WorkerHandle<In, Out> {
 
     /// The thread's CPU time so far, or in all. None where the system does not tell.
     pub(super) fn cpu_time(&self) -> Option<Duration> {
-        let thread = self.thread.take();
-        let running = thread.as_ref().and_then(sys::thread_cpu_time);
-        self.thread.set(thread);
+        let running = peek(&self.thread, |thread| thread.as_ref().and_then(sys::thread_cpu_time));
         // From the thread's end on, the figure is the one that it left.
         running.or_else(|| self.shared().lock().ended.as_ref().and_then(|ended| ended.cpu_time))
     }
@@ -302,7 +301,8 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
             link.outgoing.set_sender_thread(Some(thread::current().id()));
         }
         self.number.set(number);
-        self.shared.replace(Some(shared));
+        let first = self.shared.set(shared).is_ok();
+        debug_assert!(first, "a worker is started once");
         self.thread.set(Some(thread));
         self.registration.open(self.clone(), location, true);
         // As in Node, where the start of a worker ends the next wait of its parent at once.

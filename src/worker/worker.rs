@@ -221,7 +221,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
             }
         });
         worker.ask_to_finish();
-        let shared = worker.shared();
+        let shared = worker.shared().clone();
         let timer = state.enter_for(|| set_timeout(deadline, move || shared.terminate()));
         timer.set_ref(false);
         worker.add_shutdown(completer, timer);
@@ -265,7 +265,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         if worker.has_exited() || !state.is_open() || state.clock.is_virtual() {
             return;
         }
-        let shared = worker.shared();
+        let shared = worker.shared().clone();
         let watchdog = state.enter_for(|| Watchdog::start(shared, limit, f));
         drop(worker.watchdog.replace(Some(watchdog)));
     }
