@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::mailbox::RemoteMailbox;
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::handle::{Handle, Registration};
 use crate::sys;
 

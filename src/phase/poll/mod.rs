@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::event_loop::{RunMode, State};
+use crate::event_loop::mode::RunMode;
+use crate::event_loop::state::State;
 use crate::threads::mailbox::deliver;
 use crate::virtual_time;
 use sleep::{collect, look, sleep};

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::incoming::{Done, Woken};
 use crate::callback;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::handle::Key;
 use crate::sys;
 
