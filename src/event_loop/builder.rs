@@ -74,18 +74,18 @@ impl Builder {
         self
     }
 
-    /// Lets the loop look for news from other threads for so long before it sleeps. Zero, the
-    /// default, is never, but for a loop that waits for jobs of a [`Pool`]: that looks for up to 10
-    /// µs in any case.
+    /// Lets the loop look for news from other threads for up to `limit` before it sleeps. Zero, the
+    /// default, is never; a loop that waits for jobs of a [`Pool`] looks for up to 50 µs in any
+    /// case.
     ///
     /// For loops on different threads that answer each other at once: to wake a thread that sleeps
-    /// takes some tens of microseconds, to be seen by one that spins a tenth of one. 20 to 50 µs is
-    /// a good limit. A loop spins only where there are two cores, and no more loops and busy pool
-    /// threads than cores, and while spinning has lately been worth it: a loop to which nothing
-    /// comes sleeps at once, but for a trial at one of 64 sleeps. The time counts as idle in
-    /// [`Metrics`]. Cores are counted when the process makes its first loop: bind threads to cores
-    /// after that. Workers take the limit over from the loop that starts them. Without effect in
-    /// virtual time.
+    /// takes some tens of microseconds, to be seen by one that looks a tenth of one. 20 to 50 µs is
+    /// a good limit. A loop looks if its last sleep was short, up to three times the limit, and a
+    /// core is free: while no more threads of loops and pools are awake than there are cores, of
+    /// which there must be two. So a loop to which nothing comes looks once and then sleeps at once.
+    /// The time counts as idle in [`Metrics`]. Cores are counted when the process makes its first
+    /// loop: bind threads to cores after that. Workers take the limit over from the loop that starts
+    /// them. Without effect in virtual time.
     ///
     /// # Examples
     /// ```

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 
 #[derive(Default)]
 pub(super) struct Budget {

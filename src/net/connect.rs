@@ -12,7 +12,7 @@ use super::address::Target;
 use super::tcp_stream::Core;
 use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::request::{Canceller, Completer, Request};
 use crate::sys;
 
