@@ -73,6 +73,7 @@
 #![warn(rustdoc::broken_intra_doc_links)]
 
 mod callback;
+mod cell;
 mod channel;
 mod clock;
 mod error;

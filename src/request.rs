@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::callback;
+use crate::cell::peek;
 use crate::error::CancelError;
 use crate::event_loop::State;
 use crate::queue::closure::{Closure, ResultClosure};
@@ -104,6 +105,7 @@ impl<T> Operation<T> for Elsewhere<T> {
 const POLLED_AGAIN: &str = "windlass: a request was polled after it was ready";
 
 /// How far the result has come, and who wants it.
+#[derive(Default)]
 enum Claim<T> {
     /// Not completed; the request is held, and nobody has asked yet.
     Held,
@@ -116,6 +118,7 @@ enum Claim<T> {
     /// Completed and not yet claimed.
     Done(T),
     /// Completed and claimed.
+    #[default]
     Claimed,
 }
 
@@ -361,10 +364,7 @@ impl<T: 'static, O: Operation<T> + 'static> Core<T, O> {
 
 impl<T, O: ?Sized> Core<T, O> {
     fn is_done(&self) -> bool {
-        let claim = self.claim.replace(Claim::Claimed);
-        let done = matches!(claim, Claim::Done(_) | Claim::Claimed);
-        self.claim.set(claim);
-        done
+        peek(&self.claim, |claim| matches!(claim, Claim::Done(_) | Claim::Claimed))
     }
 }
 

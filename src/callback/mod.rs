@@ -11,11 +11,11 @@
 //! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
 //! runs in the next turn.
 
+pub(crate) mod on_drop;
 pub(crate) mod running;
 pub(crate) mod slot;
 
 use std::any::Any;
-use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
@@ -23,6 +23,9 @@ use crate::alloc;
 use crate::error::{Panic, Uncaught};
 use crate::event_loop::State;
 use crate::queue::ring::SendRing;
+
+use on_drop::OnDrop;
+use slot::Slot;
 
 /// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user code.
 /// It is no panic: no hook sees it.
@@ -53,17 +56,8 @@ pub(crate) fn call_then(
     state.running.set(location);
     let on_panic = OnDrop(before_drain);
     f();
-    mem::forget(on_panic);
+    on_panic.forget();
     drain_after(state, before_drain);
-}
-
-/// Does something when a panic passes by.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 /// Calls the first closure that other threads have posted, then drains the queues.
@@ -83,6 +77,35 @@ pub(crate) fn invoke<R>(
 ) -> thread::Result<R> {
     state.running.set(location);
     panic::catch_unwind(AssertUnwindSafe(f))
+}
+
+impl<F: ?Sized> Slot<F> {
+    /// Calls the callback, by `call`. None if there is none, or if it is being called.
+    ///
+    /// The outcome is for [`settle`]. Where nothing stands between the two, [`call_slot`] does both.
+    #[inline]
+    pub(crate) fn invoke<R>(
+        &self,
+        state: &State,
+        location: Option<&'static Location<'static>>,
+        call: impl FnOnce(&mut F) -> R,
+    ) -> Option<thread::Result<R>> {
+        self.lend(|f| invoke(state, location, || call(f)))
+    }
+}
+
+/// Calls the callback in a slot, by `f`, then drains the queues. Nothing if there is none, or if it is being
+/// called.
+#[inline]
+pub(crate) fn call_slot<F: ?Sized>(
+    state: &State,
+    location: Option<&'static Location<'static>>,
+    slot: &Slot<F>,
+    f: impl FnOnce(&mut F),
+) {
+    if let Some(outcome) = slot.invoke(state, location, f) {
+        settle(state, outcome);
+    }
 }
 
 /// Ends the callback whose outcome this is: goes on with its panic, or drains the queues.
@@ -180,20 +203,6 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
     // What the hook did not get, or its own.
     if let Some(payload) = outcome.and_then(Result::err).or(payload) {
         panic::resume_unwind(payload);
-    }
-}
-
-/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
-#[cold]
-fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
-    match panic::catch_unwind(AssertUnwindSafe(|| drop(f))) {
-        Err(payload) if outcome.is_ok() => Err(payload),
-        Err(payload) => {
-            let message = crate::error::panic_message(payload.as_ref());
-            log::error!("the destructor of a callback that panicked did so too: {message}");
-            outcome
-        }
-        Ok(()) => outcome,
     }
 }
 

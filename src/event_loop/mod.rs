@@ -31,7 +31,8 @@ use crate::callback::slot::Slot;
 use crate::callback::{self, Halt};
 use crate::clock::{Clock, Nanos};
 use crate::error::Uncaught;
-use crate::handle::{Alive, Handle, HandleInfo, Handles, Registration};
+use crate::handle::table::Handles;
+use crate::handle::{Alive, Handle, HandleInfo, Registration};
 use crate::metrics::Metrics;
 use crate::phase::watchers::Watchers;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
@@ -83,7 +84,7 @@ pub(crate) struct State {
     pub(crate) sources: Sources,
     /// How the loop waits before it sleeps.
     pub(crate) waiting: Waiting,
-    pub(crate) handles: Handles,
+    pub(crate) handles: Handles<dyn Handle>,
     pub(crate) tasks: Tasks,
 
     pub(crate) ticks: Ring,
