@@ -11,6 +11,7 @@
 mod address;
 mod budget;
 mod connect;
+mod stream;
 mod tcp_listener;
 mod tcp_stream;
 
