@@ -42,13 +42,14 @@ enum Stage {
 }
 
 impl TcpStream {
-    /// Connects to an address. A name is resolved on the pool, and each of its addresses tried in turn.
+    /// Connects to an address. A name is resolved on the pool, and its addresses are tried one
+    /// after the other.
     ///
     /// Cancelling is possible until it has completed.
     ///
     /// # Errors
-    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last address
-    /// tried. None comes before this call returns.
+    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last
+    /// address tried. None comes before this call returns.
     ///
     /// # Panics
     /// When no loop is current.
@@ -143,7 +144,7 @@ impl Connecting {
         }
         self.addresses.borrow_mut().clear();
         match self.stage.replace(Stage::Nothing) {
-            // One that has started goes on to its end, and nobody will look at it.
+            // A look-up that has started goes on to its end. Its result is dropped.
             Stage::Resolving(lookup) => match lookup.cancel() {
                 Ok(()) | Err(CancelError::Busy | CancelError::Done) => {
                     self.decide(Err(error::cancelled()));

@@ -1,7 +1,8 @@
 //! A TCP listener on the loop.
 //!
-//! The poller reports once that connections wait, however many. The listener accepts until the system
-//! says would-block, up to a limit in one poll phase, and remembers that there may be more.
+//! The poller reports once that connections wait, be it one or a thousand. The listener accepts
+//! until the system says would-block, up to a limit in one poll phase, and remembers that there may
+//! be more.
 //!
 //! When the process has no descriptor left for a connection, the listener gives up one that it has
 //! in reserve, accepts with it, closes the connection at once and takes the reserve back, as libuv
@@ -42,8 +43,8 @@ const BACKLOG: i32 = 1024;
 /// Connections that a listener accepts in one poll phase.
 const ACCEPTS_PER_ROUND: u16 = 64;
 
-/// How long a listener pauses when it has no descriptor to close waiting connections with. It would only
-/// be told the same again, and ten looks a second cost nothing.
+/// How long a listener pauses when it has no descriptor to close waiting connections with. It would
+/// only be told the same again, and ten looks a second cost nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What all names of one listener share.
@@ -56,7 +57,7 @@ struct Listening {
     ready: Cell<bool>,
     /// A connection callback is registered. It may be running, and is then not in its slot.
     listening: Cell<bool>,
-    /// How many [`TcpListener`]s there are for this listener.
+    /// Counts the [`TcpListener`]s of this listener.
     names: Names,
     /// Given up when descriptors run out. Absent when there was none to be had.
     spare: Cell<Option<OwnedFd>>,
@@ -80,8 +81,8 @@ struct Listening {
 enum Taken {
     /// For the program: the connection, or why it could not be accepted.
     Outcome(io::Result<TcpStream>),
-    /// It is gone, and nobody needs to hear of it: the client gave up, or it was closed for want of
-    /// descriptors. Another may wait.
+    /// It is gone, and is not reported: the client gave up, or the listener closed it for want of
+    /// descriptors. Another one may wait.
     Gone,
     /// No connection waits, or the listener pauses.
     Nothing,
@@ -116,7 +117,8 @@ impl Listening {
         self.registration.set_active(self.listening.get() || !self.acceptors.is_empty());
     }
 
-    /// Takes one connection. A lack of descriptors is reported once until a connection is accepted again.
+    /// Takes one connection. A lack of descriptors is reported once until a connection is accepted
+    /// again.
     fn take(&self) -> Taken {
         loop {
             return match self.with_socket(|socket| socket.accept()) {
@@ -149,8 +151,8 @@ impl Listening {
     }
 
     /// Closes one waiting connection with the help of the spare descriptor. False if that is not
-    /// possible: no connection waits (the system looks for a descriptor first), or there is no spare one. Then
-    /// the listener pauses.
+    /// possible: no connection waits (the system looks for a descriptor first), or there is no
+    /// spare one. Then the listener pauses.
     fn shed(&self) -> bool {
         let outcome = self.spare.take().map(|_given_up| ());
         let outcome = outcome.map(|()| self.with_socket(|socket| socket.accept().map(drop)));
@@ -306,8 +308,8 @@ impl Named for Listening {
 
 /// Accepts TCP connections.
 ///
-/// `Clone`: a clone is another name for the same listener. With a callback registered it belongs to the
-/// loop until it is closed; without one it closes when the last clone is dropped.
+/// `Clone`: a clone is another name for the same listener. With a callback registered it belongs to
+/// the loop until it is closed; without one it closes when the last clone is dropped.
 ///
 /// # Liveness
 /// A listener keeps the loop alive while a callback is registered or a task waits for a connection,
@@ -328,12 +330,14 @@ impl Named for Listening {
 /// ```
 #[derive(Clone)]
 pub struct TcpListener {
+    /// A name of what all clones share.
     shared: Name<Listening>,
 }
 
 impl TcpListener {
-    /// Binds to an address and listens. Port 0 gives any free port: ask [`local_addr`](TcpListener::local_addr). An address that
-    /// was in use a moment ago can be bound again (`SO_REUSEADDR`).
+    /// Binds to an address and listens. Port 0 gives any free port: ask
+    /// [`local_addr`](TcpListener::local_addr). An address that was in use a moment ago can be
+    /// bound again (`SO_REUSEADDR`).
     ///
     /// # Errors
     /// `InvalidInput` for a text that is no address, and for a name: look it up first. `AddrInUse`,
@@ -370,11 +374,13 @@ impl TcpListener {
         TcpListener::adopt(&state, listen(address)?, location)
     }
 
-    /// Like [`bind`](TcpListener::bind), but other sockets of this user may bind the same address in this way too
-    /// (`SO_REUSEPORT`), and the system spreads the connections among them: one listener for each worker.
+    /// Like [`bind`](TcpListener::bind), but other sockets of this user may bind the same address
+    /// in this way too (`SO_REUSEPORT`), and the system spreads the connections among them: one
+    /// listener for each worker.
     ///
-    /// On Linux a connection goes to one of the listeners by a hash of its addresses, whether that is busy or not;
-    /// those that wait at a listener that closes are reset. Other systems may give all to the last that has bound.
+    /// On Linux a connection goes to one of the listeners by a hash of its addresses, whether that
+    /// is busy or not; those that wait at a listener that closes are reset. Other systems may give
+    /// all to the last that has bound.
     ///
     /// # Errors
     /// As [`bind`](TcpListener::bind). `AddrInUse` when the address is bound without this option.
@@ -404,8 +410,8 @@ impl TcpListener {
     /// Takes the listener off its loop, so that it can travel to another one. Connections that wait
     /// to be accepted go with it.
     ///
-    /// All clones are closed from then on: callbacks are dropped uncalled, and a task that waits gets an
-    /// invalid-input error.
+    /// All clones are closed from then on: callbacks are dropped uncalled, and a task that waits
+    /// gets an invalid-input error.
     ///
     /// # Errors
     /// Invalid-input when the listener is closed.
@@ -484,12 +490,13 @@ impl TcpListener {
         Ok(TcpListener { shared: Name::new(shared) })
     }
 
-    /// Calls `f` for each connection, and with an error when one could not be accepted. Replaces the
-    /// callback given before.
+    /// Calls `f` for each connection, and with an error when one could not be accepted. Replaces
+    /// the callback given before.
     ///
-    /// At most 64 connections are accepted in one poll phase, so that others have their turn. When
-    /// the process has no descriptors left, waiting connections are closed, as many in a phase, and the
-    /// callback gets the system's error (`EMFILE`), once until a connection is accepted again.
+    /// At most 64 connections are accepted in one poll phase, so that other handles are served.
+    /// When the process has no descriptors left, waiting connections are closed, at most 64 in one
+    /// phase, and the callback gets the system's error (`EMFILE`), once until a connection is
+    /// accepted again.
     pub fn on_connection(&self, f: impl FnMut(io::Result<TcpStream>) + 'static) {
         let shared = &self.shared;
         if !shared.is_open() {
@@ -504,7 +511,8 @@ impl TcpListener {
         drop(before);
     }
 
-    /// Waits for a connection. Dropping the future loses none, and those who wait beside it go on waiting.
+    /// Waits for a connection. Dropping the future loses none, and other tasks that wait go on
+    /// waiting.
     ///
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
@@ -512,8 +520,9 @@ impl TcpListener {
         Accept { listener: self, place: Place::default() }
     }
 
-    /// A connection, or keeps the task's waker until there is one. One task can wait so: a later one takes
-    /// the place of the one before. Those in [`accept`](TcpListener::accept) wait beside it.
+    /// A connection, or keeps the task's waker until there is one. One task can wait so: a later
+    /// one takes the place of the one before. Those in [`accept`](TcpListener::accept) wait beside
+    /// it.
     ///
     /// # Errors
     /// As [`accept`](TcpListener::accept).
@@ -582,8 +591,8 @@ impl DetachedTcpListener {
     /// Opens the listener on the current loop.
     ///
     /// # Errors
-    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed. The
-    /// listener is then closed.
+    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed.
+    /// The listener is then closed.
     ///
     /// # Panics
     /// When no loop is current.

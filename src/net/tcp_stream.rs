@@ -1,7 +1,7 @@
 //! A TCP connection on the loop: the public type, and what only TCP has.
 //!
-//! A [`TcpStream`] is a name of a [`Connection`], which does what all streams do. [`TcpStream::connect`] stands
-//! in `connect.rs`.
+//! A [`TcpStream`] is a name of a [`Connection`], which does what all streams do.
+//! [`TcpStream::connect`] stands in `connect.rs`.
 
 use std::fmt;
 use std::future::Future;
@@ -30,17 +30,19 @@ const BUFFERS_ON_STACK: usize = 16;
 /// `Clone`: a clone is another name for the same connection. With a read callback registered the
 /// connection belongs to the loop until it is closed; after the end of the stream or an error the
 /// callback is released. Without one it closes when the last clone is dropped, after queued writes
-/// and a requested shutdown have gone out; only an explicit [`close`](TcpStream::close) cancels them.
+/// and a requested shutdown have gone out; only an explicit [`close`](TcpStream::close) cancels
+/// them.
 ///
 /// # Half-close
-/// The end of what the peer sends is not the end of the connection: reading gives it, and writing goes
-/// on until this side too has sent its end. A peer that has gone for good is heard of through
-/// [`on_hang_up`](TcpStream::on_hang_up) without reading, and as an error of a read or write otherwise. The end alone is
-/// heard of without reading through [`on_read_closed`](TcpStream::on_read_closed).
+/// The end of what the peer sends is not the end of the connection: reading gives it, and writing
+/// goes on until this side too has sent its end. A peer that has gone for good is heard of through
+/// [`on_hang_up`](TcpStream::on_hang_up) without reading, and as an error of a read or write
+/// otherwise. The end alone is heard of without reading through
+/// [`on_read_closed`](TcpStream::on_read_closed).
 ///
 /// # Liveness
-/// A connection keeps the loop alive while a read callback is registered or a task waits on it, unless
-/// [`unref`](TcpStream::unref)'d; a queued write or shutdown does in any case.
+/// A connection keeps the loop alive while a read callback is registered or a task waits on it,
+/// unless [`unref`](TcpStream::unref)'d; a queued write or shutdown does in any case.
 ///
 /// # Examples
 /// ```
@@ -71,6 +73,7 @@ const BUFFERS_ON_STACK: usize = 16;
 /// ```
 #[derive(Clone)]
 pub struct TcpStream {
+    /// A name of the connection that all clones share.
     connection: Name<Connection<TcpStream>>,
 }
 
@@ -99,17 +102,19 @@ impl TcpStream {
         self.connection.begin_attempt(attempt);
     }
 
-    /// Takes the connection off its loop, so that it can travel to another one: in a message, or to a thread.
+    /// Takes the connection off its loop, so that it can travel to another one: in a message, or to
+    /// a thread.
     ///
-    /// No byte is lost. What has been read was given to a callback or a task and is theirs; all else
-    /// is still with the kernel and comes where the connection is [opened](DetachedTcpStream::open). All clones are
-    /// closed from then on: the read callback and the one of [`on_close`](TcpStream::on_close) are dropped uncalled, and
-    /// tasks that wait get a not-connected error. A shutdown that was requested stays one.
+    /// No byte is lost. What has been read was given to a callback or a task and is theirs; all
+    /// else is still with the system and comes where the connection is
+    /// [opened](DetachedTcpStream::open). All clones are closed from then on: the read callback and
+    /// the one of [`on_close`](TcpStream::on_close) are dropped uncalled, and tasks that wait get a
+    /// not-connected error. A shutdown that was requested stays one.
     ///
     /// # Errors
-    /// `ResourceBusy` while writes are queued, a shutdown waits for them or the connection is being made: their requests
-    /// belong to this loop. Wait for the last of them and ask again. Not-connected when the
-    /// connection is closed. In both cases nothing changes.
+    /// `ResourceBusy` while writes are queued, a shutdown waits for them or the connection is being
+    /// made: their requests belong to this loop. Wait for the last of them and ask again.
+    /// Not-connected when the connection is closed. In both cases nothing changes.
     ///
     /// # Examples
     /// ```
@@ -158,24 +163,24 @@ impl TcpStream {
     ///
     /// The bytes are in a buffer that all sockets of the loop share, 64 KiB long, and are gone when
     /// the callback returns. Starting again replaces the callback. After the end or an error the
-    /// callback is released; started again after the end, it is told the end again. In one poll phase
-    /// a connection gets at most 8 buffers, so that others have their turn.
+    /// callback is released; started again after the end, it is told the end again. In one poll
+    /// phase a connection gets at most 8 buffers, so that other handles are served.
     ///
     /// On a closed connection the callback gets an error, later.
     pub fn read_start(&self, f: impl FnMut(&TcpStream, io::Result<&[u8]>) + 'static) {
         self.connection.start_reading(Box::new(f));
     }
 
-    /// Stops calling back at once, also from inside the callback, and drops it. What arrives stays in
-    /// the kernel until reading starts again, also when the connection fails meanwhile.
+    /// Stops calling back at once, also from inside the callback, and drops it. What arrives stays
+    /// in the system until reading starts again, also when the connection fails meanwhile.
     pub fn read_stop(&self) {
         self.connection.stop_reading();
     }
 
-    /// Reads once into a buffer: how many bytes, 0 at the end.
+    /// Reads once into a buffer. The output is the number of bytes, 0 at the end.
     ///
-    /// Dropping the future loses nothing, and those who wait beside it go on waiting. Do not use it while a
-    /// read callback is registered: each of them would get a part.
+    /// Dropping the future loses nothing, and other tasks that wait go on waiting. Do not use it
+    /// while a read callback is registered: each of them would get a part.
     ///
     /// # Errors
     /// The connection's; not-connected when it was closed.
@@ -183,17 +188,18 @@ impl TcpStream {
         Read { stream: self, buffer, place: Place::default() }
     }
 
-    /// Writes bytes, in the order of the calls. The request completes when the kernel has taken them.
+    /// Writes bytes, in the order of the calls. The request completes when the system has taken
+    /// them.
     ///
-    /// What the kernel takes at once needs no memory; the rest is copied to the queue. The request can be
-    /// cancelled until the first byte has gone. When the request is dropped, an error goes to the reader, behind what
-    /// has arrived: to the read callback or the task that reads, also to one that has paused, when it reads
-    /// again. On a connection that nobody has read, or whose end was read, it is logged and the
-    /// connection closes.
+    /// What the system takes at once needs no memory; the rest is copied to the queue. The request
+    /// can be cancelled until the first byte has gone. When the request is dropped, an error goes
+    /// to the reader, behind what has arrived: to the read callback or the task that reads, also to
+    /// one that has paused, when it reads again. On a connection that was never read, or whose end
+    /// was read, it is logged and the connection closes.
     ///
     /// # Errors
-    /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the connection is
-    /// closed before the bytes have gone. No signal is ever raised.
+    /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the connection
+    /// is closed before the bytes have gone. No signal is ever raised.
     #[track_caller]
     pub fn write(&self, data: &[u8]) -> Request<io::Result<()>> {
         self.connection.write(Location::caller(), Data::Borrowed(data))
@@ -205,7 +211,7 @@ impl TcpStream {
         self.connection.write(Location::caller(), Data::Owned(data.into()))
     }
 
-    /// Writes several buffers as one, with as few calls as the kernel allows. Otherwise as
+    /// Writes several buffers as one, with as few calls as the system allows. Otherwise as
     /// [`write`](TcpStream::write).
     #[track_caller]
     pub fn write_vectored(&self, data: &[IoSlice<'_>]) -> Request<io::Result<()>> {
@@ -223,7 +229,7 @@ impl TcpStream {
         self.connection.write(Location::caller(), Data::Vectored(left))
     }
 
-    /// Bytes that were written and that the kernel has not taken. A sender that minds back-pressure
+    /// Bytes that were written and that the system has not taken. A sender that minds back-pressure
     /// waits for its last request while this is large.
     pub fn write_queue_size(&self) -> usize {
         self.connection.queued_bytes()
@@ -239,8 +245,8 @@ impl TcpStream {
     }
 
     /// Closes the connection now. Callbacks come no more, except that queued writes and a waiting
-    /// shutdown complete with a cancelled error, in the close phase, before [`on_close`](TcpStream::on_close)'s callback. Closing
-    /// again does nothing.
+    /// shutdown complete with a cancelled error, in the close phase, before
+    /// [`on_close`](TcpStream::on_close)'s callback. Closing again does nothing.
     pub fn close(&self) {
         self.connection.close();
     }
@@ -248,8 +254,8 @@ impl TcpStream {
     /// Closes the connection with a reset: the peer gets an error instead of an end.
     ///
     /// # Errors
-    /// `InvalidInput` after a shutdown was requested, which promised an orderly end; not-connected when
-    /// the connection is closed.
+    /// `InvalidInput` after a shutdown was requested, which promised an orderly end; not-connected
+    /// when the connection is closed.
     pub fn close_reset(&self) -> io::Result<()> {
         if self.connection.has_ended() && self.connection.is_open() {
             return Err(io::Error::from_raw_os_error(sys::EINVAL));
@@ -259,28 +265,29 @@ impl TcpStream {
         Ok(())
     }
 
-    /// Calls `f` in the close phase after the connection was closed, by [`close`](TcpStream::close) or by itself. Replaces
-    /// the callback given before. It does not count as a callback that keeps the connection. Of handles
-    /// closed in one iteration the one closed last is told first.
+    /// Calls `f` in the close phase after the connection was closed, by [`close`](TcpStream::close)
+    /// or by itself. Replaces the callback given before. It does not count as a callback that keeps
+    /// the connection. Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         self.connection.on_close(Box::new(f));
     }
 
-    /// Calls `f` once, when the peer has gone for good: it has reset the connection, both directions
-    /// have ended, or a write has failed whose request was dropped and the connection therefore closes
-    /// by itself. Nobody needs to read for it.
+    /// Calls `f` once, when the peer has gone for good: it has reset the connection, both
+    /// directions have ended, or a write has failed whose request was dropped and the connection
+    /// therefore closes by itself. It needs no reader.
     ///
     /// The end of what the peer sends is no hang-up, for it may still read: that is for
     /// [`on_read_closed`](TcpStream::on_read_closed).
     ///
-    /// When the peer has gone already, `f` is called too: later, never from inside this call. Bytes that
-    /// came before can be read then and afterwards; a read callback gets them all first, and the end or
-    /// the error after them. A later call replaces `f`, which is then dropped uncalled; so it is when
-    /// this side closes or [detaches](TcpStream::detach) the connection, or the last name of one that nobody reads is
-    /// dropped, and at the end of the loop. On a closed connection it is dropped at once.
+    /// When the peer has gone already, `f` is called too: later, never from inside this call. Bytes
+    /// that came before can be read then and afterwards; a read callback gets them all first, and
+    /// the end or the error after them. A later call replaces `f`, which is then dropped uncalled;
+    /// so it is when this side closes or [detaches](TcpStream::detach) the connection, or the last
+    /// name of one without a reader is dropped, and at the end of the loop. On a closed connection
+    /// it is dropped at once.
     ///
-    /// A peer whose machine or network fails without a word is not heard of: send something from time
-    /// to time, and a write fails.
+    /// A peer whose machine or network fails without a word is not heard of: send something from
+    /// time to time, and a write fails.
     ///
     /// # Liveness
     /// It does not count as a callback that keeps the connection, nor does it keep the loop alive.
@@ -295,7 +302,7 @@ impl TcpStream {
     ///     let client = TcpStream::connect(listener.local_addr()?);
     ///     let connection = listener.accept().await?;
     ///     let answer = windlass::spawn(windlass::time::sleep(Duration::from_secs(3600)));
-    ///     connection.on_hang_up(move || answer.abort()); // Nobody is left to answer.
+    ///     connection.on_hang_up(move || answer.abort()); // No client is left to answer.
     ///     client.await?.close_reset()?;
     ///     Ok::<(), std::io::Error>(())
     /// })?;
@@ -305,13 +312,15 @@ impl TcpStream {
         self.connection.on_peer_end(PeerEnd::HangUp, Box::new(f));
     }
 
-    /// Calls `f` once, when the peer sends no more: it has shut down its side, closed the connection or
-    /// reset it. Nobody needs to read for it, and bytes that came before stay where they are.
+    /// Calls `f` once, when the peer sends no more: it has shut down its side, closed the
+    /// connection or reset it. It needs no reader, and bytes that came before stay where
+    /// they are.
     ///
-    /// The peer may still read: it may have shut down only its own side after its last request. TCP does
-    /// not say which until something is written to a peer that has closed. A server that takes a client
-    /// that will send no more for one that has left, as Node's HTTP server does, cancels its work here;
-    /// others wait for [`on_hang_up`](TcpStream::on_hang_up), which an orderly close by the peer alone does not bring about.
+    /// The peer may still read: it may have shut down only its own side after its last request. TCP
+    /// does not say which until something is written to a peer that has closed. A server that takes
+    /// a client that will send no more for one that has left, as Node's HTTP server does, cancels
+    /// its work here; others wait for [`on_hang_up`](TcpStream::on_hang_up), which an orderly close
+    /// by the peer alone does not bring about.
     ///
     /// All else is as for `on_hang_up`. When both are reached at once, this one is called first.
     ///
@@ -335,8 +344,9 @@ impl TcpStream {
         self.connection.on_peer_end(PeerEnd::ReadClosed, Box::new(f));
     }
 
-    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait so: a
-    /// later one takes the place of the one before. Those in [`read`](TcpStream::read) wait beside it.
+    /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait so:
+    /// a later one takes the place of the one before. Those in [`read`](TcpStream::read) wait
+    /// beside it.
     ///
     /// # Errors
     /// As [`read`](TcpStream::read).
@@ -344,9 +354,9 @@ impl TcpStream {
         self.connection.poll_read(cx, buffer)
     }
 
-    /// Writes what the kernel takes of `data`, or keeps the task's waker until it takes some. Queued
-    /// writes go first. One task can wait so, or for [`poll_shutdown`](TcpStream::poll_shutdown): a later one takes the
-    /// place of the one before.
+    /// Writes what the system takes of `data`, or keeps the task's waker until it takes some.
+    /// Queued writes go first. One task can wait so, or for
+    /// [`poll_shutdown`](TcpStream::poll_shutdown): a later one takes the place of the one before.
     ///
     /// # Errors
     /// As [`write`](TcpStream::write).
@@ -394,8 +404,8 @@ impl TcpStream {
         !self.connection.is_open()
     }
 
-    /// Whether reading makes sense: not after a failure or a close. The end of the stream alone does
-    /// not change it.
+    /// Whether reading makes sense: not after a failure or a close. The end of the stream alone
+    /// does not change it.
     pub fn is_readable(&self) -> bool {
         self.connection.is_open() && !self.connection.is_broken()
     }
@@ -439,8 +449,8 @@ impl DetachedTcpStream {
     /// Opens the connection on the current loop.
     ///
     /// # Errors
-    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed. The
-    /// connection is then closed.
+    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed.
+    /// The connection is then closed.
     ///
     /// # Panics
     /// When no loop is current.

@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 /// `WouldBlock`, and the poller reports when it is worth another try.
 pub(crate) trait Transport: mio::event::Source + AsRawFd + 'static {
     /// Whether a read that leaves room in its buffer has read all that had come, so that what comes
-    /// later is reported anew. At the end of the stream and at an urgent byte a read stops short in any
-    /// case, and the poller has reported those.
+    /// later is reported anew. At the end of the stream and at an urgent byte a read stops short in
+    /// any case, and the poller has reported those.
     const SHORT_READ_EMPTIES: bool;
 
     /// Reads what has come, at most as much as `buffer` takes. Zero is the end.

@@ -1,8 +1,8 @@
 //! A connection, and its round: all that a stream does in one poll phase.
 //!
-//! The loop's table owns the connection until it is closed. A public stream is a counted name of it. When
-//! the last name is dropped and no read callback is registered, the connection closes by itself, as soon as
-//! its queued writes and a requested end have gone out.
+//! The loop's table owns the connection until it is closed. A public stream is a counted name of
+//! it. When the last name is dropped and no read callback is registered, the connection closes by
+//! itself, as soon as its queued writes and a requested end have gone out.
 //!
 //! ```text
 //!            adopt                       close, detach, the last name, the loop's end
@@ -16,9 +16,10 @@
 //!   the peer:    there ──▶ sends no more ──▶ gone
 //! ```
 //!
-//! A round goes through them in this order. A callback that it calls may do anything to the connection, so
-//! that each step asks anew. A step that stops before its side is done, because its share of the phase is
-//! used up or a panic passes by, has the connection called again in the next poll phase.
+//! A round goes through them in this order. A callback that it calls may do anything to the
+//! connection, so that each step asks anew. A step that stops before its side is done, because its
+//! share of the phase is used up or a panic passes by, has the connection called again in the next
+//! poll phase.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -38,8 +39,8 @@ use crate::net::budget::Budget;
 use crate::request::Completer;
 use crate::sys::{self, Event, Transport};
 
-/// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast sender
-/// cannot hold the loop.
+/// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast
+/// sender cannot hold the loop.
 const READS_PER_ROUND: usize = 8;
 
 /// Calls that send queued writes in one poll phase, for the same reason.
@@ -70,7 +71,7 @@ pub(crate) struct Connection<S: Stream> {
     pub(super) reading: Reading<S>,
     /// What waits to go.
     pub(super) writing: Writing<Completer<io::Result<()>>>,
-    /// How many [`Stream`]s there are for this connection.
+    /// Counts the [`Stream`]s of this connection.
     pub(super) names: Names,
     /// What tasks have read and written in this iteration.
     budget: Budget,
@@ -119,8 +120,8 @@ impl<S: Stream> Handle for Connection<S> {
 }
 
 impl<S: Stream> Connection<S> {
-    /// Decides the attempt to connect, if there is one. False while it goes on, and when the stream has
-    /// been closed.
+    /// Decides the attempt to connect, if there is one. False while it goes on, and when the stream
+    /// has been closed.
     fn decide_attempt(self: &Rc<Self>) -> bool {
         let Some(attempt) = self.writing.attempt() else { return true };
         let outcome = self.transport.borrow().as_ref().and_then(Transport::connected);
@@ -137,8 +138,8 @@ impl<S: Stream> Connection<S> {
         self.is_open()
     }
 
-    /// Sends queued writes, completes those that have gone, and does what comes after the last of them,
-    /// also if that was cancelled.
+    /// Sends queued writes, completes those that have gone, and does what comes after the last of
+    /// them, also if that was cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
         // Those that a panic has kept from being told.
         self.tell_finished(state);
@@ -157,9 +158,9 @@ impl<S: Stream> Connection<S> {
         self.after_writes(state);
     }
 
-    /// Completes the writes that have finished: here, or behind what was done at once before them and whose
-    /// callbacks still wait. All is booked by then, so that a callback may write, cancel, close or panic: in
-    /// the last case the next round tells the rest.
+    /// Completes the writes that have finished: here, or behind what was done at once before them
+    /// and whose callbacks still wait. All is booked by then, so that a callback may write, cancel,
+    /// close or panic: after a panic the next round completes the others.
     fn tell_finished(self: &Rc<Self>, state: &Rc<State>) {
         let mut here = if state.pending.is_empty() { self.writing.finished() } else { 0 };
         while let Some((completer, outcome)) = self.writing.take_finished() {
@@ -168,14 +169,15 @@ impl<S: Stream> Connection<S> {
                 here -= 1;
                 completer.complete(outcome);
             } else {
-                // Also one that a callback has written: behind the phase, as any that is done at once.
+                // Also one that a callback has written: behind the phase, as any that is done at
+                // once.
                 completer.complete_later(outcome);
             }
         }
     }
 
-    /// What comes when all queued writes have gone: the end of the stream, a task that waits, the close
-    /// of a stream without names.
+    /// What comes when all queued writes have gone: the end of the stream, a task that waits, the
+    /// close of a stream without names.
     fn after_writes(self: &Rc<Self>, state: &Rc<State>) {
         if self.writing.has_unsent() {
             return;
@@ -212,8 +214,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Reads, and gives the read callback what was read, until nothing is left or the round is full. The
-    /// end and an error are the last that a callback gets.
+    /// Reads, and gives the read callback what was read, until nothing is left or the round is
+    /// full. The end and an error are the last that a callback gets.
     fn read_round(self: &Rc<Self>, state: &Rc<State>) {
         let mut loan = BufferLoan::take(state);
         for _ in 0..READS_PER_ROUND {
@@ -316,7 +318,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Tells the table whether the stream keeps the loop alive, after any change of what it waits for.
+    /// Tells the table whether the stream keeps the loop alive, after any change of what it waits
+    /// for.
     pub(super) fn update_liveness(&self) {
         self.registration.set_active(self.reading.is_wanted() || self.writing.has_task());
         self.registration.set_busy(self.writing.is_busy());
@@ -359,8 +362,8 @@ mod tests {
     use super::*;
     use crate::event_loop::current;
 
-    /// A kind of stream whose first send takes five bytes, and whose second one fails. `ENOBUFS` and the
-    /// like come when they please: here the system never sees the call.
+    /// A kind of stream whose first send takes five bytes, and whose second one fails. `ENOBUFS`
+    /// and the like come when they please: here the system never sees the call.
     struct Faulty {
         socket: sys::TcpStream,
         sends: Cell<u32>,

@@ -38,17 +38,22 @@ pub(super) fn log_lost(error: &io::Error) {
     log::warn!("a write failed that nobody waits for: {error}");
 }
 
-/// What a stream called back, to be dropped last: what the callbacks captured may call back into the loop.
-struct Callbacks<S> {
+/// The callbacks of a stream that is no longer open. They are dropped last: what they captured may
+/// call back into the loop.
+struct Callbacks<S: 'static> {
+    /// Got what arrived.
     on_read: Option<Box<OnRead<S>>>,
+    /// Waited for the peer to send no more.
     on_read_closed: Option<Box<dyn FnOnce()>>,
+    /// Waited for the peer to be gone.
     on_hang_up: Option<Box<dyn FnOnce()>>,
+    /// Waits for the close phase, when the program has closed the stream.
     on_close: Option<Box<dyn FnOnce()>>,
 }
 
 impl<S: Stream> Connection<S> {
-    /// Takes the transport off the loop, and the callbacks out: the stream is no longer open. None if it
-    /// was not.
+    /// Takes the transport off the loop, and the callbacks out: the stream is no longer open. None
+    /// if it was not.
     fn take_off(&self) -> Option<(S::Transport, Callbacks<S>)> {
         let mut transport = self.transport.take()?;
         self.state().sources.deregister(|poller| poller.deregister(&mut transport));
@@ -153,8 +158,8 @@ impl<S: Stream> Connection<S> {
         callback::drop_quietly(on_close);
     }
 
-    /// Closes if the program has no name of the stream and nothing is left to do. An end that was reported
-    /// is told first: then it was not this side that ended.
+    /// Closes if the program has no name of the stream and nothing is left to do. An end that was
+    /// reported is told first: then it was not this side that ended.
     pub(super) fn close_if_unnamed(&self) {
         let is_idle = || !self.reading.is_on() && !self.writing.is_busy() && !self.owes_an_end();
         if self.names.count() == 0 && self.is_open() && is_idle() {
@@ -172,8 +177,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Keeps a callback that waits for an end that the peer brings about. Reported before, it is told
-    /// later. On a stream that this side has closed it is dropped uncalled.
+    /// Keeps a callback that waits for an end that the peer brings about. Reported before, it is
+    /// told later. On a stream that this side has closed it is dropped uncalled.
     pub(crate) fn on_peer_end(self: &Rc<Self>, end: PeerEnd, f: Box<dyn FnOnce()>) {
         if !self.is_open() {
             return;

@@ -1,11 +1,12 @@
-//! A stream of bytes on the loop, of whatever kind: the connection and its round, its two sides, its end.
+//! A stream of bytes on the loop, of any kind: the connection and its round, its two sides,
+//! its end.
 //!
-//! To read in this order: [`connection`], what a stream does in the poll phase; [`reading`] and [`writing`],
-//! its two sides, which touch no system; [`operations`], what a program asks of it; [`ending`], how it is
-//! closed, detached or torn down, and how it hears that the peer has gone.
+//! To read in this order: [`connection`], what a stream does in the poll phase; [`reading`] and
+//! [`writing`], its two sides, which touch no system; [`operations`], what a program asks of it;
+//! [`ending`], how it is closed, detached or torn down, and how it hears that the peer has gone.
 //!
-//! Kinds of streams differ in their system calls alone, which stand behind [`sys::Transport`], and in the
-//! public type that names a connection, the [`Stream`].
+//! Kinds of streams differ in their system calls alone, which stand behind [`sys::Transport`], and
+//! in the public type that names a connection, the [`Stream`].
 //!
 //! [`sys::Transport`]: crate::sys::Transport
 

@@ -37,13 +37,15 @@ impl Data<'_> {
         }
     }
 
-    /// What the queue keeps when so many bytes have been sent, and how many of those it has are sent.
+    /// What the queue keeps when the first `sent` bytes have gone, and how many of the bytes in it
+    /// are sent.
     fn into_rest(self, sent: usize) -> (Vec<u8>, usize) {
         match self {
             Data::Borrowed(data) => (data[sent..].to_vec(), 0),
             Data::Owned(data) => (data, sent),
             Data::Vectored(data) => {
-                (data.iter().flat_map(|buffer| buffer.iter().copied()).collect(), 0)
+                let buffers: Vec<&[u8]> = data.iter().map(|buffer| &**buffer).collect();
+                (buffers.concat(), 0)
             }
         }
     }
@@ -57,7 +59,7 @@ fn send_buffers<T: Transport>(transport: &T, left: &mut &mut [IoSlice<'_>]) -> i
 }
 
 impl<S: Stream> Connection<S> {
-    /// Writes behind those that wait, or at once what the system takes.
+    /// Writes at once what the system takes, unless other writes wait, and queues what is left.
     pub(crate) fn write(
         self: &Rc<Self>,
         location: &'static Location<'static>,
@@ -103,7 +105,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// The request of a write that has ended: behind those that have ended before and wait to be told.
+    /// The request of a write that has ended. It completes behind the writes that have finished
+    /// before it.
     fn completed(
         self: &Rc<Self>,
         location: &'static Location<'static>,
@@ -136,7 +139,8 @@ impl<S: Stream> Connection<S> {
         self.writing.push(number, data, sent, begun, completer);
         self.update_liveness();
         if self.writing.is_writable() {
-            // Sending stopped for another reason than a full socket, and no event will tell when to go on.
+            // Sending stopped for another reason than a full socket, and no event will tell when to
+            // go on.
             self.registration.call_again();
         }
         request
@@ -155,8 +159,8 @@ impl<S: Stream> Connection<S> {
         });
     }
 
-    /// An error that nobody else takes: to the reader, behind what has arrived. If there is none and none
-    /// will come back, to the log, and the stream closes.
+    /// Gives an error that no request takes to the reader, behind what has arrived. Without a
+    /// reader, and when none is expected back, it is logged and the stream closes.
     fn report(self: &Rc<Self>, error: io::Error) {
         if !self.is_open() {
             return;
@@ -183,8 +187,9 @@ impl<S: Stream> Connection<S> {
         self.update_liveness();
         completer.complete_later(Err(error::cancelled()));
         if !self.writing.has_unsent() {
-            // What waited for the last write must not wait until the system takes bytes again, which may
-            // never come; but not from here, for the caller is in the middle of something.
+            // What waited for the last write must not wait until the system takes bytes again,
+            // which may never come; but not from here, for the caller is in the middle of
+            // something.
             self.registration.call_again();
             if let Some(task) = self.writing.take_task() {
                 self.update_liveness();

@@ -1,9 +1,9 @@
-//! The reading side of a stream: what is known of the bytes that wait, and who is to get them.
+//! The reading side of a stream: what is known of the bytes that wait, and where they go.
 //!
-//! The poller reports changes, so this side remembers them: it stays *readable* until the system says
-//! would-block, or a read comes back short, which says the same.
+//! The poller reports changes, so this side remembers them: it stays *readable* until the system
+//! says would-block, or a read comes back short, which says the same.
 //!
-//! This file touches no system and calls nobody back. It is given the function that reads.
+//! This file makes no system call and calls nothing back. It is given the function that reads.
 
 use std::cell::Cell;
 use std::io;
@@ -35,13 +35,14 @@ pub(super) struct Reading<S: 'static> {
     on: Cell<bool>,
     /// Data, the end or an error can be read, for all that is known.
     readable: Cell<bool>,
-    /// What was ever reported that a read may stop at, so that a short one no longer means that nothing is
-    /// left: the end behind the bytes (`READ_CLOSED`, `WRITE_CLOSED`, `ERROR`), an urgent byte between
-    /// them (`PRIORITY`). Never taken back.
+    /// What was ever reported that a read may stop at, so that a short one no longer means that
+    /// nothing is left: the end behind the bytes (`READ_CLOSED`, `WRITE_CLOSED`, `ERROR`), an
+    /// urgent byte between them (`PRIORITY`). Never taken back.
     reported: Cell<Event>,
     /// A read failed: nothing more can be read or written.
     broken: Cell<bool>,
-    /// The program has read, and was told neither the end nor an error: one that pauses may come back.
+    /// The program has read, and was told neither the end nor an error: one that pauses may come
+    /// back.
     may_resume: Cell<bool>,
     /// The error of a write whose request was dropped. It comes behind what has arrived.
     failure: Cell<Option<io::Error>>,
@@ -52,7 +53,7 @@ pub(super) struct Reading<S: 'static> {
 }
 
 impl<S> Reading<S> {
-    /// A side that nobody reads, and of which nothing is known yet.
+    /// A side without a reader, of which nothing is known yet.
     pub(super) fn new() -> Reading<S> {
         Reading {
             on_read: Slot::default(),
@@ -104,7 +105,8 @@ impl<S> Reading<S> {
         self.reported.get().has(Event::READ_CLOSED)
     }
 
-    /// Whether the peer was reported to be gone. An orderly end of one direction leaves the other open.
+    /// Whether the peer was reported to be gone. An orderly end of one direction leaves the other
+    /// open.
     pub(super) fn is_peer_gone(&self) -> bool {
         self.is_closed_by_peer() && self.reported.get().has(Event::WRITE_CLOSED)
     }
@@ -125,7 +127,7 @@ impl<S> Reading<S> {
         self.on.get()
     }
 
-    /// Whether whoever has read may read on: then errors are kept for it.
+    /// Whether a reader that has paused may read on: then errors are kept for it.
     pub(super) fn may_resume(&self) -> bool {
         self.may_resume.get()
     }
@@ -142,15 +144,16 @@ impl<S> Reading<S> {
         self.on_read.set(f)
     }
 
-    /// Removes the read callback, for the caller to drop last. One that is running is dropped when it
-    /// returns.
+    /// Removes the read callback, for the caller to drop last. One that is running is dropped when
+    /// it returns.
     pub(super) fn stop(&self) -> Option<Box<OnRead<S>>> {
         self.on.set(false);
         self.on_read.clear()
     }
 
     /// Reads once by `receive`, and notes what the outcome says about the next read.
-    /// `short_read_empties` says that a short read leaves nothing behind, unless it stopped at something.
+    /// `short_read_empties` says that a short read leaves nothing behind, unless it stopped at
+    /// something.
     #[inline(always)]
     pub(super) fn read(
         &self,
@@ -173,8 +176,8 @@ impl<S> Reading<S> {
         }
     }
 
-    /// A read gave no byte: all that has arrived is read. Now comes the error of a write that nobody
-    /// waited for, in place of the end or of another error: of these each reader gets one.
+    /// A read gave no byte: all that has arrived is read. Now comes the error of a write whose
+    /// request was dropped, in place of the end or of another error: of these each reader gets one.
     fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.readable.set(false);
@@ -210,7 +213,8 @@ impl<S> Reading<S> {
     }
 }
 
-/// The loop's read buffer while a stream has it. One that is out when another is needed is replaced.
+/// The loop's read buffer while a stream has it. One that is out when another is needed is
+/// replaced.
 pub(super) struct BufferLoan<'a> {
     /// The loop, which gets the buffer back if it is open then.
     state: &'a State,

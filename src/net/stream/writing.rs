@@ -1,8 +1,8 @@
 //! The writing side of a stream: what is sent at once, what waits, and in which order it completes.
 //!
-//! A write is tried at once, by [`Writing::try_send`]. What the system does not take is queued, and several
-//! queued writes go out with one call, by [`Writing::send_batch`]. A write that has ended is *finished*. It
-//! stays in the queue until it is taken out to be completed:
+//! A write is tried at once, by [`Writing::try_send`]. What the system does not take is queued, and
+//! several queued writes go out with one call, by [`Writing::send_batch`]. A write that has ended
+//! is *finished*. It stays in the queue until it is taken out to be completed:
 //!
 //! ```text
 //! the queue:   finished   finished  │  begun              unsent   unsent  │  the end
@@ -10,11 +10,11 @@
 //!                                   │  any more           one by one       │  write
 //! ```
 //!
-//! So writes complete in the order of their calls. All that one call has sent is booked before the first
-//! completion, whose callback may then write, cancel, close or panic.
+//! So writes complete in the order of their calls. All that one call has sent is booked before the
+//! first completion, whose callback may then write, cancel, close or panic.
 //!
-//! This file touches no system and calls nobody back. It is given the function that sends, and what
-//! completes a request is of any type `C`.
+//! This file makes no system call and calls nothing back. It is given the function that sends, and
+//! that which completes a request is of any type `C`.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -31,8 +31,8 @@ const WRITES_PER_BATCH: usize = 32;
 
 /// The writing side of a stream.
 pub(crate) struct Writing<C> {
-    /// The system takes bytes, for all that is known. Set by an event, cleared by a would-block, and not
-    /// set while the connection is being made.
+    /// The system takes bytes, for all that is known. Set by an event, cleared by a would-block,
+    /// and not set while the connection is being made.
     writable: Cell<bool>,
     /// The end was asked for: nothing more is written. The end itself may still wait for writes.
     ended: Cell<bool>,
@@ -40,17 +40,19 @@ pub(crate) struct Writing<C> {
     task: Cell<Option<Waker>>,
     /// The number that was given last.
     last_number: Cell<u32>,
-    /// Boxed, for most streams have none most of the time: without a box a round has nothing to do here.
+    /// Boxed, for most streams have none most of the time: without a box a round has nothing to do
+    /// here.
     requests: Cell<Option<Box<Requests<C>>>>,
 }
 
-/// The requests of the writing side that have not completed. They wait for each other in this order.
+/// The requests of the writing side that have not completed. They wait for each other in this
+/// order.
 struct Requests<C> {
     /// The stream is being connected: nothing is sent yet.
     attempt: Option<Rc<dyn Attempt>>,
     /// In the order of the calls.
     writes: VecDeque<Write<C>>,
-    /// How many writes, the first ones, have finished and wait to be taken out.
+    /// The number of writes, the first ones, that have finished and wait to be taken out.
     finished: usize,
     /// Bytes in `writes` that are still to go.
     queued: usize,
@@ -62,7 +64,7 @@ struct Requests<C> {
 struct Write<C> {
     /// What was to be sent when it was queued.
     data: Vec<u8>,
-    /// How many bytes of `data` have gone.
+    /// The number of bytes of `data` that have gone.
     sent: usize,
     /// Bytes had gone before the write was queued: it can no longer be cancelled.
     begun: bool,
@@ -188,10 +190,10 @@ impl<C> Writing<C> {
         self.writable.get()
     }
 
-    /// Sends until all is gone or the system takes no more: how much, or the error of the first call. An
-    /// error after that is not reported: it comes again.
+    /// Sends until all is gone or the system takes no more: how much, or the error of the first
+    /// call. An error after that is not reported: it comes again.
     ///
-    /// `send` sends what comes behind the first so and so many bytes.
+    /// `send` is given the number of bytes that have gone, and sends those behind them.
     #[inline(always)]
     pub(super) fn try_send(
         &self,
@@ -227,7 +229,7 @@ impl<C> Writing<C> {
         peek(&self.requests, |requests| requests.as_deref().map(look))
     }
 
-    /// Changes the requests. None when there are none. `change` calls nobody.
+    /// Changes the requests. None when there are none. `change` calls nothing back.
     fn change<R>(&self, change: impl FnOnce(&mut Requests<C>) -> R) -> Option<R> {
         let mut requests = self.requests.take()?;
         let result = change(&mut requests);
@@ -235,7 +237,7 @@ impl<C> Writing<C> {
         Some(result)
     }
 
-    /// Adds to the requests. `add` calls nobody.
+    /// Adds to the requests. `add` calls nothing back.
     fn add(&self, add: impl FnOnce(&mut Requests<C>)) {
         let mut requests = self.requests.take().unwrap_or_default();
         add(&mut requests);
@@ -277,7 +279,7 @@ impl<C> Writing<C> {
         self.writable.get() && self.has_unsent()
     }
 
-    /// How many writes have finished and wait to be taken out.
+    /// The number of writes that have finished and wait to be taken out.
     pub(super) fn finished(&self) -> usize {
         self.look(|requests| requests.finished).unwrap_or(0)
     }
@@ -293,8 +295,8 @@ impl<C> Writing<C> {
         self.last_number.get()
     }
 
-    /// Queues a write of `data`, of which the first `sent` bytes have gone. `begun` says that bytes have
-    /// gone, of `data` or before it.
+    /// Queues a write of `data`, of which the first `sent` bytes have gone. `begun` says that bytes
+    /// have gone, of `data` or before it.
     pub(super) fn push(&self, number: u32, data: Vec<u8>, sent: usize, begun: bool, completer: C) {
         self.add(|requests| {
             requests.queued += data.len() - sent;
@@ -370,8 +372,8 @@ impl<C> Writing<C> {
         self.task.take()
     }
 
-    /// Takes all requests out: the attempt, and the others in the order in which they complete, each with
-    /// its outcome if it has finished, else with this error.
+    /// Takes all requests out: the attempt, and the others in the order in which they complete,
+    /// each with its outcome if it has finished, else with this error.
     pub(super) fn take_all(&self, error: fn() -> io::Error) -> Left<C> {
         let Some(requests) = self.requests.take() else {
             return Left { attempt: None, ends: Vec::new() };
