@@ -22,8 +22,8 @@ pub(crate) type Nanos = u64;
 pub(crate) struct Clock {
     /// What the nanoseconds count from.
     start: Instant,
-    /// The same moment on the system's clock, which is read without the detour through `Instant`: that
-    /// takes the time apart into seconds and the rest, and 70 of 95 instructions.
+    /// The same moment on the system's clock, which is read without the detour through `Instant`:
+    /// that takes the time apart into seconds and the rest, and 70 of 95 instructions.
     zero: Nanos,
     /// The cached time; for a virtual clock the only one there is.
     now: Cell<Nanos>,

@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The loop that an operation was for has ended.
 ///
-/// [`Remote::post`](crate::Remote::post) returns it. An [`io::Error`] from a socket or request whose loop has ended
-/// carries it, so that shutting down can be told from every other failure.
+/// [`Remote::post`](crate::Remote::post) returns it. An [`io::Error`] from a socket or request
+/// whose loop has ended carries it, so that shutting down can be told from every other failure.
 ///
 /// # Examples
 /// ```
@@ -111,7 +111,8 @@ impl fmt::Debug for Panic {
     }
 }
 
-/// A panic of a callback or task that nobody else takes, as [`on_uncaught`](crate::on_uncaught) gets it.
+/// A panic of a callback or task that nobody else takes, as [`on_uncaught`](crate::on_uncaught)
+/// gets it.
 ///
 /// # Examples
 /// ```
@@ -135,8 +136,8 @@ impl Uncaught {
         self.panic.message()
     }
 
-    /// Where the callback that panicked was registered, or its task spawned. Ticks and microtasks do
-    /// not record it, to keep their queues small: for them it is `None`.
+    /// Where the callback that panicked was registered, or its task spawned. Ticks and microtasks
+    /// do not record it, to keep their queues small: for them it is `None`.
     pub fn registered_at(&self) -> Option<&'static Location<'static>> {
         self.registered_at
     }

@@ -157,9 +157,9 @@ impl Drop for Interval {
 
 /// Lets a callback, or a job of the pool, stand for work that takes `duration`.
 ///
-/// In virtual time the loop's clock moves forward by so much, here and now; that of a job is the one of
-/// the loop that submitted it. Otherwise the thread is kept busy that long, so that a program does the
-/// same on both.
+/// In virtual time the loop's clock moves forward by so much, here and now; that of a job is the
+/// one of the loop that submitted it. Otherwise the thread is kept busy that long, so that a
+/// program does the same on both.
 ///
 /// # Examples
 /// ```

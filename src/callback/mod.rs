@@ -1,15 +1,15 @@
 //! Door 1, into user code: the one place where stored callbacks are called.
 //!
 //! Every callback goes through here, and after each one the queues are drained: all ticks, then all
-//! microtasks, and again until both are empty (as in Node since version 11). What there is to know about
-//! the order of callbacks and about panics is on this page.
+//! microtasks, and again until both are empty (as in Node since version 11). What there is to know
+//! about the order of callbacks and about panics is on this page.
 //!
 //! A panic unwinds to the phase that was running, which calls [`guard`]: the phase's place in its
-//! batch is kept in the loop, not on the stack, so the hook is told, the queues are drained, and the phase
-//! goes on with the next callback. Catching once per phase keeps it off the path of each callback. A
-//! callback that is called more than once is put back first: it goes through [`invoke`] and
-//! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
-//! runs in the next turn.
+//! batch is kept in the loop, not on the stack, so the hook is told, the queues are drained, and
+//! the phase goes on with the next callback. Catching once per phase keeps it off the path of each
+//! callback. A callback that is called more than once is put back first: it goes through [`invoke`]
+//! and [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run
+//! yet runs in the next turn.
 
 pub(crate) mod on_drop;
 pub(crate) mod running;
@@ -27,8 +27,8 @@ use crate::queue::ring::SendRing;
 use on_drop::OnDrop;
 use slot::Slot;
 
-/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user code.
-/// It is no panic: no hook sees it.
+/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user
+/// code. It is no panic: no hook sees it.
 pub(crate) struct Halt;
 
 /// Unwinds to the `run`, `turn` or worker that the caller runs in.
@@ -82,7 +82,8 @@ pub(crate) fn invoke<R>(
 impl<F: ?Sized> Slot<F> {
     /// Calls the callback, by `call`. None if there is none, or if it is being called.
     ///
-    /// The outcome is for [`settle`]. Where nothing stands between the two, [`call_slot`] does both.
+    /// The outcome is for [`settle`]. Where nothing stands between the two, [`call_slot`] does
+    /// both.
     #[inline]
     pub(crate) fn invoke<R>(
         &self,
@@ -94,8 +95,8 @@ impl<F: ?Sized> Slot<F> {
     }
 }
 
-/// Calls the callback in a slot, by `f`, then drains the queues. Nothing if there is none, or if it is being
-/// called.
+/// Calls the callback in a slot, by `f`, then drains the queues. Nothing if there is none, or if it
+/// is being called.
 #[inline]
 pub(crate) fn call_slot<F: ?Sized>(
     state: &State,
@@ -156,7 +157,8 @@ fn drain_queues(state: &State) {
     // Queues do not record where their closures came from.
     state.running.set(None);
     loop {
-        // Not after a panic in a microtask: that ends it like a return, and the next microtask follows.
+        // Not after a panic in a microtask: that ends it like a return, and the next microtask
+        // follows.
         while !state.in_microtasks.get() && !state.must_end() && state.ticks.call_first() {}
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.

@@ -1,8 +1,8 @@
 //! A callback that is called again and again: taken out, called, put back.
 //!
-//! It may replace or remove itself while it runs, and so may its destructor. What was put in meanwhile
-//! stays, and what was removed does not come back. Before a destructor runs, the slot is as it will be,
-//! and nothing else is left on the stack.
+//! It may replace or remove itself while it runs, and so may its destructor. What was put in
+//! meanwhile stays, and what was removed does not come back. Before a destructor runs, the slot is
+//! as it will be, and nothing else is left on the stack.
 //!
 //! [`call_slot`](super::call_slot) does the calling; this file knows no loop.
 
@@ -17,8 +17,8 @@ use crate::error::panic_message;
 pub(crate) struct Slot<F: ?Sized> {
     /// Absent while it is called, and when there is none.
     callback: Cell<Option<Box<F>>>,
-    /// Counts what was set and removed. A callback that was replaced or removed while it ran is not put
-    /// back.
+    /// Counts what was set and removed. A callback that was replaced or removed while it ran is not
+    /// put back.
     changes: Cell<u32>,
 }
 
@@ -35,18 +35,18 @@ impl<F: ?Sized> Slot<F> {
         self.callback.replace(Some(f))
     }
 
-    /// Takes the callback out for good, for the caller to drop. One that is running is dropped when it
-    /// returns.
+    /// Takes the callback out for good, for the caller to drop. One that is running is dropped when
+    /// it returns.
     pub(crate) fn clear(&self) -> Option<Box<F>> {
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.take()
     }
 
-    /// Takes the callback out, has `call` call it, and puts it back. None if there is none, or if it is
-    /// being called.
+    /// Takes the callback out, has `call` call it, and puts it back. None if there is none, or if
+    /// it is being called.
     ///
-    /// If it was replaced or removed meanwhile, it is dropped, and a panic of its destructor counts as its
-    /// own.
+    /// If it was replaced or removed meanwhile, it is dropped, and a panic of its destructor counts
+    /// as its own.
     #[inline]
     pub(super) fn lend<R>(
         &self,
@@ -63,7 +63,8 @@ impl<F: ?Sized> Slot<F> {
     }
 }
 
-/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
+/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one
+/// already.
 #[cold]
 fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
     match (panic::catch_unwind(AssertUnwindSafe(|| drop(f))), outcome) {

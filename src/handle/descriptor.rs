@@ -74,9 +74,9 @@ impl Readiness {
 /// Watches a descriptor of any kind that the system can poll: a socket, a pipe, a terminal.
 ///
 /// Owns what it is given, so the descriptor stays open as long as it is watched; give it an
-/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes again in every
-/// iteration until it has read, or written, what there is. A clone is the same watcher. An active one
-/// belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
+/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes
+/// again in every iteration until it has read, or written, what there is. A clone is the same
+/// watcher. An active one belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
 ///
 /// # Examples
 /// ```
@@ -113,7 +113,8 @@ struct Descriptor<F> {
     source: RefCell<Option<Rc<F>>>,
     /// What the callback wants to hear of. Empty while the watcher is stopped.
     interest: Cell<Event>,
-    /// The descriptor is registered with the poller. It stays so from the first start to the next stop.
+    /// The descriptor is registered with the poller. It stays so from the first start to the next
+    /// stop.
     registered: Cell<bool>,
     /// The disconnect was reported since the last start: not again.
     disconnected: Cell<bool>,
@@ -145,13 +146,14 @@ impl<F: AsFd + 'static> Poll<F> {
         Poll { descriptor: Name::new(descriptor) }
     }
 
-    /// Starts watching, or replaces interest and callback of an active watcher. What is ready already
-    /// is reported too.
+    /// Starts watching, or replaces interest and callback of an active watcher. What is ready
+    /// already is reported too.
     ///
     /// # Errors
-    /// `AlreadyExists` when another active watcher of this loop has the descriptor, `PermissionDenied` for a file
-    /// or directory, which are always ready; the system's error for a descriptor that is not open.
-    /// The watcher then stays inactive, and [`into_inner`](Poll::into_inner) gives the source back.
+    /// `AlreadyExists` when another active watcher of this loop has the descriptor,
+    /// `PermissionDenied` for a file or directory, which are always ready; the system's error for a
+    /// descriptor that is not open. The watcher then stays inactive, and
+    /// [`into_inner`](Poll::into_inner) gives the source back.
     pub fn start(&self, interest: Interest, f: impl FnMut(Readiness) + 'static) -> io::Result<()> {
         self.descriptor.start(interest.0, Box::new(f))
     }
@@ -174,8 +176,8 @@ impl<F: AsFd + 'static> Poll<F> {
         self.descriptor.registration.is_active()
     }
 
-    /// Stops for good and gives the source back, open. None when there are clones of this watcher, or it
-    /// is closed; it then goes on as it was.
+    /// Stops for good and gives the source back, open. None when there are clones of this watcher,
+    /// or it is closed; it then goes on as it was.
     pub fn into_inner(self) -> Option<F> {
         if self.descriptor.names.count() > 1 {
             return None;
@@ -259,7 +261,8 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
         };
         drop(source);
         if seen.is_empty() || interest.is_empty() {
-            // The next edge will tell. Errors alone are nothing new once the disconnect was reported.
+            // The next edge will tell. Errors alone are nothing new once the disconnect was
+            // reported.
             return;
         }
         self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));

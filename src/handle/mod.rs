@@ -1,7 +1,8 @@
 //! Handles that watch phases, descriptors and notices of other threads, and what they share.
 //!
-//! Of a handle's life tell: [`table`], what is open on a loop; [`registration`], a handle's hold on it; [`named`],
-//! how it ends with its last clone; [`references`], how it keeps the loop alive or not.
+//! Of a handle's life tell: [`table`], what is open on a loop; [`registration`], a handle's hold on
+//! it; [`named`], how it ends with its last clone; [`references`], how it keeps the loop alive or
+//! not.
 
 pub(crate) mod descriptor;
 pub(crate) mod key;

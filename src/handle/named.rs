@@ -1,8 +1,8 @@
-//! Public handles that can be cloned: each clone is a name of one thing, and the thing learns when the
-//! last name is dropped.
+//! Public handles that can be cloned: each clone is a name of one thing, and the thing learns when
+//! the last name is dropped.
 //!
-//! The loop owns an open handle too, so the count of an `Rc` does not tell whether the program still has
-//! a name. The names are therefore counted in the thing itself.
+//! The loop owns an open handle too, so the count of an `Rc` does not tell whether the program
+//! still has a name. The names are therefore counted in the thing itself.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -23,14 +23,15 @@ pub(crate) trait Named {
     /// Its count, which only [`Name`] changes.
     fn names(&self) -> &Names;
 
-    /// The last name was dropped. Most things close then, unless they are active and belong to their loop.
+    /// The last name was dropped. Most things close then, unless they are active and belong to
+    /// their loop.
     fn last_name_dropped(self: &Rc<Self>);
 }
 
 /// One name of a thing, counted. What a public handle consists of.
 ///
-/// It can be used as the `Rc` of the thing. `Rc::clone(&name)` gives the crate's own hold on the thing, which
-/// is no name; `name.clone()` gives a further name.
+/// It can be used as the `Rc` of the thing. `Rc::clone(&name)` gives the crate's own hold on the
+/// thing, which is no name; `name.clone()` gives a further name.
 pub(crate) struct Name<T: Named>(Rc<T>);
 
 impl<T: Named> Name<T> {

@@ -4,8 +4,8 @@
 ///
 /// `$thing` is the handle's name in the sentences of the documentation, and `$more`, if given, one
 /// further sentence for `unref`. The field named last has `set_ref` and `has_ref` itself, as
-/// [`Registration`](super::registration::Registration) does. A handle without such a field gives two
-/// closures.
+/// [`Registration`](super::registration::Registration) does. A handle without such a field gives
+/// two closures.
 macro_rules! ref_methods {
     ($thing:literal $(, $more:literal)?; $($field:ident).+) => {
         crate::handle::references::ref_methods! {

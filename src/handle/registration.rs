@@ -17,12 +17,12 @@ pub(crate) trait Handle {
     /// Its hold on the table.
     fn registration(&self) -> &Registration;
 
-    /// Something happened: the poller or another thread reported it, or the handle asked to be called again.
-    /// Runs in the poll phase; may call back any number of times.
+    /// Something happened: the poller or another thread reported it, or the handle asked to be
+    /// called again. Runs in the poll phase; may call back any number of times.
     fn ready(self: Rc<Self>, _state: &Rc<State>, _event: Event) {}
 
-    /// The loop ends, and all handles will be torn down: tell other threads first, so that they end at
-    /// the same time.
+    /// The loop ends, and all handles will be torn down: tell other threads first, so that they end
+    /// at the same time.
     fn begin_tear_down(&self) {}
 
     /// The loop ends: drop all callbacks uncalled, close what is open, answer the tasks that wait.
@@ -92,7 +92,8 @@ impl Registration {
         self.key().is_some_and(|key| self.state.handles.is_active(key))
     }
 
-    /// Sets whether the handle may keep the loop alive. See [`ref_methods`](super::references::ref_methods).
+    /// Sets whether the handle may keep the loop alive. See
+    /// [`ref_methods`](super::references::ref_methods).
     pub(crate) fn set_ref(&self, on: bool) {
         if let Some(key) = self.key() {
             self.state.handles.set_ref(key, on);

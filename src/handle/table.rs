@@ -1,9 +1,9 @@
 //! The table of all that is open on a loop: plain data, which knows neither loop nor handle.
 //!
-//! A handle or request has an entry from its making to its end. The entry owns it for the loop and says
-//! whether it is *active* (started, or still waiting to complete), *referenced* (allowed to keep the loop
-//! alive) and *busy* (a request of it is pending). The number of entries that hold the loop is kept
-//! beside the table: asking whether a loop is alive costs one look.
+//! A handle or request has an entry from its making to its end. The entry owns it for the loop and
+//! says whether it is *active* (started, or still waiting to complete), *referenced* (allowed to
+//! keep the loop alive) and *busy* (a request of it is pending). The number of entries that hold
+//! the loop is kept beside the table: asking whether a loop is alive costs one look.
 //!
 //! Timers and immediates are not here: there can be a million of them, and they have tables of
 //! their own.
@@ -14,9 +14,7 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
-use slab::Slab;
-
-use super::key::Key;
+use super::key::{Key, Keyed};
 use super::report::{Alive, HandleInfo};
 use crate::sys::Event;
 
@@ -34,15 +32,15 @@ pub(crate) struct Handles<H: ?Sized> {
     table: RefCell<Table<H>>,
     /// How many entries hold the loop.
     holding: Cell<usize>,
-    /// The generation of the entry that was opened last.
-    generation: Cell<u32>,
 }
 
 /// The entries, and which of them are ready.
 pub(crate) struct Table<H: ?Sized> {
-    /// Each at the index of its key.
-    entries: Slab<Entry<H>>,
-    /// The entries to be called in the next poll phase, in order. One that has ended is still listed.
+    /// An event that was fetched before a handle closed does not reach the handle that took its
+    /// place: its key names no entry any more.
+    entries: Keyed<Entry<H>>,
+    /// The entries to be called in the next poll phase, in order. One that has ended is still
+    /// listed.
     ready: VecDeque<Key>,
 }
 
@@ -50,8 +48,6 @@ pub(crate) struct Table<H: ?Sized> {
 struct Entry<H: ?Sized> {
     /// Keeps the handle for as long as it is open, also when the program has dropped it.
     owner: Rc<H>,
-    /// What its key has: see [`Key`].
-    generation: u32,
     /// It is started, or waits to complete. Holds the loop if it is referenced too.
     active: bool,
     /// The program lets it hold the loop: until `unref`.
@@ -66,13 +62,13 @@ struct Entry<H: ?Sized> {
 
 impl<H: ?Sized> Default for Handles<H> {
     fn default() -> Handles<H> {
-        Handles { table: RefCell::default(), holding: Cell::new(0), generation: Cell::new(0) }
+        Handles { table: RefCell::default(), holding: Cell::new(0) }
     }
 }
 
 impl<H: ?Sized> Default for Table<H> {
     fn default() -> Table<H> {
-        Table { entries: Slab::new(), ready: VecDeque::new() }
+        Table { entries: Keyed::default(), ready: VecDeque::new() }
     }
 }
 
@@ -84,15 +80,10 @@ impl<H: ?Sized> Entry<H> {
 }
 
 impl<H: ?Sized> Table<H> {
-    #[inline]
-    fn get(&mut self, key: Key) -> Option<&mut Entry<H>> {
-        self.entries.get_mut(key.index as usize).filter(|entry| entry.generation == key.generation)
-    }
-
     /// Notes what the poller reported, and lists the handle to be called in this poll phase.
     #[inline]
     pub(crate) fn mark_ready(&mut self, key: Key, event: Event) {
-        let Some(entry) = self.get(key) else { return };
+        let Some(entry) = self.entries.get(key) else { return };
         entry.event |= event;
         if !mem::replace(&mut entry.listed, true) {
             self.ready.push_back(key);
@@ -103,27 +94,21 @@ impl<H: ?Sized> Table<H> {
 impl<H: ?Sized> Handles<H> {
     /// Opens an entry: referenced, and active as told.
     pub(super) fn open(&self, owner: Rc<H>, active: bool) -> Key {
-        let generation = self.generation.get().wrapping_add(1);
-        self.generation.set(generation);
         self.holding.set(self.holding.get() + usize::from(active));
         let event = Event::default();
-        let (referenced, busy, listed) = (true, false, false);
-        let entry = Entry { owner, generation, active, referenced, busy, listed, event };
-        let index = self.table.borrow_mut().entries.insert(entry);
-        let index = u32::try_from(index).expect("a loop has fewer than 2^32 open handles");
-        Key { index, generation }
+        let entry = Entry { owner, active, referenced: true, busy: false, listed: false, event };
+        self.table.borrow_mut().entries.insert(entry)
     }
 
     /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
     pub(super) fn close(&self, key: Key) -> Option<Rc<H>> {
-        let mut table = self.table.borrow_mut();
-        let holds = table.get(key)?.holds();
-        self.holding.set(self.holding.get() - usize::from(holds));
-        Some(table.entries.remove(key.index as usize).owner)
+        let entry = self.table.borrow_mut().entries.remove(key)?;
+        self.holding.set(self.holding.get() - usize::from(entry.holds()));
+        Some(entry.owner)
     }
 
     fn with<R>(&self, key: Key, f: impl FnOnce(&mut Entry<H>) -> R) -> Option<R> {
-        self.table.borrow_mut().get(key).map(f)
+        self.table.borrow_mut().entries.get(key).map(f)
     }
 
     fn change(&self, key: Key, f: impl FnOnce(&mut Entry<H>)) {
@@ -186,8 +171,8 @@ impl<H: ?Sized> Handles<H> {
         self.table.borrow().ready.len()
     }
 
-    /// Takes the next handle to be called, with what was reported of it. `left` counts down the places of
-    /// the list that belong to this poll phase.
+    /// Takes the next handle to be called, with what was reported of it. `left` counts down the
+    /// places of the list that belong to this poll phase.
     #[inline]
     pub(crate) fn next_ready(&self, left: &mut usize) -> Option<(Rc<H>, Event)> {
         let mut table = self.table.borrow_mut();
@@ -195,7 +180,7 @@ impl<H: ?Sized> Handles<H> {
             *left -= 1;
             let key = table.ready.pop_front()?;
             // None for a handle that closed while it was listed.
-            if let Some(entry) = table.get(key) {
+            if let Some(entry) = table.entries.get(key) {
                 entry.listed = false;
                 return Some((entry.owner.clone(), mem::take(&mut entry.event)));
             }
@@ -206,8 +191,9 @@ impl<H: ?Sized> Handles<H> {
     /// Takes all entries out. For teardown.
     pub(crate) fn take_all(&self) -> Vec<Rc<H>> {
         self.holding.set(0);
-        let table = self.table.take();
-        table.entries.into_iter().map(|(_, entry)| entry.owner).collect()
+        let mut table = self.table.borrow_mut();
+        table.ready.clear();
+        table.entries.take_all().into_iter().map(|entry| entry.owner).collect()
     }
 }
 
@@ -215,7 +201,7 @@ impl<H: Described + ?Sized> Handles<H> {
     /// Adds the entries that hold the loop to a report of what keeps it alive.
     pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
         let table = self.table.borrow();
-        let holding = table.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.holds());
+        let holding = table.entries.values().filter(|entry| entry.holds());
         let owners = holding.map(|entry| &entry.owner);
         alive.extend(owners.map(|owner| Alive { kind: owner.kind(), location: owner.location() }));
     }
@@ -229,6 +215,6 @@ impl<H: Described + ?Sized> Handles<H> {
             active: entry.active,
             has_ref: entry.referenced,
         };
-        table.entries.iter().map(|(_, entry)| info(entry)).collect()
+        table.entries.values().map(info).collect()
     }
 }

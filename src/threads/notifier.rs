@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::mailbox::Address;
+use super::mailbox::RemoteMailbox;
 use crate::callback;
 use crate::callback::slot::Slot;
 use crate::event_loop::State;
@@ -44,7 +44,7 @@ pub struct Notifier {
 
 /// The half that any thread may touch.
 struct Shared {
-    mailbox: Address,
+    mailbox: RemoteMailbox,
     loop_id: u32,
     /// The receiver's number in the loop's mailbox.
     number: u64,
@@ -80,7 +80,7 @@ impl Notifier {
             receiver.registration.open(receiver.clone(), Location::caller(), true);
             receiver.number.set(state.delivery.add_receiver(receiver.clone()));
         }
-        let (mailbox, loop_id) = (Address::new(state.mailbox.clone()), state.id);
+        let (mailbox, loop_id) = (RemoteMailbox::new(state.mailbox.clone()), state.id);
         let number = receiver.number.get();
         Notifier { shared: Arc::new(Shared { mailbox, loop_id, number, pending }) }
     }

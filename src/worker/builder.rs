@@ -26,7 +26,7 @@ use crate::event_loop::current;
 use crate::event_loop::{Loop, Parts};
 use crate::pool::Pool;
 use crate::sys;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 
 /// How long the news of a worker's end takes in virtual time, so that it comes behind everything that the
 /// worker posted.
@@ -165,16 +165,17 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.waiting.limit()).parts();
+        let mut parts = Loop::builder().pool(pool).spin(state.patience.spin()).parts();
         let mut environment = this::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();
         let core = Rc::new(Core::<In, Out>::new(&state, link, self.parent_exit));
         let number = state.delivery.add_receiver(core.clone());
         let (now, mailbox) = (state.clock.now(), parts.mailbox.clone());
-        let seat = state.seat.as_ref().map(|parent| parent.for_worker(&mailbox, now));
-        parts.seat = seat.clone().map(|seat| (seat, state.clock.for_worker()));
-        let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), seat));
+        let parent = state.virtual_time.as_ref();
+        let member = parent.map(|parent| parent.add_worker(&mailbox, now));
+        parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));
+        let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), member));
         let start = Start {
             parts,
             shared: shared.clone(),
@@ -198,7 +199,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             }
             Err(error) => {
                 direct::discharge(id);
-                shared.seat.iter().for_each(Seat::leave);
+                shared.member.iter().for_each(Member::end);
                 drop(state.delivery.remove_receiver(number));
                 Err(error)
             }
@@ -248,7 +249,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let Start { parts, shared, end, environment, memory_limit, location, main } = self;
         FAREWELL.with(|_| ()); // First of all, to be dropped last of all.
         this::set_this_worker(Some(shared.clone()));
-        shared.seat.iter().for_each(Seat::sit);
+        shared.member.iter().for_each(Member::begin);
         let event_loop = Loop::from_parts(parts);
         this::inherit(event_loop.state(), environment);
         log::debug!("worker {} is online", shared.id);
@@ -311,6 +312,6 @@ impl Drop for Farewell {
         let Some(ended) = self.ended.take() else { return };
         let cpu_time = sys::own_cpu_time();
         self.shared.set_ended(Ended { cpu_time, ..ended }, self.seen_at);
-        self.shared.seat.iter().for_each(Seat::leave);
+        self.shared.member.iter().for_each(Member::end);
     }
 }

@@ -10,7 +10,7 @@ use super::this;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
 use crate::threads::mailbox::Mailbox;
-use crate::virtual_time::scheduler::Seat;
+use crate::virtual_time::scheduler::Member;
 
 /// How long a loop that ends waits for a worker whose callback does not return.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
@@ -79,7 +79,7 @@ pub(super) struct Shared {
     /// The parent's receiver for this worker.
     number: u64,
     /// The worker's place in virtual time.
-    pub(super) seat: Option<Seat>,
+    pub(super) member: Option<Member>,
     /// Runs from when the parent's loop ends.
     halted: Stopwatch,
     /// How many nanoseconds after that the parent waits for the end at most.
@@ -91,7 +91,7 @@ impl Shared {
         id: u64,
         mailbox: Arc<Mailbox>,
         parent: (Arc<Mailbox>, u64),
-        seat: Option<Seat>,
+        member: Option<Member>,
     ) -> Shared {
         Shared {
             id,
@@ -102,7 +102,7 @@ impl Shared {
             end: Condvar::new(),
             parent: parent.0,
             number: parent.1,
-            seat,
+            member,
             halted: Stopwatch::default(),
             given: AtomicU64::new(Nanos::MAX),
         }

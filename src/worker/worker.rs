@@ -341,8 +341,8 @@ impl<In, Out> Core<In, Out> {
 
     /// Waits until the thread has ended, in virtual time without keeping the turn.
     fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
-        if let (Some(seat), Some(worker)) = (&state.seat, &shared.seat) {
-            seat.wait_for(state.clock.now(), worker, shared.time_left(wait));
+        if let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) {
+            own.join(state.clock.now(), worker, shared.time_left(wait));
         }
         shared.wait_for_end(wait)
     }
@@ -688,7 +688,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
             return request;
         }
         let (raiser, location) = (state.clone(), core.registration.location());
-        completer.set_heir(move |outcome| {
+        completer.on_unclaimed(move |outcome| {
             if let Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) =
                 outcome
             {

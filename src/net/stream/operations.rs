@@ -149,7 +149,7 @@ impl<S: Stream> Connection<S> {
     /// Has an error of a write whose request was dropped go to the reader.
     fn report_unclaimed(self: &Rc<Self>, completer: &Completer<io::Result<()>>) {
         let weak = Rc::downgrade(self);
-        completer.set_heir(move |outcome| {
+        completer.on_unclaimed(move |outcome| {
             if let (Err(error), Some(stream)) = (outcome, weak.upgrade())
                 && stream.is_open()
             {
