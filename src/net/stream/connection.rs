@@ -138,42 +138,35 @@ impl<S: Stream> Connection<S> {
         self.is_open()
     }
 
-    /// Sends queued writes, completes those that have gone, and does what comes after the last of
-    /// them, also if that was cancelled.
+    /// Completes the writes that have finished and sends queued ones, until the system takes no more
+    /// or the round is full. Then does what comes after the last write, also if that was cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
-        // Those that a panic has kept from being told.
-        self.tell_finished(state);
-        for _ in 0..SENDS_PER_ROUND {
-            if !self.writing.can_send() || state.is_halted() {
+        for sends in 0..=SENDS_PER_ROUND {
+            // All is booked by now, so that a callback may write, cancel, close or panic. Writes that
+            // a panic keeps from completing come first in the next round.
+            let mut here = if state.pending.is_empty() { self.writing.finished() } else { 0 };
+            while let Some((completer, outcome)) = self.writing.take_finished() {
+                self.update_liveness();
+                if here > 0 && !state.is_halted() {
+                    here -= 1;
+                    completer.complete(outcome);
+                } else {
+                    // Behind requests that were done before it and whose callbacks still wait. Also a
+                    // write that a callback has just made, as any that is done at once.
+                    completer.complete_later(outcome);
+                }
+            }
+            if sends == SENDS_PER_ROUND || !self.writing.can_send() || state.is_halted() {
                 break;
             }
             if let Some(transport) = self.transport.borrow().as_ref() {
                 self.writing.send_batch(|buffers| transport.send_vectored(buffers));
             }
-            self.tell_finished(state);
         }
         if self.writing.can_send() {
             self.registration.call_again();
         }
         self.after_writes(state);
-    }
-
-    /// Completes the writes that have finished: here, or behind what was done at once before them
-    /// and whose callbacks still wait. All is booked by then, so that a callback may write, cancel,
-    /// close or panic: after a panic the next round completes the others.
-    fn tell_finished(self: &Rc<Self>, state: &Rc<State>) {
-        let mut here = if state.pending.is_empty() { self.writing.finished() } else { 0 };
-        while let Some((completer, outcome)) = self.writing.take_finished() {
-            self.update_liveness();
-            if here > 0 && !state.is_halted() {
-                here -= 1;
-                completer.complete(outcome);
-            } else {
-                // Also one that a callback has written: behind the phase, as any that is done at
-                // once.
-                completer.complete_later(outcome);
-            }
-        }
     }
 
     /// What comes when all queued writes have gone: the end of the stream, a task that waits, the
