@@ -29,6 +29,7 @@ pub(crate) enum Data<'a> {
 }
 
 impl Data<'_> {
+    #[inline(always)]
     fn len(&self) -> usize {
         match self {
             Data::Borrowed(data) => data.len(),
@@ -39,6 +40,7 @@ impl Data<'_> {
 
     /// What the queue keeps when the first `sent` bytes have gone, and how many of the bytes in it
     /// are sent.
+    #[inline(always)]
     fn into_rest(self, sent: usize) -> (Vec<u8>, usize) {
         match self {
             Data::Borrowed(data) => (data[sent..].to_vec(), 0),
@@ -60,6 +62,9 @@ fn send_buffers<T: Transport>(transport: &T, left: &mut &mut [IoSlice<'_>]) -> i
 
 impl<S: Stream> Connection<S> {
     /// Writes at once what the system takes, unless other writes wait, and queues what is left.
+    ///
+    /// Inlined, so that each public form of a write knows what its data is.
+    #[inline(always)]
     pub(crate) fn write(
         self: &Rc<Self>,
         location: &'static Location<'static>,
