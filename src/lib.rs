@@ -79,7 +79,6 @@ mod channel;
 mod clock;
 mod error;
 mod event_loop;
-mod key;
 mod metrics;
 mod phase;
 mod pool;

@@ -12,6 +12,7 @@
 //! yet runs in the next turn.
 
 pub(crate) mod on_drop;
+pub(crate) mod quiet;
 pub(crate) mod running;
 pub(crate) mod slot;
 
@@ -29,14 +30,7 @@ use crate::queue::ring::SendRing;
 use on_drop::OnDrop;
 use slot::Slot;
 
-/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user
-/// code. It is no panic: no hook sees it.
-pub(crate) struct Halt;
-
-/// Unwinds to the `run`, `turn` or worker that the caller runs in.
-pub(crate) fn halt() -> ! {
-    panic::resume_unwind(Box::new(Halt))
-}
+pub(crate) use quiet::{Halt, attempt, drop_quietly, halt, quietly};
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
@@ -235,27 +229,4 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
 pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
     state.running.set(at);
     panic::resume_unwind(panic.into_payload());
-}
-
-/// Does something of a user's whose panic concerns somebody else than the callback that is running.
-pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        if payload.is::<Halt>() {
-            panic::resume_unwind(payload);
-        }
-        Panic::new(payload)
-    })
-}
-
-/// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
-pub(crate) fn drop_quietly<T>(value: T) {
-    quietly(|| drop(value));
-}
-
-/// Does something of a loop's end. A panic is logged.
-pub(crate) fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        let message = crate::error::panic_message(payload.as_ref());
-        log::error!("a destructor panicked while its loop was shutting down: {message}");
-    }
 }

@@ -5,6 +5,7 @@
 //! not.
 
 pub(crate) mod descriptor;
+pub(crate) mod key;
 pub(crate) mod named;
 pub(crate) mod references;
 pub(crate) mod registration;

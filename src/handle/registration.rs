@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::table::Described;
 use crate::event_loop::state::State;
-use crate::key::Key;
+use crate::handle::key::Key;
 use crate::sys::Event;
 
 /// What the loop can do with an open handle or request without knowing what it is.

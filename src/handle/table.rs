@@ -15,7 +15,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::report::{Alive, HandleInfo};
-use crate::key::{Key, Keyed};
+use crate::handle::key::{Key, Keyed};
 use crate::sys::Event;
 
 /// What the table asks of an owner for its reports.

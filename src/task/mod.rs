@@ -23,7 +23,7 @@ use crate::cell::peek;
 use crate::error::{Panic, TaskError};
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::key::Key;
+use crate::handle::key::Key;
 
 use table::Run;
 use waker::TaskWaker;

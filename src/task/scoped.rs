@@ -14,7 +14,7 @@ use std::task::Waker;
 use super::table::Run;
 use super::waker::TaskWaker;
 use crate::event_loop::state::State;
-use crate::key::Key;
+use crate::handle::key::Key;
 
 /// What polls the main future.
 type Poll<'a> = dyn FnMut(&Waker) + 'a;

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::key::{Key, Keyed};
+use crate::handle::key::{Key, Keyed};
 
 /// A future in the loop's table, whatever its type.
 pub(crate) trait Run {

@@ -10,7 +10,7 @@ use std::task::{Wake, Waker};
 
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::key::Key;
+use crate::handle::key::Key;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Woken;
 
