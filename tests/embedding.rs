@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Counter, HOUR, Slot, Trace, ms, real_loop, virtual_loop};
+use common::*;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use windlass::handle::{Check, Idle, Notifier, Prepare};

@@ -1,7 +1,7 @@
 //! Signals on a loop. Each test has a signal of its own, for a signal belongs to the process.
 #![allow(unsafe_code)] // Sending signals and asking for their dispositions, for which std has no words.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Write};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::handle::{Interest, Poll};
 use windlass::signal::Signal;
 use windlass::{Loop, block_on, next_tick, queue_microtask, queue_work, run, set_immediate};
@@ -271,7 +271,7 @@ fn an_unreferenced_watcher_does_not_hold_the_loop_but_is_called_while_it_runs() 
 fn a_signal_is_dispatched_after_the_io_callbacks_of_its_batch() {
     bounded(|| {
         let signum = signal_of_test(9);
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             let (reader, mut writer) = io::pipe().unwrap();
@@ -331,7 +331,7 @@ fn a_signal_is_dispatched_after_the_posts_of_its_batch() {
 fn the_drain_follows_every_signal() {
     bounded(|| {
         let signum = signal_of_test(12);
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             for label in ["watcher 1", "watcher 2"] {
                 let slot: Rc<RefCell<Option<Signal>>> = Rc::default();
@@ -646,11 +646,7 @@ fn a_signal_that_nobody_watches_any_more_ends_the_process_again() {
     let name = "a_signal_that_nobody_watches_any_more_ends_the_process_again";
     let Ok(way) = std::env::var(CHILD) else {
         for way in ["stopped", "put back"] {
-            let child = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", name])
-                .env(CHILD, way)
-                .output()
-                .unwrap();
+            let child = test_as_a_process(name).env(CHILD, way).output().unwrap();
             assert_eq!(child.status.signal(), Some(libc::SIGTERM), "{way}: {child:?}");
         }
         return;

@@ -1,7 +1,7 @@
 //! Virtual time: the clock stands still while anything is ready and jumps when nothing is, for a loop
 //! and for all its workers.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -11,17 +11,13 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::bounded;
+use common::*;
 
 use windlass::handle::Notifier;
 use windlass::worker::{BroadcastChannel, PortEnd, Worker, WorkerPool, channel};
 use windlass::{Loop, Remote, set_immediate, set_interval, set_timeout, time};
 
 type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_loop() -> Loop {
-    Loop::builder().virtual_time(true).build().expect("a loop")
-}
 
 /// Milliseconds of the current loop since an instant.
 fn since(start: std::time::Instant) -> u128 {

@@ -1,12 +1,12 @@
 //! What workers use, and their memory limits, with the allocator that counts.
 
-mod support;
+mod common;
 
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::alloc;
 use windlass::fs;
 use windlass::worker::{self, Port, Worker, WorkerError, channel};
