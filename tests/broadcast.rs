@@ -180,7 +180,7 @@ impl Clone for Fragile {
 
 // BC-07 and MP-14.
 #[test]
-fn a_panic_in_one_clone_is_a_message_error_of_that_receiver_and_later_messages_arrive() {
+fn a_panic_in_one_clone_is_a_message_error_of_that_receiver_alone() {
     bounded(|| {
         block_on(async {
             let open = || BroadcastChannel::<Fragile>::new("bc-07");
@@ -360,7 +360,7 @@ fn in_virtual_time_broadcasts_of_workers_come_in_one_order() {
 }
 
 #[test]
-fn one_message_of_a_broadcast_can_be_taken_directly_past_those_that_could_not_be_cloned() {
+fn a_message_can_be_taken_directly_past_those_that_were_not_cloned() {
     /// Its clones panic if it says so.
     #[derive(Debug, PartialEq)]
     struct Message(u32, bool);

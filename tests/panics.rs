@@ -901,7 +901,7 @@ fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
 }
 
 #[test]
-fn a_newer_callback_for_message_errors_stays_when_the_destructor_of_the_older_one_panics() {
+fn a_newer_error_callback_stays_when_the_older_ones_destructor_panics() {
     bounded(|| {
         struct Uncloneable;
         impl Clone for Uncloneable {

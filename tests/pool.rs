@@ -543,7 +543,7 @@ fn a_dropped_request_holds_the_loop_until_its_work_is_done() {
 }
 
 #[test]
-fn a_finished_request_holds_nothing_and_gives_its_result_to_a_callback_attached_later() {
+fn a_finished_request_gives_its_result_to_a_callback_attached_later() {
     bounded(|| {
         let log = Trace::new();
         let event_loop = Loop::new().unwrap();

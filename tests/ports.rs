@@ -598,7 +598,7 @@ impl Drop for Dropped {
 
 // MP-15.
 #[test]
-fn what_a_handler_has_not_seen_yet_is_dropped_once_by_its_close_and_by_the_end_of_its_loop() {
+fn messages_that_no_handler_has_seen_are_dropped_once() {
     bounded(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let fill = |sender: &Port<Dropped, ()>| {

@@ -249,7 +249,7 @@ fn an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last() {
 
 // As in Node, where `process.exit` calls the exit handlers wherever it is called.
 #[test]
-fn an_exit_that_no_turn_follows_runs_the_exit_hooks_when_the_loop_is_dropped_or_closed() {
+fn an_exit_that_no_turn_follows_runs_the_exit_hooks_at_the_loops_end() {
     fn exited(trace: &Trace) -> Loop {
         let event_loop = virtual_loop();
         event_loop.enter(|| {

@@ -487,7 +487,7 @@ fn hook(signum: i32) -> (signal_hook::SigId, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_handler_that_was_there_before_is_called_while_the_signal_is_watched_and_afterwards() {
+fn an_earlier_handler_is_called_while_the_signal_is_watched_and_afterwards() {
     counting!(plain, PLAIN);
     static TOLD: AtomicUsize = AtomicUsize::new(0);
     extern "C" fn informed(signum: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
@@ -574,7 +574,7 @@ fn handlers_of_signal_hook_and_watchers_share_a_signal_in_every_order() {
 
 // As ctrlc installs its own.
 #[test]
-fn a_handler_over_ours_that_calls_nobody_is_left_alone_and_called_once_we_watch_again() {
+fn a_handler_over_ours_that_calls_nobody_is_called_once_we_watch_again() {
     counting!(above, ABOVE);
     bounded(|| {
         let signum = signal_of_test(17);
@@ -604,7 +604,7 @@ fn a_handler_over_ours_that_calls_nobody_is_left_alone_and_called_once_we_watch_
 
 // As system(3) does it with SIGINT and SIGQUIT.
 #[test]
-fn a_handler_of_ours_that_somebody_puts_back_after_the_last_watcher_gives_the_signal_back() {
+fn our_handler_put_back_after_the_last_watcher_gives_the_signal_back() {
     counting!(below, BELOW);
     bounded(|| {
         let signum = signal_of_test(18);

@@ -1490,7 +1490,7 @@ fn a_reader_too_gets_what_had_arrived_before_the_error_of_a_dropped_write() {
 }
 
 #[test]
-fn a_task_between_two_reads_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
+fn a_read_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
     bounded(|| {
         windlass::block_on(async {
             let (stream, mut peer) = connected().await;
@@ -1511,7 +1511,7 @@ fn a_task_between_two_reads_gets_what_had_arrived_and_then_the_error_of_a_droppe
 }
 
 #[test]
-fn a_paused_reader_that_is_given_up_closes_the_connection_also_with_an_error_kept_for_it() {
+fn a_paused_reader_given_up_closes_the_connection_also_when_it_keeps_an_error() {
     bounded(|| {
         let log = Trace::new();
         run(|| {

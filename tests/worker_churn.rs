@@ -31,7 +31,7 @@ fn echo() -> Worker<u32, u32> {
 
 // WK-22.
 #[test]
-fn sixty_workers_in_sequence_leave_threads_and_descriptors_where_they_were() {
+fn sixty_workers_in_sequence_leave_no_thread_and_no_descriptor() {
     in_turn(|| {
         let mut before = None;
         for round in 0..60 {
@@ -49,7 +49,7 @@ fn sixty_workers_in_sequence_leave_threads_and_descriptors_where_they_were() {
 
 // WK-22, more of it, on one loop, ending in turn in every way.
 #[test]
-fn a_thousand_workers_in_sequence_leave_memory_threads_and_descriptors_where_they_were() {
+fn a_thousand_workers_in_sequence_leave_nothing_behind() {
     in_turn(|| {
         block_on(async {
             let mut before = None;
@@ -79,7 +79,7 @@ fn a_thousand_workers_in_sequence_leave_memory_threads_and_descriptors_where_the
 }
 
 #[test]
-fn two_hundred_workers_at_once_leave_memory_threads_and_descriptors_where_they_were() {
+fn two_hundred_workers_at_once_leave_nothing_behind() {
     raise_descriptor_limit(4096);
     in_turn(|| {
         block_on(async {

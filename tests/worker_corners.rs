@@ -155,7 +155,7 @@ fn a_callback_for_message_errors_stays_when_it_has_panicked() {
 
 // WK-08, WK-13.
 #[test]
-fn a_worker_that_blocks_in_a_receive_from_its_parent_ends_when_it_is_told_or_its_parent_ends() {
+fn a_worker_that_blocks_in_a_receive_ends_when_told_or_with_its_parent() {
     const HOUR: Duration = Duration::from_secs(3600);
     bounded(|| {
         let (ended, ends) = mpsc::channel();

@@ -166,7 +166,7 @@ fn a_worker_whose_parents_loop_ends_gives_no_event_and_a_join_that_says_so() {
 // ---- The graceful end ----
 
 #[test]
-fn what_was_posted_before_a_shutdown_is_delivered_before_the_notice_and_nothing_after() {
+fn messages_posted_before_a_shutdown_come_before_its_notice_and_none_after() {
     bounded(|| {
         block_on(async {
             let worker: Worker<u32, String> = Worker::spawn(|port: Port<String, u32>| {
@@ -628,7 +628,7 @@ fn at_end_of_thread(f: impl FnMut() + 'static) {
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_destructor_of_a_threads_local_that_takes_its_time_does_not_hold_the_parents_loop() {
+fn a_slow_destructor_of_a_thread_local_does_not_hold_the_parent() {
     bounded(|| {
         let (begun, begin) = mpsc::channel();
         let (release, released) = mpsc::channel();

@@ -365,7 +365,7 @@ fn of_jobs_whose_workers_die_in_whatever_way_none_begins_twice_and_none_is_lost(
 }
 
 #[test]
-fn a_worker_without_a_handler_costs_one_job_and_one_that_ends_at_once_is_not_started_for_ever() {
+fn workers_that_end_at_once_are_not_started_for_ever() {
     bounded(|| {
         block_on(async {
             let pool = WorkerPool::<u32, u32>::new(1, || {

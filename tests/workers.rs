@@ -53,7 +53,7 @@ fn idle_worker() -> Worker<(), ()> {
 
 // WK-01.
 #[test]
-fn a_worker_runs_on_its_own_thread_and_is_seen_online_then_by_messages_then_by_its_exit() {
+fn a_worker_is_online_before_its_messages_and_its_exit() {
     bounded(|| {
         let log = Trace::new();
         run(|| {

@@ -10,11 +10,11 @@ pub(crate) mod runner;
 /// What can be generated although a program that does it is known to fail. Each is switched on when the fault is mended.
 pub(crate) mod switches {
     /// Destructors of a worker's own handlers (message, error, exit) do things, also when the worker exits.
-    pub(crate) const HANDLERS_OF_WORKERS_ACT_WHEN_DROPPED: bool = false;
+    pub(crate) const HANDLERS_OF_WORKERS_ACT_WHEN_DROPPED: bool = true;
     /// A task receives from a port that also has a handler.
-    pub(crate) const RECEIVES_BESIDE_A_HANDLER: bool = false;
+    pub(crate) const RECEIVES_BESIDE_A_HANDLER: bool = true;
     /// An open port is sent through another one, which may be its own peer.
-    pub(crate) const PORTS_ARE_PASSED_ON: bool = false;
+    pub(crate) const PORTS_ARE_PASSED_ON: bool = true;
     /// The main script stops its own loop: then the ticks and microtasks that it has queued do not run.
     pub(crate) const STOPS_IN_MAIN: bool = false;
 }
