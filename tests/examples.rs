@@ -164,7 +164,7 @@ fn no_example_minds_that_nobody_reads_on() {
         // Those that do more than to print have done it.
         match &*name {
             "mandelbrot" => assert!(std::fs::metadata(&path).unwrap().len() > 1000),
-            "copy_tree" => assert!(path.join("worker/port.rs").exists()),
+            "copy_tree" => assert!(path.join("worker/mod.rs").exists()),
             _ => {}
         }
         let (code, said) = run_unread(&name, &["--help".to_owned()], 0);

@@ -377,7 +377,8 @@ fn the_port_of_a_worker_closed_in_its_own_handler_delivers_what_is_left_of_the_r
         bounded(move || {
             let (log, seen) = (Trace::new(), Arc::new(AtomicUsize::new(0)));
             let count = seen.clone();
-            run(|| {
+            // All three wait when the worker begins.
+            virtual_loop().run(|| {
                 let worker: Worker<u32, u32> = Worker::spawn(move |port| {
                     let own = port.clone();
                     port.on_message(move |number| {

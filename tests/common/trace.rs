@@ -165,6 +165,6 @@ impl PanicsInDrop {
 
 impl Drop for PanicsInDrop {
     fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a destructor panics, as the test wants it");
+        assert!(std::thread::panicking(), "a destructor");
     }
 }
