@@ -35,7 +35,7 @@ use http::response::{HttpDate, Status};
 use http::routes::{Place, Route, route};
 
 /// How long a test waits before it says that something is missing.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 // ---- the program ----
 
@@ -80,6 +80,8 @@ impl Server {
         let mut child = example("server")
             .args(["--addr", "127.0.0.1:0", "--root"])
             .arg(root.public())
+            // A slow machine is no idle client. The tests of the limit set their own.
+            .args(["--idle-timeout-ms", "600000"])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

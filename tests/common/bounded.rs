@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a test may take before it counts as hung.
-const HUNG_AFTER: Duration = Duration::from_secs(60);
+const HUNG_AFTER: Duration = Duration::from_secs(300);
 
 /// Runs `body` on a thread of its own, passes its panic on, and fails when it hangs.
 pub(crate) fn bounded<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> R {
