@@ -437,7 +437,8 @@ fn what_a_program_in_virtual_time_sends_to_another_one_arrives() {
                 Some((Loop::current().remote(), Notifier::new(|| arrived("notifier")), theirs));
             drop(windlass::spawn(std::future::poll_fn(move |context| {
                 let Some((remote, notifier, port)) = ways.take() else {
-                    return Poll::Ready(arrived("wake"));
+                    arrived("wake");
+                    return Poll::Ready(());
                 };
                 let waker = context.waker().clone();
                 let sent = send.send(Ways { remote, notifier, port, waker });
