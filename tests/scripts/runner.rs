@@ -22,7 +22,7 @@ use windlass::{
     set_timeout, set_timer, spawn, time, work,
 };
 
-use super::{Act, Body, Job, Phase, Script, Wait, switches};
+use super::{Act, Body, Job, Phase, Script, Wait};
 
 /// Acts that one run may take: after so many nothing more is made.
 const ACTS: usize = 400;
@@ -157,7 +157,7 @@ enum Thing {
     Notifier(Notifier),
     Task(Task<()>),
     Request(Canceller),
-    Port { port: Port<Parcel, Parcel>, age: Age, listened: Cell<bool>, received: Cell<bool> },
+    Port { port: Port<Parcel, Parcel>, age: Age },
     Worker(Worker<Parcel, Parcel>, Age),
     Pool(WorkerPool<Value, Value>),
     KeepAlive(RefCell<Option<KeepAlive>>),
@@ -382,16 +382,12 @@ impl Wait {
 
 async fn receive(thing: Option<Rc<Thing>>) -> String {
     let received = match thing.as_deref() {
-        Some(Thing::Port { port, listened, received, .. }) => {
-            if listened.get() && !switches::RECEIVES_BESIDE_A_HANDLER {
-                return String::new();
-            }
-            received.set(true);
+        Some(Thing::Port { port, .. }) => {
             let port = port.clone();
             port.recv().await
         }
         // Always has a handler.
-        Some(Thing::Worker(worker, _)) if switches::RECEIVES_BESIDE_A_HANDLER => {
+        Some(Thing::Worker(worker, _)) => {
             let worker = worker.clone();
             worker.recv().await
         }
@@ -417,8 +413,7 @@ fn keep(parcel: Parcel) {
 
 impl World {
     fn add_port(&self, port: Port<Parcel, Parcel>, age: Age) {
-        let [listened, received] = [const { Cell::new(false) }; 2];
-        self.add(Thing::Port { port, age, listened, received });
+        self.add(Thing::Port { port, age });
     }
 }
 
@@ -578,11 +573,7 @@ impl Act {
             }
             Act::Listen { of, body } => {
                 let Some(thing) = world.thing(*of) else { return };
-                let Thing::Port { port, listened, received, .. } = &*thing else { return };
-                if received.get() && !switches::RECEIVES_BESIDE_A_HANDLER {
-                    return;
-                }
-                listened.set(true);
+                let Thing::Port { port, .. } = &*thing else { return };
                 let callback = Callback::new(world, "message", body);
                 port.on_message(move |parcel| {
                     keep(parcel);
