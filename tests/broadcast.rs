@@ -1,13 +1,13 @@
 //! Broadcast channels, on one loop and across threads. Section BC of the list of behaviours.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::*;
+use common::*;
 use windlass::worker::{BroadcastChannel, Port, Worker};
 use windlass::{Loop, block_on, run};
 
@@ -180,12 +180,12 @@ impl Clone for Fragile {
 
 // BC-07 and MP-14.
 #[test]
-fn a_panic_in_one_clone_is_a_message_error_of_that_receiver_and_later_messages_arrive() {
+fn a_panic_in_one_clone_is_a_message_error_of_that_receiver_alone() {
     bounded(|| {
         block_on(async {
             let open = || BroadcastChannel::<Fragile>::new("bc-07");
             let (sender, receivers) = (open(), [open(), open(), open()]);
-            let log = Log::default();
+            let log = Trace::new();
             for (index, receiver) in receivers.iter().enumerate() {
                 let (good, bad) = (log.clone(), log.clone());
                 receiver.on_message(move |_| good.say(format!("message at {index}")));
@@ -320,8 +320,8 @@ fn a_channel_may_outlive_its_loop() {
 #[test]
 fn in_virtual_time_broadcasts_of_workers_come_in_one_order() {
     let program = || {
-        let log = Log::default();
-        Loop::builder().virtual_time(true).build().unwrap().run(|| {
+        let log = Trace::new();
+        virtual_loop().run(|| {
             let channel = BroadcastChannel::<(u8, u8)>::new("virtual");
             let (seen, own, mut left) = (log.clone(), channel.clone(), 30);
             channel.on_message(move |item| {
@@ -360,7 +360,7 @@ fn in_virtual_time_broadcasts_of_workers_come_in_one_order() {
 }
 
 #[test]
-fn one_message_of_a_broadcast_can_be_taken_directly_past_those_that_could_not_be_cloned() {
+fn a_message_can_be_taken_directly_past_those_that_were_not_cloned() {
     /// Its clones panic if it says so.
     #[derive(Debug, PartialEq)]
     struct Message(u32, bool);

@@ -2,7 +2,7 @@
 //! requests promise.
 #![cfg(feature = "crypto")]
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::future::Future;
@@ -10,10 +10,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::crypto::{
     Digest, ScryptParams, hash, hash_file, pbkdf2, random_bytes, scrypt, timing_safe_eq,
 };
@@ -29,29 +28,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A loop with a pool of its own, and the pool, to see what it did.
-fn with_pool(threads: usize) -> (Loop, Pool) {
-    let pool = Pool::new(threads).unwrap();
-    (Loop::builder().pool(pool.clone()).build().unwrap(), pool)
-}
-
 /// A file with this in it, that belongs to one test.
 fn file(test: &str, bytes: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     std::fs::write(&path, bytes).unwrap();
     path
-}
-
-/// Occupies a thread of the loop's pool until what comes back is dropped.
-fn occupy_a_thread() -> mpsc::Sender<()> {
-    let (release, gate) = mpsc::channel::<()>();
-    let (tell, begun) = mpsc::channel();
-    drop(queue_work(move || {
-        tell.send(()).unwrap();
-        gate.recv().ok();
-    }));
-    begun.recv().unwrap();
-    release
 }
 
 /// Checks a derived key against the hexadecimal digits of a publication.
@@ -245,7 +226,8 @@ fn keys_and_digests_are_those_that_node_computes() {
 #[test]
 fn wrong_arguments_are_refused_later_with_their_name_and_without_a_thread() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             let refused = async |request: windlass::Request<io::Result<Vec<u8>>>, words: &str| {
                 let error = request.await.expect_err(words);
@@ -328,7 +310,8 @@ fn scrypt_says_beforehand_how_much_memory_it_takes() {
 #[test]
 fn keys_are_derived_on_the_pool_and_completed_once_and_later_on_the_loop() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(2);
+        let event_loop = with_pool(2);
+        let pool = event_loop.pool();
         let completed = Rc::new(Cell::new(0));
         event_loop.run(|| {
             let here = thread::current().id();
@@ -358,9 +341,10 @@ fn keys_are_derived_on_the_pool_and_completed_once_and_later_on_the_loop() {
 #[test]
 fn a_queued_key_is_cancelled_and_one_that_was_begun_is_not() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
-            let release = occupy_a_thread();
+            let release = block_a_thread().1;
             let params = ScryptParams { log_n: 4, r: 1, p: 1 };
             let queued = [
                 pbkdf2(b"p", b"s", 1, 32, Digest::Sha1),
@@ -390,7 +374,8 @@ fn a_queued_key_is_cancelled_and_one_that_was_begun_is_not() {
 #[test]
 fn random_bytes_fill_the_whole_length_and_none_is_enough_for_zero() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             assert_eq!(random_bytes(0).await.unwrap(), []);
             let (one, two) = (random_bytes(64).await.unwrap(), random_bytes(64).await.unwrap());
@@ -412,8 +397,9 @@ fn a_long_file_is_hashed_in_several_jobs_with_others_between_them() {
     bounded(|| {
         let bytes = noise(3, 2 * SLICE + 12_345);
         let path = file("crypto-long", &bytes);
-        let log = Log::default();
-        let (event_loop, pool) = with_pool(1);
+        let log = Trace::new();
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.run(|| {
             let (said, expected) = (log.clone(), Digest::Sha256.of(&bytes));
             hash_file(Digest::Sha256, &path).on_complete(move |digest| {
@@ -437,7 +423,7 @@ fn a_long_file_is_hashed_in_several_jobs_with_others_between_them() {
 fn a_long_hash_goes_on_although_the_queue_of_the_pool_is_full() {
     bounded(|| {
         let pool = Pool::builder().threads(1).queue_limit(1).build().unwrap();
-        let event_loop = Loop::builder().pool(pool.clone()).build().unwrap();
+        let event_loop = loop_on(&pool);
         event_loop.block_on(async {
             let bytes = noise(7, SLICE + 1);
             let expected = Digest::Sha1.of(&bytes);
@@ -446,7 +432,7 @@ fn a_long_hash_goes_on_although_the_queue_of_the_pool_is_full() {
             while pool.metrics().completed == 0 {
                 thread::yield_now();
             }
-            let release = occupy_a_thread();
+            let release = block_a_thread().1;
             drop(queue_work(|| ()));
             until(|| pool.metrics().queued == 2).await;
             drop(release);
@@ -458,7 +444,8 @@ fn a_long_hash_goes_on_although_the_queue_of_the_pool_is_full() {
 #[test]
 fn a_long_hash_can_be_cancelled_when_it_has_begun() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             // It has no end.
             let endless = hash_file(Digest::Sha256, "/dev/zero");
@@ -502,9 +489,9 @@ fn a_loop_may_end_while_keys_and_digests_are_computed() {
                 windlass::exit(0);
             });
         }
-        let (event_loop, _pool) = with_pool(1);
+        let event_loop = with_pool(1);
         let (left, release) = event_loop.enter(|| {
-            let release = occupy_a_thread();
+            let release = block_a_thread().1;
             (hash_file(Digest::Sha1, "/dev/zero"), release)
         });
         drop(event_loop);
@@ -519,7 +506,7 @@ fn in_virtual_time_keys_and_digests_are_computed_without_a_thread() {
     bounded(|| {
         let pool = Pool::new(1).unwrap();
         let event_loop = Loop::builder().virtual_time(true).pool(pool.clone()).build().unwrap();
-        let log = Log::default();
+        let log = Trace::new();
         event_loop.run(|| {
             let says = |line| {
                 let log = log.clone();

@@ -3,7 +3,7 @@
 #![cfg(feature = "crypto")]
 #![allow(unsafe_code)] // An allocator is.
 
-mod support;
+mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::crypto::{Digest, ScryptParams, pbkdf2, random_bytes, scrypt};
 use windlass::{Loop, Pool, Request, exit, queue_work, spawn};
 
@@ -87,7 +87,7 @@ fn no_password_and_no_key_is_left_in_memory_that_is_given_back() {
         assert_eq!(FOUND[1].swap(0, Ordering::Relaxed), 1, "the allocator sees it");
         for with_scrypt in [false, true] {
             let pool = Pool::new(1).unwrap();
-            let new_loop = || Loop::builder().pool(pool.clone()).build().unwrap();
+            let new_loop = || loop_on(&pool);
 
             let mut key = new_loop().block_on(async { derive(with_scrypt).await.unwrap() });
             assert!(SECRETS.iter().any(|secret| key.starts_with(secret)));
@@ -132,7 +132,7 @@ fn no_random_bytes_are_left_in_memory_that_is_given_back() {
     bounded(|| {
         for length in LENGTHS {
             let pool = Pool::new(1).unwrap();
-            let new_loop = || Loop::builder().pool(pool.clone()).build().unwrap();
+            let new_loop = || loop_on(&pool);
             let begin = |event_loop: &Loop| {
                 let done = pool.metrics().completed;
                 let request = event_loop.enter(|| random_bytes(length));

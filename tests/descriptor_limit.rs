@@ -1,54 +1,18 @@
 //! Life at the limit of open descriptors. A binary of its own: the limit is the process's.
 #![allow(unsafe_code)] // The limit, for which std has no words.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::net::TcpListener;
 use windlass::{Loop, run, set_timeout};
-
-/// One test at a time, for they share the limit.
-static LIMIT: Mutex<()> = Mutex::new(());
-
-/// Takes every descriptor that the process may still open, and gives them back when dropped.
-struct NoDescriptors {
-    limit: libc::rlimit,
-    taken: Vec<File>,
-}
-
-impl NoDescriptors {
-    fn new() -> NoDescriptors {
-        let mut taken = Vec::with_capacity(256);
-        // SAFETY: both calls get a live structure of the right type.
-        let limit = unsafe {
-            let mut limit: libc::rlimit = std::mem::zeroed();
-            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-            let low = libc::rlimit { rlim_cur: 256, rlim_max: limit.rlim_max };
-            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &low), 0);
-            limit
-        };
-        while let Ok(file) = File::open("/dev/null") {
-            taken.push(file);
-        }
-        NoDescriptors { limit, taken }
-    }
-}
-
-impl Drop for NoDescriptors {
-    fn drop(&mut self) {
-        self.taken.clear();
-        // SAFETY: the structure is alive and was filled in by the system.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.limit) }, 0);
-    }
-}
 
 /// The system's code of an error, or of the one that it was made from.
 fn os_code(error: &io::Error) -> Option<i32> {
@@ -59,15 +23,15 @@ fn os_code(error: &io::Error) -> Option<i32> {
 #[test]
 fn a_burst_of_connections_at_the_limit_is_shed_and_reported_once() {
     const WAITING: usize = 10;
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     bounded(|| {
         let errors = Rc::new(RefCell::new(Vec::new()));
         let accepted = Rc::new(Cell::new(0));
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();
             let clients: Vec<_> = (0..WAITING).map(|_| StdStream::connect(addr).unwrap()).collect();
-            let mut limit = Some(NoDescriptors::new());
+            let mut limit = Some(FewDescriptors::new(0));
             let before = Loop::current().metrics().iterations;
             let (errors, accepted, closer) = (errors.clone(), accepted.clone(), listener.clone());
             listener.on_connection(move |connection| match connection {
@@ -99,10 +63,10 @@ fn a_burst_of_connections_at_the_limit_is_shed_and_reported_once() {
 
 #[test]
 fn a_loop_or_listener_that_cannot_be_made_is_an_error() {
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     bounded(|| {
         run(|| {
-            let limit = NoDescriptors::new();
+            let limit = FewDescriptors::new(0);
             let failed = [Loop::new().err(), TcpListener::bind("127.0.0.1:0").err()];
             drop(limit);
             for error in failed {
@@ -117,7 +81,7 @@ fn a_loop_or_listener_that_cannot_be_made_is_an_error() {
 fn a_poll_phase_sheds_no_more_connections_than_it_would_accept() {
     const WAITING: usize = 150;
     const PER_PHASE: usize = 64;
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     bounded(|| {
         let longest = Rc::new(Cell::new(0));
         let seen = longest.clone();
@@ -131,7 +95,7 @@ fn a_poll_phase_sheds_no_more_connections_than_it_would_accept() {
                     client
                 })
                 .collect();
-            let limit = NoDescriptors::new();
+            let limit = FewDescriptors::new(0);
             listener.on_connection(|connection| assert!(connection.is_err()));
             // Once an iteration: how many clients have been closed since.
             fn count(clients: Vec<StdStream>, before: usize, longest: Rc<Cell<usize>>) {
@@ -158,13 +122,13 @@ fn a_poll_phase_sheds_no_more_connections_than_it_would_accept() {
 #[test]
 fn a_task_sheds_no_more_connections_in_an_iteration_than_it_would_accept() {
     const WAITING: usize = 150;
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     bounded(|| {
         windlass::block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();
             let clients: Vec<_> = (0..WAITING).map(|_| StdStream::connect(addr).unwrap()).collect();
-            let limit = NoDescriptors::new();
+            let limit = FewDescriptors::new(0);
             let error = listener.accept().await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
             let before = Loop::current().metrics().iterations;
@@ -185,13 +149,13 @@ fn a_task_sheds_no_more_connections_in_an_iteration_than_it_would_accept() {
 
 #[test]
 fn a_listener_can_be_made_with_the_last_descriptor() {
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     bounded(|| {
         run(|| {
             // The loop's poller needs descriptors of its own.
             let first = TcpListener::bind("127.0.0.1:0").unwrap();
-            let mut limit = NoDescriptors::new();
-            limit.taken.pop();
+            let mut limit = FewDescriptors::new(0);
+            limit.give_one_back();
             let listener = TcpListener::bind("127.0.0.1:0");
             drop(limit);
             let listener = listener.unwrap();
@@ -209,7 +173,7 @@ fn a_listener_can_be_made_with_the_last_descriptor() {
 /// In a directory tree without `/dev`, as a server that has changed its root sees it.
 #[test]
 fn a_listener_needs_no_file() {
-    let _alone = LIMIT.lock();
+    let _guard = alone();
     let root = std::env::temp_dir().join(format!("windlass-no-dev-{}", std::process::id()));
     std::fs::create_dir_all(&root).unwrap();
     let path = std::ffi::CString::new(root.to_str().unwrap()).unwrap();

@@ -1,50 +1,22 @@
 //! Names through the pool. No network is assumed: names come from the system's own files, or are
 //! refused before a server is asked.
 
-mod support;
+mod common;
 
-use std::cell::Cell;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::dns::{self, Family, LookupError, LookupErrorKind, LookupOptions, Order, Protocol};
 use windlass::net::TcpStream;
 use windlass::worker::Worker;
 use windlass::{CancelError, Loop, LoopGone, Pool, block_on, on_uncaught, queue_work, run};
 
-/// A loop with a pool of its own, and the pool, to see what it did.
-fn with_pool(threads: usize) -> (Loop, Pool) {
-    let pool = Pool::new(threads).unwrap();
-    (Loop::builder().pool(pool.clone()).build().unwrap(), pool)
-}
-
-/// Occupies a thread of the loop's pool until what comes back is dropped.
-async fn occupy_a_thread() -> mpsc::Sender<()> {
-    let (release, gate) = mpsc::channel::<()>();
-    let (tell, begun) = mpsc::channel();
-    drop(queue_work(move || {
-        tell.send(()).unwrap();
-        gate.recv().ok();
-    }));
-    begun.recv().unwrap();
-    release
-}
-
-/// Lets other threads go on until `condition` holds.
-fn wait_until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
-}
-
 /// A callback that notes that its look-up has succeeded.
-fn says(log: &Log, line: &'static str) -> impl FnOnce(io::Result<Vec<IpAddr>>) + 'static {
+fn says(log: &Trace, line: &'static str) -> impl FnOnce(io::Result<Vec<IpAddr>>) + 'static {
     let log = log.clone();
     move |found| {
         found.unwrap();
@@ -62,7 +34,8 @@ fn is_shut_down<T>(result: &io::Result<T>) -> bool {
 fn ten_lookups_at_once_complete_once_each_in_order_from_one_call_of_the_resolver() {
     bounded(|| {
         let order = Rc::new(std::cell::RefCell::new(Vec::new()));
-        let (event_loop, pool) = with_pool(2);
+        let event_loop = with_pool(2);
+        let pool = event_loop.pool();
         event_loop.run(|| {
             for number in 0..10 {
                 let order = order.clone();
@@ -83,7 +56,8 @@ fn ten_lookups_at_once_complete_once_each_in_order_from_one_call_of_the_resolver
 #[test]
 fn a_lookup_after_the_answer_asks_again_and_so_does_one_of_another_family_or_loop() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(2);
+        let event_loop = with_pool(2);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             dns::lookup("localhost").await.unwrap();
             dns::lookup("localhost").await.unwrap();
@@ -95,7 +69,7 @@ fn a_lookup_after_the_answer_asks_again_and_so_does_one_of_another_family_or_loo
             assert_eq!(pool.metrics().completed, 4);
         });
         // Two loops on one thread and one pool.
-        let other = Loop::builder().pool(pool.clone()).build().unwrap();
+        let other = loop_on(&pool);
         let (one, two) = (
             event_loop.enter(|| dns::lookup("localhost")),
             other.enter(|| dns::lookup("localhost")),
@@ -109,7 +83,8 @@ fn a_lookup_after_the_answer_asks_again_and_so_does_one_of_another_family_or_loo
 #[test]
 fn those_who_share_a_call_each_get_what_their_options_ask_for() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             let all = dns::lookup("localhost");
             let options = LookupOptions::new();
@@ -150,8 +125,9 @@ fn a_family_is_kept_to_or_the_lookup_fails() {
 #[test]
 fn an_address_is_its_own_answer_later_and_without_a_thread() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
-        let log = Log::default();
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
+        let log = Trace::new();
         event_loop.run(|| {
             for text in ["127.0.0.1", "::1", "192.0.2.7"] {
                 let log = log.clone();
@@ -176,7 +152,8 @@ fn an_address_is_its_own_answer_later_and_without_a_thread() {
 #[test]
 fn a_name_that_cannot_be_asked_for_is_refused_clearly_and_without_a_thread() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             let label = format!("{}.example", "a".repeat(64));
             let long = "abcdefgh.".repeat(29);
@@ -247,9 +224,10 @@ fn a_reserved_invalid_name_fails_with_its_kind_and_its_name() {
 #[test]
 fn a_queued_lookup_is_cancelled_by_itself_and_those_it_shares_with_go_on() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
-            let release = occupy_a_thread().await;
+            let release = block_a_thread().1;
             let [one, two, three] = [(); 3].map(|()| dns::lookup("localhost"));
             // The first to ask, whose job it is, and one who joined.
             assert_eq!(one.cancel(), Ok(()));
@@ -270,9 +248,9 @@ fn of_very_many_lookups_that_share_a_call_each_is_cancelled_at_once() {
     bounded(|| {
         // Where each is looked for from one end, this takes minutes.
         const LOOKUPS: u32 = 200_000;
-        let (event_loop, _pool) = with_pool(1);
+        let event_loop = with_pool(1);
         event_loop.block_on(async {
-            let release = occupy_a_thread().await;
+            let release = block_a_thread().1;
             let first = dns::lookup("localhost");
             let lookups: Vec<_> = (0..LOOKUPS).map(|_| dns::lookup("localhost")).collect();
             let (odd, even): (Vec<_>, Vec<_>) =
@@ -335,9 +313,10 @@ fn random_lookups_with_random_cancels_complete_once_each_as_they_were_told() {
 #[test]
 fn the_last_one_cancelled_takes_the_job_along_and_a_later_lookup_has_its_own() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
-            let release = occupy_a_thread().await;
+            let release = block_a_thread().1;
             let [one, two] = [(); 2].map(|()| dns::lookup("localhost"));
             assert_eq!(one.cancel(), Ok(()));
             assert_eq!(two.cancel(), Ok(()));
@@ -358,7 +337,8 @@ fn the_last_one_cancelled_takes_the_job_along_and_a_later_lookup_has_its_own() {
 fn a_lookup_that_has_begun_is_busy_and_completes_normally_shared_or_not() {
     bounded(|| {
         for sharing in [1, 2] {
-            let (event_loop, pool) = with_pool(1);
+            let event_loop = with_pool(1);
+            let pool = event_loop.pool();
             event_loop.block_on(async {
                 let lookups: Vec<_> = (0..sharing).map(|_| dns::lookup("localhost")).collect();
                 wait_until(|| pool.metrics().completed == 1);
@@ -377,7 +357,7 @@ fn a_lookup_that_has_begun_is_busy_and_completes_normally_shared_or_not() {
 #[test]
 fn every_lookup_that_waits_is_reported_with_its_line_until_it_completes() {
     bounded(|| {
-        let (event_loop, _pool) = with_pool(1);
+        let event_loop = with_pool(1);
         let first = line!() + 2;
         event_loop.enter(|| {
             dns::lookup("localhost").on_complete(|found| drop(found.unwrap()));
@@ -400,8 +380,9 @@ fn every_lookup_that_waits_is_reported_with_its_line_until_it_completes() {
 #[test]
 fn a_panic_in_one_callback_of_a_shared_call_costs_the_others_nothing() {
     bounded(|| {
-        let log = Log::default();
-        let (event_loop, pool) = with_pool(1);
+        let log = Trace::new();
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.run(|| {
             let said = log.clone();
             on_uncaught(move |uncaught| said.say(uncaught.message()));
@@ -418,8 +399,8 @@ fn a_panic_in_one_callback_of_a_shared_call_costs_the_others_nothing() {
 #[test]
 fn without_a_hook_the_panic_leaves_run_and_a_further_run_completes_the_others() {
     bounded(|| {
-        let log = Log::default();
-        let (event_loop, _pool) = with_pool(1);
+        let log = Trace::new();
+        let event_loop = with_pool(1);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             event_loop.run(|| {
                 dns::lookup("localhost").on_complete(|_| panic!("one panics"));
@@ -436,11 +417,11 @@ fn without_a_hook_the_panic_leaves_run_and_a_further_run_completes_the_others() 
 #[test]
 fn a_loop_may_end_while_lookups_run_and_drops_each_callback_once() {
     bounded(|| {
-        let dropped = Rc::new(Cell::new(0));
+        let dropped = Counter::new();
         for _ in 0..20 {
             run(|| {
                 for _ in 0..3 {
-                    let counts = CountsDrop(dropped.clone());
+                    let counts = dropped.on_drop();
                     dns::lookup("localhost").on_complete(move |_| {
                         drop(counts);
                         panic!("the loop has ended");
@@ -453,23 +434,15 @@ fn a_loop_may_end_while_lookups_run_and_drops_each_callback_once() {
     });
 }
 
-struct CountsDrop(Rc<Cell<usize>>);
-
-impl Drop for CountsDrop {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-    }
-}
-
 // E-01: the first callback of a shared call ends the loop, so no other runs.
 #[test]
 fn exit_in_the_first_callback_of_a_shared_call_lets_no_other_run() {
     bounded(|| {
-        let (event_loop, _pool) = with_pool(1);
-        let dropped = Rc::new(Cell::new(0));
+        let event_loop = with_pool(1);
+        let dropped = Counter::new();
         event_loop.run(|| {
             dns::lookup("localhost").on_complete(|_| windlass::exit(3));
-            let counts = CountsDrop(dropped.clone());
+            let counts = dropped.on_drop();
             dns::lookup("localhost").on_complete(move |_| {
                 drop(counts);
                 panic!("the loop has ended");
@@ -485,9 +458,10 @@ fn exit_in_the_first_callback_of_a_shared_call_lets_no_other_run() {
 #[test]
 fn lookups_that_outlive_their_loop_resolve_as_shut_down() {
     bounded(|| {
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         let (release, lookups) = event_loop.block_on(async {
-            let release = occupy_a_thread().await;
+            let release = block_a_thread().1;
             (release, [(); 3].map(|()| dns::lookup("localhost")))
         });
         drop(event_loop);
@@ -525,7 +499,7 @@ fn a_worker_may_be_terminated_while_its_lookups_run() {
 #[test]
 fn lookups_run_on_a_pool_of_one_thread() {
     bounded(|| {
-        let (event_loop, _pool) = with_pool(1);
+        let event_loop = with_pool(1);
         event_loop.block_on(async {
             let lookups = [(); 5].map(|()| dns::lookup("localhost"));
             let work = queue_work(|| 7);
@@ -557,7 +531,8 @@ fn connecting_by_name_reaches_a_listener_and_shares_the_lookup() {
     bounded(|| {
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (event_loop, pool) = with_pool(1);
+        let event_loop = with_pool(1);
+        let pool = event_loop.pool();
         event_loop.block_on(async {
             let name = format!("localhost:{port}");
             let [one, two] = [(); 2].map(|()| TcpStream::connect(&name));

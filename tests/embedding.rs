@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Counter, HOUR, Slot, Trace, ms, real_loop, virtual_loop};
+use common::*;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use windlass::handle::{Check, Idle, Notifier, Prepare};
@@ -342,8 +342,7 @@ fn two_loops_on_one_thread_are_driven_by_one_outer_loop() -> io::Result<()> {
 
 // L-15, A-07
 #[test]
-fn a_loop_that_has_slept_without_sources_makes_its_descriptor_readable_when_it_is_left()
--> io::Result<()> {
+fn a_loop_that_slept_without_sources_makes_its_descriptor_readable() -> io::Result<()> {
     let event_loop = real_loop();
     let mut outer = Outer::around(&event_loop)?;
     let _held = event_loop.keep_alive();

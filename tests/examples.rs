@@ -1,9 +1,13 @@
 //! What all examples promise, run as the programs that they are: `--help`, one line for what they do
 //! not understand, and no panic when nobody reads on.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use common::*;
 
 /// The names of all examples, and of those that are built without a feature.
 fn names() -> Vec<String> {
@@ -18,31 +22,8 @@ fn names() -> Vec<String> {
     names
 }
 
-/// An example's program. Cargo builds all of them for the whole test run; for a run of this file alone
-/// they are built here.
-fn example(name: &str) -> Command {
-    let own = std::env::current_exe().unwrap();
-    let program = own.parent().unwrap().parent().unwrap().join("examples").join(name);
-    if !program.exists() {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", name]);
-        if cfg!(feature = "crypto") {
-            build.args(["--features", "crypto"]);
-        }
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "{name} is built");
-    }
-    Command::new(program)
-}
-
 fn run(name: &str, args: &[&str]) -> Output {
     example(name).args(args).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
 }
 
 /// A path for what an example writes.
@@ -183,7 +164,7 @@ fn no_example_minds_that_nobody_reads_on() {
         // Those that do more than to print have done it.
         match &*name {
             "mandelbrot" => assert!(std::fs::metadata(&path).unwrap().len() > 1000),
-            "copy_tree" => assert!(path.join("worker/port.rs").exists()),
+            "copy_tree" => assert!(path.join("worker/mod.rs").exists()),
             _ => {}
         }
         let (code, said) = run_unread(&name, &["--help".to_owned()], 0);

@@ -2,49 +2,17 @@
 //! counts the descriptors, threads and memory of the whole process.
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::cell::Cell;
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use common::*;
 use windlass::handle::Notifier;
 use windlass::{Loop, RunMode, queue_work, set_immediate, set_interval, set_timeout};
-
-/// The figures of the process that must not grow.
-#[derive(Clone, Copy, Debug)]
-struct Footprint {
-    descriptors: usize,
-    threads: usize,
-    resident_kb: usize,
-}
-
-impl Footprint {
-    fn now() -> Footprint {
-        let entries = |folder: &str| fs::read_dir(folder).expect(folder).count();
-        let status = fs::read_to_string("/proc/self/status").expect("the status of this process");
-        let resident_kb = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|value| value.trim().strip_suffix(" kB"))
-            .and_then(|value| value.trim().parse().ok())
-            .expect("the resident memory");
-        Footprint {
-            descriptors: entries("/proc/self/fd"),
-            threads: entries("/proc/self/task"),
-            resident_kb,
-        }
-    }
-
-    #[track_caller]
-    fn expect_no_more_than(self, before: Footprint, spare_kb: usize) {
-        assert_eq!(self.descriptors, before.descriptors, "descriptors leak");
-        assert_eq!(self.threads, before.threads, "threads leak");
-        let grown = self.resident_kb.saturating_sub(before.resident_kb);
-        assert!(grown <= spare_kb, "memory grew by {grown} kB: {before:?}, then {self:?}");
-    }
-}
 
 /// One life of a loop: a timer, a notifier, a pair of sockets, a job of the pool. Every other loop
 /// is not turned to its end but dropped with everything still open.

@@ -1,40 +1,27 @@
 //! Files through the pool.
 #![allow(unsafe_code)] // Making a FIFO, for which std has no word.
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::ffi::{CString, OsStr};
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use support::*;
-use windlass::{CancelError, Loop, Pool, block_on, fs, queue_work, run, set_timeout};
-
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-/// A loop with a pool of its own.
-fn with_pool(threads: usize) -> Loop {
-    Loop::builder().pool(Pool::new(threads).unwrap()).build().unwrap()
-}
+use common::*;
+use windlass::{CancelError, block_on, fs, queue_work, run, set_timeout};
 
 // FS-01.
 #[test]
 fn a_file_request_completes_once_later_and_on_the_loop_thread() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let path = directory("fs-later").join("file");
         run(|| {
             let here = thread::current().id();
@@ -172,7 +159,7 @@ fn a_request_stuck_in_the_kernel_costs_one_pool_thread_only() {
         let name = CString::new(fifo.as_os_str().as_bytes()).unwrap();
         // SAFETY: the name is a live string that ends in zero.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
-        let log = Log::default();
+        let log = Trace::new();
         with_pool(2).run(|| {
             let log = log.clone();
             let said = log.clone();

@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // A FIFO is made, for which std has no word.
 
-mod support;
+mod common;
 
 use std::ffi::CString;
 use std::io::Write;
@@ -11,15 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use support::*;
+use common::*;
 use windlass::fs::stream::{ReadStream, WriteStream};
 use windlass::fs::{self, File};
 use windlass::{Loop, Pool, RunMode, set_immediate};
-
-/// How many descriptors the process has, the one that lists them included.
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 /// Waits until the process has no more than `expected` descriptors: what a pool thread closes after
 /// its loop has ended is closed soon, but not at once.

@@ -1,37 +1,13 @@
 //! The examples that copy and print files, run as the programs that they are.
 
+mod common;
+
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples").join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-/// An example's program. Cargo builds all of them for the whole test run; for a run of this file alone
-/// they are built here.
-fn example(name: &str) -> Command {
-    let own = std::env::current_exe().unwrap();
-    let program = own.parent().unwrap().parent().unwrap().join("examples").join(name);
-    if !program.exists() {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--example", name]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        assert!(build.status().unwrap().success(), "{name} is built");
-    }
-    Command::new(program)
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use common::*;
 
 /// Runs a program with this as its standard input.
 fn run_with(mut command: Command, input: &[u8]) -> Output {

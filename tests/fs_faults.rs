@@ -6,33 +6,21 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code)] // Rights, mounts and signals, for which std has no words.
 
-mod support;
+mod common;
 
 use std::ffi::CString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::{ptr, thread};
 
-use support::*;
+use common::*;
+use windlass::block_on;
 use windlass::fs::stream::{ReadStream, WriteStream};
 use windlass::fs::{self, Access, File, OpenOptions, PathError};
-use windlass::{Loop, block_on};
-
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults").join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn virtual_loop() -> Loop {
-    Loop::builder().virtual_time(true).build().unwrap()
-}
 
 #[track_caller]
 fn check<T>(result: io::Result<T>, kind: ErrorKind, code: i32, path: &Path) {

@@ -1,53 +1,20 @@
 //! Open files: the order of their operations, their end, and what travels.
 #![allow(unsafe_code)] // A pipe is made non-blocking, for which std has no word.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, SeekFrom};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::fs::stream::ReadOptions;
 use windlass::fs::{self, File, FileTime, OpenOptions, PathError};
 use windlass::worker::Worker;
-use windlass::{CancelError, Loop, LoopGone, Pool, block_on, queue_work, run};
-
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("files").join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
-fn with_pool(threads: usize) -> Loop {
-    Loop::builder().pool(Pool::new(threads).unwrap()).build().unwrap()
-}
-
-/// Both ends of a pipe.
-fn pipe() -> (std::fs::File, std::fs::File) {
-    let (reader, writer) = std::io::pipe().unwrap();
-    (OwnedFd::from(reader).into(), OwnedFd::from(writer).into())
-}
-
-/// Occupies the only thread of a pool until the sender is dropped or sends.
-async fn block_the_pool() -> (windlass::Request<Result<(), windlass::WorkError>>, mpsc::Sender<()>)
-{
-    let (release, gate) = mpsc::channel();
-    let (tell, begun) = mpsc::channel();
-    let blocked = queue_work(move || {
-        tell.send(()).unwrap();
-        gate.recv().ok();
-    });
-    begun.recv().unwrap();
-    (blocked, release)
-}
+use windlass::{CancelError, Loop, LoopGone, Pool, block_on, run};
 
 // FS-03.
 #[test]
@@ -139,7 +106,7 @@ fn a_vectored_read_may_give_fewer_and_an_empty_list_is_invalid() {
 fn a_write_through_a_pipe_goes_on_until_everything_is_written() {
     bounded(|| {
         for nonblocking in [false, true] {
-            let (mut reader, writer) = pipe();
+            let (mut reader, writer) = os_pipe();
             if nonblocking {
                 // SAFETY: changing the flags of an open descriptor touches no memory.
                 let set =
@@ -173,7 +140,7 @@ fn a_write_through_a_pipe_goes_on_until_everything_is_written() {
 #[test]
 fn a_read_from_a_pipe_gives_what_is_there() {
     bounded(|| {
-        let (reader, writer) = pipe();
+        let (reader, writer) = os_pipe();
         block_on(async {
             let (reader, writer) = (File::from_std(reader), File::from_std(writer));
             writer.write("some").await.unwrap();
@@ -240,7 +207,7 @@ fn operations_on_different_files_do_not_wait_for_each_other() {
     bounded(|| {
         let path = directory("apart").join("file");
         with_pool(2).block_on(async {
-            let (reader, writer) = pipe();
+            let (reader, writer) = os_pipe();
             let (reader, writer) = (File::from_std(reader), File::from_std(writer));
             let stuck = reader.read(5);
             fs::write(&path, "through").await.unwrap();
@@ -257,7 +224,7 @@ fn an_operation_that_waits_can_be_cancelled_and_those_behind_it_move_up() {
         let path = directory("cancel").join("file");
         with_pool(1).block_on(async {
             let file = File::create(&path).await.unwrap();
-            let (blocked, release) = block_the_pool().await;
+            let (blocked, release) = block_a_thread();
             let first = file.write("one,");
             let second = file.write("two,");
             let third = file.write("three");
@@ -285,7 +252,7 @@ fn of_very_many_operations_that_wait_each_is_cancelled_at_once() {
         let path = directory("cancel_many").join("file");
         with_pool(1).block_on(async {
             let file = File::create(&path).await.unwrap();
-            let (blocked, release) = block_the_pool().await;
+            let (blocked, release) = block_a_thread();
             let first = file.write("first");
             let waiting: Vec<_> = (0..OPERATIONS).map(|_| file.sync_data()).collect();
             let (odd, even): (Vec<_>, Vec<_>) =
@@ -417,7 +384,7 @@ fn an_operation_that_has_begun_cannot_be_cancelled() {
     bounded(|| {
         with_pool(2).block_on(async {
             let pool = Loop::current().pool();
-            let (reader, writer) = pipe();
+            let (reader, writer) = os_pipe();
             let (reader, writer) = (File::from_std(reader), File::from_std(writer));
             let reading = reader.read(1);
             until(|| pool.metrics().busy == 1).await;
@@ -511,7 +478,7 @@ fn a_file_that_outlives_its_loop_gives_shut_down_errors_and_can_still_be_taken_o
 #[test]
 fn operations_that_wait_when_the_loop_ends_are_told_that_it_has_shut_down() {
     bounded(|| {
-        let (reader, writer) = pipe();
+        let (reader, writer) = os_pipe();
         let event_loop = with_pool(1);
         let requests = event_loop.enter(|| {
             let file = File::from_std(reader);
@@ -746,7 +713,7 @@ fn an_open_file_is_cut_synced_and_given_times_and_modes() {
 fn anything_may_be_asked_of_a_file_in_the_callback_of_its_own_operation() {
     bounded(|| {
         let path = directory("inside").join("file");
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             File::create_new(&path).on_complete(move |file| {
@@ -776,8 +743,8 @@ fn anything_may_be_asked_of_a_file_in_the_callback_of_its_own_operation() {
 fn in_virtual_time_files_are_read_on_the_loops_turn_in_order() {
     bounded(|| {
         let path = directory("virtual").join("file");
-        let log = Log::default();
-        Loop::builder().virtual_time(true).build().unwrap().run(|| {
+        let log = Trace::new();
+        virtual_loop().run(|| {
             let log = log.clone();
             File::create_new(&path).on_complete(move |file| {
                 let file = file.unwrap();

@@ -1,27 +1,19 @@
 //! Operations on paths and directories, and what their errors say.
 #![allow(unsafe_code)] // The ids of this process are asked for, for which std has no word.
 
-mod support;
+mod common;
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use support::*;
+use common::*;
 use windlass::fs::{self, Access, FileTime, PathError};
 use windlass::{Loop, Pool, block_on, run};
-
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("paths").join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
 
 /// Checks what an error says of its kind, operation and path.
 #[track_caller]
@@ -176,7 +168,7 @@ fn a_big_directory_comes_in_batches_in_order_and_each_entry_once() {
         let dir = directory("batches");
         (0..COUNT).for_each(|number| std::fs::write(dir.join(number.to_string()), "").unwrap());
         let pool = Pool::new(2).unwrap();
-        let event_loop = Loop::builder().pool(pool.clone()).build().unwrap();
+        let event_loop = loop_on(&pool);
         event_loop.block_on(async {
             let entries = fs::read_dir(&dir).await.unwrap();
             // All asked for before any has come: more than there are.
@@ -528,7 +520,7 @@ fn names_that_are_not_utf_8_round_trip_through_listing_stat_and_unlink() {
 fn an_argument_that_is_refused_completes_later_and_holds_nothing_after_that() {
     bounded(|| {
         let path = directory("refused").join("file");
-        let log = Log::default();
+        let log = Trace::new();
         let event_loop = Loop::new().unwrap();
         event_loop.run(|| {
             let log = log.clone();

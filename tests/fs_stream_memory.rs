@@ -1,16 +1,13 @@
 //! Back-pressure keeps memory flat, however long the file is. This file is a program of its own, because
 //! it counts what the whole process allocates.
-#![allow(unsafe_code)] // An allocator is.
 
-mod support;
+mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::fs::stream::{ReadStream, WriteStream, pipe};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::{block_on, fs};
@@ -18,38 +15,8 @@ use windlass::{block_on, fs};
 const MIB: usize = 1024 * 1024;
 const FILE: usize = 64 * MIB;
 
-/// Bytes that are allocated now, and the most there were since the count was reset.
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: everything is the system's allocator's; the counting touches nothing of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let now = NOW.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(now, Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// What `act` allocates at most beyond what there was.
-fn most_in<R>(act: impl FnOnce() -> R) -> (R, usize) {
-    let before = NOW.load(Ordering::Relaxed);
-    MOST.store(before, Ordering::Relaxed);
-    let result = act();
-    (result, MOST.load(Ordering::Relaxed) - before)
-}
+static ALLOCATOR: Counting = Counting::new(MIB);
 
 #[test]
 fn memory_stays_flat_and_a_whole_file_is_in_memory_once() {
@@ -63,7 +30,7 @@ fn memory_stays_flat_and_a_whole_file_is_in_memory_once() {
 
         // A file through a socket into another file, both on one loop.
         let copy = dir.join("copy");
-        let (count, most) = most_in(|| {
+        let (count, most) = ALLOCATOR.most_in(|| {
             block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").unwrap();
                 let sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -79,7 +46,7 @@ fn memory_stays_flat_and_a_whole_file_is_in_memory_once() {
         assert_eq!(checksum(&std::fs::read(&copy).unwrap()), sum);
 
         // From file to file.
-        let (count, most) = most_in(|| {
+        let (count, most) = ALLOCATOR.most_in(|| {
             block_on(async {
                 pipe(ReadStream::open(&path), WriteStream::create(&copy)).await.unwrap()
             })
@@ -88,7 +55,7 @@ fn memory_stays_flat_and_a_whole_file_is_in_memory_once() {
         assert!(most < MIB, "{most} bytes at once from file to file");
 
         // To a peer that takes one byte for a while: nothing piles up.
-        let (_, most) = most_in(|| {
+        let (_, most) = ALLOCATOR.most_in(|| {
             block_on(async {
                 let (socket, mut peer) = connected().await;
                 let piping = pipe(ReadStream::open(&path), socket.clone());
@@ -109,7 +76,7 @@ fn memory_stays_flat_and_a_whole_file_is_in_memory_once() {
 
         // FS-21. A read of the whole takes its memory once, although it comes in several jobs.
         for whole in [true, false] {
-            let (len, most) = most_in(|| {
+            let (len, most) = ALLOCATOR.most_in(|| {
                 block_on(async {
                     let file = fs::File::open(&path).await.unwrap();
                     match whole {

@@ -1,16 +1,15 @@
 //! Files in pieces: back-pressure, order, ends and errors of file streams.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::Poll;
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::fs::stream::{
     ReadOptions, ReadStream, Sink, Source, WriteOptions, WriteStream, feed, pipe,
 };
@@ -19,26 +18,12 @@ use windlass::{CancelError, Loop, LoopGone, block_on, run, spawn};
 
 const MARK: usize = 64 * 1024;
 
-/// An empty directory that belongs to one test.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("streams").join(test);
-    std::fs::remove_dir_all(&path).ok();
-    std::fs::create_dir_all(&path).unwrap();
-    path
-}
-
 /// A file with `len` bytes of noise, and the bytes.
 fn noisy(test: &str, len: usize) -> (PathBuf, Vec<u8>) {
     let path = directory(test).join("noise");
     let bytes = noise(len as u64, len);
     std::fs::write(&path, &bytes).unwrap();
     (path, bytes)
-}
-
-/// Both ends of a pipe.
-fn os_pipe() -> (std::fs::File, std::fs::File) {
-    let (reader, writer) = io::pipe().unwrap();
-    (OwnedFd::from(reader).into(), OwnedFd::from(writer).into())
 }
 
 #[test]
@@ -190,7 +175,7 @@ fn a_pipe_may_be_cancelled_at_any_moment() {
         let target = path.with_extension("copy");
         let mut done = false;
         for moment in 0.. {
-            let event_loop = Loop::builder().virtual_time(true).build().unwrap();
+            let event_loop = virtual_loop();
             let (result, answer) = event_loop.block_on(async {
                 let piping = ReadStream::open(&path).pipe(WriteStream::create(&target));
                 iterations(moment).await;
@@ -554,7 +539,7 @@ impl Source for Broken {
 #[test]
 fn a_source_that_panics_ends_its_pipe_with_an_error_and_is_uncaught() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let said = log.clone();
             windlass::on_uncaught(move |uncaught| said.say(uncaught.message()));
@@ -675,7 +660,7 @@ fn in_virtual_time_streams_work_as_they_do_in_real_time() {
     bounded(|| {
         let (path, bytes) = noisy("virtual", 5 * MARK + 1);
         let copy = path.with_extension("copy");
-        let event_loop = Loop::builder().virtual_time(true).build().unwrap();
+        let event_loop = virtual_loop();
         let count = event_loop.block_on(async {
             ReadStream::open(&path).pipe(WriteStream::create(&copy)).await.unwrap()
         });

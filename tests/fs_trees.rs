@@ -2,7 +2,7 @@
 //! of its own: the limit of descriptors is the process's.
 #![allow(unsafe_code)] // Directories in one another by descriptor, and the limit: std has no words for them.
 
-mod support;
+mod common;
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -10,16 +10,9 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use support::*;
-use windlass::{Loop, block_on, fs};
-
-/// One test at a time, for they share the limit.
-fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static LIMIT: Mutex<()> = Mutex::new(());
-    LIMIT.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use common::*;
+use windlass::{block_on, fs};
 
 /// An empty directory that belongs to one test, whatever an earlier run has left in it. In memory where
 /// that is possible: a disk takes a millisecond for each directory.
@@ -53,42 +46,9 @@ fn make_chain(top: &Path, levels: usize) {
     }
 }
 
-/// Leaves the process no more than `free` descriptors until it is dropped.
-struct FewDescriptors {
-    limit: libc::rlimit,
-    taken: Vec<File>,
-}
-
-impl FewDescriptors {
-    fn new(free: usize) -> FewDescriptors {
-        let mut taken = Vec::with_capacity(256);
-        // SAFETY: both calls get a live structure of the right type.
-        let limit = unsafe {
-            let mut limit: libc::rlimit = std::mem::zeroed();
-            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-            let low = libc::rlimit { rlim_cur: 256, rlim_max: limit.rlim_max };
-            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &low), 0);
-            limit
-        };
-        while let Ok(file) = File::open("/dev/null") {
-            taken.push(file);
-        }
-        taken.truncate(taken.len() - free);
-        FewDescriptors { limit, taken }
-    }
-}
-
-impl Drop for FewDescriptors {
-    fn drop(&mut self) {
-        self.taken.clear();
-        // SAFETY: the structure is alive and was filled in by the system.
-        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &self.limit) }, 0);
-    }
-}
-
 #[test]
 fn a_tree_of_any_depth_is_removed_with_two_descriptors_and_a_small_stack() {
-    let _one = one_at_a_time();
+    let _guard = alone();
     bounded(|| {
         let dir = directory("deep");
         for (levels, free) in [(700, 200), (20_000, 200), (2_000, 2)] {
@@ -99,7 +59,7 @@ fn a_tree_of_any_depth_is_removed_with_two_descriptors_and_a_small_stack() {
             let small = std::thread::Builder::new().stack_size(128 * 1024);
             let removed = top.clone();
             let remove = move || {
-                let event_loop = Loop::builder().virtual_time(true).build().unwrap();
+                let event_loop = virtual_loop();
                 let few = FewDescriptors::new(free);
                 event_loop.block_on(async { fs::remove_dir_all(&removed).await }).unwrap();
                 drop(few);
@@ -112,7 +72,7 @@ fn a_tree_of_any_depth_is_removed_with_two_descriptors_and_a_small_stack() {
 
 #[test]
 fn a_removal_holds_no_more_descriptors_the_deeper_the_tree_is() {
-    let _one = one_at_a_time();
+    let _guard = alone();
     bounded(|| {
         let dir = directory("at-once");
         let tops: Vec<_> = (0..4).map(|number| dir.join(number.to_string())).collect();
@@ -156,7 +116,7 @@ fn make_tree(dir: &Path, kept: &Path, levels: usize) -> usize {
 
 #[test]
 fn a_wide_and_deep_tree_goes_whole_and_what_its_links_say_stays() {
-    let _one = one_at_a_time();
+    let _guard = alone();
     bounded(|| {
         let dir = directory("wide");
         let (top, kept) = (dir.join("top"), dir.join("kept"));
@@ -165,7 +125,7 @@ fn a_wide_and_deep_tree_goes_whole_and_what_its_links_say_stays() {
         for free in [2, 5, 100] {
             std::fs::create_dir(&top).unwrap();
             assert!(make_tree(&top, &kept, 60) > 1_000);
-            let event_loop = Loop::builder().virtual_time(true).build().unwrap();
+            let event_loop = virtual_loop();
             let few = FewDescriptors::new(free);
             event_loop.block_on(async { fs::remove_dir_all(&top).await }).unwrap();
             drop(few);

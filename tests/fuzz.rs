@@ -14,7 +14,7 @@ use scripts::runner::{Clock, faults, run};
 use scripts::{Act, Body, Script, shrink};
 
 /// How long a script may take before it counts as endless. Most take less than a millisecond.
-const ENDLESS: Duration = Duration::from_secs(20);
+const ENDLESS: Duration = Duration::from_secs(60);
 
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

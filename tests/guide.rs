@@ -12,9 +12,7 @@ use std::sync::mpsc;
 use std::task::{Poll, Waker};
 use std::thread;
 
-use common::{
-    Counter, HOUR, Slot, Trace, check, fail_if_it_hangs, ms, payload_text, real_loop, virtual_loop,
-};
+use common::*;
 use windlass::handle::{Idle, Interest, Notifier};
 use windlass::net::TcpListener;
 use windlass::time::advance;
@@ -121,39 +119,40 @@ fn the_cached_time_is_one_for_a_phase_and_moves_before_the_timers() {
 // O-13
 #[test]
 fn the_drain_follows_every_callback_of_a_socket() -> io::Result<()> {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
-        // Both connections and their bytes are there before the loop looks.
-        let clients: Vec<_> =
-            (0..2).map(|_| std::net::TcpStream::connect(address)).collect::<io::Result<_>>()?;
-        for mut client in &clients {
-            client.write_all(b"x")?;
-        }
-        let (trace, connections, own) = (trace.clone(), Counter::new(), listener.clone());
-        listener.on_connection(move |stream| {
-            says_with_queues(&trace, "connection");
-            let stream = stream.expect("a connection");
-            if connections.add() == 2 {
-                own.close();
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let address = listener.local_addr()?;
+            // Both connections and their bytes are there before the loop looks.
+            let clients: Vec<_> =
+                (0..2).map(|_| std::net::TcpStream::connect(address)).collect::<io::Result<_>>()?;
+            for mut client in &clients {
+                client.write_all(b"x")?;
             }
-            let written = trace.clone();
-            stream.write(b"y").on_complete(move |_| says_with_queues(&written, "write"));
-            let (read, clients) = (trace.clone(), clients.len());
-            assert_eq!(clients, 2);
-            stream.read_start(move |stream, _| {
-                says_with_queues(&read, "read");
-                stream.close();
+            let (trace, connections, own) = (trace.clone(), Counter::new(), listener.clone());
+            listener.on_connection(move |stream| {
+                says_with_queues(&trace, "connection");
+                let stream = stream.expect("a connection");
+                if connections.add() == 2 {
+                    own.close();
+                }
+                let written = trace.clone();
+                stream.write(b"y").on_complete(move |_| says_with_queues(&written, "write"));
+                let (read, clients) = (trace.clone(), clients.len());
+                assert_eq!(clients, 2);
+                stream.read_start(move |stream, _| {
+                    says_with_queues(&read, "read");
+                    stream.close();
+                });
             });
-        });
-        Ok::<_, io::Error>(())
-    })?;
-    let mut callbacks = drained_each(&trace);
-    callbacks.sort();
-    assert_eq!(callbacks, ["connection", "connection", "read", "read", "write", "write"]);
-    Ok(())
+            Ok::<_, io::Error>(())
+        })?;
+        let mut callbacks = drained_each(&trace);
+        callbacks.sort();
+        assert_eq!(callbacks, ["connection", "connection", "read", "read", "write", "write"]);
+        Ok(())
+    })
 }
 
 // O-13 and O-74: all that the worker did has been done before its parent looks.
@@ -236,46 +235,48 @@ fn poll_calls_descriptors_then_woken_tasks_then_completions() -> io::Result<()> 
 // O-31 and O-67: on the real clock, with threads that wait for each other.
 #[test]
 fn what_is_done_first_completes_first_whatever_was_submitted_first() {
-    let trace = Trace::new();
-    let pool = Pool::new(2).expect("a pool");
-    let event_loop = Loop::builder().pool(pool).build().expect("a loop");
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        let says = |label: &'static str| {
-            let mut say = trace.says(label);
-            move |_| say()
-        };
-        let (finish, finished) = mpsc::channel();
-        queue_work(move || finished.recv().unwrap()).on_complete(says("request submitted first"));
-        let mut say = says("request submitted second");
-        queue_work(|| ()).on_complete(move |result| {
-            say(result);
-            finish.send(()).expect("the first job waits");
+    bounded(|| {
+        let trace = Trace::new();
+        let pool = Pool::new(2).expect("a pool");
+        let event_loop = Loop::builder().pool(pool).build().expect("a loop");
+        event_loop.run(|| {
+            let says = |label: &'static str| {
+                let mut say = trace.says(label);
+                move |_| say()
+            };
+            let (finish, finished) = mpsc::channel();
+            queue_work(move || finished.recv().unwrap())
+                .on_complete(says("request submitted first"));
+            let mut say = says("request submitted second");
+            queue_work(|| ()).on_complete(move |result| {
+                say(result);
+                finish.send(()).expect("the first job waits");
+            });
         });
-    });
-    trace.expect(&["request submitted second", "request submitted first"]);
+        trace.expect(&["request submitted second", "request submitted first"]);
 
-    // The same race with a timer, which either of the two may win.
-    event_loop.run(|| {
-        let (finish, finished) = mpsc::channel();
-        let mut say = trace.says("request");
-        queue_work(move || finished.recv().unwrap()).on_complete(move |_| say());
-        let mut say = trace.says("timer");
-        set_timeout(ms(1), move || {
-            say();
-            finish.send(()).expect("the job waits");
+        // The same race with a timer, which either of the two may win.
+        event_loop.run(|| {
+            let (finish, finished) = mpsc::channel();
+            let mut say = trace.says("request");
+            queue_work(move || finished.recv().unwrap()).on_complete(move |_| say());
+            let mut say = trace.says("timer");
+            set_timeout(ms(1), move || {
+                say();
+                finish.send(()).expect("the job waits");
+            });
         });
-    });
-    trace.expect(&["timer", "request"]);
-    event_loop.run(|| {
-        let timer = set_timeout(HOUR, trace.says("timer"));
-        let mut say = trace.says("request");
-        queue_work(|| ()).on_complete(move |_| {
-            say();
-            timer.clear();
+        trace.expect(&["timer", "request"]);
+        event_loop.run(|| {
+            let timer = set_timeout(HOUR, trace.says("timer"));
+            let mut say = trace.says("request");
+            queue_work(|| ()).on_complete(move |_| {
+                say();
+                timer.clear();
+            });
         });
+        trace.expect(&["request"]);
     });
-    trace.expect(&["request"]);
 }
 
 // O-49
@@ -373,59 +374,59 @@ fn posts_once(
 // O-69
 #[test]
 fn of_two_workers_either_may_be_heard_first() {
-    let trace = Trace::new();
-    // The second posts first, but both have posted when the parent looks: the older one leads.
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let (go, may_go) = mpsc::channel();
-        let (done, all_done) = mpsc::channel();
-        posts_once(&trace, "first", Some(may_go), Some(done));
-        posts_once(&trace, "second", None, Some(go));
-        all_done.recv().expect("the first says so");
-    });
-    trace.expect(&["first", "second"]);
-
-    // The second is heard before the first posts.
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let (go, may_go) = mpsc::channel();
-        posts_once(&trace, "first", Some(may_go), None);
-        let second = posts_once(&trace, "second", None, None);
-        let mut say = trace.says("second");
-        second.on_message(move |()| {
-            say();
-            go.send(()).expect("the first waits");
+    bounded(|| {
+        let trace = Trace::new();
+        // The second posts first, but both have posted when the parent looks: the older one leads.
+        windlass::run(|| {
+            let (go, may_go) = mpsc::channel();
+            let (done, all_done) = mpsc::channel();
+            posts_once(&trace, "first", Some(may_go), Some(done));
+            posts_once(&trace, "second", None, Some(go));
+            all_done.recv().expect("the first says so");
         });
+        trace.expect(&["first", "second"]);
+
+        // The second is heard before the first posts.
+        windlass::run(|| {
+            let (go, may_go) = mpsc::channel();
+            posts_once(&trace, "first", Some(may_go), None);
+            let second = posts_once(&trace, "second", None, None);
+            let mut say = trace.says("second");
+            second.on_message(move |()| {
+                say();
+                go.send(()).expect("the first waits");
+            });
+        });
+        trace.expect(&["second", "first"]);
     });
-    trace.expect(&["second", "first"]);
 }
 
 // O-69: the other half.
 #[test]
 fn a_message_of_a_worker_may_come_before_or_after_a_timer_of_the_parent() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let (go, may_go) = mpsc::channel();
-        posts_once(&trace, "message", Some(may_go), None);
-        let mut say = trace.says("timer");
-        set_timeout(ms(1), move || {
-            say();
-            go.send(()).expect("the worker waits");
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let (go, may_go) = mpsc::channel();
+            posts_once(&trace, "message", Some(may_go), None);
+            let mut say = trace.says("timer");
+            set_timeout(ms(1), move || {
+                say();
+                go.send(()).expect("the worker waits");
+            });
         });
-    });
-    trace.expect(&["timer", "message"]);
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let timer = set_timeout(HOUR, trace.says("timer"));
-        let mut say = trace.says("message");
-        let worker = posts_once(&trace, "message", None, None);
-        worker.on_message(move |()| {
-            say();
-            timer.clear();
+        trace.expect(&["timer", "message"]);
+        windlass::run(|| {
+            let timer = set_timeout(HOUR, trace.says("timer"));
+            let mut say = trace.says("message");
+            let worker = posts_once(&trace, "message", None, None);
+            worker.on_message(move |()| {
+                say();
+                timer.clear();
+            });
         });
+        trace.expect(&["message"]);
     });
-    trace.expect(&["message"]);
 }
 
 // O-51

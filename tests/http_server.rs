@@ -3,6 +3,8 @@
 //!
 //! No test sleeps: each reads until what it waits for is there, or asks `/metrics` until it says so.
 
+mod common;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,6 +26,7 @@ mod http {
     mod sums;
 }
 
+use common::*;
 use http::files::{CHUNK_BYTES, open, open_regular, read_next, relative_path, status_of};
 use http::request::{
     BODY_BYTES_MAX, Body, Decoder, HEAD_BYTES_MAX, Head, Method, Request, Step, parse_head,
@@ -32,7 +35,7 @@ use http::response::{HttpDate, Status};
 use http::routes::{Place, Route, route};
 
 /// How long a test waits before it says that something is missing.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 // ---- the program ----
 
@@ -71,20 +74,14 @@ impl Drop for Root {
     }
 }
 
-/// The program of an example, which lies beside the tests' own.
-fn program(name: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let path = own.parent().and_then(Path::parent).unwrap().join("examples").join(name);
-    assert!(path.exists(), "{path:?} is missing: `cargo build --examples` makes it");
-    path
-}
-
 impl Server {
     fn start(args: &[&str]) -> Server {
         let root = Root::new();
-        let mut child = Command::new(program("server"))
+        let mut child = example("server")
             .args(["--addr", "127.0.0.1:0", "--root"])
             .arg(root.public())
+            // A slow machine is no idle client. The tests of the limit set their own.
+            .args(["--idle-timeout-ms", "600000"])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -160,7 +157,7 @@ impl Drop for Server {
 
 /// Runs the program with arguments that it refuses.
 fn refused(args: &[&str]) -> Output {
-    Command::new(program("server")).args(args).output().unwrap()
+    example("server").args(args).output().unwrap()
 }
 
 /// A client with a blocking socket.
@@ -1065,10 +1062,7 @@ fn what_cannot_be_used_gets_one_clear_line() {
 
 #[test]
 fn golden_rule_measures_idle_loop_pool_and_worker() {
-    let output = Command::new(program("golden_rule"))
-        .args(["--n", "20", "--seconds", "0.2"])
-        .output()
-        .unwrap();
+    let output = example("golden_rule").args(["--n", "20", "--seconds", "0.2"]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     let starts =

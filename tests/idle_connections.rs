@@ -1,41 +1,19 @@
 //! What an idle connection costs. A binary of its own: it counts every byte of the process.
 #![allow(unsafe_code)] // A global allocator cannot be written without.
 
-mod support;
+mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::TcpStream as StdStream;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::*;
+use common::*;
 use windlass::net::TcpListener;
 use windlass::run;
 
-/// The system's allocator, counting the bytes that are in use.
-struct Counting;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: each call goes to the system's allocator with the very arguments it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        IN_USE.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller keeps the promises of `dealloc`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new(4096);
 
 #[test]
 fn five_thousand_idle_connections_cost_at_most_320_bytes_each() {
@@ -60,7 +38,7 @@ fn five_thousand_idle_connections_cost_at_most_320_bytes_each() {
                 });
                 // The first connection pays for what a loop has once.
                 if clients.len() == 1 {
-                    before = IN_USE.load(Ordering::Relaxed);
+                    before = ALLOCATOR.bytes();
                 }
                 if clients.len() <= CONNECTIONS {
                     return clients.push(connect());
@@ -68,7 +46,7 @@ fn five_thousand_idle_connections_cost_at_most_320_bytes_each() {
                 let (cost, closer, clients) =
                     (cost.clone(), closer.clone(), std::mem::take(&mut clients));
                 after_iterations(3, move || {
-                    cost.set(IN_USE.load(Ordering::Relaxed).saturating_sub(before));
+                    cost.set(ALLOCATOR.bytes().saturating_sub(before));
                     closer.close();
                     for fd in clients {
                         // SAFETY: the list owns these descriptors and gives each up once.

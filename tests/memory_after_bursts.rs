@@ -1,54 +1,19 @@
 //! What a burst leaves in memory: nothing, once it is over; and what a load that stays costs the allocator.
 //! A test binary of its own, for it counts all that is allocated.
-#![allow(unsafe_code)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod common;
+
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::*;
 use windlass::{
     Loop, next_tick, queue_microtask, run, set_immediate, set_interval, set_timeout, set_timer,
 };
 
-/// The system's allocator, with a count of the bytes that are allocated, and of large pieces.
-struct Counting;
-
-static BYTES: AtomicIsize = AtomicIsize::new(0);
-static LARGE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-fn count(bytes: isize) {
-    BYTES.fetch_add(bytes, Ordering::Relaxed);
-    if bytes > 100_000 {
-        LARGE.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// One test at a time: they count together.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALLOCATOR: Counting = Counting::new(100_000);
 
 const BURST: usize = 100_000;
 
@@ -81,46 +46,36 @@ fn long_delay(number: usize) -> Duration {
     Duration::from_secs(3600) + Duration::from_millis(number as u64)
 }
 
-fn allocated() -> isize {
-    BYTES.load(Ordering::Relaxed)
-}
-
 #[test]
 fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
-    let _alone = alone();
+    let _guard = alone();
     for (what, burst) in BURSTS {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
         run(|| {
-            let before = allocated();
+            let before = ALLOCATOR.bytes() as isize;
             burst();
             // Armed after them, it has the last place.
-            set_timeout(Duration::from_millis(300), move || seen.set(allocated() - before));
+            set_timeout(Duration::from_millis(300), move || {
+                seen.set(ALLOCATOR.bytes() as isize - before)
+            });
         });
         assert!(left.get() < LEFT_MAX, "{what}: {} bytes are left", left.get());
     }
 }
 
-/// Lets so many iterations pass, none of which sleeps, and calls `then`.
-fn after_iterations(count: u32, then: impl FnOnce() + 'static) {
-    set_immediate(move || match count {
-        0 => then(),
-        _ => after_iterations(count - 1, then),
-    });
-}
-
 #[test]
 fn a_loop_that_never_sleeps_gives_back_what_a_burst_took() {
-    let _alone = alone();
+    let _guard = alone();
     for (what, burst) in BURSTS {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
-        Loop::builder().virtual_time(true).build().expect("a loop").run(|| {
-            let before = allocated();
+        virtual_loop().run(|| {
+            let before = ALLOCATOR.bytes() as isize;
             burst();
             // In virtual time the short timers fire when nothing is ready.
             set_timeout(Duration::from_millis(2), move || {
-                after_iterations(1500, move || seen.set(allocated() - before));
+                after_iterations(1500, move || seen.set(ALLOCATOR.bytes() as isize - before));
             });
         });
         assert!(left.get() < LEFT_MAX, "{what}: {} bytes are left", left.get());
@@ -129,18 +84,18 @@ fn a_loop_that_never_sleeps_gives_back_what_a_burst_took() {
 
 #[test]
 fn a_load_that_stays_allocates_nothing_large_once_it_has_begun() {
-    let _alone = alone();
+    let _guard = alone();
     for (what, burst) in BURSTS.into_iter().filter(|(what, _)| !what.contains("delays")) {
         let rounds = Rc::new(Cell::new(0));
         let (count, large) = (rounds.clone(), Rc::new(Cell::new(0)));
         let now = large.clone();
-        Loop::builder().virtual_time(true).build().expect("a loop").run(|| {
+        virtual_loop().run(|| {
             set_interval(Duration::from_millis(1), move |timer| {
                 count.set(count.get() + 1);
                 match count.get() {
-                    8 => now.set(LARGE.load(Ordering::Relaxed)),
+                    8 => now.set(ALLOCATOR.large()),
                     24 => {
-                        now.set(LARGE.load(Ordering::Relaxed) - now.get());
+                        now.set(ALLOCATOR.large() - now.get());
                         return timer.clear();
                     }
                     _ => {}
@@ -154,7 +109,7 @@ fn a_load_that_stays_allocates_nothing_large_once_it_has_begun() {
 
 #[test]
 fn timers_that_outlive_a_burst_stay_what_they_are_when_the_table_becomes_shorter() {
-    let _alone = alone();
+    let _guard = alone();
     let fired = Rc::new(Cell::new(0));
     run(|| {
         let mut kept = Vec::new();
@@ -179,11 +134,14 @@ fn timers_that_outlive_a_burst_stay_what_they_are_when_the_table_becomes_shorter
                 assert!(!timer.is_active());
             }
         })));
-        let before = allocated();
+        let before = ALLOCATOR.bytes() as isize;
         let count = fired.clone();
         // By then the loop has slept, and given the places of the burst back.
         set_timeout(Duration::from_millis(200), move || {
-            assert!(before - allocated() > 4_000_000, "the table has become shorter");
+            assert!(
+                before - ALLOCATOR.bytes() as isize > 4_000_000,
+                "the table has become shorter"
+            );
             assert_eq!(count.get(), 100, "the timers of 2 ms");
             for pair in kept.chunks(2) {
                 assert!(pair[0].is_active() && pair[0].has_ref() && !pair[1].is_active());

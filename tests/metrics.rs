@@ -8,18 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Counter, fail_if_it_hangs, ms, real_loop, virtual_loop};
+use common::*;
 use windlass::handle::{Idle, Notifier};
 use windlass::net::TcpListener;
 use windlass::worker::{Port, Worker};
 use windlass::{Loop, Metrics, RunMode, set_immediate, set_timeout};
-
-fn spin(duration: Duration) {
-    let begin = Instant::now();
-    while begin.elapsed() < duration {
-        std::hint::spin_loop();
-    }
-}
 
 /// What happened between two snapshots.
 fn between(before: &Metrics, after: &Metrics) -> Metrics {
@@ -206,37 +199,42 @@ fn the_figures_of_a_loop_that_never_ran_are_zero() {
 // ME-06, ME-03: from another thread.
 #[test]
 fn a_parent_reads_the_figures_of_a_worker_while_it_spins() {
-    let go_on = Arc::new(AtomicBool::new(true));
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let flag = Arc::clone(&go_on);
-        let worker = Worker::<(), ()>::spawn(move |port: Port<(), ()>| {
-            set_timeout(ms(50), move || {
-                port.post(());
-                while flag.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
+    bounded(|| {
+        let go_on = Arc::new(AtomicBool::new(true));
+        windlass::run(|| {
+            let flag = Arc::clone(&go_on);
+            let worker = Worker::<(), ()>::spawn(move |port: Port<(), ()>| {
+                set_timeout(ms(50), move || {
+                    port.post(());
+                    while flag.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            })
+            .expect("a worker");
+            let (watched, go_on) = (worker.clone(), Arc::clone(&go_on));
+            worker.on_message(move |()| {
+                // The worker is in the middle of its callback now, and stays there.
+                let before = watched.metrics();
+                spin(ms(20));
+                let after = watched.metrics();
+                go_on.store(false, Ordering::Relaxed);
+                assert!(
+                    before.idle_time > Duration::ZERO,
+                    "it waited first: {:?}",
+                    before.idle_time
+                );
+                let span = between(&before, &after);
+                assert!(span.utilization() > 0.99, "{}", span.utilization());
             });
-        })
-        .expect("a worker");
-        let (watched, go_on) = (worker.clone(), Arc::clone(&go_on));
-        worker.on_message(move |()| {
-            // The worker is in the middle of its callback now, and stays there.
-            let before = watched.metrics();
-            spin(ms(20));
-            let after = watched.metrics();
-            go_on.store(false, Ordering::Relaxed);
-            assert!(before.idle_time > Duration::ZERO, "it waited first: {:?}", before.idle_time);
-            let span = between(&before, &after);
-            assert!(span.utilization() > 0.99, "{}", span.utilization());
+            let exited = worker.clone();
+            worker.on_exit(move |code| {
+                assert_eq!(code, 0);
+                let after = exited.metrics();
+                assert_eq!((after.iterations, after.idle_time), (0, Duration::ZERO));
+                assert!(after.utilization().abs() < f64::EPSILON);
+            });
         });
-        let exited = worker.clone();
-        worker.on_exit(move |code| {
-            assert_eq!(code, 0);
-            let after = exited.metrics();
-            assert_eq!((after.iterations, after.idle_time), (0, Duration::ZERO));
-            assert!(after.utilization().abs() < f64::EPSILON);
-        });
+        assert!(!go_on.load(Ordering::Relaxed), "the message came");
     });
-    assert!(!go_on.load(Ordering::Relaxed), "the message came");
 }

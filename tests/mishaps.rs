@@ -1,6 +1,6 @@
 //! Panics, destructors and odd moments: what goes wrong in one callback costs no other anything.
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::io::Write;
@@ -10,32 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use support::bounded;
+use common::*;
 use windlass::handle::{Idle, Interest, Poll};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::signal::Signal;
 use windlass::worker::{Worker, WorkerPool};
 use windlass::{Loop, next_tick, on_uncaught, set_immediate, set_timeout};
-
-/// Panics when it is dropped, unless a panic is under way.
-struct Bomb;
-
-impl Drop for Bomb {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            panic!("a destructor panics, as the test wants it");
-        }
-    }
-}
-
-/// Counts how often it is dropped.
-struct Counted(Rc<Cell<u32>>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() + 1);
-    }
-}
 
 /// Makes a closure capture what it would not need.
 fn hold<T>(_value: &T) {}
@@ -44,15 +24,15 @@ fn hold<T>(_value: &T) {}
 #[test]
 fn a_destructor_that_panics_at_teardown_costs_no_other_callback() {
     bounded(|| {
-        let drops = Rc::new(Cell::new(0));
+        let drops = Counter::new();
         let event_loop = Loop::new().unwrap();
         event_loop.enter(|| {
             for _ in 0..2 {
-                let (bomb, counted) = (Bomb, Counted(drops.clone()));
+                let (bomb, counted) = (PanicsInDrop, drops.on_drop());
                 Idle::start(move || hold(&(&bomb, &counted)));
-                let (bomb, counted) = (Bomb, Counted(drops.clone()));
+                let (bomb, counted) = (PanicsInDrop, drops.on_drop());
                 next_tick(move || drop((bomb, counted)));
-                let bomb = Bomb;
+                let bomb = PanicsInDrop;
                 event_loop.remote().post(move || drop(bomb)).unwrap();
             }
         });

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use common::{Counter, HOUR, Slot, Trace, check, fail_if_it_hangs, ms, real_loop, virtual_loop};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::TcpStream;
 use windlass::time::advance;
@@ -190,55 +190,57 @@ fn the_drain_follows_every_idle_prepare_and_check_callback() {
 // M-03: the callbacks of the poll phase.
 #[test]
 fn the_drain_follows_every_completion_notifier_and_posted_closure() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        for _ in 0..3 {
-            let mut say = says_with_queues(&trace, "completion");
-            queue_work(|| ()).on_complete(move |_| say());
-        }
-        for _ in 0..3 {
-            let slot = Slot::new();
-            let notifier = Notifier::new({
-                let (mut say, slot) = (says_with_queues(&trace, "notifier"), slot.clone());
-                move || {
-                    say();
-                    let notifier: &Notifier = slot.get();
-                    notifier.close();
-                }
-            });
-            notifier.notify();
-            slot.put(notifier);
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            for _ in 0..3 {
+                let mut say = says_with_queues(&trace, "completion");
+                queue_work(|| ()).on_complete(move |_| say());
+            }
+            for _ in 0..3 {
+                let slot = Slot::new();
+                let notifier = Notifier::new({
+                    let (mut say, slot) = (says_with_queues(&trace, "notifier"), slot.clone());
+                    move || {
+                        say();
+                        let notifier: &Notifier = slot.get();
+                        notifier.close();
+                    }
+                });
+                notifier.notify();
+                slot.put(notifier);
+            }
+        });
+        let lines = trace.take();
+        assert_eq!(lines.len(), 18);
+        for three in lines.chunks(3) {
+            assert!(three[0] == "completion" || three[0] == "notifier", "{lines:?}");
+            assert_eq!(three[1..], ["tick", "microtask"], "{lines:?}");
         }
     });
-    let lines = trace.take();
-    assert_eq!(lines.len(), 18);
-    for three in lines.chunks(3) {
-        assert!(three[0] == "completion" || three[0] == "notifier", "{lines:?}");
-        assert_eq!(three[1..], ["tick", "microtask"], "{lines:?}");
-    }
 }
 
 // M-03: the close phase.
 #[test]
 fn the_drain_follows_every_close_completion() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let trace = trace.clone();
-        spawn(async move {
-            let first = TcpStream::connect(address).await.expect("a connection");
-            let second = TcpStream::connect(address).await.expect("a connection");
-            first.on_close(says_with_queues(&trace, "closed 1"));
-            second.on_close(says_with_queues(&trace, "closed 2"));
-            first.close();
-            second.close();
+    bounded(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let trace = Trace::new();
+        windlass::run(|| {
+            let trace = trace.clone();
+            spawn(async move {
+                let first = TcpStream::connect(address).await.expect("a connection");
+                let second = TcpStream::connect(address).await.expect("a connection");
+                first.on_close(says_with_queues(&trace, "closed 1"));
+                second.on_close(says_with_queues(&trace, "closed 2"));
+                first.close();
+                second.close();
+            });
         });
-    });
-    trace.expect(&["closed 2", "tick", "microtask", "closed 1", "tick", "microtask"]);
-    Ok(())
+        trace.expect(&["closed 2", "tick", "microtask", "closed 1", "tick", "microtask"]);
+        Ok(())
+    })
 }
 
 /// Two connections, a listener and both ends of a channel, each of which says that it is closed.
@@ -273,56 +275,58 @@ struct Closable {
 // Conformance rule 30.
 #[test]
 fn of_handles_closed_in_one_iteration_the_last_is_told_first() -> io::Result<()> {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        closable(&trace, move |handles| {
-            let Closable { streams: [first, second], listener, here, there } = handles;
-            first.close();
-            here.close();
-            listener.close();
-            set_immediate(inner.says("check"));
-            // Another callback of the same iteration.
-            next_tick(move || {
-                second.close();
-                there.close();
-            });
-        })
-    })?;
-    trace.expect(&["check", "there", "stream 2", "listener", "here", "stream 1"]);
-    Ok(())
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let inner = trace.clone();
+            closable(&trace, move |handles| {
+                let Closable { streams: [first, second], listener, here, there } = handles;
+                first.close();
+                here.close();
+                listener.close();
+                set_immediate(inner.says("check"));
+                // Another callback of the same iteration.
+                next_tick(move || {
+                    second.close();
+                    there.close();
+                });
+            })
+        })?;
+        trace.expect(&["check", "there", "stream 2", "listener", "here", "stream 1"]);
+        Ok(())
+    })
 }
 
 #[test]
 fn what_one_handle_tells_at_its_close_keeps_its_order() -> io::Result<()> {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        closable(&trace, move |handles| {
-            let Closable { streams: [first, second], listener, here, there } = handles;
-            for (stream, name) in [(&first, "write of 1"), (&second, "write of 2")] {
-                // More than the system takes at once, so that the second is cancelled with it.
-                for _ in 0..2 {
-                    let inner = inner.clone();
-                    stream.write(&vec![0; 32 << 20]).on_complete(move |written| {
-                        assert!(written.is_err());
-                        inner.say(name);
-                    });
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let inner = trace.clone();
+            closable(&trace, move |handles| {
+                let Closable { streams: [first, second], listener, here, there } = handles;
+                for (stream, name) in [(&first, "write of 1"), (&second, "write of 2")] {
+                    // More than the system takes at once, so that the second is cancelled with it.
+                    for _ in 0..2 {
+                        let inner = inner.clone();
+                        stream.write(&vec![0; 32 << 20]).on_complete(move |written| {
+                            assert!(written.is_err());
+                            inner.say(name);
+                        });
+                    }
                 }
-            }
-            first.close();
-            second.close();
-            listener.close();
-            here.close();
-            there.close();
-        })
-    })?;
-    let of_2 = ["write of 2", "write of 2", "stream 2"];
-    let of_1 = ["write of 1", "write of 1", "stream 1"];
-    trace.expect(&[&["there", "here", "listener"][..], &of_2, &of_1].concat());
-    Ok(())
+                first.close();
+                second.close();
+                listener.close();
+                here.close();
+                there.close();
+            })
+        })?;
+        let of_2 = ["write of 2", "write of 2", "stream 2"];
+        let of_1 = ["write of 1", "write of 1", "stream 1"];
+        trace.expect(&[&["there", "here", "listener"][..], &of_2, &of_1].concat());
+        Ok(())
+    })
 }
 
 #[test]
@@ -488,43 +492,44 @@ fn immediates_run_in_queue_order_and_new_ones_wait_for_the_next_turn() {
 // M-07
 #[test]
 fn a_thousand_immediates_that_requeue_themselves_starve_nothing() {
-    fn requeue(done: Rc<Cell<bool>>, runs: Counter) {
-        set_immediate(move || {
-            runs.add();
-            if !done.get() {
-                requeue(done, runs);
-            }
-        });
-    }
-    let done = Rc::new(Cell::new(false));
-    let runs = Counter::new();
-    let heard = Counter::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        for _ in 0..1000 {
-            requeue(Rc::clone(&done), runs.clone());
+    bounded(|| {
+        fn requeue(done: Rc<Cell<bool>>, runs: Counter) {
+            set_immediate(move || {
+                runs.add();
+                if !done.get() {
+                    requeue(done, runs);
+                }
+            });
         }
-        // It takes a timer and an event from another thread to end them.
-        set_timeout(ms(1), {
-            let (done, heard) = (Rc::clone(&done), heard.clone());
-            move || {
-                let slot = Slot::new();
-                let notifier = Notifier::new({
-                    let slot = slot.clone();
-                    move || {
-                        heard.add();
-                        done.set(true);
-                        let notifier: &Notifier = slot.get();
-                        notifier.close();
-                    }
-                });
-                slot.put(notifier.clone());
-                std::thread::spawn(move || notifier.notify());
+        let done = Rc::new(Cell::new(false));
+        let runs = Counter::new();
+        let heard = Counter::new();
+        windlass::run(|| {
+            for _ in 0..1000 {
+                requeue(Rc::clone(&done), runs.clone());
             }
+            // It takes a timer and an event from another thread to end them.
+            set_timeout(ms(1), {
+                let (done, heard) = (Rc::clone(&done), heard.clone());
+                move || {
+                    let slot = Slot::new();
+                    let notifier = Notifier::new({
+                        let slot = slot.clone();
+                        move || {
+                            heard.add();
+                            done.set(true);
+                            let notifier: &Notifier = slot.get();
+                            notifier.close();
+                        }
+                    });
+                    slot.put(notifier.clone());
+                    std::thread::spawn(move || notifier.notify());
+                }
+            });
         });
+        assert_eq!(heard.get(), 1);
+        assert!(runs.get() >= 1000);
     });
-    assert_eq!(heard.get(), 1);
-    assert!(runs.get() >= 1000);
 }
 
 // M-08
@@ -553,20 +558,21 @@ fn in_an_io_callback_an_immediate_runs_before_a_zero_timer() {
 // M-08: the same on the real clock, in a completion.
 #[test]
 fn in_a_completion_an_immediate_runs_before_a_zero_timer() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let trace = trace.clone();
-        queue_work(|| ()).on_complete(move |_| {
-            set_timeout(Duration::ZERO, trace.says("timer"));
-            set_immediate(trace.says("immediate"));
-            let begin = std::time::Instant::now();
-            while begin.elapsed() < ms(3) {
-                std::hint::spin_loop();
-            }
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let trace = trace.clone();
+            queue_work(|| ()).on_complete(move |_| {
+                set_timeout(Duration::ZERO, trace.says("timer"));
+                set_immediate(trace.says("immediate"));
+                let begin = std::time::Instant::now();
+                while begin.elapsed() < ms(3) {
+                    std::hint::spin_loop();
+                }
+            });
         });
+        trace.expect(&["immediate", "timer"]);
     });
-    trace.expect(&["immediate", "timer"]);
 }
 
 // M-09
@@ -776,24 +782,25 @@ fn microtasks_run_in_the_order_queued_whichever_way_they_came() {
 // M-15
 #[test]
 fn an_immediate_of_a_close_completion_runs_in_the_following_turn() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let trace = trace.clone();
-        spawn(async move {
-            let stream = TcpStream::connect(address).await.expect("a connection");
-            Prepare::start(trace.says("prepare")).unref();
-            stream.on_close(move || {
-                trace.say("closed");
-                set_immediate(trace.says("immediate"));
+    bounded(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let trace = Trace::new();
+        windlass::run(|| {
+            let trace = trace.clone();
+            spawn(async move {
+                let stream = TcpStream::connect(address).await.expect("a connection");
+                Prepare::start(trace.says("prepare")).unref();
+                stream.on_close(move || {
+                    trace.say("closed");
+                    set_immediate(trace.says("immediate"));
+                });
+                stream.close();
             });
-            stream.close();
         });
-    });
-    trace.expect(&["closed", "prepare", "immediate"]);
-    Ok(())
+        trace.expect(&["closed", "prepare", "immediate"]);
+        Ok(())
+    })
 }
 
 // M-17

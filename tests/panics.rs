@@ -9,10 +9,7 @@ use std::rc::Rc;
 use std::sync::Once;
 use std::time::Duration;
 
-use common::{
-    Counter, HOUR, OnDrop, Slot, Trace, check, fail_if_it_hangs, ms, panic_of, real_loop,
-    virtual_loop,
-};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::time::{advance, sleep};
 use windlass::worker::BroadcastChannel;
@@ -30,22 +27,25 @@ fn say_uncaught(trace: &Trace) {
 // E-01
 #[test]
 fn every_accepted_request_completes_exactly_once_whatever_becomes_of_it() {
-    let completions = Rc::new(RefCell::new(BTreeMap::<usize, usize>::new()));
-    windlass::run(|| {
-        fail_if_it_hangs();
-        for number in 0..200 {
-            let request = queue_work(move || number);
-            if number % 3 == 0 {
-                // It may be too late for that; either way it completes once.
-                request.cancel().ok();
+    bounded(|| {
+        let completions = Rc::new(RefCell::new(BTreeMap::<usize, usize>::new()));
+        windlass::run(|| {
+            for number in 0..200 {
+                let request = queue_work(move || number);
+                if number % 3 == 0 {
+                    // It may be too late for that; either way it completes once.
+                    request.cancel().ok();
+                }
+                let completions = Rc::clone(&completions);
+                request.on_complete(move |_| {
+                    *completions.borrow_mut().entry(number).or_default() += 1
+                });
             }
-            let completions = Rc::clone(&completions);
-            request.on_complete(move |_| *completions.borrow_mut().entry(number).or_default() += 1);
-        }
+        });
+        let completions = completions.take();
+        assert_eq!(completions.len(), 200);
+        assert!(completions.values().all(|times| *times == 1));
     });
-    let completions = completions.take();
-    assert_eq!(completions.len(), 200);
-    assert!(completions.values().all(|times| *times == 1));
 }
 
 // E-02
@@ -586,116 +586,117 @@ fn a_panicking_callback_releases_what_it_captured() {
 // E-06
 #[test]
 fn any_method_may_be_called_from_any_callback() {
-    let trace = Trace::new();
-    let event_loop = real_loop();
-    let everything = |label: &'static str| {
-        let trace = trace.clone();
-        move || {
-            let this = Loop::current();
-            assert!(this.is_alive() || !this.is_alive());
-            this.why_alive();
-            this.handles();
-            this.metrics();
-            this.poll_timeout();
-            this.update_time();
-            this.now();
-            this.exit_code();
-            drop(this.keep_alive());
-            assert!(this.close().is_err(), "a loop that is turning is not closed");
-            this.enter(|| next_tick(|| {}));
-            this.remote().post(|| {}).expect("the loop lives");
-            let timer = set_timeout(ms(1), || {});
-            timer.unref().set_ref(true);
-            timer.refresh();
-            timer.due_in();
-            timer.clear();
-            set_immediate(|| {}).clear();
-            set_interval(ms(1), |interval| interval.clear());
-            set_timer(ms(1), |_| {});
-            queue_microtask(|| {});
-            spawn(async {}).abort();
-            queue_work(|| ()).on_complete(|_| {});
-            drop(queue_work(|| ()));
-            let notifier = Notifier::new(|| {});
+    bounded(|| {
+        let trace = Trace::new();
+        let event_loop = real_loop();
+        let everything = |label: &'static str| {
+            let trace = trace.clone();
+            move || {
+                let this = Loop::current();
+                assert!(this.is_alive() || !this.is_alive());
+                this.why_alive();
+                this.handles();
+                this.metrics();
+                this.poll_timeout();
+                this.update_time();
+                this.now();
+                this.exit_code();
+                drop(this.keep_alive());
+                assert!(this.close().is_err(), "a loop that is turning is not closed");
+                this.enter(|| next_tick(|| {}));
+                this.remote().post(|| {}).expect("the loop lives");
+                let timer = set_timeout(ms(1), || {});
+                timer.unref().set_ref(true);
+                timer.refresh();
+                timer.due_in();
+                timer.clear();
+                set_immediate(|| {}).clear();
+                set_interval(ms(1), |interval| interval.clear());
+                set_timer(ms(1), |_| {});
+                queue_microtask(|| {});
+                spawn(async {}).abort();
+                queue_work(|| ()).on_complete(|_| {});
+                drop(queue_work(|| ()));
+                let notifier = Notifier::new(|| {});
+                notifier.notify();
+                notifier.close();
+                for _ in 0..2 {
+                    let idle = Idle::start(|| {});
+                    let prepare = Prepare::start(|| {});
+                    let check = Check::start(|| {});
+                    idle.stop();
+                    prepare.stop();
+                    check.stop();
+                }
+                on_uncaught(|uncaught| panic!("{}", uncaught.message()));
+                windlass::on_before_exit(|| {});
+                trace.say(label);
+            }
+        };
+        event_loop.run(|| {
+            next_tick(everything("tick"));
+            queue_microtask(everything("microtask"));
+            set_immediate(everything("immediate"));
+            set_timeout(ms(1), everything("timeout"));
+            let act = everything("interval");
+            set_interval(ms(1), move |interval| {
+                interval.refresh();
+                act();
+                interval.clear();
+                interval.refresh();
+            });
+            let act = everything("task");
+            spawn(async move { act() });
+            let act = everything("completion");
+            queue_work(|| ()).on_complete(move |_| act());
+            let slot = Slot::new();
+            let (act, own) = (everything("notifier"), slot.clone());
+            let notifier = Notifier::new(move || {
+                act();
+                let notifier: &Notifier = own.get();
+                notifier.notify();
+                notifier.unref();
+                notifier.close();
+            });
             notifier.notify();
-            notifier.close();
-            for _ in 0..2 {
-                let idle = Idle::start(|| {});
-                let prepare = Prepare::start(|| {});
-                let check = Check::start(|| {});
+            slot.put(notifier);
+            let slot = Slot::new();
+            let (act, own) = (everything("idle"), slot.clone());
+            let once = Counter::new();
+            slot.put(Idle::start(move || {
+                if once.add() == 1 {
+                    act();
+                }
+                let idle: &Idle = own.get();
+                idle.unref();
+                idle.set_ref(false);
                 idle.stop();
-                prepare.stop();
-                check.stop();
-            }
-            on_uncaught(|uncaught| panic!("{}", uncaught.message()));
-            windlass::on_before_exit(|| {});
-            trace.say(label);
-        }
-    };
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        next_tick(everything("tick"));
-        queue_microtask(everything("microtask"));
-        set_immediate(everything("immediate"));
-        set_timeout(ms(1), everything("timeout"));
-        let act = everything("interval");
-        set_interval(ms(1), move |interval| {
-            interval.refresh();
-            act();
-            interval.clear();
-            interval.refresh();
+            }));
+            let (act, once) = (everything("before exit"), Counter::new());
+            windlass::on_before_exit(move || {
+                if once.add() == 1 {
+                    act();
+                }
+            });
         });
-        let act = everything("task");
-        spawn(async move { act() });
-        let act = everything("completion");
-        queue_work(|| ()).on_complete(move |_| act());
-        let slot = Slot::new();
-        let (act, own) = (everything("notifier"), slot.clone());
-        let notifier = Notifier::new(move || {
-            act();
-            let notifier: &Notifier = own.get();
-            notifier.notify();
-            notifier.unref();
-            notifier.close();
-        });
-        notifier.notify();
-        slot.put(notifier);
-        let slot = Slot::new();
-        let (act, own) = (everything("idle"), slot.clone());
-        let once = Counter::new();
-        slot.put(Idle::start(move || {
-            if once.add() == 1 {
-                act();
-            }
-            let idle: &Idle = own.get();
-            idle.unref();
-            idle.set_ref(false);
-            idle.stop();
-        }));
-        let (act, once) = (everything("before exit"), Counter::new());
-        windlass::on_before_exit(move || {
-            if once.add() == 1 {
-                act();
-            }
-        });
+        let mut lines = trace.take();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                "before exit",
+                "completion",
+                "idle",
+                "immediate",
+                "interval",
+                "microtask",
+                "notifier",
+                "task",
+                "tick",
+                "timeout",
+            ]
+        );
     });
-    let mut lines = trace.take();
-    lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "before exit",
-            "completion",
-            "idle",
-            "immediate",
-            "interval",
-            "microtask",
-            "notifier",
-            "task",
-            "tick",
-            "timeout",
-        ]
-    );
 }
 
 // E-06: destructors of captured values are user code too.
@@ -852,17 +853,18 @@ fn a_nested_run_panics_at_the_line_of_the_caller() {
 // E-04, for panics of the pool: they are results, not panics of the loop.
 #[test]
 fn a_panic_in_a_job_is_an_error_for_its_submitter_alone() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        say_uncaught(&trace);
-        let inner = trace.clone();
-        queue_work(|| -> u8 { panic!("in the job") }).on_complete(move |done| match done {
-            Err(windlass::WorkError::Panicked(panic)) => inner.say(panic.message()),
-            other => panic!("not {other:?}"),
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            say_uncaught(&trace);
+            let inner = trace.clone();
+            queue_work(|| -> u8 { panic!("in the job") }).on_complete(move |done| match done {
+                Err(windlass::WorkError::Panicked(panic)) => inner.say(panic.message()),
+                other => panic!("not {other:?}"),
+            });
         });
+        trace.expect(&["in the job"]);
     });
-    trace.expect(&["in the job"]);
 }
 
 // E-03: a run that ends by a panic with nobody to catch it is failure for a program.
@@ -876,19 +878,6 @@ fn run_main_turns_an_uncaught_panic_into_exit_code_one() {
     assert_eq!(code, std::process::ExitCode::from(1));
 }
 
-/// Panics when it is dropped, unless that would be in the middle of a panic.
-struct PanicsInDrop;
-
-impl PanicsInDrop {
-    fn hold(&self) {}
-}
-
-impl Drop for PanicsInDrop {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a destructor");
-    }
-}
-
 #[test]
 fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
     let (trace, event_loop) = (Trace::new(), real_loop());
@@ -897,7 +886,7 @@ fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
         event_loop.run(|| {
             let held = PanicsInDrop;
             on_uncaught(move |uncaught| {
-                held.hold();
+                held.touch();
                 older.say(format!("older: {}", uncaught.message()));
                 let newer = newer.clone();
                 on_uncaught(move |uncaught| newer.say(format!("newer: {}", uncaught.message())));
@@ -912,32 +901,33 @@ fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
 }
 
 #[test]
-fn a_newer_callback_for_message_errors_stays_when_the_destructor_of_the_older_one_panics() {
-    struct Uncloneable;
-    impl Clone for Uncloneable {
-        fn clone(&self) -> Uncloneable {
-            panic!("no clone");
+fn a_newer_error_callback_stays_when_the_older_ones_destructor_panics() {
+    bounded(|| {
+        struct Uncloneable;
+        impl Clone for Uncloneable {
+            fn clone(&self) -> Uncloneable {
+                panic!("no clone");
+            }
         }
-    }
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        say_uncaught(&trace);
-        let sender = BroadcastChannel::new("destructors");
-        let receiver = BroadcastChannel::<Uncloneable>::new("destructors");
-        receiver.on_message(|_| unreachable!("none can be cloned"));
-        let (held, own, older) = (PanicsInDrop, receiver.clone(), trace.clone());
-        receiver.on_message_error(move |_| {
-            held.hold();
-            older.say("older");
-            let (newer, inner) = (older.clone(), own.clone());
-            own.on_message_error(move |_| {
-                newer.say("newer");
-                inner.close();
+        let trace = Trace::new();
+        windlass::run(|| {
+            say_uncaught(&trace);
+            let sender = BroadcastChannel::new("destructors");
+            let receiver = BroadcastChannel::<Uncloneable>::new("destructors");
+            receiver.on_message(|_| unreachable!("none can be cloned"));
+            let (held, own, older) = (PanicsInDrop, receiver.clone(), trace.clone());
+            receiver.on_message_error(move |_| {
+                held.touch();
+                older.say("older");
+                let (newer, inner) = (older.clone(), own.clone());
+                own.on_message_error(move |_| {
+                    newer.say("newer");
+                    inner.close();
+                });
             });
+            (0..2).for_each(|_| sender.post(Uncloneable));
+            sender.close();
         });
-        (0..2).for_each(|_| sender.post(Uncloneable));
-        sender.close();
+        trace.expect(&["older", "!a destructor", "newer"]);
     });
-    trace.expect(&["older", "!a destructor", "newer"]);
 }

@@ -1,7 +1,7 @@
 //! The blocking pool: work elsewhere, completions here, and what canceling can and cannot do.
 #![allow(unsafe_code)] // A thread's signal mask, for which std has no words.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
@@ -13,36 +13,18 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::signal::Signal;
 use windlass::worker::Worker;
 use windlass::{
-    CancelError, Loop, Pool, Request, WorkError, block_on, queue_work, run, set_immediate,
-    set_timeout,
+    CancelError, Loop, Pool, WorkError, block_on, queue_work, run, set_immediate, set_timeout,
 };
-
-/// A loop with a pool of its own.
-fn with_pool(threads: usize) -> Loop {
-    Loop::builder().pool(Pool::new(threads).unwrap()).build().unwrap()
-}
-
-/// A job that has begun and ends when the returned sender speaks or goes.
-fn block_a_thread() -> (Request<Result<(), WorkError>>, mpsc::Sender<()>) {
-    let (release, gate) = mpsc::channel::<()>();
-    let (tell, begun) = mpsc::channel();
-    let request = queue_work(move || {
-        tell.send(()).unwrap();
-        gate.recv().ok();
-    });
-    begun.recv().unwrap();
-    (request, release)
-}
 
 // P-01.
 #[test]
 fn work_runs_elsewhere_and_its_completion_here_later_and_once() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let here = thread::current().id();
             let said = log.clone();
@@ -62,7 +44,7 @@ fn a_completion_is_a_callback_of_its_own_and_an_await_goes_on_in_a_microtask() {
     bounded(|| {
         let value = block_on(async { queue_work(|| vec![1, 2, 3]).await.unwrap() });
         assert_eq!(value, [1, 2, 3]);
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             for number in ["1", "2"] {
                 let log = log.clone();
@@ -81,7 +63,7 @@ fn a_completion_is_a_callback_of_its_own_and_an_await_goes_on_in_a_microtask() {
 #[test]
 fn queued_work_that_is_canceled_never_runs_and_completes_later_as_canceled() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let has_run = Arc::new(AtomicBool::new(false));
         with_pool(1).run(|| {
             let (blocked, release) = block_a_thread();
@@ -142,7 +124,7 @@ fn work_that_has_begun_or_ended_cannot_be_canceled() {
 #[test]
 fn with_every_pool_thread_blocked_timers_and_sockets_are_served() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         with_pool(2).run(|| {
             let (_first, release_first) = block_a_thread();
             let (_second, release_second) = block_a_thread();
@@ -376,7 +358,7 @@ fn two_jobs_that_wait_for_each_other_both_run_although_only_one_thread_is_idle()
 #[test]
 fn a_job_submits_further_work_through_a_remote() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             // The inner request is made after the outer has finished, so a guard bridges the gap.
             let guard = Loop::current().keep_alive();
@@ -498,8 +480,8 @@ fn a_handler_of_the_loop_interrupts_no_call_of_a_job() {
 #[test]
 fn a_job_that_overflows_its_stack_ends_the_process_with_the_text_of_std() {
     let test = "child_overflows_the_stack_of_a_job";
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    let mut command = test_as_a_process(test);
+    command.arg("--ignored");
     let output = bounded(move || command.output().unwrap());
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{text}");
@@ -561,9 +543,9 @@ fn a_dropped_request_holds_the_loop_until_its_work_is_done() {
 }
 
 #[test]
-fn a_finished_request_holds_nothing_and_gives_its_result_to_a_callback_attached_later() {
+fn a_finished_request_gives_its_result_to_a_callback_attached_later() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let event_loop = Loop::new().unwrap();
         let request = event_loop.run(|| queue_work(|| 7));
         assert!(!event_loop.is_alive(), "the run ended although nobody claimed the result");

@@ -1,18 +1,17 @@
 //! The blocking pool beyond libuv: kinds, limits, deadlines, tokens, shutdown and figures; and that
 //! every job ends exactly once whatever happens to it.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::*;
+use common::*;
 use windlass::time::{advance, sleep};
 use windlass::worker::{Port, Worker};
 use windlass::{
@@ -20,36 +19,11 @@ use windlass::{
     block_on, queue_work, run, set_immediate, set_timeout, work,
 };
 
-const HOUR: Duration = Duration::from_secs(3600);
 const KINDS: [WorkKind; 3] = [WorkKind::Cpu, WorkKind::FastIo, WorkKind::SlowIo];
-
-fn loop_on(pool: &Pool) -> Loop {
-    Loop::builder().pool(pool.clone()).build().unwrap()
-}
-
-fn with_pool(threads: usize) -> Loop {
-    loop_on(&Pool::new(threads).unwrap())
-}
-
-fn in_virtual_time<R>(main: impl FnOnce() -> R) -> R {
-    Loop::builder().virtual_time(true).build().unwrap().run(main)
-}
 
 /// A job of a kind that has begun and ends when the returned sender speaks or goes.
 fn block_with(kind: WorkKind) -> (Request<Result<(), WorkError>>, mpsc::Sender<()>) {
-    let (release, gate) = mpsc::channel::<()>();
-    let (tell, begun) = mpsc::channel();
-    let job = work(move |_| {
-        tell.send(()).unwrap();
-        gate.recv().ok();
-    });
-    let request = job.kind(kind).name("blocker").submit();
-    begun.recv().unwrap();
-    (request, release)
-}
-
-fn block_a_thread() -> (Request<Result<(), WorkError>>, mpsc::Sender<()>) {
-    block_with(WorkKind::Cpu)
+    block_thread_with(|job| work(|_| job()).kind(kind).name("blocker").submit())
 }
 
 /// A job of a few microseconds.
@@ -223,7 +197,7 @@ fn a_job_behind_a_stuck_one_is_taken_by_another_thread_also_when_jobs_were_brief
 #[test]
 fn four_stuck_threads_leave_timers_and_sockets_unharmed() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         with_pool(4).run(|| {
             let kinds = [WorkKind::SlowIo, WorkKind::SlowIo, WorkKind::FastIo, WorkKind::Cpu];
             let blocked = kinds.map(block_with);
@@ -391,7 +365,7 @@ fn a_full_queue_gives_the_job_back_and_fails_what_cannot_be_given_back() {
             assert_eq!(Arc::strong_count(&captured), 2, "the job is still there");
             let job = refused.into_work();
 
-            let log = Log::default();
+            let log = Trace::new();
             let said = log.clone();
             queue_work(|| ()).on_complete(move |result| {
                 assert!(matches!(result, Err(WorkError::QueueFull)), "{result:?}");
@@ -515,7 +489,7 @@ fn several_loops_never_put_more_into_a_queue_than_its_limit() {
 #[test]
 fn a_job_whose_deadline_passes_while_it_waits_completes_at_once_and_never_runs() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let has_run = Arc::new(AtomicBool::new(false));
         with_pool(1).run(|| {
             // The one thread stays stuck until the late job has been told.
@@ -606,8 +580,8 @@ fn a_moment_that_has_passed_is_a_deadline_that_nothing_meets() {
 
 #[test]
 fn deadlines_in_virtual_time_are_virtual() {
-    let log = Log::default();
-    in_virtual_time(|| {
+    let log = Trace::new();
+    virtual_loop().run(|| {
         let submit = |name: &'static str, kind, deadline, takes: Duration| {
             let said = log.clone();
             let job = work(move |_| advance(takes)).kind(kind).deadline(deadline);
@@ -714,8 +688,8 @@ fn one_token_stops_the_job_that_runs_and_those_that_wait() {
 
 #[test]
 fn tokens_and_cancels_in_virtual_time_depend_on_the_program_alone() {
-    let log = Log::default();
-    in_virtual_time(|| {
+    let log = Trace::new();
+    virtual_loop().run(|| {
         let token = CancelToken::new();
         for name in ["first", "second", "third"] {
             let (said, own) = (log.clone(), token.clone());
@@ -1036,7 +1010,7 @@ fn a_panic_of_a_labelled_job_is_its_submitters_error_in_virtual_time_too() {
     };
     bounded(move || {
         check(with_pool(1).block_on(async move { panics().await }));
-        in_virtual_time(|| panics().on_complete(check));
+        virtual_loop().run(|| panics().on_complete(check));
     });
 }
 
@@ -1155,8 +1129,8 @@ fn a_builder_refuses_what_no_pool_can_be() {
 
 /// Runs one of the ignored tests below in a process of its own, and returns what it wrote.
 fn in_a_process(test: &str, variable: Option<&str>) -> String {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--ignored", "--nocapture"]).env_remove("UV_THREADPOOL_SIZE");
+    let mut command = test_as_a_process(test);
+    command.arg("--ignored").env_remove("UV_THREADPOOL_SIZE");
     command.env("RUST_LOG", "windlass=warn");
     if let Some(value) = variable {
         command.env("UV_THREADPOOL_SIZE", value);

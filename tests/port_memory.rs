@@ -1,17 +1,14 @@
 //! Queues give back what a burst has made large. This file is a program of its own, because it counts what
 //! the whole process allocates.
-#![allow(unsafe_code)] // An allocator is.
 
-mod support;
+mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::*;
+use common::*;
+use windlass::block_on;
 use windlass::worker::{BroadcastChannel, Port, PortEnd, Worker, channel, channel_bounded};
-use windlass::{Loop, block_on};
 
 /// What is small beside a burst, and more than anything else here needs.
 const LITTLE: usize = 200_000;
@@ -19,37 +16,15 @@ const LITTLE: usize = 200_000;
 /// Messages of eight bytes: 2 MB and more in a queue.
 const BURST: u64 = 200_000;
 
-/// Bytes that are allocated now, and how many allocations there were of more than a few KiB.
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static LARGE: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: everything is the system's allocator's; the counting touches nothing of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        NOW.fetch_add(layout.size(), Ordering::Relaxed);
-        LARGE.fetch_add(usize::from(layout.size() > 4096), Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller vouches.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting::new(4096);
 
 /// Expects that `burst` leaves next to nothing allocated.
 async fn expect_little_after<F: Future<Output = ()>>(what: &str, burst: impl FnOnce() -> F) {
-    let before = NOW.load(Ordering::Relaxed);
+    let before = ALLOCATOR.bytes();
     burst().await;
     // What the loop itself keeps of a burst is not the question here: there is one notice for all.
-    let more = NOW.load(Ordering::Relaxed).saturating_sub(before);
+    let more = ALLOCATOR.bytes().saturating_sub(before);
     assert!(more < LITTLE, "{what}: {more} bytes are kept");
 }
 
@@ -140,7 +115,7 @@ async fn bursts_leave_little() {
 fn a_queue_gives_back_what_a_burst_took_and_a_steady_load_does_not_allocate() {
     bounded(|| {
         block_on(bursts_leave_little());
-        Loop::builder().virtual_time(true).build().unwrap().block_on(bursts_leave_little());
+        virtual_loop().block_on(bursts_leave_little());
 
         block_on(async {
             let (here, there) = channel::<u64, ()>();
@@ -151,12 +126,12 @@ fn a_queue_gives_back_what_a_burst_took_and_a_steady_load_does_not_allocate() {
             let mut before = 0;
             for round in 0..200 {
                 if round == 2 {
-                    before = LARGE.load(Ordering::Relaxed);
+                    before = ALLOCATOR.large();
                 }
                 (0..4_000).for_each(|number| here.post(number));
                 until(|| count.get() == (round + 1) * 4_000).await;
             }
-            assert_eq!(LARGE.load(Ordering::Relaxed), before);
+            assert_eq!(ALLOCATOR.large(), before);
             there.close();
         });
     });

@@ -1,6 +1,6 @@
 //! Message ports: order, waiting, closing, travelling, and what they hold.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::Read;
@@ -11,17 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::worker::{Port, PortEnd, Worker, channel, channel_bounded};
 use windlass::{
     Loop, RunMode, block_on, next_tick, queue_microtask, run, set_immediate, set_timeout,
 };
-
-/// Both ends of a channel, open on this loop.
-fn open_channel<A: Send + 'static, B: Send + 'static>() -> (Port<A, B>, Port<B, A>) {
-    let (one, other) = channel();
-    (one.open(), other.open())
-}
 
 /// A message that can carry the end of a channel of its own kind.
 #[allow(dead_code)] // These messages are never looked into, only dropped.
@@ -62,7 +56,7 @@ fn messages_arrive_in_order_once_and_never_inside_post() {
 #[test]
 fn every_message_is_a_callback_of_its_own() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker: Worker<(), u32> =
                 Worker::spawn(|port| (0..3).for_each(|n| port.post(n))).unwrap();
@@ -80,7 +74,7 @@ fn every_message_is_a_callback_of_its_own() {
 #[test]
 fn messages_wait_for_a_handler_also_after_an_earlier_one_was_removed() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (sender, receiver) = open_channel::<u32, ()>();
             (1..=2).for_each(|number| sender.post(number));
@@ -165,7 +159,7 @@ fn a_handler_holds_the_loop_and_removing_it_lets_go() {
 #[test]
 fn an_unreferenced_port_does_not_hold_the_loop_but_delivers_while_it_lives() {
     bounded(|| {
-        let received = run_in_virtual_time(|| {
+        let received = virtual_loop().run(|| {
             let (sender, receiver) = open_channel::<u32, ()>();
             let received = collect(&receiver);
             receiver.unref();
@@ -216,7 +210,7 @@ fn messages_posted_before_a_close_all_come_before_the_close_notice() {
 fn closing_either_side_gives_one_notice_on_both() {
     bounded(|| {
         for close_first in [true, false] {
-            let log = Log::default();
+            let log = Trace::new();
             run(|| {
                 let (one, other) = open_channel::<u32, u32>();
                 one.on_close(log.says("one"));
@@ -246,9 +240,9 @@ fn closing_either_side_gives_one_notice_on_both() {
 /// Node's program for a port closed within a round of its own: three messages wait, and at the
 /// first one `act` is called with the port and its other end.
 #[track_caller]
-fn check_closed_in_round(act: fn(&Log, &Port<u32, u32>, &Port<u32, u32>), expected: &[&str]) {
-    let log = Log::default();
-    run_in_virtual_time(|| {
+fn check_closed_in_round(act: fn(&Trace, &Port<u32, u32>, &Port<u32, u32>), expected: &[&str]) {
+    let log = Trace::new();
+    virtual_loop().run(|| {
         let (here, there) = open_channel::<u32, u32>();
         here.on_close(log.says("here closed"));
         there.on_close(log.says("there closed"));
@@ -279,17 +273,17 @@ fn check_closed_in_round(act: fn(&Log, &Port<u32, u32>, &Port<u32, u32>), expect
 fn a_port_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
     let in_round = ["1", "2", "3", "check", "here closed", "check again", "there closed"];
     check_closed_in_round(|_, here, _| here.close(), &in_round);
-    let in_tick = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let in_tick = |_: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         let here = here.clone();
         next_tick(move || here.close());
     };
     check_closed_in_round(in_tick, &in_round);
-    let in_microtask = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let in_microtask = |_: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         let here = here.clone();
         queue_microtask(move || here.close());
     };
     check_closed_in_round(in_microtask, &in_round);
-    let and_unrefs = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let and_unrefs = |_: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         here.close();
         here.unref();
         here.close();
@@ -298,13 +292,13 @@ fn a_port_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
         here.post(7);
     };
     check_closed_in_round(and_unrefs, &in_round);
-    let both = |_: &Log, here: &Port<u32, u32>, there: &Port<u32, u32>| {
+    let both = |_: &Trace, here: &Port<u32, u32>, there: &Port<u32, u32>| {
         here.close();
         there.close();
     };
     let order = ["1", "2", "3", "check", "there closed", "here closed", "check again"];
     check_closed_in_round(both, &order);
-    let late = |_: &Log, here: &Port<u32, u32>, there: &Port<u32, u32>| {
+    let late = |_: &Trace, here: &Port<u32, u32>, there: &Port<u32, u32>| {
         here.close();
         there.post(4);
     };
@@ -314,13 +308,13 @@ fn a_port_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
 
 #[test]
 fn a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone() {
-    let removes = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let removes = |_: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         here.close();
         here.off_message();
     };
     let order = ["1", "check", "here closed", "check again", "there closed"];
     check_closed_in_round(removes, &order);
-    let replaces = |log: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let replaces = |log: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         here.close();
         here.off_message();
         let (log, here) = (log.clone(), here.clone());
@@ -328,13 +322,13 @@ fn a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone()
     };
     let order = ["1", "anew 2", "anew 3", "check", "here closed", "check again", "there closed"];
     check_closed_in_round(replaces, &order);
-    let exits = |_: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let exits = |_: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         here.close();
         windlass::exit(0);
     };
     check_closed_in_round(exits, &["1"]);
     // One that travels takes the rest along.
-    let travels = |log: &Log, here: &Port<u32, u32>, _: &Port<u32, u32>| {
+    let travels = |log: &Trace, here: &Port<u32, u32>, _: &Port<u32, u32>| {
         let again = here.clone().detach().open();
         let (log, own) = (log.clone(), again.clone());
         again.on_message(move |number| {
@@ -342,8 +336,8 @@ fn a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone()
             own.close();
         });
     };
-    let log = Log::default();
-    run_in_virtual_time(|| {
+    let log = Trace::new();
+    virtual_loop().run(|| {
         let (here, there) = open_channel::<u32, u32>();
         let (inner, own) = (log.clone(), here.clone());
         here.on_message(move |number| {
@@ -381,9 +375,10 @@ fn a_round_of_a_closed_port_ends_at_the_length_it_began_with_or_a_thousand() {
 fn the_port_of_a_worker_closed_in_its_own_handler_delivers_what_is_left_of_the_round() {
     for ends in ["close", "exit", "panic"] {
         bounded(move || {
-            let (log, seen) = (Log::default(), Arc::new(AtomicUsize::new(0)));
+            let (log, seen) = (Trace::new(), Arc::new(AtomicUsize::new(0)));
             let count = seen.clone();
-            run(|| {
+            // All three wait when the worker begins.
+            virtual_loop().run(|| {
                 let worker: Worker<u32, u32> = Worker::spawn(move |port| {
                     let own = port.clone();
                     port.on_message(move |number| {
@@ -427,7 +422,7 @@ fn to_strings(lines: &[&str]) -> Vec<String> {
 #[test]
 fn a_panic_in_the_handler_of_a_port_that_it_closed_does_not_end_the_round() {
     for hook in [true, false] {
-        let (log, event_loop) = (Log::default(), virtual_loop());
+        let (log, event_loop) = (Trace::new(), virtual_loop());
         event_loop.enter(|| {
             if hook {
                 let log = log.clone();
@@ -471,7 +466,7 @@ fn a_panic_in_the_handler_of_a_port_that_it_closed_does_not_end_the_round() {
 #[test]
 fn dropping_the_last_name_of_a_port_without_a_handler_closes_it() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (one, other) = open_channel::<u32, u32>();
             let clone = one.clone();
@@ -512,7 +507,7 @@ fn a_port_with_a_handler_belongs_to_its_loop() {
 #[test]
 fn an_end_dropped_unopened_closes_the_channel() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (one, other) = channel::<u32, u32>();
             let one = one.open();
@@ -604,7 +599,7 @@ impl Drop for Dropped {
 
 // MP-15.
 #[test]
-fn what_a_handler_has_not_seen_yet_is_dropped_once_by_its_close_and_by_the_end_of_its_loop() {
+fn messages_that_no_handler_has_seen_are_dropped_once() {
     bounded(|| {
         let drops = Arc::new(AtomicUsize::new(0));
         let fill = |sender: &Port<Dropped, ()>| {
@@ -647,7 +642,7 @@ fn what_a_handler_has_not_seen_yet_is_dropped_once_by_its_close_and_by_the_end_o
 #[test]
 fn a_port_may_be_sent_its_own_peer_and_the_loop_ends() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (one, other) = channel::<Parcel, Parcel>();
             let one = one.open();
@@ -662,7 +657,7 @@ fn a_port_may_be_sent_its_own_peer_and_the_loop_ends() {
 #[test]
 fn a_port_knows_its_peer_and_a_program_that_drops_it_hears_of_the_close_as_in_node() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (one, other) = channel::<Parcel, Parcel>();
             let (_another, stranger) = channel::<Parcel, Parcel>();
@@ -891,7 +886,7 @@ fn five_thousand_waiting_messages_are_delivered_in_one_iteration() {
 fn a_port_whose_handler_removed_itself_hears_of_the_close() {
     bounded(|| {
         let closed = Rc::new(Cell::new(false));
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             let (sender, receiver) = open_channel::<(), ()>();
             let (own, closed) = (receiver.clone(), closed.clone());
             receiver.on_message(move |()| own.off_message());
@@ -980,7 +975,7 @@ fn moved_payloads_keep_their_address_and_shared_ones_are_shared() {
 fn a_message_that_is_never_received_drops_its_contents() {
     bounded(|| {
         let token = Arc::new(());
-        let log = Log::default();
+        let log = Trace::new();
         let (travelling, mut kept) = UnixStream::pair().unwrap();
         run(|| {
             let (sender, receiver) = open_channel::<(UnixStream, Arc<()>), ()>();
@@ -1027,7 +1022,7 @@ fn messages_left_at_the_end_of_a_loop_or_worker_are_dropped() {
 #[test]
 fn a_port_may_outlive_its_loop() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (left, end) = run(|| {
             let (left, end) = channel::<u32, u32>();
             let left = left.open();

@@ -1,10 +1,14 @@
 //! The first program of README.md, which people copy: that it is the one that is tested, and right
 //! about streams.
 
+mod common;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
+
+use common::*;
 
 /// The program, as README.md has it.
 mod program {
@@ -27,8 +31,7 @@ struct Program {
 impl Program {
     /// Starts the test called `name` once more, which then is the program.
     fn start(name: &str) -> Program {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
+        let mut child = test_as_a_process(name)
             .env(BE_THE_PROGRAM, "1")
             .stdout(Stdio::piped())
             .spawn()

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::net::TcpListener as StdListener;
 use std::thread;
 
-use common::{Counter, HOUR, Slot, Trace, fail_if_it_hangs, ms, real_loop, virtual_loop};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::{
@@ -132,50 +132,52 @@ fn unref_timers_immediates_and_watchers_run_while_something_else_is_alive() {
 // L-22
 #[test]
 fn an_unref_notifier_and_listener_get_their_events_while_something_else_is_alive() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let guard = Slot::new();
-        let alive = std::rc::Rc::new(std::cell::RefCell::new(Some(Loop::current().keep_alive())));
-        let arrived = Counter::new();
-        let arrive = {
-            let (alive, arrived) = (alive.clone(), arrived.clone());
-            move || {
-                if arrived.add() == 2 {
-                    alive.take();
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let guard = Slot::new();
+            let alive =
+                std::rc::Rc::new(std::cell::RefCell::new(Some(Loop::current().keep_alive())));
+            let arrived = Counter::new();
+            let arrive = {
+                let (alive, arrived) = (alive.clone(), arrived.clone());
+                move || {
+                    if arrived.add() == 2 {
+                        alive.take();
+                    }
                 }
-            }
-        };
+            };
 
-        let (inner, act) = (trace.clone(), arrive.clone());
-        let notifier = Notifier::new(move || {
-            inner.say("notified");
-            act();
-        });
-        notifier.unref();
-        thread::spawn({
-            let notifier = notifier.clone();
-            move || notifier.notify()
-        });
-        guard.put(notifier);
-        let keep = guard.clone();
+            let (inner, act) = (trace.clone(), arrive.clone());
+            let notifier = Notifier::new(move || {
+                inner.say("notified");
+                act();
+            });
+            notifier.unref();
+            thread::spawn({
+                let notifier = notifier.clone();
+                move || notifier.notify()
+            });
+            guard.put(notifier);
+            let keep = guard.clone();
 
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let inner = trace.clone();
-        listener.on_connection(move |connection| {
-            connection.expect("a connection");
-            inner.say("connected");
-            arrive();
-            // The notifier lives as long as this callback.
-            let _notifier: &Notifier = keep.get();
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let inner = trace.clone();
+            listener.on_connection(move |connection| {
+                connection.expect("a connection");
+                inner.say("connected");
+                arrive();
+                // The notifier lives as long as this callback.
+                let _notifier: &Notifier = keep.get();
+            });
+            listener.unref();
+            let address = listener.local_addr().expect("its address");
+            thread::spawn(move || std::net::TcpStream::connect(address));
         });
-        listener.unref();
-        let address = listener.local_addr().expect("its address");
-        thread::spawn(move || std::net::TcpStream::connect(address));
+        let mut lines = trace.take();
+        lines.sort();
+        assert_eq!(lines, ["connected", "notified"]);
     });
-    let mut lines = trace.take();
-    lines.sort();
-    assert_eq!(lines, ["connected", "notified"]);
 }
 
 // L-22
@@ -196,35 +198,36 @@ fn an_unref_handle_does_not_keep_the_loop() {
 // L-23
 #[test]
 fn an_unref_stream_with_a_write_in_flight_holds_the_loop_until_it_completes() -> io::Result<()> {
-    const LENGTH: usize = 8 << 20;
-    let std_listener = StdListener::bind("127.0.0.1:0")?;
-    let address = std_listener.local_addr()?;
-    let peer = thread::spawn(move || -> io::Result<usize> {
-        let (mut socket, _) = std_listener.accept()?;
-        let mut received = Vec::new();
-        socket.read_to_end(&mut received)
-    });
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        TcpStream::connect(address).on_complete(move |stream| {
-            let stream = stream.expect("a connection");
-            stream.unref();
-            let written = inner.clone();
-            stream.write_owned(vec![7; LENGTH]).on_complete(move |done| {
-                done.expect("a write");
-                written.say("written");
-            });
-            stream.shutdown().on_complete(move |done| {
-                done.expect("a shutdown");
-                inner.say("shut down");
+    bounded(|| {
+        const LENGTH: usize = 8 << 20;
+        let std_listener = StdListener::bind("127.0.0.1:0")?;
+        let address = std_listener.local_addr()?;
+        let peer = thread::spawn(move || -> io::Result<usize> {
+            let (mut socket, _) = std_listener.accept()?;
+            let mut received = Vec::new();
+            socket.read_to_end(&mut received)
+        });
+        let trace = Trace::new();
+        windlass::run(|| {
+            let inner = trace.clone();
+            TcpStream::connect(address).on_complete(move |stream| {
+                let stream = stream.expect("a connection");
+                stream.unref();
+                let written = inner.clone();
+                stream.write_owned(vec![7; LENGTH]).on_complete(move |done| {
+                    done.expect("a write");
+                    written.say("written");
+                });
+                stream.shutdown().on_complete(move |done| {
+                    done.expect("a shutdown");
+                    inner.say("shut down");
+                });
             });
         });
-    });
-    trace.expect(&["written", "shut down"]);
-    assert_eq!(peer.join().expect("the peer")?, LENGTH);
-    Ok(())
+        trace.expect(&["written", "shut down"]);
+        assert_eq!(peer.join().expect("the peer")?, LENGTH);
+        Ok(())
+    })
 }
 
 // L-24

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use common::{Counter, HOUR, Slot, Trace, fail_if_it_hangs, ms, panic_of, real_loop, virtual_loop};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::TcpStream;
 use windlass::time::advance;
@@ -57,48 +57,50 @@ fn a_closed_handle_no_longer_makes_the_loop_alive_once_it_is_gone() {
 // L-03
 #[test]
 fn a_pool_job_alone_keeps_the_loop_until_its_completion_is_delivered() {
-    let event_loop = real_loop();
-    let answer = Rc::new(Cell::new(None));
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let answer = Rc::clone(&answer);
-        queue_work(|| 42).on_complete(move |done| answer.set(done.ok()));
+    bounded(|| {
+        let event_loop = real_loop();
+        let answer = Rc::new(Cell::new(None));
+        event_loop.enter(|| {
+            let answer = Rc::clone(&answer);
+            queue_work(|| 42).on_complete(move |done| answer.set(done.ok()));
+        });
+        assert!(event_loop.is_alive());
+        assert!(!event_loop.turn(RunMode::Default));
+        assert_eq!(answer.get(), Some(42));
+        assert!(!event_loop.is_alive());
     });
-    assert!(event_loop.is_alive());
-    assert!(!event_loop.turn(RunMode::Default));
-    assert_eq!(answer.get(), Some(42));
-    assert!(!event_loop.is_alive());
 }
 
 // L-03
 #[test]
 fn connect_write_and_file_read_each_keep_the_loop_until_they_complete() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
+    bounded(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
 
-    let trace = Trace::new();
-    let event_loop = real_loop();
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        let trace = trace.clone();
-        TcpStream::connect(address).on_complete(move |connected| {
-            trace.say("connected");
-            let stream = connected.expect("a connection");
-            let written = trace.clone();
-            stream.write(b"hello").on_complete(move |done| {
-                done.expect("a write");
-                written.say("written");
-                let read = written.clone();
-                windlass::fs::read("Cargo.toml").on_complete(move |contents| {
-                    assert!(!contents.expect("a file").is_empty());
-                    read.say("read");
+        let trace = Trace::new();
+        let event_loop = real_loop();
+        event_loop.run(|| {
+            let trace = trace.clone();
+            TcpStream::connect(address).on_complete(move |connected| {
+                trace.say("connected");
+                let stream = connected.expect("a connection");
+                let written = trace.clone();
+                stream.write(b"hello").on_complete(move |done| {
+                    done.expect("a write");
+                    written.say("written");
+                    let read = written.clone();
+                    windlass::fs::read("Cargo.toml").on_complete(move |contents| {
+                        assert!(!contents.expect("a file").is_empty());
+                        read.say("read");
+                    });
                 });
             });
         });
-    });
-    trace.expect(&["connected", "written", "read"]);
-    assert!(!event_loop.is_alive());
-    Ok(())
+        trace.expect(&["connected", "written", "read"]);
+        assert!(!event_loop.is_alive());
+        Ok(())
+    })
 }
 
 // L-04
@@ -336,25 +338,26 @@ fn a_stop_lets_the_current_turn_finish_and_a_later_run_goes_on() {
 // L-09: the close phase belongs to the turn that finishes.
 #[test]
 fn a_stop_lets_close_completions_of_the_current_turn_run() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let trace = Trace::new();
-    let event_loop = real_loop();
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        TcpStream::connect(address).on_complete(move |connected| {
-            let stream = connected.expect("a connection");
-            stream.on_close(inner.says("closed"));
-            set_immediate(inner.says("immediate"));
-            stream.close();
-            windlass::stop();
+    bounded(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let trace = Trace::new();
+        let event_loop = real_loop();
+        event_loop.enter(|| {
+            let inner = trace.clone();
+            TcpStream::connect(address).on_complete(move |connected| {
+                let stream = connected.expect("a connection");
+                stream.on_close(inner.says("closed"));
+                set_immediate(inner.says("immediate"));
+                stream.close();
+                windlass::stop();
+            });
+            set_timeout(HOUR, || unreachable!("the loop is stopped long before"));
         });
-        set_timeout(HOUR, || unreachable!("the loop is stopped long before"));
-    });
-    assert!(event_loop.turn(RunMode::Default));
-    trace.expect(&["immediate", "closed"]);
-    Ok(())
+        assert!(event_loop.turn(RunMode::Default));
+        trace.expect(&["immediate", "closed"]);
+        Ok(())
+    })
 }
 
 // L-09: as the whole of `Loop::run`, which runs no exit hooks then.
@@ -502,18 +505,19 @@ fn closing_a_loop_that_has_open_handles_is_refused_and_changes_nothing() {
 // L-12
 #[test]
 fn closing_a_loop_that_has_pending_requests_is_refused() {
-    let event_loop = real_loop();
-    let done = Counter::new();
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let done = done.clone();
-        queue_work(|| ()).on_complete(move |_| {
-            done.add();
+    bounded(|| {
+        let event_loop = real_loop();
+        let done = Counter::new();
+        event_loop.enter(|| {
+            let done = done.clone();
+            queue_work(|| ()).on_complete(move |_| {
+                done.add();
+            });
         });
+        assert_eq!(event_loop.close().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        event_loop.turn(RunMode::Default);
+        assert_eq!(done.get(), 1);
     });
-    assert_eq!(event_loop.close().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
-    event_loop.turn(RunMode::Default);
-    assert_eq!(done.get(), 1);
 }
 
 // L-12: what is used after a successful close says so.
@@ -691,39 +695,40 @@ fn a_watcher_is_active_after_its_start_and_inactive_after_its_stop() {
 // L-19, L-20
 #[test]
 fn a_close_completion_comes_once_in_the_close_phase_and_never_inside_close() -> io::Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        TcpStream::connect(address).on_complete(move |connected| {
-            let stream = connected.expect("a connection");
-            stream.on_close(inner.says("closed"));
-            set_timeout(Duration::ZERO, inner.says("timer"));
-            set_immediate(inner.says("immediate"));
-            let slot = Slot::new();
-            let check = Check::start({
-                let (inner, slot, stream) = (inner.clone(), slot.clone(), stream.clone());
-                move || {
-                    inner.say("check");
-                    stream.close();
-                    let check: &Check = slot.get();
-                    check.stop();
-                }
+    bounded(|| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let trace = Trace::new();
+        windlass::run(|| {
+            let inner = trace.clone();
+            TcpStream::connect(address).on_complete(move |connected| {
+                let stream = connected.expect("a connection");
+                stream.on_close(inner.says("closed"));
+                set_timeout(Duration::ZERO, inner.says("timer"));
+                set_immediate(inner.says("immediate"));
+                let slot = Slot::new();
+                let check = Check::start({
+                    let (inner, slot, stream) = (inner.clone(), slot.clone(), stream.clone());
+                    move || {
+                        inner.say("check");
+                        stream.close();
+                        let check: &Check = slot.get();
+                        check.stop();
+                    }
+                });
+                slot.put(check);
+                stream.close();
+                stream.close();
+                inner.say("close returned");
             });
-            slot.put(check);
-            stream.close();
-            stream.close();
-            inner.say("close returned");
         });
-    });
-    let lines = trace.take();
-    assert_eq!(lines[0], "close returned");
-    assert!(lines[1..3].contains(&String::from("immediate")), "{lines:?}");
-    assert!(lines[1..3].contains(&String::from("check")), "{lines:?}");
-    assert_eq!(lines[3..], ["closed", "timer"]);
-    Ok(())
+        let lines = trace.take();
+        assert_eq!(lines[0], "close returned");
+        assert!(lines[1..3].contains(&String::from("immediate")), "{lines:?}");
+        assert!(lines[1..3].contains(&String::from("check")), "{lines:?}");
+        assert_eq!(lines[3..], ["closed", "timer"]);
+        Ok(())
+    })
 }
 
 // L-25

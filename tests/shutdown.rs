@@ -14,10 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 
-use common::{
-    Counter, HOUR, OnDrop, Slot, Trace, check, fail_if_it_hangs, ms, panic_of, real_loop,
-    virtual_loop,
-};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::{
@@ -252,7 +249,7 @@ fn an_exit_inside_an_exit_hook_sets_the_code_and_is_the_last() {
 
 // As in Node, where `process.exit` calls the exit handlers wherever it is called.
 #[test]
-fn an_exit_that_no_turn_follows_runs_the_exit_hooks_when_the_loop_is_dropped_or_closed() {
+fn an_exit_that_no_turn_follows_runs_the_exit_hooks_at_the_loops_end() {
     fn exited(trace: &Trace) -> Loop {
         let event_loop = virtual_loop();
         event_loop.enter(|| {
@@ -573,47 +570,48 @@ fn an_operation_on_a_socket_whose_loop_is_gone_is_recognisable() -> io::Result<(
 // Z-03
 #[test]
 fn a_callback_that_captures_its_own_handle_is_released_when_it_ends() -> io::Result<()> {
-    let dropped = Counter::new();
-    let std_listener = StdListener::bind("127.0.0.1:0")?;
-    let address = std_listener.local_addr()?;
-    let event_loop = real_loop();
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        let slot = Slot::new();
-        let (own, guard) = (slot.clone(), dropped.on_drop());
-        slot.put(Notifier::new(move || {
-            guard.touch();
-            let own: &Notifier = own.get();
-            own.close();
-        }));
-        slot.get().notify();
+    bounded(|| {
+        let dropped = Counter::new();
+        let std_listener = StdListener::bind("127.0.0.1:0")?;
+        let address = std_listener.local_addr()?;
+        let event_loop = real_loop();
+        event_loop.run(|| {
+            let slot = Slot::new();
+            let (own, guard) = (slot.clone(), dropped.on_drop());
+            slot.put(Notifier::new(move || {
+                guard.touch();
+                let own: &Notifier = own.get();
+                own.close();
+            }));
+            slot.get().notify();
 
-        let slot = Slot::new();
-        let (own, guard) = (slot.clone(), dropped.on_drop());
-        slot.put(Check::start(move || {
-            guard.touch();
-            let own: &Check = own.get();
-            own.stop();
-        }));
+            let slot = Slot::new();
+            let (own, guard) = (slot.clone(), dropped.on_drop());
+            slot.put(Check::start(move || {
+                guard.touch();
+                let own: &Check = own.get();
+                own.stop();
+            }));
 
-        let guard = dropped.on_drop();
-        TcpStream::connect(address).on_complete(move |stream| {
-            let stream = stream.expect("a connection");
-            let own = stream.clone();
-            stream.on_close({
-                let stream = stream.clone();
-                move || {
-                    guard.touch();
-                    stream.close();
-                }
+            let guard = dropped.on_drop();
+            TcpStream::connect(address).on_complete(move |stream| {
+                let stream = stream.expect("a connection");
+                let own = stream.clone();
+                stream.on_close({
+                    let stream = stream.clone();
+                    move || {
+                        guard.touch();
+                        stream.close();
+                    }
+                });
+                stream.read_start(move |_, _| own.close());
+                stream.close();
             });
-            stream.read_start(move |_, _| own.close());
-            stream.close();
         });
-    });
-    assert_eq!(dropped.get(), 3);
-    assert!(!event_loop.is_alive());
-    Ok(())
+        assert_eq!(dropped.get(), 3);
+        assert!(!event_loop.is_alive());
+        Ok(())
+    })
 }
 
 // Z-04
@@ -629,32 +627,38 @@ fn dropping_the_id_of_a_timer_or_immediate_clears_nothing() {
 // Z-05
 #[test]
 fn closing_everything_and_running_again_always_ends_the_loop() {
-    let event_loop = real_loop();
-    for _ in 0..20 {
-        let (notifier, idle, prepare, check) = event_loop.enter(|| {
-            fail_if_it_hangs();
-            (Notifier::new(|| {}), Idle::start(|| {}), Prepare::start(|| {}), Check::start(|| {}))
-        });
-        let listener = event_loop.enter(|| TcpListener::bind("127.0.0.1:0")).expect("a port");
-        event_loop.enter(|| listener.on_connection(|_| {}));
-        let timer = event_loop.enter(|| set_interval(ms(1), |_| {}));
-        let stuck = event_loop.enter(|| {
-            let event_loop = event_loop.clone();
-            spawn(async move {
-                let _guard = event_loop.keep_alive();
-                pending::<()>().await;
-            })
-        });
-        assert!(event_loop.turn(RunMode::NoWait));
-        notifier.close();
-        idle.stop();
-        prepare.stop();
-        check.stop();
-        listener.close();
-        timer.clear();
-        stuck.abort();
-        assert!(!event_loop.turn(RunMode::Default));
-    }
+    bounded(|| {
+        let event_loop = real_loop();
+        for _ in 0..20 {
+            let (notifier, idle, prepare, check) = event_loop.enter(|| {
+                (
+                    Notifier::new(|| {}),
+                    Idle::start(|| {}),
+                    Prepare::start(|| {}),
+                    Check::start(|| {}),
+                )
+            });
+            let listener = event_loop.enter(|| TcpListener::bind("127.0.0.1:0")).expect("a port");
+            event_loop.enter(|| listener.on_connection(|_| {}));
+            let timer = event_loop.enter(|| set_interval(ms(1), |_| {}));
+            let stuck = event_loop.enter(|| {
+                let event_loop = event_loop.clone();
+                spawn(async move {
+                    let _guard = event_loop.keep_alive();
+                    pending::<()>().await;
+                })
+            });
+            assert!(event_loop.turn(RunMode::NoWait));
+            notifier.close();
+            idle.stop();
+            prepare.stop();
+            check.stop();
+            listener.close();
+            timer.clear();
+            stuck.abort();
+            assert!(!event_loop.turn(RunMode::Default));
+        }
+    });
 }
 
 // Z-06
@@ -706,21 +710,22 @@ fn captured_values_are_dropped_on_the_loop_thread_with_the_loop_reachable() {
 // Z-06: values that a pool job's result holds come home, or are dropped in the pool; never twice.
 #[test]
 fn an_unclaimed_result_is_dropped_once() {
-    struct Bomb(Arc<AtomicUsize>);
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+    bounded(|| {
+        struct Bomb(Arc<AtomicUsize>);
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
         }
-    }
-    let dropped = Arc::new(AtomicUsize::new(0));
-    windlass::run(|| {
-        fail_if_it_hangs();
-        for _ in 0..20 {
-            let bomb = Bomb(Arc::clone(&dropped));
-            drop(queue_work(move || bomb));
-        }
+        let dropped = Arc::new(AtomicUsize::new(0));
+        windlass::run(|| {
+            for _ in 0..20 {
+                let bomb = Bomb(Arc::clone(&dropped));
+                drop(queue_work(move || bomb));
+            }
+        });
+        assert_eq!(dropped.load(Ordering::SeqCst), 20);
     });
-    assert_eq!(dropped.load(Ordering::SeqCst), 20);
 }
 
 // Z-07

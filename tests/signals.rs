@@ -1,7 +1,7 @@
 //! Signals on a loop. Each test has a signal of its own, for a signal belongs to the process.
 #![allow(unsafe_code)] // Sending signals and asking for their dispositions, for which std has no words.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, Write};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::handle::{Interest, Poll};
 use windlass::signal::Signal;
 use windlass::{Loop, block_on, next_tick, queue_microtask, queue_work, run, set_immediate};
@@ -271,7 +271,7 @@ fn an_unreferenced_watcher_does_not_hold_the_loop_but_is_called_while_it_runs() 
 fn a_signal_is_dispatched_after_the_io_callbacks_of_its_batch() {
     bounded(|| {
         let signum = signal_of_test(9);
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             let (reader, mut writer) = io::pipe().unwrap();
@@ -331,7 +331,7 @@ fn a_signal_is_dispatched_after_the_posts_of_its_batch() {
 fn the_drain_follows_every_signal() {
     bounded(|| {
         let signum = signal_of_test(12);
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             for label in ["watcher 1", "watcher 2"] {
                 let slot: Rc<RefCell<Option<Signal>>> = Rc::default();
@@ -487,7 +487,7 @@ fn hook(signum: i32) -> (signal_hook::SigId, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_handler_that_was_there_before_is_called_while_the_signal_is_watched_and_afterwards() {
+fn an_earlier_handler_is_called_while_the_signal_is_watched_and_afterwards() {
     counting!(plain, PLAIN);
     static TOLD: AtomicUsize = AtomicUsize::new(0);
     extern "C" fn informed(signum: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
@@ -574,7 +574,7 @@ fn handlers_of_signal_hook_and_watchers_share_a_signal_in_every_order() {
 
 // As ctrlc installs its own.
 #[test]
-fn a_handler_over_ours_that_calls_nobody_is_left_alone_and_called_once_we_watch_again() {
+fn a_handler_over_ours_that_calls_nobody_is_called_once_we_watch_again() {
     counting!(above, ABOVE);
     bounded(|| {
         let signum = signal_of_test(17);
@@ -604,7 +604,7 @@ fn a_handler_over_ours_that_calls_nobody_is_left_alone_and_called_once_we_watch_
 
 // As system(3) does it with SIGINT and SIGQUIT.
 #[test]
-fn a_handler_of_ours_that_somebody_puts_back_after_the_last_watcher_gives_the_signal_back() {
+fn our_handler_put_back_after_the_last_watcher_gives_the_signal_back() {
     counting!(below, BELOW);
     bounded(|| {
         let signum = signal_of_test(18);
@@ -646,11 +646,7 @@ fn a_signal_that_nobody_watches_any_more_ends_the_process_again() {
     let name = "a_signal_that_nobody_watches_any_more_ends_the_process_again";
     let Ok(way) = std::env::var(CHILD) else {
         for way in ["stopped", "put back"] {
-            let child = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", name])
-                .env(CHILD, way)
-                .output()
-                .unwrap();
+            let child = test_as_a_process(name).env(CHILD, way).output().unwrap();
             assert_eq!(child.status.signal(), Some(libc::SIGTERM), "{way}: {child:?}");
         }
         return;

@@ -1,21 +1,19 @@
 //! Loops that may spin before they sleep. The limit is a minute in each test: a loop that missed what ends its
 //! spin would hang. The tests take turns, for no loop spins when there are more loops than cores.
 
+mod common;
+
 use std::cell::{Cell, OnceCell};
 use std::io::Write;
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use common::*;
 use windlass::Loop;
 use windlass::handle::Notifier;
 use windlass::net::TcpListener;
 use windlass::worker::Worker;
-
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 fn spinning_loop() -> Loop {
     Loop::builder().spin(Duration::from_secs(60)).build().unwrap()
@@ -23,7 +21,7 @@ fn spinning_loop() -> Loop {
 
 #[test]
 fn loops_that_spin_answer_each_other() {
-    let _turn = turn();
+    let _guard = alone();
     const ROUNDS: u32 = 1000;
     let answers = Rc::new(Cell::new(0));
     let seen = answers.clone();
@@ -52,7 +50,7 @@ fn loops_that_spin_answer_each_other() {
 
 #[test]
 fn a_spin_ends_with_a_post_a_notice_and_a_stop_of_another_thread() {
-    let _turn = turn();
+    let _guard = alone();
     let event_loop = spinning_loop();
     let remote = event_loop.remote();
     let (sender, receiver) = mpsc::channel::<Notifier>();
@@ -94,7 +92,7 @@ fn a_spin_ends_with_a_post_a_notice_and_a_stop_of_another_thread() {
 
 #[test]
 fn a_spin_ends_with_the_next_timer_and_counts_as_idle() {
-    let _turn = turn();
+    let _guard = alone();
     let event_loop = spinning_loop();
     let begun = Instant::now();
     let delay = Duration::from_millis(20);
@@ -108,7 +106,7 @@ fn a_spin_ends_with_the_next_timer_and_counts_as_idle() {
 
 #[test]
 fn a_loop_that_spins_sees_its_sockets() {
-    let _turn = turn();
+    let _guard = alone();
     let connections = Rc::new(Cell::new(0));
     let count = connections.clone();
     spinning_loop().run(|| {
@@ -131,7 +129,7 @@ fn a_loop_that_spins_sees_its_sockets() {
 
 #[test]
 fn a_spin_ends_with_the_result_of_a_job() {
-    let _turn = turn();
+    let _guard = alone();
     let done = Rc::new(Cell::new(0));
     let count = done.clone();
     fn next(left: u32, count: Rc<Cell<u32>>) {
@@ -148,7 +146,7 @@ fn a_spin_ends_with_the_result_of_a_job() {
 
 #[test]
 fn a_timer_ends_a_spin_that_waits_for_a_job() {
-    let _turn = turn();
+    let _guard = alone();
     let (finish, wait) = mpsc::channel::<()>();
     let timers = Rc::new(Cell::new(0));
     let count = timers.clone();

@@ -10,10 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use common::{
-    Counter, HOUR, OnDrop, Slot, Trace, check, fail_if_it_hangs, ms, panic_of, real_loop,
-    virtual_loop,
-};
+use common::*;
 use windlass::handle::{Notifier, Prepare};
 use windlass::time::{Elapsed, advance, interval, sleep, timeout};
 use windlass::{
@@ -102,21 +99,22 @@ fn code_after_an_await_runs_as_a_microtask_of_what_it_awaited() {
 
 #[test]
 fn a_request_awaited_resumes_in_the_drain_and_one_with_a_callback_in_its_phase() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let inner = trace.clone();
-        spawn(async move {
-            let done = queue_work(|| 1).await.expect("a result");
-            inner.say(format!("awaited {done}"));
-            let again = inner.clone();
-            queue_work(|| 2).on_complete(move |done| {
-                again.say(format!("called {}", done.expect("a result")));
-                next_tick(again.says("tick"));
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let inner = trace.clone();
+            spawn(async move {
+                let done = queue_work(|| 1).await.expect("a result");
+                inner.say(format!("awaited {done}"));
+                let again = inner.clone();
+                queue_work(|| 2).on_complete(move |done| {
+                    again.say(format!("called {}", done.expect("a result")));
+                    next_tick(again.says("tick"));
+                });
             });
         });
+        trace.expect(&["awaited 1", "called 2", "tick"]);
     });
-    trace.expect(&["awaited 1", "called 2", "tick"]);
 }
 
 #[test]
@@ -273,37 +271,38 @@ fn a_task_by_itself_does_not_keep_the_loop_alive() {
 
 #[test]
 fn a_keep_alive_guard_holds_the_loop_for_a_task() {
-    let event_loop = real_loop();
-    let trace = Trace::new();
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        let (guard, trace) = (event_loop.keep_alive(), trace.clone());
-        let (give, take) = mpsc::channel::<Waker>();
-        let flag = Arc::new(AtomicBool::new(false));
-        std::thread::spawn({
-            let flag = Arc::clone(&flag);
-            move || {
-                let waker = take.recv().expect("a waker");
-                flag.store(true, Ordering::SeqCst);
-                waker.wake();
-            }
-        });
-        spawn(async move {
-            poll_fn(move |cx| {
-                if flag.load(Ordering::SeqCst) {
-                    return Poll::Ready(());
+    bounded(|| {
+        let event_loop = real_loop();
+        let trace = Trace::new();
+        event_loop.run(|| {
+            let (guard, trace) = (event_loop.keep_alive(), trace.clone());
+            let (give, take) = mpsc::channel::<Waker>();
+            let flag = Arc::new(AtomicBool::new(false));
+            std::thread::spawn({
+                let flag = Arc::clone(&flag);
+                move || {
+                    let waker = take.recv().expect("a waker");
+                    flag.store(true, Ordering::SeqCst);
+                    waker.wake();
                 }
-                // Only the first waker is wanted.
-                give.send(cx.waker().clone()).ok();
-                Poll::Pending
-            })
-            .await;
-            trace.say("woken");
-            drop(guard);
+            });
+            spawn(async move {
+                poll_fn(move |cx| {
+                    if flag.load(Ordering::SeqCst) {
+                        return Poll::Ready(());
+                    }
+                    // Only the first waker is wanted.
+                    give.send(cx.waker().clone()).ok();
+                    Poll::Pending
+                })
+                .await;
+                trace.say("woken");
+                drop(guard);
+            });
         });
+        trace.expect(&["woken"]);
+        assert!(!event_loop.is_alive());
     });
-    trace.expect(&["woken"]);
-    assert!(!event_loop.is_alive());
 }
 
 #[test]
@@ -449,33 +448,34 @@ fn a_wake_of_the_blocked_future_is_a_microtask_too() {
 
 #[test]
 fn yielding_lets_events_through_and_holds_the_loop() {
-    let done = Rc::new(Cell::new(false));
-    let yields = Counter::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let (flag, yields) = (Rc::clone(&done), yields.clone());
-        spawn(async move {
-            while !flag.get() {
-                yields.add();
-                yield_now().await;
-            }
+    bounded(|| {
+        let done = Rc::new(Cell::new(false));
+        let yields = Counter::new();
+        windlass::run(|| {
+            let (flag, yields) = (Rc::clone(&done), yields.clone());
+            spawn(async move {
+                while !flag.get() {
+                    yields.add();
+                    yield_now().await;
+                }
+            });
+            // It takes an event and a timer to end it.
+            let slot = Slot::new();
+            let notifier = Notifier::new({
+                let (done, slot) = (Rc::clone(&done), slot.clone());
+                move || {
+                    let notifier: &Notifier = slot.get();
+                    notifier.close();
+                    let done = Rc::clone(&done);
+                    set_timeout(ms(1), move || done.set(true));
+                }
+            });
+            slot.put(notifier.clone());
+            std::thread::spawn(move || notifier.notify());
         });
-        // It takes an event and a timer to end it.
-        let slot = Slot::new();
-        let notifier = Notifier::new({
-            let (done, slot) = (Rc::clone(&done), slot.clone());
-            move || {
-                let notifier: &Notifier = slot.get();
-                notifier.close();
-                let done = Rc::clone(&done);
-                set_timeout(ms(1), move || done.set(true));
-            }
-        });
-        slot.put(notifier.clone());
-        std::thread::spawn(move || notifier.notify());
+        assert!(done.get());
+        assert!(yields.get() > 0);
     });
-    assert!(done.get());
-    assert!(yields.get() > 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! TCP through callbacks: connecting, accepting, reading, writing and every way of ending.
 #![allow(unsafe_code)] // Signal masks, which std has no words for.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::*;
+use common::*;
 use windlass::net::{TcpListener, TcpStream};
 use windlass::{CancelError, Loop, run, set_immediate, set_timeout};
 
@@ -134,7 +134,7 @@ fn a_thousand_ping_pongs_lose_and_double_nothing() {
 #[test]
 fn a_refused_connect_completes_once_later_and_soon() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (_socket, addr) = refusing_address();
         let started = Instant::now();
         run(|| {
@@ -163,10 +163,10 @@ fn is_connecting_to(port: u16) -> bool {
 #[test]
 fn a_connect_without_an_answer_leaves_the_loop_free_and_can_be_canceled() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let silent = SilentAddress::new();
         let port = silent.addr.port();
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             let request = TcpStream::connect(silent.addr);
             let canceller = request.canceller();
             let said = log.clone();
@@ -228,7 +228,7 @@ fn bind_reports_an_address_in_use_and_one_that_is_not_local() {
 #[test]
 fn bind_refuses_names_and_connect_refuses_nonsense() {
     bounded(|| {
-        let kinds = Log::default();
+        let kinds = Trace::new();
         run(|| {
             assert!(
                 TcpListener::bind("localhost:0").is_err(),
@@ -278,7 +278,7 @@ fn five_hundred_connects_in_one_edge_are_all_accepted() {
 #[test]
 fn a_flood_of_connections_does_not_starve_timers_or_other_sockets() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();
@@ -332,7 +332,7 @@ fn sockets_are_non_blocking_and_closed_on_exec() {
 #[test]
 fn sockets_of_the_standard_library_can_be_adopted() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let std_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let mut client = StdStream::connect(std_listener.local_addr().unwrap()).unwrap();
@@ -363,7 +363,7 @@ fn sockets_of_the_standard_library_can_be_adopted() {
 #[test]
 fn a_closed_listener_accepts_nothing_more_and_frees_its_port() {
     bounded(|| {
-        let closed = Log::default();
+        let closed = Trace::new();
         run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();
@@ -403,7 +403,7 @@ fn an_unreferenced_listener_does_not_hold_the_loop() {
 #[test]
 fn an_unreferenced_stream_does_not_hold_the_loop_but_its_pending_write_does() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (go, told) = mpsc::channel();
         let mut reader = None;
         run(|| {
@@ -574,7 +574,7 @@ fn what_a_full_round_of_writes_leaves_goes_without_a_new_event() {
 #[test]
 fn closing_with_queued_writes_cancels_them_in_order_before_the_close_completion() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -615,7 +615,7 @@ fn closing_with_queued_writes_cancels_them_in_order_before_the_close_completion(
 // TCP-23. A blocked signal stays pending, also when it is ignored.
 #[test]
 fn writing_to_a_peer_that_is_gone_is_an_error_and_raises_no_signal() {
-    fn write_until_error(stream: TcpStream, form: u8, log: Log) {
+    fn write_until_error(stream: TcpStream, form: u8, log: Trace) {
         let request = match form {
             0 => stream.write(b"anybody there?"),
             1 => stream.write_owned("anybody there?"),
@@ -644,7 +644,7 @@ fn writing_to_a_peer_that_is_gone_is_an_error_and_raises_no_signal() {
             libc::sigaddset(&mut mask, libc::SIGPIPE);
             assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, &mask, std::ptr::null_mut()), 0);
         }
-        let log = Log::default();
+        let log = Trace::new();
         for form in 0..3 {
             run(|| {
                 let log = log.clone();
@@ -674,7 +674,7 @@ fn the_error_of_a_dropped_write_closes_a_stream_that_nobody_reads() {
         }
     }
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let closed = log.says("closed");
             with_peer(move |stream, peer| {
@@ -691,7 +691,7 @@ fn the_error_of_a_dropped_write_closes_a_stream_that_nobody_reads() {
 #[test]
 fn a_queued_write_can_be_canceled_and_a_begun_one_cannot() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (hand_over, peer) = mpsc::channel::<StdStream>();
         let reader = thread::spawn(move || {
             let mut peer = peer.recv().unwrap();
@@ -822,7 +822,7 @@ fn nodelay_can_be_switched_on_and_off() {
 #[test]
 fn starting_to_read_again_replaces_the_callback() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, mut peer| {
@@ -886,7 +886,7 @@ fn data_for_a_stream_that_does_not_read_does_not_make_the_loop_spin() {
     bounded(|| {
         let checked = Rc::new(Cell::new(0));
         for stop_after_start in [false, true] {
-            run_in_virtual_time(|| {
+            virtual_loop().run(|| {
                 let checked = checked.clone();
                 with_peer(move |stream, mut peer| {
                     if stop_after_start {
@@ -912,11 +912,11 @@ fn data_for_a_stream_that_does_not_read_does_not_make_the_loop_spin() {
 #[test]
 fn after_a_half_close_all_data_comes_then_the_end_once_and_writing_still_works() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let received = Rc::new(RefCell::new(Vec::new()));
         let sent = noise(28, 300_000);
         let (hand_over, handed) = mpsc::channel();
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             let (log, received, sent) = (log.clone(), received.clone(), sent.clone());
             with_peer(move |stream, peer| {
                 let writer = thread::spawn(move || {
@@ -963,7 +963,7 @@ fn after_a_half_close_all_data_comes_then_the_end_once_and_writing_still_works()
 #[test]
 fn reading_again_after_the_end_gives_the_end_again_once() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -998,7 +998,7 @@ fn reading_again_after_the_end_gives_the_end_again_once() {
 #[test]
 fn a_reset_is_delivered_once_and_then_the_stream_is_neither_readable_nor_writable() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1025,7 +1025,7 @@ fn a_reset_is_delivered_once_and_then_the_stream_is_neither_readable_nor_writabl
 #[test]
 fn closing_in_the_read_callback_ends_reading_at_once_and_closes_once() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, mut peer| {
@@ -1048,7 +1048,7 @@ fn closing_in_the_read_callback_ends_reading_at_once_and_closes_once() {
 #[test]
 fn a_connection_that_always_has_data_does_not_hold_the_loop() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |greedy, mut feeder| {
@@ -1083,7 +1083,7 @@ fn a_connection_that_always_has_data_does_not_hold_the_loop() {
 #[test]
 fn shutdown_waits_for_queued_writes_and_completes_after_the_last_of_them() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (hand_over, peer) = mpsc::channel::<StdStream>();
         let reader = thread::spawn(move || {
             let mut received = Vec::new();
@@ -1119,7 +1119,7 @@ fn shutdown_waits_for_queued_writes_and_completes_after_the_last_of_them() {
 #[test]
 fn a_second_shutdown_fails_and_the_first_still_completes_once() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1144,7 +1144,7 @@ fn a_second_shutdown_fails_and_the_first_still_completes_once() {
 fn a_shutdown_completes_before_the_close_that_follows_it_at_once() {
     bounded(|| {
         for queued in [0, MORE_THAN_FITS] {
-            let log = Log::default();
+            let log = Trace::new();
             run(|| {
                 let log = log.clone();
                 with_peer(move |stream, peer| {
@@ -1170,7 +1170,7 @@ fn a_shutdown_completes_before_the_close_that_follows_it_at_once() {
 #[test]
 fn once_shutdown_is_requested_writes_fail_and_reading_goes_on() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, mut peer| {
@@ -1207,9 +1207,9 @@ fn once_shutdown_is_requested_writes_fail_and_reading_goes_on() {
 #[test]
 fn both_sides_shutting_down_at_once_ends_with_one_end_and_one_completion_each() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
-            fn finish(name: &'static str, stream: &TcpStream, log: &Log) {
+            fn finish(name: &'static str, stream: &TcpStream, log: &Trace) {
                 let (reading, log) = (log.clone(), log.clone());
                 stream.read_start(move |_, chunk| {
                     assert_eq!(chunk.unwrap(), b"");
@@ -1240,7 +1240,7 @@ fn both_sides_shutting_down_at_once_ends_with_one_end_and_one_completion_each() 
 #[test]
 fn a_resetting_close_cancels_writes_first_and_the_peer_sees_a_reset() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (hand_over, peer) = mpsc::channel::<StdStream>();
         run(|| {
             let log = log.clone();
@@ -1265,7 +1265,7 @@ fn a_resetting_close_cancels_writes_first_and_the_peer_sees_a_reset() {
 #[test]
 fn a_resetting_close_is_refused_while_a_shutdown_is_pending() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1440,7 +1440,7 @@ fn fail_a_write_behind(bytes: &[u8], stream: &TcpStream, mut peer: StdStream) {
 #[test]
 fn a_paused_reader_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1473,7 +1473,7 @@ fn a_paused_reader_gets_what_had_arrived_and_then_the_error_of_a_dropped_write()
 #[test]
 fn a_reader_too_gets_what_had_arrived_before_the_error_of_a_dropped_write() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1490,7 +1490,7 @@ fn a_reader_too_gets_what_had_arrived_before_the_error_of_a_dropped_write() {
 }
 
 #[test]
-fn a_task_between_two_reads_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
+fn a_read_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
     bounded(|| {
         windlass::block_on(async {
             let (stream, mut peer) = connected().await;
@@ -1511,9 +1511,9 @@ fn a_task_between_two_reads_gets_what_had_arrived_and_then_the_error_of_a_droppe
 }
 
 #[test]
-fn a_paused_reader_that_is_given_up_closes_the_connection_also_with_an_error_kept_for_it() {
+fn a_paused_reader_given_up_closes_the_connection_also_when_it_keeps_an_error() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -1548,7 +1548,7 @@ fn a_vectored_write_with_thousands_of_empty_buffers_sends_all_bytes() {
 #[test]
 fn a_panic_behind_a_task_that_accepts_does_not_lose_connections_for_the_callback() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             windlass::on_uncaught(|_| {});
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();

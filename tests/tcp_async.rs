@@ -1,6 +1,6 @@
 //! TCP through futures and their poll forms, and what giving such a future up must not lose.
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::net::{TcpListener, TcpStream};
 use windlass::{block_on, run, set_immediate, set_timeout, spawn, time};
 
@@ -181,7 +181,7 @@ fn a_connection_left_by_the_callback_side_is_there_for_accept() {
 #[test]
 fn pending_reads_and_accepts_hold_the_loop_and_dropped_ones_do_not() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let addr = listener.local_addr().unwrap();

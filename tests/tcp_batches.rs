@@ -2,7 +2,7 @@
 //! runs; rounds that stop at their limit go on in the next.
 #![allow(unsafe_code)] // A pair of sockets that keep packets apart, which std has no words for.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::net::TcpStream;
 use windlass::{CancelError, run};
 
@@ -39,7 +39,7 @@ fn collect(mut peer: StdStream) -> thread::JoinHandle<String> {
 /// Fills a stream, queues the letters A to E as writes of one byte each, and calls `act` in A's completion, with the
 /// names of the requests of B to E to cancel. What each was told is in the log. Returns what the peer got.
 fn in_the_first_completion(
-    log: &Log,
+    log: &Trace,
     act: impl FnOnce(TcpStream, Vec<windlass::Canceller>) + 'static,
 ) -> String {
     let reader = Rc::new(Cell::new(None));
@@ -71,7 +71,7 @@ fn in_the_first_completion(
 }
 
 /// The letters that the log says were written.
-fn written(log: &Log) -> String {
+fn written(log: &Trace) -> String {
     let lines = log.lines();
     lines.iter().filter_map(|line| line.strip_suffix(" written")).collect()
 }
@@ -79,7 +79,7 @@ fn written(log: &Log) -> String {
 #[test]
 fn a_write_that_has_gone_with_the_one_before_it_can_no_longer_be_cancelled() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let said = log.clone();
         let received = in_the_first_completion(&log, move |stream, cancellers| {
             assert_eq!(stream.write_queue_size(), 0, "all went with one call");
@@ -98,7 +98,7 @@ fn a_write_that_has_gone_with_the_one_before_it_can_no_longer_be_cancelled() {
 #[test]
 fn writes_are_sent_once_also_when_a_completion_panics() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let said = log.clone();
         let received = in_the_first_completion(&log, move |stream, _| {
             // Behind the others, although they are told later.
@@ -116,7 +116,7 @@ fn writes_are_sent_once_also_when_a_completion_panics() {
 #[test]
 fn a_close_in_a_completion_tells_writes_that_have_gone_that_they_have() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let received = in_the_first_completion(&log, |stream, _| stream.close());
         assert_eq!(log.lines(), ["B written", "C written", "D written", "E written"]);
         assert_eq!(received, "ABCDE");
@@ -126,7 +126,7 @@ fn a_close_in_a_completion_tells_writes_that_have_gone_that_they_have() {
 #[test]
 fn a_shutdown_in_a_completion_comes_after_those_that_went_with_it() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let said = log.clone();
         let received = in_the_first_completion(&log, move |stream, _| {
             stream.shutdown().on_complete(move |result| {
@@ -150,7 +150,7 @@ fn completions_that_write_again_in_a_batch_do_not_hold_the_loop() {
         }
     }
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         in_the_first_completion(&log, |stream, _| {
             let going = Rc::new(Cell::new(true));
             for _ in 0..4 {
@@ -166,7 +166,7 @@ fn completions_that_write_again_in_a_batch_do_not_hold_the_loop() {
 #[test]
 fn a_task_between_two_completions_finds_the_writes_gone() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let received = in_the_first_completion(&log, |stream, cancellers| {
             windlass::queue_microtask(move || {
                 assert_eq!(stream.write_queue_size(), 0);

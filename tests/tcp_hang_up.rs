@@ -1,6 +1,6 @@
 //! The end of a connection that is heard of without reading: `on_hang_up` and `on_read_closed`.
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::io::Write;
@@ -8,12 +8,12 @@ use std::net::{Shutdown, TcpStream as StdStream};
 use std::rc::Rc;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::net::TcpStream;
 use windlass::{Loop, block_on, run, set_immediate, set_timeout};
 
 /// Has both callbacks of `stream` write into `log`.
-fn watch(stream: &TcpStream, log: &Log) {
+fn watch(stream: &TcpStream, log: &Trace) {
     stream.on_read_closed(log.says("read closed"));
     stream.on_hang_up(log.says("hang-up"));
 }
@@ -24,7 +24,7 @@ fn reset(peer: StdStream) {
 }
 
 /// Says in `log` when it is dropped.
-struct SaysDropped(Log);
+struct SaysDropped(Trace);
 
 impl Drop for SaysDropped {
     fn drop(&mut self) {
@@ -36,7 +36,7 @@ impl Drop for SaysDropped {
 fn a_reset_is_a_hang_up_that_is_heard_of_without_reading() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, mut peer) = connected().await;
             peer.write_all(b"left").unwrap();
             watch(&stream, &log);
@@ -54,7 +54,7 @@ fn a_reset_is_a_hang_up_that_is_heard_of_without_reading() {
 fn the_end_of_what_the_peer_sends_closes_reading_and_is_no_hang_up() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, mut peer) = connected().await;
             watch(&stream, &log);
             peer.write_all(b"last words").unwrap();
@@ -77,7 +77,7 @@ fn the_end_of_what_the_peer_sends_closes_reading_and_is_no_hang_up() {
 fn both_ends_in_any_order_are_a_hang_up() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, peer) = connected().await;
             watch(&stream, &log);
             stream.shutdown().await.unwrap();
@@ -94,7 +94,7 @@ fn both_ends_in_any_order_are_a_hang_up() {
 fn a_peer_that_has_gone_already_is_told_later_and_not_inside_the_call() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, peer) = connected().await;
             let seen = Rc::new(Cell::new(false));
             let sees = seen.clone();
@@ -115,7 +115,7 @@ fn a_peer_that_has_gone_already_is_told_later_and_not_inside_the_call() {
 fn a_connection_taken_over_after_its_end_is_told_of_it() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, peer) = connected().await;
             drop(peer);
             iterations(5).await;
@@ -130,7 +130,7 @@ fn a_connection_taken_over_after_its_end_is_told_of_it() {
 fn a_later_callback_replaces_the_one_before_which_is_dropped_uncalled() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, peer) = connected().await;
             let (held, said) = (SaysDropped(log.clone()), log.clone());
             stream.on_hang_up(move || {
@@ -158,7 +158,7 @@ fn this_sides_own_close_drops_the_callbacks_uncalled() {
     bounded(move || {
         for way in ways {
             block_on(async move {
-                let log = Log::default();
+                let log = Trace::new();
                 let (stream, peer) = connected().await;
                 let (held, said) = (SaysDropped(log.clone()), log.clone());
                 stream.on_hang_up(move || {
@@ -180,7 +180,7 @@ fn this_sides_own_close_drops_the_callbacks_uncalled() {
 fn a_closed_connection_drops_a_new_callback_at_once() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, _peer) = connected().await;
             stream.close();
             let held = SaysDropped(log.clone());
@@ -193,7 +193,7 @@ fn a_closed_connection_drops_a_new_callback_at_once() {
 #[test]
 fn waiting_for_a_hang_up_holds_no_loop_and_ends_uncalled_with_it() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let (outer, said) = (log.clone(), log.clone());
         let peer = block_on(async move {
             let (stream, peer) = connected().await;
@@ -216,7 +216,7 @@ fn waiting_for_a_hang_up_holds_no_loop_and_ends_uncalled_with_it() {
 fn a_reader_gets_all_that_came_before_and_then_the_hang_up() {
     const BYTES: usize = 1 << 20;
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, mut peer| {
@@ -249,7 +249,7 @@ fn a_reader_gets_all_that_came_before_and_then_the_hang_up() {
 #[test]
 fn an_error_that_closes_a_connection_by_itself_is_told_as_a_hang_up() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             with_peer(move |stream, peer| {
@@ -269,7 +269,7 @@ fn an_error_that_closes_a_connection_by_itself_is_told_as_a_hang_up() {
 fn a_callback_may_close_and_then_the_other_is_not_called() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let (stream, peer) = connected().await;
             let (own, said) = (stream.clone(), log.clone());
             stream.on_read_closed(move || {
@@ -293,7 +293,7 @@ fn a_callback_may_close_and_then_the_other_is_not_called() {
 #[test]
 fn a_panic_in_one_callback_does_not_cost_the_other_its_call() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let log = log.clone();
             windlass::on_uncaught(|_| {});
@@ -303,7 +303,7 @@ fn a_panic_in_one_callback_does_not_cost_the_other_its_call() {
                 reset(peer);
                 // Holds the loop until the end has been told, and no longer.
                 let held = Rc::new(Cell::new(Some(stream)));
-                fn wait(log: Log, held: Rc<Cell<Option<TcpStream>>>) {
+                fn wait(log: Trace, held: Rc<Cell<Option<TcpStream>>>) {
                     set_immediate(move || match log.count("hang-up") {
                         0 => wait(log, held),
                         _ => drop(held.take()),
@@ -321,10 +321,10 @@ fn a_panic_in_one_callback_does_not_cost_the_other_its_call() {
 #[test]
 fn an_end_that_nobody_reads_does_not_make_the_loop_spin() {
     bounded(|| {
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             with_peer(|stream, mut peer| {
                 peer.write_all(b"unread").unwrap();
-                watch(&stream, &Log::default());
+                watch(&stream, &Trace::new());
                 drop(peer);
                 let before = Loop::current().metrics().iterations;
                 set_timeout(Duration::from_secs(1), move || {

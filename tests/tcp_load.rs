@@ -1,6 +1,6 @@
 //! Many connections at once, and writes larger than any buffer of the system.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{IoSlice, Read, Write};
@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::net::TcpListener;
 use windlass::run;
 

@@ -1,6 +1,6 @@
 //! What travels in messages: sockets, listeners, files, ports.
 
-mod support;
+mod common;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::net::{DetachedTcpListener, DetachedTcpStream, TcpListener, TcpStream};
 use windlass::worker::{Port, PortEnd, Worker, channel};
 use windlass::{Loop, block_on, run, spawn};

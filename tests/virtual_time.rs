@@ -1,7 +1,7 @@
 //! Virtual time: the clock stands still while anything is ready and jumps when nothing is, for a loop
 //! and for all its workers.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -11,17 +11,10 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use support::bounded;
-
+use common::*;
 use windlass::handle::Notifier;
 use windlass::worker::{BroadcastChannel, PortEnd, Worker, WorkerPool, channel};
 use windlass::{Loop, Remote, set_immediate, set_interval, set_timeout, time};
-
-type Log = Rc<RefCell<Vec<String>>>;
-
-fn virtual_loop() -> Loop {
-    Loop::builder().virtual_time(true).build().expect("a loop")
-}
 
 /// Milliseconds of the current loop since an instant.
 fn since(start: std::time::Instant) -> u128 {
@@ -61,7 +54,7 @@ fn the_clock_stands_still_while_anything_is_ready() {
 
 /// A program of timers, work and messages in a parent and two workers.
 fn program() -> Vec<String> {
-    let log: Log = Rc::default();
+    let log = Trace::new();
     let say = log.clone();
     virtual_loop().run(move || {
         let start = windlass::now();
@@ -82,11 +75,11 @@ fn program() -> Vec<String> {
             .expect("a worker");
             let said = say.clone();
             worker.on_message(move |text| {
-                said.borrow_mut().push(format!("{text}, seen at {}", since(start)));
+                said.say(format!("{text}, seen at {}", since(start)));
             });
             let said = say.clone();
             worker.on_exit(move |code| {
-                said.borrow_mut().push(format!("{name} exit {code} at {}", since(start)));
+                said.say(format!("{name} exit {code} at {}", since(start)));
             });
             for work in [5, 1, 7] {
                 worker.post(work);
@@ -146,7 +139,7 @@ fn a_message_behind_one_that_is_seen_waits_for_its_own_time() {
 
 #[test]
 fn a_worker_that_is_behind_has_its_time_before_it_is_terminated() {
-    let log: Log = Rc::default();
+    let log = Trace::new();
     let say = log.clone();
     virtual_loop().run(move || {
         let worker: Worker<(), String> = Worker::spawn(|port| {
@@ -157,9 +150,9 @@ fn a_worker_that_is_behind_has_its_time_before_it_is_terminated() {
         })
         .expect("a worker");
         let said = say.clone();
-        worker.on_message(move |text| said.borrow_mut().push(text));
+        worker.on_message(move |text| said.say(text));
         let said = say.clone();
-        worker.on_exit(move |code| said.borrow_mut().push(format!("exit {code}")));
+        worker.on_exit(move |code| said.say(format!("exit {code}")));
         let own = worker.clone();
         set_timeout(Duration::from_millis(5), move || {
             time::advance(Duration::from_millis(20)); // To 25.
@@ -250,7 +243,7 @@ fn what_a_future_of_block_on_waits_for_is_named() {
 
 #[test]
 fn workers_may_have_workers_and_pools() {
-    let log: Log = Rc::default();
+    let log = Trace::new();
     let say = log.clone();
     virtual_loop().run(move || {
         let worker: Worker<(), u64> = Worker::spawn(|port| {
@@ -267,11 +260,11 @@ fn workers_may_have_workers_and_pools() {
         })
         .expect("a worker");
         let said = say.clone();
-        worker.on_message(move |square| said.borrow_mut().push(square.to_string()));
+        worker.on_message(move |square| said.say(square));
         let pool = WorkerPool::new(2, || |n: u64| n + 1).expect("a pool");
         for n in 0..3 {
             let said = say.clone();
-            pool.run(n).on_complete(move |next| said.borrow_mut().push(next.unwrap().to_string()));
+            pool.run(n).on_complete(move |next| said.say(next.unwrap()));
         }
     });
     let mut lines = log.take();
@@ -282,13 +275,13 @@ fn workers_may_have_workers_and_pools() {
 #[test]
 fn a_job_is_cancelled_or_not_by_the_order_of_the_program_alone() {
     for _ in 0..50 {
-        let log: Log = Rc::default();
+        let log = Trace::new();
         let say = log.clone();
         virtual_loop().run(move || {
             let second = windlass::queue_work(|| 2);
             let canceller = second.canceller();
             windlass::queue_work(|| 1).on_complete(|_| ());
-            second.on_complete(move |result| say.borrow_mut().push(format!("{}", result.is_ok())));
+            second.on_complete(move |result| say.say(result.is_ok()));
             // Nothing has been delivered yet, so nothing has run.
             assert_eq!(canceller.cancel(), Ok(()));
         });
@@ -298,7 +291,7 @@ fn a_job_is_cancelled_or_not_by_the_order_of_the_program_alone() {
 
 #[test]
 fn a_channel_between_workers_closes_in_virtual_time_too() {
-    let log: Log = Rc::default();
+    let log = Trace::new();
     let say = log.clone();
     virtual_loop().run(move || {
         let (here, there) = channel::<u32, u32>();
@@ -318,9 +311,9 @@ fn a_channel_between_workers_closes_in_virtual_time_too() {
         worker.post(there);
         let here = here.open();
         let said = say.clone();
-        here.on_close(move || said.borrow_mut().push("closed".to_owned()));
+        here.on_close(move || said.say("closed"));
         let said = say.clone();
-        here.on_message(move |n| said.borrow_mut().push(n.to_string()));
+        here.on_message(move |n| said.say(n));
         here.post(1);
     });
     assert_eq!(log.take(), ["2", "closed"]);
@@ -330,7 +323,7 @@ fn a_channel_between_workers_closes_in_virtual_time_too() {
 // check. A worker's first pass is no exception.
 #[test]
 fn the_first_timers_of_a_worker_do_not_run_in_two_passes() {
-    let log = Log::default();
+    let log = Trace::new();
     let inner = log.clone();
     virtual_loop().run(move || {
         let worker = Worker::<(), &str>::spawn(|port| {
@@ -343,9 +336,9 @@ fn the_first_timers_of_a_worker_do_not_run_in_two_passes() {
             time::advance(Duration::from_millis(5));
         });
         let worker = worker.expect("a worker");
-        worker.on_message(move |label| inner.borrow_mut().push(label.to_owned()));
+        worker.on_message(move |label| inner.say(label));
     });
-    assert_eq!(*log.borrow(), ["immediate", "timer"]);
+    assert_eq!(log.lines(), ["immediate", "timer"]);
 }
 
 #[test]
@@ -379,7 +372,7 @@ fn a_stop_from_another_thread_ends_the_turn_of_a_loop_that_waits() {
 fn a_stop_from_a_worker_is_seen_at_the_workers_time() {
     for _ in 0..20 {
         bounded(|| {
-            let (log, event_loop) = (Log::default(), virtual_loop());
+            let (log, event_loop) = (Trace::new(), virtual_loop());
             event_loop.run(|| {
                 let remote = event_loop.remote();
                 let worker = Worker::<(), ()>::spawn(move |_| {
@@ -390,7 +383,7 @@ fn a_stop_from_a_worker_is_seen_at_the_workers_time() {
                 for delay in [9, 11] {
                     let log = log.clone();
                     set_timeout(Duration::from_millis(delay), move || {
-                        log.borrow_mut().push(delay.to_string());
+                        log.say(delay);
                     });
                 }
             });
@@ -478,7 +471,8 @@ fn what_a_program_in_virtual_time_sends_to_another_one_arrives() {
                 Some((Loop::current().remote(), Notifier::new(|| arrived("notifier")), theirs));
             drop(windlass::spawn(std::future::poll_fn(move |context| {
                 let Some((remote, notifier, port)) = ways.take() else {
-                    return Poll::Ready(arrived("wake"));
+                    arrived("wake");
+                    return Poll::Ready(());
                 };
                 let waker = context.waker().clone();
                 let sent = send.send(Ways { remote, notifier, port, waker });

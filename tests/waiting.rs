@@ -1,6 +1,6 @@
 //! Several futures that wait for one source: none of them takes the place of another, or takes it along.
 
-mod support;
+mod common;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::fs::File;
 use windlass::fs::stream::ReadStream;
 use windlass::handle::Check;
@@ -20,12 +20,6 @@ use windlass::worker::{
     BroadcastChannel, Port, RecvTimeoutError, Worker, WorkerError, channel, channel_bounded,
 };
 use windlass::{block_on, spawn};
-
-/// Both ends of a channel, open on this loop.
-fn open_channel<A: Send + 'static, B: Send + 'static>() -> (Port<A, B>, Port<B, A>) {
-    let (one, other) = channel();
-    (one.open(), other.open())
-}
 
 /// A worker that sends back what it gets.
 async fn echo(port: Port<u8, u8>) {
@@ -129,7 +123,7 @@ fn of_several_receives_the_one_that_has_waited_longest_gets_the_oldest_message()
         block_on(async {
             let (here, there) = open_channel::<u32, ()>();
             let there = Rc::new(there);
-            let log = Log::default();
+            let log = Trace::new();
             for name in ["one", "two", "three"] {
                 let (there, log) = (there.clone(), log.clone());
                 drop(spawn(async move {
@@ -241,7 +235,7 @@ fn a_message_goes_to_who_waits_before_it_goes_to_the_handler() {
     bounded(|| {
         block_on(async {
             let (here, there) = open_channel::<u32, ()>();
-            let log = Log::default();
+            let log = Trace::new();
             let said = log.clone();
             there.on_message(move |message| said.say(format!("handler {message}")));
             let there = Rc::new(there);
@@ -267,7 +261,7 @@ fn a_receive_that_begins_in_a_handler_comes_before_the_handler_too() {
         block_on(async {
             let (here, there) = open_channel::<u32, ()>();
             let (here, there) = (Rc::new(here), Rc::new(there));
-            let log = Log::default();
+            let log = Trace::new();
             let (said, receiver, sender) = (log.clone(), there.clone(), here.clone());
             there.on_message(move |message| {
                 said.say(format!("handler {message}"));

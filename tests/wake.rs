@@ -12,7 +12,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use common::{Counter, HOUR, Slot, Trace, fail_if_it_hangs, ms, real_loop};
+use common::*;
 use windlass::handle::{Check, Idle, Notifier};
 use windlass::net::TcpListener;
 use windlass::{Loop, RunMode, next_tick, set_immediate, set_timeout, spawn};
@@ -58,38 +58,39 @@ fn a_wake_from_another_thread_ends_a_poll_without_timeout_on_the_loop_thread() {
 //
 #[test]
 fn wakes_coalesce_but_none_is_lost() {
-    const THREADS: usize = 4;
-    const EACH: usize = 2_000;
-    let event_loop = real_loop();
-    let sent = Arc::new(AtomicUsize::new(0));
-    let calls = Counter::new();
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let slot = Slot::new();
-        let notifier = Notifier::new({
-            let (sent, calls, slot) = (Arc::clone(&sent), calls.clone(), slot.clone());
-            move || {
-                calls.add();
-                // The callback that follows the last wake must see all that was sent.
-                if sent.load(Ordering::SeqCst) == THREADS * EACH {
-                    let notifier: &Notifier = slot.get();
-                    notifier.close();
-                }
-            }
-        });
-        slot.put(notifier.clone());
-        for _ in 0..THREADS {
-            let (notifier, sent) = (notifier.clone(), Arc::clone(&sent));
-            thread::spawn(move || {
-                for _ in 0..EACH {
-                    sent.fetch_add(1, Ordering::SeqCst);
-                    notifier.notify();
+    bounded(|| {
+        const THREADS: usize = 4;
+        const EACH: usize = 2_000;
+        let event_loop = real_loop();
+        let sent = Arc::new(AtomicUsize::new(0));
+        let calls = Counter::new();
+        event_loop.enter(|| {
+            let slot = Slot::new();
+            let notifier = Notifier::new({
+                let (sent, calls, slot) = (Arc::clone(&sent), calls.clone(), slot.clone());
+                move || {
+                    calls.add();
+                    // The callback that follows the last wake must see all that was sent.
+                    if sent.load(Ordering::SeqCst) == THREADS * EACH {
+                        let notifier: &Notifier = slot.get();
+                        notifier.close();
+                    }
                 }
             });
-        }
+            slot.put(notifier.clone());
+            for _ in 0..THREADS {
+                let (notifier, sent) = (notifier.clone(), Arc::clone(&sent));
+                thread::spawn(move || {
+                    for _ in 0..EACH {
+                        sent.fetch_add(1, Ordering::SeqCst);
+                        notifier.notify();
+                    }
+                });
+            }
+        });
+        assert!(!event_loop.turn(RunMode::Default));
+        assert!((1..=THREADS * EACH).contains(&calls.get()), "{} calls", calls.get());
     });
-    assert!(!event_loop.turn(RunMode::Default));
-    assert!((1..=THREADS * EACH).contains(&calls.get()), "{} calls", calls.get());
 }
 
 //
@@ -110,70 +111,72 @@ fn wakes_before_the_loop_turns_give_one_callback() {
 //
 #[test]
 fn a_wake_sent_after_the_callback_has_begun_gives_another_callback() {
-    const ROUNDS: usize = 500;
-    let event_loop = real_loop();
-    let (ask, asked) = mpsc::channel::<()>();
-    let (answer, answered) = mpsc::channel::<()>();
-    let calls = Counter::new();
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let slot = Slot::new();
-        let notifier = Notifier::new({
-            let (calls, slot) = (calls.clone(), slot.clone());
-            move || {
-                if calls.add() == ROUNDS {
-                    let notifier: &Notifier = slot.get();
-                    notifier.close();
-                    return;
+    bounded(|| {
+        const ROUNDS: usize = 500;
+        let event_loop = real_loop();
+        let (ask, asked) = mpsc::channel::<()>();
+        let (answer, answered) = mpsc::channel::<()>();
+        let calls = Counter::new();
+        event_loop.enter(|| {
+            let slot = Slot::new();
+            let notifier = Notifier::new({
+                let (calls, slot) = (calls.clone(), slot.clone());
+                move || {
+                    if calls.add() == ROUNDS {
+                        let notifier: &Notifier = slot.get();
+                        notifier.close();
+                        return;
+                    }
+                    // The other thread notifies while this callback runs.
+                    ask.send(()).expect("the other thread listens");
+                    answered.recv().expect("the other thread answers");
                 }
-                // The other thread notifies while this callback runs.
-                ask.send(()).expect("the other thread listens");
-                answered.recv().expect("the other thread answers");
-            }
+            });
+            slot.put(notifier.clone());
+            notifier.notify();
+            thread::spawn(move || {
+                while asked.recv().is_ok() {
+                    notifier.notify();
+                    answer.send(()).expect("the loop listens");
+                }
+            });
         });
-        slot.put(notifier.clone());
-        notifier.notify();
-        thread::spawn(move || {
-            while asked.recv().is_ok() {
-                notifier.notify();
-                answer.send(()).expect("the loop listens");
-            }
-        });
+        assert!(!event_loop.turn(RunMode::Default));
+        assert_eq!(calls.get(), ROUNDS);
     });
-    assert!(!event_loop.turn(RunMode::Default));
-    assert_eq!(calls.get(), ROUNDS);
 }
 
 //
 #[test]
 fn a_wake_from_a_callback_of_the_loop_itself_is_delivered_later() {
-    let trace = Trace::new();
-    windlass::run(|| {
-        fail_if_it_hangs();
-        let slot = Slot::new();
-        let calls = Counter::new();
-        let notifier = Notifier::new({
-            let (trace, slot) = (trace.clone(), slot.clone());
-            move || {
-                let notifier: &Notifier = slot.get();
-                trace.say("begin");
-                if calls.add() == 2 {
-                    notifier.close();
-                } else {
-                    notifier.notify();
-                    next_tick(trace.says("tick"));
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| {
+            let slot = Slot::new();
+            let calls = Counter::new();
+            let notifier = Notifier::new({
+                let (trace, slot) = (trace.clone(), slot.clone());
+                move || {
+                    let notifier: &Notifier = slot.get();
+                    trace.say("begin");
+                    if calls.add() == 2 {
+                        notifier.close();
+                    } else {
+                        notifier.notify();
+                        next_tick(trace.says("tick"));
+                    }
+                    trace.say("end");
                 }
-                trace.say("end");
-            }
+            });
+            slot.put(notifier.clone());
+            let trace = trace.clone();
+            set_immediate(move || {
+                notifier.notify();
+                trace.say("notified");
+            });
         });
-        slot.put(notifier.clone());
-        let trace = trace.clone();
-        set_immediate(move || {
-            notifier.notify();
-            trace.say("notified");
-        });
+        trace.expect(&["notified", "begin", "end", "tick", "begin", "end"]);
     });
-    trace.expect(&["notified", "begin", "end", "tick", "begin", "end"]);
 }
 
 //
@@ -315,22 +318,23 @@ fn a_notifier_whose_last_clone_is_dropped_elsewhere_lets_the_loop_end() {
 // on the loop's own thread, and in its own callback.
 #[test]
 fn dropping_the_last_clone_of_a_notifier_closes_it() {
-    let dropped = Counter::new();
-    let event_loop = real_loop();
-    event_loop.run(|| {
-        fail_if_it_hangs();
-        let guard = dropped.on_drop();
-        drop(Notifier::new(move || guard.touch()));
-        let own = Rc::new(RefCell::new(None));
-        let (taken, guard) = (Rc::clone(&own), dropped.on_drop());
-        own.replace(Some(Notifier::new(move || {
-            guard.touch();
-            drop(taken.take());
-        })));
-        own.borrow().as_ref().expect("just made").notify();
+    bounded(|| {
+        let dropped = Counter::new();
+        let event_loop = real_loop();
+        event_loop.run(|| {
+            let guard = dropped.on_drop();
+            drop(Notifier::new(move || guard.touch()));
+            let own = Rc::new(RefCell::new(None));
+            let (taken, guard) = (Rc::clone(&own), dropped.on_drop());
+            own.replace(Some(Notifier::new(move || {
+                guard.touch();
+                drop(taken.take());
+            })));
+            own.borrow().as_ref().expect("just made").notify();
+        });
+        assert!(!event_loop.is_alive());
+        assert_eq!(dropped.get(), 2);
     });
-    assert!(!event_loop.is_alive());
-    assert_eq!(dropped.get(), 2);
 }
 
 //
@@ -359,32 +363,33 @@ fn a_long_remote_queue_is_worked_off_without_a_second_wake() {
 //
 #[test]
 fn a_post_that_posts_again_starves_neither_timers_nor_immediates() {
-    fn again(remote: windlass::Remote, end: Arc<AtomicUsize>) {
-        let next = remote.clone();
-        let post = move || {
-            if end.load(Ordering::Relaxed) < 2 {
-                again(next, end);
-            }
-        };
-        remote.post(post).expect("the loop lives");
-    }
-    let end = Arc::new(AtomicUsize::new(0));
-    windlass::run(|| {
-        fail_if_it_hangs();
-        again(Loop::current().remote(), Arc::clone(&end));
-        for timer in [true, false] {
-            let end = Arc::clone(&end);
-            let count = move || {
-                end.fetch_add(1, Ordering::Relaxed);
+    bounded(|| {
+        fn again(remote: windlass::Remote, end: Arc<AtomicUsize>) {
+            let next = remote.clone();
+            let post = move || {
+                if end.load(Ordering::Relaxed) < 2 {
+                    again(next, end);
+                }
             };
-            if timer {
-                set_timeout(ms(1), count);
-            } else {
-                set_immediate(count);
-            }
+            remote.post(post).expect("the loop lives");
         }
+        let end = Arc::new(AtomicUsize::new(0));
+        windlass::run(|| {
+            again(Loop::current().remote(), Arc::clone(&end));
+            for timer in [true, false] {
+                let end = Arc::clone(&end);
+                let count = move || {
+                    end.fetch_add(1, Ordering::Relaxed);
+                };
+                if timer {
+                    set_timeout(ms(1), count);
+                } else {
+                    set_immediate(count);
+                }
+            }
+        });
+        assert_eq!(end.load(Ordering::Relaxed), 2);
     });
-    assert_eq!(end.load(Ordering::Relaxed), 2);
 }
 
 //
@@ -410,35 +415,36 @@ fn waking_a_loop_that_does_not_turn_never_blocks_nor_fails() {
 // M-16
 #[test]
 fn a_posted_closure_wakes_the_poll_and_runs_on_the_loop_thread_with_its_loop_current() {
-    let event_loop = real_loop();
-    let ran_on = Arc::new(Mutex::new(None));
-    let keep_alive = event_loop.keep_alive();
-    let slot = Rc::new(RefCell::new(Some(keep_alive)));
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        // Lets the loop go once the closure has run.
-        let (slot, ran_on) = (Rc::clone(&slot), Arc::clone(&ran_on));
-        Check::start(move || {
-            if ran_on.lock().unwrap().is_some() {
-                slot.take();
+    bounded(|| {
+        let event_loop = real_loop();
+        let ran_on = Arc::new(Mutex::new(None));
+        let keep_alive = event_loop.keep_alive();
+        let slot = Rc::new(RefCell::new(Some(keep_alive)));
+        event_loop.enter(|| {
+            // Lets the loop go once the closure has run.
+            let (slot, ran_on) = (Rc::clone(&slot), Arc::clone(&ran_on));
+            Check::start(move || {
+                if ran_on.lock().unwrap().is_some() {
+                    slot.take();
+                }
+            })
+            .unref();
+        });
+        let remote = event_loop.remote();
+        thread::spawn({
+            let ran_on = Arc::clone(&ran_on);
+            move || {
+                remote
+                    .post(move || {
+                        set_timeout(ms(1), || {});
+                        *ran_on.lock().unwrap() = Some(thread::current().id());
+                    })
+                    .expect("the loop lives");
             }
-        })
-        .unref();
+        });
+        assert!(!event_loop.turn(RunMode::Default));
+        assert_eq!(*ran_on.lock().unwrap(), Some(thread::current().id()));
     });
-    let remote = event_loop.remote();
-    thread::spawn({
-        let ran_on = Arc::clone(&ran_on);
-        move || {
-            remote
-                .post(move || {
-                    set_timeout(ms(1), || {});
-                    *ran_on.lock().unwrap() = Some(thread::current().id());
-                })
-                .expect("the loop lives");
-        }
-    });
-    assert!(!event_loop.turn(RunMode::Default));
-    assert_eq!(*ran_on.lock().unwrap(), Some(thread::current().id()));
 }
 
 // M-16: posts of one thread keep their order, and a callback's post comes later.
@@ -527,33 +533,34 @@ fn woken_by(give: impl Fn(Waker) + 'static, flag: Arc<AtomicBool>) -> impl Futur
 // A-01, for the wakers of tasks.
 #[test]
 fn a_waker_moved_to_another_thread_resumes_its_task_on_the_loop() {
-    let event_loop = real_loop();
-    let resumed = Counter::new();
-    event_loop.enter(|| {
-        fail_if_it_hangs();
-        let flag = Arc::new(AtomicBool::new(false));
-        let future = woken_by(
-            {
-                let flag = Arc::clone(&flag);
-                move |waker| {
+    bounded(|| {
+        let event_loop = real_loop();
+        let resumed = Counter::new();
+        event_loop.enter(|| {
+            let flag = Arc::new(AtomicBool::new(false));
+            let future = woken_by(
+                {
                     let flag = Arc::clone(&flag);
-                    thread::spawn(move || {
-                        flag.store(true, Ordering::SeqCst);
-                        waker.wake();
-                    });
-                }
-            },
-            flag,
-        );
-        let (resumed, keep_alive) = (resumed.clone(), event_loop.keep_alive());
-        spawn(async move {
-            future.await;
-            resumed.add();
-            drop(keep_alive);
+                    move |waker| {
+                        let flag = Arc::clone(&flag);
+                        thread::spawn(move || {
+                            flag.store(true, Ordering::SeqCst);
+                            waker.wake();
+                        });
+                    }
+                },
+                flag,
+            );
+            let (resumed, keep_alive) = (resumed.clone(), event_loop.keep_alive());
+            spawn(async move {
+                future.await;
+                resumed.add();
+                drop(keep_alive);
+            });
         });
+        assert!(!event_loop.turn(RunMode::Default));
+        assert_eq!(resumed.get(), 1);
     });
-    assert!(!event_loop.turn(RunMode::Default));
-    assert_eq!(resumed.get(), 1);
 }
 
 // A-02, for wakers: thousands of wakes from several threads, none lost.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Counter, HOUR, Slot, Trace, ms, real_loop, virtual_loop};
+use common::*;
 use windlass::handle::{Check, Idle, Prepare};
 use windlass::time::advance;
 use windlass::{RunMode, set_immediate, set_timeout};

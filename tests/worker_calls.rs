@@ -1,6 +1,6 @@
 //! On top of messages: questions with answers, bounded channels, the blocking receive, direct messages.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::worker::{
     self, Bounded, Call, CallError, DirectError, Port, PortEnd, RecvTimeoutError, Reply,
     TryPostError, Worker, channel, channel_bounded,
@@ -357,7 +357,7 @@ fn a_blocking_receive_refuses_a_peer_on_its_own_thread() {
             here.close();
             assert_eq!(here.recv_timeout(LATE), Err(RecvTimeoutError::Closed));
         });
-        Loop::builder().virtual_time(true).build().unwrap().run(|| {
+        virtual_loop().run(|| {
             let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
             assert_eq!(worker.recv_timeout(LATE), Err(RecvTimeoutError::WouldDeadlock));
         });
@@ -390,7 +390,7 @@ fn a_worker_can_be_asked_synchronously() {
 fn a_direct_message_reaches_the_listener_of_its_type_with_its_senders_number() {
     bounded(|| {
         block_on(async {
-            let log = Log::default();
+            let log = Trace::new();
             let worker = Worker::<(), String>::spawn(|port| {
                 let (numbers, texts) = (port.clone(), port.clone());
                 worker::on_direct_message(move |from, number: u32| {
@@ -465,9 +465,9 @@ fn what_goes_wrong_with_a_direct_message_is_told_apart() {
 #[test]
 fn in_virtual_time_calls_and_bounded_channels_are_the_same_each_time() {
     let program = || {
-        let log = Log::default();
+        let log = Trace::new();
         let seen = log.clone();
-        Loop::builder().virtual_time(true).build().unwrap().block_on(async move {
+        virtual_loop().block_on(async move {
             let began = windlass::now();
             let workers: Vec<_> = (0..3_u64)
                 .map(|index| {
@@ -541,7 +541,7 @@ fn a_thousand_calls_leave_no_handle_open() {
 fn a_direct_message_to_a_worker_that_has_not_begun_waits_for_its_main_script() {
     bounded(|| {
         // In virtual time the worker does not begin before this loop waits.
-        let virtual_loop = Loop::builder().virtual_time(true).build().unwrap();
+        let virtual_loop = virtual_loop();
         virtual_loop.block_on(async {
             let worker = Worker::<(), ()>::spawn(|port| {
                 worker::on_direct_message(|_, number: u8| assert_eq!(number, 5));

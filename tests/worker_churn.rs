@@ -1,46 +1,24 @@
 //! Workers leave nothing. A binary of its own: it counts the process's threads, descriptors and memory.
 
-mod support;
+mod common;
 
-use std::sync::{Mutex, PoisonError};
-
-use support::*;
+use common::*;
 use windlass::block_on;
 use windlass::worker::Worker;
 
-/// The tests of this file count what the process has, so they run one after the other.
-static ALONE: Mutex<()> = Mutex::new(());
-
-/// How many threads and open descriptors the process has.
-fn in_use() -> (usize, usize) {
-    let count = |path| std::fs::read_dir(path).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"))
-}
-
 /// Waits until the process has no more than these: the system lists a thread that was joined for a moment
 /// longer. A test that leaks hangs here.
-fn settles_at((threads_before, descriptors_before): (usize, usize)) {
-    loop {
-        let (threads, descriptors) = in_use();
-        if threads <= threads_before && descriptors <= descriptors_before {
-            return;
-        }
-        std::thread::yield_now();
-    }
-}
-
-/// How much memory the process has in use, in KiB.
-fn memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+fn settles_at(before: Footprint) {
+    wait_until(|| {
+        let now = Footprint::now();
+        now.threads <= before.threads && now.descriptors <= before.descriptors
+    });
 }
 
 /// Runs a test body while no other of this file runs.
-fn alone(body: impl FnOnce() + Send + 'static) {
-    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+fn in_turn(body: impl FnOnce() + Send + 'static) {
+    let _guard = alone();
     bounded(body);
-    drop(guard);
 }
 
 fn echo() -> Worker<u32, u32> {
@@ -53,8 +31,8 @@ fn echo() -> Worker<u32, u32> {
 
 // WK-22.
 #[test]
-fn sixty_workers_in_sequence_leave_threads_and_descriptors_where_they_were() {
-    alone(|| {
+fn sixty_workers_in_sequence_leave_no_thread_and_no_descriptor() {
+    in_turn(|| {
         let mut before = None;
         for round in 0..60 {
             block_on(async {
@@ -64,15 +42,15 @@ fn sixty_workers_in_sequence_leave_threads_and_descriptors_where_they_were() {
                 assert_eq!(worker.terminate().await, 1);
             });
             // The first round pays for what the process has once.
-            settles_at(*before.get_or_insert_with(in_use));
+            settles_at(*before.get_or_insert_with(Footprint::now));
         }
     });
 }
 
 // WK-22, more of it, on one loop, ending in turn in every way.
 #[test]
-fn a_thousand_workers_in_sequence_leave_memory_threads_and_descriptors_where_they_were() {
-    alone(|| {
+fn a_thousand_workers_in_sequence_leave_nothing_behind() {
+    in_turn(|| {
         block_on(async {
             let mut before = None;
             for round in 0..1000_u32 {
@@ -87,13 +65,13 @@ fn a_thousand_workers_in_sequence_leave_memory_threads_and_descriptors_where_the
                 }
                 drop(worker);
                 if round == 100 {
-                    before = Some((in_use(), memory()));
+                    before = Some(Footprint::now());
                 }
             }
-            let (in_use_before, memory_before) = before.unwrap();
-            settles_at(in_use_before);
+            let before: Footprint = before.unwrap();
+            settles_at(before);
             // 900 workers: 2 KiB kept of each would show.
-            let grown = memory().saturating_sub(memory_before);
+            let grown = Footprint::now().resident_kb.saturating_sub(before.resident_kb);
             assert!(grown < 1800, "{grown} KiB more than after 100 workers");
             assert_eq!(windlass::Loop::current().handles().len(), 0);
         });
@@ -101,9 +79,9 @@ fn a_thousand_workers_in_sequence_leave_memory_threads_and_descriptors_where_the
 }
 
 #[test]
-fn two_hundred_workers_at_once_leave_memory_threads_and_descriptors_where_they_were() {
+fn two_hundred_workers_at_once_leave_nothing_behind() {
     raise_descriptor_limit(4096);
-    alone(|| {
+    in_turn(|| {
         block_on(async {
             let mut before = None;
             for round in 0..4 {
@@ -113,7 +91,7 @@ fn two_hundred_workers_at_once_leave_memory_threads_and_descriptors_where_they_w
                     assert_eq!(worker.recv().await, Some(round));
                 }
                 if round == 0 {
-                    let (threads, _) = in_use();
+                    let threads = Footprint::now().threads;
                     assert!(threads > 200, "{threads} threads");
                 }
                 let ends: Vec<_> = workers.iter().map(Worker::terminate).collect();
@@ -121,10 +99,10 @@ fn two_hundred_workers_at_once_leave_memory_threads_and_descriptors_where_they_w
                     assert_eq!(end.await, 1);
                 }
                 drop(workers);
-                let now = (in_use(), memory());
-                let (in_use_before, memory_before) = *before.get_or_insert(now);
-                settles_at(in_use_before);
-                let grown = now.1.saturating_sub(memory_before);
+                let now = Footprint::now();
+                let before = *before.get_or_insert(now);
+                settles_at(before);
+                let grown = now.resident_kb.saturating_sub(before.resident_kb);
                 assert!(grown < 4096, "{grown} KiB more in round {round}");
             }
         });

@@ -1,13 +1,13 @@
 //! Corners of workers and ports: what holds itself, what comes late, and destructors that panic.
 
-mod support;
+mod common;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::worker::{
     self, BroadcastChannel, PortEnd, RecvTimeoutError, Worker, channel_bounded,
 };
@@ -15,15 +15,6 @@ use windlass::{
     Loop, block_on, exit, next_tick, on_uncaught, queue_microtask, run, set_immediate, set_timeout,
     spawn,
 };
-
-/// Panics when it is dropped, unless that would be in the middle of a panic.
-struct PanicsInDrop;
-
-impl Drop for PanicsInDrop {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a test's destructor");
-    }
-}
 
 // Z-03.
 #[test]
@@ -54,7 +45,7 @@ fn a_message_handler_that_holds_its_own_worker_is_released_at_the_exit() {
 #[test]
 fn what_a_late_handler_has_left_after_a_panic_comes_all_the_same() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let seen = log.clone();
             on_uncaught(move |uncaught| seen.say(uncaught.message()));
@@ -140,7 +131,7 @@ fn a_callback_for_message_errors_stays_when_it_has_panicked() {
         }
     }
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let seen = log.clone();
             on_uncaught(move |uncaught| seen.say(uncaught.message()));
@@ -164,7 +155,7 @@ fn a_callback_for_message_errors_stays_when_it_has_panicked() {
 
 // WK-08, WK-13.
 #[test]
-fn a_worker_that_blocks_in_a_receive_from_its_parent_ends_when_it_is_told_or_its_parent_ends() {
+fn a_worker_that_blocks_in_a_receive_ends_when_told_or_with_its_parent() {
     const HOUR: Duration = Duration::from_secs(3600);
     bounded(|| {
         let (ended, ends) = mpsc::channel();
@@ -205,7 +196,7 @@ fn a_panicking_destructor_of_a_watch_does_not_cost_the_exit() {
         }
     }
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let caught = log.clone();
             windlass::on_uncaught(move |uncaught| caught.say(uncaught.message()));
@@ -249,7 +240,7 @@ fn an_end_of_a_channel_may_be_shared_between_threads() {
 }
 
 /// Queues a tick, a microtask or a wake when it is dropped.
-struct QueuesInDrop(Log, fn(&Log));
+struct QueuesInDrop(Trace, fn(&Trace));
 
 impl QueuesInDrop {
     fn hold(&self) {}
@@ -262,7 +253,7 @@ impl Drop for QueuesInDrop {
 }
 
 /// Starts a worker whose handlers own what queues something when they are dropped at its exit.
-fn worker_with_handlers_that_queue(log: &Log, queues: fn(&Log)) {
+fn worker_with_handlers_that_queue(log: &Trace, queues: fn(&Trace)) {
     let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
     let (first, second) = (QueuesInDrop(log.clone(), queues), QueuesInDrop(log.clone(), queues));
     worker.on_message(move |()| first.hold());
@@ -272,7 +263,7 @@ fn worker_with_handlers_that_queue(log: &Log, queues: fn(&Log)) {
 
 #[test]
 fn what_a_destructor_queues_at_a_workers_exit_runs_and_the_loop_sleeps_on() {
-    let kinds: [fn(&Log); 3] = [
+    let kinds: [fn(&Trace); 3] = [
         |log| next_tick(log.says("queued")),
         |log| queue_microtask(log.says("queued")),
         |log| {
@@ -283,7 +274,7 @@ fn what_a_destructor_queues_at_a_workers_exit_runs_and_the_loop_sleeps_on() {
     for queues in kinds {
         for in_virtual_time in [false, true] {
             bounded(move || {
-                let log = Log::default();
+                let log = Trace::new();
                 let event_loop = Loop::builder().virtual_time(in_virtual_time).build().unwrap();
                 event_loop.run(|| {
                     worker_with_handlers_that_queue(&log, queues);
@@ -300,7 +291,7 @@ fn what_a_destructor_queues_at_a_workers_exit_runs_and_the_loop_sleeps_on() {
 #[test]
 fn what_a_destructor_queues_with_the_last_event_of_a_loop_runs_before_it_ends() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| worker_with_handlers_that_queue(&log, |log| next_tick(log.says("queued"))));
         assert_eq!(log.lines(), ["queued", "queued"]);
     });

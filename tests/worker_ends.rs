@@ -1,6 +1,6 @@
 //! How workers end: the table of the module `worker`, row by row, and the graceful end.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::worker::{self, ParentExit, Port, Unresponsive, Worker, WorkerError, on_terminating};
 use windlass::{
     Loop, Request, block_on, exit, on_uncaught, queue_microtask, run, set_exit_code, set_immediate,
@@ -18,17 +18,12 @@ use windlass::{
 const SOON: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_secs(50);
 
-/// A loop in virtual time, in which a deadline costs nothing.
-fn virtual_loop() -> Loop {
-    Loop::builder().virtual_time(true).build().unwrap()
-}
-
 /// Runs a worker that says "hello" and then does `main`, and lists what its parent sees.
 fn events(
     main: impl FnOnce(&Port<&'static str, ()>) + Send + 'static,
     then: impl FnOnce(&Worker<(), &'static str>),
 ) -> Vec<String> {
-    let log = Log::default();
+    let log = Trace::new();
     let outcome = Rc::new(RefCell::new(None));
     run(|| {
         let worker = Worker::spawn(move |port: Port<&'static str, ()>| {
@@ -149,7 +144,7 @@ fn a_worker_that_is_told_to_terminate_ends_with_one() {
 #[test]
 fn a_worker_whose_parents_loop_ends_gives_no_event_and_a_join_that_says_so() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         let event_loop = Loop::new().unwrap();
         let worker = event_loop.run(|| {
             let worker: Worker<(), ()> = Worker::spawn(|port: Port<(), ()>| {
@@ -171,7 +166,7 @@ fn a_worker_whose_parents_loop_ends_gives_no_event_and_a_join_that_says_so() {
 // ---- The graceful end ----
 
 #[test]
-fn what_was_posted_before_a_shutdown_is_delivered_before_the_notice_and_nothing_after() {
+fn messages_posted_before_a_shutdown_come_before_its_notice_and_none_after() {
     bounded(|| {
         block_on(async {
             let worker: Worker<u32, String> = Worker::spawn(|port: Port<String, u32>| {
@@ -400,14 +395,6 @@ fn a_worker_that_does_not_drain_with_its_parent_is_terminated_at_its_deadline() 
         });
         assert!(ended.load(Ordering::SeqCst));
     });
-}
-
-struct SetsFlag(Arc<AtomicBool>);
-
-impl Drop for SetsFlag {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 // ---- Workers that do not come round ----
@@ -641,11 +628,11 @@ fn at_end_of_thread(f: impl FnMut() + 'static) {
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_destructor_of_a_threads_local_that_takes_its_time_does_not_hold_the_parents_loop() {
+fn a_slow_destructor_of_a_thread_local_does_not_hold_the_parent() {
     bounded(|| {
         let (begun, begin) = mpsc::channel();
         let (release, released) = mpsc::channel();
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker = Worker::<(), ()>::spawn(move |_| {
                 at_end_of_thread(move || {

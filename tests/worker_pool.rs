@@ -1,6 +1,6 @@
 //! Worker pools: who does which job, and what becomes of jobs and workers when something goes wrong.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,16 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::worker::{self, WorkerError, WorkerPool};
 use windlass::{CancelError, Loop, block_on, exit, run, set_immediate};
 
 const FIRST: Duration = Duration::from_millis(40);
 const LONGEST: Duration = Duration::from_millis(100);
-
-fn virtual_loop() -> Loop {
-    Loop::builder().virtual_time(true).build().unwrap()
-}
 
 /// A pool whose jobs wait for a permit each, and its permits.
 fn gated(builder: impl FnOnce(WorkerPoolOf) -> WorkerPoolOf) -> (Pool, mpsc::Sender<()>) {
@@ -369,7 +365,7 @@ fn of_jobs_whose_workers_die_in_whatever_way_none_begins_twice_and_none_is_lost(
 }
 
 #[test]
-fn a_worker_without_a_handler_costs_one_job_and_one_that_ends_at_once_is_not_started_for_ever() {
+fn workers_that_end_at_once_are_not_started_for_ever() {
     bounded(|| {
         block_on(async {
             let pool = WorkerPool::<u32, u32>::new(1, || {

@@ -1,35 +1,19 @@
 //! Workers and ports under races: seeded, many rounds, and every promise checked in each.
 
-mod support;
+mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use support::*;
+use common::*;
 use windlass::worker::{BroadcastChannel, Call, Port, PortEnd, Worker, WorkerError, channel};
 use windlass::{block_on, exit, run, set_immediate};
 
-/// Numbers that are the same each time (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % limit
-    }
-
-    /// Some time, from none to a few microseconds, that differs from round to round.
-    fn dawdle(&mut self) {
-        for _ in 0..self.below(400) {
-            std::hint::spin_loop();
-        }
+/// Takes some time, from none to a few microseconds, that differs from round to round.
+fn dawdle(dice: &mut Dice) {
+    for _ in 0..dice.roll(400) {
+        std::hint::spin_loop();
     }
 }
 
@@ -41,15 +25,15 @@ struct Round {
 }
 
 /// Posts numbers in random bursts, then closes.
-fn post_numbers(port: Port<u64, u64>, mut random: Random, next: u64, messages: u64) {
-    let burst = random.below(8) + 1;
+fn post_numbers(port: Port<u64, u64>, mut dice: Dice, next: u64, messages: u64) {
+    let burst = dice.roll(8) + 1;
     let until = (next + burst).min(messages);
-    random.dawdle();
+    dawdle(&mut dice);
     (next..until).for_each(|number| port.post(number));
     if until == messages {
         port.close();
     } else {
-        set_immediate(move || post_numbers(port, random, until, messages));
+        set_immediate(move || post_numbers(port, dice, until, messages));
     }
 }
 
@@ -61,21 +45,21 @@ fn in_ten_thousand_random_rounds_all_messages_come_in_order_before_the_close() {
         block_on(async {
             let worker = Worker::<Round, ()>::spawn(|port| {
                 port.on_message(|round: Round| {
-                    let random = Random::new(round.seed);
-                    post_numbers(round.end.open(), random, 0, round.messages);
+                    let dice = Dice::new(round.seed);
+                    post_numbers(round.end.open(), dice, 0, round.messages);
                 });
             })
             .unwrap();
-            let mut random = Random::new(4);
+            let mut dice = Dice::new(4);
             for seed in 0..ROUNDS {
                 let (here, end) = channel::<u64, u64>();
-                let messages = random.below(30) + 1;
+                let messages = dice.roll(30) + 1;
                 worker.post(Round { seed, end, messages });
-                random.dawdle();
+                dawdle(&mut dice);
                 let here = here.open();
                 // With a handler or with receives, by chance, and now and then from both.
                 let mut expected = 0;
-                if random.below(2) == 0 {
+                if dice.roll(2) == 0 {
                     let seen = std::rc::Rc::new(std::cell::Cell::new(0));
                     let closed = std::rc::Rc::new(std::cell::Cell::new(false));
                     let (counter, flag) = (seen.clone(), closed.clone());
@@ -148,14 +132,14 @@ const ROUNDS: u64 = 2_500;
 /// Ends a worker at a random moment, with its termination awaited or dropped.
 async fn end<In: Send + 'static, Out: Send + 'static>(
     worker: Worker<In, Out>,
-    random: &mut Random,
+    dice: &mut Dice,
 ) -> Result<i32, WorkerError> {
-    if random.below(4) == 0 {
+    if dice.roll(4) == 0 {
         windlass::yield_now().await;
     }
-    random.dawdle();
+    dawdle(dice);
     let request = worker.terminate();
-    if random.below(2) == 0 {
+    if dice.roll(2) == 0 {
         let code = request.await;
         assert!((0..=9).contains(&code), "{code}");
     } else {
@@ -168,7 +152,7 @@ async fn end<In: Send + 'static, Out: Send + 'static>(
 fn terminate_raced_against_posts_ends_every_time() {
     bounded(|| {
         block_on(async {
-            let mut random = Random::new(1);
+            let mut dice = Dice::new(1);
             let alive = Arc::new(());
             for round in 0..ROUNDS {
                 let worker = Worker::<Arc<()>, Arc<()>>::spawn(|port| {
@@ -176,8 +160,8 @@ fn terminate_raced_against_posts_ends_every_time() {
                     port.on_message(move |message| replies.post(message));
                 })
                 .unwrap();
-                (0..random.below(20)).for_each(|_| worker.post(alive.clone()));
-                let outcome = end(worker.clone(), &mut random).await;
+                (0..dice.roll(20)).for_each(|_| worker.post(alive.clone()));
+                let outcome = end(worker.clone(), &mut dice).await;
                 assert_eq!(outcome, Err(WorkerError::Terminated), "round {round}");
                 worker.post(alive.clone());
                 while worker.recv().await.is_some() {}
@@ -191,11 +175,11 @@ fn terminate_raced_against_posts_ends_every_time() {
 fn terminate_raced_against_exit_ends_every_time() {
     bounded(|| {
         block_on(async {
-            let mut random = Random::new(2);
+            let mut dice = Dice::new(2);
             for round in 0..ROUNDS {
-                let mut inner = Random::new(round);
+                let mut inner = Dice::new(round);
                 let worker = Worker::<(), ()>::spawn(move |_| {
-                    inner.dawdle();
+                    dawdle(&mut inner);
                     match round % 3 {
                         0 => exit(7),
                         1 => {
@@ -205,7 +189,7 @@ fn terminate_raced_against_exit_ends_every_time() {
                     }
                 })
                 .unwrap();
-                match end(worker, &mut random).await {
+                match end(worker, &mut dice).await {
                     Ok(7) if round % 3 < 2 => {}
                     Ok(0) if round % 3 == 2 => {}
                     Err(WorkerError::Terminated) => {}
@@ -220,11 +204,11 @@ fn terminate_raced_against_exit_ends_every_time() {
 fn terminate_raced_against_a_panic_ends_every_time() {
     bounded(|| {
         block_on(async {
-            let mut random = Random::new(3);
+            let mut dice = Dice::new(3);
             for round in 0..ROUNDS {
-                let mut inner = Random::new(round);
+                let mut inner = Dice::new(round);
                 let worker = Worker::<Call<(), ()>, ()>::spawn(move |port| {
-                    inner.dawdle();
+                    dawdle(&mut inner);
                     // As a panic, but without its message on the screen 2,500 times.
                     port.on_message(|_| std::panic::resume_unwind(Box::new("a test's panic")));
                 })
@@ -233,7 +217,7 @@ fn terminate_raced_against_a_panic_ends_every_time() {
                     assert_eq!(error, WorkerError::Panicked("a test's panic".to_owned()));
                 });
                 let call = worker.call(());
-                match end(worker, &mut random).await {
+                match end(worker, &mut dice).await {
                     Err(WorkerError::Terminated | WorkerError::Panicked(_)) => {}
                     other => panic!("round {round}: {other:?}"),
                 }
@@ -267,11 +251,11 @@ fn terminate_raced_against_spawns_of_nested_workers_ends_every_time() {
     }
     bounded(|| {
         block_on(async {
-            let mut random = Random::new(5);
+            let mut dice = Dice::new(5);
             for round in 0..ROUNDS {
-                let depth = random.below(3);
+                let depth = dice.roll(3);
                 let worker = Worker::<(), ()>::spawn(move |_| nest(depth)).unwrap();
-                let outcome = end(worker, &mut random).await;
+                let outcome = end(worker, &mut dice).await;
                 assert_eq!(outcome, Err(WorkerError::Terminated), "round {round}");
                 assert_eq!(
                     LIVE.load(Ordering::SeqCst),
@@ -301,7 +285,7 @@ fn broadcasts_raced_against_opening_and_closing_keep_their_order() {
         let threads: Vec<_> = (0..THREADS)
             .map(|own| {
                 thread::spawn(move || {
-                    let mut random = Random::new(own + 10);
+                    let mut dice = Dice::new(own + 10);
                     for round in 0..150_u64 {
                         run(|| {
                             let channel = BroadcastChannel::<(u64, u64)>::new("races");
@@ -311,7 +295,7 @@ fn broadcasts_raced_against_opening_and_closing_keep_their_order() {
                                 assert!(number > last[sender as usize]);
                                 last[sender as usize] = number;
                             });
-                            let left = random.below(10) + 1;
+                            let left = dice.roll(10) + 1;
                             broadcast(channel, (own, round * 1000 + 1), left);
                         });
                     }

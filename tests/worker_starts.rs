@@ -1,12 +1,12 @@
 //! A process that has nothing left to start a worker with. A binary of its own: it takes all descriptors.
 
-mod support;
+mod common;
 
 use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::net::TcpListener;
 use windlass::worker::{Worker, WorkerPool};
 use windlass::{Loop, block_on};

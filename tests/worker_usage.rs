@@ -1,12 +1,12 @@
 //! What workers use, and their memory limits, with the allocator that counts.
 
-mod support;
+mod common;
 
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::alloc;
 use windlass::fs;
 use windlass::worker::{self, Port, Worker, WorkerError, channel};
@@ -250,7 +250,7 @@ fn a_port_gives_the_memory_of_a_burst_back_once_its_messages_are_delivered() {
 }
 
 #[test]
-fn messages_that_a_worker_has_fetched_but_not_been_called_with_are_on_their_way_to_it() {
+fn messages_fetched_but_not_delivered_are_on_their_way() {
     bounded(|| {
         block_on(async {
             let (go_on, wait) = mpsc::channel::<()>();

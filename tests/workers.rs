@@ -1,6 +1,6 @@
 //! Workers: their lives, their ends, and what their parents see of both.
 
-mod support;
+mod common;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -13,7 +13,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use support::*;
+use common::*;
 use windlass::net::TcpListener;
 use windlass::worker::{self, Port, Worker, WorkerError};
 use windlass::{
@@ -27,15 +27,6 @@ struct Tell(mpsc::Sender<()>);
 impl Drop for Tell {
     fn drop(&mut self) {
         self.0.send(()).ok();
-    }
-}
-
-/// Sets its flag when it is dropped.
-struct SetsFlag(Arc<AtomicBool>);
-
-impl Drop for SetsFlag {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -62,9 +53,9 @@ fn idle_worker() -> Worker<(), ()> {
 
 // WK-01.
 #[test]
-fn a_worker_runs_on_its_own_thread_and_is_seen_online_then_by_messages_then_by_its_exit() {
+fn a_worker_is_online_before_its_messages_and_its_exit() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let here = thread::current().id();
             let worker: Worker<(), thread::ThreadId> = Worker::spawn(|port| {
@@ -99,7 +90,7 @@ fn a_worker_with_nothing_alive_ends_with_code_zero_and_until_then_holds_its_pare
         assert_eq!(code.get(), Some(0));
         let ran = Arc::new(AtomicBool::new(false));
         let flag = ran.clone();
-        run_in_virtual_time(|| {
+        virtual_loop().run(|| {
             let worker: Worker<(), ()> = Worker::spawn(move |_| {
                 set_timeout(Duration::from_millis(1), move || flag.store(true, Ordering::SeqCst));
             })
@@ -114,7 +105,7 @@ fn a_worker_with_nothing_alive_ends_with_code_zero_and_until_then_holds_its_pare
 #[test]
 fn the_parent_port_holds_a_worker_only_while_it_has_a_handler() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker: Worker<u32, u32> = Worker::spawn(|port| {
                 let replies = port.clone();
@@ -174,7 +165,7 @@ fn everything_posted_before_the_end_is_delivered_before_error_and_exit() {
     const MESSAGES: usize = 5000;
     bounded(|| {
         for fails in [false, true] {
-            let log = Log::default();
+            let log = Trace::new();
             run(|| {
                 let worker: Worker<(), ()> = Worker::spawn(move |port| {
                     (0..MESSAGES).for_each(|_| port.post(()));
@@ -298,7 +289,7 @@ fn posting_to_an_ended_worker_drops_the_message_and_try_post_gives_it_back() {
 #[test]
 fn off_message_lets_messages_wait_for_the_next_handler() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             // The worker lives on until it is told to end, so that its exit does not interfere.
             let worker: Worker<(), u32> = Worker::spawn(|port| {
@@ -333,7 +324,7 @@ fn off_message_lets_messages_wait_for_the_next_handler() {
 fn a_panic_at_start_or_later_is_one_error_with_its_message_and_then_exit_one() {
     bounded(|| {
         for at_start in [true, false] {
-            let log = Log::default();
+            let log = Trace::new();
             run(|| {
                 let worker: Worker<(), ()> = Worker::spawn(move |port| {
                     port.on_message(|()| ());
@@ -394,7 +385,7 @@ fn a_panic_that_nobody_awaits_is_uncaught_at_the_parent() {
         fn failing() -> Worker<(), ()> {
             Worker::spawn(|_| panic!("nobody looks")).unwrap()
         }
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let (hook, gone) = (log.clone(), log.clone());
             on_uncaught(move |uncaught| {
@@ -472,7 +463,7 @@ fn a_handler_that_holds_its_own_worker_is_released_when_the_worker_has_exited() 
 fn exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code() {
     bounded(|| {
         for hook_changes_the_code in [false, true] {
-            let log = Log::default();
+            let log = Trace::new();
             run(|| {
                 let worker: Worker<(), String> = Worker::spawn(move |port| {
                     port.on_message(|()| ());
@@ -510,7 +501,7 @@ fn exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_
 #[test]
 fn the_exit_hooks_of_a_worker_that_panics_run_and_its_code_is_one() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker: Worker<(), String> = Worker::spawn(move |port| {
                 let hook = port.clone();
@@ -610,7 +601,7 @@ fn terminate_works_before_the_thread_has_started_and_after_it_ended() {
 #[test]
 fn a_terminated_worker_gives_one_exit_and_a_join_tells_that_it_was_terminated() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker = idle_worker();
             let (gone, terminated, myself) = (log.clone(), log.clone(), worker.clone());
@@ -874,7 +865,7 @@ fn a_nested_worker_whose_callback_does_not_return_is_waited_for_only_so_long() {
 #[test]
 fn an_unreferenced_worker_does_not_hold_the_loop_but_terminating_it_resolves() {
     bounded(|| {
-        let log = Log::default();
+        let log = Trace::new();
         run(|| {
             let worker = idle_worker();
             worker.unref();

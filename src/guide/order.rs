@@ -426,7 +426,7 @@
 //!   immediates run before its timers, even before overdue ones
 //!   (`056-worker-check-before-timers`).
 //! - **O-39** The parent hears of a worker in this order: online, the messages, at most one error, exit
-//!   (`workers::a_worker_runs_on_its_own_thread_and_is_seen_online_then_by_messages_then_by_its_exit`,
+//!   (`workers::a_worker_is_online_before_its_messages_and_its_exit`,
 //!   `workers::everything_posted_before_the_end_is_delivered_before_error_and_exit`).
 //! - **O-40** A worker ends when nothing on its loop is alive, with code 0 (`055-worker-program`,
 //!   `057-worker-talk`); by `exit`, with its code
@@ -686,7 +686,7 @@
 //!   (`conformance::a_caught_panic_ends_its_callback_like_a_return_and_the_drain_follows`).
 //! - **O-72** *`online` comes before the first message.* Node sends the two through different ports and
 //!   promises no order
-//!   (`workers::a_worker_runs_on_its_own_thread_and_is_seen_online_then_by_messages_then_by_its_exit`).
+//!   (`workers::a_worker_is_online_before_its_messages_and_its_exit`).
 //! - **O-73** *Messages of a dying worker come before its error.* In Node the error may overtake them
 //!   (`workers::everything_posted_before_the_end_is_delivered_before_error_and_exit`).
 //! - **O-74** *The drain stands between the messages of a worker, also when it has ended.* In Node it may

@@ -7,18 +7,6 @@
 
 pub(crate) mod runner;
 
-/// What can be generated although a program that does it is known to fail. Each is switched on when the fault is mended.
-pub(crate) mod switches {
-    /// Destructors of a worker's own handlers (message, error, exit) do things, also when the worker exits.
-    pub(crate) const HANDLERS_OF_WORKERS_ACT_WHEN_DROPPED: bool = false;
-    /// A task receives from a port that also has a handler.
-    pub(crate) const RECEIVES_BESIDE_A_HANDLER: bool = false;
-    /// An open port is sent through another one, which may be its own peer.
-    pub(crate) const PORTS_ARE_PASSED_ON: bool = false;
-    /// The main script stops its own loop: then the ticks and microtasks that it has queued do not run.
-    pub(crate) const STOPS_IN_MAIN: bool = false;
-}
-
 /// What is called later, and what the value that it captured does when it is dropped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Body {
@@ -217,15 +205,6 @@ fn body(source: &mut Source<'_>, place: Place) -> Body {
     Body { acts, on_drop }
 }
 
-/// The body of a handler that a worker has at its parent.
-fn handler_of_worker(source: &mut Source<'_>, place: Place) -> Body {
-    let mut body = body(source, place);
-    if !switches::HANDLERS_OF_WORKERS_ACT_WHEN_DROPPED {
-        body.on_drop.clear();
-    }
-    body
-}
-
 fn job(source: &mut Source<'_>) -> Job {
     let (panics, slow) = (source.chance(6), source.chance(4));
     Job { panics, slow, deadline: source.chance(6).then(|| source.delay()) }
@@ -266,15 +245,15 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
         30..=32 => Act::Channel,
         33 | 34 if place.nesting < 2 => Act::Worker {
             main: acts(source, Place { depth: place.depth + 1, nesting: place.nesting + 1 }),
-            message: handler_of_worker(source, place),
-            exit: handler_of_worker(source, place),
+            message: body(source, place),
+            exit: body(source, place),
         },
         35 if place.nesting < 1 => Act::WorkerPool {
             handler: acts(source, Place { depth: place.depth + 2, nesting: place.nesting + 1 }),
         },
         36 => Act::KeepAlive,
         37..=42 => Act::Post { of, value: body(source, place) },
-        43 if of.is_multiple_of(2) || !switches::PORTS_ARE_PASSED_ON => Act::Send { of },
+        43 if of.is_multiple_of(2) => Act::Send { of },
         43 => Act::PassOn { of, to: source.byte() },
         44..=47 => Act::Listen { of, body: body(source, place) },
         48 => Act::Unlisten { of },
@@ -289,7 +268,7 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
             _ => Act::OnUncaught(body(source, place)),
         },
         58 => Act::Advance(source.delay()),
-        59 if of.is_multiple_of(4) && (switches::STOPS_IN_MAIN || place.depth > 0) => Act::Stop,
+        59 if of.is_multiple_of(4) => Act::Stop,
         60 if of.is_multiple_of(6) => Act::Exit(of % 5),
         61 | 62 => Act::Panic,
         _ => Act::Tick(Body::default()),

@@ -22,7 +22,7 @@ use windlass::{
     set_timeout, set_timer, spawn, time, work,
 };
 
-use super::{Act, Body, Job, Phase, Script, Wait, switches};
+use super::{Act, Body, Job, Phase, Script, Wait};
 
 /// Acts that one run may take: after so many nothing more is made.
 const ACTS: usize = 400;
@@ -54,6 +54,8 @@ struct Ledger {
     clock: Clock,
     /// Acts that may still be taken.
     acts: AtomicUsize,
+    /// Channels made so far.
+    channels: AtomicUsize,
     /// The program was left before its end: what was made need not have been called.
     ends: AtomicBool,
     /// The exit hooks run: what is made now need not be called.
@@ -81,6 +83,11 @@ impl Ledger {
 
     fn fault(&self, text: String) {
         self.lock().outcome.faults.push(text);
+    }
+
+    /// The number of a channel that is made now.
+    fn next_age(&self) -> Age {
+        self.channels.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether one more act may be taken.
@@ -133,8 +140,12 @@ impl Drop for Value {
 /// What travels through a channel.
 enum Parcel {
     Value(Value),
-    End(Value, PortEnd<Parcel, Parcel>),
+    End(Value, PortEnd<Parcel, Parcel>, Age),
 }
+
+/// Channels are numbered as they are made. A channel carries only ends of younger ones: of two channels that have each
+/// other's ends in their queues neither would ever be freed, as the documentation says.
+type Age = usize;
 
 /// What a loop has. Later acts choose among these.
 enum Thing {
@@ -146,8 +157,8 @@ enum Thing {
     Notifier(Notifier),
     Task(Task<()>),
     Request(Canceller),
-    Port { port: Port<Parcel, Parcel>, listened: Cell<bool>, received: Cell<bool> },
-    Worker(Worker<Parcel, Parcel>),
+    Port { port: Port<Parcel, Parcel>, age: Age },
+    Worker(Worker<Parcel, Parcel>, Age),
     Pool(WorkerPool<Value, Value>),
     KeepAlive(RefCell<Option<KeepAlive>>),
 }
@@ -356,7 +367,7 @@ impl Wait {
                 return received.unwrap_or_else(|_| " too late".to_owned());
             }
             Wait::End { of } => {
-                if let Some(Thing::Worker(worker)) = world.thing(of).as_deref() {
+                if let Some(Thing::Worker(worker, _)) = world.thing(of).as_deref() {
                     let worker = worker.clone();
                     return match worker.join().await {
                         Ok(code) => format!(" {code}"),
@@ -371,16 +382,12 @@ impl Wait {
 
 async fn receive(thing: Option<Rc<Thing>>) -> String {
     let received = match thing.as_deref() {
-        Some(Thing::Port { port, listened, received }) => {
-            if listened.get() && !switches::RECEIVES_BESIDE_A_HANDLER {
-                return String::new();
-            }
-            received.set(true);
+        Some(Thing::Port { port, .. }) => {
             let port = port.clone();
             port.recv().await
         }
         // Always has a handler.
-        Some(Thing::Worker(worker)) if switches::RECEIVES_BESIDE_A_HANDLER => {
+        Some(Thing::Worker(worker, _)) => {
             let worker = worker.clone();
             worker.recv().await
         }
@@ -395,9 +402,9 @@ async fn receive(thing: Option<Rc<Thing>>) -> String {
 fn keep(parcel: Parcel) {
     match parcel {
         Parcel::Value(value) => drop(value),
-        Parcel::End(value, end) => {
+        Parcel::End(value, end, age) => {
             if let Some(world) = world() {
-                world.add_port(end.open());
+                world.add_port(end.open(), age);
             }
             drop(value);
         }
@@ -405,8 +412,8 @@ fn keep(parcel: Parcel) {
 }
 
 impl World {
-    fn add_port(&self, port: Port<Parcel, Parcel>) {
-        self.add(Thing::Port { port, listened: Cell::new(false), received: Cell::new(false) });
+    fn add_port(&self, port: Port<Parcel, Parcel>, age: Age) {
+        self.add(Thing::Port { port, age });
     }
 }
 
@@ -422,7 +429,7 @@ impl Thing {
             Thing::Task(task) => task.abort(),
             Thing::Request(request) => drop(request.cancel()),
             Thing::Port { port, .. } => port.close(),
-            Thing::Worker(worker) => drop(worker.terminate()),
+            Thing::Worker(worker, _) => drop(worker.terminate()),
             Thing::Pool(pool) => pool.terminate(),
             Thing::KeepAlive(guard) => drop(guard.take()),
         }
@@ -431,7 +438,7 @@ impl Thing {
     fn send(&self, parcel: Parcel) {
         match self {
             Thing::Port { port, .. } => port.post(parcel),
-            Thing::Worker(worker) => worker.post(parcel),
+            Thing::Worker(worker, _) => worker.post(parcel),
             _ => drop(parcel),
         }
     }
@@ -445,7 +452,7 @@ impl Thing {
             Thing::Check(watcher) => watcher.set_ref(on),
             Thing::Notifier(notifier) => notifier.set_ref(on),
             Thing::Port { port, .. } => port.set_ref(on),
-            Thing::Worker(worker) => worker.set_ref(on),
+            Thing::Worker(worker, _) => worker.set_ref(on),
             _ => {}
         }
     }
@@ -514,9 +521,9 @@ impl Act {
             }
             Act::Job(job, body) => world.request("job", job.submit(ledger), body),
             Act::Channel => {
-                let (one, other) = channel();
-                world.add_port(one.open());
-                world.add_port(other.open());
+                let ((one, other), age) = (channel(), ledger.next_age());
+                world.add_port(one.open(), age);
+                world.add_port(other.open(), age);
             }
             Act::Worker { main, message, exit } => start_worker(world, main, message, exit),
             Act::WorkerPool { handler } => start_pool(world, handler),
@@ -528,7 +535,7 @@ impl Act {
                 let Some(thing) = world.thing(*of) else { return };
                 let sent = Value::new(ledger, &value.on_drop);
                 match &*thing {
-                    Thing::Port { .. } | Thing::Worker(_) => thing.send(Parcel::Value(sent)),
+                    Thing::Port { .. } | Thing::Worker(..) => thing.send(Parcel::Value(sent)),
                     Thing::Pool(pool) => world.request("answer", pool.run(sent), value),
                     Thing::Notifier(notifier) => notifier.notify(),
                     _ => {}
@@ -536,27 +543,37 @@ impl Act {
             }
             Act::Send { of } => {
                 let Some(thing) = world.thing(*of) else { return };
-                let (kept, sent) = channel();
-                thing.send(Parcel::End(Value::new(ledger, &[]), sent));
-                world.add_port(kept.open());
+                let ((kept, sent), age) = (channel(), ledger.next_age());
+                thing.send(Parcel::End(Value::new(ledger, &[]), sent, age));
+                world.add_port(kept.open(), age);
             }
             Act::PassOn { of, to } => {
                 let (Some(passed), Some(thing)) = (world.thing(*of), world.thing(*to)) else {
                     return;
                 };
-                let Thing::Port { port, .. } = &*passed else { return };
-                // One that is closed has nothing left to pass on.
-                if !port.is_closed() && !Rc::ptr_eq(&passed, &thing) {
-                    thing.send(Parcel::End(Value::new(ledger, &[]), port.clone().detach()));
+                let Thing::Port { port, age, .. } = &*passed else { return };
+                // One that is closed has nothing left to pass on, and none goes through itself.
+                if port.is_closed() || Rc::ptr_eq(&passed, &thing) {
+                    return;
+                }
+                let (carrier, is_peer): (_, &dyn Fn(&PortEnd<Parcel, Parcel>) -> bool) =
+                    match &*thing {
+                        Thing::Port { port, age, .. } => (*age, &|end| port.is_peer(end)),
+                        Thing::Worker(worker, age) => (*age, &|end| worker.is_peer(end)),
+                        _ => return,
+                    };
+                if carrier > *age {
+                    return;
+                }
+                let end = port.clone().detach();
+                // Nobody could receive it: dropped, it closes its channel.
+                if !is_peer(&end) {
+                    thing.send(Parcel::End(Value::new(ledger, &[]), end, *age));
                 }
             }
             Act::Listen { of, body } => {
                 let Some(thing) = world.thing(*of) else { return };
-                let Thing::Port { port, listened, received } = &*thing else { return };
-                if received.get() && !switches::RECEIVES_BESIDE_A_HANDLER {
-                    return;
-                }
-                listened.set(true);
+                let Thing::Port { port, .. } = &*thing else { return };
                 let callback = Callback::new(world, "message", body);
                 port.on_message(move |parcel| {
                     keep(parcel);
@@ -644,11 +661,12 @@ fn start_worker(world: &Rc<World>, main: &[Act], message: &Body, exit: &Body) {
     let name = format!("{}{number}:", world.name);
     let (ledger, main, value) =
         (world.ledger.clone(), main.to_vec(), Value::new(&world.ledger, &[]));
+    let age = ledger.next_age();
     let spawned = Worker::<Parcel, Parcel>::spawn(move |port| {
         value.touch();
         let world = World::new(name.clone(), &ledger);
         WORLD.set(Some(world.clone()));
-        world.add_port(port);
+        world.add_port(port, age);
         on_exit(move |_| {
             // Where the destructors of what is left find nothing.
             let left = WORLD.take();
@@ -675,7 +693,7 @@ fn start_worker(world: &Rc<World>, main: &[Act], message: &Body, exit: &Body) {
     });
     let callback = Callback::new(world, "exit of a worker", exit);
     worker.on_exit(move |code| callback.call_once(&format!(" {code}")));
-    world.add(Thing::Worker(worker));
+    world.add(Thing::Worker(worker, age));
 }
 
 fn start_pool(world: &Rc<World>, handler: &[Act]) {
@@ -744,6 +762,7 @@ pub(crate) fn run(script: &Script, clock: Clock, limit: Duration) -> Outcome {
     let ledger = Arc::new(Ledger {
         clock,
         acts: AtomicUsize::new(ACTS),
+        channels: AtomicUsize::new(0),
         ends: AtomicBool::new(false),
         closes: AtomicBool::new(false),
         book: Mutex::default(),
