@@ -15,8 +15,8 @@ use super::port::Port;
 use super::queue::{Popped, Queue};
 use super::seam::Receiver;
 use crate::callback;
-use crate::event_loop::State;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::request::{Completer, Request};
 use crate::sys::Event;
 

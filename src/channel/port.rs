@@ -13,7 +13,8 @@ use std::time::Duration;
 use super::link::Link;
 use super::open_port::OpenPort;
 use super::recv::{Recv, RecvTimeoutError};
-use crate::event_loop::{State, current};
+use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::handle::named::Name;
 use crate::handle::references::ref_methods;
 

@@ -15,7 +15,8 @@ use crate::callback::{self, Halt};
 use crate::channel::port::{Port, PortEnd};
 use crate::clock::Nanos;
 use crate::error::Panic;
-use crate::event_loop::{Loop, Parts};
+use crate::event_loop::Loop;
+use crate::event_loop::builder::Parts;
 use crate::sys;
 use crate::virtual_time::scheduler::Member;
 

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use super::this;
 use crate::callback;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
 
 /// Calls `f` when this worker is asked to [`shutdown`](super::Worker::shutdown).

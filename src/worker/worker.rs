@@ -15,7 +15,7 @@ use crate::callback;
 use crate::channel::call::{self, Call, CallError, Reply};
 use crate::channel::port::PortEnd;
 use crate::channel::recv::{Recv, RecvTimeoutError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::handle::references::ref_methods;
 use crate::metrics::Metrics;
 use crate::phase::timers::set_timeout;
