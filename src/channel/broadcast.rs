@@ -337,7 +337,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     /// Waits for the next message; none when the channel is closed. Dropping the future loses
     /// nothing.
     ///
-    /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
+    /// Any number may wait, and beside a handler: see [`Port::recv`](super::port::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
         Recv::new(&**self.member)
     }

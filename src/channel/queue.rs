@@ -135,7 +135,6 @@ impl End {
 }
 
 /// The result of a pop.
-
 pub(crate) enum Popped<T> {
     /// The oldest message that could be seen.
     Message(T),
@@ -220,7 +219,6 @@ impl<T> Contents<T> {
 
     /// The receiver has looked and found no message: the next one gives notice. Returns whether
     /// more may come.
-
     fn seen_empty(&mut self) -> End {
         self.notified &= self.end == End::Gone;
         self.end

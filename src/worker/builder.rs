@@ -106,7 +106,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
 
     /// Ends the worker when its thread has more than this number of bytes allocated: a soft limit,
     /// looked at between callbacks and at [`checkpoint`](super::checkpoint)s. Nothing of it runs
-    /// any more then, and the parent gets [`WorkerError::OutOfMemory`]. Other workers are not
+    /// any more then, and the parent gets
+    /// [`WorkerError::OutOfMemory`](super::WorkerError::OutOfMemory). Other workers are not
     /// touched.
     ///
     /// Needs the allocator [`alloc::Counting`]; see there for what is counted, and how messages

@@ -395,10 +395,10 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
         drop(self.registration.close());
         let shared = self.shared();
         if let ParentExit::ShutDown(_) = self.parent_exit {
-            self.wait_for_end(state, &shared, Wait::Asked);
+            self.wait_for_end(state, shared, Wait::Asked);
             shared.halt();
         }
-        let gone = self.wait_for_end(state, &shared, Wait::Told);
+        let gone = self.wait_for_end(state, shared, Wait::Told);
         if let Some(thread) = self.thread.take() {
             if gone {
                 join_ended(thread);

@@ -97,7 +97,6 @@ pub(super) enum Cause {
 }
 
 /// All that a worker and its parent share besides messages.
-
 pub(super) struct Shared {
     /// The worker's number.
     pub(super) id: u64,

@@ -178,7 +178,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     }
 
     /// Closes the pool at once: jobs that wait fail with `Closed`, those that run with
-    /// `Terminated`, and the workers are [terminated](Worker::terminate).
+    /// `Terminated`, and the workers are [terminated](super::Worker::terminate).
     pub fn terminate(&self) {
         self.pool.terminate();
     }
