@@ -1,19 +1,19 @@
 //! An allocator that counts, for the figures and the memory limits of workers.
 //!
-//! V8 gives each isolate a heap of its own and can limit it. In Rust all threads share one heap, so a
-//! worker's part has to be counted: a program that installs [`Counting`] sees in
-//! [`Worker::usage`](crate::worker::Worker::usage) how many bytes each worker has, and can give
-//! it a [`memory_limit`](crate::worker::WorkerBuilder::memory_limit).
+//! V8 gives each isolate a heap of its own and can limit it. In Rust all threads share one heap, so
+//! a worker's part has to be counted: a program that installs [`Counting`] sees in
+//! [`Worker::usage`](crate::worker::Worker::usage) how many bytes each worker has, and can give it
+//! a [`memory_limit`](crate::worker::WorkerBuilder::memory_limit).
 //!
 //! Each thread has a count of its own: what it allocated less what it freed. That costs a few
 //! instructions for each allocation, and no memory. It also says how messages are booked: what is
 //! allocated on one thread and freed on another stays in the count of the first and leaves that of
-//! the second, which may be below zero. A worker that produces large messages says so with [`sent`], its
-//! receiver with [`received`].
+//! the second, which may be below zero. A worker that produces large messages says so with
+//! [`sent`], its receiver with [`received`].
 //!
 //! The limit is a soft one. It is looked at between callbacks and at
-//! [`checkpoint`](crate::worker::checkpoint)s, so one huge allocation is not refused, nor is one that the
-//! callback frees again before its end.
+//! [`checkpoint`](crate::worker::checkpoint)s, so one huge allocation is not refused, nor is one
+//! that the callback frees again before its end.
 //!
 //! # Examples
 //! ```
@@ -48,6 +48,7 @@ thread_local! {
 /// (`cargo bench --bench alloc`).
 #[derive(Debug, Default)]
 pub struct Counting<A = System> {
+    /// Does the work.
     below: A,
 }
 
@@ -72,9 +73,9 @@ fn book(bytes: i64) {
     ALLOCATED.with(|count| count.set(count.get().wrapping_add(bytes)));
 }
 
-// SAFETY: every call goes to the allocator below with the arguments it came with, and its answer comes
-// back unchanged, so whatever that one guarantees holds here. The counter is a cell of this thread: it
-// neither allocates nor unwinds.
+// SAFETY: every call goes to the allocator below with the arguments it came with, and its answer
+// comes back unchanged, so whatever that one guarantees holds here. The counter is a cell of this
+// thread: it neither allocates nor unwinds.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The loop that an operation was for has ended.
 ///
-/// [`Remote::post`](crate::Remote::post) returns it. An [`io::Error`] from a socket or request whose loop has ended
-/// carries it, so that shutting down can be told from every other failure.
+/// [`Remote::post`](crate::Remote::post) returns it. An [`io::Error`] from a socket or request
+/// whose loop has ended carries it, so that shutting down can be told from every other failure.
 ///
 /// # Examples
 /// ```
@@ -67,12 +67,15 @@ pub(crate) fn cancelled() -> io::Error {
 /// # drop(caught);
 /// windlass::block_on(async {
 ///     match windlass::queue_work(|| -> u32 { panic!("no sums today") }).await {
-///         Err(windlass::WorkError::Panicked(panic)) => assert_eq!(panic.message(), "no sums today"),
+///         Err(windlass::WorkError::Panicked(panic)) => {
+///             assert_eq!(panic.message(), "no sums today");
+///         }
 ///         other => unreachable!("{other:?}"),
 ///     }
 /// });
 /// ```
 pub struct Panic {
+    /// The payload's text, or a note that it had none.
     message: String,
     /// In a lock only to make the type `Sync`: nobody but the owner ever takes it.
     payload: Mutex<Box<dyn Any + Send>>,
@@ -111,7 +114,8 @@ impl fmt::Debug for Panic {
     }
 }
 
-/// A panic of a callback or task that nobody else takes, as [`on_uncaught`](crate::on_uncaught) gets it.
+/// A panic of a callback or task that nobody else takes, as [`on_uncaught`](crate::on_uncaught)
+/// gets it.
 ///
 /// # Examples
 /// ```
@@ -125,7 +129,9 @@ impl fmt::Debug for Panic {
 /// ```
 #[derive(Debug)]
 pub struct Uncaught {
+    /// What the panic carried.
     pub(crate) panic: Panic,
+    /// Where the callback was registered, if that was recorded.
     pub(crate) registered_at: Option<&'static Location<'static>>,
 }
 
@@ -135,8 +141,8 @@ impl Uncaught {
         self.panic.message()
     }
 
-    /// Where the callback that panicked was registered, or its task spawned. Ticks and microtasks do
-    /// not record it, to keep their queues small: for them it is `None`.
+    /// Where the callback that panicked was registered, or its task spawned. Ticks and microtasks
+    /// do not record it, to keep their queues small: for them it is `None`.
     pub fn registered_at(&self) -> Option<&'static Location<'static>> {
         self.registered_at
     }

@@ -56,12 +56,13 @@
 //! - Node's verbs act on the loop that is current on this thread, and stand at the crate root:
 //!   [`set_timeout`], [`set_interval`], [`set_immediate`], [`next_tick`], [`queue_microtask`],
 //!   [`spawn`], [`queue_work`].
-//! - [`guide::order`] says what runs when: the specification in words, each statement with its test.
-//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for whoever turns a loop by hand.
+//! - [`guide::order`] says what runs when: the specification in words, each statement with its
+//!   test.
+//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
-//!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module of
-//!   that name, for keys and digests.
+//!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module
+//!   of that name, for keys and digests.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -73,6 +74,7 @@
 #![warn(rustdoc::broken_intra_doc_links)]
 
 mod callback;
+mod cell;
 mod channel;
 mod clock;
 mod error;
@@ -210,7 +212,8 @@ fn make_loop() -> Loop {
     }
 }
 
-/// Calls `f` right after the callback that is running, before microtasks and before the loop goes on.
+/// Calls `f` right after the callback that is running, before microtasks and before the loop goes
+/// on.
 ///
 /// # Ordering
 /// Ticks run in the order queued, those queued by ticks too, until none is left; then the
@@ -295,7 +298,8 @@ pub fn stop() {
     current::expect_with("stop", |state| state.mailbox.stop());
 }
 
-/// The current loop's cached time, the same for all callbacks of a phase. See [`Loop::update_time`].
+/// The current loop's cached time, the same for all callbacks of a phase. See
+/// [`Loop::update_time`].
 ///
 /// # Panics
 /// When no loop is current.
@@ -312,9 +316,10 @@ pub fn now() -> Instant {
 /// Ends the current loop, not the process: nothing that is queued runs any more, the [`on_exit`]
 /// hooks do, and then the loop is torn down.
 ///
-/// The callback that called this goes on to its end. Called again, it changes the code; from an exit
-/// hook it also makes that hook the last. Called inside [`Loop::enter`], where nothing is being turned, it ends the loop in its
-/// next turn, or when the loop is closed or dropped before that.
+/// The callback that called this goes on to its end. Called again, it changes the code; from an
+/// exit hook it also makes that hook the last. Called inside [`Loop::enter`], where nothing is
+/// being turned, it ends the loop in its next turn, or when the loop is closed or dropped before
+/// that.
 ///
 /// # Panics
 /// When no loop is current.
@@ -354,8 +359,9 @@ pub fn set_exit_code(code: i32) {
 /// Calls `f` each time that nothing is alive any more, before the loop ends.
 ///
 /// If a hook arms something that keeps the loop alive, the loop goes on, and the hooks are called
-/// again later; ticks and microtasks alone do not count. Hooks accumulate and are called in the order
-/// added, with one drain after the last. Not called after [`exit`] or a stop. As Node's `beforeExit`.
+/// again later; ticks and microtasks alone do not count. Hooks accumulate and are called in the
+/// order added, with one drain after the last. Not called after [`exit`] or a stop. As Node's
+/// `beforeExit`.
 ///
 /// # Panics
 /// When no loop is current.
@@ -381,9 +387,10 @@ pub fn on_before_exit(f: impl FnMut() + 'static) {
 
 /// Calls `f` with the exit code when the program ends, after [`exit`] or when nothing is alive.
 ///
-/// Hooks accumulate and are called in the order added. Nothing that they queue runs, nor a hook that they
-/// add. One that calls [`exit`] sets the code and is the last: the hooks behind it are dropped. A panic that nobody took ends a
-/// worker, and [`run`], [`run_main`] and [`block_on`], with code 1. As Node's `exit` event.
+/// Hooks accumulate and are called in the order added. Nothing that they queue runs, nor a hook
+/// that they add. One that calls [`exit`] sets the code and is the last: the hooks behind it are
+/// dropped. A panic that nobody took ends a worker, and [`run`], [`run_main`] and [`block_on`],
+/// with code 1. As Node's `exit` event.
 ///
 /// # Panics
 /// When no loop is current.
@@ -402,9 +409,9 @@ pub fn on_exit(f: impl FnOnce(i32) + 'static) {
 
 /// Gives panics that nobody else takes to `f`, and lets the loop go on.
 ///
-/// A caught panic ends its callback like a return: the drain follows, then the next callback. There is
-/// one hook; setting another replaces it. Without one a panic leaves `run` with its payload. A panic
-/// of the main script always does, and so does one of the hook itself.
+/// A caught panic ends its callback like a return: the drain follows, then the next callback. There
+/// is one hook; setting another replaces it. Without one a panic leaves `run` with its payload. A
+/// panic of the main script always does, and so does one of the hook itself.
 ///
 /// # Panics
 /// When no loop is current.
@@ -429,6 +436,7 @@ pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
 /// A future that lets the loop do its round. Made by [`yield_now`].
 #[derive(Debug)]
 pub struct YieldNow {
+    /// The immediate that resumes the task, and its way to the future. None before the first poll.
     waiting: Option<(Immediate, Rc<Signal>)>,
 }
 
@@ -473,10 +481,12 @@ impl Drop for YieldNow {
     }
 }
 
-/// A loop that ends with its function, also by a panic. Not left to the last clone: a callback may hold one.
+/// A loop that ends with its function, also by a panic. Not left to the last clone: a callback may
+/// hold one.
 struct Program {
+    /// Torn down when the program is dropped.
     event_loop: Loop,
-    /// A panic leaves it, unless said otherwise.
+    /// The function was left by a panic, unless it says otherwise.
     failed: Cell<bool>,
 }
 

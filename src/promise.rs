@@ -1,23 +1,27 @@
 //! A promise: the completer of a request for I/O that cannot be forgotten.
 //!
-//! Operations of several steps pass it on from one to the next. Whatever becomes of them, the request is
-//! answered: when the promise is dropped on the way, that is a result too.
+//! Operations of several steps pass it on from one to the next. Whatever becomes of them, the
+//! request completes: a promise that is dropped on the way is an error of the operation.
 
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::request::{Completer, Request};
 
-/// Answers a request once, also when it is dropped: then whoever had it has gone, with the loop as a rule.
+/// Completes a request once, also when it is dropped: then the operation is gone, with the loop as
+/// a rule.
 pub(crate) struct Promise<T: 'static> {
+    /// The loop of the request.
     state: Rc<State>,
+    /// None once the promise is fulfilled.
     completer: Option<Completer<io::Result<T>>>,
 }
 
 impl<T: 'static> Promise<T> {
+    /// A promise, and the request that it completes.
     pub(crate) fn new(
         state: &Rc<State>,
         location: &'static Location<'static>,
@@ -26,20 +30,22 @@ impl<T: 'static> Promise<T> {
         (Promise { state: state.clone(), completer: Some(completer) }, request)
     }
 
-    /// Sets who gets a result that nobody wants. Calls no user code.
-    pub(crate) fn set_heir(&self, heir: impl FnOnce(io::Result<T>) + 'static) {
+    /// As [`Completer::on_unclaimed`].
+    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(io::Result<T>) + 'static) {
         if let Some(completer) = &self.completer {
-            completer.set_heir(heir);
+            completer.on_unclaimed(f);
         }
     }
 
+    /// As [`Completer::on_cancel`].
     pub(crate) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
         if let Some(completer) = &self.completer {
             completer.on_cancel(cancel);
         }
     }
 
-    /// Answers with what `make` makes of another request's value, and is cancelled by cancelling that.
+    /// Fulfils the promise with what `make` makes of another request's value. Cancelling this
+    /// request cancels that one.
     pub(crate) fn follow<A: 'static>(
         self,
         request: Request<io::Result<A>>,
@@ -69,7 +75,7 @@ impl<T: 'static> Drop for Promise<T> {
     fn drop(&mut self) {
         let Some(completer) = self.completer.take() else { return };
         if self.state.is_open() {
-            // A task that had it has panicked, which is told elsewhere.
+            // The task that had the promise has panicked, which is reported as a panic.
             let text = "the operation has ended without a result";
             completer.complete_later(Err(io::Error::other(text)));
         } else {

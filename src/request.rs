@@ -1,8 +1,9 @@
 //! A request: one operation, one completion.
 //!
-//! Whoever performs the operation holds a [`Completer`] and completes it once; the user holds the
-//! [`Request`] and claims the result: with a callback, by awaiting, or not at all. An operation that
-//! is done when its call returns makes a request without a completer, and allocates nothing.
+//! The code that performs the operation holds a [`Completer`] and completes it once; the user holds
+//! the [`Request`] and claims the result: with a callback, by awaiting, or not at all. A result
+//! that nobody claims goes to [`on_unclaimed`](Completer::on_unclaimed). An operation that is done
+//! when its call returns makes a request without a completer, and allocates nothing.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -14,15 +15,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::callback;
+use crate::cell::peek;
 use crate::error::CancelError;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::queue::closure::{Closure, ResultClosure};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
 ///
-/// Give it a callback with [`on_complete`](Request::on_complete), or `.await` it, or drop it: it completes all the
-/// same. A request keeps its loop alive until it has completed. One that has completed and that nobody
-/// has claimed does not.
+/// Give it a callback with [`on_complete`](Request::on_complete), or `.await` it, or drop it: it
+/// completes all the same. A request keeps its loop alive until it has completed. One that has
+/// completed and that nobody has claimed does not.
 ///
 /// When its loop is torn down first, a callback is dropped uncalled, and an awaited request whose
 /// output is a `Result` gets a shut-down error.
@@ -40,24 +42,31 @@ use crate::queue::closure::{Closure, ResultClosure};
 ///     });
 /// });
 /// ```
-#[must_use = "a request completes by itself, but its result is lost: drop it on purpose with `drop(…)`"]
+#[must_use = "a request completes by itself, but its result is lost; `drop` it to say so"]
 pub struct Request<T> {
-    stage: RequestStage<T>,
+    /// How far it is.
+    stage: Stage<T>,
 }
 
-enum RequestStage<T> {
-    /// The operation was done when its call returned. Empty once awaited.
+/// How far a request is that its user holds.
+enum Stage<T> {
+    /// The operation was done when its call returned: here is the loop, and the result until it is
+    /// awaited. Nobody completes such a request.
     Finished(Rc<State>, Option<T>),
-    Pending(Rc<Core<T>>),
+    /// Somebody completes the request, or has done so.
+    Pending(Rc<Pending<T>>),
     /// A callback was attached: nothing is left of the request itself.
     Spent,
 }
 
-/// What a request and whoever completes it share. One allocation with the operation itself, where that is
-/// made for one request only.
-pub(crate) struct Core<T, O: ?Sized = dyn Operation<T>> {
+/// What a request and the operation behind it share. One allocation with the operation, where that
+/// is made for one request only.
+pub(crate) struct Pending<T, O: ?Sized = dyn Operation<T>> {
+    /// The loop on which the request completes.
     state: Rc<State>,
+    /// The line that made the request.
     location: &'static Location<'static>,
+    /// How far the result has come.
     claim: Cell<Claim<T>>,
     /// What is being done.
     pub(crate) operation: O,
@@ -65,11 +74,13 @@ pub(crate) struct Core<T, O: ?Sized = dyn Operation<T>> {
 
 /// What a request asks of the operation behind it.
 pub(crate) trait Operation<T> {
-    /// Cancels it, so that the request completes later, or says why not. Asked until it has completed.
-    fn abort(&self, core: &Rc<Core<T>>) -> Result<(), CancelError>;
+    /// Cancels it, so that the request completes later, or says why not. Asked until it has
+    /// completed.
+    fn abort(&self, pending: &Rc<Pending<T>>) -> Result<(), CancelError>;
 
-    /// Who gets a result whose request was dropped, if anybody.
-    fn take_heir(&self) -> Option<Box<dyn FnOnce(T)>> {
+    /// What takes a result whose request was dropped, if anything does. See
+    /// [`Completer::on_unclaimed`].
+    fn take_unclaimed(&self) -> Option<Box<dyn FnOnce(T)>> {
         None
     }
 
@@ -81,18 +92,19 @@ pub(crate) trait Operation<T> {
 struct Elsewhere<T> {
     /// How it is cancelled, if it can be. Gone once it has completed.
     cancel: RefCell<Option<Rc<dyn Fn() -> Result<(), CancelError>>>>,
-    heir: Cell<Option<Box<dyn FnOnce(T)>>>,
+    /// Takes a result whose request was dropped, once.
+    on_unclaimed: Cell<Option<Box<dyn FnOnce(T)>>>,
 }
 
 impl<T> Operation<T> for Elsewhere<T> {
-    fn abort(&self, _core: &Rc<Core<T>>) -> Result<(), CancelError> {
+    fn abort(&self, _core: &Rc<Pending<T>>) -> Result<(), CancelError> {
         // Cloned out: what is cancelled may complete and clear the cell.
         let cancel = self.cancel.borrow().clone();
         cancel.map_or(Err(CancelError::Busy), |cancel| cancel())
     }
 
-    fn take_heir(&self) -> Option<Box<dyn FnOnce(T)>> {
-        self.heir.take()
+    fn take_unclaimed(&self) -> Option<Box<dyn FnOnce(T)>> {
+        self.on_unclaimed.take()
     }
 
     fn release(&self) {
@@ -100,10 +112,11 @@ impl<T> Operation<T> for Elsewhere<T> {
     }
 }
 
-/// What a future of a request says that is polled again.
+/// The message of the panic of a request that is polled again.
 const POLLED_AGAIN: &str = "windlass: a request was polled after it was ready";
 
-/// How far the result has come, and who wants it.
+/// How far the result has come, and what waits for it.
+#[derive(Default)]
 enum Claim<T> {
     /// Not completed; the request is held, and nobody has asked yet.
     Held,
@@ -116,6 +129,7 @@ enum Claim<T> {
     /// Completed and not yet claimed.
     Done(T),
     /// Completed and claimed.
+    #[default]
     Claimed,
 }
 
@@ -123,7 +137,7 @@ impl<T: 'static> Request<T> {
     /// A request that was done at once.
     #[inline]
     pub(crate) fn finished(state: &Rc<State>, value: T) -> Request<T> {
-        Request { stage: RequestStage::Finished(state.clone(), Some(value)) }
+        Request { stage: Stage::Finished(state.clone(), Some(value)) }
     }
 
     /// Calls `f` with the result, from the loop, never from inside this call.
@@ -132,22 +146,24 @@ impl<T: 'static> Request<T> {
     /// what a closing handle cancels), or in the pending phase of the next iteration if it has
     /// completed before. Ticks and microtasks are drained after it.
     pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
-        match std::mem::replace(&mut self.stage, RequestStage::Spent) {
-            RequestStage::Finished(state, value) => {
+        match std::mem::replace(&mut self.stage, Stage::Spent) {
+            Stage::Finished(state, value) => {
                 if let Some(value) = value {
                     defer(&state, None, || f(value));
                 }
             }
-            RequestStage::Spent => {}
-            RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
+            Stage::Spent => {}
+            Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => {
-                    let (state, location) = (core.state.clone(), core.location);
-                    let unclaimed = Unclaimed { core, value: Some(value) };
+                    let (state, location) = (pending.state.clone(), pending.location);
+                    let unclaimed = Unclaimed { pending, value: Some(value) };
                     defer(&state, Some(location), || unclaimed.give(f));
                 }
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
-                _ if core.state.is_open() => core.claim.set(Claim::Callback(ResultClosure::new(f))),
+                _ if pending.state.is_open() => {
+                    pending.claim.set(Claim::Callback(ResultClosure::new(f)))
+                }
                 _ => {}
             },
         }
@@ -156,8 +172,8 @@ impl<T: 'static> Request<T> {
     /// Cancels the operation. It then completes with a cancelled error, later.
     ///
     /// # Errors
-    /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when it has
-    /// completed.
+    /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when
+    /// it has completed.
     ///
     /// # Examples
     /// ```
@@ -172,16 +188,16 @@ impl<T: 'static> Request<T> {
     /// ```
     pub fn cancel(&self) -> Result<(), CancelError> {
         match &self.stage {
-            RequestStage::Pending(core) => abort(core),
-            RequestStage::Finished(..) | RequestStage::Spent => Err(CancelError::Done),
+            Stage::Pending(pending) => abort(pending),
+            Stage::Finished(..) | Stage::Spent => Err(CancelError::Done),
         }
     }
 
     /// Something that can cancel the request after it was given a callback or to a task.
     pub fn canceller(&self) -> Canceller {
         match &self.stage {
-            RequestStage::Pending(core) => Canceller { request: Some(Rc::new(core.clone())) },
-            RequestStage::Finished(..) | RequestStage::Spent => Canceller { request: None },
+            Stage::Pending(pending) => Canceller { request: Some(Rc::new(pending.clone())) },
+            Stage::Finished(..) | Stage::Spent => Canceller { request: None },
         }
     }
 }
@@ -224,13 +240,16 @@ fn defer(
     }
 }
 
-/// A result on its way to a callback. When the loop ends first, the heir gets it.
+/// A result on its way to a callback. When the loop ends first, it is unclaimed after all.
 struct Unclaimed<T> {
-    core: Rc<Core<T>>,
+    /// What has completed.
+    pending: Rc<Pending<T>>,
+    /// The result, until the callback has it.
     value: Option<T>,
 }
 
 impl<T> Unclaimed<T> {
+    /// Calls the callback.
     fn give(mut self, f: impl FnOnce(T)) {
         if let Some(value) = self.value.take() {
             f(value);
@@ -241,7 +260,7 @@ impl<T> Unclaimed<T> {
 impl<T> Drop for Unclaimed<T> {
     fn drop(&mut self) {
         if let Some(value) = self.value.take() {
-            callback::quietly(|| self.core.leave(value));
+            callback::quietly(|| self.pending.leave(value));
         }
     }
 }
@@ -255,13 +274,13 @@ impl<T> Future for Request<T> {
     /// When polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.stage {
-            RequestStage::Finished(_, value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
-            RequestStage::Spent => unreachable!("a request with a callback is gone"),
-            RequestStage::Pending(core) => match core.claim.replace(Claim::Claimed) {
+            Stage::Finished(_, value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
+            Stage::Spent => unreachable!("a request with a callback is gone"),
+            Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => Poll::Ready(value),
                 Claim::Claimed => panic!("{POLLED_AGAIN}"),
                 before => {
-                    core.claim.set(Claim::Awaited(cx.waker().clone()));
+                    pending.claim.set(Claim::Awaited(cx.waker().clone()));
                     drop(before);
                     Poll::Pending
                 }
@@ -273,8 +292,8 @@ impl<T> Future for Request<T> {
 impl<T> Drop for Request<T> {
     #[inline]
     fn drop(&mut self) {
-        if let RequestStage::Pending(core) = &self.stage {
-            core.abandon();
+        if let Stage::Pending(pending) = &self.stage {
+            pending.abandon();
         }
     }
 }
@@ -282,8 +301,8 @@ impl<T> Drop for Request<T> {
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let location = match &self.stage {
-            RequestStage::Pending(core) => Some(core.location),
-            RequestStage::Finished(..) | RequestStage::Spent => None,
+            Stage::Pending(pending) => Some(pending.location),
+            Stage::Finished(..) | Stage::Spent => None,
         };
         f.debug_struct("Request").field("made_at", &location).finish_non_exhaustive()
     }
@@ -323,53 +342,52 @@ impl fmt::Debug for Canceller {
     }
 }
 
-/// A request of any type.
+/// A request of any type, for what only cancels it.
 trait Cancel {
+    /// As [`Request::cancel`].
     fn cancel(&self) -> Result<(), CancelError>;
 }
 
-impl<T> Cancel for Rc<Core<T>> {
+impl<T> Cancel for Rc<Pending<T>> {
     fn cancel(&self) -> Result<(), CancelError> {
         abort(self)
     }
 }
 
-fn abort<T>(core: &Rc<Core<T>>) -> Result<(), CancelError> {
-    if core.is_done() { Err(CancelError::Done) } else { core.operation.abort(core) }
+fn abort<T>(pending: &Rc<Pending<T>>) -> Result<(), CancelError> {
+    if pending.is_done() { Err(CancelError::Done) } else { pending.operation.abort(pending) }
 }
 
-impl<T, O> Core<T, O> {
+impl<T, O> Pending<T, O> {
     /// What is to become a request, once its operation is set up.
     #[inline]
     pub(crate) fn new(
         state: &Rc<State>,
         location: &'static Location<'static>,
         operation: O,
-    ) -> Rc<Core<T, O>> {
+    ) -> Rc<Pending<T, O>> {
         let claim = Cell::new(Claim::Held);
-        Rc::new(Core { state: state.clone(), location, claim, operation })
+        Rc::new(Pending { state: state.clone(), location, claim, operation })
     }
 }
 
-impl<T: 'static, O: Operation<T> + 'static> Core<T, O> {
+impl<T: 'static, O: Operation<T> + 'static> Pending<T, O> {
     /// The request of this operation. There is one.
     #[inline]
     pub(crate) fn request(self: &Rc<Self>) -> Request<T> {
-        Request { stage: RequestStage::Pending(self.clone()) }
+        Request { stage: Stage::Pending(self.clone()) }
     }
 }
 
-impl<T, O: ?Sized> Core<T, O> {
+impl<T, O: ?Sized> Pending<T, O> {
+    /// Whether it has completed.
     fn is_done(&self) -> bool {
-        let claim = self.claim.replace(Claim::Claimed);
-        let done = matches!(claim, Claim::Done(_) | Claim::Claimed);
-        self.claim.set(claim);
-        done
+        peek(&self.claim, |claim| matches!(claim, Claim::Done(_) | Claim::Claimed))
     }
 }
 
-impl<T, O: Operation<T> + ?Sized> Core<T, O> {
-    /// The request was dropped.
+impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
+    /// The request was dropped: its result, come or to come, is unclaimed.
     fn abandon(&self) {
         match self.claim.replace(Claim::Claimed) {
             Claim::Held | Claim::Awaited(_) => self.claim.set(Claim::Dropped),
@@ -378,10 +396,10 @@ impl<T, O: Operation<T> + ?Sized> Core<T, O> {
         }
     }
 
-    /// A result whose request was dropped.
+    /// Gives a result away whose request was dropped.
     fn leave(&self, value: T) {
-        match self.operation.take_heir() {
-            Some(heir) => heir(value),
+        match self.operation.take_unclaimed() {
+            Some(f) => f(value),
             None => drop(value),
         }
     }
@@ -404,10 +422,11 @@ impl<T, O: Operation<T> + ?Sized> Core<T, O> {
         }
     }
 
-    /// The loop ends: the callback is dropped uncalled, and who awaits gets this value, if any.
+    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if
+    /// any.
     pub(crate) fn shut_down(&self, value: Option<T>) {
         callback::quietly(|| self.operation.release());
-        callback::drop_quietly(self.operation.take_heir());
+        callback::drop_quietly(self.operation.take_unclaimed());
         match (self.claim.replace(Claim::Claimed), value) {
             (Claim::Awaited(waker), Some(value)) => {
                 self.claim.set(Claim::Done(value));
@@ -424,7 +443,7 @@ impl<T, O: Operation<T> + ?Sized> Core<T, O> {
     }
 }
 
-impl<T: 'static> Core<T> {
+impl<T: 'static> Pending<T> {
     /// Completes the request in the pending phase of the next iteration.
     pub(crate) fn complete_later(self: Rc<Self>, value: T) {
         let state = self.state.clone();
@@ -435,7 +454,8 @@ impl<T: 'static> Core<T> {
 
 /// The other end of a request: completes it once.
 pub(crate) struct Completer<T> {
-    core: Rc<Core<T, Elsewhere<T>>>,
+    /// What the request has too.
+    pending: Rc<Pending<T, Elsewhere<T>>>,
 }
 
 impl<T: 'static> Completer<T> {
@@ -444,62 +464,65 @@ impl<T: 'static> Completer<T> {
         state: &Rc<State>,
         location: &'static Location<'static>,
     ) -> (Completer<T>, Request<T>) {
-        let operation = Elsewhere { cancel: RefCell::new(None), heir: Cell::new(None) };
-        let core = Core::new(state, location, operation);
-        let request = core.request();
-        (Completer { core }, request)
+        let operation = Elsewhere { cancel: RefCell::new(None), on_unclaimed: Cell::new(None) };
+        let pending = Pending::new(state, location, operation);
+        let request = pending.request();
+        (Completer { pending }, request)
     }
 
     /// Sets how the request is cancelled.
     pub(crate) fn on_cancel(&self, cancel: impl Fn() -> Result<(), CancelError> + 'static) {
-        self.core.operation.cancel.replace(Some(Rc::new(cancel)));
+        self.pending.operation.cancel.replace(Some(Rc::new(cancel)));
     }
 
-    /// Sets who gets the result if the request is dropped, before or after it completes. The heir is
+    /// Gives the result to `f` if the request is dropped, before or after it completes. `f` is
     /// internal code: what calls back must be deferred.
-    pub(crate) fn set_heir(&self, heir: impl FnOnce(T) + 'static) {
-        self.core.operation.heir.set(Some(Box::new(heir)));
+    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(T) + 'static) {
+        self.pending.operation.on_unclaimed.set(Some(Box::new(f)));
     }
 
     /// Completes the request, calling its callback here. Drains the queues after it.
     pub(crate) fn complete(self, value: T) {
-        self.core.complete(value);
+        self.pending.complete(value);
     }
 
     /// Completes the request in the pending phase of the next iteration.
     pub(crate) fn complete_later(self, value: T) {
-        let core: Rc<Core<T>> = self.core;
-        core.complete_later(value);
+        let pending: Rc<Pending<T>> = self.pending;
+        pending.complete_later(value);
     }
 
-    /// The completer with its value, to be completed when its turn comes.
+    /// The completer with its value, to be completed from a queue.
     pub(crate) fn later(self, value: T) -> Later<T> {
-        Later { parts: Some((self.core, value)) }
+        Later { parts: Some((self.pending, value)) }
     }
 
-    /// The loop ends: the callback is dropped uncalled, and who awaits gets this value, if any.
+    /// The loop ends: the callback is dropped uncalled, and a task that awaits gets this value, if
+    /// any.
     pub(crate) fn shut_down(self, value: Option<T>) {
-        self.core.shut_down(value);
+        self.pending.shut_down(value);
     }
 }
 
-/// A completion that waits in a queue. When its loop ends first, who awaits still gets the value.
+/// A completion that waits in a queue. When its loop ends first, a task that awaits still gets the
+/// value.
 pub(crate) struct Later<T: 'static> {
-    parts: Option<(Rc<Core<T>>, T)>,
+    /// What is to be completed, and with what. None once it is done.
+    parts: Option<(Rc<Pending<T>>, T)>,
 }
 
 impl<T: 'static> Later<T> {
     pub(crate) fn complete(mut self) {
-        if let Some((core, value)) = self.parts.take() {
-            core.complete(value);
+        if let Some((pending, value)) = self.parts.take() {
+            pending.complete(value);
         }
     }
 }
 
 impl<T: 'static> Drop for Later<T> {
     fn drop(&mut self) {
-        if let Some((core, value)) = self.parts.take() {
-            core.shut_down(Some(value));
+        if let Some((pending, value)) = self.parts.take() {
+            pending.shut_down(Some(value));
         }
     }
 }

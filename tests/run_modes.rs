@@ -397,6 +397,76 @@ fn a_stop_requested_before_run_uses_up_exactly_that_run() {
     trace.expect(&["timer", "immediate"]);
 }
 
+// L-10: the main script is a callback, so its drain belongs to it.
+#[test]
+fn a_main_script_that_stops_its_loop_is_still_followed_by_its_ticks_and_microtasks() {
+    let stops: [(&str, fn(&Loop)); 3] = [
+        ("in main", |_| windlass::stop()),
+        ("in a tick of main", |_| next_tick(windlass::stop)),
+        ("before run", Loop::stop),
+    ];
+    for (when, stop) in stops {
+        let trace = Trace::new();
+        let event_loop = virtual_loop();
+        if when == "before run" {
+            stop(&event_loop);
+        }
+        event_loop.run(|| {
+            windlass::on_before_exit(trace.says("before exit"));
+            let inner = trace.clone();
+            windlass::on_exit(move |_| inner.say("exit"));
+            let inner = trace.clone();
+            queue_microtask(move || {
+                inner.say("microtask");
+                next_tick(inner.says("tick of it"));
+                set_timeout(Duration::ZERO, inner.says("timer"));
+            });
+            next_tick(trace.says("tick"));
+            if when != "before run" {
+                stop(&event_loop);
+            }
+            advance(ms(5));
+        });
+        // No phase, and no hook.
+        assert_eq!(trace.lines(), ["tick", "microtask", "tick of it"], "{when}");
+        assert!(event_loop.is_alive(), "{when}");
+        event_loop.run(|| trace.say("main"));
+        let later = &trace.lines()[3..];
+        assert_eq!(later, ["main", "timer", "before exit", "exit"], "{when}");
+    }
+}
+
+// O-58, where nothing is left: that too is a stop, not the end of the program.
+#[test]
+fn a_stopped_run_calls_no_hook_although_nothing_is_alive_and_the_next_run_does() {
+    let stops: [fn(); 3] = [
+        || {
+            next_tick(|| ());
+            windlass::stop();
+        },
+        || {
+            set_immediate(windlass::stop);
+        },
+        || {
+            set_timeout(ms(1), || queue_microtask(windlass::stop));
+        },
+    ];
+    for (index, main) in stops.into_iter().enumerate() {
+        let trace = Trace::new();
+        let event_loop = virtual_loop();
+        event_loop.run(|| {
+            windlass::on_before_exit(trace.says("before exit"));
+            let inner = trace.clone();
+            windlass::on_exit(move |_| inner.say("exit"));
+            main();
+        });
+        assert_eq!(trace.lines(), [""; 0], "case {index}");
+        assert!(!event_loop.is_alive(), "case {index}");
+        event_loop.run(|| ());
+        assert_eq!(trace.lines(), ["before exit", "exit"], "case {index}");
+    }
+}
+
 // L-11
 #[test]
 fn a_stop_from_an_idle_or_prepare_watcher_makes_the_poll_nonblocking() {

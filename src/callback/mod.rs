@@ -1,37 +1,36 @@
 //! Door 1, into user code: the one place where stored callbacks are called.
 //!
 //! Every callback goes through here, and after each one the queues are drained: all ticks, then all
-//! microtasks, and again until both are empty (as in Node since version 11). What there is to know about
-//! the order of callbacks and about panics is on this page.
+//! microtasks, and again until both are empty (as in Node since version 11). What there is to know
+//! about the order of callbacks and about panics is on this page.
 //!
 //! A panic unwinds to the phase that was running, which calls [`guard`]: the phase's place in its
-//! batch is kept in the loop, not on the stack, so the hook is told, the queues are drained, and the phase
-//! goes on with the next callback. Catching once per phase keeps it off the path of each callback. A
-//! callback that is called more than once is put back first: it goes through [`invoke`] and
-//! [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run yet
-//! runs in the next turn.
+//! batch is kept in the loop, not on the stack, so the hook is told, the queues are drained, and
+//! the phase goes on with the next callback. Catching once per phase keeps it off the path of each
+//! callback. A callback that is called more than once is put back first: it goes through [`invoke`]
+//! and [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run
+//! yet runs in the next turn.
 
+pub(crate) mod on_drop;
+pub(crate) mod quiet;
 pub(crate) mod running;
 pub(crate) mod slot;
 
 use std::any::Any;
-use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
 use crate::alloc;
 use crate::error::{Panic, Uncaught};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
+use crate::queue::closure::Closure;
+use crate::queue::deferred::Deferred;
 use crate::queue::ring::SendRing;
 
-/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user code.
-/// It is no panic: no hook sees it.
-pub(crate) struct Halt;
+use on_drop::OnDrop;
+use slot::Slot;
 
-/// Unwinds to the `run`, `turn` or worker that the caller runs in.
-pub(crate) fn halt() -> ! {
-    panic::resume_unwind(Box::new(Halt))
-}
+pub(crate) use quiet::{Halt, attempt, drop_quietly, halt, quietly};
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
@@ -53,17 +52,8 @@ pub(crate) fn call_then(
     state.running.set(location);
     let on_panic = OnDrop(before_drain);
     f();
-    mem::forget(on_panic);
+    on_panic.forget();
     drain_after(state, before_drain);
-}
-
-/// Does something when a panic passes by.
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }
 
 /// Calls the first closure that other threads have posted, then drains the queues.
@@ -83,6 +73,36 @@ pub(crate) fn invoke<R>(
 ) -> thread::Result<R> {
     state.running.set(location);
     panic::catch_unwind(AssertUnwindSafe(f))
+}
+
+impl<F: ?Sized> Slot<F> {
+    /// Calls the callback, by `call`. None if there is none, or if it is being called.
+    ///
+    /// The outcome is for [`settle`]. Where nothing stands between the two, [`call_slot`] does
+    /// both.
+    #[inline]
+    pub(crate) fn invoke<R>(
+        &self,
+        state: &State,
+        location: Option<&'static Location<'static>>,
+        call: impl FnOnce(&mut F) -> R,
+    ) -> Option<thread::Result<R>> {
+        self.lend(|f| invoke(state, location, || call(f)))
+    }
+}
+
+/// Calls the callback in a slot, by `f`, then drains the queues. Nothing if there is none, or if it
+/// is being called.
+#[inline]
+pub(crate) fn call_slot<F: ?Sized>(
+    state: &State,
+    location: Option<&'static Location<'static>>,
+    slot: &Slot<F>,
+    f: impl FnOnce(&mut F),
+) {
+    if let Some(outcome) = slot.invoke(state, location, f) {
+        settle(state, outcome);
+    }
 }
 
 /// Ends the callback whose outcome this is: goes on with its panic, or drains the queues.
@@ -133,7 +153,8 @@ fn drain_queues(state: &State) {
     // Queues do not record where their closures came from.
     state.running.set(None);
     loop {
-        // Not after a panic in a microtask: that ends it like a return, and the next microtask follows.
+        // Not after a panic in a microtask: that ends it like a return, and the next microtask
+        // follows.
         while !state.in_microtasks.get() && !state.must_end() && state.ticks.call_first() {}
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
@@ -165,6 +186,27 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
     }
 }
 
+/// Calls what `next` gives until it gives nothing, and drains the queues after each, as a phase
+/// does.
+pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>) {
+    guard(state, || {
+        while !state.is_halted()
+            && let Some(entry) = next()
+        {
+            entry.call();
+            drain(state);
+        }
+    });
+}
+
+/// Calls the deferred callbacks that are there now.
+#[inline]
+pub(crate) fn call_deferred(state: &State, deferred: &Deferred) {
+    if deferred.begin_run() {
+        call_each(state, || deferred.next());
+    }
+}
+
 /// Gives a panic to the `on_uncaught` hook, or goes on with it when there is none.
 fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Location<'static>>) {
     if payload.is::<Halt>() {
@@ -183,45 +225,8 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
     }
 }
 
-/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one already.
-#[cold]
-fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
-    match panic::catch_unwind(AssertUnwindSafe(|| drop(f))) {
-        Err(payload) if outcome.is_ok() => Err(payload),
-        Err(payload) => {
-            let message = crate::error::panic_message(payload.as_ref());
-            log::error!("the destructor of a callback that panicked did so too: {message}");
-            outcome
-        }
-        Ok(()) => outcome,
-    }
-}
-
 /// Raises a panic that nobody took, as though the callback that is running had it.
 pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
     state.running.set(at);
     panic::resume_unwind(panic.into_payload());
-}
-
-/// Does something of a user's whose panic concerns somebody else than the callback that is running.
-pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        if payload.is::<Halt>() {
-            panic::resume_unwind(payload);
-        }
-        Panic::new(payload)
-    })
-}
-
-/// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
-pub(crate) fn drop_quietly<T>(value: T) {
-    quietly(|| drop(value));
-}
-
-/// Does something of a loop's end. A panic is logged.
-pub(crate) fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        let message = crate::error::panic_message(payload.as_ref());
-        log::error!("a destructor panicked while its loop was shutting down: {message}");
-    }
 }

@@ -1,7 +1,7 @@
 //! Where the callback that runs was registered: written by its loop, readable by any thread.
 //!
-//! A parent whose worker does not come round wants to know in which callback it is. The worker cannot be
-//! asked, so each call leaves its place here: a plain store, as cheap as one to a cell.
+//! A parent whose worker does not come round wants to know in which callback it is. The worker
+//! cannot be asked, so each call leaves its place here: a plain store, as cheap as one to a cell.
 #![allow(unsafe_code)] // One of the files that tests/tidy.rs lists.
 
 use std::panic::Location;

@@ -1,21 +1,24 @@
 //! A callback that is called again and again: taken out, called, put back.
 //!
-//! It may replace or remove itself while it runs, and so may its destructor. What was put in meanwhile stays, and
-//! what was removed does not come back. Whoever takes it out keeps nothing else on the stack: before a
-//! destructor runs, the slot is as it will be.
+//! It may replace or remove itself while it runs, and so may its destructor. What was put in
+//! meanwhile stays, and what was removed does not come back. Before a destructor runs, the slot is
+//! as it will be, and nothing else is left on the stack.
+//!
+//! [`call_slot`](super::call_slot) does the calling; this file knows no loop.
 
+use std::any::Any;
 use std::cell::Cell;
-use std::panic::Location;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
-use super::invoke;
-use crate::event_loop::State;
+use crate::error::panic_message;
 
 /// A place for one callback.
 pub(crate) struct Slot<F: ?Sized> {
     /// Absent while it is called, and when there is none.
     callback: Cell<Option<Box<F>>>,
-    /// Counts what was set and removed. One that was replaced or removed while it ran is not put back.
+    /// Counts what was set and removed. A callback that was replaced or removed while it ran is not
+    /// put back.
     changes: Cell<u32>,
 }
 
@@ -32,30 +35,50 @@ impl<F: ?Sized> Slot<F> {
         self.callback.replace(Some(f))
     }
 
-    /// Takes the callback out for good, for the caller to drop. One that is running is dropped when it returns.
+    /// Takes the callback out for good, for the caller to drop. One that is running is dropped when
+    /// it returns.
     pub(crate) fn clear(&self) -> Option<Box<F>> {
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.take()
     }
 
-    /// Calls the callback, by `call`. None if there is none, or if it is being called.
+    /// Takes the callback out, has `call` call it, and puts it back. None if there is none, or if
+    /// it is being called.
     ///
-    /// The outcome is for [`settle`](super::settle). If it was replaced or removed meanwhile, a panic of its
-    /// destructor counts as its own.
+    /// If it was replaced or removed meanwhile, it is dropped, and a panic of its destructor counts
+    /// as its own.
     #[inline]
-    pub(crate) fn invoke<R>(
+    pub(super) fn lend<R>(
         &self,
-        state: &State,
-        location: Option<&'static Location<'static>>,
-        call: impl FnOnce(&mut F) -> R,
+        call: impl FnOnce(&mut F) -> thread::Result<R>,
     ) -> Option<thread::Result<R>> {
         let mut f = self.callback.take()?;
         let changes = self.changes.get();
-        let outcome = invoke(state, location, || call(&mut f));
+        let outcome = call(&mut f);
         if self.changes.get() == changes {
             self.callback.set(Some(f));
             return Some(outcome);
         }
-        Some(super::and_drop(outcome, f))
+        Some(and_drop(outcome, f))
     }
+}
+
+/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one
+/// already.
+#[cold]
+fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
+    match (panic::catch_unwind(AssertUnwindSafe(|| drop(f))), outcome) {
+        (Ok(()), outcome) => outcome,
+        (Err(payload), Ok(_)) => Err(payload),
+        (Err(payload), outcome) => {
+            log_second(payload.as_ref());
+            outcome
+        }
+    }
+}
+
+/// Of two panics of one callback only the first can be reported.
+fn log_second(payload: &(dyn Any + Send)) {
+    let message = panic_message(payload);
+    log::error!("the destructor of a callback that panicked did so too: {message}");
 }

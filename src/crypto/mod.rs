@@ -286,7 +286,7 @@ fn derive(
     match checked {
         Ok(()) => {
             let (promise, request) = Promise::new(&state, location);
-            promise.set_heir(wipe);
+            promise.on_unclaimed(wipe);
             let job = pool::submit(&state, name, WorkKind::Cpu, location, work, pool::flatten);
             promise.follow(job, reveal);
             request

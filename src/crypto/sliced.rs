@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
@@ -44,7 +44,7 @@ pub(super) fn submit(
     slice: impl FnMut() -> io::Result<Option<Secret>> + Send + 'static,
 ) -> Request<io::Result<Vec<u8>>> {
     let (promise, request) = Promise::new(state, location);
-    promise.set_heir(super::wipe);
+    promise.on_unclaimed(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
         name,

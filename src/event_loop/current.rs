@@ -1,17 +1,18 @@
-//! Which loop is current on this thread, which loops live on it, and whether one of them is turning.
+//! Which loop is current on this thread, which loops live on it, and whether one of them is
+//! turning.
 //!
-//! The verbs at the crate root act on the current loop. Ids such as a `Timer` are `Copy` and only name
-//! their loop by number; they find it here, also when another loop is current.
+//! The verbs at the crate root act on the current loop. Ids such as a `Timer` are `Copy` and only
+//! name their loop by number; they find it here, also when another loop is current.
 //!
 //! The current loop is kept as a bare pointer, so that [`with`] is one load and one comparison. A
-//! counted `Rc` in the thread-local, taken out and cloned by each verb, costs two more writes to the
-//! cell, two to the count, and the check whether the thread is being torn down: 12 of the 50
+//! counted `Rc` in the thread-local, taken out and cloned by each verb, costs two more writes to
+//! the cell, two to the count, and the check whether the thread is being torn down: 12 of the 50
 //! instructions of a `queue_microtask`.
 //!
 //! One of the files with `unsafe` code. It rests on one fact: the pointer is only ever set by
-//! [`enter`], and the guard that this returns owns an `Rc` of the state and puts the pointer back that
-//! was there before. Guards are bound to a local of the function that enters, so they end in the
-//! opposite order of their making, and whoever reads the pointer runs in a frame above them.
+//! [`enter`], and the guard that this returns owns an `Rc` of the state and puts the pointer back
+//! that was there before. Guards are bound to a local of the function that enters, so they end in
+//! the opposite order of their making, and every reader of the pointer runs in a frame above them.
 //! [`run_job`] sets it to null for the length of one call.
 #![allow(unsafe_code)]
 
@@ -19,15 +20,15 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
-use crate::clock::Nanos;
-use crate::event_loop::State;
-use crate::threads::mailbox::Mailbox;
+use crate::event_loop::state::State;
+use crate::virtual_time::arrivals::Place;
 
 thread_local! {
-    /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the end
-    /// of the thread.
+    /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the
+    /// end of the thread.
     static CURRENT: Cell<*const State> = const { Cell::new(ptr::null()) };
-    /// Every loop of this thread that has not been dropped, by number: numbers are given in ascending order.
+    /// Every loop of this thread that has not been dropped, by number: numbers are given in
+    /// ascending order.
     static LOOPS: RefCell<Vec<(u32, Weak<State>)>> = const { RefCell::new(Vec::new()) };
     /// Whether a loop of this thread is being turned.
     static TURNING: Cell<bool> = const { Cell::new(false) };
@@ -38,8 +39,8 @@ thread_local! {
 /// Does something with the current loop, if there is one.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
-    // SAFETY: the pointer is null or was set by `enter`, whose guard stands in a frame below this one
-    // and keeps the state alive until that frame goes on.
+    // SAFETY: the pointer is null or was set by `enter`, whose guard stands in a frame below this
+    // one and keeps the state alive until that frame goes on.
     let state = unsafe { CURRENT.get().as_ref() };
     state.map(f)
 }
@@ -57,22 +58,22 @@ pub(crate) fn expect_with<R>(verb: &str, f: impl FnOnce(&State) -> R) -> R {
     }
 }
 
-/// The current loop, if there is one, for whoever keeps it.
+/// The current loop, if there is one, counted.
 #[inline]
 pub(crate) fn get() -> Option<Rc<State>> {
     let pointer = CURRENT.get();
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: `enter` made the pointer from an `Rc` that its guard still holds (see `with`). The count
-    // goes up first, so the new `Rc` has a count of its own.
+    // SAFETY: `enter` made the pointer from an `Rc` that its guard still holds (see `with`). The
+    // count goes up first, so the new `Rc` has a count of its own.
     unsafe {
         Rc::increment_strong_count(pointer);
         Some(Rc::from_raw(pointer))
     }
 }
 
-/// The current loop, for whoever keeps it.
+/// The current loop, counted.
 ///
 /// # Panics
 /// When no loop is current, at the caller's line.
@@ -135,30 +136,22 @@ pub(crate) fn register(state: &Rc<State>) {
     });
 }
 
-/// A place in virtual time: which loop's turn it is, and its time.
-pub(crate) struct Place {
-    /// Says which loop, and is not followed.
-    pub(crate) mailbox: *const Mailbox,
-    /// The number of its program.
-    pub(crate) program: u64,
-    pub(crate) time: Nanos,
-}
-
 /// Where in virtual time this thread is, if it is.
 pub(crate) fn place() -> Option<Place> {
     with_owner(|state| {
-        let program = state.seat.as_ref()?.program();
+        let program = state.virtual_time.as_ref()?.program();
         Some(Place { mailbox: &raw const *state.mailbox, program, time: state.clock.now() })
     })
     .flatten()
 }
 
-/// Does something with the current loop, or else with the one whose job this thread runs in virtual time.
+/// Does something with the current loop, or else with the one whose job this thread runs in virtual
+/// time.
 pub(crate) fn with_owner<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
     let current = CURRENT.get();
     let owner = if current.is_null() { JOB_OF.get() } else { current };
-    // SAFETY: null, or as in `with`, or set by `run_job`, which stands in a frame below this one and
-    // borrows the state until that frame goes on.
+    // SAFETY: null, or as in `with`, or set by `run_job`, which stands in a frame below this one
+    // and borrows the state until that frame goes on.
     unsafe { owner.as_ref() }.map(f)
 }
 
@@ -180,8 +173,11 @@ pub(crate) fn is_in_job() -> bool {
 
 /// Puts back what was left for a job.
 struct Left {
+    /// What was in [`CURRENT`].
     current: *const State,
+    /// What was in [`TURNING`].
     turning: bool,
+    /// What was in [`JOB_OF`].
     job_of: *const State,
 }
 
@@ -190,6 +186,14 @@ impl Drop for Left {
         CURRENT.set(self.current);
         TURNING.set(self.turning);
         JOB_OF.set(self.job_of);
+    }
+}
+
+impl State {
+    /// Makes this the current loop while `f`, internal code, runs.
+    pub(crate) fn enter_for<R>(self: &Rc<Self>, f: impl FnOnce() -> R) -> R {
+        let _entered = enter(self);
+        f()
     }
 }
 
@@ -205,6 +209,7 @@ pub(crate) fn enter(state: &Rc<State>) -> Entered {
 pub(crate) struct Entered {
     /// Keeps what the pointer names alive.
     state: Rc<State>,
+    /// The loop that was current before, or null.
     before: *const State,
 }
 
@@ -220,19 +225,21 @@ impl Drop for Entered {
 /// # Panics
 /// When it is already: a loop inside a callback would never let the outer one go on.
 #[track_caller]
-pub(crate) fn start_turning(verb: &str) -> Turning {
+pub(crate) fn start_turning(verb: &str) -> ThreadTurns {
     assert!(
         !TURNING.get(),
-        "windlass: {verb} was called while a loop is running on this thread, inside a callback or a main script. \
-         Use spawn to run a future on the running loop, or Worker::spawn_async for a loop of its own"
+        "windlass: {verb} was called while a loop is running on this thread, inside a callback or \
+         a main script. Use spawn to run a future on the running loop, or Worker::spawn_async for \
+         a loop of its own"
     );
     TURNING.set(true);
-    Turning(())
+    ThreadTurns(())
 }
 
-pub(crate) struct Turning(());
+/// While it lives, its thread turns a loop.
+pub(crate) struct ThreadTurns(());
 
-impl Drop for Turning {
+impl Drop for ThreadTurns {
     fn drop(&mut self) {
         TURNING.set(false);
     }

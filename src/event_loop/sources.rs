@@ -1,8 +1,10 @@
-//! What a loop waits for through the system: the poller, and the sources that are registered with it.
+//! What a loop waits for through the system: the poller, and the sources that are registered with
+//! it.
 //!
-//! A loop sleeps in one of two ways. Before its first source nobody but other threads can have something for it, so it
-//! blocks on the mailbox's condition variable, which costs both sides less and takes no descriptors. From
-//! its first source on, or once its descriptor was lent out, it blocks in the poller, for good.
+//! A loop sleeps in one of two ways. Before its first source nobody but other threads can have
+//! something for it, so it blocks on the mailbox's condition variable, which costs both sides less
+//! and takes no descriptors. From its first source on, or once its descriptor was lent out, it
+//! blocks in the poller, for good.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,8 +17,9 @@ use crate::threads::mailbox::Mailbox;
 /// The poller of a loop and the count of its sources.
 #[derive(Default)]
 pub(crate) struct Sources {
-    /// Made when the loop is built by a program, so that the error is seen there, and by a worker's loop with its first
-    /// source: two descriptors that most workers never need. None again once the loop is closed.
+    /// Made when the loop is built by a program, so that the error is seen there, and by a worker's
+    /// loop with its first source: two descriptors that most workers never need. None again once
+    /// the loop is closed.
     poller: RefCell<Option<Poller>>,
     /// What wakes the poller, until the mailbox gets it.
     waker: Cell<Option<Waker>>,
@@ -26,6 +29,7 @@ pub(crate) struct Sources {
     lent: Cell<bool>,
     /// Sources that are registered now.
     count: Cell<usize>,
+    /// The loop has ended: nothing is registered any more.
     closed: Cell<bool>,
 }
 
@@ -85,8 +89,8 @@ impl Sources {
         Ok(())
     }
 
-    /// Takes something out of the poller. Closing the descriptor afterwards would do it too, but not
-    /// while a copy of the descriptor is open elsewhere.
+    /// Takes something out of the poller. Closing the descriptor afterwards would do it too, but
+    /// not while a copy of the descriptor is open elsewhere.
     pub(crate) fn deregister(&self, f: impl FnOnce(&Poller) -> io::Result<()>) {
         let poller = self.poller.borrow();
         let Some(poller) = poller.as_ref() else { return };

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::error::PathError;
 use super::job::{self, FirstJob, NextJob, Step};
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
@@ -187,7 +187,7 @@ impl Core {
         self.ending.set(true);
         let (promise, request) = Promise::new(&self.state, location);
         let (state, made_at) = (self.state.clone(), self.location);
-        promise.set_heir(move |result| {
+        promise.on_unclaimed(move |result| {
             if let Ok(file) = result {
                 job::release(&state, made_at, file);
             }

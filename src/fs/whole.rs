@@ -27,7 +27,7 @@ const JOBS_WITH_ROOM: usize = 256;
 
 #[track_caller]
 fn room() -> Vec<u8> {
-    let few = current::expect("read").waiting.jobs() < JOBS_WITH_ROOM;
+    let few = current::expect("read").patience.jobs() < JOBS_WITH_ROOM;
     Vec::with_capacity(if few { ROOM } else { 0 })
 }
 

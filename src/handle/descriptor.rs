@@ -13,10 +13,13 @@ use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
 
+use super::named::{Name, Named, Names};
+use super::references::ref_methods;
+use super::registration::{Handle, Registration};
 use crate::callback;
-use crate::event_loop::State;
+use crate::callback::slot::Slot;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
 use crate::sys::{self, Event};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
@@ -71,9 +74,9 @@ impl Readiness {
 /// Watches a descriptor of any kind that the system can poll: a socket, a pipe, a terminal.
 ///
 /// Owns what it is given, so the descriptor stays open as long as it is watched; give it an
-/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes again in every
-/// iteration until it has read, or written, what there is. A clone is the same watcher. An active one
-/// belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
+/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes
+/// again in every iteration until it has read, or written, what there is. A clone is the same
+/// watcher. An active one belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
 ///
 /// # Examples
 /// ```
@@ -100,23 +103,27 @@ impl Readiness {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Poll<F: AsFd + 'static> {
-    core: Rc<Core<F>>,
+    /// The last name closes it, unless it is active.
+    descriptor: Name<Descriptor<F>>,
 }
 
-struct Core<F> {
+/// A descriptor that is watched, or will be.
+struct Descriptor<F> {
+    /// Open until the watcher is closed, active from its start to its stop.
     registration: Registration,
-    /// Taken out when the watcher is closed.
+    /// The owner of the descriptor. Taken out when the watcher is closed.
     source: RefCell<Option<Rc<F>>>,
+    /// The events that the callback is for. Empty while the watcher is stopped.
     interest: Cell<Event>,
-    /// Whether the descriptor is registered with the poller.
+    /// The descriptor is registered with the poller. It stays so from the first start to the next
+    /// stop.
     registered: Cell<bool>,
-    /// The disconnect was reported since the last start.
+    /// The disconnect was reported since the last start: not again.
     disconnected: Cell<bool>,
-    /// Counts the starts: a callback that was replaced while it ran is not put back.
-    starts: Cell<u64>,
-    callback: Cell<Option<Box<dyn FnMut(Readiness)>>>,
-    /// How many [`Poll`]s there are for this watcher.
-    handles: Cell<usize>,
+    /// Called for as long as the watcher is started.
+    callback: Slot<dyn FnMut(Readiness)>,
+    /// How many [`Poll`]s there are for it.
+    names: Names,
 }
 
 impl<F: AsFd + 'static> Poll<F> {
@@ -127,79 +134,65 @@ impl<F: AsFd + 'static> Poll<F> {
     #[track_caller]
     pub fn new(source: F) -> Poll<F> {
         let state = current::expect("Poll::new");
-        let core = Rc::new(Core {
+        let descriptor = Rc::new(Descriptor {
             registration: Registration::new(state.clone()),
             source: RefCell::new(Some(Rc::new(source))),
             interest: Cell::new(Event::default()),
             registered: Cell::new(false),
             disconnected: Cell::new(false),
-            starts: Cell::new(0),
-            callback: Cell::new(None),
-            handles: Cell::new(1),
+            callback: Slot::default(),
+            names: Names::default(),
         });
         if state.is_open() {
-            core.registration.open(core.clone(), Location::caller(), false);
+            descriptor.registration.open(descriptor.clone(), Location::caller(), false);
         }
-        Poll { core }
+        Poll { descriptor: Name::new(descriptor) }
     }
 
-    /// Starts watching, or replaces interest and callback of an active watcher. What is ready already
-    /// is reported too.
+    /// Starts watching, or replaces interest and callback of an active watcher. What is ready
+    /// already is reported too.
     ///
     /// # Errors
-    /// `AlreadyExists` when another active watcher of this loop has the descriptor, `PermissionDenied` for a file
-    /// or directory, which are always ready; the system's error for a descriptor that is not open.
-    /// The watcher then stays inactive, and [`into_inner`](Poll::into_inner) gives the source back.
+    /// `AlreadyExists` when another active watcher of this loop has the descriptor,
+    /// `PermissionDenied` for a file or directory, which are always ready; the system's error for a
+    /// descriptor that is not open. The watcher then stays inactive, and
+    /// [`into_inner`](Poll::into_inner) gives the source back.
     pub fn start(&self, interest: Interest, f: impl FnMut(Readiness) + 'static) -> io::Result<()> {
-        self.core.start(interest.0, Box::new(f))
+        self.descriptor.start(interest.0, Box::new(f))
     }
 
     /// Stops watching: no callback comes, not even for what was fetched already. It can be started
     /// again.
     pub fn stop(&self) {
-        drop(self.core.stop());
+        drop(self.descriptor.stop());
     }
 
     /// Stops for good and drops the source, which closes the descriptor if it was the owner.
     pub fn close(&self) {
-        self.core.close();
+        self.descriptor.close();
     }
 
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive while it is active.
-    pub fn set_ref(&self, on: bool) {
-        self.core.registration.set_ref(on);
-    }
-
-    /// Whether the watcher keeps the loop alive while it is active.
-    pub fn has_ref(&self) -> bool {
-        self.core.registration.has_ref()
-    }
+    ref_methods!("watcher"; descriptor.registration);
 
     /// Whether the watcher is started.
     pub fn is_active(&self) -> bool {
-        self.core.registration.is_active()
+        self.descriptor.registration.is_active()
     }
 
-    /// Stops for good and gives the source back, open. None when there are clones of this watcher, or it
-    /// is closed; it then goes on as it was.
+    /// Stops for good and gives the source back, open. None when there are clones of this watcher,
+    /// or it is closed; it then goes on as it was.
     pub fn into_inner(self) -> Option<F> {
-        if self.core.handles.get() > 1 {
+        if self.descriptor.names.count() > 1 {
             return None;
         }
-        drop(self.core.stop());
-        let source = self.core.source.take()?;
-        self.core.close();
+        drop(self.descriptor.stop());
+        let source = self.descriptor.source.take()?;
+        self.descriptor.close();
         Rc::into_inner(source)
     }
 }
 
-impl<F: AsFd + 'static> Core<F> {
+impl<F: AsFd + 'static> Descriptor<F> {
     fn start(&self, interest: Event, f: Box<dyn FnMut(Readiness)>) -> io::Result<()> {
         let Some((key, source)) = self.registration.key().zip(self.source.borrow().clone()) else {
             let text = "a descriptor watcher was started after it was closed";
@@ -216,9 +209,8 @@ impl<F: AsFd + 'static> Core<F> {
         }
         self.interest.set(interest);
         self.disconnected.set(false);
-        self.starts.set(self.starts.get() + 1);
         self.registration.set_active(true);
-        drop(self.callback.replace(Some(f)));
+        drop(self.callback.set(f));
         Ok(())
     }
 
@@ -233,9 +225,8 @@ impl<F: AsFd + 'static> Core<F> {
                 .deregister(|poller| poller.deregister_descriptor(source.as_fd()));
         }
         self.interest.set(Event::default());
-        self.starts.set(self.starts.get() + 1);
         self.registration.set_active(false);
-        self.callback.take()
+        self.callback.clear()
     }
 
     fn close(&self) {
@@ -246,7 +237,7 @@ impl<F: AsFd + 'static> Core<F> {
     }
 }
 
-impl<F: AsFd + 'static> Handle for Core<F> {
+impl<F: AsFd + 'static> Handle for Descriptor<F> {
     fn kind(&self) -> &'static str {
         "descriptor watcher"
     }
@@ -273,20 +264,17 @@ impl<F: AsFd + 'static> Handle for Core<F> {
         };
         drop(source);
         if seen.is_empty() || interest.is_empty() {
-            // The next edge will tell. Errors alone are nothing new to who has heard of the disconnect.
+            // The next edge will tell. Errors alone are nothing new once the disconnect was
+            // reported.
             return;
         }
         self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));
-        let Some(mut f) = self.callback.take() else { return };
-        let start = self.starts.get();
-        let outcome = callback::invoke(state, self.registration.location(), || f(Readiness(seen)));
-        if self.starts.get() == start {
-            self.callback.set(Some(f));
+        let location = self.registration.location();
+        let outcome = self.callback.invoke(state, location, |f| f(Readiness(seen)));
+        if !self.interest.get().is_empty() {
             self.registration.call_again();
-        } else {
-            drop(f);
         }
-        callback::settle(state, outcome);
+        callback::settle(state, outcome.unwrap_or(Ok(())));
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
@@ -295,21 +283,22 @@ impl<F: AsFd + 'static> Handle for Core<F> {
     }
 }
 
-impl<F: AsFd + 'static> Clone for Poll<F> {
-    fn clone(&self) -> Poll<F> {
-        self.core.handles.set(self.core.handles.get() + 1);
-        Poll { core: self.core.clone() }
+impl<F: AsFd + 'static> Named for Descriptor<F> {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// An active watcher belongs to the loop.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.registration.is_active() {
+            self.close();
+        }
     }
 }
 
-impl<F: AsFd + 'static> Drop for Poll<F> {
-    /// The last clone of an inactive watcher closes it; an active one belongs to the loop.
-    fn drop(&mut self) {
-        let left = self.core.handles.get() - 1;
-        self.core.handles.set(left);
-        if left == 0 && !self.is_active() {
-            self.core.close();
-        }
+impl<F: AsFd + 'static> Clone for Poll<F> {
+    fn clone(&self) -> Poll<F> {
+        Poll { descriptor: self.descriptor.clone() }
     }
 }
 

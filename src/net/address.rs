@@ -7,10 +7,10 @@ use crate::sys::resolver;
 
 /// A socket address, or its text.
 ///
-/// [`TcpStream::connect`](super::TcpStream::connect) also takes host names and resolves them on the pool;
-/// [`TcpListener::bind`](super::TcpListener::bind) refuses names. An IPv6 address with a port is written `[::1]:80`, and one with a
-/// scope `[fe80::1%eth0]:80` or `[fe80::1%2]:80`, by the name or the number of a network interface. Sealed:
-/// only the types listed here are addresses.
+/// [`TcpStream::connect`](super::TcpStream::connect) also takes host names and resolves them on the
+/// pool; [`TcpListener::bind`](super::TcpListener::bind) refuses names. An IPv6 address with a port
+/// is written `[::1]:80`, and one with a scope `[fe80::1%eth0]:80` or `[fe80::1%2]:80`, by the name
+/// or the number of a network interface. Sealed: only the types listed here are addresses.
 pub trait Address: sealed::Target {}
 
 /// An address as it was understood.

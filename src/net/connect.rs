@@ -7,35 +7,61 @@ use std::net::SocketAddr;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::TcpStream;
-use super::address::Target;
-use super::tcp_stream::Core;
+use super::address::{Address, Target};
+use super::stream::Attempt;
+use super::tcp_stream::TcpStream;
+use crate::cell::peek;
 use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
+use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::request::{Canceller, Completer, Request};
 use crate::sys;
 
 /// A connect request that has not completed.
-pub(super) struct Connecting {
+struct Connecting {
+    /// The loop of the request and of its sockets.
     state: Rc<State>,
+    /// The line that asked.
     location: &'static Location<'static>,
-    /// Taken by whatever decides the request.
+    /// Taken by what decides the request.
     completer: Cell<Option<Completer<io::Result<TcpStream>>>>,
     /// The addresses that have not been tried.
     addresses: RefCell<VecDeque<SocketAddr>>,
+    /// What goes on at this moment.
     stage: RefCell<Stage>,
 }
 
-/// What is going on at this moment.
+/// What a connect request does at one moment.
 enum Stage {
+    /// Nothing: it has not begun, is between two addresses, or is decided.
     Nothing,
+    /// The pool resolves the name; this cancels it.
     Resolving(Canceller),
-    /// The name that keeps the attempt's socket until it is decided.
+    /// An address is tried. The name keeps the socket of the attempt until that is decided.
     Trying(TcpStream),
 }
 
-pub(super) fn connect(
+impl TcpStream {
+    /// Connects to an address. A name is resolved on the pool, and its addresses are tried one
+    /// after the other.
+    ///
+    /// Cancelling is possible until it has completed.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last
+    /// address tried. None comes before this call returns.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn connect(address: impl Address) -> Request<io::Result<TcpStream>> {
+        let state = current::expect("TcpStream::connect");
+        connect(&state, address.target(), Location::caller())
+    }
+}
+
+fn connect(
     state: &Rc<State>,
     target: io::Result<Target>,
     location: &'static Location<'static>,
@@ -88,10 +114,10 @@ impl Connecting {
                 return self.decide(Err(error));
             };
             let attempt = sys::TcpStream::connect(address)
-                .and_then(|socket| Core::adopt(&self.state, socket, self.location));
+                .and_then(|socket| TcpStream::adopt(&self.state, socket, self.location));
             match attempt {
                 Ok(stream) => {
-                    stream.core().set_connecting(self.clone());
+                    stream.begin_attempt(self.clone());
                     self.stage.replace(Stage::Trying(stream));
                     return;
                 }
@@ -101,10 +127,7 @@ impl Connecting {
     }
 
     fn is_decided(&self) -> bool {
-        let completer = self.completer.take();
-        let decided = completer.is_none();
-        self.completer.set(completer);
-        decided
+        peek(&self.completer, Option::is_none)
     }
 
     /// Completes the request, later: the caller may be the very call that asked.
@@ -116,33 +139,13 @@ impl Connecting {
         drop(stage);
     }
 
-    /// The attempt succeeded. Completes here, in the poll phase.
-    pub(super) fn done(&self, stream: TcpStream) {
-        let stage = self.stage.replace(Stage::Nothing);
-        if let Some(completer) = self.completer.take() {
-            completer.complete(Ok(stream));
-        }
-        drop(stage);
-    }
-
-    /// The attempt failed.
-    pub(super) fn failed(self: &Rc<Self>, error: io::Error) {
-        self.stage.replace(Stage::Nothing);
-        if !self.addresses.borrow().is_empty() {
-            return self.try_next(error);
-        }
-        if let Some(completer) = self.completer.take() {
-            completer.complete(Err(error));
-        }
-    }
-
     fn cancel(&self) -> Result<(), CancelError> {
         if self.is_decided() {
             return Err(CancelError::Done);
         }
         self.addresses.borrow_mut().clear();
         match self.stage.replace(Stage::Nothing) {
-            // One that has started goes on to its end, and nobody will look at it.
+            // A look-up that has started goes on to its end. Its result is dropped.
             Stage::Resolving(lookup) => match lookup.cancel() {
                 Ok(()) | Err(CancelError::Busy | CancelError::Done) => {
                     self.decide(Err(error::cancelled()));
@@ -153,14 +156,32 @@ impl Connecting {
         }
         Ok(())
     }
+}
 
-    /// The attempt's socket was closed under it.
-    pub(super) fn cancelled(&self) {
+impl Attempt for Connecting {
+    fn connected(&self) {
+        if let Stage::Trying(stream) = self.stage.replace(Stage::Nothing)
+            && let Some(completer) = self.completer.take()
+        {
+            completer.complete(Ok(stream));
+        }
+    }
+
+    fn failed(self: Rc<Self>, error: io::Error) {
+        self.stage.replace(Stage::Nothing);
+        if !self.addresses.borrow().is_empty() {
+            return self.try_next(error);
+        }
+        if let Some(completer) = self.completer.take() {
+            completer.complete(Err(error));
+        }
+    }
+
+    fn cancelled(&self) {
         self.decide(Err(error::cancelled()));
     }
 
-    /// The loop ends.
-    pub(super) fn shut_down(&self) {
+    fn shut_down(&self) {
         self.stage.replace(Stage::Nothing);
         if let Some(completer) = self.completer.take() {
             completer.shut_down(Some(Err(error::shut_down())));
@@ -169,7 +190,7 @@ impl Connecting {
 }
 
 impl Drop for Connecting {
-    /// The look-up's callback was dropped with its loop: who awaits the connection is told.
+    /// The look-up's callback was dropped with its loop: a task that awaits the connection is told.
     fn drop(&mut self) {
         self.shut_down();
     }

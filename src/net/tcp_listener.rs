@@ -1,11 +1,12 @@
 //! A TCP listener on the loop.
 //!
-//! The poller reports once that connections wait, however many: the listener accepts until the kernel says
-//! would-block, at most so many in one poll phase, and remembers that there may be more.
+//! The poller reports once that connections wait, be it one or a thousand. The listener accepts
+//! until the system says would-block, up to a limit in one poll phase, and remembers that there may
+//! be more.
 //!
 //! When the process has no descriptor left for a connection, the listener gives up one that it has
-//! in reserve, accepts with it, closes the connection at once and takes the reserve back (libuv's
-//! trick): clients get an end instead of a hang, and the callback an error once a burst.
+//! in reserve, accepts with it, closes the connection at once and takes the reserve back, as libuv
+//! does: clients get an end instead of a hang, and the callback one error for each burst.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -19,15 +20,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::address::Target;
+use super::address::{Address, Target};
 use super::budget::Budget;
-use super::tcp_stream::Core as StreamCore;
-use super::{Address, TcpStream};
+use super::tcp_stream::TcpStream;
 use crate::callback;
+use crate::callback::on_drop::OnDrop;
+use crate::callback::slot::Slot;
 use crate::error;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::named::{Name, Named, Names};
+use crate::handle::references::ref_methods;
+use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
 use crate::sys::{self, Event};
@@ -37,52 +41,54 @@ use crate::task::waiters::{Place, Waiters};
 const BACKLOG: i32 = 1024;
 
 /// Connections that a listener accepts in one poll phase.
-const ACCEPTS_PER_ROUND: usize = 64;
+const ACCEPTS_PER_ROUND: u16 = 64;
 
-/// How long a listener rests when there is not even a descriptor to shed connections with.
-const REST: Duration = Duration::from_millis(100);
+/// How long a listener pauses when it has no descriptor to close waiting connections with. It would
+/// only be told the same again, and ten looks a second cost nothing.
+const PAUSE: Duration = Duration::from_millis(100);
 
-type OnConnection = Box<dyn FnMut(io::Result<TcpStream>)>;
-
-struct Core {
+/// What all names of one listener share.
+struct Listening {
+    /// Its entry in the loop's table.
     registration: Registration,
-    /// Taken out when the listener is closed.
+    /// Taken out when the listener is closed or detached: then it is no longer open.
     socket: RefCell<Option<sys::TcpListener>>,
-    /// Connections wait, for all we know.
+    /// Connections wait, for all that is known.
     ready: Cell<bool>,
-    /// A connection callback is registered.
+    /// A connection callback is registered. It may be running, and is then not in its slot.
     listening: Cell<bool>,
-    /// Counts registrations: a callback that was replaced while it ran is not put back.
-    starts: Cell<u32>,
-    /// How many [`TcpListener`]s there are for this listener.
-    names: Cell<u32>,
+    /// Counts the [`TcpListener`]s of this listener.
+    names: Names,
     /// Given up when descriptors run out. Absent when there was none to be had.
     spare: Cell<Option<OwnedFd>>,
     /// The lack of descriptors was reported, and no connection has been accepted since.
     lack_reported: Cell<bool>,
-    /// Absent while it is called.
-    on_connection: Cell<Option<OnConnection>>,
-    /// Who waits for a connection.
+    /// Called with each connection, while a program accepts by callback.
+    on_connection: Slot<dyn FnMut(io::Result<TcpStream>)>,
+    /// The tasks that wait for a connection.
     acceptors: Waiters,
     /// The place of the task that waits by [`TcpListener::poll_accept`].
     poller: Place,
     /// What tasks have accepted in this iteration.
     budget: Budget,
+    /// Waits for this side to close. Gone when it is queued for the close phase.
     on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    /// The line that made the listener, also of its connections.
     location: &'static Location<'static>,
 }
 
 /// What came of taking one connection from those that wait.
 enum Taken {
-    /// For the user: the connection, or why it could not be accepted.
+    /// For the program: the connection, or why it could not be accepted.
     Outcome(io::Result<TcpStream>),
-    /// It is gone, and nobody needs to hear of it: the client gave up, or it was closed for want of descriptors.
+    /// It is gone, and is not reported: the client gave up, or the listener closed it for want of
+    /// descriptors. Another one may wait.
     Gone,
-    /// None waits.
+    /// No connection waits, or the listener pauses.
     Nothing,
 }
 
-impl Core {
+impl Listening {
     fn state(&self) -> &Rc<State> {
         &self.registration.state
     }
@@ -111,13 +117,14 @@ impl Core {
         self.registration.set_active(self.listening.get() || !self.acceptors.is_empty());
     }
 
-    /// Takes one connection. A lack of descriptors is reported once until a connection is accepted again.
+    /// Takes one connection. A lack of descriptors is reported once until a connection is accepted
+    /// again.
     fn take(&self) -> Taken {
         loop {
             return match self.with_socket(|socket| socket.accept()) {
                 Ok((socket, _)) => {
                     self.lack_reported.set(false);
-                    Taken::Outcome(StreamCore::adopt(self.state(), socket, self.location))
+                    Taken::Outcome(TcpStream::adopt(self.state(), socket, self.location))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready.set(false);
@@ -144,8 +151,8 @@ impl Core {
     }
 
     /// Closes one waiting connection with the help of the spare descriptor. False if that is not
-    /// possible: none waits (the kernel looks for a descriptor first), or there is no spare one. Then
-    /// the listener rests for a while: it would only be told the same again.
+    /// possible: no connection waits (the system looks for a descriptor first), or there is no
+    /// spare one. Then the listener pauses.
     fn shed(&self) -> bool {
         let outcome = self.spare.take().map(|_given_up| ());
         let outcome = outcome.map(|()| self.with_socket(|socket| socket.accept().map(drop)));
@@ -161,7 +168,7 @@ impl Core {
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
-            self.state().enter_for(|| set_timeout(REST, again).set_ref(false));
+            self.state().enter_for(|| set_timeout(PAUSE, again).set_ref(false));
         }
         false
     }
@@ -176,15 +183,8 @@ impl Core {
                 Taken::Gone => continue,
                 Taken::Nothing => return,
             };
-            let Some(mut f) = self.on_connection.take() else { return };
-            let start = self.starts.get();
-            let outcome = callback::invoke(state, self.registration.location(), || f(connection));
-            if self.starts.get() == start {
-                self.on_connection.set(Some(f));
-            } else {
-                drop(f);
-            }
-            callback::settle(state, outcome);
+            let location = self.registration.location();
+            callback::call_slot(state, location, &self.on_connection, |f| f(connection));
         }
         if self.listening.get() && self.ready.get() {
             self.registration.call_again();
@@ -232,14 +232,13 @@ impl Core {
         self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         drop(self.spare.take());
         self.listening.set(false);
-        self.starts.set(self.starts.get().wrapping_add(1));
         Some(socket)
     }
 
     fn close(&self) {
         let Some(socket) = self.take_off() else { return };
         drop(socket);
-        let on_connection = self.on_connection.take();
+        let on_connection = self.on_connection.clear();
         if let Some(on_close) = self.on_close.take() {
             self.push_on_close(on_close);
         }
@@ -256,7 +255,7 @@ impl Core {
     }
 }
 
-impl Handle for Core {
+impl Handle for Listening {
     fn kind(&self) -> &'static str {
         "TCP listener"
     }
@@ -269,8 +268,8 @@ impl Handle for Core {
         if !event.is_empty() {
             self.ready.set(true);
         }
-        // A panic leaves the round; those who wait must not be forgotten.
-        let again = CallAgain(&self);
+        // A panic leaves the round. The connections that wait must not be forgotten.
+        let again = OnDrop(|| self.registration.call_again());
         if !self.acceptors.is_empty() {
             let acceptors = self.acceptors.take();
             self.update_liveness();
@@ -278,7 +277,7 @@ impl Handle for Core {
             callback::drain(state);
         }
         self.accept_round(state);
-        std::mem::forget(again);
+        again.forget();
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
@@ -288,16 +287,29 @@ impl Handle for Core {
             self.state().sources.deregister(|poller| poller.deregister(&mut socket));
         }
         drop(self.spare.take());
-        callback::drop_quietly(self.on_connection.take());
+        callback::drop_quietly(self.on_connection.clear());
         callback::drop_quietly(self.on_close.take());
         self.acceptors.wake();
     }
 }
 
+impl Named for Listening {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// A listener with a callback belongs to its loop.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.listening.get() {
+            self.close();
+        }
+    }
+}
+
 /// Accepts TCP connections.
 ///
-/// `Clone`: a clone is another name for the same listener. With a callback registered it belongs to the
-/// loop until it is closed; without one it closes when the last clone is dropped.
+/// `Clone`: a clone is another name for the same listener. With a callback registered it belongs to
+/// the loop until it is closed; without one it closes when the last clone is dropped.
 ///
 /// # Liveness
 /// A listener keeps the loop alive while a callback is registered or a task waits for a connection,
@@ -316,13 +328,16 @@ impl Handle for Core {
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct TcpListener {
-    core: Rc<Core>,
+    /// A name of what all clones share.
+    shared: Name<Listening>,
 }
 
 impl TcpListener {
-    /// Binds to an address and listens. Port 0 gives any free port: ask [`local_addr`](TcpListener::local_addr). An address that
-    /// was in use a moment ago can be bound again (`SO_REUSEADDR`).
+    /// Binds to an address and listens. Port 0 gives any free port: ask
+    /// [`local_addr`](TcpListener::local_addr). An address that was in use a moment ago can be
+    /// bound again (`SO_REUSEADDR`).
     ///
     /// # Errors
     /// `InvalidInput` for a text that is no address, and for a name: look it up first. `AddrInUse`,
@@ -359,11 +374,13 @@ impl TcpListener {
         TcpListener::adopt(&state, listen(address)?, location)
     }
 
-    /// Like [`bind`](TcpListener::bind), but other sockets of this user may bind the same address in this way too
-    /// (`SO_REUSEPORT`), and the system spreads the connections among them: one listener for each worker.
+    /// Like [`bind`](TcpListener::bind), but other sockets of this user may bind the same address
+    /// in this way too (`SO_REUSEPORT`), and the system spreads the connections among them: one
+    /// listener for each worker.
     ///
-    /// On Linux a connection goes to one of the listeners by a hash of its addresses, whether that is busy or not;
-    /// those that wait at a listener that closes are reset. Other systems may give all to the last that has bound.
+    /// On Linux a connection goes to one of the listeners by a hash of its addresses, whether that
+    /// is busy or not; those that wait at a listener that closes are reset. Other systems may give
+    /// all to the last that has bound.
     ///
     /// # Errors
     /// As [`bind`](TcpListener::bind). `AddrInUse` when the address is bound without this option.
@@ -393,8 +410,8 @@ impl TcpListener {
     /// Takes the listener off its loop, so that it can travel to another one. Connections that wait
     /// to be accepted go with it.
     ///
-    /// All clones are closed from then on: callbacks are dropped uncalled, and a task that waits gets an
-    /// invalid-input error.
+    /// All clones are closed from then on: callbacks are dropped uncalled, and a task that waits
+    /// gets an invalid-input error.
     ///
     /// # Errors
     /// Invalid-input when the listener is closed.
@@ -419,11 +436,11 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn detach(&self) -> io::Result<DetachedTcpListener> {
-        let core = &self.core;
-        let Some(socket) = core.take_off() else { return Err(core.closed_error()) };
-        let callbacks = (core.on_connection.take(), core.on_close.take());
-        let entry = core.registration.close();
-        core.acceptors.wake();
+        let shared = &self.shared;
+        let Some(socket) = shared.take_off() else { return Err(shared.closed_error()) };
+        let callbacks = (shared.on_connection.clear(), shared.on_close.take());
+        let entry = shared.registration.close();
+        shared.acceptors.wake();
         // Last: what the callbacks captured may call back into the loop.
         drop((callbacks, entry));
         Ok(DetachedTcpListener { socket: socket.into() })
@@ -448,54 +465,54 @@ impl TcpListener {
         mut socket: sys::TcpListener,
         location: &'static Location<'static>,
     ) -> io::Result<TcpListener> {
-        let core = Rc::new(Core {
+        let shared = Rc::new(Listening {
             registration: Registration::new(state.clone()),
             socket: RefCell::new(None),
             ready: Cell::new(false),
             listening: Cell::new(false),
-            starts: Cell::new(0),
-            names: Cell::new(1),
+            names: Names::default(),
             spare: Cell::new(sys::spare_descriptor()),
             lack_reported: Cell::new(false),
-            on_connection: Cell::new(None),
+            on_connection: Slot::default(),
             acceptors: Waiters::default(),
             poller: Place::default(),
             budget: Budget::default(),
             on_close: Cell::new(None),
             location,
         });
-        core.registration.open(core.clone(), location, false);
-        let key = core.registration.key().expect("an open handle has a key");
+        shared.registration.open(shared.clone(), location, false);
+        let key = shared.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
-            drop(core.registration.close());
+            drop(shared.registration.close());
             return Err(error);
         }
-        core.socket.replace(Some(socket));
-        Ok(TcpListener { core })
+        shared.socket.replace(Some(socket));
+        Ok(TcpListener { shared: Name::new(shared) })
     }
 
-    /// Calls `f` for each connection, and with an error when one could not be accepted. Replaces the
-    /// callback given before.
+    /// Calls `f` for each connection, and with an error when one could not be accepted. Replaces
+    /// the callback given before.
     ///
-    /// At most 64 connections are accepted in one poll phase, so that others have their turn. When
-    /// the process has no descriptors left, waiting connections are closed, as many in a phase, and the
-    /// callback gets the system's error (`EMFILE`), once until a connection is accepted again.
+    /// At most 64 connections are accepted in one poll phase, so that other handles are served.
+    /// When the process has no descriptors left, waiting connections are closed, at most 64 in one
+    /// phase, and the callback gets the system's error (`EMFILE`), once until a connection is
+    /// accepted again.
     pub fn on_connection(&self, f: impl FnMut(io::Result<TcpStream>) + 'static) {
-        let core = &self.core;
-        if !core.is_open() {
+        let shared = &self.shared;
+        if !shared.is_open() {
             return;
         }
-        core.starts.set(core.starts.get().wrapping_add(1));
-        core.listening.set(true);
-        let before = core.on_connection.replace(Some(Box::new(f)));
-        core.update_liveness();
-        if core.ready.get() {
-            core.registration.call_again();
+        shared.listening.set(true);
+        let before = shared.on_connection.set(Box::new(f));
+        shared.update_liveness();
+        if shared.ready.get() {
+            shared.registration.call_again();
         }
         drop(before);
     }
 
-    /// Waits for a connection. Dropping the future loses none, and those who wait beside it go on waiting.
+    /// Waits for a connection. Dropping the future loses none, and other tasks that wait go on
+    /// waiting.
     ///
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
@@ -503,13 +520,14 @@ impl TcpListener {
         Accept { listener: self, place: Place::default() }
     }
 
-    /// A connection, or keeps the task's waker until there is one. One task can wait so: a later one takes
-    /// the place of the one before. Those in [`accept`](TcpListener::accept) wait beside it.
+    /// A connection, or keeps the task's waker until there is one. One task can wait so: a later
+    /// one takes the place of the one before. Those in [`accept`](TcpListener::accept) wait beside
+    /// it.
     ///
     /// # Errors
     /// As [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
-        self.core.poll_accept(&self.core.poller, cx)
+        self.shared.poll_accept(&self.shared.poller, cx)
     }
 
     /// The address that is listened on, with the real port.
@@ -517,69 +535,38 @@ impl TcpListener {
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.core.with_socket(|socket| socket.local_addr())
+        self.shared.with_socket(|socket| socket.local_addr())
     }
 
     /// Closes the listener now. Connections that wait are reset by the system. Closing again does
     /// nothing.
     pub fn close(&self) {
-        self.core.close();
+        self.shared.close();
     }
 
     /// Calls `f` in the close phase after the listener was closed. Replaces the callback given
     /// before. Of handles closed in one iteration the one closed last is told first.
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
-        if self.core.is_open() {
-            let before = self.core.on_close.replace(Some(Box::new(f)));
+        if self.shared.is_open() {
+            let before = self.shared.on_close.replace(Some(Box::new(f)));
             drop(before);
-        } else if self.core.state().is_open() {
-            self.core.push_on_close(Box::new(f));
+        } else if self.shared.state().is_open() {
+            self.shared.push_on_close(Box::new(f));
         }
     }
 
-    /// Lets the loop end although the listener is open.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the listener keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.core.registration.set_ref(on);
-    }
-
-    /// Whether the listener keeps the loop alive while it is active.
-    pub fn has_ref(&self) -> bool {
-        self.core.registration.has_ref()
-    }
+    ref_methods!("listener"; shared.registration);
 
     /// Whether the listener was closed.
     pub fn is_closing(&self) -> bool {
-        !self.core.is_open()
-    }
-}
-
-impl Clone for TcpListener {
-    fn clone(&self) -> TcpListener {
-        self.core.names.set(self.core.names.get() + 1);
-        TcpListener { core: self.core.clone() }
-    }
-}
-
-impl Drop for TcpListener {
-    fn drop(&mut self) {
-        let left = self.core.names.get() - 1;
-        self.core.names.set(left);
-        if left == 0 && !self.core.listening.get() {
-            self.core.close();
-        }
+        !self.shared.is_open()
     }
 }
 
 impl AsRawFd for TcpListener {
     /// The descriptor, for options and reports. -1 when the listener is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.core.socket.borrow().as_ref().map_or(-1, AsRawFd::as_raw_fd)
+        self.shared.socket.borrow().as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 }
 
@@ -596,6 +583,7 @@ impl fmt::Debug for TcpListener {
 /// Connections wait in it. Dropping it closes it, and they are reset.
 #[derive(Debug)]
 pub struct DetachedTcpListener {
+    /// Non-blocking, and still listening.
     socket: std::net::TcpListener,
 }
 
@@ -603,8 +591,8 @@ impl DetachedTcpListener {
     /// Opens the listener on the current loop.
     ///
     /// # Errors
-    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed. The
-    /// listener is then closed.
+    /// The system's when the socket cannot be polled; a shut-down error on a loop that is closed.
+    /// The listener is then closed.
     ///
     /// # Panics
     /// When no loop is current.
@@ -626,8 +614,9 @@ impl DetachedTcpListener {
 /// An accept that is going on. Made by [`TcpListener::accept`].
 #[derive(Debug)]
 pub struct Accept<'a> {
+    /// The listener that is waited for.
     listener: &'a TcpListener,
-    /// Its place among those who wait.
+    /// Its place among the accepts that wait.
     place: Place,
 }
 
@@ -635,23 +624,14 @@ impl Future for Accept<'_> {
     type Output = io::Result<TcpStream>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.listener.core.poll_accept(&self.place, cx)
+        self.listener.shared.poll_accept(&self.place, cx)
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        let core = &self.listener.core;
-        core.acceptors.leave(&self.place);
-        core.update_liveness();
-    }
-}
-
-/// Has the listener called again if a panic passes by.
-struct CallAgain<'a>(&'a Core);
-
-impl Drop for CallAgain<'_> {
-    fn drop(&mut self) {
-        self.0.registration.call_again();
+        let shared = &self.listener.shared;
+        shared.acceptors.leave(&self.place);
+        shared.update_liveness();
     }
 }

@@ -29,7 +29,8 @@ use super::queues::Queues;
 use super::token::CancelToken;
 use crate::clock::{self, Nanos};
 use crate::error::{Panic, WorkError};
-use crate::threads::mailbox::{Done, Mailbox};
+use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::incoming::Done;
 
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]

@@ -18,11 +18,11 @@ use super::{Pool, WorkKind};
 use crate::callback;
 use crate::clock::Nanos;
 use crate::error::{CancelError, WorkError};
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::{self, Timer};
-use crate::request::{Completer, Core, Operation, Request};
+use crate::request::{Completer, Operation, Pending, Request};
 use crate::sys;
 
 /// What a user may ask of a job beyond running it.
@@ -37,7 +37,7 @@ pub(super) struct Wishes {
 }
 
 /// The request and its operation, in one.
-type WorkRequest<F, R, T> = Core<T, InPool<F, R, T>>;
+type WorkRequest<F, R, T> = Pending<T, InPool<F, R, T>>;
 
 /// The operation of being run by a pool. Ends with its registration.
 struct InPool<F, R, T> {
@@ -173,13 +173,13 @@ where
         finish,
         special,
     };
-    let pending = Core::new(state, label.location, operation);
+    let pending = Pending::new(state, label.location, operation);
     let registration = &pending.operation.registration;
     registration.open(pending.clone(), label.location, true);
     let key = registration.key().expect("an open handle has a key");
     job.set_request(key.to_bits());
     arm(&pending);
-    state.waiting.job_begins();
+    state.patience.job_begins();
 
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
@@ -249,13 +249,13 @@ where
         let open = self.registration.is_open();
         drop(self.registration.close());
         if open {
-            self.registration.state.waiting.job_ends();
+            self.registration.state.patience.job_ends();
         }
         open
     }
 
     /// Completes the request, whose work never ran, in the next pending phase.
-    fn end_later(&self, core: Rc<Core<T>>, error: WorkError, work: F) {
+    fn end_later(&self, core: Rc<Pending<T>>, error: WorkError, work: F) {
         if self.close() {
             core.complete_later((self.finish)(Err(error)));
         }
@@ -294,7 +294,7 @@ where
     R: Send + 'static,
     T: 'static,
 {
-    fn abort(&self, core: &Rc<Core<T>>) -> Result<(), CancelError> {
+    fn abort(&self, core: &Rc<Pending<T>>) -> Result<(), CancelError> {
         if !self.registration.is_open() {
             return Err(CancelError::Done);
         }

@@ -196,7 +196,7 @@ impl Shared {
     // ---- A thread's life.
 
     fn work(self: &Arc<Self>, record: &Record) {
-        let patience = Patience::default();
+        let patience = Patience::of_pool_thread();
         let mut searching = true;
         let mut slow_first = false;
         // Of the loop that submitted the last job. Let go before the thread parks.
@@ -217,8 +217,8 @@ impl Shared {
             } else if !searching && self.search.claim() {
                 (searching, ended) = (true, None); // And looks once more.
             } else if !(searching
-                && patience.look(
-                    patience::FOR_JOBS,
+                && patience::look(
+                    patience.longest_look(),
                     || self.queues.has_work(),
                     || self.is_ending(),
                 ))

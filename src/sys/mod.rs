@@ -2,6 +2,7 @@
 //!
 //! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
+//! - [`Transport`]: the calls that every stream of bytes makes on its descriptor;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
@@ -22,6 +23,7 @@ pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
 pub(crate) mod scrypt;
 pub(crate) mod signal;
+mod transport;
 mod unix;
 
 use std::fmt;
@@ -30,13 +32,13 @@ use std::ops::BitOrAssign;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::handle::Key;
+use crate::handle::key::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
+pub(crate) use transport::Transport;
 pub(crate) use unix::{
     borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port, monotonic_nanos,
-    own_cpu_time, receive, send, send_vectored, set_backlog, set_reset_on_close, spare_descriptor,
-    thread_cpu_time,
+    own_cpu_time, set_backlog, set_reset_on_close, spare_descriptor, thread_cpu_time,
 };
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
@@ -107,10 +109,6 @@ impl fmt::Debug for Event {
 
 /// Events fetched by one wait. What does not fit is fetched by the next one.
 const EVENTS_PER_WAIT: usize = 1024;
-
-/// Whether the poller reports that an urgent byte stands in a stream (`MSG_OOB`), at which a read stops short.
-/// Where it does not, a short read says nothing.
-pub(crate) const TELLS_OF_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The token of the poller's own waker, which is no handle's key.
 const WAKER: mio::Token = mio::Token(usize::MAX);

@@ -4,14 +4,14 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::ptr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::{Event, TcpListener, TcpStream};
+use super::{Event, TcpListener, TcpStream, Transport};
 
 /// What of `interest` is true of the descriptor at this moment. Never waits.
 pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Result<Event> {
@@ -127,49 +127,64 @@ const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const NO_SIGNAL: i32 = 0;
 
-/// Reads what has come, at most as much as `buffer` takes.
-///
-/// On Linux not by way of the C library's `recv`, nor `send` below by way of its `send`: those are places
-/// where a thread can be cancelled, and in a process with several threads (glibc 2.36) they
-/// note that with two locked instructions each. Nobody cancels a thread of Rust.
-#[inline]
-pub(crate) fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let (socket, start, len) = (stream.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
-    // SAFETY: the descriptor is open while the stream is borrowed, and the system writes at most `len` bytes
-    // from `start`, which is the buffer. No address is asked for.
-    #[cfg(target_os = "linux")]
-    let count = unsafe {
-        let nowhere = ptr::null_mut::<libc::c_void>();
-        libc::syscall(libc::SYS_recvfrom, socket, start, len, 0, nowhere, nowhere)
-    };
-    // SAFETY: as above.
-    #[cfg(not(target_os = "linux"))]
-    let count = unsafe { libc::recv(socket, start.cast(), len, 0) };
-    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
-}
+/// On Linux `receive` does not go by way of the C library's `recv`, nor `send` by way of its `send`: those
+/// are places where a thread can be cancelled, and in a process with several threads (glibc 2.36) they note
+/// that with two locked instructions each. Nobody cancels a thread of Rust.
+impl Transport for TcpStream {
+    /// Only where the poller reports that an urgent byte stands in the stream (`MSG_OOB`).
+    const SHORT_READ_EMPTIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Sends what the system takes of `data`. Never raises SIGPIPE.
-#[inline]
-pub(crate) fn send(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
-    let (socket, start, len) = (stream.as_raw_fd(), data.as_ptr(), data.len());
-    // SAFETY: the descriptor is open while the stream is borrowed, and the system reads at most `len` bytes
-    // from `start`, which is the data. No address is given.
-    #[cfg(target_os = "linux")]
-    let count = unsafe {
-        let nowhere = ptr::null::<libc::c_void>();
-        libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
-    };
-    // SAFETY: as above.
-    #[cfg(not(target_os = "linux"))]
-    let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
-    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
-}
+    #[inline]
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (socket, start, len) = (self.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
+        // SAFETY: the descriptor is open while the stream is borrowed, and the system writes at most
+        // `len` bytes from `start`, which is the buffer. No address is asked for.
+        #[cfg(target_os = "linux")]
+        let count = unsafe {
+            let nowhere = ptr::null_mut::<libc::c_void>();
+            libc::syscall(libc::SYS_recvfrom, socket, start, len, 0, nowhere, nowhere)
+        };
+        // SAFETY: as above.
+        #[cfg(not(target_os = "linux"))]
+        let count = unsafe { libc::recv(socket, start.cast(), len, 0) };
+        usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+    }
 
-/// Writes several buffers with one call. Never raises SIGPIPE.
-pub(crate) fn send_vectored(stream: &TcpStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-    let at_most = buffers.len().min(MAX_BUFFERS);
-    let socket = socket2::SockRef::from(stream);
-    socket.send_vectored_with_flags(&buffers[..at_most], NO_SIGNAL)
+    #[inline]
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        let (socket, start, len) = (self.as_raw_fd(), data.as_ptr(), data.len());
+        // SAFETY: the descriptor is open while the stream is borrowed, and the system reads at most
+        // `len` bytes from `start`, which is the data. No address is given.
+        #[cfg(target_os = "linux")]
+        let count = unsafe {
+            let nowhere = ptr::null::<libc::c_void>();
+            libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
+        };
+        // SAFETY: as above.
+        #[cfg(not(target_os = "linux"))]
+        let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
+        usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+    }
+
+    fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        let at_most = data.len().min(MAX_BUFFERS);
+        socket2::SockRef::from(self).send_vectored_with_flags(&data[..at_most], NO_SIGNAL)
+    }
+
+    fn send_end(&self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+
+    fn connected(&self) -> Option<io::Result<()>> {
+        let outcome = self.take_error().and_then(|error| match error {
+            Some(error) => Err(error),
+            None => self.peer_addr().map(|_peer| ()),
+        });
+        match outcome {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => None,
+            decided => Some(decided),
+        }
+    }
 }
 
 /// The most buffers that one vectored write may have, on every system that we know.

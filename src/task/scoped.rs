@@ -1,8 +1,8 @@
 //! The main future of `block_on`, which need not be `'static`.
 //!
-//! It is polled as a microtask like any task, so the table of tasks must be able to reach it, but it
-//! stays on the stack of `block_on`. The table gets a pointer that is taken back before `block_on`'s
-//! frame is left, also by a panic. One of the files with `unsafe` code.
+//! It is polled as a microtask like any task, so the table of tasks must be able to reach it, but
+//! it stays on the stack of `block_on`. The table gets a pointer that is taken back before
+//! `block_on`'s frame is left, also by a panic. One of the files with `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -11,14 +11,17 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::{Run, TaskWaker};
-use crate::event_loop::State;
+use super::table::Run;
+use super::waker::TaskWaker;
+use crate::event_loop::state::State;
+use crate::handle::key::Key;
 
 /// What polls the main future.
 type Poll<'a> = dyn FnMut(&Waker) + 'a;
 
 /// The main future's entry in the table of tasks.
 struct Main {
+    /// The line that called `block_on`.
     location: &'static Location<'static>,
     /// Set for as long as the frame of [`with_main`] stands, and taken out during a call: two calls
     /// can never be on their way at once.
@@ -46,7 +49,8 @@ impl Run for Main {
     }
 }
 
-/// Runs `body` while `poll` is a task of the loop: called as a microtask at first, and for every wake.
+/// Runs `body` while `poll` is a task of the loop: called as a microtask at first, and for every
+/// wake.
 ///
 /// `poll` must not panic: it would be lost to its caller.
 pub(crate) fn with_main<R>(
@@ -67,10 +71,14 @@ pub(crate) fn with_main<R>(
     body()
 }
 
+/// Takes the pointer back and the entry out when it is dropped.
 struct TakeBack<'a> {
+    /// The loop of the table.
     state: &'a Rc<State>,
+    /// What has the pointer.
     main: Rc<Main>,
-    key: super::TaskKey,
+    /// The entry.
+    key: Key,
 }
 
 impl Drop for TakeBack<'_> {

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) struct Signal {
     /// The callback has come and the future has not been told yet.
     fired: Cell<bool>,
+    /// Wakes the task that awaits the future. None once it was woken.
     waker: Cell<Option<Waker>>,
 }
 

@@ -1,10 +1,10 @@
 //! The futures that wait for one source: a port, a listener, the end of a worker.
 //!
-//! Each future has a [`Place`] of its own. A waker cannot say whose it is: the futures of one task all have
-//! the same one, and one of them that is dropped must not take another's.
+//! Each future has a [`Place`] of its own. A waker cannot say whose it is: the futures of one task
+//! all have the same one, and one of them that is dropped must not take another's.
 //!
-//! Nearly always one future waits at a time, and that costs no memory of its own. Many cost what a search
-//! costs in a sorted map, also when they give up.
+//! Nearly always one future waits at a time, and that costs no memory of its own. Many cost what a
+//! search costs in a sorted map, also when they give up.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::task::{Context, Waker};
 
-/// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait on, so
-/// whoever has waited longest is woken first.
+/// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
+/// on, so that the future that has waited longest is woken first.
 ///
-/// Where a task waits without a future, by a function that polls, the source keeps a place for it: the
-/// task that polled last has it.
+/// Where a task waits without a future, by a function that polls, the source keeps a place for it:
+/// the task that polled last has it.
 #[derive(Debug, Default)]
 pub(crate) struct Place(Cell<Option<NonZeroU64>>);
 
-/// Who waits for a source, in the order in which they first did.
+/// The futures that wait for a source, in the order in which they first did.
 #[derive(Default)]
 pub(crate) struct Waiters {
     /// How many have waited: the number of the last one.
@@ -29,6 +29,7 @@ pub(crate) struct Waiters {
     list: RefCell<List>,
 }
 
+/// The wakers, by their numbers.
 #[derive(Default)]
 struct List {
     /// The one with the lowest number.
@@ -89,7 +90,8 @@ impl Waiters {
         drop(before);
     }
 
-    /// The future of this place waits no longer: it is ready, or dropped. Nothing if it does not wait.
+    /// The future of this place waits no longer: it is ready, or dropped. Nothing if it does not
+    /// wait.
     pub(crate) fn leave(&self, place: &Place) {
         if let Some(number) = place.0.take() {
             let waker = self.list.borrow_mut().remove(number);
@@ -97,13 +99,14 @@ impl Waiters {
         }
     }
 
-    /// Takes all wakers out, the one that has waited longest first. Who is woken waits again if it finds nothing.
+    /// Takes all wakers out, the one that has waited longest first. A future that is woken waits again if it
+    /// finds nothing.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
         let List { first, others } = self.list.take();
         first.into_iter().map(|(_, waker)| waker).chain(others.into_values())
     }
 
-    /// Wakes all who wait.
+    /// Wakes all futures that wait.
     pub(crate) fn wake(&self) {
         self.take().for_each(Waker::wake);
     }

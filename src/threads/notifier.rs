@@ -7,12 +7,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::mailbox::Address;
+use super::mailbox::RemoteMailbox;
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::sys;
 
 /// Calls back on its loop when any thread says so.
@@ -44,7 +44,7 @@ pub struct Notifier {
 
 /// The half that any thread may touch.
 struct Shared {
-    mailbox: Address,
+    mailbox: RemoteMailbox,
     loop_id: u32,
     /// The receiver's number in the loop's mailbox.
     number: u64,
@@ -80,7 +80,7 @@ impl Notifier {
             receiver.registration.open(receiver.clone(), Location::caller(), true);
             receiver.number.set(state.delivery.add_receiver(receiver.clone()));
         }
-        let (mailbox, loop_id) = (Address::new(state.mailbox.clone()), state.id);
+        let (mailbox, loop_id) = (RemoteMailbox::new(state.mailbox.clone()), state.id);
         let number = receiver.number.get();
         Notifier { shared: Arc::new(Shared { mailbox, loop_id, number, pending }) }
     }
@@ -164,9 +164,7 @@ impl Handle for Receiver {
         // store: so the callback sees what was written before a call that found it set.
         self.pending.swap(false, Ordering::AcqRel);
         let location = self.registration.location();
-        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
-            callback::settle(state, outcome);
-        }
+        callback::call_slot(state, location, &self.callback, |f| f());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -1,16 +1,23 @@
 //! How a thread waits for other threads: it looks for a short while, then it sleeps.
 //!
-//! To wake a thread that sleeps takes two system calls and the time in which its core comes back, some tens of
-//! microseconds on a virtual machine. A thread that still looks sees the same news after a tenth of one.
-//! The price is a core that does nothing else meanwhile. Loops and pool threads follow one rule, *patience*:
+//! To wake a thread that sleeps takes two system calls and the time in which its core comes back,
+//! some tens of microseconds on a virtual machine. A thread that still looks sees the same news
+//! after a tenth of one. The price is a core that does nothing else meanwhile. Loops and pool
+//! threads follow one rule, *patience*:
 //!
-//! > A thread looks before it sleeps if its last wait was shorter than the longest look, and a core is free.
+//! > A thread looks before it sleeps if its last sleep was at most three times as long as the
+//! > longest look, and a core is free.
 //!
-//! The first half is a guess: the next wait will be as long as the last one. A thread that guessed wrong
-//! pays one look, sleeps, and looks no more until a sleep was short again. The second half keeps the core for
-//! the thread that brings the news.
+//! *The last sleep* is a guess: the next wait will be as long as the last one. A thread that guessed
+//! wrong pays one look, sleeps, and looks no more until a sleep was short again. *A core is free*
+//! while no more threads of loops and pools are awake than there are cores: a thread that looks must
+//! not keep the sender from its core. *The longest look* is what [`Builder::spin`] allows, and at
+//! least [`FOR_JOBS`] for a loop that waits for jobs and for a thread that waits to get one.
+//!
+//! [`Builder::spin`]: crate::Builder::spin
 
 use std::cell::Cell;
+use std::hint;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -18,37 +25,53 @@ use std::time::Duration;
 
 use crate::clock::{self, Nanos, saturating_nanos};
 
-/// The longest look of a thread that waits for jobs, or for their results.
-pub(crate) const FOR_JOBS: Nanos = 50_000;
+/// The longest look of a thread that waits for jobs, or for their results: what a wake costs. So a
+/// look that was in vain at most doubles the cost of the sleep that follows.
+const FOR_JOBS: Nanos = 50_000;
 
-/// Looks between two readings of the clock.
+/// A sleep up to this many times the longest look is short. A sleep includes the time of the wake,
+/// about as long as the look, and short waits vary: with 1 a thread often stops looking too early.
+const SHORT_SLEEP: Nanos = 3;
+
+/// Looks between two readings of the clock, so that the clock is a small part of the cost: together
+/// they take about a microsecond.
 const LOOKS: u32 = 64;
 
-/// Pauses between two looks. A look takes the memory that it reads away from the core that writes it.
+/// Pauses between two looks. A look takes the memory that it reads away from the core that writes
+/// it.
 const PAUSES: u32 = 4;
+
+/// Pauses in [`leave_to_senders`]: about two microseconds, in which some hundred messages come.
+const PAUSES_FOR_SENDERS: u32 = 128;
 
 /// Threads of loops and pools that do not sleep.
 static AWAKE: AtomicUsize = AtomicUsize::new(0);
 
-/// Cores that the process may use: as many as the thread that made the first loop could. Asked for then, for
-/// a thread may be bound to one core later.
+/// Cores that the process may use: as many as the thread could that made the first loop. Counted
+/// then, for a thread may be bound to one core later.
 pub(crate) fn cores() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Whether a thread that looks takes a core from nobody who has work.
+/// Whether a thread may look without taking a core from one that has work.
 fn has_core() -> bool {
     cores() > 1 && AWAKE.load(Ordering::Relaxed) <= cores()
 }
 
-/// Leaves a mailbox that is being filled to its senders for about two microseconds, if they have cores of their own.
+fn pause(count: u32) {
+    (0..count).for_each(|_| hint::spin_loop());
+}
+
+/// Leaves a mailbox that is being filled to its senders for a moment, if they have cores of their
+/// own.
 ///
-/// A loop that is faster than a sender finds one or two messages at each look, and each look takes the mailbox's
-/// cache lines away from the sender. After a moment there are a hundred, and the lines have moved once.
-pub(crate) fn pause() {
+/// A loop that is faster than a sender finds one or two messages at each look, and each look takes
+/// the mailbox's cache lines away from the sender. After a moment there are a hundred, and the lines
+/// have moved once.
+pub(crate) fn leave_to_senders() {
     if has_core() {
-        (0..128).for_each(|_| std::hint::spin_loop());
+        pause(PAUSES_FOR_SENDERS);
     }
 }
 
@@ -62,7 +85,7 @@ pub(crate) fn thread_sleeps() {
     AWAKE.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// Counts a thread of a loop or a pool as awake until it is dropped.
+/// Counts the thread of a loop as awake until it is dropped.
 pub(crate) struct Awake(());
 
 impl Awake {
@@ -86,73 +109,35 @@ impl Drop for Awake {
     }
 }
 
-/// What a thread remembers of its waits.
-#[derive(Default)]
+/// Whether, and for how long, a thread looks before it sleeps.
 pub(crate) struct Patience {
+    /// The longest look that the program allows for any news. Zero for none.
+    spin: Nanos,
+    /// Jobs that the thread waits for: those of a loop that are with a pool. For a pool thread, which
+    /// always waits for one, 1.
+    jobs: Cell<usize>,
     /// How long the last sleep lasted; zero before the first.
-    last: Cell<Nanos>,
+    last_sleep: Cell<Nanos>,
 }
 
 impl Patience {
-    /// Looks until `found` finds something, at most for `limit`, or `seldom` does, which is asked less often.
-    /// False at once where that is not likely to pay.
-    pub(crate) fn look(
-        &self,
-        limit: Nanos,
-        mut found: impl FnMut() -> bool,
-        mut seldom: impl FnMut() -> bool,
-    ) -> bool {
-        if limit == 0 || self.last.get() > 3 * limit || !has_core() {
-            return false;
-        }
-        let began = clock::monotonic();
-        loop {
-            for _ in 0..LOOKS {
-                if found() {
-                    return true;
-                }
-                (0..PAUSES).for_each(|_| std::hint::spin_loop());
-            }
-            if seldom() {
-                return true;
-            }
-            if clock::monotonic() - began > limit || !has_core() {
-                return false;
-            }
-        }
+    /// For a loop, which looks for `spin` at most.
+    pub(crate) fn of_loop(spin: Duration) -> Patience {
+        cores(); // Counted with the first loop.
+        Patience { spin: saturating_nanos(spin), jobs: Cell::new(0), last_sleep: Cell::new(0) }
     }
 
-    /// The thread has slept for so long.
-    pub(crate) fn slept(&self, time: Nanos) {
-        self.last.set(time);
-    }
-}
-
-/// How a loop waits: as long as the program allows, or as its jobs with a pool suggest.
-pub(crate) struct Waiting {
-    /// The longest look that the program allows. Zero for none.
-    limit: Nanos,
-    /// Jobs of the loop that are with a pool.
-    jobs: Cell<usize>,
-    pub(crate) patience: Patience,
-}
-
-impl Waiting {
-    pub(crate) fn new(limit: Duration) -> Waiting {
-        cores();
-        Waiting {
-            limit: saturating_nanos(limit),
-            jobs: Cell::new(0),
-            patience: Patience::default(),
-        }
+    /// For a pool thread.
+    pub(crate) fn of_pool_thread() -> Patience {
+        Patience { spin: 0, jobs: Cell::new(1), last_sleep: Cell::new(0) }
     }
 
-    /// For the loops of workers.
-    pub(crate) fn limit(&self) -> Duration {
-        Duration::from_nanos(self.limit)
+    /// What the program allows, for the loops of workers.
+    pub(crate) fn spin(&self) -> Duration {
+        Duration::from_nanos(self.spin)
     }
 
-    /// A pool has a job of the loop more.
+    /// A pool has one more job of the loop.
     pub(crate) fn job_begins(&self) {
         self.jobs.set(self.jobs.get() + 1);
     }
@@ -167,9 +152,42 @@ impl Waiting {
         self.jobs.get()
     }
 
-    /// The longest look before the next sleep.
+    /// The longest look before the next sleep. Zero where a look is not likely to pay.
     #[inline]
     pub(crate) fn longest_look(&self) -> Nanos {
-        if self.jobs.get() > 0 { self.limit.max(FOR_JOBS) } else { self.limit }
+        let limit = if self.jobs.get() > 0 { self.spin.max(FOR_JOBS) } else { self.spin };
+        let pays =
+            limit > 0 && self.last_sleep.get() <= limit.saturating_mul(SHORT_SLEEP) && has_core();
+        if pays { limit } else { 0 }
     }
+
+    /// The thread has slept for this time.
+    pub(crate) fn slept(&self, time: Nanos) {
+        self.last_sleep.set(time);
+    }
+}
+
+/// Looks until `found` is true, at most for `limit`, or until `seldom` is, which is asked less often.
+/// Ends early when no core is free any more.
+pub(crate) fn look(
+    limit: Nanos,
+    mut found: impl FnMut() -> bool,
+    mut seldom: impl FnMut() -> bool,
+) -> bool {
+    let began = clock::monotonic();
+    while limit > 0 {
+        for _ in 0..LOOKS {
+            if found() {
+                return true;
+            }
+            pause(PAUSES);
+        }
+        if seldom() {
+            return true;
+        }
+        if clock::monotonic() - began > limit || !has_core() {
+            break;
+        }
+    }
+    false
 }

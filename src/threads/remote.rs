@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::mailbox::{Address, Mailbox};
+use super::mailbox::{Mailbox, RemoteMailbox};
 use crate::error::LoopGone;
 
 /// Sends closures to a loop from any thread.
@@ -21,12 +21,12 @@ use crate::error::LoopGone;
 /// ```
 #[derive(Clone)]
 pub struct Remote {
-    mailbox: Address,
+    mailbox: RemoteMailbox,
 }
 
 impl Remote {
     pub(crate) fn new(mailbox: Arc<Mailbox>) -> Remote {
-        Remote { mailbox: Address::new(mailbox) }
+        Remote { mailbox: RemoteMailbox::new(mailbox) }
     }
 
     /// Has `f` called on the loop's thread, in the loop's next poll phase, as a callback of its own.

@@ -1,3 +1,13 @@
 //! Virtual time: loops whose clocks stand still while anything is ready, and jump when nothing is.
+//!
+//! The first loop and its workers are one *program*. Each loop has a clock of its own
+//! ([`crate::clock`]); [`scheduler`] lets one loop run at a time, the one that is furthest behind;
+//! [`wait`] is the poll phase of such a loop; [`arrivals`] is the part of its mailbox that keeps
+//! what was sent by loops that are ahead.
+//!
+//! The rest of the crate asks in three places only: `poll::wait` and `Mailbox::put` branch off
+//! here, and the pool runs a job of such a loop on the loop's own thread.
 
+pub(crate) mod arrivals;
 pub(crate) mod scheduler;
+pub(crate) mod wait;

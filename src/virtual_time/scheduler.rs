@@ -1,306 +1,315 @@
-//! Virtual time for several loops: whose turn it is.
+//! Which loop of a program in virtual time runs.
 //!
-//! The loops of one program in virtual time, the first one and its workers, each keep a clock of their
-//! own. Their threads take turns: one runs, the others wait here. A turn changes hands only in the poll
-//! phase, never in the middle of a callback. The next turn goes to the loop that is furthest behind,
-//! counting the time at which it can go on: now if something is ready, else when its next timer is due
-//! or the next letter in its mailbox has been sent. So nothing ever arrives in a loop's past, and a
-//! program is the same to the last callback each time it runs. Among equals the one goes first that
-//! has waited longest.
+//! The first loop of the program and its workers have clocks and threads of their own, but only one
+//! thread runs at a time; the others wait here. A loop gives up running in its poll phase only,
+//! never in the middle of a callback. Next runs the loop that is furthest behind, counting the time
+//! at which it can go on: now if something is ready, else when its next timer is due or the next
+//! message in its mailbox was sent. So nothing ever arrives in a loop's past, and a program is the
+//! same to the last callback each time it runs. Among equals the loop goes first that has waited
+//! longest.
 //!
-//! Lock order: the table of turns first, then the inbox of a mailbox.
+//! Lock order: the table first, then what a mailbox locks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::arrivals::{Arrivals, Place};
 use crate::clock::Nanos;
 use crate::threads::mailbox::Mailbox;
 
-/// How long one of several loops with sources waits for its own before the next one does.
-const SHARE_OF_OUTSIDE: Duration = Duration::from_millis(5);
+/// The longest sleep in real time while several loops have sources: each is to look at its own.
+const REAL_SLEEP_MAX: Duration = Duration::from_millis(5);
 
-/// All loops of one program in virtual time.
-pub(crate) struct Turns {
+/// The loops of one program in virtual time.
+pub(crate) struct Program {
     /// Unique in the process, and not zero.
-    program: u64,
+    number: u64,
+    /// Where in virtual time the calling thread is. Given from above: only the event loop knows.
+    place: fn() -> Option<Place>,
     table: Mutex<Table>,
 }
 
+/// What the program's lock guards.
 struct Table {
-    /// The loops that have not ended, by number. Numbers are given in order and never again, so what a program has
-    /// had does not make its later turns dearer.
-    members: BTreeMap<usize, Member>,
+    /// The loops that have not ended, by number. Numbers ascend and are never used again, so what a
+    /// program has had does not make its scheduling dearer.
+    entries: BTreeMap<usize, Entry>,
     next_number: usize,
-    /// Who has the turn. Nobody only while it is being passed on.
+    /// The loop that runs. None only until the next one is chosen.
     running: Option<usize>,
-    /// Numbers the turns.
-    turns: u64,
-    /// Nobody can go on, and the first loop is told why in this text.
-    verdict: Option<String>,
-    /// Whoever has the turn waits for threads outside of virtual time.
-    waits_outside: bool,
+    /// How often a loop was chosen to run.
+    runs: u64,
+    /// Why no loop can go on, until the first loop has been told.
+    deadlock: Option<String>,
+    /// The loop that runs sleeps in real time, for sources or for threads outside of the program.
+    in_real_time: bool,
 }
 
-struct Member {
+/// A loop, as its program knows it.
+struct Entry {
     mailbox: Arc<Mailbox>,
+    /// The loop's own time, as of its last wait.
     clock: Nanos,
     /// When the loop can go on by itself. `Nanos::MAX` if it only waits for others.
     until: Nanos,
-    /// The loop that it waits to see end.
-    waits_for: Option<usize>,
-    /// The number of its last turn.
-    last_turn: u64,
+    /// The loop that it waits to see end. Then `until` and messages do not count.
+    joins: Option<usize>,
+    /// The value of `runs` when it was last chosen.
+    last_run: u64,
+    /// Wakes the loop's thread, which waits for `running` to be its number.
     wake: Arc<Condvar>,
     /// What it waits for, in words, while only others can help.
     report: String,
-    /// It has sockets or other sources, which are outside of virtual time.
+    /// It has sockets or other sources, which know no virtual time.
     sources: bool,
 }
 
-/// A loop's place among the loops of its program.
+/// A loop's membership in its program. The loop's thread calls it, but for what a parent does for
+/// its worker.
 #[derive(Clone)]
-pub(crate) struct Seat {
-    turns: Arc<Turns>,
+pub(crate) struct Member {
+    program: Arc<Program>,
     /// Its number in the table; 0 for the first loop.
     number: usize,
 }
 
-/// How a wait for a turn ended.
-pub(crate) enum Turn {
-    /// The loop goes on at this time.
-    At(Nanos),
-    /// Nobody can go on, but a source of this loop or a thread from outside may have something: wait for
-    /// that, no longer than this if other loops have sources too.
-    Outside(Option<Duration>),
-    /// Nobody can go on, for the reasons given.
-    Stuck(String),
+/// What a loop does after it gave up running.
+pub(crate) enum Next {
+    /// It runs on, at this time.
+    Run(Nanos),
+    /// No loop can go on, but a source or a thread outside of the program may have something: the
+    /// loop sleeps in real time, no longer than this if other loops have sources too.
+    SleepInRealTime(Option<Duration>),
+    /// No loop can ever go on, for the reasons given. Only the first loop is told, which ends the
+    /// others.
+    Deadlock(String),
 }
 
-impl Turns {
+impl Program {
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A thread from outside has sent something to one of the loops, or can send nothing any more: whoever waits
-    /// for that looks again.
-    pub(crate) fn poke(&self) {
+    /// A thread outside of the program has sent something, or can send nothing any more: if a loop
+    /// sleeps in real time, it looks again.
+    pub(crate) fn wake(&self) {
         let table = self.lock();
-        let running = table.running.filter(|_| table.waits_outside);
-        let member = running.and_then(|number| table.members.get(&number));
-        let mailbox = member.map(|member| member.mailbox.clone());
+        let sleeper = table.running.filter(|_| table.in_real_time);
+        let entry = sleeper.and_then(|number| table.entries.get(&number));
+        let mailbox = entry.map(|entry| entry.mailbox.clone());
         drop(table);
         if let Some(mailbox) = mailbox {
-            mailbox.nudge();
+            mailbox.unpark();
         }
     }
 }
 
 impl Table {
-    /// When a member can go on, if ever.
-    fn ready_at(&self, member: &Member) -> Option<Nanos> {
-        if let Some(other) = member.waits_for {
-            return (!self.members.contains_key(&other)).then_some(member.clock);
+    /// When a loop can go on, if ever.
+    fn ready_at(&self, entry: &Entry) -> Option<Nanos> {
+        if let Some(other) = entry.joins {
+            return (!self.entries.contains_key(&other)).then_some(entry.clock);
         }
-        let ready = member.until.min(member.mailbox.next_arrival()).max(member.clock);
+        let arrival = entry.mailbox.next_arrival();
+        let ready = entry.until.min(arrival).max(entry.clock);
         (ready < Nanos::MAX).then_some(ready)
     }
 
-    /// Gives the turn to the member furthest behind. None if nobody can go on.
-    fn pass(&mut self) -> Option<usize> {
+    /// Lets the loop run that is furthest behind. False if no loop can go on.
+    fn run_next(&mut self) -> bool {
         self.running = None;
-        self.waits_outside = false;
-        let all = self.members.iter();
-        let ready = all.filter_map(|(number, m)| Some((self.ready_at(m)?, m.last_turn, *number)));
-        let (time, _, number) = ready.min()?;
-        self.grant(number, time);
-        Some(number)
+        self.in_real_time = false;
+        let entries = self.entries.iter();
+        let ready =
+            entries.filter_map(|(number, e)| Some((self.ready_at(e)?, e.last_run, *number)));
+        let next = ready.min();
+        if let Some((time, _, number)) = next {
+            self.run(number, time);
+        }
+        next.is_some()
     }
 
-    /// Gives the turn to a member; to nobody, if that has ended.
-    fn grant(&mut self, number: usize, time: Nanos) {
-        self.turns += 1;
+    /// Lets a loop run; no loop, if this one has ended.
+    fn run(&mut self, number: usize, time: Nanos) {
+        self.runs += 1;
         self.running = Some(number);
-        let Some(member) = self.members.get_mut(&number) else { return };
-        member.clock = time;
-        member.last_turn = self.turns;
-        member.waits_for = None;
-        member.wake.notify_all();
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        entry.clock = time;
+        entry.last_run = self.runs;
+        entry.joins = None;
+        entry.wake.notify_all();
     }
 
-    /// Nobody can go on. Gives the turn to a loop that can wait for what is outside, if any can: to one that
-    /// has sources, or else to `me`.
-    fn pass_outside(&mut self, me: usize) -> bool {
-        let with_sources = self.members.iter().filter(|(_, member)| member.sources);
-        let first = with_sources.min_by_key(|(_, member)| member.last_turn);
-        let number = match first {
-            Some((number, _)) => *number,
-            None if self.members.values().any(|m| m.mailbox.has_outside_address()) => me,
-            None => return false,
-        };
-        self.grant_at_its_time(number);
-        self.waits_outside = true;
-        true
+    /// Lets a loop run whose clock does not move.
+    fn run_at_its_time(&mut self, number: usize) {
+        let time = self.entries.get(&number).map_or(0, |entry| entry.clock);
+        self.run(number, time);
     }
 
-    /// Nobody can go on, and nothing from outside can help. The first loop is told, which ends the others.
-    fn give_verdict(&mut self) {
-        self.verdict = Some(self.reports());
-        self.grant_at_its_time(0);
-    }
-
-    /// Gives the turn to a member whose clock does not move.
-    fn grant_at_its_time(&mut self, number: usize) {
-        let time = self.members.get(&number).map_or(0, |member| member.clock);
-        self.grant(number, time);
+    /// As [`run_next`](Table::run_next); when no loop can go on, one that real time can help sleeps
+    /// in it: one that has sources, else `me` if other threads can send. Else all are deadlocked,
+    /// and the first loop runs to be told.
+    fn run_next_or_sleep(&mut self, me: usize) {
+        if self.run_next() {
+            return;
+        }
+        let with_sources = self.entries.iter().filter(|(_, entry)| entry.sources);
+        let sleeper = with_sources.min_by_key(|(_, entry)| entry.last_run).map(|(n, _)| *n);
+        let others_send = || self.entries.values().any(|entry| entry.mailbox.has_remotes());
+        match sleeper.or_else(|| others_send().then_some(me)) {
+            Some(number) => {
+                self.run_at_its_time(number);
+                self.in_real_time = true;
+            }
+            None => {
+                self.deadlock = Some(self.reports());
+                self.run_at_its_time(0);
+            }
+        }
     }
 
     /// What each loop waits for.
     fn reports(&self) -> String {
-        let lines = self.members.iter().map(|(number, member)| {
+        let lines = self.entries.iter().map(|(number, entry)| {
             let who = match number {
                 0 => "the first loop".to_owned(),
                 _ => format!("worker loop {number}"),
             };
-            format!("{who} waits for {}", member.report)
+            format!("{who} waits for {}", entry.report)
         });
         lines.collect::<Vec<_>>().join("; ")
     }
 }
 
-impl Seat {
-    /// The seat of a program's first loop, which has the turn.
-    pub(crate) fn first(mailbox: &Arc<Mailbox>) -> Seat {
+impl Member {
+    /// Begins a program with its first loop, which runs. `place` tells where in virtual time the
+    /// calling thread is.
+    pub(crate) fn first(mailbox: &Arc<Mailbox>, place: fn() -> Option<Place>) -> Member {
         static NEXT_PROGRAM: AtomicU64 = AtomicU64::new(1);
-        let turns = Arc::new(Turns {
-            program: NEXT_PROGRAM.fetch_add(1, Ordering::Relaxed),
+        let program = Arc::new(Program {
+            number: NEXT_PROGRAM.fetch_add(1, Ordering::Relaxed),
+            place,
             table: Mutex::new(Table {
-                members: BTreeMap::new(),
+                entries: BTreeMap::new(),
                 next_number: 0,
                 running: Some(0),
-                turns: 0,
-                verdict: None,
-                waits_outside: false,
+                runs: 0,
+                deadlock: None,
+                in_real_time: false,
             }),
         });
-        let seat = Seat { turns, number: 0 };
-        seat.add(mailbox, 0);
-        seat
+        Member::new(program, mailbox, 0)
     }
 
-    /// A seat for a worker that the loop of this seat starts at this time.
-    pub(crate) fn for_worker(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> Seat {
-        let number = self.add(mailbox, clock);
-        Seat { turns: self.turns.clone(), number }
+    /// Adds a worker that this loop starts at this time. It does not run yet.
+    pub(crate) fn add_worker(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> Member {
+        Member::new(self.program.clone(), mailbox, clock)
     }
 
-    fn add(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> usize {
-        mailbox.set_turns(self.turns.program, Arc::downgrade(&self.turns));
-        let mut table = self.turns.lock();
+    fn new(program: Arc<Program>, mailbox: &Arc<Mailbox>, clock: Nanos) -> Member {
+        let scheduler = Arc::downgrade(&program);
+        mailbox.enter_virtual_time(Arrivals::new(program.number, scheduler, program.place));
+        let mut table = program.lock();
         let number = table.next_number;
         table.next_number += 1;
-        let member = Member {
+        let entry = Entry {
             mailbox: mailbox.clone(),
             clock,
             until: clock,
-            waits_for: None,
-            last_turn: 0,
+            joins: None,
+            last_run: 0,
             wake: Arc::new(Condvar::new()),
             report: String::new(),
             sources: false,
         };
-        table.members.insert(number, member);
-        number
+        table.entries.insert(number, entry);
+        drop(table);
+        Member { program, number }
     }
 
     /// The number of its program, unique in the process.
     pub(crate) fn program(&self) -> u64 {
-        self.turns.program
+        self.program.number
     }
 
     pub(crate) fn is_first(&self) -> bool {
         self.number == 0
     }
 
-    /// Waits for the first turn, on the worker's thread.
-    pub(crate) fn sit(&self) {
-        let table = self.turns.lock();
-        drop(self.wait_until_running(table));
+    /// Blocks the worker's thread until the worker runs for the first time.
+    pub(crate) fn begin(&self) {
+        drop(self.block_until_running(self.program.lock()));
     }
 
-    fn wait_until_running<'a>(&self, mut table: MutexGuard<'a, Table>) -> MutexGuard<'a, Table> {
-        let wake = table.members[&self.number].wake.clone();
+    fn block_until_running<'a>(&self, mut table: MutexGuard<'a, Table>) -> MutexGuard<'a, Table> {
+        let wake = table.entries[&self.number].wake.clone();
         while table.running != Some(self.number) {
             table = wake.wait(table).unwrap_or_else(PoisonError::into_inner);
         }
         table
     }
 
-    /// Gives the turn up until the loop can go on: at `until`, or when a letter comes. `report` says what
-    /// it waits for when only others can help. `sources` tells whether sockets may.
-    pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Turn {
-        let mut table = self.turns.lock();
+    /// Gives up running until the loop can go on: at `until`, or when a message comes. `report` says
+    /// what it waits for when only others can help. `sources` tells whether sockets may.
+    pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Next {
+        let mut table = self.program.lock();
         let me = self.number;
-        let member = self.own(&mut table);
-        (member.clock, member.until, member.report) = (clock, until, report);
-        member.sources = sources;
-        if table.pass().is_none() && !table.pass_outside(me) {
-            table.give_verdict();
-        }
-        let mut table = self.wait_until_running(table);
+        let entry = self.entry(&mut table);
+        (entry.clock, entry.until, entry.report) = (clock, until, report);
+        entry.sources = sources;
+        table.run_next_or_sleep(me);
+        let mut table = self.block_until_running(table);
         if self.is_first()
-            && let Some(verdict) = table.verdict.take()
+            && let Some(reasons) = table.deadlock.take()
         {
-            return Turn::Stuck(verdict);
+            return Next::Deadlock(reasons);
         }
-        if table.waits_outside {
-            let several = table.members.values().filter(|m| m.sources).count() > 1;
-            return Turn::Outside(several.then_some(SHARE_OF_OUTSIDE));
+        if table.in_real_time {
+            let several = table.entries.values().filter(|entry| entry.sources).count() > 1;
+            return Next::SleepInRealTime(several.then_some(REAL_SLEEP_MAX));
         }
-        Turn::At(table.members[&me].clock)
+        Next::Run(table.entries[&me].clock)
     }
 
-    /// Gives the turn up until the loop of another seat has ended, at most for `limit` of real time: a
-    /// callback that does not return keeps its turn for ever.
-    pub(crate) fn wait_for(&self, clock: Nanos, other: &Seat, limit: Duration) {
-        let mut table = self.turns.lock();
-        let member = self.own(&mut table);
-        member.clock = clock;
-        member.waits_for = Some(other.number);
-        let wake = member.wake.clone();
-        table.pass();
+    /// Gives up running until another loop has ended, at most for `limit` of real time: a callback
+    /// that does not return runs for ever.
+    pub(crate) fn join(&self, clock: Nanos, other: &Member, limit: Duration) {
+        let mut table = self.program.lock();
+        let entry = self.entry(&mut table);
+        entry.clock = clock;
+        entry.joins = Some(other.number);
+        let wake = entry.wake.clone();
+        table.run_next();
         let elsewhere = |table: &mut Table| table.running != Some(self.number);
         let waited = wake.wait_timeout_while(table, limit, elsewhere);
         let (mut table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if table.running != Some(self.number) {
-            table.grant(self.number, clock);
+            table.run(self.number, clock);
         }
     }
 
-    fn own<'a>(&self, table: &'a mut Table) -> &'a mut Member {
-        table.members.get_mut(&self.number).expect("a loop that waits has not ended")
+    fn entry<'a>(&self, table: &'a mut Table) -> &'a mut Entry {
+        table.entries.get_mut(&self.number).expect("a loop that waits has not ended")
     }
 
-    /// The loop has ended, and the turn passes on.
-    pub(crate) fn leave(&self) {
-        let mut table = self.turns.lock();
-        let member = table.members.remove(&self.number);
-        // While the first loop lives, somebody must have the turn.
-        if table.running == Some(self.number)
-            && table.pass().is_none()
-            && table.members.contains_key(&0)
-            && !table.pass_outside(0)
-        {
-            table.give_verdict();
+    /// The loop has ended, and another one runs.
+    pub(crate) fn end(&self) {
+        let mut table = self.program.lock();
+        let entry = table.entries.remove(&self.number);
+        if table.running == Some(self.number) {
+            if table.entries.contains_key(&0) {
+                table.run_next_or_sleep(0);
+            } else {
+                // Without the first loop, which has ended the others, nobody need run.
+                table.run_next();
+            }
         }
         drop(table);
-        drop(member);
+        drop(entry);
     }
 }
-
-/// A mailbox's way to the turns of its program, if it is in virtual time.
-pub(crate) type WeakTurns = Weak<Turns>;
 
 #[cfg(test)]
 mod tests {
@@ -308,14 +317,14 @@ mod tests {
 
     #[test]
     fn loops_that_have_ended_leave_nothing_in_the_table() {
-        let first = Seat::first(&Arc::new(Mailbox::new()));
+        let first = Member::first(&Arc::new(Mailbox::new()), || None);
         for _ in 0..100 {
-            let worker = first.for_worker(&Arc::new(Mailbox::new()), 0);
-            // It had its turn, and ends: the first loop goes on.
-            first.turns.lock().grant(worker.number, 0);
-            worker.leave();
-            first.sit();
+            let worker = first.add_worker(&Arc::new(Mailbox::new()), 0);
+            // It ran, and ends: the first loop goes on.
+            first.program.lock().run(worker.number, 0);
+            worker.end();
+            first.begin();
         }
-        assert_eq!(first.turns.lock().members.len(), 1);
+        assert_eq!(first.program.lock().entries.len(), 1);
     }
 }

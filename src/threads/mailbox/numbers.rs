@@ -11,7 +11,7 @@ const MANY: usize = 16;
 /// Numbers as they came. The first one needs no memory elsewhere, which would be one more cache line to send
 /// from core to core.
 #[derive(Default)]
-pub(super) struct NumberList {
+pub(crate) struct NumberList {
     first: Option<u64>,
     /// Those after the first. Empty when there is none.
     more: Vec<u64>,

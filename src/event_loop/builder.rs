@@ -1,0 +1,163 @@
+//! How a loop is set up, and what it is made of.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::current;
+use super::hooks::Hooks;
+use super::sources::Sources;
+use super::state::{State, Status, Watchers};
+use crate::clock::{Clock, Nanos};
+use crate::handle::named::Names;
+use crate::handle::table::Handles;
+use crate::phase::timers::Timers;
+use crate::pool::Pool;
+use crate::queue::closing::Closing;
+use crate::queue::deferred::Deferred;
+use crate::queue::immediate::Immediates;
+use crate::queue::ring::Ring;
+use crate::task::table::Tasks;
+use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::delivery::Delivery;
+use crate::threads::patience::Patience;
+use crate::virtual_time::scheduler::Member;
+
+/// The parts of a loop that is to be made, perhaps on another thread.
+pub(crate) struct Parts {
+    /// The loop's mailbox, which others may know before there is a loop.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// The settings.
+    builder: Builder,
+    /// A worker as a member of its program in virtual time, and what its clock begins with.
+    pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
+}
+
+/// Sets up a loop. Made by [`Loop::builder`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// // A day in virtual time.
+/// let event_loop = windlass::Loop::builder().virtual_time(true).build()?;
+/// event_loop.run(|| {
+///     windlass::set_timeout(Duration::from_secs(86_400), || println!("tomorrow"));
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    /// The clock is a virtual one.
+    virtual_time: bool,
+    /// How long the loop may look for news before it sleeps.
+    spin: Duration,
+    /// A pool other than the one that all loops share.
+    pool: Option<Pool>,
+}
+
+impl Builder {
+    /// Sets whether the loop's clock is a virtual one, which stands still while anything is ready
+    /// and jumps to the next timer when nothing is.
+    ///
+    /// Pool requests then run on the loop's own thread, when they are delivered, in the order
+    /// submitted, with no loop current, as on a pool thread. Two runs of a program without sockets
+    /// and foreign threads are the same to the last callback.
+    ///
+    /// A loop and its workers are one program. It waits for other threads, and for other programs
+    /// in virtual time, while one of these has a [`Remote`] or a
+    /// [`Notifier`](crate::handle::Notifier) of it; what they send is seen at once.
+    pub fn virtual_time(mut self, on: bool) -> Self {
+        self.virtual_time = on;
+        self
+    }
+
+    /// Lets the loop look for news from other threads for up to `limit` before it sleeps. Zero, the
+    /// default, is never; a loop that waits for jobs of a [`Pool`] looks for up to 50 µs in any
+    /// case.
+    ///
+    /// For loops on different threads that answer each other at once: to wake a thread that sleeps
+    /// takes some tens of microseconds, to be seen by one that looks a tenth of one. 20 to 50 µs is
+    /// a good limit. A loop looks if its last sleep was short, up to three times the limit, and a
+    /// core is free: while no more threads of loops and pools are awake than there are cores, of
+    /// which there must be two. So a loop to which nothing comes looks once and then sleeps at once.
+    /// The time counts as idle in [`Metrics`]. Cores are counted when the process makes its first
+    /// loop: bind threads to cores after that. Workers take the limit over from the loop that starts
+    /// them. Without effect in virtual time.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = windlass::Loop::builder().spin(Duration::from_micros(50)).build()?;
+    /// # event_loop.run(|| ());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn spin(mut self, limit: Duration) -> Self {
+        self.spin = limit;
+        self
+    }
+
+    /// Gives the loop a blocking pool other than the one that all loops share.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// The parts of this loop.
+    pub(crate) fn parts(self) -> Parts {
+        Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
+    }
+}
+
+impl Parts {
+    /// Makes the state of a loop, on the loop's own thread.
+    pub(super) fn into_state(self) -> Rc<State> {
+        static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+        let Parts { mailbox, builder, virtual_time } = self;
+        mailbox.figures.begin();
+        let (virtual_time, clock) = match virtual_time {
+            Some((member, parent)) => (Some(member), Clock::of_worker(parent)),
+            None if builder.virtual_time => {
+                (Some(Member::first(&mailbox, current::place)), Clock::new(true))
+            }
+            None => (None, Clock::new(false)),
+        };
+        let running = mailbox.figures.running.clone();
+        Rc::new(State {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            status: Cell::new(Status::Open),
+            clock,
+            mailbox,
+            delivery: Delivery::default(),
+            sources: Sources::default(),
+            patience: Patience::of_loop(builder.spin),
+            handles: Handles::default(),
+            tasks: Tasks::default(),
+            ticks: Ring::default(),
+            microtasks: Ring::default(),
+            in_microtasks: Cell::new(false),
+            immediates: Immediates::default(),
+            timers: Timers::default(),
+            pending: Deferred::default(),
+            idle: Watchers::default(),
+            prepare: Watchers::default(),
+            check: Watchers::default(),
+            poll_last: Deferred::default(),
+            closing: Closing::default(),
+            virtual_time,
+            pool: builder.pool.unwrap_or_else(Pool::shared),
+            read_buffer: Cell::new(None),
+            extensions: RefCell::default(),
+            hooks: Hooks::default(),
+            running,
+            exit_code: Cell::new(0),
+            over_limit: Cell::new(None),
+            exits: Cell::new(0),
+            names: Names::default(),
+            turning: Cell::new(false),
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! The end of a program: its hooks, `exit`, and the teardown of its loop.
+//!
+//! A program ends when nothing on its loop is alive and the before-exit hooks add nothing, or by
+//! `exit`, by a panic that nobody took, or by the termination of its worker. Then the exit hooks
+//! run. The teardown follows at once or when the loop is dropped: it drops every callback that is
+//! left, uncalled.
+
+use std::iter;
+use std::rc::Rc;
+
+use super::current;
+use super::mode::RunMode;
+use super::state::{State, Status};
+use super::turn::Turned;
+use crate::callback::{self, Halt};
+
+impl State {
+    /// Turns until nothing is alive and the before-exit hooks add nothing; false after a stop.
+    pub(super) fn turn_to_the_end(self: &Rc<Self>) -> bool {
+        loop {
+            let turned = self.turn(RunMode::Default);
+            if self.is_halted() {
+                return true;
+            }
+            if turned != Turned::Finished {
+                return false;
+            }
+            log::debug!("nothing is alive: calling the before-exit hooks");
+            self.run_before_exit();
+            if !self.is_alive() || self.is_halted() {
+                return true;
+            }
+        }
+    }
+
+    /// Calls the before-exit hooks that there are now. Those that a hook adds wait for the next
+    /// time.
+    fn run_before_exit(&self) {
+        let hooks = self.hooks.before_exit.borrow().clone();
+        let mut left = hooks.iter();
+        callback::guard(self, || {
+            while !self.is_halted()
+                && let Some(hook) = left.next()
+            {
+                let outcome = hook.invoke(self, None, |f| f()).unwrap_or(Ok(()));
+                // As in Node one event has many listeners, and the drain comes after the last.
+                if outcome.is_err() || left.len() == 0 {
+                    callback::settle(self, outcome);
+                }
+            }
+        });
+    }
+
+    /// Runs the exit hooks, in order. Nothing that they queue runs, nor a hook that they add. One
+    /// that calls `exit` is the last.
+    pub(super) fn run_exit_hooks(&self) {
+        let exits = self.exits.get();
+        // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
+        let turning = self.turning.replace(true);
+        for hook in self.hooks.exit.take() {
+            if self.exits.get() > exits {
+                callback::drop_quietly(hook);
+                continue;
+            }
+            let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
+            if let Err(payload) = outcome
+                && !payload.is::<Halt>()
+            {
+                let message = crate::error::panic_message(payload.as_ref());
+                log::error!("an exit hook panicked: {message}");
+                self.exit_code.set(1);
+            }
+        }
+        self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
+        self.turning.set(turning);
+    }
+
+    /// Follows up on `exit` or on a worker's termination.
+    pub(super) fn end_if_halted(self: &Rc<Self>) {
+        if self.is_halted() {
+            self.tear_down();
+        }
+    }
+
+    /// A panic that nobody took ends the program: its exit hooks run, with code 1, and nothing
+    /// else.
+    pub(super) fn fail(self: &Rc<Self>) {
+        if self.is_open() && self.exits.get() == 0 {
+            self.exit_code.set(1);
+            let _entered = current::enter(self);
+            self.run_exit_hooks();
+        }
+    }
+
+    /// Ends the loop: drops every callback once, uncalled, and closes what is open. The loop can
+    /// still be reached from destructors, but takes nothing in.
+    ///
+    /// After an `exit` the exit hooks come first, whichever code ends the loop: `exit` may have
+    /// been called where nothing turns, and be followed by no turn.
+    pub(super) fn tear_down(self: &Rc<Self>) {
+        if !self.is_open() {
+            return;
+        }
+        let _entered = current::enter(self);
+        if self.exits.get() > 0 {
+            log::debug!("exit with code {}", self.exit_code.get());
+            self.run_exit_hooks();
+        }
+        log::debug!("loop {} is torn down", self.id);
+        self.status.set(Status::TearingDown);
+        drop_each(self.mailbox.close());
+        drop_each(iter::from_fn(|| self.ticks.pop().or_else(|| self.microtasks.pop())));
+        drop_each(iter::from_fn(|| self.immediates.pop_below(u64::MAX)));
+        drop_each(self.timers.take_all());
+        self.tear_down_handles();
+        self.tear_down_tasks();
+        drop_each(iter::from_fn(|| self.pending.take()));
+        drop_each(iter::from_fn(|| self.poll_last.take()));
+        drop_each(iter::from_fn(|| self.closing.take()));
+        drop_each(self.delivery.take_all());
+        drop_each(self.hooks.before_exit.take());
+        drop_each(self.hooks.exit.take());
+        callback::drop_quietly(self.hooks.uncaught.clear());
+        drop(self.read_buffer.take());
+        self.mailbox.figures.end();
+        if let Some(member) = self.virtual_time.as_ref().filter(|member| member.is_first()) {
+            member.end();
+        }
+        self.status.set(Status::Closed);
+        self.sources.close();
+    }
+
+    fn tear_down_handles(self: &Rc<Self>) {
+        let handles = self.handles.take_all();
+        handles.iter().for_each(|handle| handle.begin_tear_down());
+        for handle in handles {
+            // Its waiters' wakers and messages are dropped on the way: one that panics costs only
+            // the rest of this handle.
+            let same = handle.clone();
+            callback::quietly(|| same.tear_down(self));
+            callback::drop_quietly(handle);
+        }
+    }
+
+    fn tear_down_tasks(&self) {
+        for task in self.tasks.take_all() {
+            let same = task.clone();
+            callback::quietly(|| same.tear_down());
+            callback::drop_quietly(task);
+        }
+    }
+}
+
+/// Drops users' values one by one: a destructor that panics costs none of the others anything.
+fn drop_each<T>(values: impl IntoIterator<Item = T>) {
+    values.into_iter().for_each(callback::drop_quietly);
+}

@@ -1,0 +1,30 @@
+//! The callbacks for a program's end and for its panics. `end` and `callback` call them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::callback::slot::Slot;
+use crate::error::Uncaught;
+
+/// The hooks of a loop.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    /// Called each time that nothing is alive any more, in the order added.
+    pub(super) before_exit: RefCell<Vec<Rc<Slot<dyn FnMut()>>>>,
+    /// Called once, at the end, in the order added.
+    pub(super) exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
+    /// Gets the panics that nobody else takes.
+    pub(crate) uncaught: Slot<dyn FnMut(Uncaught)>,
+}
+
+impl Hooks {
+    pub(crate) fn add_before_exit(&self, f: Box<dyn FnMut()>) {
+        let slot = Slot::default();
+        drop(slot.set(f)); // There was none before.
+        self.before_exit.borrow_mut().push(Rc::new(slot));
+    }
+
+    pub(crate) fn add_exit(&self, f: Box<dyn FnOnce(i32)>) {
+        self.exit.borrow_mut().push(f);
+    }
+}

@@ -1,0 +1,225 @@
+//! All that a loop consists of.
+//!
+//! Each part of [`State`] is a structure with its own cells, behind methods that return owned
+//! values: no borrow is ever held while user code runs. Handles and requests hold the state as an
+//! `Rc`, so that they can outlive the loop and find it closed.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::hooks::Hooks;
+use super::sources::Sources;
+use crate::alloc;
+use crate::callback::running::Running;
+use crate::clock::Clock;
+use crate::handle::named::Names;
+use crate::handle::registration::Handle;
+use crate::handle::report::Alive;
+use crate::handle::table::Handles;
+use crate::phase::timers::Timers;
+use crate::pool::Pool;
+use crate::queue::closing::Closing;
+use crate::queue::deferred::Deferred;
+use crate::queue::immediate::Immediates;
+use crate::queue::numbered::Numbered;
+use crate::queue::ring::Ring;
+use crate::sys::Poller;
+use crate::task::table::Tasks;
+use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::delivery::Delivery;
+use crate::threads::patience::Patience;
+use crate::virtual_time::scheduler::Member;
+
+/// The idle, prepare or check watchers of a loop.
+pub(crate) type Watchers = Numbered<dyn Handle>;
+
+/// Where a loop stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// It can be turned, and takes callbacks in.
+    Open,
+    /// Its callbacks are being dropped. Nothing is taken in any more.
+    TearingDown,
+    /// Nothing is left of it.
+    Closed,
+}
+
+/// All that a loop consists of.
+pub(crate) struct State {
+    /// Unique in the process, for ids that outlive the loop.
+    pub(crate) id: u32,
+    /// Where the loop stands in its life. It only goes forward.
+    pub(super) status: Cell<Status>,
+    /// The loop's idea of now.
+    pub(crate) clock: Clock,
+    /// The side that other threads see.
+    pub(crate) mailbox: Arc<Mailbox>,
+    /// What was taken out of the mailbox, and what receives on this loop.
+    pub(crate) delivery: Delivery,
+    /// The poller, and what is registered with it.
+    pub(crate) sources: Sources,
+    /// Whether the loop looks for a while before it sleeps.
+    pub(crate) patience: Patience,
+    /// All that is open on the loop, but for timers and immediates.
+    pub(crate) handles: Handles<dyn Handle>,
+    /// The spawned futures that have not finished.
+    pub(crate) tasks: Tasks,
+
+    /// Run right after the callback that is running.
+    pub(crate) ticks: Ring,
+    /// Run when no tick is left.
+    pub(crate) microtasks: Ring,
+    /// The drain has come to the microtasks, and was perhaps left there by a panic.
+    pub(crate) in_microtasks: Cell<bool>,
+    /// Run in the check phase.
+    pub(crate) immediates: Immediates,
+    /// Run in the timers phase.
+    pub(crate) timers: Timers,
+    /// Completions for the pending phase.
+    pub(crate) pending: Deferred,
+    /// The watchers of the idle phase.
+    pub(crate) idle: Watchers,
+    /// The watchers of the prepare phase.
+    pub(crate) prepare: Watchers,
+    /// The watchers of the check phase.
+    pub(crate) check: Watchers,
+    /// Callbacks that come last in the poll phase: signals.
+    pub(crate) poll_last: Deferred,
+    /// What closed handles have to tell, for the close phase.
+    pub(crate) closing: Closing,
+
+    /// In virtual time: the loop as a member of its program.
+    pub(crate) virtual_time: Option<Member>,
+    /// Runs the blocking jobs of this loop.
+    pub(crate) pool: Pool,
+    /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
+    pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
+    /// What a module keeps on the loop that the loop need not know, by type.
+    pub(super) extensions: RefCell<Vec<Rc<dyn Any>>>,
+    /// The callbacks for the program's end and for its panics.
+    pub(crate) hooks: Hooks,
+    /// Where the callback that runs was registered, if that was recorded. Shared with the figures,
+    /// where other threads read it.
+    pub(crate) running: Arc<Running>,
+    /// What the program ends with.
+    pub(super) exit_code: Cell<i32>,
+    /// How many bytes the thread had when that was more than its limit, and the loop was ended for
+    /// it.
+    pub(super) over_limit: Cell<Option<usize>>,
+    /// How often `exit` was called. More than zero: the exit hooks are due.
+    pub(super) exits: Cell<u32>,
+    /// How many [`Loop`](crate::Loop)s there are for this state.
+    pub(super) names: Names,
+    /// The loop is being turned, or runs a main script or its exit hooks.
+    pub(super) turning: Cell<bool>,
+}
+
+impl State {
+    /// Whether the loop takes in callbacks. Not while it is torn down.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.status.get() == Status::Open
+    }
+
+    #[inline]
+    pub(crate) fn is_halted(&self) -> bool {
+        self.mailbox.is_halted()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.mailbox.is_stopping()
+    }
+
+    /// Whether nothing queued may run any more: told so, or for want of memory. Asked between two
+    /// callbacks.
+    #[inline]
+    pub(crate) fn must_end(&self) -> bool {
+        if alloc::is_over_limit() {
+            self.end_for_memory();
+        }
+        self.is_halted()
+    }
+
+    /// Registers something with the poller, if the loop is open.
+    pub(crate) fn register(&self, f: impl FnOnce(&Poller) -> io::Result<()>) -> io::Result<()> {
+        self.sources.register(&self.mailbox, f)
+    }
+
+    /// What a module keeps on this loop.
+    pub(crate) fn extension<T: 'static>(&self) -> Option<Rc<T>> {
+        let extensions = self.extensions.borrow();
+        extensions.iter().find_map(|one| one.clone().downcast().ok())
+    }
+
+    pub(crate) fn set_extension(&self, extension: Rc<dyn Any>) {
+        self.extensions.borrow_mut().push(extension);
+    }
+
+    /// Takes a module's extension out, for the caller to drop.
+    pub(crate) fn remove_extension<T: 'static>(&self) -> Option<Rc<dyn Any>> {
+        let mut extensions = self.extensions.borrow_mut();
+        let index = extensions.iter().position(|one| one.is::<T>())?;
+        Some(extensions.swap_remove(index))
+    }
+
+    /// Gives memory back that a burst has left: if `now`, else of what was used much less since the
+    /// last call.
+    ///
+    /// Called between two callbacks.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn give_back(&self, now: bool) {
+        self.ticks.give_back(now);
+        self.microtasks.give_back(now);
+        self.immediates.give_back(now);
+        self.timers.give_back(now);
+        self.delivery.give_back(&self.mailbox, now);
+        if now {
+            self.pending.give_back();
+            self.poll_last.give_back();
+            self.closing.give_back();
+        }
+    }
+
+    /// The things that keep the loop alive.
+    pub(super) fn why_alive(&self) -> Vec<Alive> {
+        let mut alive = Vec::new();
+        self.handles.report(&mut alive);
+        self.timers.report(&mut alive);
+        self.immediates.report(&mut alive);
+        alive
+    }
+
+    /// What a loop that cannot go on waits for, in words.
+    pub(crate) fn why_it_waits(&self) -> String {
+        let mut reasons: Vec<_> = self.why_alive().iter().map(ToString::to_string).collect();
+        let tasks = self.tasks.locations();
+        reasons.extend(tasks.iter().map(|location| format!("a task spawned at {location}")));
+        if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }
+    }
+
+    pub(crate) fn set_exit_code(&self, code: i32) {
+        self.exit_code.set(code);
+    }
+
+    /// Asks the loop to end: nothing that is queued runs any more. See `end`.
+    pub(crate) fn exit(&self, code: i32) {
+        self.exit_code.set(code);
+        self.exits.set(self.exits.get() + 1);
+        self.mailbox.halt();
+    }
+
+    /// The thread has more memory than it may have: the loop ends, as when it is told to.
+    #[cold]
+    pub(crate) fn end_for_memory(&self) {
+        alloc::lift_limit();
+        // Not when it ends anyway, as after `exit`.
+        if !self.is_halted() {
+            self.over_limit.set(Some(alloc::allocated().max(0) as usize));
+            self.mailbox.halt();
+        }
+    }
+}

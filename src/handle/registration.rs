@@ -1,0 +1,119 @@
+//! What a handle is to its loop, and its hold on the loop's table.
+
+use std::cell::Cell;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::table::Described;
+use crate::event_loop::state::State;
+use crate::handle::key::Key;
+use crate::sys::Event;
+
+/// What the loop can do with an open handle or request without knowing what it is.
+pub(crate) trait Handle {
+    /// Its name in reports.
+    fn kind(&self) -> &'static str;
+
+    /// Its hold on the table.
+    fn registration(&self) -> &Registration;
+
+    /// Something happened: the poller or another thread reported it, or the handle asked to be
+    /// called again. Runs in the poll phase; may call back any number of times.
+    fn ready(self: Rc<Self>, _state: &Rc<State>, _event: Event) {}
+
+    /// The loop ends, and all handles will be torn down: tell other threads first, so that they end
+    /// at the same time.
+    fn begin_tear_down(&self) {}
+
+    /// The loop ends: drop all callbacks uncalled, close what is open, answer the tasks that wait.
+    fn tear_down(self: Rc<Self>, state: &Rc<State>);
+}
+
+impl Described for dyn Handle {
+    fn kind(&self) -> &'static str {
+        Handle::kind(self)
+    }
+
+    fn location(&self) -> &'static Location<'static> {
+        self.registration().location().expect("a handle in the table was opened")
+    }
+}
+
+/// A handle's hold on its entry of the table.
+pub(crate) struct Registration {
+    /// The loop, also when it has ended: a handle can outlive it and find it closed.
+    pub(crate) state: Rc<State>,
+    /// The key of the entry, and the line that made the handle: here and not in the entry, for each
+    /// callback asks for it. None before the entry is opened and when it has ended.
+    entry: Cell<Option<(Key, &'static Location<'static>)>>,
+}
+
+impl Registration {
+    /// A registration that has no entry yet. An owner is made with one, then opens it.
+    pub(crate) fn new(state: Rc<State>) -> Registration {
+        Registration { state, entry: Cell::new(None) }
+    }
+
+    /// Opens the entry of this registration's owner: referenced, and active as told.
+    pub(crate) fn open(&self, owner: Rc<dyn Handle>, at: &'static Location<'static>, active: bool) {
+        self.entry.set(Some((self.state.handles.open(owner, active), at)));
+    }
+
+    #[inline]
+    pub(crate) fn key(&self) -> Option<Key> {
+        self.entry.get().map(|(key, _)| key)
+    }
+
+    /// Whether the entry was opened and has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.entry.get().is_some()
+    }
+
+    /// Ends the entry. The owner comes back so that it is dropped where the caller wants it.
+    pub(crate) fn close(&self) -> Option<Rc<dyn Handle>> {
+        self.entry.take().and_then(|(key, _)| self.state.handles.close(key))
+    }
+
+    /// Sets whether the handle is started.
+    pub(crate) fn set_active(&self, on: bool) {
+        if let Some(key) = self.key() {
+            self.state.handles.set_active(key, on);
+        }
+    }
+
+    /// Sets whether a request of the handle is pending.
+    pub(crate) fn set_busy(&self, on: bool) {
+        if let Some(key) = self.key() {
+            self.state.handles.set_busy(key, on);
+        }
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.key().is_some_and(|key| self.state.handles.is_active(key))
+    }
+
+    /// Sets whether the handle may keep the loop alive. See
+    /// [`ref_methods`](super::references::ref_methods).
+    pub(crate) fn set_ref(&self, on: bool) {
+        if let Some(key) = self.key() {
+            self.state.handles.set_ref(key, on);
+        }
+    }
+
+    pub(crate) fn has_ref(&self) -> bool {
+        self.key().is_some_and(|key| self.state.handles.has_ref(key))
+    }
+
+    /// The line that made the handle, while it is open.
+    #[inline]
+    pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
+        self.entry.get().map(|(_, location)| location)
+    }
+
+    /// Asks to be called in the next poll phase although the poller will report nothing new.
+    pub(crate) fn call_again(&self) {
+        if let Some(key) = self.key() {
+            self.state.handles.mark_ready(key, Event::default());
+        }
+    }
+}

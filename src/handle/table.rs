@@ -1,0 +1,221 @@
+//! The table of all that is open on a loop: plain data, which knows neither loop nor handle.
+//!
+//! A handle or request has an entry from its making to its end. The entry owns it for the loop and
+//! says whether it is *active* (started, or still waiting to complete), *referenced* (allowed to
+//! keep the loop alive) and *busy* (a request of it is pending). The number of entries that hold
+//! the loop is kept beside the table: asking whether a loop is alive costs one look.
+//!
+//! Timers and immediates are not here: there can be a million of them, and they have tables of
+//! their own.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::report::{Alive, HandleInfo};
+use crate::handle::key::{Key, Keyed};
+use crate::sys::Event;
+
+/// What the table asks of an owner for its reports.
+pub(crate) trait Described {
+    /// Its name in reports.
+    fn kind(&self) -> &'static str;
+
+    /// The line that made it.
+    fn location(&self) -> &'static Location<'static>;
+}
+
+/// The open handles and pending requests of a loop, each owned as an `Rc<H>`.
+pub(crate) struct Handles<H: ?Sized> {
+    /// Never borrowed while a handle is called or dropped.
+    table: RefCell<Table<H>>,
+    /// How many entries hold the loop.
+    holding: Cell<usize>,
+}
+
+/// The entries, and which of them are ready.
+pub(crate) struct Table<H: ?Sized> {
+    /// An event that was fetched before a handle closed does not reach the handle that took its
+    /// place: its key names no entry any more.
+    entries: Keyed<Entry<H>>,
+    /// The entries to be called in the next poll phase, in order. One that has ended is still
+    /// listed.
+    ready: VecDeque<Key>,
+}
+
+/// What the loop knows of one open handle or pending request.
+struct Entry<H: ?Sized> {
+    /// Keeps the handle for as long as it is open, also when the program has dropped it.
+    owner: Rc<H>,
+    /// It is started, or waits to complete. Holds the loop if it is referenced too.
+    active: bool,
+    /// The program lets it hold the loop: until `unref`.
+    referenced: bool,
+    /// A request of it is pending, which holds the loop also when the handle is unreferenced.
+    busy: bool,
+    /// It stands in the ready list, where it stands once.
+    listed: bool,
+    /// What the poller reported since it was last called.
+    event: Event,
+}
+
+impl<H: ?Sized> Default for Handles<H> {
+    fn default() -> Handles<H> {
+        Handles { table: RefCell::default(), holding: Cell::new(0) }
+    }
+}
+
+impl<H: ?Sized> Default for Table<H> {
+    fn default() -> Table<H> {
+        Table { entries: Keyed::default(), ready: VecDeque::new() }
+    }
+}
+
+impl<H: ?Sized> Entry<H> {
+    /// Whether it keeps the loop alive.
+    fn holds(&self) -> bool {
+        self.busy || self.active && self.referenced
+    }
+}
+
+impl<H: ?Sized> Table<H> {
+    /// Notes what the poller reported, and lists the handle to be called in this poll phase.
+    #[inline]
+    pub(crate) fn mark_ready(&mut self, key: Key, event: Event) {
+        let Some(entry) = self.entries.get(key) else { return };
+        entry.event |= event;
+        if !mem::replace(&mut entry.listed, true) {
+            self.ready.push_back(key);
+        }
+    }
+}
+
+impl<H: ?Sized> Handles<H> {
+    /// Opens an entry: referenced, and active as told.
+    pub(super) fn open(&self, owner: Rc<H>, active: bool) -> Key {
+        self.holding.set(self.holding.get() + usize::from(active));
+        let event = Event::default();
+        let entry = Entry { owner, active, referenced: true, busy: false, listed: false, event };
+        self.table.borrow_mut().entries.insert(entry)
+    }
+
+    /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
+    pub(super) fn close(&self, key: Key) -> Option<Rc<H>> {
+        let entry = self.table.borrow_mut().entries.remove(key)?;
+        self.holding.set(self.holding.get() - usize::from(entry.holds()));
+        Some(entry.owner)
+    }
+
+    fn with<R>(&self, key: Key, f: impl FnOnce(&mut Entry<H>) -> R) -> Option<R> {
+        self.table.borrow_mut().entries.get(key).map(f)
+    }
+
+    fn change(&self, key: Key, f: impl FnOnce(&mut Entry<H>)) {
+        self.with(key, |entry| {
+            let before = usize::from(entry.holds());
+            f(entry);
+            self.holding.set(self.holding.get() + usize::from(entry.holds()) - before);
+        });
+    }
+
+    pub(super) fn set_active(&self, key: Key, on: bool) {
+        self.change(key, |entry| entry.active = on);
+    }
+
+    pub(super) fn set_busy(&self, key: Key, on: bool) {
+        self.change(key, |entry| entry.busy = on);
+    }
+
+    pub(super) fn set_ref(&self, key: Key, on: bool) {
+        self.change(key, |entry| entry.referenced = on);
+    }
+
+    pub(super) fn has_ref(&self, key: Key) -> bool {
+        self.with(key, |entry| entry.referenced).unwrap_or(false)
+    }
+
+    pub(super) fn is_active(&self, key: Key) -> bool {
+        self.with(key, |entry| entry.active).unwrap_or(false)
+    }
+
+    /// The owner of an entry that has not ended.
+    pub(crate) fn get(&self, key: Key) -> Option<Rc<H>> {
+        self.with(key, |entry| entry.owner.clone())
+    }
+
+    /// Whether any entry keeps the loop alive.
+    #[inline]
+    pub(crate) fn any_holding(&self) -> bool {
+        self.holding.get() > 0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.table.borrow().entries.is_empty()
+    }
+
+    /// Lists what is ready: `f` marks it, and calls nobody.
+    #[inline]
+    pub(crate) fn list_ready<R>(&self, f: impl FnOnce(&mut Table<H>) -> R) -> R {
+        f(&mut self.table.borrow_mut())
+    }
+
+    /// Lists one handle, with what is seen of it.
+    pub(crate) fn mark_ready(&self, key: Key, event: Event) {
+        self.list_ready(|table| table.mark_ready(key, event));
+    }
+
+    /// How many handles are to be called.
+    #[inline]
+    pub(crate) fn ready_count(&self) -> usize {
+        self.table.borrow().ready.len()
+    }
+
+    /// Takes the next handle to be called, with what was reported of it. `left` counts down the
+    /// places of the list that belong to this poll phase.
+    #[inline]
+    pub(crate) fn next_ready(&self, left: &mut usize) -> Option<(Rc<H>, Event)> {
+        let mut table = self.table.borrow_mut();
+        while *left > 0 {
+            *left -= 1;
+            let key = table.ready.pop_front()?;
+            // None for a handle that closed while it was listed.
+            if let Some(entry) = table.entries.get(key) {
+                entry.listed = false;
+                return Some((entry.owner.clone(), mem::take(&mut entry.event)));
+            }
+        }
+        None
+    }
+
+    /// Takes all entries out. For teardown.
+    pub(crate) fn take_all(&self) -> Vec<Rc<H>> {
+        self.holding.set(0);
+        let mut table = self.table.borrow_mut();
+        table.ready.clear();
+        table.entries.take_all().into_iter().map(|entry| entry.owner).collect()
+    }
+}
+
+impl<H: Described + ?Sized> Handles<H> {
+    /// Adds the entries that hold the loop to a report of what keeps it alive.
+    pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
+        let table = self.table.borrow();
+        let holding = table.entries.values().filter(|entry| entry.holds());
+        let owners = holding.map(|entry| &entry.owner);
+        alive.extend(owners.map(|owner| Alive { kind: owner.kind(), location: owner.location() }));
+    }
+
+    /// Describes all entries.
+    pub(crate) fn list(&self) -> Vec<HandleInfo> {
+        let table = self.table.borrow();
+        let info = |entry: &Entry<H>| HandleInfo {
+            kind: entry.owner.kind(),
+            location: entry.owner.location(),
+            active: entry.active,
+            has_ref: entry.referenced,
+        };
+        table.entries.values().map(info).collect()
+    }
+}

@@ -1,0 +1,231 @@
+//! How a stream ends: closed, detached or torn down by this side, or left by the peer.
+
+use std::cell::Cell;
+use std::io;
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::connection::{Connection, Stream};
+use super::reading::OnRead;
+use crate::callback;
+use crate::callback::on_drop::OnDrop;
+use crate::cell::peek;
+use crate::error;
+use crate::event_loop::state::State;
+use crate::queue::closure::Closure;
+
+/// An end of the connection that the peer has brought about.
+#[derive(Clone, Copy)]
+pub(crate) enum PeerEnd {
+    /// The peer sends no more. It may still read.
+    ReadClosed,
+    /// The peer is gone: neither direction is left.
+    HangUp,
+}
+
+/// What a stream takes along when it leaves its loop.
+pub(crate) struct Detached<T> {
+    /// Registered with no poller.
+    pub(crate) transport: T,
+    /// The end of the stream was sent: no more writes.
+    pub(crate) ended: bool,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    pub(crate) failure: Option<io::Error>,
+}
+
+/// Logs the error of a write that has no reader.
+pub(super) fn log_lost(error: &io::Error) {
+    log::warn!("a write failed that nobody waits for: {error}");
+}
+
+/// The callbacks of a stream that is no longer open. They are dropped last: what they captured may
+/// call back into the loop.
+struct Callbacks<S: 'static> {
+    /// Got what arrived.
+    on_read: Option<Box<OnRead<S>>>,
+    /// Waited for the peer to send no more.
+    on_read_closed: Option<Box<dyn FnOnce()>>,
+    /// Waited for the peer to be gone.
+    on_hang_up: Option<Box<dyn FnOnce()>>,
+    /// Waits for the close phase, when the program has closed the stream.
+    on_close: Option<Box<dyn FnOnce()>>,
+}
+
+impl<S: Stream> Connection<S> {
+    /// Takes the transport off the loop, and the callbacks out: the stream is no longer open. None
+    /// if it was not.
+    fn take_off(&self) -> Option<(S::Transport, Callbacks<S>)> {
+        let mut transport = self.transport.take()?;
+        self.state().sources.deregister(|poller| poller.deregister(&mut transport));
+        let callbacks = Callbacks {
+            on_read: self.reading.stop(),
+            on_read_closed: self.on_read_closed.take(),
+            on_hang_up: self.on_hang_up.take(),
+            on_close: self.on_close.take(),
+        };
+        Some((transport, callbacks))
+    }
+
+    /// Wakes the tasks that wait: they find a stream that is not open.
+    fn wake_tasks(&self) {
+        let writer = self.writing.take_task();
+        self.reading.wake();
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+
+    /// Closes at once. What waits is cancelled, in the close phase.
+    pub(crate) fn close(&self) {
+        let Some((transport, mut callbacks)) = self.take_off() else { return };
+        drop(transport);
+        if let Some(failure) = self.reading.take_failure() {
+            log_lost(&failure);
+        }
+        let requests = self.writing.take_all(error::cancelled);
+        let mut told: Vec<Closure> = Vec::new();
+        for (completer, outcome) in requests.ends {
+            let later = completer.later(outcome);
+            told.push(Closure::new(move || later.complete()));
+        }
+        if let Some(attempt) = requests.attempt {
+            attempt.cancelled();
+        }
+        if let Some(on_close) = callbacks.on_close.take() {
+            told.push(self.call_of(self.registration.location(), on_close));
+        }
+        self.state().closing.push_all(told);
+        let entry = self.registration.close();
+        self.wake_tasks();
+        drop((callbacks, entry));
+    }
+
+    /// The call of a close callback.
+    fn call_of(
+        &self,
+        location: Option<&'static Location<'static>>,
+        f: Box<dyn FnOnce()>,
+    ) -> Closure {
+        let state = self.state().clone();
+        Closure::new(move || callback::call(&state, location, f))
+    }
+
+    /// Takes the stream off its loop. Refused while a request waits.
+    pub(crate) fn detach(&self) -> io::Result<Detached<S::Transport>> {
+        if self.writing.is_busy() {
+            let text = "writes of the connection wait, or it is being made";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
+        }
+        let Some((transport, callbacks)) = self.take_off() else { return Err(self.closed_error()) };
+        let entry = self.registration.close();
+        self.wake_tasks();
+        drop((callbacks, entry));
+        let (ended, failure) = (self.writing.has_ended(), self.reading.take_failure());
+        Ok(Detached { transport, ended, failure })
+    }
+
+    /// Takes over what came with the stream from the loop before.
+    pub(crate) fn take_over(&self, ended: bool, failure: Option<io::Error>) {
+        if ended {
+            self.writing.end();
+        }
+        if let Some(error) = failure {
+            self.reading.expect_reader();
+            self.fail_next_read(error);
+        }
+    }
+
+    /// The loop ends: callbacks are dropped uncalled, requests get a shut-down error.
+    pub(super) fn abandon(&self) {
+        drop(self.registration.close());
+        let taken = self.take_off();
+        let mut on_close = None;
+        if let Some((transport, callbacks)) = taken {
+            drop(transport);
+            callback::drop_quietly(callbacks.on_read);
+            callback::drop_quietly(callbacks.on_read_closed);
+            callback::drop_quietly(callbacks.on_hang_up);
+            on_close = callbacks.on_close;
+        }
+        self.wake_tasks();
+        let requests = self.writing.take_all(error::shut_down);
+        for (completer, outcome) in requests.ends {
+            completer.shut_down(Some(outcome));
+        }
+        if let Some(attempt) = requests.attempt {
+            attempt.shut_down();
+        }
+        callback::drop_quietly(on_close);
+    }
+
+    /// Closes if the program has no name of the stream and nothing is left to do. An end that was
+    /// reported is told first: then it was not this side that ended.
+    pub(super) fn close_if_unnamed(&self) {
+        let is_idle = || !self.reading.is_on() && !self.writing.is_busy() && !self.owes_an_end();
+        if self.names.count() == 0 && self.is_open() && is_idle() {
+            self.close();
+        }
+    }
+
+    /// Calls `f` in the close phase after the stream was closed.
+    pub(crate) fn on_close(&self, f: Box<dyn FnOnce()>) {
+        if self.is_open() {
+            let before = self.on_close.replace(Some(f));
+            drop(before);
+        } else if self.state().is_open() {
+            self.state().closing.push(self.call_of(None, f));
+        }
+    }
+
+    /// Keeps a callback that waits for an end that the peer brings about. Reported before, it is
+    /// told later. On a stream that this side has closed it is dropped uncalled.
+    pub(crate) fn on_peer_end(self: &Rc<Self>, end: PeerEnd, f: Box<dyn FnOnce()>) {
+        if !self.is_open() {
+            return;
+        }
+        let before = self.slot(end).replace(Some(f));
+        if self.reading.may_stop() {
+            let stream = self.clone();
+            self.state().pending.push(Closure::new(move || {
+                let again = OnDrop(|| stream.registration.call_again());
+                stream.tell_of_end(stream.state());
+                again.forget();
+            }));
+        }
+        drop(before);
+    }
+
+    fn slot(&self, end: PeerEnd) -> &Cell<Option<Box<dyn FnOnce()>>> {
+        match end {
+            PeerEnd::ReadClosed => &self.on_read_closed,
+            PeerEnd::HangUp => &self.on_hang_up,
+        }
+    }
+
+    /// Whether an end was reported that a callback waits for.
+    fn owes(&self, end: PeerEnd) -> bool {
+        let reported = match end {
+            PeerEnd::ReadClosed => self.reading.is_closed_by_peer(),
+            PeerEnd::HangUp => self.reading.is_peer_gone(),
+        };
+        reported && peek(self.slot(end), Option::is_some)
+    }
+
+    fn owes_an_end(&self) -> bool {
+        self.owes(PeerEnd::ReadClosed) || self.owes(PeerEnd::HangUp)
+    }
+
+    /// Calls the callbacks that wait for what was reported of the peer's end.
+    pub(super) fn tell_of_end(self: &Rc<Self>, state: &Rc<State>) {
+        for end in [PeerEnd::ReadClosed, PeerEnd::HangUp] {
+            // Asked anew for each: the callback before may have closed the stream.
+            if self.owes(end)
+                && !state.is_halted()
+                && let Some(f) = self.slot(end).take()
+            {
+                callback::call(state, self.registration.location(), f);
+            }
+        }
+        self.close_if_unnamed();
+    }
+}

@@ -1,0 +1,367 @@
+//! What a program asks of a stream: to read, to write, to end.
+//!
+//! A write is tried at once, unless others wait. Nothing is called back from inside an operation.
+
+use std::io::{self, IoSlice};
+use std::panic::Location;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::connection::{Connection, Stream};
+use super::ending::log_lost;
+use super::reading::OnRead;
+use crate::callback;
+use crate::error::{self, CancelError};
+use crate::handle::named::Name;
+use crate::queue::closure::Closure;
+use crate::request::{Completer, Request};
+use crate::sys::{self, Transport};
+use crate::task::waiters::Place;
+
+/// What is to be written.
+pub(crate) enum Data<'a> {
+    /// What is not sent at once is copied.
+    Borrowed(&'a [u8]),
+    /// What is not sent at once is kept.
+    Owned(Vec<u8>),
+    /// Several buffers, as one: those that have been sent are taken out. What is left is copied.
+    Vectored(&'a mut [IoSlice<'a>]),
+}
+
+impl Data<'_> {
+    #[inline(always)]
+    fn len(&self) -> usize {
+        match self {
+            Data::Borrowed(data) => data.len(),
+            Data::Owned(data) => data.len(),
+            Data::Vectored(data) => data.iter().map(|buffer| buffer.len()).sum(),
+        }
+    }
+
+    /// What the queue keeps when the first `sent` bytes have gone, and how many of the bytes in it
+    /// are sent.
+    #[inline(always)]
+    fn into_rest(self, sent: usize) -> (Vec<u8>, usize) {
+        match self {
+            Data::Borrowed(data) => (data[sent..].to_vec(), 0),
+            Data::Owned(data) => (data, sent),
+            Data::Vectored(data) => {
+                let buffers: Vec<&[u8]> = data.iter().map(|buffer| &**buffer).collect();
+                (buffers.concat(), 0)
+            }
+        }
+    }
+}
+
+/// Sends one call's worth of several buffers, and takes out what has gone.
+fn send_buffers<T: Transport>(transport: &T, left: &mut &mut [IoSlice<'_>]) -> io::Result<usize> {
+    let count = transport.send_vectored(left)?;
+    IoSlice::advance_slices(left, count);
+    Ok(count)
+}
+
+impl<S: Stream> Connection<S> {
+    /// Writes at once what the system takes, unless other writes wait, and queues what is left.
+    ///
+    /// Inlined, so that each public form of a write knows what its data is.
+    #[inline(always)]
+    pub(crate) fn write(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        mut data: Data<'_>,
+    ) -> Request<io::Result<()>> {
+        let state = self.state();
+        if let Some(error) = self.refusal() {
+            return Request::failed_later(state, location, error);
+        }
+        let total = data.len();
+        let others_wait = self.writing.has_unsent();
+        let sent = match self.transport.borrow().as_ref() {
+            Some(transport) if !others_wait => {
+                self.writing.try_send(total, |sent| match &mut data {
+                    Data::Borrowed(data) => transport.send(&data[sent..]),
+                    Data::Owned(data) => transport.send(&data[sent..]),
+                    Data::Vectored(left) => send_buffers(transport, left),
+                })
+            }
+            _ => Ok(0),
+        };
+        match sent {
+            Ok(sent) if sent == total && !others_wait => {
+                if self.writing.has_writes() {
+                    return self.completed(location, Ok(()));
+                }
+                Request::finished(state, Ok(()))
+            }
+            Ok(sent) => self.queue(location, data.into_rest(sent), sent > 0),
+            Err(error) => self.completed(location, Err(error)),
+        }
+    }
+
+    /// Why nothing can be written, if so.
+    #[inline(always)]
+    fn refusal(&self) -> Option<io::Error> {
+        if !self.is_open() {
+            Some(self.closed_error())
+        } else if self.writing.has_ended() {
+            Some(io::Error::from_raw_os_error(sys::EPIPE))
+        } else {
+            None
+        }
+    }
+
+    /// The request of a write that has ended. It completes behind the writes that have finished
+    /// before it.
+    fn completed(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        outcome: io::Result<()>,
+    ) -> Request<io::Result<()>> {
+        let (completer, request) = Completer::new(self.state(), location);
+        self.report_unclaimed(&completer);
+        if self.writing.has_writes() {
+            self.writing.push_finished(outcome, completer);
+        } else {
+            completer.complete_later(outcome);
+        }
+        request
+    }
+
+    /// Queues what the system did not take of a write. `begun` says that it took some.
+    fn queue(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        (data, sent): (Vec<u8>, usize),
+        begun: bool,
+    ) -> Request<io::Result<()>> {
+        let (completer, request) = Completer::new(self.state(), location);
+        self.report_unclaimed(&completer);
+        let number = self.writing.next_number();
+        let weak = Rc::downgrade(self);
+        completer.on_cancel(move || {
+            weak.upgrade().map_or(Err(CancelError::Done), |stream| stream.cancel_write(number))
+        });
+        self.writing.push(number, data, sent, begun, completer);
+        self.update_liveness();
+        if self.writing.is_writable() {
+            // Sending stopped for another reason than a full socket, and no event will tell when to
+            // go on.
+            self.registration.call_again();
+        }
+        request
+    }
+
+    /// Has an error of a write whose request was dropped go to the reader.
+    fn report_unclaimed(self: &Rc<Self>, completer: &Completer<io::Result<()>>) {
+        let weak = Rc::downgrade(self);
+        completer.on_unclaimed(move |outcome| {
+            if let (Err(error), Some(stream)) = (outcome, weak.upgrade())
+                && stream.is_open()
+            {
+                let later = stream.clone();
+                stream.state().pending.push(Closure::new(move || later.report(error)));
+            }
+        });
+    }
+
+    /// Gives an error that no request takes to the reader, behind what has arrived. Without a
+    /// reader, and when none is expected back, it is logged and the stream closes.
+    fn report(self: &Rc<Self>, error: io::Error) {
+        if !self.is_open() {
+            return;
+        }
+        let is_named = self.names.count() > 0;
+        if self.reading.is_wanted() || self.reading.may_resume() && is_named {
+            self.fail_next_read(error);
+        } else {
+            log_lost(&error);
+            self.reading.note_gone();
+            self.tell_of_end(self.state());
+            self.close();
+        }
+    }
+
+    /// Has what has arrived read to its last byte, and then this error.
+    pub(super) fn fail_next_read(&self, error: io::Error) {
+        self.reading.fail(error);
+        self.registration.call_again();
+    }
+
+    fn cancel_write(&self, number: u32) -> Result<(), CancelError> {
+        let completer = self.writing.cancel(number)?;
+        self.update_liveness();
+        completer.complete_later(Err(error::cancelled()));
+        if !self.writing.has_unsent() {
+            // What waited for the last write must not wait until the system takes bytes again,
+            // which may never come; but not from here, for the caller is in the middle of
+            // something.
+            self.registration.call_again();
+            if let Some(task) = self.writing.take_task() {
+                self.update_liveness();
+                task.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes that were written and that the system has not taken.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.writing.queued_bytes()
+    }
+
+    /// Whether the end was asked for.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.writing.has_ended()
+    }
+
+    /// Whether a read failed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.reading.is_broken()
+    }
+
+    /// Sends the end of the stream behind the writes that wait.
+    pub(crate) fn shutdown(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<()>> {
+        let state = self.state();
+        if !self.is_open() {
+            return Request::failed_later(state, location, self.closed_error());
+        }
+        if self.writing.end() {
+            let error = io::Error::from_raw_os_error(sys::ENOTCONN);
+            return Request::failed_later(state, location, error);
+        }
+        if !self.writing.has_writes() {
+            return Request::finished(state, self.with_transport(Transport::send_end));
+        }
+        let (completer, request) = Completer::new(state, location);
+        self.writing.push_end(completer);
+        self.update_liveness();
+        request
+    }
+
+    /// Registers the read callback. A stream that is not open calls it once with an error, later.
+    pub(crate) fn start_reading(self: &Rc<Self>, mut f: Box<OnRead<S>>) {
+        if !self.is_open() {
+            // Dropped uncalled if the loop is gone.
+            if self.state().is_open() {
+                let stream = self.clone();
+                self.state().pending.push(Closure::new(move || {
+                    let error = stream.closed_error();
+                    let state = stream.state().clone();
+                    let stream = S::of(Name::new(stream));
+                    callback::call(&state, None, || f(&stream, Err(error)));
+                }));
+            }
+            return;
+        }
+        let before = self.reading.start(f);
+        self.update_liveness();
+        if self.reading.is_readable() {
+            self.registration.call_again();
+        }
+        drop(before);
+    }
+
+    /// Removes the read callback. What arrives stays with the system.
+    pub(crate) fn stop_reading(&self) {
+        let before = self.reading.stop();
+        self.update_liveness();
+        drop(before);
+        self.close_if_unnamed();
+    }
+
+    /// Reads, or waits at the place of the functions that poll.
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read_at(&self.reading.poller, cx, buffer)
+    }
+
+    /// Reads, or waits at this place until that is possible.
+    pub(crate) fn poll_read_at(
+        &self,
+        place: &Place,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = self.poll_once(buffer);
+        if polled.is_pending() {
+            self.reading.tasks.wait(place, cx);
+            self.update_liveness();
+        } else {
+            self.stop_waiting(place);
+        }
+        polled
+    }
+
+    /// The task of this place no longer waits to read.
+    pub(crate) fn stop_waiting(&self, place: &Place) {
+        // Not when it was woken: then all have left.
+        if !self.reading.tasks.is_empty() {
+            self.reading.tasks.leave(place);
+            self.update_liveness();
+        }
+    }
+
+    fn poll_once(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.reading.expect_reader();
+        if self.reading.is_readable() && self.may_go_on() {
+            match self.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Writes what the system takes of `data`, or has the task wait until it takes some.
+    pub(crate) fn poll_write(&self, cx: &Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.refusal() {
+            return Poll::Ready(Err(error));
+        }
+        if data.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        if !self.writing.has_unsent() && self.may_go_on() {
+            let sent = self.with_transport(|transport| {
+                self.writing.try_send(data.len(), |sent| transport.send(&data[sent..]))
+            });
+            if !matches!(sent, Ok(0)) {
+                return Poll::Ready(sent);
+            }
+        }
+        self.wait_to_write(cx)
+    }
+
+    /// Sends the end of the stream, or has the task wait until all writes have gone.
+    pub(crate) fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        if self.writing.is_busy() {
+            return self.wait_to_write(cx);
+        }
+        if self.writing.end() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(self.with_transport(Transport::send_end))
+    }
+
+    /// Keeps the task's waker until it can write.
+    fn wait_to_write<R>(&self, cx: &Context<'_>) -> Poll<R> {
+        let before = self.writing.wait(cx);
+        self.update_liveness();
+        drop(before);
+        Poll::Pending
+    }
+}

@@ -1,0 +1,241 @@
+//! The reading side of a stream: what is known of the bytes that wait, and where they go.
+//!
+//! The poller reports changes, so this side remembers them: it stays *readable* until the system
+//! says would-block, or a read comes back short, which says the same.
+//!
+//! This file makes no system call and calls nothing back. It is given the function that reads.
+
+use std::cell::Cell;
+use std::io;
+use std::task::Waker;
+
+use crate::callback::slot::Slot;
+use crate::event_loop::state::State;
+use crate::sys::Event;
+use crate::task::waiters::{Place, Waiters};
+
+/// The size of the buffer that the streams of a loop read into: what one call is worth.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// What a read may stop at.
+const STOPS: Event =
+    Event::READ_CLOSED.with(Event::WRITE_CLOSED).with(Event::ERROR).with(Event::PRIORITY);
+
+/// The end of a connection in both directions, as the poller reports it.
+const GONE: Event = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
+
+/// What a stream's program does with what arrives.
+pub(crate) type OnRead<S> = dyn FnMut(&S, io::Result<&[u8]>);
+
+/// The reading side of a stream.
+pub(super) struct Reading<S: 'static> {
+    /// Called with what arrives, while a program reads by callback.
+    pub(super) on_read: Slot<OnRead<S>>,
+    /// A read callback is registered. It may be running, and is then not in its slot.
+    on: Cell<bool>,
+    /// Data, the end or an error can be read, for all that is known.
+    readable: Cell<bool>,
+    /// What was ever reported that a read may stop at, so that a short one no longer means that
+    /// nothing is left: the end behind the bytes (`READ_CLOSED`, `WRITE_CLOSED`, `ERROR`), an
+    /// urgent byte between them (`PRIORITY`). Never taken back.
+    reported: Cell<Event>,
+    /// A read failed: nothing more can be read or written.
+    broken: Cell<bool>,
+    /// The program has read, and was told neither the end nor an error: one that pauses may come
+    /// back.
+    may_resume: Cell<bool>,
+    /// The error of a write whose request was dropped. It comes behind what has arrived.
+    failure: Cell<Option<io::Error>>,
+    /// The tasks that wait until they can read.
+    pub(super) tasks: Waiters,
+    /// The place in `tasks` of the task that waits by a function that polls.
+    pub(super) poller: Place,
+}
+
+impl<S> Reading<S> {
+    /// A side without a reader, of which nothing is known yet.
+    pub(super) fn new() -> Reading<S> {
+        Reading {
+            on_read: Slot::default(),
+            on: Cell::new(false),
+            readable: Cell::new(false),
+            reported: Cell::new(Event::default()),
+            broken: Cell::new(false),
+            may_resume: Cell::new(false),
+            failure: Cell::new(None),
+            tasks: Waiters::default(),
+            poller: Place::default(),
+        }
+    }
+
+    /// Notes what the poller reported.
+    #[inline(always)]
+    pub(super) fn note(&self, event: Event) {
+        if event.has(Event::READABLE.with(Event::READ_CLOSED).with(Event::ERROR)) {
+            self.readable.set(true);
+        }
+        self.reported.set(self.reported.get().with(event.only(STOPS)));
+    }
+
+    /// Whether a read is worth the call.
+    #[inline(always)]
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable.get()
+    }
+
+    /// Whether the read callback can be called with something.
+    #[inline(always)]
+    pub(super) fn has_more(&self) -> bool {
+        self.on.get() && self.readable.get()
+    }
+
+    /// Whether a read failed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// Whether something was reported that a read stops at.
+    #[inline(always)]
+    pub(super) fn may_stop(&self) -> bool {
+        !self.reported.get().is_empty()
+    }
+
+    /// Whether the peer was reported to send no more.
+    pub(super) fn is_closed_by_peer(&self) -> bool {
+        self.reported.get().has(Event::READ_CLOSED)
+    }
+
+    /// Whether the peer was reported to be gone. An orderly end of one direction leaves the other
+    /// open.
+    pub(super) fn is_peer_gone(&self) -> bool {
+        self.is_closed_by_peer() && self.reported.get().has(Event::WRITE_CLOSED)
+    }
+
+    /// The connection ends by itself: not of this side's own will.
+    pub(super) fn note_gone(&self) {
+        self.reported.set(self.reported.get().with(GONE));
+    }
+
+    /// Whether somebody reads at this moment.
+    #[inline(always)]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.on.get() || !self.tasks.is_empty()
+    }
+
+    /// Whether a read callback is registered.
+    pub(super) fn is_on(&self) -> bool {
+        self.on.get()
+    }
+
+    /// Whether a reader that has paused may read on: then errors are kept for it.
+    pub(super) fn may_resume(&self) -> bool {
+        self.may_resume.get()
+    }
+
+    /// A task reads, or will.
+    pub(super) fn expect_reader(&self) {
+        self.may_resume.set(true);
+    }
+
+    /// Registers a read callback. The one before comes back, for the caller to drop last.
+    pub(super) fn start(&self, f: Box<OnRead<S>>) -> Option<Box<OnRead<S>>> {
+        self.on.set(true);
+        self.may_resume.set(true);
+        self.on_read.set(f)
+    }
+
+    /// Removes the read callback, for the caller to drop last. One that is running is dropped when
+    /// it returns.
+    pub(super) fn stop(&self) -> Option<Box<OnRead<S>>> {
+        self.on.set(false);
+        self.on_read.clear()
+    }
+
+    /// Reads once by `receive`, and notes what the outcome says about the next read.
+    /// `short_read_empties` says that a short read leaves nothing behind, unless it stopped at
+    /// something.
+    #[inline(always)]
+    pub(super) fn read(
+        &self,
+        buffer: &mut [u8],
+        short_read_empties: bool,
+        mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            match receive(buffer) {
+                Ok(count) if count > 0 => {
+                    // What comes later is reported anew.
+                    if count < buffer.len() && short_read_empties && !self.may_stop() {
+                        self.readable.set(false);
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return self.read_nothing(outcome),
+            }
+        }
+    }
+
+    /// A read gave no byte: all that has arrived is read. Now comes the error of a write whose
+    /// request was dropped, in place of the end or of another error: of these each reader gets one.
+    fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            self.readable.set(false);
+        }
+        let outcome = self.failure.take().map_or(outcome, Err);
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
+            Err(_) => self.broken.set(true),
+            Ok(_) => {}
+        }
+        self.may_resume.set(false);
+        outcome
+    }
+
+    /// Has what has arrived read to its last byte, and then this error. Of several errors the first
+    /// counts: those after it follow from it.
+    pub(super) fn fail(&self, error: io::Error) {
+        let first = self.failure.take().unwrap_or(error);
+        self.failure.set(Some(first));
+        // A read is to go on until it gives nothing.
+        self.reported.set(self.reported.get().with(Event::ERROR));
+        self.readable.set(true);
+    }
+
+    /// The error that no reader has come for.
+    pub(super) fn take_failure(&self) -> Option<io::Error> {
+        self.failure.take()
+    }
+
+    /// Wakes all tasks: the stream is no more.
+    pub(super) fn wake(&self) {
+        self.tasks.take().for_each(Waker::wake);
+    }
+}
+
+/// The loop's read buffer while a stream has it. One that is out when another is needed is
+/// replaced.
+pub(super) struct BufferLoan<'a> {
+    /// The loop, which gets the buffer back if it is open then.
+    state: &'a State,
+    /// Made when it is first used.
+    buffer: Option<Box<[u8]>>,
+}
+
+impl<'a> BufferLoan<'a> {
+    pub(super) fn take(state: &'a State) -> BufferLoan<'a> {
+        BufferLoan { state, buffer: state.read_buffer.take() }
+    }
+
+    pub(super) fn buffer(&mut self) -> &mut [u8] {
+        self.buffer.get_or_insert_with(|| vec![0; READ_BUFFER].into())
+    }
+}
+
+impl Drop for BufferLoan<'_> {
+    fn drop(&mut self) {
+        if self.state.is_open() {
+            self.state.read_buffer.set(self.buffer.take());
+        }
+    }
+}

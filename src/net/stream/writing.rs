@@ -1,0 +1,588 @@
+//! The writing side of a stream: what is sent at once, what waits, and in which order it completes.
+//!
+//! A write is tried at once, by [`Writing::try_send`]. What the system does not take is queued, and
+//! several queued writes go out with one call, by [`Writing::send_batch`]. A write that has ended
+//! is *finished*. It stays in the queue until it is taken out to be completed:
+//!
+//! ```text
+//! the queue:   finished   finished  │  begun              unsent   unsent  │  the end
+//!              taken out in order   │  not cancelled      cancelled        │  sent behind the last
+//!                                   │  any more           one by one       │  write
+//! ```
+//!
+//! So writes complete in the order of their calls. All that one call has sent is booked before the
+//! first completion, whose callback may then write, cancel, close or panic.
+//!
+//! This file makes no system call and calls nothing back. It is given the function that sends, and
+//! that which completes a request is of any type `C`.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use crate::cell::peek;
+use crate::error::CancelError;
+use crate::sys::Event;
+
+/// Queued writes that go out with one call. 32 buffers fit on the stack.
+const WRITES_PER_BATCH: usize = 32;
+
+/// The writing side of a stream.
+pub(crate) struct Writing<C> {
+    /// The system takes bytes, for all that is known. Set by an event, cleared by a would-block,
+    /// and not set while the connection is being made.
+    writable: Cell<bool>,
+    /// The end was asked for: nothing more is written. The end itself may still wait for writes.
+    ended: Cell<bool>,
+    /// Wakes the task that waits until it can write.
+    task: Cell<Option<Waker>>,
+    /// The number that was given last.
+    last_number: Cell<u32>,
+    /// Boxed, for most streams have none most of the time: without a box a round has nothing to do
+    /// here.
+    requests: Cell<Option<Box<Requests<C>>>>,
+}
+
+/// The requests of the writing side that have not completed. They wait for each other in this
+/// order.
+struct Requests<C> {
+    /// The stream is being connected: nothing is sent yet.
+    attempt: Option<Rc<dyn Attempt>>,
+    /// In the order of the calls.
+    writes: VecDeque<Write<C>>,
+    /// The number of writes, the first ones, that have finished and wait to be taken out.
+    finished: usize,
+    /// Bytes in `writes` that are still to go.
+    queued: usize,
+    /// The end of the stream waits for the writes before it.
+    end: Option<C>,
+}
+
+/// One write.
+struct Write<C> {
+    /// What was to be sent when it was queued.
+    data: Vec<u8>,
+    /// The number of bytes of `data` that have gone.
+    sent: usize,
+    /// Bytes had gone before the write was queued: it can no longer be cancelled.
+    begun: bool,
+    /// Names the write, for its cancellation. No other write of the stream has it.
+    number: u32,
+    /// How it ended, once it has finished. Before that it is `Ok` and means nothing.
+    outcome: io::Result<()>,
+    /// What completes its request.
+    completer: C,
+}
+
+/// An attempt to connect, which is told how it ends. One of these is called, once.
+pub(crate) trait Attempt {
+    /// The stream is connected. Completes the request here.
+    fn connected(&self);
+
+    /// The stream could not be connected, and is closed.
+    fn failed(self: Rc<Self>, error: io::Error);
+
+    /// The program has closed the stream before that was decided.
+    fn cancelled(&self);
+
+    /// The loop ends.
+    fn shut_down(&self);
+}
+
+impl<C> Default for Requests<C> {
+    fn default() -> Requests<C> {
+        Requests { attempt: None, writes: VecDeque::new(), finished: 0, queued: 0, end: None }
+    }
+}
+
+impl<C> Requests<C> {
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.end.is_none() && self.attempt.is_none()
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.writes.len() > self.finished
+    }
+
+    /// Sends what has not gone of the first unsent writes, with one call.
+    fn send(&self, send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
+        let mut buffers = [IoSlice::new(&[]); WRITES_PER_BATCH];
+        let mut count = 0;
+        for (buffer, write) in buffers.iter_mut().zip(self.writes.range(self.finished..)) {
+            *buffer = IoSlice::new(&write.data[write.sent..]);
+            count += 1;
+        }
+        send(&buffers[..count])
+    }
+
+    /// Takes sent bytes off the unsent writes. Those that have none left are finished.
+    fn book(&mut self, mut count: usize) {
+        for write in self.writes.range_mut(self.finished..) {
+            let taken = count.min(write.data.len() - write.sent);
+            write.sent += taken;
+            count -= taken;
+            self.queued -= taken;
+            if write.sent < write.data.len() {
+                return;
+            }
+            self.finished += 1;
+        }
+    }
+
+    /// The first unsent write has failed. The others are tried, and fail for themselves.
+    fn book_failure(&mut self, error: io::Error) {
+        if let Some(write) = self.writes.get_mut(self.finished) {
+            self.queued -= write.data.len() - write.sent;
+            write.outcome = Err(error);
+            self.finished += 1;
+        }
+    }
+
+    fn cancel(&mut self, number: u32) -> Result<C, CancelError> {
+        let unsent = self.writes.range(self.finished..);
+        let place = unsent.map(|write| write.number).position(|other| other == number);
+        let place = self.finished + place.ok_or(CancelError::Done)?;
+        let write = &self.writes[place];
+        if write.begun || write.sent > 0 {
+            return Err(CancelError::Busy);
+        }
+        self.queued -= write.data.len();
+        let write = self.writes.remove(place).expect("it was found just now");
+        Ok(write.completer)
+    }
+}
+
+impl<C> Writing<C> {
+    /// A side that can be written, has no requests and has not ended.
+    pub(super) fn new() -> Writing<C> {
+        Writing {
+            writable: Cell::new(true),
+            ended: Cell::new(false),
+            task: Cell::new(None),
+            last_number: Cell::new(0),
+            requests: Cell::new(None),
+        }
+    }
+
+    /// Whether the end was asked for.
+    #[inline]
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Notes that the end is asked for. True if it was before.
+    pub(super) fn end(&self) -> bool {
+        self.ended.replace(true)
+    }
+
+    /// Notes what the poller reported, once the stream is connected.
+    #[inline(always)]
+    pub(super) fn note(&self, event: Event) {
+        if event.has(Event::WRITABLE.with(Event::WRITE_CLOSED).with(Event::ERROR)) {
+            self.writable.set(true);
+        }
+    }
+
+    /// Whether the system takes bytes, for all that is known.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable.get()
+    }
+
+    /// Sends until all is gone or the system takes no more: how much, or the error of the first
+    /// call. An error after that is not reported: it comes again.
+    ///
+    /// `send` is given the number of bytes that have gone, and sends those behind them.
+    #[inline(always)]
+    pub(super) fn try_send(
+        &self,
+        total: usize,
+        mut send: impl FnMut(usize) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < total && self.writable.get() {
+            match send(sent) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.set(false),
+                Err(error) if sent == 0 => return Err(error),
+                Err(_comes_again) => break,
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends queued writes with one call, and books what came of it.
+    pub(super) fn send_batch(&self, send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) {
+        self.change(|requests| match requests.send(send) {
+            Ok(count) => requests.book(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.set(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => requests.book_failure(error),
+        });
+    }
+
+    /// Looks at the requests. None when there are none.
+    #[inline]
+    fn look<R>(&self, look: impl FnOnce(&Requests<C>) -> R) -> Option<R> {
+        peek(&self.requests, |requests| requests.as_deref().map(look))
+    }
+
+    /// Changes the requests. None when there are none. `change` calls nothing back.
+    fn change<R>(&self, change: impl FnOnce(&mut Requests<C>) -> R) -> Option<R> {
+        let mut requests = self.requests.take()?;
+        let result = change(&mut requests);
+        self.requests.set(Some(requests));
+        Some(result)
+    }
+
+    /// Adds to the requests. `add` calls nothing back.
+    fn add(&self, add: impl FnOnce(&mut Requests<C>)) {
+        let mut requests = self.requests.take().unwrap_or_default();
+        add(&mut requests);
+        self.requests.set(Some(requests));
+    }
+
+    /// Gives the memory back when no request is left.
+    pub(super) fn shrink(&self) {
+        if !self.is_busy() {
+            self.requests.set(None);
+        }
+    }
+
+    /// Whether a round has something to do here.
+    #[inline(always)]
+    pub(super) fn is_waiting(&self) -> bool {
+        peek(&self.requests, Option::is_some) || self.has_task()
+    }
+
+    /// Whether a request has not completed.
+    pub(super) fn is_busy(&self) -> bool {
+        self.look(|requests| !requests.is_empty()).unwrap_or(false)
+    }
+
+    /// Whether a write waits for the system.
+    #[inline]
+    pub(super) fn has_unsent(&self) -> bool {
+        self.look(|requests| requests.has_unsent()).unwrap_or(false)
+    }
+
+    /// Whether a write has not completed, finished or not: the next one waits behind it.
+    #[inline]
+    pub(super) fn has_writes(&self) -> bool {
+        self.look(|requests| !requests.writes.is_empty()).unwrap_or(false)
+    }
+
+    /// Whether another call would send something.
+    pub(super) fn can_send(&self) -> bool {
+        self.writable.get() && self.has_unsent()
+    }
+
+    /// The number of writes that have finished and wait to be taken out.
+    pub(super) fn finished(&self) -> usize {
+        self.look(|requests| requests.finished).unwrap_or(0)
+    }
+
+    /// Bytes that are still to go.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.look(|requests| requests.queued).unwrap_or(0)
+    }
+
+    /// A number for a write, by which it can be cancelled.
+    pub(super) fn next_number(&self) -> u32 {
+        self.last_number.set(self.last_number.get().wrapping_add(1));
+        self.last_number.get()
+    }
+
+    /// Queues a write of `data`, of which the first `sent` bytes have gone. `begun` says that bytes
+    /// have gone, of `data` or before it.
+    pub(super) fn push(&self, number: u32, data: Vec<u8>, sent: usize, begun: bool, completer: C) {
+        self.add(|requests| {
+            requests.queued += data.len() - sent;
+            let write = Write { data, sent, begun, number, outcome: Ok(()), completer };
+            requests.writes.push_back(write);
+        });
+    }
+
+    /// Puts a write that has ended at once behind those that have finished.
+    pub(super) fn push_finished(&self, outcome: io::Result<()>, completer: C) {
+        debug_assert!(!self.has_unsent(), "it would have been queued behind those");
+        let (number, data) = (self.next_number(), Vec::new());
+        self.add(|requests| {
+            requests.finished += 1;
+            let write = Write { data, sent: 0, begun: true, number, outcome, completer };
+            requests.writes.push_back(write);
+        });
+    }
+
+    /// Takes the first write out if it has finished.
+    pub(super) fn take_finished(&self) -> Option<(C, io::Result<()>)> {
+        self.change(|requests| {
+            requests.finished = requests.finished.checked_sub(1)?;
+            requests.writes.pop_front().map(|write| (write.completer, write.outcome))
+        })?
+    }
+
+    /// Takes an unsent write out. `Busy` if bytes of it have gone, `Done` if it is not here.
+    pub(super) fn cancel(&self, number: u32) -> Result<C, CancelError> {
+        self.change(|requests| requests.cancel(number)).unwrap_or(Err(CancelError::Done))
+    }
+
+    /// Has the end wait for the writes.
+    pub(super) fn push_end(&self, completer: C) {
+        self.add(|requests| requests.end = Some(completer));
+    }
+
+    /// Takes the end out that waits.
+    pub(super) fn take_end(&self) -> Option<C> {
+        self.change(|requests| requests.end.take())?
+    }
+
+    /// The stream is being connected: the first event says that it can be written.
+    pub(super) fn begin_attempt(&self, attempt: Rc<dyn Attempt>) {
+        self.writable.set(false);
+        self.add(|requests| requests.attempt = Some(attempt));
+    }
+
+    /// The attempt that is not decided.
+    pub(super) fn attempt(&self) -> Option<Rc<dyn Attempt>> {
+        self.look(|requests| requests.attempt.clone()).flatten()
+    }
+
+    /// The attempt is decided: its stream can be written, if it is connected.
+    pub(super) fn end_attempt(&self) {
+        self.writable.set(true);
+        self.change(|requests| requests.attempt = None);
+    }
+
+    /// Keeps the waker of a task until it can write, or until another task takes its place.
+    pub(super) fn wait(&self, cx: &Context<'_>) -> Option<Waker> {
+        self.task.replace(Some(cx.waker().clone()))
+    }
+
+    /// Whether a task waits.
+    #[inline(always)]
+    pub(super) fn has_task(&self) -> bool {
+        peek(&self.task, Option::is_some)
+    }
+
+    /// The task that waits, for the caller to wake.
+    pub(super) fn take_task(&self) -> Option<Waker> {
+        self.task.take()
+    }
+
+    /// Takes all requests out: the attempt, and the others in the order in which they complete,
+    /// each with its outcome if it has finished, else with this error.
+    pub(super) fn take_all(&self, error: fn() -> io::Error) -> Left<C> {
+        let Some(requests) = self.requests.take() else {
+            return Left { attempt: None, ends: Vec::new() };
+        };
+        let finished = requests.finished;
+        let writes = requests.writes.into_iter().enumerate().map(|(place, write)| {
+            let outcome = if place < finished { write.outcome } else { Err(error()) };
+            (write.completer, outcome)
+        });
+        let end = requests.end.map(|completer| (completer, Err(error())));
+        Left { attempt: requests.attempt, ends: writes.chain(end).collect() }
+    }
+}
+
+/// The requests that a stream leaves when it ends.
+pub(super) struct Left<C> {
+    /// The attempt to connect, undecided.
+    pub(super) attempt: Option<Rc<dyn Attempt>>,
+    /// The writes and the end, with their outcomes.
+    pub(super) ends: Vec<(C, io::Result<()>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A writing side that names what completes a write.
+    type Names = Writing<&'static str>;
+
+    /// Queues a write of which nothing has gone.
+    fn push(writing: &Names, data: &[u8], name: &'static str) -> u32 {
+        let number = writing.next_number();
+        writing.push(number, data.to_vec(), 0, false, name);
+        number
+    }
+
+    /// Sends a batch of which the system takes `limit` bytes, and returns all that it was offered.
+    fn send(writing: &Names, limit: usize) -> Vec<u8> {
+        let mut offered = Vec::new();
+        writing.send_batch(|buffers| {
+            offered = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
+            Ok(offered.len().min(limit))
+        });
+        offered
+    }
+
+    /// Fails a batch.
+    fn fail(writing: &Names, kind: io::ErrorKind) {
+        writing.send_batch(|_buffers| Err(kind.into()));
+    }
+
+    /// Takes all finished writes out: the name of each, and whether it went well.
+    fn finished(writing: &Names) -> Vec<(&'static str, bool)> {
+        let taken = std::iter::from_fn(|| writing.take_finished());
+        taken.map(|(name, outcome)| (name, outcome.is_ok())).collect()
+    }
+
+    #[test]
+    fn one_call_sends_several_writes_and_all_it_has_sent_is_booked_before_any_completes() {
+        let writing = Names::new();
+        push(&writing, b"first", "one");
+        push(&writing, b"", "empty");
+        push(&writing, b"second", "two");
+        push(&writing, b"third", "three");
+        assert_eq!(send(&writing, 8), b"firstsecondthird");
+        assert_eq!((writing.finished(), writing.queued_bytes()), (2, 8));
+        assert_eq!(send(&writing, 100), b"ondthird", "only what has not gone");
+        assert!(!writing.has_unsent() && writing.has_writes(), "finished, and not yet told");
+        assert_eq!(
+            finished(&writing),
+            [("one", true), ("empty", true), ("two", true), ("three", true)]
+        );
+        assert!(!writing.has_writes());
+    }
+
+    #[test]
+    fn a_batch_takes_as_many_writes_as_fit_on_the_stack_and_the_next_one_goes_on() {
+        let writing = Names::new();
+        for _ in 0..WRITES_PER_BATCH + 1 {
+            push(&writing, b"x", "one of many");
+        }
+        assert_eq!(send(&writing, usize::MAX).len(), WRITES_PER_BATCH);
+        assert_eq!(send(&writing, usize::MAX).len(), 1);
+        assert_eq!(writing.finished(), WRITES_PER_BATCH + 1);
+    }
+
+    #[test]
+    fn a_failure_ends_the_first_unsent_write_and_no_other() {
+        let writing = Names::new();
+        push(&writing, b"gone", "one");
+        push(&writing, b"fails", "two");
+        push(&writing, b"stays", "three");
+        send(&writing, 6);
+        fail(&writing, io::ErrorKind::BrokenPipe);
+        assert_eq!(finished(&writing), [("one", true), ("two", false)]);
+        assert_eq!(writing.queued_bytes(), 5);
+        assert_eq!(send(&writing, 5), b"stays");
+        assert_eq!(finished(&writing), [("three", true)]);
+    }
+
+    #[test]
+    fn a_would_block_waits_for_an_event_and_an_interruption_does_not() {
+        let writing = Names::new();
+        push(&writing, b"data", "one");
+        fail(&writing, io::ErrorKind::Interrupted);
+        assert!(writing.can_send());
+        fail(&writing, io::ErrorKind::WouldBlock);
+        assert!(!writing.can_send() && writing.has_unsent());
+        writing.note(Event::READABLE);
+        assert!(!writing.can_send());
+        writing.note(Event::WRITABLE);
+        assert!(writing.can_send());
+    }
+
+    #[test]
+    fn a_write_is_cancelled_until_a_byte_of_it_has_gone() {
+        let writing = Names::new();
+        let first = push(&writing, b"first", "one");
+        let second = push(&writing, b"second", "two");
+        let tail = writing.next_number();
+        writing.push(tail, b"tail".to_vec(), 0, true, "tail");
+        send(&writing, 1);
+        assert_eq!(writing.cancel(first), Err(CancelError::Busy));
+        assert_eq!(writing.cancel(second), Ok("two"));
+        assert_eq!(writing.cancel(second), Err(CancelError::Done));
+        assert_eq!(writing.cancel(tail), Err(CancelError::Busy), "its head has gone");
+        assert_eq!(writing.queued_bytes(), 8);
+        assert_eq!(send(&writing, 100), b"irsttail");
+        assert_eq!(writing.cancel(first), Err(CancelError::Done), "finished");
+    }
+
+    #[test]
+    fn the_number_of_a_write_that_has_gone_cancels_no_later_one() {
+        let writing = Names::new();
+        let gone = push(&writing, b"gone", "one");
+        send(&writing, 100);
+        assert_eq!(finished(&writing), [("one", true)]);
+        writing.shrink();
+        push(&writing, b"later", "two");
+        assert_eq!(writing.cancel(gone), Err(CancelError::Done));
+    }
+
+    #[test]
+    fn an_owned_buffer_of_which_a_part_has_gone_is_sent_from_there() {
+        let writing = Names::new();
+        writing.push(writing.next_number(), b"head and tail".to_vec(), 9, true, "one");
+        assert_eq!(writing.queued_bytes(), 4);
+        assert_eq!(send(&writing, 100), b"tail");
+        assert_eq!(finished(&writing), [("one", true)]);
+    }
+
+    #[test]
+    fn a_write_that_ends_at_once_completes_behind_those_that_have_finished() {
+        let writing = Names::new();
+        push(&writing, b"data", "one");
+        send(&writing, 100);
+        writing.push_finished(Err(io::ErrorKind::BrokenPipe.into()), "at once");
+        assert_eq!(finished(&writing), [("one", true), ("at once", false)]);
+    }
+
+    #[test]
+    fn the_end_waits_for_the_writes_and_is_asked_for_once() {
+        let writing = Names::new();
+        push(&writing, b"data", "one");
+        assert!(!writing.end());
+        assert!(writing.end(), "asked for before");
+        writing.push_end("end");
+        send(&writing, 100);
+        assert_eq!(finished(&writing), [("one", true)]);
+        assert!(writing.is_busy(), "the end has not gone");
+        assert_eq!(writing.take_end(), Some("end"));
+        assert!(!writing.is_busy() && writing.take_end().is_none());
+    }
+
+    #[test]
+    fn what_a_close_leaves_is_each_request_in_order_and_finished_ones_keep_their_outcome() {
+        let writing = Names::new();
+        push(&writing, b"gone", "one");
+        push(&writing, b"waits", "two");
+        writing.push_end("end");
+        send(&writing, 4);
+        let left = writing.take_all(crate::error::cancelled);
+        let ends: Vec<_> = left.ends.iter().map(|(name, end)| (*name, end.is_ok())).collect();
+        assert_eq!(ends, [("one", true), ("two", false), ("end", false)]);
+        assert!(left.attempt.is_none() && !writing.is_waiting());
+        assert!(writing.take_all(crate::error::cancelled).ends.is_empty());
+    }
+
+    #[test]
+    fn sending_at_once_goes_on_until_the_system_takes_no_more() {
+        let writing = Names::new();
+        let script = |steps: &[Result<usize, io::ErrorKind>], total| {
+            let mut steps = steps.iter();
+            let sent =
+                writing.try_send(total, |_from| match steps.next().expect("no more calls") {
+                    Ok(count) => Ok(*count),
+                    Err(kind) => Err((*kind).into()),
+                });
+            assert!(steps.next().is_none(), "calls are missing");
+            sent.map_err(|error| error.kind())
+        };
+        let (interrupted, full) = (io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock);
+        let broken = io::ErrorKind::BrokenPipe;
+        assert_eq!(script(&[], 0), Ok(0), "nothing to send, no call");
+        assert_eq!(script(&[Ok(2), Err(interrupted), Ok(3)], 5), Ok(5));
+        assert_eq!(script(&[Err(broken)], 5), Err(broken));
+        assert_eq!(script(&[Ok(2), Err(broken)], 5), Ok(2), "the error comes again");
+        assert!(writing.is_writable());
+        assert_eq!(script(&[Ok(2), Err(full)], 5), Ok(2));
+        assert_eq!(script(&[], 5), Ok(0), "not before the next event");
+    }
+}

@@ -1,0 +1,187 @@
+//! The part of a mailbox that belongs to virtual time: what was sent by loops that are ahead.
+//!
+//! The loops of a program have clocks of their own. What one sends carries the time of its clock,
+//! and the receiver sees it when its own clock has come there: until then it lies here, by time.
+//! What comes from outside of the program (a foreign thread, another program) knows no such time
+//! and is seen at once; then the program's scheduler is told, for a loop may sleep in real time.
+
+use std::collections::BTreeMap;
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+
+use super::scheduler::Program;
+use crate::clock::Nanos;
+use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::incoming::Incoming;
+
+/// Where in virtual time a thread is: in which loop, and at what time.
+pub(crate) struct Place {
+    /// Says which loop, and is not followed.
+    pub(crate) mailbox: *const Mailbox,
+    /// The number of its program.
+    pub(crate) program: u64,
+    pub(crate) time: Nanos,
+}
+
+/// What a mailbox keeps while its loop is in virtual time.
+pub(crate) struct Arrivals {
+    /// The number of the loop's program.
+    program: u64,
+    /// Weak, for the program holds the mailboxes of its loops.
+    scheduler: Weak<Program>,
+    /// Where in virtual time the calling thread is.
+    place: fn() -> Option<Place>,
+    later: Mutex<Later>,
+}
+
+/// What the loop sees later.
+#[derive(Default)]
+struct Later {
+    /// What loops that are ahead have sent, by their time.
+    incoming: BTreeMap<Nanos, Incoming>,
+    /// When the loop is told to end.
+    halt_at: Option<Nanos>,
+    /// When the loop is told to stop.
+    stop_at: Option<Nanos>,
+    /// The loop has ended. Nothing is taken in any more.
+    closed: bool,
+}
+
+/// When the loop sees what the calling thread sends.
+enum Seen {
+    /// At once: the loop itself sends.
+    Now,
+    /// At once, and the scheduler is told: the sender is outside of the program.
+    NowFromOutside,
+    /// When the loop's clock has come to the sender's.
+    At(Nanos),
+}
+
+impl Arrivals {
+    pub(crate) fn new(
+        program: u64,
+        scheduler: Weak<Program>,
+        place: fn() -> Option<Place>,
+    ) -> Arrivals {
+        Arrivals { program, scheduler, place, later: Mutex::default() }
+    }
+
+    pub(crate) fn program(&self) -> u64 {
+        self.program
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Later> {
+        // No user code runs under the lock, so what it guards is whole.
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self, mailbox: &Mailbox) -> Seen {
+        match (self.place)() {
+            Some(here) if ptr::eq(here.mailbox, mailbox) => Seen::Now,
+            Some(here) if here.program == self.program => Seen::At(here.time),
+            _ => Seen::NowFromOutside,
+        }
+    }
+
+    /// Puts something in its mailbox, now or for later. It comes back when the loop has ended.
+    pub(crate) fn put<T>(
+        &self,
+        mailbox: &Mailbox,
+        item: T,
+        push: impl FnOnce(&mut Incoming, T),
+    ) -> Result<(), T> {
+        match self.seen(mailbox) {
+            Seen::Now => mailbox.put_now(item, push),
+            Seen::NowFromOutside => {
+                mailbox.put_now(item, push)?;
+                self.wake_scheduler();
+                Ok(())
+            }
+            Seen::At(time) => self.put_at(time, item, push),
+        }
+    }
+
+    /// Puts something in for a time. No wake: the loop looks here before it goes on.
+    pub(crate) fn put_at<T>(
+        &self,
+        time: Nanos,
+        item: T,
+        push: impl FnOnce(&mut Incoming, T),
+    ) -> Result<(), T> {
+        let mut later = self.lock();
+        if later.closed {
+            return Err(item);
+        }
+        push(later.incoming.entry(time).or_default(), item);
+        Ok(())
+    }
+
+    /// Tells the loop to end.
+    pub(crate) fn halt(&self, mailbox: &Mailbox) {
+        self.tell(mailbox, Mailbox::halt, |later| &mut later.halt_at);
+    }
+
+    /// Tells the loop to stop.
+    pub(crate) fn stop(&self, mailbox: &Mailbox) {
+        self.tell(mailbox, Mailbox::stop, |later| &mut later.stop_at);
+    }
+
+    /// Tells the loop something: now by this call, or at the earliest time of those who tell it.
+    fn tell(&self, mailbox: &Mailbox, now: fn(&Mailbox), at: fn(&mut Later) -> &mut Option<Nanos>) {
+        match self.seen(mailbox) {
+            Seen::Now => now(mailbox),
+            Seen::NowFromOutside => {
+                now(mailbox);
+                self.wake_scheduler();
+            }
+            Seen::At(time) => {
+                let mut later = self.lock();
+                let earliest = at(&mut later);
+                *earliest = Some(earliest.map_or(time, |before| before.min(time)));
+            }
+        }
+    }
+
+    /// Has the program look again, if it sleeps in real time.
+    pub(crate) fn wake_scheduler(&self) {
+        if let Some(program) = self.scheduler.upgrade() {
+            program.wake();
+        }
+    }
+
+    /// When there is something to see; `Nanos::MAX` if there is nothing.
+    pub(crate) fn next(&self) -> Nanos {
+        let later = self.lock();
+        let first = later.incoming.keys().next().copied();
+        first.into_iter().chain(later.halt_at).chain(later.stop_at).min().unwrap_or(Nanos::MAX)
+    }
+
+    /// Whether a posted closure is to come.
+    pub(crate) fn has_posts(&self) -> bool {
+        self.lock().incoming.values().any(Incoming::has_posts)
+    }
+
+    /// Moves all that was sent up to this time into the mailbox.
+    pub(crate) fn reveal(&self, mailbox: &Mailbox, now: Nanos) {
+        let mut later = self.lock();
+        let hidden = later.incoming.split_off(&now.saturating_add(1));
+        let visible = std::mem::replace(&mut later.incoming, hidden);
+        let halts = later.halt_at.is_some_and(|time| time <= now);
+        let stops = later.stop_at.take_if(|time| *time <= now).is_some();
+        drop(later);
+        visible.into_values().for_each(|mut incoming| mailbox.append(&mut incoming));
+        if halts {
+            mailbox.halt();
+        }
+        if stops {
+            mailbox.stop();
+        }
+    }
+
+    /// The loop has ended: what was to come is the caller's.
+    pub(crate) fn close(&self) -> BTreeMap<Nanos, Incoming> {
+        let mut later = self.lock();
+        later.closed = true;
+        std::mem::take(&mut later.incoming)
+    }
+}
