@@ -6,7 +6,7 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{Trace, check, bounded, ms};
+use common::{Trace, bounded, check, ms};
 use windlass::worker::{BroadcastChannel, Port, Worker, channel};
 use windlass::{block_on, set_immediate, set_timeout, yield_now};
 
@@ -159,22 +159,23 @@ fn a_port_whose_handler_is_attached_again_and_again_gets_all_that_another_thread
             sender.close();
         });
     });
-    block_on(async {
-        bounded();
-        let receiver = receiver.open();
-        let (seen, closed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
-        let note = closed.clone();
-        receiver.on_close(move || note.set(true));
-        while !closed.get() {
-            let count = seen.clone();
-            receiver.off_message();
-            receiver.on_message(move |number| {
-                assert_eq!(number, count.get());
-                count.set(number + 1);
-            });
-            yield_now().await;
-        }
-        assert_eq!(seen.get(), MESSAGES);
+    bounded(move || {
+        block_on(async {
+            let receiver = receiver.open();
+            let (seen, closed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+            let note = closed.clone();
+            receiver.on_close(move || note.set(true));
+            while !closed.get() {
+                let count = seen.clone();
+                receiver.off_message();
+                receiver.on_message(move |number| {
+                    assert_eq!(number, count.get());
+                    count.set(number + 1);
+                });
+                yield_now().await;
+            }
+            assert_eq!(seen.get(), MESSAGES);
+        });
     });
     posting.join().expect("it ends by itself");
 }
