@@ -190,8 +190,8 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
         ("the end", |worker| drop(worker.terminate())),
     ];
     for (what, act) in acts {
-        let log: Log = Rc::default();
-        let say = log.clone();
+        let trace = Trace::new();
+        let say = trace.clone();
         virtual_loop().run(move || {
             let worker: Worker<u32, String> = Worker::spawn(|port| {
                 let (start, out) = (windlass::now(), port.clone());
@@ -205,12 +205,12 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
                 });
             })
             .expect("a worker");
-            worker.on_message(move |text| say.borrow_mut().push(text));
+            worker.on_message(move |text| say.say(text));
             // The worker's time is still zero.
             time::advance(Duration::from_millis(100));
             act(&worker);
         });
-        assert_eq!(*log.borrow(), ["immediate at 10", "timer at 10"], "{what}");
+        assert_eq!(trace.lines(), ["immediate at 10", "timer at 10"], "{what}");
     }
 }
 
