@@ -48,6 +48,7 @@ thread_local! {
 /// (`cargo bench --bench alloc`).
 #[derive(Debug, Default)]
 pub struct Counting<A = System> {
+    /// Does the work.
     below: A,
 }
 

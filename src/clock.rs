@@ -18,6 +18,7 @@ use crate::sys;
 /// Nanoseconds since the loop was made.
 pub(crate) type Nanos = u64;
 
+/// The clock of a loop.
 #[derive(Debug)]
 pub(crate) struct Clock {
     /// What the nanoseconds count from.
@@ -27,6 +28,7 @@ pub(crate) struct Clock {
     zero: Nanos,
     /// The cached time; for a virtual clock the only one there is.
     now: Cell<Nanos>,
+    /// It moves only as it is told.
     is_virtual: bool,
 }
 
@@ -106,7 +108,7 @@ impl Clock {
     }
 }
 
-/// Keeps this thread busy for so long.
+/// Keeps this thread busy for this long.
 pub(crate) fn keep_busy(duration: Duration) {
     let end = monotonic().saturating_add(saturating_nanos(duration));
     while monotonic() < end {
@@ -132,7 +134,9 @@ pub(crate) fn saturating_nanos(duration: Duration) -> Nanos {
 /// Measures real time from start to stop; readable from any thread meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Stopwatch {
+    /// The moment of the start, once there was one.
     started: OnceLock<Instant>,
+    /// It was stopped, for good.
     stopped: AtomicBool,
 }
 

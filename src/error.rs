@@ -67,12 +67,15 @@ pub(crate) fn cancelled() -> io::Error {
 /// # drop(caught);
 /// windlass::block_on(async {
 ///     match windlass::queue_work(|| -> u32 { panic!("no sums today") }).await {
-///         Err(windlass::WorkError::Panicked(panic)) => assert_eq!(panic.message(), "no sums today"),
+///         Err(windlass::WorkError::Panicked(panic)) => {
+///             assert_eq!(panic.message(), "no sums today");
+///         }
 ///         other => unreachable!("{other:?}"),
 ///     }
 /// });
 /// ```
 pub struct Panic {
+    /// The payload's text, or a note that it had none.
     message: String,
     /// In a lock only to make the type `Sync`: nobody but the owner ever takes it.
     payload: Mutex<Box<dyn Any + Send>>,
@@ -126,7 +129,9 @@ impl fmt::Debug for Panic {
 /// ```
 #[derive(Debug)]
 pub struct Uncaught {
+    /// What the panic carried.
     pub(crate) panic: Panic,
+    /// Where the callback was registered, if that was recorded.
     pub(crate) registered_at: Option<&'static Location<'static>>,
 }
 

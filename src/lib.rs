@@ -58,7 +58,7 @@
 //!   [`spawn`], [`queue_work`].
 //! - [`guide::order`] says what runs when: the specification in words, each statement with its
 //!   test.
-//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for whoever turns a loop by hand.
+//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
 //!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module
@@ -436,6 +436,7 @@ pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
 /// A future that lets the loop do its round. Made by [`yield_now`].
 #[derive(Debug)]
 pub struct YieldNow {
+    /// The immediate that resumes the task, and its way to the future. None before the first poll.
     waiting: Option<(Immediate, Rc<Signal>)>,
 }
 
@@ -483,8 +484,9 @@ impl Drop for YieldNow {
 /// A loop that ends with its function, also by a panic. Not left to the last clone: a callback may
 /// hold one.
 struct Program {
+    /// Torn down when the program is dropped.
     event_loop: Loop,
-    /// A panic leaves it, unless said otherwise.
+    /// The function was left by a panic, unless it says otherwise.
     failed: Cell<bool>,
 }
 

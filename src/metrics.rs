@@ -50,9 +50,13 @@ impl Metrics {
 /// The counters behind [`Metrics`]. Only the loop writes, others may read while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
+    /// See [`Metrics::iterations`].
     iterations: AtomicU64,
+    /// See [`Metrics::events`].
     events: AtomicU64,
+    /// See [`Metrics::events_waiting`].
     events_waiting: AtomicU64,
+    /// See [`Metrics::idle_time`].
     idle_nanos: AtomicU64,
     /// What the loop's thread has allocated, as of the last iteration.
     allocated: AtomicI64,

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker};
 use crate::callback;
 use crate::cell::peek;
 use crate::error::CancelError;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::queue::closure::{Closure, ResultClosure};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
@@ -42,7 +42,7 @@ use crate::queue::closure::{Closure, ResultClosure};
 ///     });
 /// });
 /// ```
-#[must_use = "a request completes by itself, but its result is lost: drop it on purpose with `drop(…)`"]
+#[must_use = "a request completes by itself, but its result is lost; `drop` it to say so"]
 pub struct Request<T> {
     /// How far it is.
     stage: Stage<T>,

@@ -1,9 +1,10 @@
 //! Signals as callbacks on the loop.
 //!
-//! The system's handler only notes the signal and wakes the loops that watch it (see `sys::signal`);
-//! the callbacks run on the loop, last in the poll phase. Every watcher of a signal is called, on
-//! every loop. Handlers that others have installed for the signal are called as before. When the last
-//! watcher of a signal is gone, what the signal did before the first comes back.
+//! The system's handler only notes the signal and wakes the loops that watch it (see
+//! `sys::signal`); the callbacks run on the loop, last in the poll phase. Every watcher of a signal
+//! is called, on every loop. Handlers that others have installed for the signal are called as
+//! before. When the last watcher of a signal is gone, what the signal did before the first comes
+//! back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -14,26 +15,37 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::references::ref_methods;
+use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
 
 /// A loop's share of the signal business: its post, and its watchers by number.
 struct Hub {
+    /// The entry of the post's descriptor. Never active: the watchers hold the loop.
     registration: Registration,
+    /// What the system's handler writes to.
     post: &'static Post,
+    /// The watchers that have not been stopped, by number.
     watchers: RefCell<BTreeMap<u64, Rc<Watcher>>>,
+    /// The number of the watcher that starts next.
     next_number: Cell<u64>,
 }
 
+/// One watcher of a signal.
 struct Watcher {
+    /// Open until the watcher is stopped.
     registration: Registration,
+    /// Its number in the hub.
     number: u64,
+    /// The signal.
     signum: i32,
+    /// Its loop's hub.
     hub: Rc<Hub>,
+    /// Called when the signal has come.
     callback: Slot<dyn FnMut()>,
 }
 
@@ -84,7 +96,7 @@ impl Handle for Hub {
         &self.registration
     }
 
-    /// Notes who is to be called, at the end of this poll phase.
+    /// Has the watchers of the signals that came called, at the end of this poll phase.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         for signum in self.post.collect() {
             let watchers = self.watchers.borrow();
@@ -114,9 +126,7 @@ impl Watcher {
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
         let location = self.registration.location();
-        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
-            callback::settle(state, outcome);
-        }
+        callback::call_slot(state, location, &self.callback, |f| f());
     }
 
     fn stop(&self) {
@@ -149,15 +159,17 @@ impl Handle for Watcher {
 /// Calls back on this loop when a signal comes.
 ///
 /// Signals coalesce: there is at least one callback after the last of any number of equal signals.
-/// Several watchers may share a signal, on one loop or on several; each is called. A clone is the same
-/// watcher. It lives until stopped, and keeps the loop alive unless [`unref`](Signal::unref)'d.
+/// Several watchers may share a signal, on one loop or on several; each is called. A clone is the
+/// same watcher. It lives until stopped, and keeps the loop alive unless
+/// [`unref`](Signal::unref)'d.
 ///
 /// # Other handlers
-/// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called too,
-/// while the signal is watched and afterwards; only the default action and the ignoring of a signal end
-/// while it is watched. One that is installed over ours and calls what it replaces, as signal-hook and
-/// tokio do, changes nothing for the watchers, and stays when the last of them stops. One that does not
-/// call it, as ctrlc, silences them, until another `Signal` is started for the signal.
+/// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called
+/// too, while the signal is watched and afterwards; only the default action and the ignoring of a
+/// signal end while it is watched. One that is installed over ours and calls what it replaces, as
+/// signal-hook and tokio do, changes nothing for the watchers, and stays when the last of them
+/// stops. One that does not call it, as ctrlc, silences them, until another `Signal` is started for
+/// the signal.
 ///
 /// # Examples
 /// ```
@@ -180,6 +192,7 @@ impl Handle for Watcher {
 /// ```
 #[derive(Clone)]
 pub struct Signal {
+    /// Shared by all clones.
     watcher: Rc<Watcher>,
 }
 
@@ -187,8 +200,8 @@ impl Signal {
     /// Watches a signal on the current loop.
     ///
     /// # Errors
-    /// `InvalidInput` for what is no signal, for those that cannot be caught (`SIGKILL`, `SIGSTOP`) and for those
-    /// of a faulting instruction; the system's when there are no descriptors left.
+    /// `InvalidInput` for what is no signal, for those that cannot be caught (`SIGKILL`, `SIGSTOP`)
+    /// and for those of a faulting instruction; the system's when there are no descriptors left.
     ///
     /// # Panics
     /// When no loop is current.
@@ -222,28 +235,15 @@ impl Signal {
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
     ///
-    /// With the last watcher of the signal, on any loop, what was there before the first comes back,
-    /// unless somebody else has installed a handler over ours, which then stays. A signal that is on its
-    /// way at that moment meets what was there before: the default action of many ends the process.
+    /// With the last watcher of the signal, on any loop, what was there before the first comes
+    /// back, unless somebody else has installed a handler over ours, which then stays. A signal
+    /// that is on its way at that moment meets what was there before: the default action of many
+    /// ends the process.
     pub fn stop(&self) {
         self.watcher.stop();
     }
 
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.watcher.registration.set_ref(on);
-    }
-
-    /// Whether the watcher is active and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.watcher.registration.has_ref()
-    }
+    ref_methods!("watcher"; watcher.registration);
 }
 
 impl fmt::Debug for Signal {

@@ -16,7 +16,9 @@ use crate::task::signal::Signal;
 /// A future that is ready when a delay has passed. Made by [`sleep`].
 #[derive(Debug)]
 pub struct Sleep {
+    /// Fires when the delay has passed. Armed again by a reset.
     timer: Timer,
+    /// From the timer's callback to this future.
     signal: Rc<Signal>,
 }
 
@@ -108,7 +110,9 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
 /// Ticks a period apart. Made by [`interval`].
 #[derive(Debug)]
 pub struct Interval {
+    /// Fires once a period.
     timer: Timer,
+    /// From the timer's callback to the future that waits for the tick.
     signal: Rc<Signal>,
 }
 
@@ -157,7 +161,7 @@ impl Drop for Interval {
 
 /// Lets a callback, or a job of the pool, stand for work that takes `duration`.
 ///
-/// In virtual time the loop's clock moves forward by so much, here and now; that of a job is the
+/// In virtual time the loop's clock moves forward by that much, here and now; that of a job is the
 /// one of the loop that submitted it. Otherwise the thread is kept busy that long, so that a
 /// program does the same on both.
 ///

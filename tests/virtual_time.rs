@@ -187,6 +187,40 @@ fn a_chain_of_immediates_does_not_keep_a_worker_from_its_turn() {
     assert!(answered.get());
 }
 
+/// A poll that ended before would show it: the immediate would run at 8.
+#[test]
+fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
+    type Act = fn(&Worker<u32, String>);
+    let acts: [(&str, Act); 3] = [
+        ("nothing", |_| ()),
+        ("a message", |worker| worker.post(1)),
+        ("the end", |worker| drop(worker.terminate())),
+    ];
+    for (what, act) in acts {
+        let log: Log = Rc::default();
+        let say = log.clone();
+        virtual_loop().run(move || {
+            let worker: Worker<u32, String> = Worker::spawn(|port| {
+                let (start, out) = (windlass::now(), port.clone());
+                set_timeout(Duration::from_millis(3), move || {
+                    let say = move || out.post(format!("immediate at {}", since(start)));
+                    set_immediate(say).unref();
+                });
+                time::advance(Duration::from_millis(8));
+                set_timeout(Duration::from_millis(2), move || {
+                    port.post(format!("timer at {}", since(start)));
+                });
+            })
+            .expect("a worker");
+            worker.on_message(move |text| say.borrow_mut().push(text));
+            // The worker's time is still zero.
+            time::advance(Duration::from_millis(100));
+            act(&worker);
+        });
+        assert_eq!(*log.borrow(), ["immediate at 10", "timer at 10"], "{what}");
+    }
+}
+
 #[test]
 fn loops_that_all_wait_for_ever_are_a_panic_that_says_for_what() {
     let event_loop = virtual_loop();

@@ -831,8 +831,15 @@ impl<'p> Model<'p> {
         self.threads[t].receivers.push(port);
         let channel = &mut self.channels[incoming];
         (channel.receiver, channel.told) = (Some((t, number)), false);
-        if !channel.messages.is_empty() || channel.sender_gone.is_some() {
-            self.tell(incoming, t, 0);
+        let first = channel.messages.front().map(|(seen, _)| *seen).or(channel.sender_gone);
+        if let Some(seen) = first {
+            channel.told = true;
+            if seen <= self.threads[t].now {
+                self.threads[t].notices.push(number);
+            } else {
+                // From a thread that is ahead.
+                self.notify_at(t, number, seen);
+            }
         }
         number
     }
@@ -843,8 +850,18 @@ impl<'p> Model<'p> {
         if open || in_round {
             thread.receivers[number].listener = Some(Listener { label, left, answers });
         }
-        if open {
-            thread.ready.insert(number);
+        if !open {
+            return;
+        }
+        let now = thread.now;
+        let channel = &mut self.channels[thread.receivers[number].incoming];
+        let next = channel.messages.front().map(|(seen, _)| *seen).or(channel.sender_gone);
+        channel.told = next.is_some();
+        match next {
+            Some(seen) if seen <= now => drop(thread.ready.insert(number)),
+            // From a thread that is ahead.
+            Some(seen) => self.notify_at(t, number, seen),
+            None => {}
         }
     }
 

@@ -12,6 +12,7 @@
 //! yet runs in the next turn.
 
 pub(crate) mod on_drop;
+pub(crate) mod quiet;
 pub(crate) mod running;
 pub(crate) mod slot;
 
@@ -21,20 +22,15 @@ use std::thread;
 
 use crate::alloc;
 use crate::error::{Panic, Uncaught};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
+use crate::queue::closure::Closure;
+use crate::queue::deferred::Deferred;
 use crate::queue::ring::SendRing;
 
 use on_drop::OnDrop;
 use slot::Slot;
 
-/// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user
-/// code. It is no panic: no hook sees it.
-pub(crate) struct Halt;
-
-/// Unwinds to the `run`, `turn` or worker that the caller runs in.
-pub(crate) fn halt() -> ! {
-    panic::resume_unwind(Box::new(Halt))
-}
+pub(crate) use quiet::{Halt, attempt, drop_quietly, halt, quietly};
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
@@ -190,6 +186,27 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
     }
 }
 
+/// Calls what `next` gives until it gives nothing, and drains the queues after each, as a phase
+/// does.
+pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>) {
+    guard(state, || {
+        while !state.is_halted()
+            && let Some(entry) = next()
+        {
+            entry.call();
+            drain(state);
+        }
+    });
+}
+
+/// Calls the deferred callbacks that are there now.
+#[inline]
+pub(crate) fn call_deferred(state: &State, deferred: &Deferred) {
+    if deferred.begin_run() {
+        call_each(state, || deferred.next());
+    }
+}
+
 /// Gives a panic to the `on_uncaught` hook, or goes on with it when there is none.
 fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Location<'static>>) {
     if payload.is::<Halt>() {
@@ -212,27 +229,4 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
 pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
     state.running.set(at);
     panic::resume_unwind(panic.into_payload());
-}
-
-/// Does something of a user's whose panic concerns somebody else than the callback that is running.
-pub(crate) fn attempt<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        if payload.is::<Halt>() {
-            panic::resume_unwind(payload);
-        }
-        Panic::new(payload)
-    })
-}
-
-/// Drops a user's value. A destructor that panics costs nobody else anything: it is logged.
-pub(crate) fn drop_quietly<T>(value: T) {
-    quietly(|| drop(value));
-}
-
-/// Does something of a loop's end. A panic is logged.
-pub(crate) fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
-        let message = crate::error::panic_message(payload.as_ref());
-        log::error!("a destructor panicked while its loop was shutting down: {message}");
-    }
 }

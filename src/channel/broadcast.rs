@@ -1,8 +1,8 @@
-//! Broadcast channels: what is posted to a name reaches all other channels of that name.
+//! Broadcast channels: a message that is posted to a name reaches all other channels of that name.
 //!
-//! Each channel has a queue of its own, a half, and the names are known to the whole process. A post looks up
-//! who is there, under the lock of the names, and then clones and pushes without it: a clone is the
-//! user's code.
+//! Each channel has a queue of its own, and the names are known to the whole process. A post looks
+//! up the other channels under the lock of the names, and then clones and pushes without it: a
+//! clone is the user's code.
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
@@ -15,22 +15,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use super::handler::{Inbox, Round};
-use super::outside::Receiver;
-use super::port::{CallAgain, Receive, Recv};
-use super::queue::Half;
-use crate::callback::{self, slot::Slot};
-use crate::event_loop::State;
+use super::handler::{MessageHandler, Round};
+use super::queue::Queue;
+use super::recv::{Receive, Recv};
+use super::seam::Receiver;
+use crate::callback::{self, on_drop::OnDrop, slot::Slot};
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::named::{Name, Named, Names};
+use crate::handle::references::ref_methods;
+use crate::handle::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
 
 /// A message as it arrives, or why it does not.
 type Arrival<T> = Result<T, MessageError>;
 
-/// The channels of one name and type, by number.
-type Members<T> = Vec<(u64, Arc<Half<Arrival<T>>>)>;
+/// The channels of one name and type, by id.
+type Members<T> = Vec<(u64, Arc<Queue<Arrival<T>>>)>;
 
 /// All names in use. The values are `Members` of the type in the key.
 static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
@@ -78,12 +80,14 @@ impl fmt::Display for MessageError {
 
 impl Error for MessageError {}
 
-/// One channel of a name. What it posts reaches all others of that name, on any thread, and never itself.
+/// One channel of a name. What it posts reaches all others of that name, on any thread, and never
+/// itself.
 ///
-/// A name stands for one type of message: channels of another type under the same name are others. Each
-/// receiver gets a clone of its own, made in the call that posts. It gets the messages of one sender in the order
-/// posted, in the poll phase, each as a callback of its own; nothing from before it was made, and
-/// nothing after it was closed, not even what waits. A clone of a channel is the same channel.
+/// A name stands for one type of message: channels of another type under the same name are others.
+/// Each receiver gets a clone of its own, made in the call that posts. It gets the messages of one
+/// sender in the order posted, in the poll phase, each as a callback of its own; no message from
+/// before it was made, and none after it was closed, not even one that waits. A clone of a channel
+/// is the same channel.
 ///
 /// It closes with its last clone, unless a handler is attached: then the loop has it until it is
 /// closed. Node: `BroadcastChannel`.
@@ -122,26 +126,32 @@ impl Error for MessageError {}
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct BroadcastChannel<T> {
-    core: Rc<Core<T>>,
+    /// The channel, which its loop and its name have too while it is open.
+    member: Name<Member<T>>,
 }
 
-struct Core<T> {
+/// One channel of a name, as its loop has it.
+struct Member<T> {
+    /// Its entry among the loop's handles.
     registration: Registration,
-    /// The receiver's number in the loop's mailbox.
+    /// The receiver's number in the loop's mailbox. No receiver's number on a loop that was closed.
     number: Cell<u64>,
+    /// The name whose other channels get what is posted.
     name: String,
-    /// Takes it off its name. Noted when it was opened, so that a channel can be held, cloned and dropped
-    /// where nothing is known of its messages.
+    /// Takes the channel off its name. Noted when it was opened, so that a channel can be held,
+    /// cloned and dropped where nothing is known of its messages.
     leave_name: fn(&str, u64),
-    /// Unique in the process.
+    /// Names the channel among those of its name. Unique in the process.
     id: u64,
-    inbox: Inbox<Arrival<T>>,
+    /// Its callback, and the tasks that wait for a message.
+    handler: MessageHandler<Arrival<T>>,
+    /// The callback of `on_message_error`. Without it such a message is logged.
     on_error: Slot<dyn FnMut(MessageError)>,
-    /// How many [`BroadcastChannel`]s there are for this channel.
-    names: Cell<u32>,
+    /// How many [`BroadcastChannel`]s name this channel.
+    names: Names,
 }
 
-impl<T> Core<T> {
+impl<T> Member<T> {
     fn state(&self) -> &Rc<State> {
         &self.registration.state
     }
@@ -152,16 +162,16 @@ impl<T> Core<T> {
 
     /// Takes the channel off its loop and its name. All that has to be dropped comes back.
     fn leave(&self) -> impl Sized + use<T> {
-        let left = self.inbox.intake.close();
+        let left = self.handler.buffer.close();
         (self.leave_name)(&self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
-        (left, receiver, self.registration.close(), self.inbox.unlisten(), self.on_error.clear())
+        (left, receiver, self.registration.close(), self.handler.unlisten(), self.on_error.clear())
     }
 
     fn close(&self) {
         if self.is_open() {
             let left = self.leave();
-            self.inbox.waiters.wake();
+            self.handler.waiters.wake();
             drop(left);
         }
     }
@@ -180,7 +190,7 @@ impl<T> Core<T> {
     }
 }
 
-impl<T: 'static> Handle for Core<T> {
+impl<T: 'static> Handle for Member<T> {
     fn kind(&self) -> &'static str {
         "broadcast channel"
     }
@@ -190,8 +200,8 @@ impl<T: 'static> Handle for Core<T> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        let again = CallAgain { state, number: self.number.get() };
-        if self.inbox.deliver(state) != Round::Full {
+        let again = OnDrop(|| state.delivery.call_again(self.number.get()));
+        if self.handler.deliver(state) != Round::Full {
             again.forget();
         }
     }
@@ -200,12 +210,13 @@ impl<T: 'static> Handle for Core<T> {
         if self.is_open() {
             callback::drop_quietly(self.leave());
         }
-        self.inbox.waiters.wake();
+        self.handler.waiters.wake();
     }
 }
 
 impl<T: Clone + Send + 'static> BroadcastChannel<T> {
-    /// Opens a channel of a name on the current loop. On a loop that is closed the channel is closed too.
+    /// Opens a channel of a name on the current loop. On a loop that is closed the channel is
+    /// closed too.
     ///
     /// # Panics
     /// When no loop is current.
@@ -213,34 +224,34 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     pub fn new(name: impl Into<String>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let state = current::expect("BroadcastChannel::new");
-        let half = Half::new();
-        let core = Rc::new(Core {
+        let queue = Queue::new();
+        let member = Rc::new(Member {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
             name: name.into(),
             leave_name: leave_name::<T>,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            inbox: Inbox::new(half.clone()),
+            handler: MessageHandler::new(queue.clone()),
             on_error: Slot::default(),
-            names: Cell::new(1),
+            names: Names::default(),
         });
         if state.is_open() {
-            core.registration.open(core.clone(), Location::caller(), true);
-            let number = state.delivery.add_receiver(core.clone());
-            core.number.set(number);
-            half.attach(Receiver { mailbox: state.mailbox.clone(), number });
-            with_members::<T, _>(&core.name, |members| members.push((core.id, half)));
+            member.registration.open(member.clone(), Location::caller(), true);
+            let number = state.delivery.add_receiver(member.clone());
+            member.number.set(number);
+            queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
+            with_members::<T, _>(&member.name, |members| members.push((member.id, queue)));
         }
-        BroadcastChannel { core }
+        BroadcastChannel { member: Name::new(member) }
     }
 
     /// The name.
     pub fn name(&self) -> &str {
-        &self.core.name
+        &self.member.name
     }
 
-    /// Sends a clone of the message to each other channel of the name. When this channel is closed, the
-    /// message is dropped.
+    /// Sends a clone of the message to each other channel of the name. When this channel is closed,
+    /// the message is dropped.
     ///
     /// A clone that panics costs only the channel that it was for, which is told: see
     /// [`on_message_error`](BroadcastChannel::on_message_error).
@@ -256,134 +267,113 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     /// # Errors
     /// The message itself when this channel is closed.
     pub fn try_post(&self, message: T) -> Result<(), T> {
-        let core = &self.core;
-        if !core.is_open() {
+        let member = &self.member;
+        if !member.is_open() {
             return Err(message);
         }
-        let others: Vec<_> = with_members::<T, _>(&core.name, |members| {
-            let others = members.iter().filter(|(id, _)| *id != core.id);
-            others.map(|(_, half)| half.clone()).collect()
+        let others: Vec<_> = with_members::<T, _>(&member.name, |members| {
+            let others = members.iter().filter(|(id, _)| *id != member.id);
+            others.map(|(_, queue)| queue.clone()).collect()
         });
-        for half in others {
+        for queue in others {
             let clone = callback::attempt(|| message.clone())
                 .map_err(|panic| MessageError::ClonePanicked(panic.message().to_owned()));
             // One that has closed meanwhile gives it back, to be dropped.
-            drop(half.push(clone));
+            drop(queue.push(clone));
         }
         Ok(())
     }
 
-    /// Calls `f` for each message. Replaces the handler before. What came before there was a handler has waited.
+    /// Calls `f` for each message. Replaces the handler before. What came before there was a
+    /// handler has waited.
     #[track_caller]
     pub fn on_message(&self, mut f: impl FnMut(T) + 'static) {
-        let core = &self.core;
-        if !core.is_open() {
+        let member = &self.member;
+        if !member.is_open() {
             return;
         }
-        let weak = Rc::downgrade(core);
-        let before = core.inbox.listen(Box::new(move |arrival| match arrival {
+        let weak = Rc::downgrade(member);
+        let before = member.handler.listen(Box::new(move |arrival| match arrival {
             Ok(message) => f(message),
             Err(error) => {
-                if let Some(core) = weak.upgrade() {
-                    core.report(error);
+                if let Some(member) = weak.upgrade() {
+                    member.report(error);
                 }
             }
         }));
-        core.state().delivery.call_again(core.number.get());
+        if member.handler.buffer.has_something(member.state().clock.horizon()) {
+            member.state().delivery.call_again(member.number.get());
+        }
         drop(before);
     }
 
     /// Removes the handler. What is posted from now on waits.
     pub fn off_message(&self) {
-        drop(self.core.inbox.unlisten());
+        drop(self.member.handler.unlisten());
     }
 
-    /// Calls `f` for a message that could not be delivered, in its place in the order. Without it such a
-    /// message is logged. Those after it come as ever.
+    /// Calls `f` for a message that could not be delivered, in its place in the order. Without it
+    /// such a message is logged. Those after it come as ever.
     pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
-        if self.core.is_open() {
-            drop(self.core.on_error.set(Box::new(f)));
+        if self.member.is_open() {
+            drop(self.member.on_error.set(Box::new(f)));
         }
     }
 
     /// Takes the oldest message that waits. It reaches no handler.
     ///
-    /// One that could not be cloned is told to [`on_message_error`](BroadcastChannel::on_message_error), here,
-    /// and the next one is taken.
+    /// One that could not be cloned is told to
+    /// [`on_message_error`](BroadcastChannel::on_message_error), here, and the next one is taken.
     pub fn try_recv(&self) -> Option<T> {
-        while self.core.is_open() {
-            match self.core.inbox.try_recv(self.core.state().clock.horizon())? {
+        while self.member.is_open() {
+            match self.member.handler.try_recv(self.member.state().clock.horizon())? {
                 Ok(message) => return Some(message),
-                Err(error) => self.core.report(error),
+                Err(error) => self.member.report(error),
             }
         }
         None
     }
 
-    /// Waits for the next message; none when the channel is closed. Dropping the future loses nothing.
+    /// Waits for the next message; none when the channel is closed. Dropping the future loses
+    /// nothing.
     ///
     /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
-        Recv::new(&*self.core)
+        Recv::new(&**self.member)
     }
 
     /// Closes the channel. What waits here is dropped. Closing again does nothing.
     pub fn close(&self) {
-        self.core.close();
+        self.member.close();
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        !self.core.is_open()
+        !self.member.is_open()
     }
 
-    /// Lets the loop end although the channel is open.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the channel keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.core.registration.set_ref(on);
-    }
-
-    /// Whether the channel keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.core.registration.has_ref()
-    }
+    ref_methods!("channel"; member.registration);
 }
 
 impl<T> Clone for BroadcastChannel<T> {
     fn clone(&self) -> Self {
-        self.core.names.set(self.core.names.get() + 1);
-        BroadcastChannel { core: self.core.clone() }
-    }
-}
-
-impl<T> Drop for BroadcastChannel<T> {
-    fn drop(&mut self) {
-        let left = self.core.names.get() - 1;
-        self.core.names.set(left);
-        if left == 0 && !self.core.inbox.is_listening() {
-            self.core.close();
-        }
+        BroadcastChannel { member: self.member.clone() }
     }
 }
 
 impl<T> fmt::Debug for BroadcastChannel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BroadcastChannel")
-            .field("name", &self.core.name)
-            .field("open", &self.core.is_open())
+            .field("name", &self.member.name)
+            .field("open", &self.member.is_open())
             .finish_non_exhaustive()
     }
 }
 
-impl<T> Receive<T> for Core<T> {
+impl<T> Receive<T> for Member<T> {
     fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Option<T>> {
         while self.is_open() {
-            match self.inbox.poll_recv(self.state().clock.horizon(), place, cx) {
+            match self.handler.poll_recv(self.state().clock.horizon(), place, cx) {
                 Poll::Ready(Some(Ok(message))) => return Poll::Ready(Some(message)),
                 Poll::Ready(Some(Err(error))) => self.report(error),
                 Poll::Ready(None) => break,
@@ -394,6 +384,19 @@ impl<T> Receive<T> for Core<T> {
     }
 
     fn stop_waiting(&self, place: &Place) {
-        self.inbox.waiters.leave(place);
+        self.handler.waiters.leave(place);
+    }
+}
+
+impl<T> Named for Member<T> {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// A channel with a callback belongs to the loop.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.handler.is_listening() {
+            self.close();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A question with one answer, on top of messages.
 //!
-//! The question carries the way back: a [`Reply`], which is one half with room for one message. Nothing has
-//! to be numbered, answers may come in any order and from anywhere, and a reply that is dropped, in a
+//! The question carries the way back: a [`Reply`], which is a queue for one message. Nothing has to
+//! be numbered, and answers may come in any order and from anywhere. A reply that is dropped, in a
 //! queue of a worker that died or in a handler that panicked, is an answer too.
 
 use std::cell::Cell;
@@ -11,17 +11,17 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::outside::Receiver;
 use super::port::Port;
-use super::queue::{Half, Popped};
+use super::queue::{Popped, Queue};
+use super::seam::Receiver;
 use crate::callback;
-use crate::event_loop::State;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::request::{Completer, Request};
 use crate::sys::Event;
-use crate::worker::Worker;
 
-/// A question: a message and the way for its answer. Posted by [`Worker::call`] and [`Port::call`].
+/// A question: a message and the way for its answer. Posted by
+/// [`Worker::call`](crate::worker::Worker::call) and [`Port::call`].
 ///
 /// # Examples
 /// ```
@@ -42,8 +42,10 @@ use crate::worker::Worker;
 /// ```
 #[derive(Debug)]
 pub struct Call<Q, A> {
-    message: Q,
-    reply: Reply<A>,
+    /// The question.
+    pub(crate) message: Q,
+    /// The way for its answer.
+    pub(crate) reply: Reply<A>,
 }
 
 impl<Q, A> Call<Q, A> {
@@ -57,7 +59,8 @@ impl<Q, A> Call<Q, A> {
         self.reply.send(answer);
     }
 
-    /// The question and the way for its answer, which may go elsewhere: to the pool, to another worker.
+    /// The question and the way for its answer, which may go elsewhere: to the pool, to another
+    /// worker.
     pub fn into_parts(self) -> (Q, Reply<A>) {
         (self.message, self.reply)
     }
@@ -65,29 +68,30 @@ impl<Q, A> Call<Q, A> {
 
 /// The way for one answer. Dropped without one, the question fails with [`CallError::NoReply`].
 pub struct Reply<A> {
-    /// Taken by the answer.
-    half: Option<Arc<Half<A>>>,
+    /// Where the answer goes. Taken by the answer.
+    queue: Option<Arc<Queue<A>>>,
 }
 
 impl<A> Reply<A> {
     /// Sends the answer. It is dropped when nobody waits for it any more.
     pub fn send(mut self, answer: A) {
-        if let Some(half) = self.half.take() {
-            drop(half.push(answer));
-            half.close_sender();
+        if let Some(queue) = self.queue.take() {
+            drop(queue.push(answer));
+            queue.close_sender();
         }
     }
 
-    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has ended.
+    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has
+    /// ended.
     pub fn is_wanted(&self) -> bool {
-        self.half.as_ref().is_some_and(|half| half.is_received())
+        self.queue.as_ref().is_some_and(|queue| queue.is_received())
     }
 }
 
 impl<A> Drop for Reply<A> {
     fn drop(&mut self) {
-        if let Some(half) = self.half.take() {
-            half.close_sender();
+        if let Some(queue) = self.queue.take() {
+            queue.close_sender();
         }
     }
 }
@@ -106,7 +110,7 @@ pub enum CallError {
     NoReply,
     /// It was cancelled.
     Cancelled,
-    /// The loop of whoever asked has ended.
+    /// The loop that asked has ended.
     ShutDown,
 }
 
@@ -123,22 +127,28 @@ impl fmt::Display for CallError {
 impl Error for CallError {}
 
 /// The asking loop's part of a call, until it is answered.
-struct Core<A, V: 'static> {
+struct PendingCall<A, V: 'static> {
+    /// Its entry among the loop's handles.
     registration: Registration,
     /// The receiver's number in the loop's mailbox.
     number: Cell<u64>,
-    half: Arc<Half<A>>,
+    /// Where the answer comes.
+    queue: Arc<Queue<A>>,
+    /// What the answer completes. Taken out by the first of answer, cancellation and end of the
+    /// loop.
     waiting: Cell<Option<Waiting<A, V>>>,
 }
 
+/// What the answer completes.
 struct Waiting<A, V: 'static> {
+    /// Completes the request.
     completer: Completer<V>,
-    /// Makes the request's result of what came.
+    /// Makes the request's result of the answer.
     result: Box<dyn FnOnce(Result<A, CallError>) -> V>,
 }
 
-impl<A: 'static, V: 'static> Core<A, V> {
-    /// Takes the call off its loop. What is left has to be completed.
+impl<A: 'static, V: 'static> PendingCall<A, V> {
+    /// Takes the call off its loop. What comes back has to be completed.
     fn end(&self) -> Option<Waiting<A, V>> {
         drop(self.registration.state.delivery.remove_receiver(self.number.get()));
         drop(self.registration.close());
@@ -151,9 +161,10 @@ impl<A: 'static, V: 'static> Core<A, V> {
         }
     }
 
-    /// Gives up waiting. An answer that comes is dropped by whoever sends it.
+    /// Gives up waiting. False if the call was over. An answer that comes later is dropped by its
+    /// sender.
     fn give_up(&self, error: CallError) -> bool {
-        let left = self.half.close_receiver();
+        let left = self.queue.close_receiver();
         let waiting = self.end();
         drop(left);
         let gave_up = waiting.is_some();
@@ -164,7 +175,7 @@ impl<A: 'static, V: 'static> Core<A, V> {
     }
 }
 
-impl<A: 'static, V: 'static> Handle for Core<A, V> {
+impl<A: 'static, V: 'static> Handle for PendingCall<A, V> {
     fn kind(&self) -> &'static str {
         "call"
     }
@@ -174,7 +185,7 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        match self.half.pop(state.clock.horizon()) {
+        match self.queue.pop(state.clock.horizon()) {
             Popped::Message(answer) => self.complete(Ok(answer)),
             Popped::Closed | Popped::Finished => self.complete(Err(CallError::NoReply)),
             Popped::Empty => {}
@@ -183,7 +194,7 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.half.close_receiver());
+        callback::drop_quietly(self.queue.close_receiver());
         if let Some(waiting) = self.waiting.take() {
             let result = (waiting.result)(Err(CallError::ShutDown));
             waiting.completer.shut_down(Some(result));
@@ -194,107 +205,49 @@ impl<A: 'static, V: 'static> Handle for Core<A, V> {
 /// Gives up the call that it belongs to, after a time.
 pub(crate) type GiveUp = Rc<dyn Fn()>;
 
-/// Makes the way for an answer to `state`'s loop, and the request that it completes, with `result` made of what
-/// came.
+/// Makes the way for an answer to `state`'s loop, and the request that it completes. `result` makes
+/// the request's result of the answer.
 pub(crate) fn ask<A: Send + 'static, V: 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     result: impl FnOnce(Result<A, CallError>) -> V + 'static,
 ) -> (Reply<A>, Request<V>, GiveUp) {
     let (completer, request) = Completer::new(state, location);
-    let half = Half::new();
-    let reply = Reply { half: Some(half.clone()) };
+    let queue = Queue::new();
+    let reply = Reply { queue: Some(queue.clone()) };
     if !state.is_open() {
-        drop(half.close_receiver());
+        drop(queue.close_receiver());
         completer.shut_down(Some(result(Err(CallError::ShutDown))));
         return (reply, request, Rc::new(|| ()));
     }
-    let core = Rc::new(Core {
+    let call = Rc::new(PendingCall {
         registration: Registration::new(state.clone()),
         number: Cell::new(u64::MAX),
-        half: half.clone(),
+        queue: queue.clone(),
         waiting: Cell::new(None),
     });
-    core.registration.open(core.clone(), location, true);
-    let number = state.delivery.add_receiver(core.clone());
-    core.number.set(number);
-    let weak = Rc::downgrade(&core);
+    call.registration.open(call.clone(), location, true);
+    let number = state.delivery.add_receiver(call.clone());
+    call.number.set(number);
+    let weak = Rc::downgrade(&call);
     completer.on_cancel(move || match weak.upgrade() {
-        Some(core) if core.give_up(CallError::Cancelled) => Ok(()),
+        Some(call) if call.give_up(CallError::Cancelled) => Ok(()),
         _ => Err(crate::CancelError::Done),
     });
-    core.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
-    half.attach(Receiver { mailbox: state.mailbox.clone(), number });
-    let weak = Rc::downgrade(&core);
+    call.waiting.set(Some(Waiting { completer, result: Box::new(result) }));
+    queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
+    let weak = Rc::downgrade(&call);
     let give_up = move || {
-        if let Some(core) = weak.upgrade() {
-            core.give_up(CallError::NoReply);
+        if let Some(call) = weak.upgrade() {
+            call.give_up(CallError::NoReply);
         }
     };
     (reply, request, Rc::new(give_up))
 }
 
-impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
-    /// Posts a message that carries the way for one answer, and waits for that. `make` makes the message.
-    ///
-    /// For a message type that has more than questions in it:
-    ///
-    /// ```
-    /// use windlass::worker::{Reply, Worker};
-    ///
-    /// enum Message {
-    ///     Add(u64),
-    ///     Sum(Reply<u64>),
-    /// }
-    ///
-    /// windlass::block_on(async {
-    ///     let worker = Worker::<Message, ()>::spawn(|port| {
-    ///         let mut sum = 0;
-    ///         port.on_message(move |message| match message {
-    ///             Message::Add(number) => sum += number,
-    ///             Message::Sum(reply) => reply.send(sum),
-    ///         });
-    ///     })?;
-    ///     worker.post(Message::Add(40));
-    ///     worker.post(Message::Add(2));
-    ///     assert_eq!(worker.call_with(Message::Sum).await, Ok(42));
-    ///     drop(worker.terminate());
-    ///     Ok::<(), std::io::Error>(())
-    /// })?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`call`](Worker::call).
-    #[track_caller]
-    pub fn call_with<A: Send + 'static>(
-        &self,
-        make: impl FnOnce(Reply<A>) -> In,
-    ) -> Request<Result<A, CallError>> {
-        let (reply, request, _) = ask(self.state(), Location::caller(), |outcome| outcome);
-        self.post(make(reply));
-        request
-    }
-}
-
-impl<Q: Send + 'static, A: Send + 'static, Out: Send + 'static> Worker<Call<Q, A>, Out> {
-    /// Asks the worker, and waits for its answer. The request holds the loop until then; it can be cancelled,
-    /// and [`time::timeout`](crate::time::timeout) limits it.
-    ///
-    /// Answers may come in another order than the questions.
-    ///
-    /// # Errors
-    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what it has not
-    /// answered fails.
-    #[track_caller]
-    pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
-        self.call_with(|reply| Call { message, reply })
-    }
-}
-
 impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// Posts a message that carries the way for one answer, and waits for that: see
-    /// [`Worker::call_with`].
+    /// [`Worker::call_with`](crate::worker::Worker::call_with).
     ///
     /// # Errors
     /// [`CallError`].
@@ -310,7 +263,8 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static, R: Send + 'static> Port<Call<Q, A>, R> {
-    /// Asks the other end, and waits for its answer: see [`Worker::call`].
+    /// Asks the other end, and waits for its answer: see
+    /// [`Worker::call`](crate::worker::Worker::call).
     ///
     /// # Errors
     /// [`CallError`].

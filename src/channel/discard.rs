@@ -1,33 +1,40 @@
-//! Drops messages that were never received.
+//! Drops messages that were never received, however deep channels are nested in them.
 //!
-//! A message may hold the end of a channel, in whose queue another end waits, and so on. Dropped one inside
-//! the other, a long chain of them would overflow the stack.
+//! A message may hold the end of another channel, and messages wait in that one too. Dropped one
+//! inside the other, a long chain of channels would overflow the stack. So the drops of the first
+//! [`NESTED_MAX`] queues nest, as Rust's drops do; deeper queues are put on a list, which the
+//! outermost call empties.
+//!
+//! The limit is above one for a destructor that waits: it may run a loop, drop a port, and wait
+//! until the other end sees the close. Were each nested queue put off, such a wait would never end.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::mem;
 
-/// So many queues are dropped one inside the other, and then no more. Not just one: a destructor may run a
-/// loop and wait for what the drop of a port tells.
-const DEEPEST: usize = 32;
+/// How many drops of queues may nest. Each level takes some hundred bytes of stack, plus what the
+/// user's destructors take.
+const NESTED_MAX: usize = 32;
 
 thread_local! {
-    /// How many queues are being dropped one inside the other on this thread.
+    /// How many drops of queues are nested on this thread at this moment.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
-    /// The queues that were too deep. Whoever drops the outermost one drops them.
+    /// The queues that were too deep. The outermost call drops them.
     static PUT_OFF: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops the messages, those of nested queues too. All are gone when the outermost call returns.
+/// Drops the messages, and the messages of nested queues. All are gone when the outermost call
+/// returns.
 pub(crate) fn discard<T: 'static>(messages: VecDeque<T>) {
     if messages.is_empty() {
         return;
     }
     let depth = DEPTH.get();
-    if depth >= DEEPEST {
+    if depth >= NESTED_MAX {
         let mut boxed: Option<Box<dyn Any>> = Some(Box::new(messages));
         let put_off = PUT_OFF.try_with(|list| list.borrow_mut().extend(boxed.take()));
-        // Fails when the thread has all but ended, and then they are dropped here.
+        // The list is gone when the thread has all but ended. Then the messages are dropped here.
         return drop((put_off, boxed));
     }
     DEPTH.set(depth + 1);
@@ -36,7 +43,8 @@ pub(crate) fn discard<T: 'static>(messages: VecDeque<T>) {
     drop(level);
 }
 
-/// A queue is being dropped inside so many others.
+/// Leaves a level of nesting, also when a destructor panics. The outermost level, zero, drops what
+/// was put off.
 struct Level(usize);
 
 impl Drop for Level {
@@ -44,10 +52,10 @@ impl Drop for Level {
         while self.0 == 0
             && let Ok(Some(messages)) = PUT_OFF.try_with(|list| list.borrow_mut().pop())
         {
-            // If a destructor panics, this one drops the others.
-            let others = Level(0);
+            // If a destructor panics, this level drops the rest of the list.
+            let rest = Level(0);
             drop(messages);
-            std::mem::forget(others);
+            mem::forget(rest);
         }
         DEPTH.set(self.0);
     }

@@ -1,69 +1,74 @@
-//! The receiving of a channel's messages: the receiving loop's part.
+//! The receiving of a channel's messages: the receiving loop's part, which port, worker and
+//! broadcast channel share.
 //!
-//! An [`Inbox`] has the handler, and the futures that wait. Port, worker and broadcast channel share it.
+//! A [`MessageHandler`] holds the callback of `on_message` and the futures that wait in `recv`.
 //!
-//! Who waits comes before the handler: it has asked for one message and is woken before the handler is
-//! called, so a task of this loop takes the oldest one. The handler gets those that nobody comes for.
+//! A waiting future comes before the callback: it has asked for one message and is woken before the
+//! callback is called, so a task of this loop takes the oldest message. The callback gets the
+//! messages that no task has taken.
 
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
-use super::queue::{End, Half, Popped};
-use super::receive::Intake;
-use crate::callback;
+use super::queue::{End, Popped, Queue};
+use super::receive::ReceiveBuffer;
+use super::recv::RecvTimeoutError;
+use crate::callback::{self, slot::Slot};
 use crate::clock::Nanos;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::task::waiters::{Place, Waiters};
 
-/// The fewest messages that one receiver may get in a poll phase. A queue that is longer when its turn
-/// comes is delivered to that length, as in Node.
+/// A receiver gets at least this many messages in one poll phase, if they are there. It gets more
+/// if more waited when its round began. As in Node.
 const MESSAGES_PER_ROUND: usize = 1000;
 
 /// How a round of delivery ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Round {
-    /// All that was there was delivered.
+    /// All messages were delivered. More may come.
     Empty,
-    /// And nothing will come any more, though the sender listens.
+    /// All messages were delivered and none will come any more, though the sender still listens.
     Finished,
-    /// And nothing will come any more.
+    /// All messages were delivered and none will come any more: the sender is gone.
     Closed,
-    /// The round was full before the queue was empty.
+    /// The round had its number of messages. Whether more wait was not looked at.
     Full,
-    /// Nobody listens, or no longer does.
+    /// There is no callback, or none any more, or the loop is told to end. Messages may wait;
+    /// without a callback, the end is [`Finished`](Round::Finished) or [`Closed`](Round::Closed)
+    /// instead.
     Unheard,
 }
 
 /// The receiving loop's part of a channel.
-pub(crate) struct Inbox<T> {
-    pub(crate) intake: Intake<T>,
-    /// A handler is registered.
+pub(crate) struct MessageHandler<T> {
+    /// Where the messages come from.
+    pub(crate) buffer: ReceiveBuffer<T>,
+    /// The callback of `on_message`.
+    on_message: Slot<dyn FnMut(T)>,
+    /// There is a callback. True also while it is called.
     listening: Cell<bool>,
-    /// Counts registrations: a handler that was replaced while it ran is not put back.
-    starts: Cell<u32>,
-    /// Where the handler was registered.
+    /// Where the callback was registered. None before the first registration.
     location: Cell<Option<&'static Location<'static>>>,
-    /// Absent while it is called.
-    on_message: Cell<Option<Box<dyn FnMut(T)>>>,
     /// The futures that wait for a message.
     pub(crate) waiters: Waiters,
-    /// In a round: how many messages may still be delivered. Kept here, not on the stack, so that a
-    /// round interrupted by a panic goes on where it stopped, and that a close can tell that it
-    /// comes within one.
+    /// In a round: how many messages may still be delivered. None between rounds. Kept here and not
+    /// on the stack, so that a round goes on where a panic interrupted it, and that a close can
+    /// tell that it comes within one.
     left: Cell<Option<usize>>,
 }
 
-impl<T> Inbox<T> {
-    pub(crate) fn new(half: Arc<Half<T>>) -> Inbox<T> {
-        Inbox {
-            intake: Intake::new(half),
+impl<T> MessageHandler<T> {
+    pub(crate) fn new(queue: Arc<Queue<T>>) -> MessageHandler<T> {
+        MessageHandler {
+            buffer: ReceiveBuffer::new(queue),
+            on_message: Slot::default(),
             listening: Cell::new(false),
-            starts: Cell::new(0),
             location: Cell::new(None),
-            on_message: Cell::new(None),
             waiters: Waiters::default(),
             left: Cell::new(None),
         }
@@ -73,102 +78,102 @@ impl<T> Inbox<T> {
         self.listening.get()
     }
 
-    /// Whether a round has begun and is not over: what runs is the handler, or the drain after it.
+    /// Whether a round has begun and is not over: the callback runs, or the drain after it.
     pub(crate) fn is_in_round(&self) -> bool {
         self.left.get().is_some()
     }
 
-    /// Whether a handler or a task wants messages.
+    /// Whether a callback or a task wants messages.
     pub(crate) fn is_wanted(&self) -> bool {
         self.listening.get() || !self.waiters.is_empty()
     }
 
-    /// Registers a handler. The one before comes back, to be dropped.
+    /// Registers a callback. The one before comes back, to be dropped.
     #[track_caller]
     pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
         self.location.set(Some(Location::caller()));
-        self.starts.set(self.starts.get().wrapping_add(1));
         self.listening.set(true);
-        self.on_message.replace(Some(f))
+        self.on_message.set(f)
     }
 
-    /// Removes the handler, which comes back to be dropped.
+    /// Removes the callback, which comes back to be dropped.
     pub(crate) fn unlisten(&self) -> Option<Box<dyn FnMut(T)>> {
-        self.starts.set(self.starts.get().wrapping_add(1));
         self.listening.set(false);
-        self.on_message.take()
+        self.on_message.clear()
     }
 
-    /// Wakes those who wait, and has their tasks polled.
-    fn serve_waiters(&self, state: &State) {
-        self.waiters.wake();
-        callback::drain(state);
-    }
-
-    /// Wakes those who wait, and calls the handler for each message that is left, for one round.
+    /// Delivers one round of messages: wakes the tasks that wait, and calls the callback for each
+    /// message that they leave.
+    ///
+    /// After a panic, the next call goes on with the same round.
     pub(crate) fn deliver(&self, state: &Rc<State>) -> Round {
-        let round = self.deliver_to_handler(state);
+        self.serve_waiters(state);
+        let round = loop {
+            let message = match self.next_message(state) {
+                Ok(message) => message,
+                Err(round) => break round,
+            };
+            let outcome = self.on_message.invoke(state, self.location.get(), |f| f(message));
+            let Some(outcome) = outcome else { break Round::Unheard };
+            callback::settle(state, outcome);
+            // A task that found the queue empty may wait since. It gets what was sent since.
+            self.serve_waiters(state);
+        };
         self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
-            self.intake.half().rest();
+            self.buffer.queue().stop_looking();
         }
         round
     }
 
-    fn deliver_to_handler(&self, state: &Rc<State>) -> Round {
+    /// Wakes the tasks that wait for a message, if any do, and has them polled.
+    #[inline]
+    fn serve_waiters(&self, state: &State) {
         if !self.waiters.is_empty() {
-            self.serve_waiters(state);
-            if !self.listening.get() {
-                return match self.intake.end_seen(state.clock.horizon()) {
-                    End::Open => Round::Unheard,
-                    End::Finished => Round::Finished,
-                    End::Gone => Round::Closed,
-                };
-            }
+            self.waiters.wake();
+            callback::drain(state);
         }
-        while self.left.get() != Some(0) {
-            if !self.listening.get() || state.is_halted() {
-                return Round::Unheard;
-            }
-            let (popped, limit) = match self.left.get() {
-                Some(left) => (self.intake.pop(state.clock.horizon()), left),
-                None => self.begin_round(state),
-            };
-            let message = match popped {
-                Popped::Message(message) => message,
-                Popped::Empty => return Round::Empty,
-                Popped::Finished => return Round::Finished,
-                Popped::Closed => return Round::Closed,
-            };
-            self.left.set(Some(limit - 1));
-            let Some(mut f) = self.on_message.take() else { return Round::Unheard };
-            let start = self.starts.get();
-            let outcome = callback::invoke(state, self.location.get(), || f(message));
-            if self.starts.get() == start {
-                self.on_message.set(Some(f));
-            } else {
-                drop(f);
-            }
-            callback::settle(state, outcome);
-            if !self.waiters.is_empty() {
-                // One has come that found the queue empty. What was sent since is for it.
-                self.serve_waiters(state);
-            }
-        }
-        // Also when the last message was the last of all: the queue has not been seen empty, so the
-        // next one would give no notice.
-        if self.listening.get() { Round::Full } else { Round::Unheard }
     }
 
-    /// Takes the first message of a round, and says how many the round may have.
-    fn begin_round(&self, state: &State) -> (Popped<T>, usize) {
-        let (popped, waiting) = self.intake.pop_first_of_round(state.clock.horizon());
-        (popped, waiting.max(MESSAGES_PER_ROUND))
+    /// Takes the next message for the callback, or says how the round has ended.
+    fn next_message(&self, state: &State) -> Result<T, Round> {
+        let now = state.clock.horizon();
+        if state.is_halted() {
+            return Err(Round::Unheard);
+        }
+        if !self.listening.get() {
+            return Err(match self.buffer.end_seen(now) {
+                End::Open => Round::Unheard,
+                End::Finished => Round::Finished,
+                End::Gone => Round::Closed,
+            });
+        }
+        if self.left.get() == Some(0) {
+            // Also when the last message was the last of all: the queue has not been seen empty, so
+            // the next message would give no notice.
+            return Err(Round::Full);
+        }
+        let (popped, limit) = match self.left.get() {
+            Some(left) => (self.buffer.pop(now), left),
+            None => {
+                let (popped, waiting) = self.buffer.pop_first_of_round(now);
+                (popped, waiting.max(MESSAGES_PER_ROUND))
+            }
+        };
+        match popped {
+            Popped::Message(message) => {
+                self.left.set(Some(limit - 1));
+                Ok(message)
+            }
+            Popped::Empty => Err(Round::Empty),
+            Popped::Finished => Err(Round::Finished),
+            Popped::Closed => Err(Round::Closed),
+        }
     }
 
     /// Takes the oldest message.
     pub(crate) fn try_recv(&self, now: Nanos) -> Option<T> {
-        match self.intake.pop(now) {
+        match self.buffer.pop(now) {
             Popped::Message(message) => Some(message),
             Popped::Empty | Popped::Finished | Popped::Closed => None,
         }
@@ -181,7 +186,7 @@ impl<T> Inbox<T> {
         place: &Place,
         cx: &mut Context<'_>,
     ) -> Poll<Option<T>> {
-        let message = match self.intake.pop(now) {
+        let message = match self.buffer.pop(now) {
             Popped::Message(message) => Some(message),
             Popped::Finished | Popped::Closed => None,
             Popped::Empty => {
@@ -191,5 +196,27 @@ impl<T> Inbox<T> {
         };
         self.waiters.leave(place);
         Poll::Ready(message)
+    }
+
+    /// Blocks this thread until there is a message, no longer than `timeout`. It does not block for
+    /// a peer on this same thread, nor in virtual time, nor once the loop has ended.
+    pub(crate) fn recv_timeout(
+        &self,
+        state: &State,
+        timeout: Duration,
+    ) -> Result<T, RecvTimeoutError> {
+        let own_peer = self.buffer.queue().sender_thread() == Some(thread::current().id());
+        let refuses = own_peer || state.clock.is_virtual();
+        let popped = if refuses || !state.is_open() {
+            self.buffer.pop(state.clock.horizon())
+        } else {
+            self.buffer.pop_within(timeout)
+        };
+        match popped {
+            Popped::Message(message) => Ok(message),
+            Popped::Finished | Popped::Closed => Err(RecvTimeoutError::Closed),
+            Popped::Empty if refuses => Err(RecvTimeoutError::WouldDeadlock),
+            Popped::Empty => Err(RecvTimeoutError::Timeout),
+        }
     }
 }

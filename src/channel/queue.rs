@@ -1,33 +1,37 @@
 //! One direction of a channel: the part that both threads touch.
 //!
-//! A [`Half`] is a queue and who is told of it. One lock guards all of it, held for a push or a pop, never
-//! while user code runs or a user's value is dropped. The receiver is notified when a message comes to
-//! a queue that it has seen empty; while it has not looked, further messages cost no notice.
+//! A [`Queue`] holds the messages and knows which receiver is notified of them. One lock guards all
+//! of it. It is held for a push or a pop, never while user code runs or a user's value is dropped.
+//! The receiver is notified when a message comes to a queue that it has seen empty; until it looks
+//! again, further messages cost no notice.
 //!
-//! The receiving end does not come for each message: its [`Intake`](super::receive::Intake) swaps the whole
-//! queue for an empty one, under one lock, and hands on from there. Only where each message that is taken
-//! has a meaning for others, with a bound or in virtual time, does it take one at a time.
+//! The receiving end does not come for each message: its
+//! [`ReceiveBuffer`](super::receive::ReceiveBuffer) swaps the whole list for an empty one under one
+//! lock, and hands the messages on from there. It takes one message at a time only where others
+//! depend on each message that is taken: with a bound, and in virtual time.
 //!
-//! A half may have a bound. Then a sender takes a place before it sends. Places are given in the order
-//! in which senders asked, so none of them starves. The sum of messages, places that are reserved
-//! and places granted to those who wait is never above the bound.
+//! A queue may have a bound. Then a sender reserves a place before it sends. Places are given in
+//! the order in which senders asked, so none of them starves. The sum of messages, reserved places
+//! and places granted to waiting senders is never above the bound.
 //!
-//! Lock order: none. A half's lock is released before a mailbox or a waker is touched.
+//! Lock order: none. A queue's lock is released before a mailbox or a waker is touched.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use super::outside::{
+use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
     program, this_moment,
 };
 
-/// The most bytes of memory that a list of messages keeps while there are none.
+/// A list of messages that is empty keeps at most this many bytes: a steady load does not allocate,
+/// and a burst is given back.
 const KEPT: usize = 64 << 10;
 
-/// A large list is given back also under load, when it has so many times the room that was needed.
+/// A large list is given back also under load, when its room is more than this many times the room
+/// that was needed.
 const SPARE: usize = 4;
 
 /// Whether a list has more memory than it keeps when there are no messages.
@@ -36,46 +40,52 @@ pub(crate) fn is_large<T>(list: &VecDeque<T>) -> bool {
     list.capacity().saturating_mul(size_of::<T>()) > KEPT
 }
 
-pub(crate) struct Half<T> {
-    queue: OwnLine<Mutex<Queue<T>>>,
-    /// Messages that the receiving end has taken out of the queue and not handed on. Only that end writes it,
-    /// for each message, so it stands apart from what senders write.
+/// One direction of a channel, shared by the sending and the receiving end.
+pub(crate) struct Queue<T> {
+    /// All that the lock guards.
+    contents: OwnLine<Mutex<Contents<T>>>,
+    /// How many messages the receiving end has taken out of the queue and not handed on. That end
+    /// alone writes it, for each message, so it stands apart from what senders write. It is only
+    /// shown: nothing is decided by it.
     taken: OwnLine<AtomicUsize>,
     /// Signalled for a thread that blocks until something comes.
     arrival: Condvar,
 }
 
-/// In the order in which a post uses it, so that it has to fetch one cache line from the other core.
+/// What a queue's lock guards, in the order in which a post uses it: see DESIGN, How it is fast.
 #[repr(C)]
-struct Queue<T> {
+struct Contents<T> {
     /// Whether more may come.
     end: End,
-    /// The sending end is being closed, which the receiver will hear a little later: nothing more is taken in.
+    /// The sending end is being closed and takes nothing in any more. The receiver hears of it
+    /// later, when `end` is set.
     sending_over: bool,
-    /// Nothing will be received any more.
+    /// The receiving end is gone: nothing will be received any more.
     receiver_gone: bool,
-    /// The receiver was told and has not seen the queue empty since.
+    /// The receiver was notified and has not seen the queue empty since. It will look without
+    /// another notice.
     notified: bool,
     /// A thread blocks until something comes.
     blocked: bool,
     /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
     is_virtual: bool,
-    /// The program whose time the stamps are in: that of the receiver, and before there is one that of the maker.
+    /// The program whose time the stamps are in: that of the receiver, or of the maker until there
+    /// is a receiver. Zero outside of virtual time.
     program: u64,
-    /// The messages behind the first.
+    /// The messages after `first`, oldest first.
     behind: VecDeque<T>,
-    /// The oldest message, if it came to an empty queue. Where two ends talk to and fro it is the only one, and
-    /// memory of its own would be one more cache line to fetch. If it is there, it comes before the others.
+    /// The oldest message, if it came to an empty queue. None also while messages wait in `behind`,
+    /// once the first has been taken.
     first: Option<T>,
-    /// Who is told, once the receiving end is open on a loop.
+    /// The receiver that is notified. None while the receiving end is on no loop.
     receiver: Option<Receiver>,
-    /// On which thread the sending end is open.
+    /// The thread on which the sending end is open. None while it is on no loop.
     sender_thread: Option<ThreadId>,
     /// None for a queue without a bound.
     bound: Option<Box<Bound>>,
     /// In virtual time: when each of the messages was sent. Empty otherwise.
     stamps: VecDeque<Nanos>,
-    /// In virtual time: when the sending end finished or was closed.
+    /// In virtual time: when the sending end finished or was closed. Zero otherwise.
     end_at: Nanos,
 }
 
@@ -90,21 +100,23 @@ pub(crate) enum End {
     Gone,
 }
 
-/// The limit of a queue, and who waits for a place in it.
+/// The limit of a queue, and the senders that wait for a place in it.
 struct Bound {
+    /// How many messages and reserved places there may be together. At least one.
     capacity: usize,
-    /// Places that somebody has and has not filled, those granted to waiters included.
+    /// Places that were reserved and are not filled, those granted to waiters included.
     reserved: usize,
-    /// Those who wait, by ticket. The waker is None once it was woken. In a map, so that many who give up do
-    /// not each search the whole line.
+    /// The waiting senders, by ticket. The waker is None once it was woken. In a map, so that many
+    /// that give up do not each search the whole line.
     waiters: BTreeMap<u64, Option<Waker>>,
-    /// For each waiter with a lower ticket than this a place was set aside.
+    /// Each waiter with a lower ticket than this has been granted a place.
     first_to_grant: u64,
+    /// The ticket of the next sender that has to wait.
     next_ticket: u64,
 }
 
 impl Bound {
-    /// Whether somebody waits for whom no place was set aside.
+    /// Whether a sender waits and has not been granted a place.
     fn has_line(&self) -> bool {
         self.waiters.range(self.first_to_grant..).next().is_some()
     }
@@ -121,24 +133,27 @@ impl End {
     }
 }
 
-/// What came out of a half.
+/// What came out of a queue.
 pub(crate) enum Popped<T> {
+    /// The oldest message that could be seen.
     Message(T),
-    /// Nothing now.
+    /// Nothing can be seen now, and more may come.
     Empty,
-    /// Nothing now or ever, though the sender still listens.
+    /// Nothing is left and nothing will come, though the sender still listens.
     Finished,
-    /// Nothing now or ever.
+    /// Nothing is left and nothing will come: the sender is gone.
     Closed,
 }
 
-/// Why a message was not taken.
+/// Why a message was refused. It comes back.
 pub(crate) enum Refused<T> {
+    /// There is no free place, or others wait for one.
     Full(T),
+    /// Either end is closed.
     Closed(T),
 }
 
-impl<T> Queue<T> {
+impl<T> Contents<T> {
     fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.behind.len()
     }
@@ -154,6 +169,9 @@ impl<T> Queue<T> {
             self.first = Some(message);
         } else {
             self.behind.push_back(message);
+        }
+        if self.is_virtual {
+            self.stamps.push_back(this_moment(self.program));
         }
     }
 
@@ -171,8 +189,7 @@ impl<T> Queue<T> {
         messages
     }
 
-    /// No messages are left: gives back what a burst has made large. A load that is steady leaves some here, or
-    /// needs less than is kept, so it does not allocate.
+    /// No messages are left: gives back what a burst has made large.
     #[inline]
     fn shrink(&mut self) {
         if is_large(&self.behind) || is_large(&self.stamps) {
@@ -180,8 +197,18 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Whether a message would be received.
     fn takes_in(&self) -> bool {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
+    }
+
+    /// When the receiver sees the next message, or the end. None while there is neither.
+    #[inline]
+    fn next_at(&self) -> Option<Nanos> {
+        if !self.is_empty() {
+            return Some(self.stamps.front().copied().unwrap_or(0));
+        }
+        (self.end != End::Open).then_some(self.end_at)
     }
 
     /// What is to be expected, as far as it can be seen at this time.
@@ -189,20 +216,21 @@ impl<T> Queue<T> {
         if self.is_empty() && self.end_at <= now { self.end } else { End::Open }
     }
 
-    /// The receiver has looked and found nothing: the next message gives notice. What is to be expected.
+    /// The receiver has looked and found no message: the next one gives notice. Returns what is to
+    /// be expected.
     fn seen_empty(&mut self) -> End {
         self.notified &= self.end == End::Gone;
         self.end
     }
 
-    /// Whether a place is free that nobody has and nobody waits for.
+    /// Whether a place is free and nobody waits for it.
     fn has_place(&self) -> bool {
         self.bound
             .as_ref()
             .is_none_or(|bound| self.len() + bound.reserved < bound.capacity && !bound.has_line())
     }
 
-    /// Gives a free place to the one who has waited longest: its waker.
+    /// Grants a free place to the sender that has waited longest. Returns its waker, to be woken.
     fn grant(&mut self) -> Option<Waker> {
         let taken = self.len();
         let bound = self.bound.as_mut()?;
@@ -215,21 +243,21 @@ impl<T> Queue<T> {
         waker.take()
     }
 
-    /// Everybody who waits for a place, to be told that there will be none.
+    /// The wakers of all senders that wait for a place, to be woken.
     fn all_waiters(&mut self) -> Vec<Waker> {
         let waiters = self.bound.iter_mut().flat_map(|bound| bound.waiters.values_mut());
         waiters.filter_map(Option::take).collect()
     }
 }
 
-impl<T> Half<T> {
-    pub(crate) fn new() -> Arc<Half<T>> {
-        Half::with_bound(None)
+impl<T> Queue<T> {
+    pub(crate) fn new() -> Arc<Queue<T>> {
+        Queue::with_bound(None)
     }
 
-    /// A half that takes `capacity` messages, at least one.
-    pub(crate) fn bounded(capacity: usize) -> Arc<Half<T>> {
-        Half::with_bound(Some(Box::new(Bound {
+    /// A queue that holds at most `capacity` messages. `capacity` is at least one.
+    pub(crate) fn bounded(capacity: usize) -> Arc<Queue<T>> {
+        Queue::with_bound(Some(Box::new(Bound {
             capacity,
             reserved: 0,
             waiters: BTreeMap::new(),
@@ -238,9 +266,9 @@ impl<T> Half<T> {
         })))
     }
 
-    fn with_bound(bound: Option<Box<Bound>>) -> Arc<Half<T>> {
-        Arc::new(Half {
-            queue: OwnLine(Mutex::new(Queue {
+    fn with_bound(bound: Option<Box<Bound>>) -> Arc<Queue<T>> {
+        Arc::new(Queue {
+            contents: OwnLine(Mutex::new(Contents {
                 end: End::Open,
                 sending_over: false,
                 receiver_gone: false,
@@ -261,32 +289,34 @@ impl<T> Half<T> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+    fn lock(&self) -> MutexGuard<'_, Contents<T>> {
         // No user code runs under the lock, so a poisoned queue is whole.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a message whatever the bound, or gives it back when nobody will receive it.
     #[inline]
     pub(crate) fn push(&self, message: T) -> Result<(), T> {
-        let queue = self.lock();
+        let mut queue = self.lock();
         if !queue.takes_in() {
             return Err(message);
         }
-        self.add(queue, message);
+        queue.push_back(message);
+        self.notify(queue);
         Ok(())
     }
 
     /// Sends a message if there is a place for it.
     pub(crate) fn try_push(&self, message: T) -> Result<(), Refused<T>> {
-        let queue = self.lock();
+        let mut queue = self.lock();
         if !queue.takes_in() {
             return Err(Refused::Closed(message));
         }
         if !queue.has_place() {
             return Err(Refused::Full(message));
         }
-        self.add(queue, message);
+        queue.push_back(message);
+        self.notify(queue);
         Ok(())
     }
 
@@ -299,29 +329,14 @@ impl<T> Half<T> {
         if !queue.takes_in() {
             return Err(message);
         }
-        self.add(queue, message);
+        queue.push_back(message);
+        self.notify(queue);
         Ok(())
     }
 
+    /// Notifies the receiver, unless it was notified and has not looked since.
     #[inline]
-    fn add(&self, mut queue: MutexGuard<'_, Queue<T>>, message: T) {
-        queue.push_back(message);
-        if queue.is_virtual {
-            let stamp = this_moment(queue.program);
-            queue.stamps.push_back(stamp);
-        }
-        self.notify(queue);
-    }
-
-    /// Tells the receiver, if it has not been told.
-    #[inline]
-    fn notify(&self, queue: MutexGuard<'_, Queue<T>>) {
-        if queue.blocked || !queue.notified {
-            self.tell(queue);
-        }
-    }
-
-    fn tell(&self, mut queue: MutexGuard<'_, Queue<T>>) {
+    fn notify(&self, mut queue: MutexGuard<'_, Contents<T>>) {
         if queue.blocked {
             self.arrival.notify_all();
         }
@@ -334,8 +349,8 @@ impl<T> Half<T> {
         receiver.notify();
     }
 
-    /// Reserves a place, or keeps the waker until one is granted. False when nothing can be sent any
-    /// more. `ticket` is the place in the line, for the next call.
+    /// Reserves a place, or keeps the waker until one is granted. False when nothing can be sent
+    /// any more. `ticket` is the sender's place in the line, kept for the next call.
     pub(crate) fn poll_reserve(
         &self,
         ticket: &mut Option<u64>,
@@ -372,7 +387,7 @@ impl<T> Half<T> {
         Poll::Pending
     }
 
-    /// Whoever had this place in the line is gone.
+    /// The sender with this ticket no longer waits. A place that it was granted goes to the next.
     pub(crate) fn stop_waiting(&self, ticket: u64) {
         let mut queue = self.lock();
         let Some(bound) = &mut queue.bound else { return };
@@ -402,13 +417,8 @@ impl<T> Half<T> {
     /// Takes the oldest message that can be seen at this time.
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         let mut queue = self.lock();
-        let next = if queue.is_empty() && queue.end != End::Open {
-            Some(queue.end_at)
-        } else {
-            queue.stamps.front().copied()
-        };
-        if let Some(time) = next.filter(|time| *time > now) {
-            // Comes from a loop that is ahead: the receiver is told again when it gets there.
+        if let Some(time) = queue.next_at().filter(|time| *time > now) {
+            // It comes from a loop that is ahead: the receiver is notified again at that time.
             if let Some(receiver) = queue.receiver.clone() {
                 drop(queue);
                 receiver.notify_at(time);
@@ -428,15 +438,15 @@ impl<T> Half<T> {
         Popped::Message(message)
     }
 
-    /// Whether the receiving end may take all messages at once: nobody waits for a place that one of them has,
-    /// and none of them is still to come in virtual time.
+    /// Whether the receiving end may take all messages at once: no sender waits for the place of
+    /// one of them, and all can be seen as soon as they are there.
     pub(crate) fn gives_all(&self) -> bool {
         let queue = self.lock();
         queue.bound.is_none() && !queue.is_virtual
     }
 
-    /// Takes the oldest message, and swaps all others for the empty list `into`, whose memory the next
-    /// ones then use. What is to be expected if there are none.
+    /// Takes the oldest message, and swaps all others for the empty list `into`, whose memory later
+    /// messages then use. If there is no message, returns what is to be expected.
     #[inline]
     pub(crate) fn take_all(&self, into: &mut VecDeque<T>) -> Result<T, End> {
         debug_assert!(into.is_empty(), "what was taken before comes first");
@@ -445,7 +455,7 @@ impl<T> Half<T> {
         if !queue.behind.is_empty() {
             std::mem::swap(&mut queue.behind, into);
             self.set_taken(into.len());
-            // It was far too large for this load, and is likely to be for the next one.
+            // It was far too large for this load, and probably is for the next one.
             if is_large(&queue.behind) && queue.behind.capacity() / SPARE > into.len() {
                 queue.behind = VecDeque::new();
             }
@@ -453,8 +463,8 @@ impl<T> Half<T> {
         Ok(first)
     }
 
-    /// All that was taken has been handed on. If nothing waits, the queue gives its memory back, and the
-    /// receiving end may do so too.
+    /// All that was taken has been handed on. If nothing waits, the queue gives its memory back,
+    /// and returns true: the receiving end may do so too.
     #[cold]
     pub(crate) fn shrink_if_empty(&self) -> bool {
         let mut queue = self.lock();
@@ -474,13 +484,13 @@ impl<T> Half<T> {
     pub(crate) fn wait(&self, limit: Duration) {
         let mut queue = self.lock();
         queue.blocked = true;
-        let waits = |queue: &mut Queue<T>| queue.is_empty() && queue.end == End::Open;
+        let waits = |queue: &mut Contents<T>| queue.is_empty() && queue.end == End::Open;
         let waited = self.arrival.wait_timeout_while(queue, limit, waits);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         queue.blocked = false;
     }
 
-    /// Messages that have not been handed on.
+    /// How many messages have not been handed on.
     pub(crate) fn len(&self) -> usize {
         let queue = self.lock();
         queue.len() + self.taken.load(Ordering::Relaxed)
@@ -491,17 +501,24 @@ impl<T> Half<T> {
         self.lock().end_seen(now)
     }
 
-    /// Nobody listens now: the next message, or the close, gives notice again.
-    pub(crate) fn rest(&self) {
+    /// The receiver looks no further, whatever waits: the next message or end gives notice again.
+    pub(crate) fn stop_looking(&self) {
         self.lock().notified = false;
     }
 
-    /// The sending end sends no more, but listens: what was sent before still arrives.
+    /// Whether a message or an end can be seen at this time, which the receiver then looks at. If
+    /// not, the next one gives notice, in virtual time when it can be seen. One lock covers both,
+    /// so no message comes between.
+    pub(crate) fn has_something(&self, now: Nanos) -> bool {
+        has_something(self.lock(), now)
+    }
+
+    /// The sending end sends no more, but listens. What was sent before still arrives.
     pub(crate) fn finish(&self) {
         self.set_end(End::Finished);
     }
 
-    /// The sending end is closed: what was sent before still arrives.
+    /// The sending end is closed. What was sent before still arrives.
     pub(crate) fn close_sender(&self) {
         self.set_end(End::Gone);
     }
@@ -529,23 +546,23 @@ impl<T> Half<T> {
         messages
     }
 
-    /// The receiving end is open on a loop, which is told of what is there already.
+    /// The receiving end is open on a loop, which is notified of what is there already.
     pub(crate) fn attach(&self, receiver: Receiver) {
         let mut queue = self.lock();
         if queue.program != receiver.program() {
-            // What was sent in another program's time is there now.
+            // What was sent in another program's time can be seen at once.
             queue.program = receiver.program();
             queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
             queue.end_at = 0;
         }
-        queue.receiver = Some(receiver);
-        queue.notified = false;
-        if !queue.is_empty() || queue.end != End::Open {
-            self.notify(queue);
+        queue.receiver = Some(receiver.clone());
+        let now = this_moment(queue.program);
+        if has_something(queue, now) {
+            receiver.notify();
         }
     }
 
-    /// The receiving end leaves its loop, with what is in the queue. What it has taken goes back to the front.
+    /// The receiving end leaves its loop. What it has taken goes back to the front of the queue.
     pub(crate) fn detach(&self, mut taken: VecDeque<T>) {
         let mut queue = self.lock();
         queue.receiver = None;
@@ -572,15 +589,28 @@ impl<T> Half<T> {
         self.lock().sender_thread
     }
 
-    /// Those who wait for a place look again: the sending end has left its loop.
+    /// Has all senders that wait for a place look again: the sending end has left its loop.
     pub(crate) fn wake_waiters(&self) {
         let waiters = self.lock().all_waiters();
         waiters.into_iter().for_each(Waker::wake);
     }
 
-    /// The sending end is being closed: from here on nothing is taken in, not even to a reserved place.
+    /// The sending end is being closed: from here on nothing is taken in, not even to a reserved
+    /// place.
     pub(crate) fn end_sending(&self) {
         self.lock().sending_over = true;
         self.wake_waiters();
     }
+}
+
+/// As [`Queue::has_something`], under the lock, which is released.
+fn has_something<T>(mut queue: MutexGuard<'_, Contents<T>>, now: Nanos) -> bool {
+    let next = queue.next_at();
+    queue.notified = next.is_some();
+    let Some(time) = next.filter(|time| *time > now) else { return next.is_some() };
+    // It comes from a loop that is ahead: the receiver is notified when it gets there.
+    let receiver = queue.receiver.clone();
+    drop(queue);
+    receiver.iter().for_each(|receiver| receiver.notify_at(time));
+    false
 }

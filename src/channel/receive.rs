@@ -1,88 +1,97 @@
-//! The receiving end of one direction of a channel: what was taken out of the queue and not handed on.
+//! The receiving end of one direction of a channel: the messages that were taken out of the queue
+//! and not handed on.
 //!
-//! A lock for each message would have its line go to and fro between the two cores, and the sender wait
-//! for it as often. An [`Intake`] takes all that is there at once and hands it on from a list of its own: a
-//! million messages from another core then cost 27 ns each instead of 80. What it has taken still counts
-//! as waiting: it is in the length, the end is not seen before it, and it goes where the receiving end goes.
+//! A lock for each message would make both threads wait for it, once a message. A [`ReceiveBuffer`]
+//! takes all that is there at once and hands it on from a list of its own: see DESIGN, How it is
+//! fast. The messages that it has taken still count as waiting: they are in the length, the end is
+//! not seen before them, and they travel with the receiving end.
 //!
-//! The two lists change places with each take, so a stream of messages allocates nothing once they have
-//! grown. One that a burst has made large is given back to the allocator when all has been handed on and nothing
-//! waits behind it, or when the next load is much smaller.
+//! The two lists change places with each take, so a stream of messages allocates nothing once they
+//! have grown. A list that a burst has made large is given back to the allocator when all has been
+//! handed on and nothing waits behind it, or when the next load is much smaller.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::outside::{Arc, Nanos};
-use super::queue::{End, Half, Popped, is_large};
+use super::queue::{End, Popped, Queue, is_large};
+use super::seam::{Arc, Nanos};
 
-pub(crate) struct Intake<T> {
-    half: Arc<Half<T>>,
+/// The receiving end of a [`Queue`], on the receiving loop.
+pub(crate) struct ReceiveBuffer<T> {
+    /// What the sending end pushes to.
+    queue: Arc<Queue<T>>,
     /// Taken out of the queue and not handed on, oldest first. Never borrowed while user code runs.
     taken: RefCell<VecDeque<T>>,
-    /// Messages are taken all at once. Else nothing is ever in `taken`.
+    /// Messages are taken all at once. If false, `taken` stays empty.
     takes_all: bool,
 }
 
-impl<T> Intake<T> {
-    pub(crate) fn new(half: Arc<Half<T>>) -> Intake<T> {
-        let takes_all = half.gives_all();
-        Intake { half, taken: RefCell::default(), takes_all }
+impl<T> ReceiveBuffer<T> {
+    pub(crate) fn new(queue: Arc<Queue<T>>) -> ReceiveBuffer<T> {
+        let takes_all = queue.gives_all();
+        ReceiveBuffer { queue, taken: RefCell::default(), takes_all }
     }
 
-    pub(crate) fn half(&self) -> &Half<T> {
-        &self.half
+    pub(crate) fn queue(&self) -> &Queue<T> {
+        &self.queue
     }
 
     /// Takes the oldest message that can be seen at this time.
     #[inline]
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
         if !self.takes_all {
-            return self.half.pop(now);
+            return self.queue.pop(now);
         }
         let mut taken = self.taken.borrow_mut();
         if let Some(message) = taken.pop_front() {
-            self.half.set_taken(taken.len());
-            if taken.is_empty() && is_large(&taken) && self.half.shrink_if_empty() {
+            self.queue.set_taken(taken.len());
+            if taken.is_empty() && is_large(&taken) && self.queue.shrink_if_empty() {
                 *taken = VecDeque::new();
             }
             return Popped::Message(message);
         }
-        self.half.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
+        self.queue.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
     }
 
-    /// As [`pop`](Intake::pop), and how many messages waited in all.
+    /// As [`pop`](ReceiveBuffer::pop). Also returns how many messages waited, the one that is taken
+    /// included.
     pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
-        // What comes after all have been taken has come later.
-        let behind = if takes_all { self.taken.borrow().len() } else { self.half.len() };
+        // Once all have been taken, what stands in the queue has come later.
+        let behind = if takes_all { self.taken.borrow().len() } else { self.queue.len() };
         (popped, behind + 1)
     }
 
     /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
     pub(crate) fn pop_within(&self, limit: Duration) -> Popped<T> {
         if self.taken.borrow().is_empty() {
-            self.half.wait(limit);
+            self.queue.wait(limit);
         }
         self.pop(Nanos::MAX)
     }
 
+    /// Whether a message or an end can be seen at this time. If not, the next one gives notice.
+    pub(crate) fn has_something(&self, now: Nanos) -> bool {
+        !self.taken.borrow().is_empty() || self.queue.has_something(now)
+    }
+
     /// What is to be expected, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
-        if self.taken.borrow().is_empty() { self.half.end_seen(now) } else { End::Open }
+        if self.taken.borrow().is_empty() { self.queue.end_seen(now) } else { End::Open }
     }
 
-    /// The end leaves its loop: what was taken travels with it.
+    /// The receiving end leaves its loop: the messages that were taken travel with it.
     pub(crate) fn detach(&self) {
-        self.half.detach(self.taken.take());
+        self.queue.detach(self.taken.take());
     }
 
-    /// The end is closed. What was never received comes back, to be dropped.
+    /// The receiving end is closed. The messages that were never received come back, to be dropped.
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut left = self.taken.take();
-        left.append(&mut self.half.close_receiver());
-        self.half.set_taken(0);
+        left.append(&mut self.queue.close_receiver());
+        self.queue.set_taken(0);
         left
     }
 }

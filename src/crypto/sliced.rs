@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};

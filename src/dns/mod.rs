@@ -24,8 +24,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::error::shut_down;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use super::current;
 use super::hooks::Hooks;
 use super::sources::Sources;
-use super::state::{State, Status};
+use super::state::{State, Status, Watchers};
 use crate::clock::{Clock, Nanos};
 use crate::handle::named::Names;
 use crate::handle::table::Handles;
 use crate::phase::timers::Timers;
-use crate::phase::watchers::Watchers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
 use crate::queue::deferred::Deferred;
@@ -26,11 +25,11 @@ use crate::threads::mailbox::delivery::Delivery;
 use crate::threads::patience::Patience;
 use crate::virtual_time::scheduler::Member;
 
-/// What a loop is made of on its own thread, and others may have before.
+/// The parts of a loop that is to be made, perhaps on another thread.
 pub(crate) struct Parts {
     /// The loop's mailbox, which others may know before there is a loop.
     pub(crate) mailbox: Arc<Mailbox>,
-    /// What was asked for.
+    /// The settings.
     builder: Builder,
     /// A worker as a member of its program in virtual time, and what its clock begins with.
     pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
@@ -75,18 +74,18 @@ impl Builder {
         self
     }
 
-    /// Lets the loop look for news from other threads for so long before it sleeps. Zero, the
-    /// default, is never, but for a loop that waits for jobs of a [`Pool`]: that looks for up to 10
-    /// µs in any case.
+    /// Lets the loop look for news from other threads for up to `limit` before it sleeps. Zero, the
+    /// default, is never; a loop that waits for jobs of a [`Pool`] looks for up to 50 µs in any
+    /// case.
     ///
     /// For loops on different threads that answer each other at once: to wake a thread that sleeps
-    /// takes some tens of microseconds, to be seen by one that spins a tenth of one. 20 to 50 µs is
-    /// a good limit. A loop spins only where there are two cores, and no more loops and busy pool
-    /// threads than cores, and while spinning has lately been worth it: a loop to which nothing
-    /// comes sleeps at once, but for a trial at one of 64 sleeps. The time counts as idle in
-    /// [`Metrics`]. Cores are counted when the process makes its first loop: bind threads to cores
-    /// after that. Workers take the limit over from the loop that starts them. Without effect in
-    /// virtual time.
+    /// takes some tens of microseconds, to be seen by one that looks a tenth of one. 20 to 50 µs is
+    /// a good limit. A loop looks if its last sleep was short, up to three times the limit, and a
+    /// core is free: while no more threads of loops and pools are awake than there are cores, of
+    /// which there must be two. So a loop to which nothing comes looks once and then sleeps at once.
+    /// The time counts as idle in [`Metrics`]. Cores are counted when the process makes its first
+    /// loop: bind threads to cores after that. Workers take the limit over from the loop that starts
+    /// them. Without effect in virtual time.
     ///
     /// # Examples
     /// ```
@@ -107,7 +106,7 @@ impl Builder {
         self
     }
 
-    /// What is to become a loop, perhaps on another thread.
+    /// The parts of this loop.
     pub(crate) fn parts(self) -> Parts {
         Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
     }

@@ -12,7 +12,7 @@
 //! One of the files with `unsafe` code. It rests on one fact: the pointer is only ever set by
 //! [`enter`], and the guard that this returns owns an `Rc` of the state and puts the pointer back
 //! that was there before. Guards are bound to a local of the function that enters, so they end in
-//! the opposite order of their making, and whoever reads the pointer runs in a frame above them.
+//! the opposite order of their making, and every reader of the pointer runs in a frame above them.
 //! [`run_job`] sets it to null for the length of one call.
 #![allow(unsafe_code)]
 
@@ -20,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::virtual_time::arrivals::Place;
 
 thread_local! {
@@ -58,7 +58,7 @@ pub(crate) fn expect_with<R>(verb: &str, f: impl FnOnce(&State) -> R) -> R {
     }
 }
 
-/// The current loop, if there is one, for whoever keeps it.
+/// The current loop, if there is one, counted.
 #[inline]
 pub(crate) fn get() -> Option<Rc<State>> {
     let pointer = CURRENT.get();
@@ -73,7 +73,7 @@ pub(crate) fn get() -> Option<Rc<State>> {
     }
 }
 
-/// The current loop, for whoever keeps it.
+/// The current loop, counted.
 ///
 /// # Panics
 /// When no loop is current, at the caller's line.
@@ -173,8 +173,11 @@ pub(crate) fn is_in_job() -> bool {
 
 /// Puts back what was left for a job.
 struct Left {
+    /// What was in [`CURRENT`].
     current: *const State,
+    /// What was in [`TURNING`].
     turning: bool,
+    /// What was in [`JOB_OF`].
     job_of: *const State,
 }
 
@@ -206,6 +209,7 @@ pub(crate) fn enter(state: &Rc<State>) -> Entered {
 pub(crate) struct Entered {
     /// Keeps what the pointer names alive.
     state: Rc<State>,
+    /// The loop that was current before, or null.
     before: *const State,
 }
 
@@ -224,8 +228,9 @@ impl Drop for Entered {
 pub(crate) fn start_turning(verb: &str) -> ThreadTurns {
     assert!(
         !TURNING.get(),
-        "windlass: {verb} was called while a loop is running on this thread, inside a callback or a main script. \
-         Use spawn to run a future on the running loop, or Worker::spawn_async for a loop of its own"
+        "windlass: {verb} was called while a loop is running on this thread, inside a callback or \
+         a main script. Use spawn to run a future on the running loop, or Worker::spawn_async for \
+         a loop of its own"
     );
     TURNING.set(true);
     ThreadTurns(())

@@ -48,7 +48,7 @@ impl Builder {
     /// When the system has no descriptors left: a loop needs two.
     pub fn build(self) -> io::Result<Loop> {
         let event_loop = Loop::from_parts(self.parts());
-        // Not with the first source: who makes a loop wants to hear it now.
+        // Now and not with the first source, so that an error is seen here.
         event_loop.state.sources.make_poller()?;
         Ok(event_loop)
     }
@@ -320,6 +320,7 @@ pub struct KeepAlive {
 
 /// The handle of a [`KeepAlive`].
 struct Guard {
+    /// Active until the [`KeepAlive`] is dropped.
     registration: Registration,
 }
 

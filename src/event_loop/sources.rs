@@ -29,6 +29,7 @@ pub(crate) struct Sources {
     lent: Cell<bool>,
     /// Sources that are registered now.
     count: Cell<usize>,
+    /// The loop has ended: nothing is registered any more.
     closed: Cell<bool>,
 }
 

@@ -20,11 +20,11 @@ use crate::handle::registration::Handle;
 use crate::handle::report::Alive;
 use crate::handle::table::Handles;
 use crate::phase::timers::Timers;
-use crate::phase::watchers::Watchers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
 use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
+use crate::queue::numbered::Numbered;
 use crate::queue::ring::Ring;
 use crate::sys::Poller;
 use crate::task::table::Tasks;
@@ -32,6 +32,9 @@ use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::delivery::Delivery;
 use crate::threads::patience::Patience;
 use crate::virtual_time::scheduler::Member;
+
+/// The idle, prepare or check watchers of a loop.
+pub(crate) type Watchers = Numbered<dyn Handle>;
 
 /// Where a loop stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

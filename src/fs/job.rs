@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use super::error::PathError;
 use crate::error::{CancelError, WorkError};
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::pool::{self, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};

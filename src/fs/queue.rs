@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::error::PathError;
 use super::job::{self, FirstJob, NextJob, Step};
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;

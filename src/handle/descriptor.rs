@@ -18,8 +18,8 @@ use super::references::ref_methods;
 use super::registration::{Handle, Registration};
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::sys::{self, Event};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
@@ -103,15 +103,17 @@ impl Readiness {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Poll<F: AsFd + 'static> {
+    /// The last name closes it, unless it is active.
     descriptor: Name<Descriptor<F>>,
 }
 
 /// A descriptor that is watched, or will be.
 struct Descriptor<F> {
+    /// Open until the watcher is closed, active from its start to its stop.
     registration: Registration,
-    /// What has the descriptor. Taken out when the watcher is closed.
+    /// The owner of the descriptor. Taken out when the watcher is closed.
     source: RefCell<Option<Rc<F>>>,
-    /// What the callback wants to hear of. Empty while the watcher is stopped.
+    /// The events that the callback is for. Empty while the watcher is stopped.
     interest: Cell<Event>,
     /// The descriptor is registered with the poller. It stays so from the first start to the next
     /// stop.
@@ -120,6 +122,7 @@ struct Descriptor<F> {
     disconnected: Cell<bool>,
     /// Called for as long as the watcher is started.
     callback: Slot<dyn FnMut(Readiness)>,
+    /// How many [`Poll`]s there are for it.
     names: Names,
 }
 

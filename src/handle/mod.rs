@@ -12,7 +12,6 @@ pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod table;
 
-pub(crate) use key::Key;
 pub(crate) use registration::{Handle, Registration};
 
 pub use crate::phase::check::{Check, InCheck};

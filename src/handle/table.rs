@@ -14,8 +14,8 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::key::{Key, Keyed};
 use super::report::{Alive, HandleInfo};
+use crate::handle::key::{Key, Keyed};
 use crate::sys::Event;
 
 /// What the table asks of an owner for its reports.
@@ -29,6 +29,7 @@ pub(crate) trait Described {
 
 /// The open handles and pending requests of a loop, each owned as an `Rc<H>`.
 pub(crate) struct Handles<H: ?Sized> {
+    /// Never borrowed while a handle is called or dropped.
     table: RefCell<Table<H>>,
     /// How many entries hold the loop.
     holding: Cell<usize>,

@@ -13,7 +13,8 @@ use super::tcp_stream::TcpStream;
 use crate::cell::peek;
 use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
-use crate::event_loop::{State, current};
+use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::request::{Canceller, Completer, Request};
 use crate::sys;
 

@@ -2,14 +2,16 @@
 
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::rc::Rc;
 
-use super::watchers::{InPhase, Phase, PhaseWatcher};
+use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::callback;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
+use crate::handle::references::ref_methods;
 
-pub(crate) fn run(state: &State) {
-    state.check.run(state);
+pub(crate) fn run(state: &Rc<State>) {
+    watchers::run(state, &state.check);
     run_immediates(state);
 }
 
@@ -73,35 +75,33 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Immediate {
+    /// The loop that it waits on.
     loop_id: u32,
+    /// Its number in the loop's queue.
     number: u64,
+    /// It is of use on its loop's thread only.
     _not_send: PhantomData<*const ()>,
 }
 
 impl Immediate {
-    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its loop
-    /// has ended. Drops the closure.
+    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its
+    /// loop has ended. Drops the closure.
     pub fn clear(&self) {
         let callback = current::find_with(self.loop_id, |state| state.immediates.take(self.number));
         drop(callback);
     }
 
-    /// Lets the loop end although the immediate waits. It still runs if the loop goes on.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the immediate keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        current::find_with(self.loop_id, |state| state.immediates.set_ref(self.number, on));
-    }
-
-    /// Whether the immediate waits and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        current::find_with(self.loop_id, |state| state.immediates.has_ref(self.number))
-            .unwrap_or(false)
-    }
+    ref_methods!(
+        "immediate" while "waits", "It still runs if the loop goes on.";
+        |immediate: &Immediate, on| {
+            let (id, number) = (immediate.loop_id, immediate.number);
+            current::find_with(id, |state| state.immediates.set_ref(number, on));
+        },
+        |immediate: &Immediate| {
+            let (id, number) = (immediate.loop_id, immediate.number);
+            current::find_with(id, |state| state.immediates.has_ref(number)).unwrap_or(false)
+        }
+    );
 }
 
 /// Calls back in every iteration, right after the poll phase and before the immediates.

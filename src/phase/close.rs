@@ -4,12 +4,15 @@
 //! pending writes complete with a cancelled error first, then its close callback runs. What is
 //! closed in the phase itself waits for that of the next iteration.
 
-use crate::event_loop::State;
+use crate::callback;
+use crate::event_loop::state::State;
 
 pub(crate) fn run(state: &State) {
     // What was done before a handle was closed is told before the close.
     if !state.closing.is_empty() {
-        state.pending.run(state);
+        callback::call_deferred(state, &state.pending);
     }
-    state.closing.run(state);
+    if state.closing.begin_phase() {
+        callback::call_each(state, || state.closing.next());
+    }
 }

@@ -1,10 +1,12 @@
 //! The idle phase: watchers that run in every iteration and keep poll from blocking.
 
-use super::watchers::{InPhase, Phase, PhaseWatcher};
-use crate::event_loop::State;
+use std::rc::Rc;
 
-pub(crate) fn run(state: &State) {
-    state.idle.run(state);
+use super::watchers::{self, InPhase, Phase, PhaseWatcher};
+use crate::event_loop::state::State;
+
+pub(crate) fn run(state: &Rc<State>) {
+    watchers::run(state, &state.idle);
 }
 
 /// Calls back in every iteration, before the poll phase, and keeps that from blocking.

@@ -1,10 +1,12 @@
 //! The prepare phase: watchers that run right before poll.
 
-use super::watchers::{InPhase, Phase, PhaseWatcher};
-use crate::event_loop::State;
+use std::rc::Rc;
 
-pub(crate) fn run(state: &State) {
-    state.prepare.run(state);
+use super::watchers::{self, InPhase, Phase, PhaseWatcher};
+use crate::event_loop::state::State;
+
+pub(crate) fn run(state: &Rc<State>) {
+    watchers::run(state, &state.prepare);
 }
 
 /// Calls back in every iteration, right before the poll phase.

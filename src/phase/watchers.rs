@@ -1,10 +1,9 @@
 //! Idle, prepare and check watchers: one list of callbacks each, run once an iteration.
 //!
-//! Watchers are numbered as they start, and a phase goes through the numbers that there were when it
-//! began. One that is stopped by another is gone from the list before its turn; one that is started
-//! has a number beyond the end. libuv runs the watcher started last first; we run them in order.
+//! Each kind has a list of its own (see [`numbered`](crate::queue::numbered)). libuv runs the
+//! watcher started last first; we run them in order.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -12,9 +11,11 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::{State, Watchers};
+use crate::handle::references::ref_methods;
+use crate::handle::registration::{Handle, Registration};
+use crate::sys::Event;
 
 /// Which of the three lists.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +38,12 @@ pub trait InPhase: 'static {
     const KIND: &'static str;
 }
 
-/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle), [`Prepare`](super::prepare::Prepare) or
-/// [`Check`](super::check::Check).
+/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle),
+/// [`Prepare`](super::prepare::Prepare) or [`Check`](super::check::Check).
 pub struct PhaseWatcher<P> {
+    /// Shared by all clones; the loop has it too, until it is stopped.
     watcher: Rc<Watcher>,
+    /// The kind.
     _phase: PhantomData<fn(P)>,
 }
 
@@ -61,21 +64,7 @@ impl<P: InPhase> PhaseWatcher<P> {
         self.watcher.stop();
     }
 
-    /// Lets the loop end although the watcher is active.
-    pub fn unref(&self) -> &Self {
-        self.set_ref(false);
-        self
-    }
-
-    /// Sets whether the watcher keeps the loop alive.
-    pub fn set_ref(&self, on: bool) {
-        self.watcher.registration.set_ref(on);
-    }
-
-    /// Whether the watcher is active and keeps the loop alive.
-    pub fn has_ref(&self) -> bool {
-        self.watcher.registration.has_ref()
-    }
+    ref_methods!("watcher"; watcher.registration);
 
     /// Whether the watcher has not been stopped.
     pub fn is_active(&self) -> bool {
@@ -96,6 +85,7 @@ impl<P: InPhase> fmt::Debug for PhaseWatcher<P> {
 }
 
 impl Phase {
+    /// Its watchers on a loop.
     fn list(self, state: &State) -> &Watchers {
         match self {
             Phase::Idle => &state.idle,
@@ -105,84 +95,37 @@ impl Phase {
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Watchers {
-    /// In the order of their numbers.
-    places: RefCell<Vec<Place>>,
-    /// Places whose watcher has not stopped.
-    active: Cell<usize>,
-    next_number: Cell<u64>,
-}
-
-/// A watcher's place in its list. Empty once it has stopped; empty places are removed when they are more
-/// than the others, so that stopping costs no move of what comes behind.
-struct Place {
-    number: u64,
-    watcher: Option<Rc<Watcher>>,
-}
-
-impl Watchers {
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.active.get() == 0
+/// Calls each watcher of the list that is active now, unless it is stopped before its turn.
+#[inline]
+pub(super) fn run(state: &Rc<State>, watchers: &Watchers) {
+    if !watchers.is_empty() {
+        run_all(state, watchers);
     }
+}
 
-    /// Calls each watcher that is active now, unless it is stopped before its turn.
-    #[inline]
-    pub(crate) fn run(&self, state: &State) {
-        if !self.is_empty() {
-            self.run_all(state);
+fn run_all(state: &Rc<State>, watchers: &Watchers) {
+    let (mut from, end) = (0, watchers.end());
+    callback::guard(state, || {
+        while !state.is_halted()
+            && let Some((number, watcher)) = watchers.first_in(from, end)
+        {
+            from = number + 1;
+            watcher.ready(state, Event::default());
         }
-    }
-
-    fn run_all(&self, state: &State) {
-        let (mut from, end) = (0, self.next_number.get());
-        callback::guard(state, || {
-            while !state.is_halted()
-                && let Some(watcher) = self.first_in(from, end)
-            {
-                from = watcher.number.get() + 1;
-                watcher.fire(state);
-            }
-        });
-    }
-
-    /// Adds a watcher at the end and returns its number.
-    fn add(&self, watcher: Rc<Watcher>) -> u64 {
-        let number = self.next_number.get();
-        self.next_number.set(number + 1);
-        self.active.set(self.active.get() + 1);
-        self.places.borrow_mut().push(Place { number, watcher: Some(watcher) });
-        number
-    }
-
-    /// Takes a watcher out, for the caller to drop.
-    fn remove(&self, number: u64) -> Option<Rc<Watcher>> {
-        let mut places = self.places.borrow_mut();
-        let index = places.binary_search_by_key(&number, |place| place.number).ok()?;
-        let watcher = places[index].watcher.take()?;
-        self.active.set(self.active.get() - 1);
-        if places.len() > 2 * self.active.get() {
-            places.retain(|place| place.watcher.is_some());
-        }
-        Some(watcher)
-    }
-
-    /// The first active watcher with a number from `from` to below `end`.
-    fn first_in(&self, from: u64, end: u64) -> Option<Rc<Watcher>> {
-        let places = self.places.borrow();
-        let first = places.partition_point(|place| place.number < from);
-        let rest = places[first..].iter().take_while(|place| place.number < end);
-        rest.filter_map(|place| place.watcher.clone()).next()
-    }
+    });
 }
 
+/// A watcher of any of the three kinds.
 struct Watcher {
+    /// Open and active until the watcher is stopped.
     registration: Registration,
+    /// Which list it stands in.
     phase: Phase,
+    /// Its name in reports.
     kind: &'static str,
-    location: &'static Location<'static>,
+    /// Its number in the list.
     number: Cell<u64>,
+    /// Called once an iteration.
     callback: Slot<dyn FnMut()>,
 }
 
@@ -198,7 +141,6 @@ impl Watcher {
             registration: Registration::new(state.clone()),
             phase,
             kind,
-            location,
             number: Cell::new(u64::MAX),
             callback: Slot::default(),
         });
@@ -222,12 +164,6 @@ impl Watcher {
         let entry = self.registration.close();
         (listed, entry, self.callback.clear())
     }
-
-    fn fire(&self, state: &State) {
-        if let Some(outcome) = self.callback.invoke(state, Some(self.location), |f| f()) {
-            callback::settle(state, outcome);
-        }
-    }
 }
 
 impl Handle for Watcher {
@@ -237,6 +173,12 @@ impl Handle for Watcher {
 
     fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    /// Its turn in its phase has come.
+    fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        let location = self.registration.location();
+        callback::call_slot(state, location, &self.callback, |f| f());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -4,8 +4,6 @@ use std::cell::RefCell;
 
 use super::closure::Closure;
 use super::deferred::KEPT;
-use crate::callback;
-use crate::event_loop::State;
 
 /// What closed handles have yet to tell. Each entry runs at most one user callback, so that a panic
 /// in it costs no other callback its turn. Everything in it keeps the loop alive.
@@ -52,22 +50,15 @@ impl Closing {
         }
     }
 
-    /// Runs the entries that are here now, the last one first.
-    pub(crate) fn run(&self, state: &State) {
+    /// Begins a phase, of the entries that are here now. False if there are none.
+    pub(crate) fn begin_phase(&self) -> bool {
         // What a panic left of the phase before was closed earlier, and comes last.
         self.batch.borrow_mut().append(&mut self.entries.borrow_mut());
-        if self.batch.borrow().is_empty() {
-            return;
-        }
-        callback::guard(state, || {
-            while let Some(entry) = self.next(state) {
-                entry.call();
-                callback::drain(state);
-            }
-        });
+        !self.batch.borrow().is_empty()
     }
 
-    fn next(&self, state: &State) -> Option<Closure> {
-        if state.is_halted() { None } else { self.batch.borrow_mut().pop() }
+    /// Takes the next entry of the phase out: the last one.
+    pub(crate) fn next(&self) -> Option<Closure> {
+        self.batch.borrow_mut().pop()
     }
 }

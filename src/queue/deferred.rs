@@ -3,13 +3,12 @@
 //!
 //! Each entry runs at most one user callback, so that a panic in it costs no other callback its
 //! turn. A run takes what was there when it began; what is added meanwhile waits for the next.
+//! [`call_deferred`](crate::callback::call_deferred) does the calling.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::closure::Closure;
-use crate::callback;
-use crate::event_loop::State;
 
 /// Entries for which memory is kept when it is given back.
 pub(super) const KEPT: usize = 1024;
@@ -17,6 +16,7 @@ pub(super) const KEPT: usize = 1024;
 /// A queue of deferred callbacks. Everything in it keeps the loop alive.
 #[derive(Default)]
 pub(crate) struct Deferred {
+    /// In the order in which they were added.
     entries: RefCell<VecDeque<Closure>>,
     /// How many entries of the run that has begun are left. Kept here, not on the stack, so that
     /// a run interrupted by a panic goes on where it stopped.
@@ -46,22 +46,15 @@ impl Deferred {
         }
     }
 
-    /// Runs the entries that are here now.
-    pub(crate) fn run(&self, state: &State) {
+    /// Begins a run, of the entries that are here now. False if there are none.
+    pub(crate) fn begin_run(&self) -> bool {
         self.left.set(self.entries.borrow().len());
-        if self.left.get() == 0 {
-            return;
-        }
-        callback::guard(state, || {
-            while let Some(entry) = self.next(state) {
-                entry.call();
-                callback::drain(state);
-            }
-        });
+        self.left.get() > 0
     }
 
-    fn next(&self, state: &State) -> Option<Closure> {
-        if self.left.get() == 0 || state.is_halted() {
+    /// Takes the next entry of the run out.
+    pub(crate) fn next(&self) -> Option<Closure> {
+        if self.left.get() == 0 {
             return None;
         }
         self.left.set(self.left.get() - 1);

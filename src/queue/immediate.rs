@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use super::closure::Closure;
-use crate::handle::Alive;
+use crate::handle::report::Alive;
 
 /// Places that are kept when memory is given back.
 const KEPT: usize = 1024;

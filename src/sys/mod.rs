@@ -32,7 +32,7 @@ use std::ops::BitOrAssign;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::handle::Key;
+use crate::handle::key::Key;
 
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use transport::Transport;

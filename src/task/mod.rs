@@ -1,8 +1,8 @@
 //! Tasks: futures on the loop. Every wake is one microtask.
 //!
 //! A task's future belongs to the loop's table and is taken out of it while it is polled, so that
-//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See [`table`] and
-//! [`waker`].
+//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See [`table`]
+//! and [`waker`].
 
 pub(crate) mod scoped;
 pub(crate) mod signal;
@@ -21,8 +21,8 @@ use std::task::{Context, Poll, Waker};
 use crate::callback::{self, Halt};
 use crate::cell::peek;
 use crate::error::{Panic, TaskError};
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::handle::key::Key;
 
 use table::Run;
@@ -33,7 +33,7 @@ use waker::TaskWaker;
 /// Awaiting it gives the output, or a [`TaskError`]. Dropping it detaches the task, which runs on.
 /// A task by itself does not keep the loop alive: what it awaits does.
 ///
-/// A panic of the task goes to whoever awaits it. If the `Task` was dropped before, or is dropped
+/// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is dropped
 /// unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any callback.
 ///
 /// # Examples

@@ -13,14 +13,14 @@ use std::num::NonZeroU64;
 use std::task::{Context, Waker};
 
 /// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
-/// on, so whoever has waited longest is woken first.
+/// on, so that the future that has waited longest is woken first.
 ///
 /// Where a task waits without a future, by a function that polls, the source keeps a place for it:
 /// the task that polled last has it.
 #[derive(Debug, Default)]
 pub(crate) struct Place(Cell<Option<NonZeroU64>>);
 
-/// Who waits for a source, in the order in which they first did.
+/// The futures that wait for a source, in the order in which they first did.
 #[derive(Default)]
 pub(crate) struct Waiters {
     /// How many have waited: the number of the last one.
@@ -29,6 +29,7 @@ pub(crate) struct Waiters {
     list: RefCell<List>,
 }
 
+/// The wakers, by their numbers.
 #[derive(Default)]
 struct List {
     /// The one with the lowest number.
@@ -98,14 +99,14 @@ impl Waiters {
         }
     }
 
-    /// Takes all wakers out, the one that has waited longest first. Who is woken waits again if it
+    /// Takes all wakers out, the one that has waited longest first. A future that is woken waits again if it
     /// finds nothing.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
         let List { first, others } = self.list.take();
         first.into_iter().map(|(_, waker)| waker).chain(others.into_values())
     }
 
-    /// Wakes all who wait.
+    /// Wakes all futures that wait.
     pub(crate) fn wake(&self) {
         self.take().for_each(Waker::wake);
     }

@@ -1,8 +1,8 @@
 //! The waker of a task: every wake is one microtask.
 //!
 //! It holds no part of the task, only its key: a waker may live on any thread and outlive task and
-//! loop. A wake on the loop's thread queues a microtask at once; from another thread it goes through
-//! the mailbox. Between a wake and the poll that follows, more wakes change nothing.
+//! loop. A wake on the loop's thread queues a microtask at once; from another thread it goes
+//! through the mailbox. Between a wake and the poll that follows, more wakes change nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::mailbox::RemoteMailbox;
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::sys;
 
 /// Calls back on its loop when any thread says so.
@@ -164,9 +164,7 @@ impl Handle for Receiver {
         // store: so the callback sees what was written before a call that found it set.
         self.pending.swap(false, Ordering::AcqRel);
         let location = self.registration.location();
-        if let Some(outcome) = self.callback.invoke(state, location, |f| f()) {
-            callback::settle(state, outcome);
-        }
+        callback::call_slot(state, location, &self.callback, |f| f());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

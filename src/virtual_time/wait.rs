@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scheduler::{Member, Next};
 use crate::clock::Nanos;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::phase::poll::sleep::{collect, sleep};
 
 /// Lists the handles that are ready, and moves the clock to the time at which the loop goes on.

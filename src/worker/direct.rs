@@ -1,24 +1,24 @@
 //! Messages from any worker to any other, by number, without a port between them.
 //!
-//! For the rare message to a worker that one has not started oneself. Everything that can go wrong is told apart, for
-//! the sender cannot see the other's life. Node: `postMessageToThread`.
+//! For the rare message to a worker that one has not started oneself. Everything that can go wrong
+//! is told apart, for the sender cannot see the other's life. Node: `postMessageToThread`.
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
+use std::panic::{self, Location};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::this;
-use crate::callback;
+use crate::callback::{self, slot::Slot};
 use crate::channel::call::{self, CallError, Reply};
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::{Handle, Registration};
+use crate::event_loop::state::State;
+use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::{Timer, set_timeout};
 use crate::request::Request;
 use crate::threads::mailbox::Mailbox;
@@ -85,8 +85,9 @@ type Delivered = Result<(), DirectError>;
 /// Sends a message to the worker with this number, and tells what became of it.
 ///
 /// It is delivered in the worker's poll phase, behind the messages of its ports, to the listener of
-/// [`on_direct_message`] for its type, and not before the worker's main script has run; when the listener returns, the
-/// request completes. The request holds the loop. A message that waits keeps the worker's loop alive until it is delivered.
+/// [`on_direct_message`] for its type, and not before the worker's main script has run; when the
+/// listener returns, the request completes. The request holds the loop. A message that waits keeps
+/// the worker's loop alive until it is delivered.
 ///
 /// # Errors
 /// [`DirectError`], a different one for each reason. With `timeout` the wait ends after that time.
@@ -144,10 +145,10 @@ pub fn post_direct<T: Send + 'static>(
     let mailbox = running().get(&worker).cloned();
     let from = this::id();
     // One that a loop gives back, or that has no loop to go to, is dropped unanswered.
-    let letter = move || deliver(from, message, reply);
+    let closure = move || deliver(from, message, reply);
     match mailbox {
-        Some(mailbox) => drop(mailbox.post(letter).err()),
-        None => drop(letter),
+        Some(mailbox) => drop(mailbox.post(closure).err()),
+        None => drop(closure),
     }
     if let Some(limit) = timeout {
         let give_up = move || {
@@ -171,20 +172,24 @@ fn deliver<T: Send + 'static>(from: u64, message: T, reply: Reply<Delivered>) {
     let Some(listeners) = state.extension::<Listeners>() else {
         return reply.send(Err(DirectError::NoListener));
     };
-    let listener = listeners.take::<T>();
-    let Some(mut listener) = listener else {
-        return reply.send(Err(DirectError::NoListener));
-    };
-    let outcome = callback::attempt(|| listener(from, message));
-    drop(listeners.put_back(listener));
-    reply.send(outcome.map_err(|panic| DirectError::ListenerPanicked(panic.message().to_owned())));
+    let slot = listeners.slot::<T>();
+    let delivered = callback::attempt(|| {
+        let outcome = slot.invoke(&state, None, |listener| listener(from, message));
+        outcome.map(|outcome| outcome.unwrap_or_else(|payload| panic::resume_unwind(payload)))
+    });
+    reply.send(match delivered {
+        Ok(Some(())) => Ok(()),
+        Ok(None) => Err(DirectError::NoListener),
+        Err(panic) => Err(DirectError::ListenerPanicked(panic.message().to_owned())),
+    });
 }
 
-/// Calls `f` with the sender's number and the message for each direct message of this type. 0 is the number of
-/// a loop that is no worker's. Replaces the listener for the type before. It does not hold the loop.
+/// Calls `f` with the sender's number and the message for each direct message of this type. 0 is
+/// the number of a loop that is no worker's. Replaces the listener for the type before. It does not
+/// hold the loop.
 ///
-/// A panic of the listener goes to the sender, not to this loop. Only workers can be addressed: on a
-/// loop that is no worker's `f` is dropped.
+/// A panic of the listener goes to the sender, not to this loop. Only workers can be addressed: on
+/// a loop that is no worker's `f` is dropped.
 ///
 /// # Panics
 /// When no loop is current.
@@ -194,19 +199,18 @@ pub fn on_direct_message<T: Send + 'static>(f: impl FnMut(u64, T) + 'static) {
     if this::is_main() || !state.is_open() {
         return;
     }
-    let listener: Listener<T> = Box::new(f);
-    let key = TypeId::of::<T>();
-    let before = Listeners::of(&state).by_type.borrow_mut().insert(key, Some(Box::new(listener)));
-    drop(before);
+    drop(Listeners::of(&state).slot::<T>().set(Box::new(f)));
 }
 
-type Listener<T> = Box<dyn FnMut(u64, T)>;
+/// The place of the listener for messages of one type.
+type ListenerSlot<T> = Slot<dyn FnMut(u64, T)>;
 
 /// The listeners of a loop. A handle that holds nothing, so that they go with the others.
 struct Listeners {
+    /// Its entry among the loop's handles.
     registration: Registration,
-    /// `Listener` of the type in the key. None while it is called.
-    by_type: RefCell<HashMap<TypeId, Option<Box<dyn Any>>>>,
+    /// By type of message. Each value is the `ListenerSlot` of the type in its key.
+    by_type: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
 }
 
 impl Listeners {
@@ -224,18 +228,14 @@ impl Listeners {
         listeners
     }
 
-    fn take<T: 'static>(&self) -> Option<Listener<T>> {
-        let boxed = self.by_type.borrow_mut().get_mut(&TypeId::of::<T>())?.take()?;
-        boxed.downcast().ok().map(|listener| *listener)
-    }
-
-    /// Puts a listener back after its call. It comes back when another has taken its place, or the loop has ended.
-    fn put_back<T: 'static>(&self, listener: Listener<T>) -> Option<Listener<T>> {
-        match self.by_type.borrow_mut().get_mut(&TypeId::of::<T>()) {
-            Some(place @ None) => *place = Some(Box::new(listener)),
-            _ => return Some(listener),
-        }
-        None
+    /// The place of the listener for this type, which may be empty.
+    fn slot<T: 'static>(&self) -> Rc<ListenerSlot<T>> {
+        let mut by_type = self.by_type.borrow_mut();
+        let slot = by_type
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Rc::new(ListenerSlot::<T>::default()))
+            .clone();
+        slot.downcast().expect("the key has the type")
     }
 }
 

@@ -29,13 +29,13 @@ pub enum WorkerError {
     QueueFull,
     /// The pool was closed.
     Closed,
-    /// The loop of whoever waits has ended.
+    /// The loop that waits has ended.
     ShutDown,
 }
 
 impl WorkerError {
-    /// A name for the kind of error that stays the same, for logs and for programs in other languages. Where Node has the
-    /// same error, it is Node's.
+    /// A name for the kind of error that stays the same, for logs and for programs in other
+    /// languages. Where Node has the same error, it is Node's.
     pub fn code(&self) -> &'static str {
         match self {
             WorkerError::Panicked(_) => "ERR_WORKER_PANICKED",

@@ -1,41 +1,43 @@
 //! Workers: threads with loops of their own that talk to their parent through typed ports.
 //!
 //! A worker is for work that would keep the loop busy. It has its own loop, queues and timers, and
-//! state that never leaves it, so `Rc` and `RefCell` will do. What passes between loops are
-//! messages, moved and not copied. Node: `worker_threads`.
+//! state that never leaves it, so `Rc` and `RefCell` will do. Messages pass between loops, moved
+//! and not copied. Node: `worker_threads`.
 //!
-//! What ends a worker, and what its parent sees of it. `error` comes before `exit`; with nobody to hear it, it
-//! is uncaught at the parent.
+//! This is how a worker ends, and how its parent sees it. `error` comes before `exit`; with nobody
+//! to hear it, it is uncaught at the parent.
 //!
 //! | the worker ends when | code | error | `join` and `shutdown` give |
 //! |---|---|---|---|
 //! | nothing on its loop is alive | 0, or the one set | none | the code |
 //! | it calls [`exit`](crate::exit) | the one given | none | the code |
-//! | its main script or a callback panics, and no hook of its own takes it | 1 | `Panicked` | that error |
+//! | a callback or the main script panics, and no hook takes it | 1 | `Panicked` | that error |
 //! | it has more memory than its limit | 1 | `OutOfMemory` | that error |
 //! | it is asked to shut down and drains in time | 0, or the one set | none | the code |
 //! | it is asked to shut down and the deadline comes | 1 | none | `Terminated` |
 //! | it is told to terminate | 1 | none | `Terminated` |
 //! | its parent's loop ends: see [`ParentExit`] | - | none: no event comes any more | `ShutDown` |
 //!
-//! Events come at the parent in this order: online, the messages, at most one error, exit, each once. A
-//! worker that cannot be started gives none of them: [`Worker::spawn`] returns the error.
+//! Events come at the parent in this order: online, the messages, at most one error, exit, each
+//! once. A worker that cannot be started gives none of them: [`Worker::spawn`] returns the error.
 //!
 //! A worker may start workers. They are its own: their events come to it, a failure that nobody
 //! takes is its failure, and they end before it does.
 //!
-//! A callback that never returns cannot be interrupted, by nothing: long computations ask [`is_terminating`] or pass
-//! a [`checkpoint`] now and then, and [`Worker::on_unresponsive`] reports one that does not. When the parent's
-//! loop ends, it waits a second for such a thread and then leaves it alone.
+//! Nothing can interrupt a callback that never returns: long computations ask
+//! [`is_terminating`] or pass a [`checkpoint`] now and then, and [`Worker::on_unresponsive`]
+//! reports one that does not. When the parent's loop ends, it waits a second for such a thread and
+//! then leaves it alone.
 //!
-//! What belongs to the process is shared by its workers: the working directory, the umask, user ids, environment
-//! variables, signal dispositions. The standard library's calls for these work in a worker too, and change
-//! them for all.
+//! Workers share all that belongs to the process: the working directory, the umask, user
+//! ids, environment variables, signal dispositions. The standard library's calls for these work in
+//! a worker too, and change them for all.
 //!
 //! # What crosses
 //!
-//! Whatever is `Send`: values, `Arc`s, the ends of ports, detached sockets, files, closures, replies. What belongs
-//! to a loop does not, and the compiler says so. Not an `Rc`:
+//! All that is `Send` crosses: values, `Arc`s, the ends of ports, detached sockets, files,
+//! closures, replies. Things that belong to a loop do not cross, and the compiler says so. Not an
+//! `Rc`:
 //!
 //! ```compile_fail,E0277
 //! # use windlass::worker::{Port, Worker};
@@ -62,38 +64,43 @@
 //!
 //! # Panics
 //!
-//! Workers end by unwinding: a panic in one is an error at its parent. In a program that is compiled with
-//! `panic = "abort"` it ends the process, as anywhere; starting workers then gives a warning when the
-//! program is compiled.
+//! Workers end by unwinding: a panic in one is an error at its parent. In a program that is
+//! compiled with `panic = "abort"` it ends the process, as anywhere; starting workers then gives a
+//! warning when the program is compiled.
 
-// The warning is for programs, not for what is built here on it.
+// The warning is for programs, not for this crate's own use of it.
 #![cfg_attr(panic = "abort", allow(deprecated))]
 
 mod builder;
 mod direct;
 mod error;
+mod handle;
+mod inherited;
+mod join;
 mod shared;
+mod start;
+mod terminating;
 mod this;
 mod usage;
-mod watch;
+mod watchdog;
 #[expect(clippy::module_inception, reason = "the file of the type that the module is named after")]
 mod worker;
 mod worker_pool;
 
+pub use crate::channel::bounded::{Bounded, Permit, Reserve, TryPostError, channel_bounded};
 pub use crate::channel::broadcast::{BroadcastChannel, MessageError};
 pub use crate::channel::call::{Call, CallError, Reply};
-pub use crate::channel::port::{
-    Bounded, Permit, Port, PortEnd, Recv, RecvTimeoutError, Reserve, TryPostError, Unbounded,
-    channel, channel_bounded,
-};
-pub use builder::{ParentExit, WorkerBuilder};
+pub use crate::channel::port::{Port, PortEnd, Unbounded, channel};
+pub use crate::channel::recv::{Recv, RecvTimeoutError};
+pub use builder::WorkerBuilder;
 pub use direct::{DirectError, on_direct_message, post_direct};
 pub use error::WorkerError;
-pub use this::{
-    checkpoint, environment, id, is_main, is_shutting_down, is_terminating, on_terminating,
-    set_environment,
-};
+pub use handle::ParentExit;
+pub use inherited::{environment, set_environment};
+pub use join::Join;
+pub use terminating::on_terminating;
+pub use this::{checkpoint, id, is_main, is_shutting_down, is_terminating};
 pub use usage::WorkerUsage;
-pub use watch::Unresponsive;
-pub use worker::{Join, Worker};
+pub use watchdog::Unresponsive;
+pub use worker::Worker;
 pub use worker_pool::{WorkerPool, WorkerPoolBuilder, WorkerPoolMetrics};

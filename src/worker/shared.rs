@@ -1,45 +1,74 @@
-//! What a worker and its parent share besides messages: what becomes of the thread.
+//! What a worker and its parent share besides messages: the life of the thread.
 
+use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::WorkerError;
-use super::this;
+use super::error::WorkerError;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
+use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 use crate::virtual_time::scheduler::Member;
 
-/// How long a loop that ends waits for a worker whose callback does not return.
+/// How long a loop that ends waits for a worker whose callback does not return: longer than
+/// callbacks take, shorter than the patience of a person at a terminal.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile.
+/// How often a loop that waits for a worker looks whether its own time has been limited meanwhile:
+/// a small part of [`GRACE`], and no load.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What becomes of the thread.
+thread_local! {
+    /// The worker whose thread this is. None on other threads.
+    static THIS_WORKER: RefCell<Option<Arc<Shared>>> = const { RefCell::new(None) };
+}
+
+/// Makes this thread a worker's, or no worker's any more.
+pub(super) fn set_this_worker(shared: Option<Arc<Shared>>) {
+    drop(THIS_WORKER.with(|this| this.replace(shared)));
+}
+
+/// The worker whose thread this is, if it is one's.
+pub(super) fn this_worker() -> Option<Arc<Shared>> {
+    if current::is_in_job() {
+        return None; // In virtual time a job runs on the loop's thread, and is no worker.
+    }
+    // Not there any more for destructors of the thread's other locals.
+    THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
+}
+
+/// The life of the thread.
 #[derive(Default)]
 pub(super) struct Status {
     /// Its loop has begun.
     pub(super) online: bool,
-    /// Its loop is gone, and all that the thread had for itself, and how it ended.
+    /// How it ended. None as long as the thread has its loop or any local value of its own.
     pub(super) ended: Option<Ended>,
-    /// In virtual time: from when on the parent sees that.
+    /// In virtual time: from when on the parent sees the end.
     ended_at: Nanos,
 }
 
 impl Status {
-    /// How the worker ended, if that can be seen at this time.
-    pub(super) fn seen_ended(&mut self, now: Nanos) -> Option<&mut Ended> {
-        self.ended.as_mut().filter(|_| self.ended_at <= now)
+    /// Whether the worker has ended, and that can be seen at this time.
+    pub(super) fn is_end_seen(&self, now: Nanos) -> bool {
+        self.ended.is_some() && self.ended_at <= now
+    }
+
+    /// The exit code of the worker, which has ended, and the cause, which is taken out.
+    pub(super) fn take_end(&mut self) -> (i32, Cause) {
+        let ended = self.ended.as_mut().expect("the worker has ended");
+        (ended.code, std::mem::replace(&mut ended.cause, Cause::ByItself))
     }
 }
 
 /// How a worker ended.
 pub(super) struct Ended {
+    /// Its exit code.
     pub(super) code: i32,
-    /// Taken out when it is delivered.
+    /// Why it ended. Taken out when the parent is told.
     pub(super) cause: Cause,
     /// The CPU time of the whole thread, if the system tells.
     pub(super) cpu_time: Option<Duration>,
@@ -54,16 +83,22 @@ pub(super) enum Wait {
     Told,
 }
 
+/// Why a worker ended.
 pub(super) enum Cause {
-    /// It had nothing left, or called `exit`.
+    /// It had nothing left, or called `exit`. Also if it was told to terminate, but was done
+    /// before.
     ByItself,
-    /// It was told to, and this is what ended it.
+    /// It was told to terminate, and would have gone on.
     Terminated,
+    /// Its main script or a callback panicked, and no hook of its own took the panic.
     Panicked(Panic),
+    /// It had more memory than its limit.
     OutOfMemory(WorkerError),
 }
 
+/// What a worker and its parent share besides messages.
 pub(super) struct Shared {
+    /// The worker's number.
     pub(super) id: u64,
     /// The worker's own mailbox, to wake and to halt it.
     pub(super) mailbox: Arc<Mailbox>,
@@ -71,14 +106,15 @@ pub(super) struct Shared {
     pub(super) terminated: AtomicBool,
     /// It was asked to finish.
     pub(super) finishing: AtomicBool,
+    /// The life of the thread.
     status: Mutex<Status>,
     /// Signalled when `ended` is set.
     end: Condvar,
-    /// Where the parent hears of changes.
+    /// The parent's mailbox, which is notified of each change.
     parent: Arc<Mailbox>,
     /// The parent's receiver for this worker.
     number: u64,
-    /// The worker's place in virtual time.
+    /// The worker as a member of its program in virtual time. None on the real clock.
     pub(super) member: Option<Member>,
     /// Runs from when the parent's loop ends.
     halted: Stopwatch,
@@ -131,16 +167,17 @@ impl Shared {
         self.mailbox.halt_when_seen();
     }
 
-    /// Tells the worker that it is to finish what it has. Its port hears of that by itself.
-    pub(super) fn ask_to_finish(&self) {
+    /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it
+    /// does nothing. The worker's port is told by its queue.
+    pub(super) fn ask_to_finish(&self, notice: fn()) {
         if !self.finishing.swap(true, Ordering::SeqCst) {
-            // Given back when the worker's loop is gone already, and then there is nothing to do.
-            self.mailbox.post(this::call_terminating_hooks).unwrap_or_else(drop);
+            // It comes back when the worker's loop is gone, and then there is nothing to do.
+            self.mailbox.post(notice).unwrap_or_else(drop);
         }
     }
 
-    /// The parent's loop begins to end, and waits for this worker so long. All its workers are told before any
-    /// is waited for.
+    /// The parent's loop begins to end, and waits for this worker for the time `given`. All its
+    /// workers are told before it waits for any.
     pub(super) fn begin_end(&self, given: Duration) {
         self.given.store(saturating_nanos(given), Ordering::Relaxed);
         self.halted.start();
@@ -152,14 +189,16 @@ impl Shared {
         self.mailbox.halt();
     }
 
-    /// What is left of the time that a loop that ends gives this worker. It runs for all its workers at once.
+    /// What is left of the time that a loop that ends gives this worker. It runs for all its
+    /// workers at once.
     ///
-    /// If the loop is a worker's that ends because its own parent does, it gives them three quarters of what it
-    /// has left itself: a worker that only waits for one of its own is not given up with it. The
-    /// parent may begin to end at any moment, so this is asked again and again.
+    /// If the loop is a worker's that ends because its own parent does, it gives them three
+    /// quarters of what it has left itself: a worker that only waits for one of its own is not
+    /// given up with it. The parent may begin to end at any moment, so this is asked again and
+    /// again.
     pub(super) fn time_left(&self, wait: Wait) -> Duration {
         let elapsed = self.halted.elapsed().unwrap_or_default();
-        if let Some(own) = this::time_left() {
+        if let Some(own) = this_worker().and_then(|this| this.own_time_left()) {
             let end = elapsed.saturating_add(own / 4 * 3);
             self.given.fetch_min(saturating_nanos(end), Ordering::Relaxed);
         }

@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use super::{ReadStream, WriteStream};
 use crate::error::{self, CancelError};
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::net::TcpStream;
 use crate::promise::Promise;
 use crate::request::Request;

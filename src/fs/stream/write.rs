@@ -16,8 +16,8 @@ use std::rc::Rc;
 
 use super::HIGH_WATER_MARK;
 use crate::error;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::fs::error::duplicate;
 use crate::fs::{File, OpenOptions};
 use crate::promise::Promise;

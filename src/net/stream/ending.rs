@@ -11,7 +11,7 @@ use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::cell::peek;
 use crate::error;
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::queue::closure::Closure;
 
 /// An end of the connection that the peer has brought about.

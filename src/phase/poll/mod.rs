@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::event_loop::{RunMode, State};
+use crate::event_loop::mode::RunMode;
+use crate::event_loop::state::State;
 use crate::threads::mailbox::deliver;
 use crate::virtual_time;
 use sleep::{collect, look, sleep};
@@ -102,5 +103,5 @@ pub(crate) fn dispatch(state: &Rc<State>) {
         });
     }
     deliver::deliver(state);
-    state.poll_last.run(state);
+    callback::call_deferred(state, &state.poll_last);
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
-use crate::event_loop::State;
+use crate::event_loop::state::State;
 use crate::threads::patience::{self, Awake};
 
 /// Looks for a while before the sleep, if that is likely to pay. True when something has come.

@@ -51,9 +51,9 @@ use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::handle::Alive;
+use crate::event_loop::state::State;
+use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
 
 use table::{Due, Life, Table};

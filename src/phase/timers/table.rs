@@ -13,7 +13,7 @@ use super::heap::{Heap, Item};
 use super::lists::{Ends, KEPT, Lists};
 use super::{NONE, Timer, nanos};
 use crate::clock::Nanos;
-use crate::handle::Alive;
+use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
 
 use std::collections::HashMap;

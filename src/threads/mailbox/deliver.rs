@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::incoming::{Done, Woken};
 use crate::callback;
-use crate::event_loop::State;
-use crate::handle::Key;
+use crate::event_loop::state::State;
+use crate::handle::key::Key;
 use crate::sys;
 
 /// The most posted closures that are called in one poll phase.

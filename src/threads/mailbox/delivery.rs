@@ -12,7 +12,8 @@ use super::Mailbox;
 use super::incoming::{Done, Incoming, Woken};
 use super::numbers::NumberSet;
 use super::posts::Posts;
-use crate::handle::{Handle, Key};
+use crate::handle::key::Key;
+use crate::handle::registration::Handle;
 use crate::queue::closure::Closure;
 
 /// A fetch of more items than this leaves lists that are worth giving back.

@@ -1,10 +1,11 @@
-//! The hand-over of messages between two threads, checked in every order of its steps. For the jobs of the pool see
-//! `pool.rs`.
+//! The hand-over of messages between two threads, checked in every order of its steps. For the jobs
+//! of the pool see `pool.rs`.
 //!
-//! The source under test is the crate's own: `src/channel/queue.rs`, one direction of a channel, and
-//! `src/channel/receive.rs`, its receiving end. They are compiled here with loom's locks, and with a receiver that is a bell instead of a loop's mailbox. What a loop
-//! promises to a half is little: after a notice it looks until the queue is empty. So a lost notice is a
-//! thread that waits for ever, which loom finds.
+//! The source under test is the crate's own: `src/channel/queue.rs`, one direction of a channel,
+//! and `src/channel/receive.rs`, its receiving end. They are compiled here with loom's locks, and
+//! with a receiver that is a bell instead of a loop's mailbox. A loop promises little to a queue:
+//! after a notice it looks until the queue is empty. So a lost notice is a thread that waits for
+//! ever, which loom finds.
 #![cfg(test)]
 
 #[path = "../../../src/channel/queue.rs"]
@@ -13,7 +14,7 @@ mod queue;
 #[path = "../../../src/channel/receive.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
 mod receive;
-mod outside;
+mod seam;
 mod pool;
 
 use std::collections::VecDeque;
@@ -22,17 +23,18 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
 
-use queue::{End, Half, Popped, Refused};
-use receive::Intake;
-use outside::{Bell, Receiver};
+use queue::{End, Queue, Popped, Refused};
+use receive::ReceiveBuffer;
+use seam::{Bell, Receiver};
 
-/// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after `limit`.
-fn receive(intake: &Intake<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
+/// Takes messages as a loop does: after a notice, until nothing is there. Stops at the end or after
+/// `limit`.
+fn receive(buffer: &ReceiveBuffer<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) {
     let mut seen = Vec::new();
     loop {
         bell.wait();
         while seen.len() < limit {
-            match intake.pop(u64::MAX) {
+            match buffer.pop(u64::MAX) {
                 Popped::Message(message) => seen.push(message),
                 Popped::Empty | Popped::Finished => break,
                 Popped::Closed => return (seen, true),
@@ -45,24 +47,24 @@ fn receive(intake: &Intake<u32>, bell: &Bell, limit: usize) -> (Vec<u32>, bool) 
 }
 
 /// Opens the receiving end on a loop that is a bell.
-fn open(half: &Arc<Half<u32>>) -> (Intake<u32>, Arc<Bell>) {
+fn open(queue: &Arc<Queue<u32>>) -> (ReceiveBuffer<u32>, Arc<Bell>) {
     let bell = Arc::new(Bell::new());
-    half.attach(Receiver(bell.clone()));
-    (Intake::new(half.clone()), bell)
+    queue.attach(Receiver(bell.clone()));
+    (ReceiveBuffer::new(queue.clone()), bell)
 }
 
 #[test]
 fn every_message_arrives_once_in_order_and_the_close_behind_them() {
     loom::model(|| {
-        let half = Half::new();
-        let (intake, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::new();
+        let (buffer, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
             sending.close_sender();
         });
-        assert_eq!(receive(&intake, &bell, 3), (vec![1, 2], true));
+        assert_eq!(receive(&buffer, &bell, 3), (vec![1, 2], true));
         sender.join().unwrap();
     });
 }
@@ -70,14 +72,14 @@ fn every_message_arrives_once_in_order_and_the_close_behind_them() {
 #[test]
 fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
     loom::model(|| {
-        let half = Half::new();
-        let sending = half.clone();
+        let queue = Queue::new();
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let (intake, bell) = open(&half);
-        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
+        let (buffer, bell) = open(&queue);
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -85,9 +87,9 @@ fn an_end_that_is_opened_while_the_other_sends_is_told_of_all() {
 #[test]
 fn an_end_that_travels_takes_its_messages_along() {
     loom::model(|| {
-        let half = Half::new();
-        let (first, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::new();
+        let (first, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
@@ -95,7 +97,7 @@ fn an_end_that_travels_takes_its_messages_along() {
         });
         let (mut seen, _) = receive(&first, &bell, 1);
         first.detach();
-        let (second, bell) = open(&half);
+        let (second, bell) = open(&queue);
         let (rest, closed) = receive(&second, &bell, 2);
         seen.extend(rest);
         assert_eq!((seen, closed), (vec![1, 2], true));
@@ -106,16 +108,16 @@ fn an_end_that_travels_takes_its_messages_along() {
 #[test]
 fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
     loom::model(|| {
-        let half = Half::new();
-        let (intake, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::new();
+        let (buffer, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             sending.finish();
             assert_eq!(sending.push(2), Err(2));
             sending.close_sender();
         });
-        assert_eq!(receive(&intake, &bell, 2), (vec![1], true));
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1], true));
         sender.join().unwrap();
     });
 }
@@ -123,31 +125,34 @@ fn a_sender_that_finishes_and_then_closes_gives_notice_of_both() {
 #[test]
 fn a_message_for_an_end_that_closes_comes_back_or_is_left_in_the_queue() {
     loom::model(|| {
-        let half = Half::new();
-        let sending = half.clone();
+        let queue = Queue::new();
+        let sending = queue.clone();
         let sender = thread::spawn(move || sending.push(1).is_err());
-        let left: VecDeque<u32> = Intake::new(half.clone()).close();
+        let left: VecDeque<u32> = ReceiveBuffer::new(queue.clone()).close();
         let came_back = sender.join().unwrap();
         assert_eq!(left.len() + usize::from(came_back), 1);
-        assert_eq!(half.push(2), Err(2));
+        assert_eq!(queue.push(2), Err(2));
     });
 }
 
 #[test]
-fn a_handler_that_rests_hears_of_what_comes_next() {
+fn a_handler_that_is_attached_hears_of_what_waits_and_of_what_comes() {
     loom::model(|| {
-        let half = Half::new();
-        let (intake, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::new();
+        let (buffer, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             assert!(sending.push(2).is_ok());
         });
-        let (first, _) = receive(&intake, &bell, 1);
-        // Nobody listens: what is there waits, and the next look is the loop's own, as in `on_message`.
-        half.rest();
-        bell.ring();
-        let (second, _) = receive(&intake, &bell, 1);
+        let (first, _) = receive(&buffer, &bell, 1);
+        // Nobody listens: messages wait. Then a handler is attached, and looks if there is
+        // something, as `on_message` does.
+        queue.stop_looking();
+        if buffer.has_something(u64::MAX) {
+            bell.ring();
+        }
+        let (second, _) = receive(&buffer, &bell, 1);
         assert_eq!([first, second].concat(), [1, 2]);
         sender.join().unwrap();
     });
@@ -156,15 +161,15 @@ fn a_handler_that_rests_hears_of_what_comes_next() {
 #[test]
 fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
     loom::model(|| {
-        let half = Half::new();
-        let sending = half.clone();
+        let queue = Queue::new();
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(sending.push(1).is_ok());
             sending.close_sender();
         });
-        let (intake, limit) = (Intake::new(half), std::time::Duration::MAX);
-        assert!(matches!(intake.pop_within(limit), Popped::Message(1)));
-        assert!(matches!(intake.pop_within(limit), Popped::Closed));
+        let (buffer, limit) = (ReceiveBuffer::new(queue), std::time::Duration::MAX);
+        assert!(matches!(buffer.pop_within(limit), Popped::Message(1)));
+        assert!(matches!(buffer.pop_within(limit), Popped::Closed));
         sender.join().unwrap();
     });
 }
@@ -172,17 +177,17 @@ fn a_blocked_thread_is_woken_by_a_message_and_by_the_end() {
 #[test]
 fn what_was_taken_at_once_and_not_handed_on_is_dropped_by_the_close_and_no_message_twice() {
     loom::model(|| {
-        let half = Half::new();
-        let (intake, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::new();
+        let (buffer, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             (1..=3).filter(|message| sending.push(*message).is_err()).collect::<Vec<u32>>()
         });
-        let (mut all, _) = receive(&intake, &bell, 1);
-        let waiting = half.len();
-        let left = intake.close();
+        let (mut all, _) = receive(&buffer, &bell, 1);
+        let waiting = queue.len();
+        let left = buffer.close();
         assert!(left.len() >= waiting, "what waits is counted, wherever it is");
-        assert_eq!(half.len(), 0);
+        assert_eq!(queue.len(), 0);
         all.extend(left);
         all.extend(sender.join().unwrap());
         assert_eq!(all, [1, 2, 3]);
@@ -192,37 +197,37 @@ fn what_was_taken_at_once_and_not_handed_on_is_dropped_by_the_close_and_no_messa
 #[test]
 fn what_was_taken_at_once_is_in_the_length_that_the_sender_sees() {
     loom::model(|| {
-        let half = Half::new();
-        let (intake, bell) = open(&half);
-        (1..=2).for_each(|message| assert!(half.push(message).is_ok()));
-        let receiver = thread::spawn(move || receive(&intake, &bell, 1));
-        assert!((1..=2).contains(&half.len()));
+        let queue = Queue::new();
+        let (buffer, bell) = open(&queue);
+        (1..=2).for_each(|message| assert!(queue.push(message).is_ok()));
+        let receiver = thread::spawn(move || receive(&buffer, &bell, 1));
+        assert!((1..=2).contains(&queue.len()));
         assert_eq!(receiver.join().unwrap(), (vec![1], false));
-        assert_eq!(half.len(), 1);
+        assert_eq!(queue.len(), 1);
     });
 }
 
 /// Reserves a place and sends to it. False when that is not possible any more.
-fn send_when_there_is_room(half: &Half<u32>, message: u32) -> bool {
+fn send_when_there_is_room(queue: &Queue<u32>, message: u32) -> bool {
     let mut ticket = None;
-    let reserved = block_on(std::future::poll_fn(|cx| half.poll_reserve(&mut ticket, cx)));
+    let reserved = block_on(std::future::poll_fn(|cx| queue.poll_reserve(&mut ticket, cx)));
     if let Some(ticket) = ticket {
-        half.stop_waiting(ticket);
+        queue.stop_waiting(ticket);
     }
-    reserved && half.push_reserved(message).is_ok()
+    reserved && queue.push_reserved(message).is_ok()
 }
 
 #[test]
 fn a_sender_that_waits_for_room_gets_it_when_a_message_is_taken() {
     loom::model(|| {
-        let half = Half::bounded(1);
-        let (intake, bell) = open(&half);
-        let sending = half.clone();
+        let queue = Queue::bounded(1);
+        let (buffer, bell) = open(&queue);
+        let sending = queue.clone();
         let sender = thread::spawn(move || {
             assert!(send_when_there_is_room(&sending, 1));
             assert!(send_when_there_is_room(&sending, 2));
         });
-        assert_eq!(receive(&intake, &bell, 2), (vec![1, 2], false));
+        assert_eq!(receive(&buffer, &bell, 2), (vec![1, 2], false));
         sender.join().unwrap();
     });
 }
@@ -233,33 +238,33 @@ fn two_senders_that_wait_for_one_place_both_get_it() {
     // More would take hours, and the two senders need few switches to meet.
     model.preemption_bound = Some(3);
     model.check(|| {
-        let half = Half::bounded(1);
-        let (intake, bell) = open(&half);
+        let queue = Queue::bounded(1);
+        let (buffer, bell) = open(&queue);
         let senders = [1, 2].map(|number| {
-            let sending = half.clone();
+            let sending = queue.clone();
             thread::spawn(move || assert!(send_when_there_is_room(&sending, number)))
         });
-        let (mut seen, _) = receive(&intake, &bell, 2);
+        let (mut seen, _) = receive(&buffer, &bell, 2);
         seen.sort();
         assert_eq!(seen, [1, 2]);
         for sender in senders {
             sender.join().unwrap();
         }
-        assert!(half.try_push(3).is_ok(), "no place was lost");
-        assert!(matches!(half.try_push(4), Err(Refused::Full(4))), "nor made");
+        assert!(queue.try_push(3).is_ok(), "no place was lost");
+        assert!(matches!(queue.try_push(4), Err(Refused::Full(4))), "nor made");
     });
 }
 
 #[test]
 fn a_sender_that_waits_for_room_is_told_when_the_other_end_closes() {
     loom::model(|| {
-        let half = Half::bounded(1);
-        assert!(half.try_push(1).is_ok());
-        let sending = half.clone();
+        let queue = Queue::bounded(1);
+        assert!(queue.try_push(1).is_ok());
+        let sending = queue.clone();
         let sender = thread::spawn(move || send_when_there_is_room(&sending, 2));
-        let left = half.close_receiver();
+        let left = queue.close_receiver();
         assert_eq!(left, [1]);
         assert!(!sender.join().unwrap());
-        assert_eq!(half.end_seen(u64::MAX), End::Open);
+        assert_eq!(queue.end_seen(u64::MAX), End::Open);
     });
 }

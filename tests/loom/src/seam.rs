@@ -1,4 +1,4 @@
-//! What a half needs from outside itself, as the model checker has it.
+//! What a queue needs from outside itself, as the model checker has it.
 
 pub(super) use std::sync::PoisonError;
 // For a count that is only shown: nothing is decided by it, so its orders need no checking.

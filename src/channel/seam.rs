@@ -1,6 +1,8 @@
-//! What a [`Half`](super::queue::Half) needs from outside itself, in one place.
+//! The seam between a [`Queue`](super::queue::Queue) and the rest of the crate: all that it needs
+//! from outside itself.
 //!
-//! The model checker of `tests/loom` puts its own locks here and a receiver that it can watch.
+//! The model checker of `tests/loom` has a seam of its own, with locks whose every order it tries
+//! and a receiver that it can watch.
 
 pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,10 +13,12 @@ pub(crate) use crate::threads::OwnLine;
 use crate::event_loop::current;
 use crate::threads::mailbox::Mailbox;
 
-/// Who is told of a half's messages: a receiver of a loop.
+/// The receiver that a queue notifies: a handle of a loop.
 #[derive(Clone)]
 pub(crate) struct Receiver {
+    /// The mailbox of the handle's loop.
     pub(crate) mailbox: Arc<Mailbox>,
+    /// The handle's number in that mailbox.
     pub(crate) number: u64,
 }
 
@@ -35,13 +39,14 @@ impl Receiver {
     }
 }
 
-/// The program in virtual time that what is made here belongs to, else zero.
+/// The program in virtual time that a queue belongs to which is made here, else zero.
 pub(crate) fn program() -> u64 {
     current::place().map_or(0, |here| here.program)
 }
 
-/// The time at which what is sent here and now is sent, for a loop of this program in virtual time. Zero, and so
-/// seen at once, if it is sent from elsewhere: no two programs share a time.
+/// The time at which a message is sent here and now, for a loop of this program in virtual time.
+///
+/// Zero, so that it is seen at once, if it is sent from elsewhere: no two programs share a time.
 pub(crate) fn this_moment(program: u64) -> Nanos {
     current::place().filter(|here| here.program == program).map_or(0, |here| here.time)
 }

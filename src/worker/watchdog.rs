@@ -1,7 +1,8 @@
-//! Whether a worker comes round: looked at by its parent, for the worker cannot say.
+//! The watchdog of a worker: its parent looks whether its loop goes on, for the worker cannot say.
 //!
-//! A worker that is awake in the same iteration at two looks has been in it all the time between them: to sleep
-//! it would have had to begin another. So two looks at a counter tell, and the worker does nothing for it.
+//! A worker that is awake in the same iteration at two looks has been in it all the time between
+//! them: to sleep it would have had to begin another. So two looks at a counter tell, and the
+//! worker does nothing for it.
 
 use std::fmt;
 use std::panic::Location;
@@ -13,10 +14,12 @@ use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval};
 
-/// Looks in the time that a worker may take.
+/// How often the watchdog looks in the time that a worker may take: the report is late by a quarter
+/// of that time at most.
 const LOOKS: u32 = 4;
 
-/// A worker that does not come round. See [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
+/// A worker that does not come round. See
+/// [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unresponsive {
@@ -25,7 +28,8 @@ pub struct Unresponsive {
     /// For how long it has been in the same iteration, at least.
     pub busy_for: Duration,
     /// Where the callback was registered that it is in now: the line of the `on_message`, the
-    /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not record it.
+    /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not
+    /// record it.
     pub callback: Option<&'static Location<'static>>,
 }
 
@@ -36,19 +40,20 @@ impl fmt::Display for Unresponsive {
     }
 }
 
-/// The looking. Ends when it is dropped.
-pub(super) struct Watch {
+/// Looks at a worker again and again, until it is dropped.
+pub(super) struct Watchdog {
+    /// Looks. Does not hold the parent's loop.
     timer: Timer,
 }
 
-impl Watch {
+impl Watchdog {
     /// Starts to look, on the current loop.
     #[track_caller]
     pub(super) fn start(
         shared: Arc<Shared>,
         limit: Duration,
         mut f: impl FnMut(Unresponsive) + 'static,
-    ) -> Watch {
+    ) -> Watchdog {
         let mut sighting = Sighting::default();
         let timer = set_interval(limit / LOOKS, move |_| {
             let Some(now) = current::get().map(|state| state.clock.now()) else { return };
@@ -57,11 +62,11 @@ impl Watch {
             }
         });
         timer.set_ref(false);
-        Watch { timer }
+        Watchdog { timer }
     }
 }
 
-impl Drop for Watch {
+impl Drop for Watchdog {
     fn drop(&mut self) {
         self.timer.clear();
     }
@@ -70,8 +75,10 @@ impl Drop for Watch {
 /// Since when the worker has been in the iteration in which it was last seen.
 #[derive(Default)]
 struct Sighting {
-    /// None when it was asleep, or not there.
+    /// That iteration, and the time of the first look that saw it. None when the worker was asleep
+    /// or gone.
     awake_in: Option<(u64, Nanos)>,
+    /// The worker was reported for that iteration.
     reported: bool,
 }
 
