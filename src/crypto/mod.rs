@@ -32,7 +32,7 @@ use ctutils::CtEq;
 use zeroize::Zeroizing;
 
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
@@ -287,7 +287,8 @@ fn derive(
         Ok(()) => {
             let (promise, request) = Promise::new(&state, location);
             promise.set_heir(wipe);
-            let job = pool::submit(&state, name, WorkKind::Cpu, location, work, pool::flatten);
+            let label = Label { kind: WorkKind::Cpu, name, location };
+            let job = pool::submit(&state, label, Admission::New, work, pool::flatten);
             promise.follow(job, reveal);
             request
         }

@@ -11,15 +11,15 @@ use std::rc::Rc;
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 
 /// What is the same for all slices.
 struct Sliced {
     state: Rc<State>,
-    name: &'static str,
-    location: &'static Location<'static>,
+    /// What the pool is told of each slice.
+    label: Label,
     /// Taken by whatever decides the request.
     promise: Cell<Option<Promise<Vec<u8>>>>,
     /// Cancels the slice that is queued or running.
@@ -47,8 +47,7 @@ pub(super) fn submit(
     promise.set_heir(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
-        name,
-        location,
+        label: Label { kind: WorkKind::Cpu, name, location },
         promise: Cell::new(None),
         job: RefCell::new(None),
         cancelled: Cell::new(false),
@@ -56,7 +55,7 @@ pub(super) fn submit(
     let weak = Rc::downgrade(&sliced);
     promise.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
     sliced.promise.set(Some(promise));
-    let job = pool::submit(state, name, WorkKind::Cpu, location, work_of(slice), same);
+    let job = pool::submit(state, sliced.label, Admission::New, work_of(slice), same);
     sliced.follow(job);
     request
 }
@@ -89,8 +88,7 @@ impl Sliced {
             _ if self.cancelled.get() => self.decide(Err(error::cancelled())),
             Ok(Slice::More(slice)) => {
                 let (state, work) = (&self.state, work_of(slice));
-                let next =
-                    pool::submit_next(state, self.name, WorkKind::Cpu, self.location, work, same);
+                let next = pool::submit(state, self.label, Admission::GoesOn, work, same);
                 self.follow(next);
             }
             Ok(Slice::Done(result)) => self.decide(result),

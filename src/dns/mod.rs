@@ -26,7 +26,7 @@ use std::rc::Rc;
 use crate::error::shut_down;
 use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys::resolver::{self, Failure};
@@ -286,13 +286,14 @@ pub fn lookup_port(service: &str, protocol: Protocol) -> Request<io::Result<u16>
 /// Asks the resolver something on the pool.
 fn ask<T: Send + 'static>(
     state: &Rc<State>,
-    kind: &'static str,
+    name: &'static str,
     location: &'static Location<'static>,
     asked: String,
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let work = move || call().map_err(|failure| LookupError::new(asked, failure));
-    pool::submit(state, kind, WorkKind::SlowIo, location, work, pool::flatten)
+    let label = Label { kind: WorkKind::SlowIo, name, location };
+    pool::submit(state, label, Admission::New, work, pool::flatten)
 }
 
 /// The host's name as the resolver wants it.

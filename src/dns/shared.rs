@@ -21,7 +21,7 @@ use super::options::{Family, LookupOptions};
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::State;
 use crate::handle::{Handle, Registration};
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::request::{Canceller, Completer, Request};
 use crate::sys::resolver;
 
@@ -129,7 +129,8 @@ impl Call {
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;
-        let job = pool::submit(state, "name look-up", WorkKind::SlowIo, location, work, answer);
+        let label = Label { kind: WorkKind::SlowIo, name: "name look-up", location };
+        let job = pool::submit(state, label, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
         job.on_complete(move |result| asked.answer(&state, result));

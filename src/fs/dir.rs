@@ -19,7 +19,7 @@ use super::remove;
 use crate::error::{self, WorkError};
 use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::promise::Promise;
 use crate::request::Request;
 
@@ -147,7 +147,7 @@ pub fn read_dir(path: impl AsRef<Path>) -> Request<io::Result<ReadDir>> {
         Ok(entries) => Ok(read_batch(entries, path, location)),
         Err(error) => Err(PathError::wrap("read_dir", &path, error)),
     };
-    pool::submit(&state, "file request", WorkKind::FastIo, location, work, ReadDir::adopt)
+    pool::submit(&state, job::label(location), Admission::New, work, ReadDir::adopt)
 }
 
 /// What one job has read of a directory.

@@ -14,14 +14,17 @@ use super::error::PathError;
 use crate::error::{CancelError, WorkError};
 use crate::event_loop::State;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
 
-const KIND: &str = "file request";
+/// What the pool is told of a job.
+pub(super) fn label(location: &'static Location<'static>) -> Label {
+    Label { kind: WorkKind::FastIo, name: "file request", location }
+}
 
 /// How far a job has brought an operation.
 pub(super) enum Step<T> {
@@ -73,7 +76,7 @@ fn one_job<T: Send + 'static, G: Send + 'static>(
     work: impl FnOnce() -> (io::Result<T>, G) + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, give_back)
+    pool::submit(&state, label(Location::caller()), Admission::New, work, give_back)
 }
 
 /// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
@@ -127,7 +130,7 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, finish);
+        let request = pool::submit(state, label(location), Admission::New, first, finish);
         let fulfil = move |mut result: io::Result<T>| {
             result.iter_mut().for_each(polish);
             promise.fulfil(result);
@@ -169,7 +172,7 @@ pub(super) fn run<T: Send + 'static>(
     job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
+    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
     go_on(state, location, request, then)
 }
 
@@ -197,7 +200,7 @@ fn run_next<T: Send + 'static>(
     job: NextJob<T>,
     then: Box<dyn FnOnce(io::Result<T>)>,
 ) {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
+    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
     let inner = state.clone();
     request.on_complete(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
@@ -230,13 +233,7 @@ pub(super) fn release<T: Send + 'static>(
             drop(value);
             Ok(())
         };
-        drop(pool::submit_next(
-            state,
-            "file close",
-            WorkKind::FastIo,
-            location,
-            work,
-            pool::flatten,
-        ));
+        let label = Label { name: "file close", ..label(location) };
+        drop(pool::submit(state, label, Admission::GoesOn, work, pool::flatten));
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::error::PathError;
 use super::file::File;
+use super::job;
 use super::queue::Core;
 use crate::error::WorkError;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::request::Request;
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
@@ -108,7 +109,7 @@ impl OpenOptions {
             Ok(file) => Ok(Opened { file, path, location }),
             Err(error) => Err(PathError::wrap("open", &path, error)),
         };
-        pool::submit(&state, "file request", WorkKind::FastIo, location, work, Opened::adopt)
+        pool::submit(&state, job::label(location), Admission::New, work, Opened::adopt)
     }
 }
 

@@ -6,12 +6,15 @@
 //! one job at a time, so jobs of a kind start in the order submitted and none is stuck behind a
 //! neighbour that another thread could overtake.
 //!
-//! - `job.rs`: what loop and pool thread share of a job, and who may touch what when;
-//! - `threads.rs`: the queues, and how a job finds a thread;
-//! - `attention.rs`: who looks at the queues, and why no job is stranded;
+//! In the order of a job's life:
+//!
+//! - `work.rs`, `token.rs`: jobs as users submit them, with a kind, a deadline and a token;
 //! - `request.rs`: the loop's side, a request that ends once whatever happens;
-//! - `work.rs`, `token.rs`: jobs with a kind, a deadline and a token, as users submit them;
-//! - `figures.rs`, `shutdown.rs`: what was done, and what still runs.
+//! - `job.rs`: what loop and pool thread share of a job, and which of them may touch what when;
+//! - `queues.rs`: the jobs that wait;
+//! - `threads.rs`: the threads, and how a job finds one, with a picture of their states;
+//! - `search.rs`: which thread looks at the queues, how the others are parked, and why no job is stranded;
+//! - `record.rs`, `figures.rs`, `shutdown.rs`: what runs, what was done, and the end.
 //!
 //! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is there,
 //! the loop takes all that are there at once, and is woken at most once in between.
@@ -27,9 +30,12 @@ mod threads;
 mod token;
 mod work;
 
-/// What `search.rs` needs from outside. The model checker in `tests/loom` has its own.
-mod outside {
+/// What `search.rs` is built on. The model checker in `tests/loom` has its own.
+mod seam {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+    pub(super) use crate::threads::patience::{thread_sleeps, thread_wakes};
 }
 
 use std::fmt;
@@ -38,10 +44,11 @@ use std::num::IntErrorKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use threads::Shared;
+use threads::Threads;
 
 pub use figures::{KindMetrics, PoolMetrics};
-pub(crate) use request::{flatten, submit, submit_next};
+pub(crate) use job::Label;
+pub(crate) use request::{Admission, flatten, submit};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;
 pub use work::{SubmitError, Work, queue_work, work};
@@ -100,12 +107,14 @@ impl WorkKind {
 /// ```
 #[derive(Clone)]
 pub struct Pool {
+    /// Shared by all clones. Dropped with the last of them.
     owner: Arc<Owner>,
 }
 
 /// Tells the threads to end when nobody is left to submit.
 struct Owner {
-    shared: Arc<Shared>,
+    /// What the threads have, too.
+    threads: Arc<Threads>,
 }
 
 impl Pool {
@@ -132,22 +141,23 @@ impl Pool {
 
     fn from_parts(threads: usize, builder: PoolBuilder) -> Pool {
         let name = builder.thread_name.unwrap_or_else(|| NAME_DEFAULT.to_owned());
-        let shared = Shared::new(threads, builder.queue_limit, name);
-        Pool { owner: Arc::new(Owner { shared: Arc::new(shared) }) }
+        let threads = Arc::new(Threads::new(threads, builder.queue_limit, name));
+        Pool { owner: Arc::new(Owner { threads }) }
     }
 
-    fn inner(&self) -> &Arc<Shared> {
-        &self.owner.shared
+    /// The threads, with their queues.
+    fn threads(&self) -> &Arc<Threads> {
+        &self.owner.threads
     }
 
     /// The most threads that the pool will have.
     pub fn threads_max(&self) -> usize {
-        self.inner().threads_max
+        self.threads().max
     }
 
     /// How many jobs may wait at one time, if that is limited.
     pub fn queue_limit(&self) -> Option<usize> {
-        self.inner().queues.limit
+        self.threads().queues.limit
     }
 
     /// The pool's figures. They are read one after the other while the threads go on.
@@ -155,7 +165,7 @@ impl Pool {
     /// # Cost
     /// Grows with the number of threads.
     pub fn metrics(&self) -> PoolMetrics {
-        self.inner().metrics()
+        self.threads().metrics()
     }
 
     /// The jobs that run now, for a program that wonders what its pool is busy with. Without the one
@@ -172,7 +182,7 @@ impl Pool {
     /// });
     /// ```
     pub fn running_jobs(&self) -> Vec<RunningJob> {
-        self.inner().running_jobs()
+        self.threads().running_jobs()
     }
 
     /// Ends the pool: jobs that wait are cancelled, jobs that run are waited for, for `limit` at most.
@@ -200,16 +210,16 @@ impl Pool {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, limit: Duration) -> Result<(), Laggards> {
-        let shared = self.inner();
-        shared.shut_down();
-        shared.wait_for_threads(limit);
-        let jobs = shared.running_jobs();
+        let threads = self.threads();
+        threads.shut_down();
+        threads.wait_for_end(limit);
+        let jobs = threads.running_jobs();
         if jobs.is_empty() { Ok(()) } else { Err(Laggards { jobs }) }
     }
 
     /// Whether the pool was shut down.
     pub fn is_shut_down(&self) -> bool {
-        self.inner().is_shut()
+        self.threads().is_shut()
     }
 }
 
@@ -225,19 +235,22 @@ impl Pool {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PoolBuilder {
+    /// The most threads; none for what the environment says.
     threads: Option<usize>,
+    /// The most jobs that may wait; none for any number.
     queue_limit: Option<usize>,
+    /// What the threads are called; none for the usual name.
     thread_name: Option<String>,
 }
 
 impl PoolBuilder {
-    /// At most so many threads, 1 to 1,024. Without this as the shared pool: `UV_THREADPOOL_SIZE`, or 4.
+    /// The most threads, 1 to 1,024. Without this as the shared pool: `UV_THREADPOOL_SIZE`, or 4.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// At most so many jobs that wait for a thread. One more is refused: [`Work::try_submit`] gives
+    /// The most jobs that may wait for a thread. One more is refused: [`Work::try_submit`] gives
     /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull). With 0 no job is ever
     /// taken. Without this there is no limit, as in libuv.
     ///
@@ -319,7 +332,7 @@ fn threads_from_environment() -> usize {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.close();
+        self.threads.close();
     }
 }
 
