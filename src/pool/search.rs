@@ -66,7 +66,7 @@ impl Search {
 
     /// Claims the search. False when somebody has it.
     pub(super) fn claim(&self) -> bool {
-        !self.claimed.swap(true, Ordering::SeqCst)
+        self.claimed.compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
     /// Gives the search up. The caller looks at the queues next, for jobs that were pushed before this.

@@ -173,7 +173,7 @@ fn jobs_of_two_submitters_are_taken_by_a_thread_that_parks_in_between() {
 
 #[test]
 fn two_jobs_that_wait_for_each_other_are_taken_by_two_threads() {
-    model(3, || {
+    model(2, || {
         let pool = Pool::new();
         let threads = [(); 2].map(|()| start(&pool, 1));
         pool.submit();
@@ -186,7 +186,7 @@ fn two_jobs_that_wait_for_each_other_are_taken_by_two_threads() {
 
 #[test]
 fn a_pool_that_ends_leaves_no_job_and_no_thread_behind() {
-    model(3, || {
+    model(2, || {
         let pool = Pool::new();
         let threads = [(); 2].map(|()| start(&pool, usize::MAX));
         pool.submit();
