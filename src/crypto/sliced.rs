@@ -1,7 +1,8 @@
 //! Long work in slices: a pool job each, so that no thread is held for long.
 //!
-//! Between two slices other jobs get their turn. The request is one all the same. It can be cancelled at
-//! any time; a slice that is running goes to its end first, and then the request completes.
+//! Between two slices other jobs get their turn. The request is one all the same. It can be
+//! cancelled at any time; a slice that is running goes to its end first, and then the request
+//! completes.
 
 use std::cell::{Cell, RefCell};
 use std::io;

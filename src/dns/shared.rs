@@ -1,9 +1,9 @@
 //! Look-ups of one host that are under way at the same time share one call of the resolver.
 //!
-//! A [`Call`] is one pool job and those who wait for its answer, in the order they asked. Whoever asks
-//! the same question while the call is queued or running waits with them; once the answer is here,
-//! or the job was cancelled, the question opens a new call. All of it belongs to one loop: the
-//! answer comes to the job's request, and from there to each waiter in turn, in the poll phase.
+//! A [`Call`] is one pool job and those who wait for its answer, in the order they asked. Whoever
+//! asks the same question while the call is queued or running waits with them; once the answer is
+//! here, or the job was cancelled, the question opens a new call. All of it belongs to one loop:
+//! the answer comes to the job's request, and from there to each waiter in turn, in the poll phase.
 //!
 //! A waiter is cancelled by itself: the others go on. The last one takes the job with it.
 

@@ -95,8 +95,9 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Request<io::Result<()>> {
 /// Nobody can lead it out of the directory by putting a link in the place of one in it.
 ///
 /// # Cost
-/// One pool job, however long it takes. At most 17 descriptors are open at a time, however deep the tree
-/// is, and fewer when there are no more. In memory is a name for each directory on the way down.
+/// One pool job, however long it takes. At most 17 descriptors are open at a time, however deep the
+/// tree is, and fewer when there are no more. In memory is a name for each directory on the way
+/// down.
 ///
 /// # Errors
 /// As [`std::fs::remove_dir_all`]. It ends at the first error, and what is left stays.
@@ -118,8 +119,8 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> Request<io::Result<()>> {
 
 /// Opens a directory to list what is in it.
 ///
-/// The dots are left out. The order is the file system's. The first batch is read in the same pool job,
-/// so a small directory costs one.
+/// The dots are left out. The order is the file system's. The first batch is read in the same pool
+/// job, so a small directory costs one.
 ///
 /// # Errors
 /// As [`std::fs::read_dir`]: `NotFound`, `NotADirectory`.
@@ -205,8 +206,8 @@ impl DirEntry {
         &self.name
     }
 
-    /// What it is; of a symbolic link, that it is one. None when the system does not know or the entry
-    /// is gone already.
+    /// What it is; of a symbolic link, that it is one. None when the system does not know or the
+    /// entry is gone already.
     pub fn file_type(&self) -> Option<FileType> {
         self.file_type
     }
@@ -214,11 +215,12 @@ impl DirEntry {
 
 /// A directory that is being listed. Made by [`read_dir`].
 ///
-/// It does not keep the loop alive; a batch that is being read does. Dropped half-way, it closes the
-/// directory on a pool thread.
+/// It does not keep the loop alive; a batch that is being read does. Dropped half-way, it closes
+/// the directory on a pool thread.
 pub struct ReadDir {
     core: Rc<Core>,
-    /// The batch that [`next`](ReadDir::next) waits for. Kept here so that dropping its future loses nothing.
+    /// The batch that [`next`](ReadDir::next) waits for. Kept here so that dropping its future
+    /// loses nothing.
     awaited: Option<Request<io::Result<Vec<DirEntry>>>>,
     /// What of it has not been handed out.
     ready: VecDeque<DirEntry>,
@@ -262,8 +264,8 @@ impl ReadDir {
         &self.core.path
     }
 
-    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for. Cannot
-    /// be cancelled: the entries would be lost.
+    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for.
+    /// Cannot be cancelled: the entries would be lost.
     ///
     /// # Errors
     /// The system's, after the entries before it. It ends the listing.

@@ -20,21 +20,23 @@ use crate::sys;
 
 /// An open file.
 ///
-/// `Clone`: a clone is another name for the same open file, with the same offset and the same order of
-/// operations. When the last one is dropped the operations that are left complete, and then the
-/// descriptor is closed on a pool thread, for a close may block; [`close`](File::close) tells how that went.
+/// `Clone`: a clone is another name for the same open file, with the same offset and the same order
+/// of operations. When the last one is dropped the operations that are left complete, and then the
+/// descriptor is closed on a pool thread, for a close may block; [`close`](File::close) tells how
+/// that went.
 ///
 /// # Ordering
-/// Operations on one file run one at a time, in the order they were asked for, whether or not anybody
-/// awaits them. (libuv and Node run them in parallel, in no order.) Operations on different files, and
-/// on files opened twice, have no order.
+/// Operations on one file run one at a time, in the order they were asked for, whether or not
+/// anybody awaits them. (libuv and Node run them in parallel, in no order.) Operations on different
+/// files, and on files opened twice, have no order.
 ///
 /// # Liveness
 /// An open file does not keep the loop alive; its operations do, and so does its close.
 ///
 /// # Errors
-/// Errors have the operation and the path in a [`PathError`](super::PathError), if the file was opened by a path. After
-/// [`close`](File::close) or [`into_std`](File::into_std) an operation fails with `EBADF`, after the end of its loop with a shut-down error.
+/// Errors have the operation and the path in a [`PathError`](super::PathError), if the file was
+/// opened by a path. After [`close`](File::close) or [`into_std`](File::into_std) an operation
+/// fails with `EBADF`, after the end of its loop with a shut-down error.
 ///
 /// # Cancelling
 /// An operation that has not begun can be cancelled; those behind it move up.
@@ -102,11 +104,12 @@ impl File {
         OpenOptions::new()
     }
 
-    /// Takes a file of the standard library, or anything else that it can be made of, into the current
-    /// loop. With [`into_std`](File::into_std) this is how an open file travels to a worker.
+    /// Takes a file of the standard library, or anything else that it can be made of, into the
+    /// current loop. With [`into_std`](File::into_std) this is how an open file travels to a
+    /// worker.
     ///
-    /// A pipe or a terminal will do too; an operation that waits for it occupies a pool thread. It makes
-    /// no difference whether the descriptor is non-blocking.
+    /// A pipe or a terminal will do too; an operation that waits for it occupies a pool thread. It
+    /// makes no difference whether the descriptor is non-blocking.
     ///
     /// # Panics
     /// When no loop is current.
@@ -152,8 +155,8 @@ impl File {
         self.core.try_take().ok_or(self)
     }
 
-    /// Closes the file, after the operations that were asked for before, and tells what the system says:
-    /// some file systems report here that data could not be stored. Cannot be cancelled.
+    /// Closes the file, after the operations that were asked for before, and tells what the system
+    /// says: some file systems report here that data could not be stored. Cannot be cancelled.
     ///
     /// # Errors
     /// The system's; `EBADF` when it was closed before.
@@ -181,7 +184,8 @@ impl File {
         self.read_from(None, len, Location::caller())
     }
 
-    /// Reads up to `len` bytes from `offset` on. The file's own offset stays. Otherwise as [`read`](File::read).
+    /// Reads up to `len` bytes from `offset` on. The file's own offset stays. Otherwise as
+    /// [`read`](File::read).
     ///
     /// # Errors
     /// The system's: also for what has no offsets, such as a pipe.
@@ -229,8 +233,8 @@ impl File {
         })
     }
 
-    /// Reads once into several buffers, of these lengths, from the offset on. Those that are not filled
-    /// come back shorter, or empty.
+    /// Reads once into several buffers, of these lengths, from the offset on. Those that are not
+    /// filled come back shorter, or empty.
     ///
     /// # Errors
     /// As [`read`](File::read); `InvalidInput` for an empty list.
@@ -277,8 +281,8 @@ impl File {
         })
     }
 
-    /// Writes all bytes at the offset, and moves it; how many that were. In a file opened for appending
-    /// they go to the end.
+    /// Writes all bytes at the offset, and moves it; how many that were. In a file opened for
+    /// appending they go to the end.
     ///
     /// When it fails, some bytes may have been written.
     ///
@@ -292,8 +296,8 @@ impl File {
         self.write_to(vec![data.into()], None, Location::caller())
     }
 
-    /// Writes all bytes at `offset`. The file's own offset stays. A file opened for appending gets them
-    /// at its end on Linux, wherever `offset` is. Otherwise as [`write`](File::write).
+    /// Writes all bytes at `offset`. The file's own offset stays. A file opened for appending gets
+    /// them at its end on Linux, wherever `offset` is. Otherwise as [`write`](File::write).
     ///
     /// # Errors
     /// As [`write`](File::write), also for what has no offsets.
@@ -302,8 +306,8 @@ impl File {
         self.write_to(vec![data.into()], Some(offset), Location::caller())
     }
 
-    /// Writes all bytes of several buffers as one, with as few calls as the system allows. Otherwise as
-    /// [`write`](File::write).
+    /// Writes all bytes of several buffers as one, with as few calls as the system allows.
+    /// Otherwise as [`write`](File::write).
     ///
     /// # Errors
     /// As [`write`](File::write); `InvalidInput` for an empty list.
@@ -419,8 +423,8 @@ impl File {
         })
     }
 
-    /// Writes here, at this file's offset, up to `len` bytes of `source` from `offset` on; how many that
-    /// were: 0 at the end. The offset of `source` stays (libuv's `uv_fs_sendfile`).
+    /// Writes here, at this file's offset, up to `len` bytes of `source` from `offset` on; how many
+    /// that were: 0 at the end. The offset of `source` stays (libuv's `uv_fs_sendfile`).
     ///
     /// In order with the operations of this file, not with those of `source`.
     ///

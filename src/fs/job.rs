@@ -1,8 +1,9 @@
 //! How a file operation becomes jobs of the pool.
 //!
-//! Most are one job: [`on_path`]. What may move many bytes does so in steps of [`BYTES_PER_JOB`], each
-//! a job of its own ([`run`]), so that it holds no pool thread for long and others have their turn. The
-//! requests of such operations are kept by a [`Promise`], which answers them also when the loop ends.
+//! Most are one job: [`on_path`]. What may move many bytes does so in steps of [`BYTES_PER_JOB`],
+//! each a job of its own ([`run`]), so that it holds no pool thread for long and others have their
+//! turn. The requests of such operations are kept by a [`Promise`], which answers them also when
+//! the loop ends.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -79,15 +80,16 @@ fn one_job<T: Send + 'static, G: Send + 'static>(
     pool::submit(&state, label(Location::caller()), Admission::New, work, give_back)
 }
 
-/// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
-/// frees what another allocates the two wait for each other in the allocator, and a worker's memory is
-/// counted by thread.
+/// The result of a job that gives back what the loop has allocated for it, to be freed here: where
+/// one thread frees what another allocates the two wait for each other in the allocator, and a
+/// worker's memory is counted by thread.
 fn give_back<T, G>(result: Result<(io::Result<T>, G), WorkError>) -> io::Result<T> {
     result?.0
 }
 
-/// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
-/// path. `first` may take `room`, and what it leaves comes back. `polish` is given the result on the loop.
+/// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets
+/// the path. `first` may take `room`, and what it leaves comes back. `polish` is given the result
+/// on the loop.
 #[track_caller]
 pub(super) fn on_path_in_steps<T: Send + 'static>(
     operation: &'static str,
@@ -115,8 +117,8 @@ fn with_path<T: 'static>(operation: &'static str, path: PathBuf, job: NextJob<T>
     })
 }
 
-/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun. `finish` makes the
-/// first one's result of what it has returned, on the loop.
+/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun.
+/// `finish` makes the first one's result of what it has returned, on the loop.
 pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
@@ -164,8 +166,8 @@ impl FirstJob {
     }
 }
 
-/// Runs a chain of jobs of something that is open, and gives the result to `then`, on the loop. When the
-/// loop ends first, `then` is dropped uncalled. What is returned cancels the first job.
+/// Runs a chain of jobs of something that is open, and gives the result to `then`, on the loop.
+/// When the loop ends first, `then` is dropped uncalled. What is returned cancels the first job.
 pub(super) fn run<T: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,

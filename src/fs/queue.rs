@@ -1,9 +1,9 @@
 //! The operations of one open file: one at a time, in the order they were asked for.
 //!
-//! Who owns what: the [`Core`] owns the descriptor and the operations that wait. The operation that runs
-//! holds the core by its [`Turn`], and its jobs hold the descriptor, so a file whose last name was
-//! dropped stays open until its last operation is done; then the core goes, and closes the descriptor
-//! on a pool thread.
+//! Who owns what: the [`Core`] owns the descriptor and the operations that wait. The operation that
+//! runs holds the core by its [`Turn`], and its jobs hold the descriptor, so a file whose last name
+//! was dropped stays open until its last operation is done; then the core goes, and closes the
+//! descriptor on a pool thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

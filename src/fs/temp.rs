@@ -108,8 +108,8 @@ fn unique<T>(template: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Resu
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Six letters and digits. The keys of a hash map are random, which is enough: a name that is taken is
-/// not used.
+/// Six letters and digits. The keys of a hash map are random, which is enough: a name that is taken
+/// is not used.
 fn random_letters() -> [u8; PLACEHOLDER.len()] {
     const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut number = RandomState::new().build_hasher().finish();

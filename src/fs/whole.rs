@@ -16,10 +16,10 @@ use crate::sys;
 /// What is asked for first of a file whose size is not known.
 const FIRST_READ: usize = 8 * 1024;
 
-/// What the loop sets aside for a file before it is opened. A smaller file fits, and then it is the loop's
-/// thread that allocates its memory and frees it: where pool threads allocate what the loop frees, both wait for
-/// each other in the allocator, and of 64 reads of 4 KiB at a time some take half as long again. What is left of
-/// it is given back, on the loop too.
+/// What the loop sets aside for a file before it is opened. A smaller file fits, and then it is the
+/// loop's thread that allocates its memory and frees it: where pool threads allocate what the loop
+/// frees, both wait for each other in the allocator, and of 64 reads of 4 KiB at a time some take
+/// half as long again. What is left of it is given back, on the loop too.
 const ROOM: usize = FIRST_READ;
 
 /// With so many jobs under way nothing is set aside any more: what waits is not to take memory.
@@ -34,8 +34,9 @@ fn room() -> Vec<u8> {
 /// Reads a whole file.
 ///
 /// # Cost
-/// A file of up to 8 MiB is one pool job: open, stat, one read, close. A bigger one goes on in further
-/// jobs of 8 MiB each, so that it holds no pool thread for long; its memory is asked for once.
+/// A file of up to 8 MiB is one pool job: open, stat, one read, close. A bigger one goes on in
+/// further jobs of 8 MiB each, so that it holds no pool thread for long; its memory is asked for
+/// once.
 ///
 /// # Errors
 /// As [`std::fs::read`]; `OutOfMemory` when the file does not fit.
@@ -226,8 +227,8 @@ pub(super) fn write_all(file: &File, mut data: &[u8]) -> io::Result<()> {
 /// Copies a file's contents and mode: how many bytes. A target that exists is replaced in place.
 ///
 /// A file copied to itself, by whatever name, is left as it is. When the source cannot be opened no
-/// target is made, and a target that this call made is removed when the copying fails or its loop ends
-/// first. The kernel
+/// target is made, and a target that this call made is removed when the copying fails or its loop
+/// ends first. The kernel
 /// copies by itself where it can.
 ///
 /// # Cost
@@ -331,7 +332,8 @@ impl Drop for Part {
 /// Opens both ends of a copy. None when they are one file.
 fn open_pair(from: &Path, to: &Path, exclusive: bool) -> io::Result<Option<Copying>> {
     let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "the source is no regular file");
-    // Looked at before it is opened: opening a FIFO would wait for its writer, a device may do anything.
+    // Looked at before it is opened: opening a FIFO would wait for its writer, a device may do
+    // anything.
     if !from.metadata()?.is_file() {
         return Err(irregular());
     }

@@ -466,7 +466,7 @@ impl TcpListener {
         });
         core.registration.open(core.clone(), location, false);
         let key = core.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
+        if let Err(error) = state.register(|poller| poller.register(&mut socket, key.to_bits())) {
             drop(core.registration.close());
             return Err(error);
         }

@@ -1,7 +1,7 @@
 //! A job: what the loop and a pool thread share of one request.
 //!
-//! A [`JobCell`] is one allocation with the work, its stage and later its result. The stage says who
-//! may touch what:
+//! A [`JobCell`] is one allocation with the work, its stage and later its result. The stage says
+//! who may touch what:
 //!
 //! ```text
 //!            a pool thread takes it             the work returned or panicked
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Each arrow is one change under the cell's lock, so each job goes one way. The lock is never held
-//! while the work runs or a user's value is dropped. Work that will never run stays in the cell until
-//! the loop takes it: what it captured is dropped on the loop's thread.
+//! while the work runs or a user's value is dropped. Work that will never run stays in the cell
+//! until the loop takes it: what it captured is dropped on the loop's thread.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -81,8 +81,8 @@ pub(super) trait Job: Send + Sync {
     fn run(&self, queues: &Queues) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
     fn refuse(&self, queues: &Queues, why: Refusal) -> bool;
-    /// Tells the loop that there is a result. The thread's hold on the job goes along. `last` is the
-    /// mailbox that the thread used last.
+    /// Tells the loop that there is a result. The thread's hold on the job goes along. `last` is
+    /// the mailbox that the thread used last.
     fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>);
 }
 
@@ -274,8 +274,8 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
 
     fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
-        // The loop counts its mailbox up and down with each job. The thread keeps a count of its own,
-        // so that the two change no count at one moment: see DESIGN, How it is fast.
+        // The loop counts its mailbox up and down with each job. The thread keeps a count of its
+        // own, so that the two change no count at one moment: see DESIGN, How it is fast.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
         mailbox.complete(Done { request, job: Some(self) });

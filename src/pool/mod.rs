@@ -1,10 +1,10 @@
 //! The blocking pool: threads for what would otherwise block a loop.
 //!
-//! One process-wide pool serves all loops, as in libuv; a loop can be given another, and so can a job.
-//! Jobs wait in two queues: quick work (computing, file system) and slow work (name look-ups), which may
-//! occupy at most half the threads, so that file work never waits for look-ups to end. A thread takes
-//! one job at a time, so jobs of a kind start in the order submitted and none is stuck behind a
-//! neighbour that another thread could overtake.
+//! One process-wide pool serves all loops, as in libuv; a loop can be given another, and so can a
+//! job. Jobs wait in two queues: quick work (computing, file system) and slow work (name look-ups),
+//! which may occupy at most half the threads, so that file work never waits for look-ups to end. A
+//! thread takes one job at a time, so jobs of a kind start in the order submitted and none is stuck
+//! behind a neighbour that another thread could overtake.
 //!
 //! In the order of a job's life:
 //!
@@ -13,11 +13,12 @@
 //! - `job.rs`: what loop and pool thread share of a job, and which of them may touch what when;
 //! - `queues.rs`: the jobs that wait;
 //! - `threads.rs`: the threads, and how a job finds one, with a picture of their states;
-//! - `search.rs`: which thread looks at the queues, how the others are parked, and why no job is stranded;
+//! - `search.rs`: which thread looks at the queues, how the others are parked, and why no job is
+//!   stranded;
 //! - `record.rs`, `figures.rs`, `shutdown.rs`: what runs, what was done, and the end.
 //!
-//! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is there,
-//! the loop takes all that are there at once, and is woken at most once in between.
+//! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is
+//! there, the loop takes all that are there at once, and is woken at most once in between.
 
 mod figures;
 mod job;
@@ -66,8 +67,8 @@ static SHARED: OnceLock<Pool> = OnceLock::new();
 /// What a job mostly does. Decides which queue it waits in (libuv: `uv__work_kind`).
 ///
 /// # Ordering
-/// Jobs of one kind start in the order submitted. `Cpu` and `FastIo` share a queue, so their order among
-/// each other is kept too.
+/// Jobs of one kind start in the order submitted. `Cpu` and `FastIo` share a queue, so their order
+/// among each other is kept too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WorkKind {
     /// Computes.
@@ -89,9 +90,9 @@ impl WorkKind {
 /// A pool of threads for blocking work.
 ///
 /// Loops share the default pool unless they are given one of their own with
-/// [`Builder::pool`](crate::Builder::pool). A clone is the same pool. When the last clone and the last loop that uses
-/// it are gone, the threads finish what is queued and end. The end of the process waits for no pool
-/// thread: a job that is stuck in a system call does not delay it.
+/// [`Builder::pool`](crate::Builder::pool). A clone is the same pool. When the last clone and the
+/// last loop that uses it are gone, the threads finish what is queued and end. The end of the
+/// process waits for no pool thread: a job that is stuck in a system call does not delay it.
 ///
 /// Like any thread, one of a pool has the signal mask of the thread that started it, here by
 /// submitting a job. What a
@@ -132,7 +133,8 @@ impl Pool {
     }
 
     /// The pool that loops share: 4 threads, or as many as the environment variable
-    /// `UV_THREADPOOL_SIZE` said when it was first used, or what [`PoolBuilder::build_shared`] made.
+    /// `UV_THREADPOOL_SIZE` said when it was first used, or what [`PoolBuilder::build_shared`]
+    /// made.
     pub fn shared() -> Pool {
         SHARED
             .get_or_init(|| Pool::from_parts(threads_from_environment(), PoolBuilder::default()))
@@ -168,8 +170,8 @@ impl Pool {
         self.threads().metrics()
     }
 
-    /// The jobs that run now, for a program that wonders what its pool is busy with. Without the one
-    /// that calls this, if one does.
+    /// The jobs that run now, for a program that wonders what its pool is busy with. Without the
+    /// one that calls this, if one does.
     ///
     /// # Examples
     /// ```
@@ -185,16 +187,19 @@ impl Pool {
         self.threads().running_jobs()
     }
 
-    /// Ends the pool: jobs that wait are cancelled, jobs that run are waited for, for `limit` at most.
+    /// Ends the pool: jobs that wait are cancelled, jobs that run are waited for, for `limit` at
+    /// most.
     ///
-    /// Blocks the calling thread until then. The cancelled jobs' requests complete on their loops with
-    /// [`WorkError::Cancelled`](crate::WorkError::Cancelled), those of running jobs as they would have, also when that is
-    /// later. Jobs submitted after this complete with
-    /// [`WorkError::PoolShutDown`](crate::WorkError::PoolShutDown). Again it only waits. A job may call this of its own
-    /// pool: it does not wait for itself. After the shutdown of the shared pool the loops that use it have none.
+    /// Blocks the calling thread until then. The cancelled jobs' requests complete on their loops
+    /// with [`WorkError::Cancelled`](crate::WorkError::Cancelled), those of running jobs as they
+    /// would have, also when that is later. Jobs submitted after this complete with
+    /// [`WorkError::PoolShutDown`](crate::WorkError::PoolShutDown). Again it only waits. A job may
+    /// call this of its own pool: it does not wait for itself. After the shutdown of the shared
+    /// pool the loops that use it have none.
     ///
     /// # Errors
-    /// [`Laggards`] names the jobs that still ran when the limit had passed. Their threads are left alone.
+    /// [`Laggards`] names the jobs that still ran when the limit had passed. Their threads are left
+    /// alone.
     ///
     /// # Examples
     /// ```
@@ -251,12 +256,12 @@ impl PoolBuilder {
     }
 
     /// The most jobs that may wait for a thread. One more is refused: [`Work::try_submit`] gives
-    /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull). With 0 no job is ever
-    /// taken. Without this there is no limit, as in libuv.
+    /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull).
+    /// With 0 no job is ever taken. Without this there is no limit, as in libuv.
     ///
-    /// A job counts until a thread takes it, or until it is cancelled. The limit is for what is new: the
-    /// further jobs of a request that was accepted (a big file, a long hash) and those of an open file or
-    /// directory are taken all the same. Of these each has one at a time.
+    /// A job counts until a thread takes it, or until it is cancelled. The limit is for what is
+    /// new: the further jobs of a request that was accepted (a big file, a long hash) and those of
+    /// an open file or directory are taken all the same. Of these each has one at a time.
     pub fn queue_limit(mut self, jobs: usize) -> Self {
         self.queue_limit = Some(jobs);
         self
@@ -284,10 +289,12 @@ impl PoolBuilder {
         Ok(Pool::from_parts(threads, self))
     }
 
-    /// Makes the pool that loops share. For the start of `main`: it must come before the first loop.
+    /// Makes the pool that loops share. For the start of `main`: it must come before the first
+    /// loop.
     ///
     /// # Errors
-    /// As [`build`](PoolBuilder::build), and `AlreadyExists` when the shared pool is in use already.
+    /// As [`build`](PoolBuilder::build), and `AlreadyExists` when the shared pool is in use
+    /// already.
     ///
     /// # Examples
     /// ```

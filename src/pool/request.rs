@@ -1,8 +1,8 @@
 //! The loop's side of a job: a request that is open until the job has come to its end.
 //!
-//! It ends in one of four ways, once: the pool has told a result; `cancel` took the job back before it
-//! started; so did the deadline; the loop was torn down. Each closes the registration, and the way that
-//! does so first completes the request.
+//! It ends in one of four ways, once: the pool has told a result; `cancel` took the job back before
+//! it started; so did the deadline; the loop was torn down. Each closes the registration, and the
+//! way that does so first completes the request.
 
 use std::cell::Cell;
 use std::io;
@@ -71,8 +71,8 @@ struct Special {
     alarm: Cell<Option<Timer>>,
 }
 
-/// Runs `work` on the loop's pool and completes with what `finish` makes of its result. A job that the pool
-/// does not take completes with the reason, later.
+/// Runs `work` on the loop's pool and completes with what `finish` makes of its result. A job that
+/// the pool does not take completes with the reason, later.
 pub(crate) fn submit<F, R, T>(
     state: &Rc<State>,
     label: Label,
@@ -282,8 +282,8 @@ where
             return Err(CancelError::Done);
         }
         let work = self.take_back();
-        // Not before: a thread that takes the job in between would heed the token and not run it, although
-        // the answer here is that it runs.
+        // Not before: a thread that takes the job in between would heed the token and not run it,
+        // although the answer here is that it runs.
         if let Some(limits) = &self.job.limits
             && let Some(token) = &limits.token
         {

@@ -1,24 +1,27 @@
 //! Which thread of a pool looks at the queues, and how the idle ones are parked.
 //!
-//! One thread at most has *claimed* the search: it looks at the queues by itself, or was unparked or
-//! started to do so. All others run jobs or are parked.
+//! One thread at most has *claimed* the search: it looks at the queues by itself, or was unparked
+//! or started to do so. All others run jobs or are parked.
 //!
 //! *Why no job is stranded.* A job is pushed first; then its submitter looks whether the search is
-//! claimed. A searcher gives its claim up first; then it looks at the queues. A sequentially consistent
-//! fence stands between the two steps on both sides, so the submitter sees that the claim is gone,
-//! or the searcher sees the job. Three races are left, and the lock of [`Parking`] decides them:
+//! claimed. A searcher gives its claim up first; then it looks at the queues. A sequentially
+//! consistent fence stands between the two steps on both sides, so the submitter sees that the
+//! claim is gone, or the searcher sees the job. Three races are left, and the lock of [`Parking`]
+//! decides them:
 //!
-//! - *A submitter has claimed, a thread parks.* The thread takes the lock first: then it is counted as
-//!   parked, and [`hand_over`](Search::hand_over) leaves it a token. Or it takes the lock second: then
-//!   the submitter has found nobody to search and has given its claim up, and the thread sees the job.
+//! - *A submitter has claimed, a thread parks.* The thread takes the lock first: then it is counted
+//!   as parked, and [`hand_over`](Search::hand_over) leaves it a token. Or it takes the lock
+//!   second: then the submitter has found nobody to search and has given its claim up, and the
+//!   thread sees the job.
 //! - *The token is for any parked thread.* A thread that parks in the meantime may take it; the one
-//!   that was notified looks again and stays parked. The claim goes with the token, so there is never
-//!   a second one.
+//!   that was notified looks again and stays parked. The claim goes with the token, so there is
+//!   never a second one.
 //! - *The pool ends.* A parked thread ends when there is no work. While another thread's search
 //!   may still be handed to it, it stays; each thread that ends has the parked ones look again.
 //!
 //! On x86 an operation that changes a value is a fence too, so no test there notices a missing one.
-//! `tests/loom` compiles this file with atomics and locks of its own, and tries every order of the steps.
+//! `tests/loom` compiles this file with atomics and locks of its own, and tries every order of the
+//! steps.
 
 use super::seam::{
     AtomicBool, Condvar, Mutex, MutexGuard, Ordering, PoisonError, fence, thread_sleeps,
@@ -56,7 +59,8 @@ impl Search {
         self.parking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A job was pushed. True if no thread searches: the caller has now claimed the search, and hands it over.
+    /// A job was pushed. True if no thread searches: the caller has now claimed the search, and
+    /// hands it over.
     #[inline]
     pub(super) fn is_needed(&self) -> bool {
         fence(Ordering::SeqCst);
@@ -69,15 +73,16 @@ impl Search {
         self.claimed.compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives the search up. The caller looks at the queues next, for jobs that were pushed before this.
+    /// Gives the search up. The caller looks at the queues next, for jobs that were pushed before
+    /// this.
     pub(super) fn give_up(&self) {
         self.claimed.store(false, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// Hands the search, which the caller has claimed, to a parked thread. When none is parked, `start`
-    /// starts a thread that has it. When that fails too, all threads run jobs: the search is given up,
-    /// and each of them looks at the queues before it parks.
+    /// Hands the search, which the caller has claimed, to a parked thread. When none is parked,
+    /// `start` starts a thread that has it. When that fails too, all threads run jobs: the search
+    /// is given up, and each of them looks at the queues before it parks.
     #[cold]
     pub(super) fn hand_over<E>(&self, start: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let mut parking = self.lock();

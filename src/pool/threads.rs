@@ -16,16 +16,16 @@
 //!                  ended
 //! ```
 //!
-//! *One thread searches.* It looks at the queues by itself, so a submitter wakes nobody while it does.
-//! When no thread searches, the submitter unparks one, or starts one, as the searcher. A searcher that
-//! finds a job hands the search over before it runs the job, if more jobs wait. So one wake leads to
-//! the next until the jobs or the threads run out.
+//! *One thread searches.* It looks at the queues by itself, so a submitter wakes nobody while it
+//! does. When no thread searches, the submitter unparks one, or starts one, as the searcher. A
+//! searcher that finds a job hands the search over before it runs the job, if more jobs wait. So
+//! one wake leads to the next until the jobs or the threads run out.
 //!
-//! When all threads run jobs, nobody is woken: each looks at the queues before it parks. Why no job is
-//! stranded stands in `search.rs`.
+//! When all threads run jobs, nobody is woken: each looks at the queues before it parks. Why no job
+//! is stranded stands in `search.rs`.
 //!
-//! Locks: the parking lock of `search.rs` first, then the list of threads. Neither is held while a job
-//! runs, a loop is told or a value of a user is dropped.
+//! Locks: the parking lock of `search.rs` first, then the list of threads. Neither is held while a
+//! job runs, a loop is told or a value of a user is dropped.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -124,9 +124,9 @@ impl Threads {
     pub(super) fn submit(self: &Arc<Self>, job: Arc<dyn Job>) {
         self.queues.push(job);
         self.ensure_search();
-        // A shutdown may have emptied the queues just before the push. It sets `shut`, then looks at
-        // the queues; this pushes, then looks at `shut`. Both have a fence in between, here that of
-        // `ensure_search`, so one of the two sees the other.
+        // A shutdown may have emptied the queues just before the push. It sets `shut`, then looks
+        // at the queues; this pushes, then looks at `shut`. Both have a fence in between, here that
+        // of `ensure_search`, so one of the two sees the other.
         if self.is_shut() {
             self.refuse_all();
         }
@@ -142,7 +142,8 @@ impl Threads {
         }
     }
 
-    /// Starts a thread, which has the search. Fails without an error when the pool has all its threads.
+    /// Starts a thread, which has the search. Fails without an error when the pool has all its
+    /// threads.
     fn start_thread(self: &Arc<Self>, list: &mut List) -> Result<(), Option<io::Error>> {
         if list.living == self.max || self.is_shut() {
             return Err(None);
@@ -195,7 +196,8 @@ impl Threads {
         let mut slow_first = false;
         // Of the loop that submitted the last job. Let go before the thread parks.
         let mut mailbox = None;
-        // When the last job ended, which is when the next one begins: one reading of the clock for both.
+        // When the last job ended, which is when the next one begins: one reading of the clock for
+        // both.
         let mut ended = None;
         loop {
             if let Some(Taken { job, is_slow }) = self.queues.take(slow_first) {
@@ -268,7 +270,8 @@ impl Threads {
         if let Err(payload) = outcome {
             record.end();
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
-            // Such a payload may itself have a destructor that panics, which must not cost the thread.
+            // Such a payload may itself have a destructor that panics, which must not cost the
+            // thread.
             callback::drop_quietly(payload);
         }
         ended

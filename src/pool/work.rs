@@ -48,8 +48,8 @@ pub fn queue_work<T: Send + 'static>(
 
 /// A job with wishes: what kind it is, when it is too late, how it is asked to stop.
 ///
-/// Nothing happens before [`submit`](Work::submit) or [`try_submit`](Work::try_submit). The closure is given
-/// its cancel token, which it may look at while it runs.
+/// Nothing happens before [`submit`](Work::submit) or [`try_submit`](Work::try_submit). The closure
+/// is given its cancel token, which it may look at while it runs.
 ///
 /// # Examples
 /// ```
@@ -106,30 +106,33 @@ enum TooLate {
 impl<F> Work<F> {
     /// What the job mostly does. [`WorkKind::Cpu`] without this.
     ///
-    /// Slow jobs occupy at most half of the pool's threads, rounded up: label what may take seconds.
+    /// Slow jobs occupy at most half of the pool's threads, rounded up: label what may take
+    /// seconds.
     pub fn kind(mut self, kind: WorkKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// What reports call it: [`Loop::why_alive`](crate::Loop::why_alive), [`Pool::running_jobs`]. "pool job" without this.
+    /// What reports call it: [`Loop::why_alive`](crate::Loop::why_alive), [`Pool::running_jobs`].
+    /// "pool job" without this.
     pub fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// The job must start within this time from its submission, or not at all: it then completes with
-    /// [`WorkError::DeadlineExceeded`], whether or not a thread is free by then.
+    /// The job must start within this time from its submission, or not at all: it then completes
+    /// with [`WorkError::DeadlineExceeded`], whether or not a thread is free by then.
     ///
-    /// A job that has started is left to itself. The time is the loop's: in virtual time it is virtual. A
-    /// job that waits hears of its deadline up to 1 ms late, as a timer does; it never starts after it.
+    /// A job that has started is left to itself. The time is the loop's: in virtual time it is
+    /// virtual. A job that waits hears of its deadline up to 1 ms late, as a timer does; it never
+    /// starts after it.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.too_late = Some(TooLate::After(within));
         self
     }
 
-    /// As [`deadline`](Work::deadline), as a moment on the loop's clock, such as [`now`](crate::now)` + limit`: for a limit that
-    /// several operations share.
+    /// As [`deadline`](Work::deadline), as a moment on the loop's clock, such as
+    /// [`now`](crate::now)` + limit`: for a limit that several operations share.
     pub fn deadline_at(mut self, moment: Instant) -> Self {
         self.too_late = Some(TooLate::At(moment));
         self
@@ -150,10 +153,11 @@ impl<F> Work<F> {
 
     /// Submits the job on the current loop.
     ///
-    /// The request completes with what the closure returned, or with the [`WorkError`] that kept it from
-    /// that. Cancelling the request takes a job back that has not started; one that runs has its token
-    /// cancelled, answers [`Busy`](crate::CancelError::Busy) and completes with what it returns. When the pool takes no
-    /// more jobs, the request completes with [`WorkError::QueueFull`] or [`WorkError::PoolShutDown`], later.
+    /// The request completes with what the closure returned, or with the [`WorkError`] that kept it
+    /// from that. Cancelling the request takes a job back that has not started; one that runs has
+    /// its token cancelled, answers [`Busy`](crate::CancelError::Busy) and completes with what it
+    /// returns. When the pool takes no more jobs, the request completes with
+    /// [`WorkError::QueueFull`] or [`WorkError::PoolShutDown`], later.
     ///
     /// # Liveness
     /// The request keeps the loop alive until it has completed.
@@ -177,8 +181,9 @@ impl<F> Work<F> {
     /// As [`submit`](Work::submit), but gives the job back when it cannot be taken.
     ///
     /// # Errors
-    /// [`SubmitError`] with the job, and as its reason [`WorkError::QueueFull`], [`WorkError::PoolShutDown`],
-    /// [`WorkError::NoThread`], or [`WorkError::ShutDown`] while the loop is torn down.
+    /// [`SubmitError`] with the job, and as its reason [`WorkError::QueueFull`],
+    /// [`WorkError::PoolShutDown`], [`WorkError::NoThread`], or [`WorkError::ShutDown`] while the
+    /// loop is torn down.
     ///
     /// # Panics
     /// When no loop is current.

@@ -1,7 +1,7 @@
-//! Directories by descriptor: opened inside one another without following a link, listed, and what is
-//! in them removed. For what std does by path, which may lead elsewhere from one call to the next. One
-//! of the files with `unsafe` code: each block is one system call on values that live until it returns,
-//! or a read of the entry that the system has just given.
+//! Directories by descriptor: opened inside one another without following a link, listed, and what
+//! is in them removed. For what std does by path, which may lead elsewhere from one call to the
+//! next. One of the files with `unsafe` code: each block is one system call on values that live
+//! until it returns, or a read of the entry that the system has just given.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};

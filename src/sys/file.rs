@@ -32,8 +32,8 @@ pub(crate) enum Moment {
     At { seconds: i64, nanos: u32 },
 }
 
-/// Reads once into the spare capacity of `buffer`, at most `at_most` bytes: at the file's own offset,
-/// or at another one. How many bytes, 0 at the end.
+/// Reads once into the spare capacity of `buffer`, at most `at_most` bytes: at the file's own
+/// offset, or at another one. How many bytes, 0 at the end.
 pub(crate) fn read_spare(
     file: &File,
     buffer: &mut Vec<u8>,
@@ -51,8 +51,8 @@ pub(crate) fn read_spare(
         // SAFETY: as above.
         Some(offset) => unsafe { libc::pread(fd, start, len, offset) },
     })?;
-    // SAFETY: the kernel has written `count` bytes from the end of what was initialised, and `count`
-    // is no more than the spare capacity.
+    // SAFETY: the kernel has written `count` bytes from the end of what was initialised, and
+    // `count` is no more than the spare capacity.
     unsafe { buffer.set_len(buffer.len() + count) };
     Ok(count)
 }
@@ -67,8 +67,8 @@ pub(crate) fn read_vectored(
     let fd = file.as_raw_fd();
     let (start, count) = (buffers.as_mut_ptr().cast(), to_count(buffers.len()));
     again(fd, libc::POLLIN, || match offset {
-        // SAFETY: std promises that an `IoSliceMut` has the layout of an `iovec`; there are at least
-        // `count` of them, and each borrows its bytes for the whole call.
+        // SAFETY: std promises that an `IoSliceMut` has the layout of an `iovec`; there are at
+        // least `count` of them, and each borrows its bytes for the whole call.
         None => unsafe { libc::readv(fd, start, count) },
         // SAFETY: as above.
         Some(offset) => unsafe { libc::preadv(fd, start, count, offset) },
@@ -93,8 +93,8 @@ pub(crate) fn write_vectored(
     })
 }
 
-/// Closes a descriptor and tells what the kernel says of it, such as that data written earlier could
-/// not be stored.
+/// Closes a descriptor and tells what the kernel says of it, such as that data written earlier
+/// could not be stored.
 pub(crate) fn close(descriptor: OwnedFd) -> io::Result<()> {
     // SAFETY: the descriptor was owned, and nobody uses its number after this.
     let failed = unsafe { libc::close(descriptor.into_raw_fd()) } != 0;
@@ -130,7 +130,8 @@ pub(crate) fn set_file_times(file: &File, times: [Moment; 2]) -> io::Result<()> 
     check(unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) })
 }
 
-/// Makes a file at a path `len` bytes long, without opening it: opening a FIFO would wait for a reader.
+/// Makes a file at a path `len` bytes long, without opening it: opening a FIFO would wait for a
+/// reader.
 pub(crate) fn truncate(path: &Path, len: u64) -> io::Result<()> {
     let (path, len) = (to_c(path)?, to_offset(len)?);
     loop {
@@ -142,7 +143,8 @@ pub(crate) fn truncate(path: &Path, len: u64) -> io::Result<()> {
     }
 }
 
-/// Makes a call again when a signal interrupts it, and once the descriptor is ready when it would block.
+/// Makes a call again when a signal interrupts it, and once the descriptor is ready when it would
+/// block.
 fn again(
     fd: RawFd,
     event: libc::c_short,

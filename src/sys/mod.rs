@@ -1,6 +1,8 @@
-//! Door 3, to the system: all that a platform must give, and the only place that names mio and libc.
+//! Door 3, to the system: all that a platform must give, and the only place that names mio and
+//! libc.
 //!
-//! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
+//! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any
+//!   thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
@@ -30,8 +32,6 @@ use std::ops::BitOrAssign;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::handle::Key;
-
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use unix::{
     borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port, monotonic_nanos,
@@ -52,13 +52,17 @@ pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 pub(crate) struct Event(u8);
 
 impl Event {
+    /// There is something to read, or somebody to accept.
     pub(crate) const READABLE: Event = Event(1);
+    /// There is room to write, or the connection is made.
     pub(crate) const WRITABLE: Event = Event(1 << 1);
     /// The peer will send no more, or the connection is gone.
     pub(crate) const READ_CLOSED: Event = Event(1 << 2);
     /// What is written can no longer arrive.
     pub(crate) const WRITE_CLOSED: Event = Event(1 << 3);
+    /// The source has failed.
     pub(crate) const ERROR: Event = Event(1 << 4);
+    /// An urgent byte has come.
     pub(crate) const PRIORITY: Event = Event(1 << 5);
 
     /// Whether any of `other` is in this set.
@@ -108,16 +112,19 @@ impl fmt::Debug for Event {
 /// Events fetched by one wait. What does not fit is fetched by the next one.
 const EVENTS_PER_WAIT: usize = 1024;
 
-/// Whether the poller reports that an urgent byte stands in a stream (`MSG_OOB`), at which a read stops short.
-/// Where it does not, a short read says nothing.
+/// Whether the poller reports that an urgent byte stands in a stream (`MSG_OOB`), at which a read
+/// stops short. Where it does not, a short read says nothing.
 pub(crate) const TELLS_OF_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// The token of the poller's own waker, which is no handle's key.
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
-/// Waits for sources to become ready.
+/// Waits for sources to become ready. A source is registered with a *key*, a number of the
+/// caller's, by which its events are reported.
 pub(crate) struct Poller {
+    /// The system's queue of events.
     poll: mio::Poll,
+    /// What the last wait fetched.
     events: mio::Events,
 }
 
@@ -144,16 +151,17 @@ impl Poller {
         Ok((Poller { poll, events }, Waker(waker)))
     }
 
-    /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to whole
-    /// milliseconds. A signal ends the wait early with `Interrupted`.
+    /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to
+    /// whole milliseconds. A signal ends the wait early with `Interrupted`.
     #[inline(always)]
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.poll.poll(&mut self.events, timeout)
     }
 
-    /// Reports what the last wait fetched: how many events, the waker's not counted.
+    /// Reports what the last wait fetched, each event with the key of its source. Returns how many
+    /// there were, without the waker's.
     #[inline(always)]
-    pub(crate) fn fetched(&self, mut each: impl FnMut(Key, Event)) -> u64 {
+    pub(crate) fn fetched(&self, mut each: impl FnMut(u64, Event)) -> u64 {
         let mut count = 0;
         for event in self.events.iter().filter(|event| event.token() != WAKER) {
             let mut seen = Event::default();
@@ -163,7 +171,7 @@ impl Poller {
             seen.add(event.is_write_closed(), Event::WRITE_CLOSED);
             seen.add(event.is_error(), Event::ERROR);
             seen.add(event.is_priority(), Event::PRIORITY);
-            each(Key::from_bits(event.token().0 as u64), seen);
+            each(event.token().0 as u64, seen);
             count += 1;
         }
         count
@@ -173,12 +181,12 @@ impl Poller {
     pub(crate) fn register(
         &self,
         source: &mut impl mio::event::Source,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
         let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let interest = interest | mio::Interest::PRIORITY;
-        self.poll.registry().register(source, mio::Token(key.to_bits() as usize), interest)
+        self.poll.registry().register(source, mio::Token(key as usize), interest)
     }
 
     /// Removes a socket; must come before its descriptor is closed, for a copy of the descriptor
@@ -192,9 +200,9 @@ impl Poller {
         &self,
         fd: BorrowedFd<'_>,
         interest: Event,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
-        let token = mio::Token(key.to_bits() as usize);
+        let token = mio::Token(key as usize);
         let raw = fd.as_raw_fd();
         self.poll.registry().register(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
     }
@@ -205,9 +213,9 @@ impl Poller {
         &self,
         fd: BorrowedFd<'_>,
         interest: Event,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
-        let token = mio::Token(key.to_bits() as usize);
+        let token = mio::Token(key as usize);
         let raw = fd.as_raw_fd();
         self.poll.registry().reregister(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
     }

@@ -1,12 +1,12 @@
 //! A file, chunk by chunk, no faster than they are taken.
 //!
 //! One read is under way at a time. Its chunk goes to the buffer, and while the buffer is below the
-//! high-water mark and somebody wants data the next read is started, before the consumer is called: so
-//! the disk works while the consumer does.
+//! high-water mark and somebody wants data the next read is started, before the consumer is called:
+//! so the disk works while the consumer does.
 //!
 //! Who owns it: the loop's table, from the making to the end, an error or a close, so that teardown
-//! finds the callback. A [`ReadStream`] is a counted name. When the count comes to zero while the stream
-//! does not flow, nobody can make it flow again, and it closes by itself.
+//! finds the callback. A [`ReadStream`] is a counted name. When the count comes to zero while the
+//! stream does not flow, nobody can make it flow again, and it closes by itself.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -67,8 +67,8 @@ impl ReadOptions {
         ReadOptions::default()
     }
 
-    /// Begins so many bytes from the start of the file, and leaves the file's own offset alone. Without
-    /// this the stream reads at the offset, and moves it.
+    /// Begins so many bytes from the start of the file, and leaves the file's own offset alone.
+    /// Without this the stream reads at the offset, and moves it.
     pub fn start(mut self, offset: u64) -> Self {
         self.start = Some(offset);
         self
@@ -80,8 +80,8 @@ impl ReadOptions {
         self
     }
 
-    /// Sets how many bytes may wait in memory before the stream stops reading. A chunk is at most that
-    /// long. Zero counts as one.
+    /// Sets how many bytes may wait in memory before the stream stops reading. A chunk is at most
+    /// that long. Zero counts as one.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes.max(1);
         self
@@ -473,15 +473,17 @@ impl Handle for Core {
 
 /// A file that is read in chunks, no faster than they are taken.
 ///
-/// Give it a callback with [`on_data`](ReadStream::on_data), or await [`next`](ReadStream::next), or [`pipe`](ReadStream::pipe) it. Nothing is read before. While the
-/// consumer has a chunk the stream reads ahead, until as many bytes wait as its high-water mark says.
-/// At the end, after an error and when it is closed, it lets go of its file.
+/// Give it a callback with [`on_data`](ReadStream::on_data), or await [`next`](ReadStream::next),
+/// or [`pipe`](ReadStream::pipe) it. Nothing is read before. While the consumer has a chunk the
+/// stream reads ahead, until as many bytes wait as its high-water mark says. At the end, after an
+/// error and when it is closed, it lets go of its file.
 ///
-/// `Clone`: a clone is another name for the same stream. While it flows to a callback it belongs to the
-/// loop. Otherwise it closes when the last name is dropped.
+/// `Clone`: a clone is another name for the same stream. While it flows to a callback it belongs to
+/// the loop. Otherwise it closes when the last name is dropped.
 ///
 /// # Liveness
-/// A stream keeps the loop alive while it flows, and while a read is under way. A paused one does not.
+/// A stream keeps the loop alive while it flows, and while a read is under way. A paused one does
+/// not.
 ///
 /// # Errors
 /// That of the opening and those of reading go the same way: to the callback or the one who awaits,
@@ -510,8 +512,8 @@ impl ReadStream {
         ReadStream { core }
     }
 
-    /// A stream of the file at `path`, from its start to its end. An error of the opening comes where the
-    /// first chunk would.
+    /// A stream of the file at `path`, from its start to its end. An error of the opening comes
+    /// where the first chunk would.
     ///
     /// # Panics
     /// When no loop is current.
@@ -520,18 +522,18 @@ impl ReadStream {
         ReadOptions::new().open(path)
     }
 
-    /// A stream of an open file, from its offset to its end. The file may be a pipe or a terminal too;
-    /// each read of it then occupies a pool thread until something comes.
+    /// A stream of an open file, from its offset to its end. The file may be a pipe or a terminal
+    /// too; each read of it then occupies a pool thread until something comes.
     #[track_caller]
     pub fn new(file: File) -> ReadStream {
         ReadOptions::new().stream(file)
     }
 
-    /// Calls `f` with each chunk, with `Ok` of nothing once at the end, or with `Err` once. Starts the
-    /// flow, and replaces the callback before.
+    /// Calls `f` with each chunk, with `Ok` of nothing once at the end, or with `Err` once. Starts
+    /// the flow, and replaces the callback before.
     ///
-    /// The callback runs in the poll phase, or in the pending phase for what was read before. Put on a
-    /// stream that has ended, it is told the end; on one that was closed, `EBADF`.
+    /// The callback runs in the poll phase, or in the pending phase for what was read before. Put
+    /// on a stream that has ended, it is told the end; on one that was closed, `EBADF`.
     pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
         self.core.start(Box::new(f));
     }
@@ -552,23 +554,25 @@ impl ReadStream {
         self.core.flowing.get()
     }
 
-    /// Bytes that were read and not yet taken: at most the high-water mark and one chunk less one byte.
+    /// Bytes that were read and not yet taken: at most the high-water mark and one chunk less one
+    /// byte.
     pub fn buffered(&self) -> usize {
         self.core.buffered.get()
     }
 
-    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait beside it
-    /// go on waiting. While a callback is registered, each of the two would get a part.
+    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait
+    /// beside it go on waiting. While a callback is registered, each of the two would get a part.
     ///
     /// # Errors
-    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close); a
-    /// shut-down error after the end of the loop.
+    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close);
+    /// a shut-down error after the end of the loop.
     pub fn next(&self) -> Next<'_> {
         Next { stream: self, place: Place::default() }
     }
 
-    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a later
-    /// one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside it.
+    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a
+    /// later one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside
+    /// it.
     ///
     /// # Errors
     /// As [`next`](ReadStream::next).
@@ -576,7 +580,8 @@ impl ReadStream {
         self.core.poll_next(&self.core.poller, cx)
     }
 
-    /// Moves all that is left to a file or a socket and ends that; how many bytes. As [`pipe`](super::pipe()).
+    /// Moves all that is left to a file or a socket and ends that; how many bytes. As
+    /// [`pipe`](super::pipe()).
     ///
     /// # Errors
     /// As [`pipe`](super::pipe()).
@@ -586,9 +591,10 @@ impl ReadStream {
         pipe::start(&state, Location::caller(), self, sink, true)
     }
 
-    /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the file
-    /// is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`), for the end
-    /// would say that there was no more. A stream that has told its end stays at its end.
+    /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the
+    /// file is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`),
+    /// for the end would say that there was no more. A stream that has told its end stays at its
+    /// end.
     pub fn close(&self) {
         if !self.core.is_closed() {
             self.core.close(Stage::Closed);

@@ -1,11 +1,11 @@
 //! A file that is written in chunks, and says when to wait.
 //!
-//! One write is under way at a time. It takes everything that has queued up meanwhile with it, so many
-//! small chunks become few calls.
+//! One write is under way at a time. It takes everything that has queued up meanwhile with it, so
+//! many small chunks become few calls.
 //!
-//! Who owns it: its names, and the write that is under way. So it lives until everything has gone also
-//! when nobody has it any more, and then its file closes. What it promises is kept by the write that
-//! is under way, which tells them when the loop ends first.
+//! Who owns it: its names, and the write that is under way. So it lives until everything has gone
+//! also when nobody has it any more, and then its file closes. What it promises is kept by the
+//! write that is under way, which tells them when the loop ends first.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -65,7 +65,8 @@ impl WriteOptions {
         self
     }
 
-    /// Sets how many bytes may wait in memory before [`WriteStream::write`] says so. Zero counts as one.
+    /// Sets how many bytes may wait in memory before [`WriteStream::write`] says so. Zero counts as
+    /// one.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes.max(1);
         self
@@ -131,8 +132,8 @@ struct Core {
     error: RefCell<Option<io::Error>>,
     /// Somebody was told of the error.
     told: Cell<bool>,
-    /// Those who wait until fewer bytes than this are queued. There are some only while the stream is
-    /// busy.
+    /// Those who wait until fewer bytes than this are queued. There are some only while the stream
+    /// is busy.
     drains: RefCell<Vec<(usize, Promise<()>)>>,
     /// The finish that waits for the writes before it. There only while the stream is busy.
     finish: RefCell<Option<Promise<()>>>,
@@ -291,7 +292,8 @@ impl Core {
         self.wait_until_below(self.high_water_mark, location)
     }
 
-    /// Waits until all that was given is with the system. That it was finished meanwhile is no loss.
+    /// Waits until all that was given is with the system. That it was finished meanwhile is no
+    /// loss.
     fn flush(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
         match self.loss() {
             Some(error) => Request::failed_later(&self.state, location, error),
@@ -372,9 +374,10 @@ impl Drop for Core {
 
 /// A file that is written in chunks.
 ///
-/// [`write`](WriteStream::write) takes a chunk and says whether there is room for more; if not, wait for [`drain`](WriteStream::drain). [`finish`](WriteStream::finish) writes
-/// what is left and closes the file. A stream whose last name is dropped writes what is left and closes too, but nobody
-/// hears how that went; only [`close`](WriteStream::close) throws away what waits.
+/// [`write`](WriteStream::write) takes a chunk and says whether there is room for more; if not,
+/// wait for [`drain`](WriteStream::drain). [`finish`](WriteStream::finish) writes what is left and
+/// closes the file. A stream whose last name is dropped writes what is left and closes too, but
+/// nobody hears how that went; only [`close`](WriteStream::close) throws away what waits.
 ///
 /// `Clone`: a clone is another name for the same stream.
 ///
@@ -382,12 +385,13 @@ impl Drop for Core {
 /// Chunks are written in the order given. Chunks that wait together go out with one call.
 ///
 /// # Liveness
-/// A stream keeps the loop alive while it has something to write, and while its file is opened or closed.
+/// A stream keeps the loop alive while it has something to write, and while its file is opened or
+/// closed.
 ///
 /// # Errors
-/// The first error, of the opening or a write, ends the stream: what waits is dropped, `write` returns
-/// false, and `drain` and `finish` give the error, also to those who ask later. One that nobody asks for
-/// is logged.
+/// The first error, of the opening or a write, ends the stream: what waits is dropped, `write`
+/// returns false, and `drain` and `finish` give the error, also to those who ask later. One that
+/// nobody asks for is logged.
 ///
 /// # Examples
 /// ```
@@ -413,8 +417,8 @@ pub struct WriteStream {
 }
 
 impl WriteStream {
-    /// A stream to the file at `path`, which is made, or emptied. An error of the opening is that of the
-    /// first `drain` or `finish`.
+    /// A stream to the file at `path`, which is made, or emptied. An error of the opening is that
+    /// of the first `drain` or `finish`.
     ///
     /// # Panics
     /// When no loop is current.
@@ -433,16 +437,16 @@ impl WriteStream {
         WriteOptions::new().open(path, OpenOptions::new().append(true).create(true))
     }
 
-    /// A stream to an open file, from its offset on. The file may be a pipe or a terminal too; a write
-    /// that waits then occupies a pool thread.
+    /// A stream to an open file, from its offset on. The file may be a pipe or a terminal too; a
+    /// write that waits then occupies a pool thread.
     #[track_caller]
     pub fn new(file: File) -> WriteStream {
         WriteOptions::new().stream(file)
     }
 
-    /// Takes a chunk, and says whether to go on: false when as many bytes wait as the high-water mark
-    /// says. The chunk is taken in any case, unless the stream has ended: then it is dropped, and
-    /// [`drain`](WriteStream::drain) says why.
+    /// Takes a chunk, and says whether to go on: false when as many bytes wait as the high-water
+    /// mark says. The chunk is taken in any case, unless the stream has ended: then it is dropped,
+    /// and [`drain`](WriteStream::drain) says why.
     pub fn write(&self, chunk: impl Into<Vec<u8>>) -> bool {
         self.core.write(chunk.into())
     }
@@ -466,16 +470,17 @@ impl WriteStream {
     /// Writes what is left and closes the file. Nothing may be written from now on.
     ///
     /// # Errors
-    /// What broke the stream, also what the system says when the file is closed; a cancelled error when
-    /// the stream is closed first; `BrokenPipe` when it was finished before, `EBADF` when it was closed
-    /// before.
+    /// What broke the stream, also what the system says when the file is closed; a cancelled error
+    /// when the stream is closed first; `BrokenPipe` when it was finished before, `EBADF` when it
+    /// was closed before.
     #[track_caller]
     pub fn finish(&self) -> Request<io::Result<()>> {
         self.core.finish(Location::caller())
     }
 
-    /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a cancelled
-    /// error, and the file is let go after the write that is under way. Closing again does nothing.
+    /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a
+    /// cancelled error, and the file is let go after the write that is under way. Closing again
+    /// does nothing.
     pub fn close(&self) {
         self.core.close();
     }

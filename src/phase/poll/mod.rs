@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::{RunMode, State};
+use crate::handle::Key;
 use crate::threads::mailbox::deliver;
 use crate::threads::patience::{self, Awake};
 use crate::virtual_time::scheduler::Turn;
@@ -143,9 +144,9 @@ fn block(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
     loop {
         let outcome = state.sources.with_poller(|poller| -> io::Result<u64> {
             poller.wait(left)?;
-            Ok(state
-                .handles
-                .list_ready(|table| poller.fetched(|key, event| table.mark_ready(key, event))))
+            Ok(state.handles.list_ready(|table| {
+                poller.fetched(|key, event| table.mark_ready(Key::from_bits(key), event))
+            }))
         });
         match outcome {
             Ok(count) => return count,
