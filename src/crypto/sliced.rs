@@ -18,6 +18,7 @@ use crate::request::{Canceller, Request};
 
 /// What is the same for all slices.
 struct Sliced {
+    /// The loop that it belongs to.
     state: Rc<State>,
     /// What the pool is told of each slice.
     label: Label,

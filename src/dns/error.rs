@@ -24,11 +24,15 @@ use crate::sys::resolver::{Failure, Reason};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupError {
+    /// The name or address that was asked for.
     asked: String,
+    /// What kind of failure it was.
     kind: LookupErrorKind,
     /// Empty for what was refused without asking the resolver.
     code: &'static str,
+    /// What the resolver says of it.
     text: String,
+    /// The system's error, where the resolver failed of one.
     os_error: Option<i32>,
 }
 

@@ -31,8 +31,11 @@ type Answer = io::Result<Vec<SocketAddr>>;
 /// What look-ups have in common that can share a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Question {
+    /// The loop that asks: a call belongs to one.
     loop_id: u32,
+    /// The name.
     host: CString,
+    /// Which addresses are asked for.
     family: Family,
 }
 
@@ -46,6 +49,7 @@ thread_local! {
 
 /// One call of the resolver, on its way. Owned by the callback of its job's request.
 struct Call {
+    /// What is asked.
     question: Question,
     /// By number, which is the order in which they asked. A tree, so that one of many can be taken
     /// out.
@@ -62,7 +66,9 @@ struct Call {
 struct Waiter {
     /// Open for those who joined; of the first one, the loop knows the job's own request.
     registration: Registration,
+    /// Taken by the answer, the cancelling or the end of the loop, whichever is first.
     completer: Cell<Option<Completer<Answer>>>,
+    /// What is wanted of the answer.
     options: LookupOptions,
 }
 
@@ -223,6 +229,7 @@ impl Drop for Call {
 
 /// Who has not been told. If it comes to be dropped, they are told in the pending phase.
 struct Untold {
+    /// In the order in which they asked, each with its answer.
     waiters: VecDeque<(Rc<Waiter>, Answer)>,
 }
 

@@ -27,10 +27,13 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Debug)]
 pub struct PathError {
+    /// What was done, by its name in Node.
     operation: &'static str,
+    /// To what it was done.
     path: PathBuf,
     /// Where to, for operations with two paths.
     target: Option<PathBuf>,
+    /// What the system said.
     error: io::Error,
 }
 

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::attributes::FileTime;
 use super::job::Step;
 use super::options::OpenOptions;
-use super::queue::Core;
+use super::queue::FileQueue;
 use super::transfer::{Sending, Writing, read_buffers, read_on};
 use super::whole::Reading;
 use crate::event_loop::current;
@@ -59,7 +59,8 @@ use crate::sys;
 /// ```
 #[derive(Clone)]
 pub struct File {
-    pub(super) core: Rc<Core>,
+    /// The descriptor, with the operations that wait.
+    pub(super) queue: Rc<FileQueue>,
 }
 
 impl File {
@@ -134,7 +135,7 @@ impl File {
     #[track_caller]
     pub fn from_std(file: impl Into<fs::File>) -> File {
         let state = current::expect("File::from_std");
-        File { core: Core::new(state, Location::caller(), file.into(), None) }
+        File { queue: FileQueue::new(state, Location::caller(), file.into(), None) }
     }
 
     /// Gives the file back as one of the standard library, after the operations that were asked for
@@ -144,7 +145,7 @@ impl File {
     /// `EBADF` when it was closed or given away.
     #[track_caller]
     pub fn into_std(self) -> Request<io::Result<fs::File>> {
-        self.core.give_away(Location::caller())
+        self.queue.give_away(Location::caller())
     }
 
     /// Gives the file back at once, if no operation runs or waits. Also after the end of its loop.
@@ -152,7 +153,7 @@ impl File {
     /// # Errors
     /// The file itself when there are operations, or when it was closed or given away.
     pub fn try_into_std(self) -> Result<fs::File, File> {
-        self.core.try_take().ok_or(self)
+        self.queue.try_take().ok_or(self)
     }
 
     /// Closes the file, after the operations that were asked for before, and tells what the system
@@ -162,12 +163,12 @@ impl File {
     /// The system's; `EBADF` when it was closed before.
     #[track_caller]
     pub fn close(&self) -> Request<io::Result<()>> {
-        self.core.close(Location::caller())
+        self.queue.close(Location::caller())
     }
 
     /// The path that the file was opened by.
     pub fn path(&self) -> Option<&Path> {
-        self.core.path.as_deref()
+        self.queue.path.as_deref()
     }
 
     /// Reads up to `len` bytes from the offset on, and moves it. Empty at the end, and for `len` 0.
@@ -211,7 +212,7 @@ impl File {
         len: usize,
         location: &'static Location<'static>,
     ) -> Request<io::Result<Vec<u8>>> {
-        self.core.operation("read", location, move |file| read_on(file, Vec::new(), len, offset))
+        self.queue.operation("read", location, move |file| read_on(file, Vec::new(), len, offset))
     }
 
     /// Reads from the offset to the end.
@@ -223,7 +224,7 @@ impl File {
     /// As [`read`](File::read); `OutOfMemory` when it does not fit.
     #[track_caller]
     pub fn read_to_end(&self) -> Request<io::Result<Vec<u8>>> {
-        self.core.operation("read", Location::caller(), |file| {
+        self.queue.operation("read", Location::caller(), |file| {
             let metadata = file.metadata()?;
             let mut size = 0;
             if metadata.is_file() {
@@ -273,10 +274,10 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<Vec<Vec<u8>>>> {
         if lens.is_empty() {
-            return self.core.refuse_no_buffers("read", location);
+            return self.queue.refuse_no_buffers("read", location);
         }
         let lens = lens.to_vec();
-        self.core.operation("read", location, move |file| {
+        self.queue.operation("read", location, move |file| {
             read_buffers(&file, &lens, offset).map(Step::Done)
         })
     }
@@ -336,10 +337,10 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<usize>> {
         if buffers.is_empty() {
-            return self.core.refuse_no_buffers("write", location);
+            return self.queue.refuse_no_buffers("write", location);
         }
         let writing = Writing::new(buffers, offset);
-        self.core.operation("write", location, move |file| writing.go_on(file))
+        self.queue.operation("write", location, move |file| writing.go_on(file))
     }
 
     /// Moves the offset, and tells where it then is.
@@ -450,8 +451,8 @@ impl File {
     /// ```
     #[track_caller]
     pub fn copy_from(&self, source: &File, offset: u64, len: usize) -> Request<io::Result<usize>> {
-        let source = source.core.share();
-        self.core.operation("copy", Location::caller(), move |target| {
+        let source = source.queue.share();
+        self.queue.operation("copy", Location::caller(), move |target| {
             Sending::new(source?, target, offset, len).go_on()
         })
     }
@@ -463,10 +464,10 @@ impl File {
     #[track_caller]
     pub fn try_clone(&self) -> Request<io::Result<File>> {
         let location = Location::caller();
-        let (state, path) = (self.core.state.clone(), self.core.path.clone());
+        let (state, path) = (self.queue.state.clone(), self.queue.path.clone());
         let copied = self.one_call("dup", location, fs::File::try_clone);
-        super::job::map(&self.core.state, location, copied, move |file| File {
-            core: Core::new(state, location, file, path),
+        super::job::map(&self.queue.state, location, copied, move |file| File {
+            queue: FileQueue::new(state, location, file, path),
         })
     }
 
@@ -476,21 +477,21 @@ impl File {
         location: &'static Location<'static>,
         call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> Request<io::Result<T>> {
-        self.core.operation(name, location, move |file| call(&file).map(Step::Done))
+        self.queue.operation(name, location, move |file| call(&file).map(Step::Done))
     }
 }
 
 impl AsRawFd for File {
     /// The descriptor, for options and reports. -1 when the file was closed or given away.
     fn as_raw_fd(&self) -> RawFd {
-        self.core.with_file(AsRawFd::as_raw_fd).unwrap_or(-1)
+        self.queue.with_file(AsRawFd::as_raw_fd).unwrap_or(-1)
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
-            .field("path", &self.core.path)
+            .field("path", &self.queue.path)
             .field("descriptor", &self.as_raw_fd())
             .finish_non_exhaustive()
     }

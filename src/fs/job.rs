@@ -29,6 +29,7 @@ pub(super) fn label(location: &'static Location<'static>) -> Label {
 
 /// How far a job has brought an operation.
 pub(super) enum Step<T> {
+    /// The operation is done, with this result.
     Done(T),
     /// There is more to do, in a job that comes behind those that wait now.
     More(NextJob<T>),
@@ -145,7 +146,9 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
 /// What can be cancelled of a chain of jobs whose request is still pending.
 #[derive(Default)]
 pub(super) struct FirstJob {
+    /// Cancels the first job. Set when that has been submitted.
     canceller: OnceCell<Canceller>,
+    /// It was cancelled, and the request will hear of it.
     cancelled: Cell<bool>,
 }
 

@@ -44,6 +44,7 @@ struct Way<'a> {
 struct Level {
     /// Its name in the one above. Empty for the top, which has a path.
     name: CString,
+    /// Whether it is open.
     place: Place,
 }
 

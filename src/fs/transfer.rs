@@ -73,10 +73,13 @@ pub(super) fn read_buffers(
 
 /// Buffers that are being written.
 pub(super) struct Writing {
+    /// What is written, in this order.
     buffers: Vec<Vec<u8>>,
     /// The first buffer that has not gone whole, and how much of it has.
     first: usize,
+    /// Bytes of that buffer that have gone.
     sent: usize,
+    /// Where the first byte goes, if not to the file's own offset.
     offset: Option<u64>,
     /// Bytes that have gone.
     total: usize,
@@ -147,10 +150,15 @@ impl Writing {
 
 /// A part of one file that is being written to another.
 pub(super) struct Sending {
+    /// Where the bytes come from.
     source: Arc<fs::File>,
+    /// Where they go, at its own offset.
     target: Arc<fs::File>,
+    /// Where the part begins in the source.
     offset: u64,
+    /// How many bytes the part has at most.
     len: usize,
+    /// Bytes that have gone.
     sent: usize,
 }
 

@@ -94,7 +94,9 @@ pub(super) fn into_text(bytes: Vec<u8>) -> io::Result<String> {
 
 /// A file that is being read to its end. `F` is the file, owned or shared.
 pub(super) struct Reading<F> {
+    /// The open file.
     file: F,
+    /// What has been read of it.
     data: Vec<u8>,
     /// The bytes that the file said it has; 0 when it does not say.
     expected: usize,
@@ -291,9 +293,12 @@ fn start_copy(from: &Path, to: &Path, exclusive: bool) -> Request<io::Result<u64
     job::in_steps(&state, location, first, pool::flatten, |_| ())
 }
 
+/// Both paths of a copy, for its errors.
 #[derive(Default)]
 struct Paths {
+    /// The source.
     from: PathBuf,
+    /// The target.
     to: PathBuf,
 }
 
@@ -305,9 +310,13 @@ impl Paths {
 
 /// A copy that is going on.
 struct Copying {
+    /// Where from and where to.
     paths: Paths,
+    /// The open source, at the first byte that was not copied.
     source: File,
+    /// The open target.
     target: File,
+    /// Bytes that have been copied.
     copied: u64,
     /// Goes when the copy fails, if it was made.
     part: Option<Part>,
@@ -315,7 +324,9 @@ struct Copying {
 
 /// A file that this copy has made. Removed when it is dropped before the copy is done.
 struct Part {
+    /// Where it is.
     path: PathBuf,
+    /// The copy is whole: the file stays.
     done: bool,
 }
 

@@ -158,7 +158,8 @@ mod tests {
         one.add(WorkKind::SlowIo, 1, 2);
         other.add(WorkKind::Cpu, 30, 50);
         let mut metrics = PoolMetrics::default();
-        [&one, &other].map(|counters| counters.add_to(&mut metrics));
+        one.add_to(&mut metrics);
+        other.add_to(&mut metrics);
         let nanos = Duration::from_nanos;
         assert_eq!((metrics.completed, metrics.cpu.completed, metrics.cpu.measured), (3, 2, 2));
         assert_eq!((metrics.cpu.wait_time, metrics.cpu.wait_max), (nanos(40), nanos(30)));

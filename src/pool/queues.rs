@@ -31,7 +31,9 @@ pub(super) struct Queues {
 
 /// A job that was taken out of its queue. A slow one is counted as running.
 pub(super) struct Taken {
+    /// The job.
     pub(super) job: Arc<dyn Job>,
+    /// Whether it came from the slow queue, and counts there until it has ended.
     pub(super) is_slow: bool,
 }
 

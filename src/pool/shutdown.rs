@@ -41,6 +41,7 @@ impl fmt::Display for RunningJob {
 /// They go on to their end, and their requests complete then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Laggards {
+    /// What still ran, at least one job.
     pub(super) jobs: Vec<RunningJob>,
 }
 

@@ -33,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
+    /// Set once, for all clones.
     cancelled: Arc<AtomicBool>,
 }
 

@@ -27,8 +27,11 @@ pub(crate) const MAX_BUFFERS: usize = 1024;
 /// What a file's time is set to.
 #[derive(Clone, Copy)]
 pub(crate) enum Moment {
+    /// As it is.
     Leave,
+    /// The time of the call.
     Now,
+    /// This many seconds and nanoseconds after the start of 1970 in UTC. Seconds may be negative.
     At { seconds: i64, nanos: u32 },
 }
 

@@ -14,15 +14,20 @@ use std::ptr;
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AddressFamily {
+    /// Both.
     Any,
+    /// IPv4 only.
     V4,
+    /// IPv6 only.
     V6,
 }
 
 /// What a service is spoken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
+    /// TCP.
     Stream,
+    /// UDP.
     Datagram,
 }
 
@@ -37,15 +42,18 @@ pub(crate) enum Reason {
     Temporary,
     /// The service is not known for this transport.
     NoSuchService,
+    /// The resolver had no memory.
     OutOfMemory,
     /// The system's own code.
     System(i32),
+    /// None of these.
     Other,
 }
 
 /// A failed call.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
+    /// What it means.
     pub(crate) reason: Reason,
     /// The code as it is written in C: "EAI_NONAME".
     pub(crate) code: &'static str,

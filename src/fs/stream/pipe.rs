@@ -75,7 +75,7 @@ pub trait Sink {
 impl Source for ReadStream {
     async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         match self.next().await? {
-            None => self.core.end().map(|()| None),
+            None => self.reader.end().map(|()| None),
             chunk => Ok(chunk),
         }
     }

@@ -43,7 +43,9 @@ use crate::sys;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
+    /// The first byte; none for the file's own offset.
     start: Option<u64>,
+    /// The bytes that may wait before `write` says to wait.
     high_water_mark: usize,
 }
 
@@ -88,8 +90,8 @@ impl WriteOptions {
     #[track_caller]
     pub fn open(self, path: impl AsRef<Path>, options: &OpenOptions) -> WriteStream {
         let state = current::expect("WriteStream::open");
-        let core = Core::new(&state, Location::caller(), self);
-        let flight = Flight::start(&core);
+        let writer = Writer::new(&state, Location::caller(), self);
+        let flight = Flight::start(&writer);
         options.open(path).on_complete(move |opened| match opened {
             Ok(file) => {
                 flight.0.file.replace(Some(file));
@@ -97,30 +99,35 @@ impl WriteOptions {
             }
             Err(error) => flight.land(Err(error)),
         });
-        WriteStream { core }
+        WriteStream { writer }
     }
 
     /// A stream to an open file.
     #[track_caller]
     pub fn stream(self, file: File) -> WriteStream {
-        let core = Core::new(&file.core.state, Location::caller(), self);
-        core.file.replace(Some(file));
-        WriteStream { core }
+        let writer = Writer::new(&file.queue.state, Location::caller(), self);
+        writer.file.replace(Some(file));
+        WriteStream { writer }
     }
 }
 
-struct Core {
+/// What is behind a [`WriteStream`] and its clones.
+struct Writer {
+    /// The loop that it belongs to.
     state: Rc<State>,
+    /// The line that made the stream.
     location: &'static Location<'static>,
     /// Absent before it is open, and after the finish, an error or a close.
     file: RefCell<Option<File>>,
     /// Where the next write goes, if not to the file's own offset.
     position: Cell<Option<u64>>,
+    /// From this many queued bytes on there is no room.
     high_water_mark: usize,
     /// Chunks that wait for the write that is under way.
     queue: RefCell<Vec<Vec<u8>>>,
     /// Bytes in `queue` and in the write that is under way.
     queued: Cell<usize>,
+    /// Bytes that the system has taken.
     written: Cell<u64>,
     /// The file is being opened, written or closed.
     busy: Cell<bool>,
@@ -139,13 +146,13 @@ struct Core {
     finish: RefCell<Option<Promise<()>>>,
 }
 
-impl Core {
+impl Writer {
     fn new(
         state: &Rc<State>,
         location: &'static Location<'static>,
         options: WriteOptions,
-    ) -> Rc<Core> {
-        Rc::new(Core {
+    ) -> Rc<Writer> {
+        Rc::new(Writer {
             state: state.clone(),
             location,
             file: RefCell::new(None),
@@ -201,12 +208,12 @@ impl Core {
         let file = self.file.borrow().clone().expect("an open stream has its file");
         let flight = Flight::start(self);
         file.write_to(chunks, self.position.get(), self.location).on_complete(move |result| {
-            let core = &flight.0;
+            let writer = &flight.0;
             if let Ok(count) = result {
-                core.position.set(core.position.get().map(|position| position + count as u64));
+                writer.position.set(writer.position.get().map(|position| position + count as u64));
                 // Nothing is left of it if the stream was closed meanwhile.
-                core.queued.set(core.queued.get().saturating_sub(count));
-                core.written.set(core.written.get() + count as u64);
+                writer.queued.set(writer.queued.get().saturating_sub(count));
+                writer.written.set(writer.written.get() + count as u64);
             }
             flight.land(result.map(|_| ()));
         });
@@ -215,12 +222,12 @@ impl Core {
     fn close_file(self: &Rc<Self>) {
         let Some(file) = self.file.take() else { return };
         let flight = Flight::start(self);
-        file.core.close(self.location).on_complete(move |result| {
+        file.queue.close(self.location).on_complete(move |result| {
             let finish = flight.0.finish.take();
-            let core = flight.0.clone();
+            let writer = flight.0.clone();
             if let Some(finish) = finish {
                 finish.fulfil_later(result);
-                core.told.set(true);
+                writer.told.set(true);
             }
             flight.land(Ok(()));
         });
@@ -339,12 +346,12 @@ impl Core {
 }
 
 /// Holds the stream while its file works for it. When the loop ends first, those who wait are told.
-struct Flight(Rc<Core>);
+struct Flight(Rc<Writer>);
 
 impl Flight {
-    fn start(core: &Rc<Core>) -> Flight {
-        core.busy.set(true);
-        Flight(core.clone())
+    fn start(writer: &Rc<Writer>) -> Flight {
+        writer.busy.set(true);
+        Flight(writer.clone())
     }
 
     fn land(self, result: io::Result<()>) {
@@ -362,7 +369,7 @@ impl Drop for Flight {
     }
 }
 
-impl Drop for Core {
+impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(error) = self.error.take()
             && !self.told.get()
@@ -413,7 +420,8 @@ impl Drop for Core {
 /// ```
 #[derive(Clone)]
 pub struct WriteStream {
-    core: Rc<Core>,
+    /// Shared by all names of the stream.
+    writer: Rc<Writer>,
 }
 
 impl WriteStream {
@@ -448,7 +456,7 @@ impl WriteStream {
     /// mark says. The chunk is taken in any case, unless the stream has ended: then it is dropped,
     /// and [`drain`](WriteStream::drain) says why.
     pub fn write(&self, chunk: impl Into<Vec<u8>>) -> bool {
-        self.core.write(chunk.into())
+        self.writer.write(chunk.into())
     }
 
     /// Completes when there is room for more: at once if there is.
@@ -458,13 +466,13 @@ impl WriteStream {
     /// finished before, `EBADF` when it was closed before.
     #[track_caller]
     pub fn drain(&self) -> Request<io::Result<()>> {
-        self.core.drain(Location::caller())
+        self.writer.drain(Location::caller())
     }
 
     /// Completes when all that was given has been written.
     #[track_caller]
     pub(super) fn flush(&self) -> Request<io::Result<()>> {
-        self.core.flush(Location::caller())
+        self.writer.flush(Location::caller())
     }
 
     /// Writes what is left and closes the file. Nothing may be written from now on.
@@ -475,24 +483,24 @@ impl WriteStream {
     /// was closed before.
     #[track_caller]
     pub fn finish(&self) -> Request<io::Result<()>> {
-        self.core.finish(Location::caller())
+        self.writer.finish(Location::caller())
     }
 
     /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a
     /// cancelled error, and the file is let go after the write that is under way. Closing again
     /// does nothing.
     pub fn close(&self) {
-        self.core.close();
+        self.writer.close();
     }
 
     /// Bytes that were given to [`write`](WriteStream::write) and are not yet with the system.
     pub fn queued(&self) -> usize {
-        self.core.queued.get()
+        self.writer.queued.get()
     }
 
     /// Bytes that the system has taken.
     pub fn written(&self) -> u64 {
-        self.core.written.get()
+        self.writer.written.get()
     }
 }
 
@@ -501,7 +509,7 @@ impl fmt::Debug for WriteStream {
         f.debug_struct("WriteStream")
             .field("queued", &self.queued())
             .field("written", &self.written())
-            .field("ended", &self.core.ended.get())
+            .field("ended", &self.writer.ended.get())
             .finish_non_exhaustive()
     }
 }
