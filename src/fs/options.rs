@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::error::PathError;
 use super::file::File;
-use super::queue::Core;
+use super::job;
+use super::queue::FileQueue;
 use crate::error::WorkError;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::request::Request;
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
@@ -31,6 +32,7 @@ use crate::request::Request;
 /// ```
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
+    /// What the system is asked for.
     options: fs::OpenOptions,
 }
 
@@ -108,14 +110,17 @@ impl OpenOptions {
             Ok(file) => Ok(Opened { file, path, location }),
             Err(error) => Err(PathError::wrap("open", &path, error)),
         };
-        pool::submit(&state, "file request", WorkKind::FastIo, location, work, Opened::adopt)
+        pool::submit(&state, job::label(location), Admission::New, work, Opened::adopt)
     }
 }
 
 /// An open file on its way to its loop.
 pub(super) struct Opened {
+    /// The open file.
     pub(super) file: fs::File,
+    /// Where it was opened, for errors.
     pub(super) path: Arc<Path>,
+    /// The line that opened it.
     pub(super) location: &'static Location<'static>,
 }
 
@@ -127,6 +132,6 @@ impl Opened {
     /// Makes it a file of the loop that it was opened for, which is current.
     pub(super) fn into_file(self) -> io::Result<File> {
         let state = current::get().ok_or_else(crate::error::shut_down)?;
-        Ok(File { core: Core::new(state, self.location, self.file, Some(self.path)) })
+        Ok(File { queue: FileQueue::new(state, self.location, self.file, Some(self.path)) })
     }
 }

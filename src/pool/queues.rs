@@ -1,4 +1,5 @@
-//! The jobs that wait for a thread, in two queues: quick ones, and slow ones of which few run at a time.
+//! The jobs that wait for a thread, in two queues: quick ones, and slow ones of which few run at a
+//! time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,9 @@ pub(super) struct Queues {
 
 /// A job that was taken out of its queue. A slow one is counted as running.
 pub(super) struct Taken {
+    /// The job.
     pub(super) job: Arc<dyn Job>,
+    /// Whether it came from the slow queue, and counts there until it has ended.
     pub(super) is_slow: bool,
 }
 
@@ -48,7 +51,8 @@ impl Queues {
         }
     }
 
-    /// Finds a place for one more job. For one that goes on with what was accepted before there always is one.
+    /// Finds a place for one more job. For one that goes on with what was accepted before there
+    /// always is one.
     pub(super) fn admit(&self, goes_on: bool) -> bool {
         let Some(limit) = self.limit else { return true };
         let one_more = |waiting| (goes_on || waiting < limit).then_some(waiting + 1);
@@ -103,7 +107,8 @@ impl Queues {
             if let Some(job) = steal(&self.slow) {
                 return Some(job);
             }
-            // Another thread may have found no place meanwhile for a job that has just come: look again.
+            // Another thread may have found no place meanwhile for a job that has just come: look
+            // again.
             self.slow_running.fetch_sub(1, Ordering::SeqCst);
         }
         None
