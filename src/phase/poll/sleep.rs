@@ -1,8 +1,8 @@
 //! Where a loop looks and sleeps: in its poller, or on the mailbox's condition variable.
 //!
 //! A loop that never had a source waits only for other threads, so it sleeps on the condition
-//! variable, which costs both sides less, and asks nobody what is ready. From its first source on it
-//! does both in the poller ([`Sources`](crate::event_loop::sources::Sources) says when that is).
+//! variable, which costs both sides less, and asks nobody what is ready. From its first source on
+//! it does both in the poller ([`Sources`](crate::event_loop::sources::Sources) says when that is).
 
 use std::io;
 use std::time::Duration;
