@@ -363,7 +363,7 @@ impl State {
         close::run(self);
 
         // Without timers, poll's reading is recent enough: the clock is a fifth of an idle iteration.
-        if !self.timers.is_empty() {
+        if self.timers.any_waiting() {
             self.clock.update();
         }
         timers::run(self);
@@ -956,7 +956,7 @@ impl Loop {
             return Ok(());
         }
         let empty = state.handles.is_empty()
-            && state.timers.none_left()
+            && state.timers.is_empty()
             && state.ticks.is_empty()
             && state.microtasks.is_empty()
             && !state.is_alive()

@@ -9,4 +9,5 @@ pub(crate) mod closing;
 pub(crate) mod closure;
 pub(crate) mod deferred;
 pub(crate) mod immediate;
+pub(crate) mod memory;
 pub(crate) mod ring;
