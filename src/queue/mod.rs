@@ -9,5 +9,6 @@ pub(crate) mod closing;
 pub(crate) mod closure;
 pub(crate) mod deferred;
 pub(crate) mod immediate;
+pub(crate) mod memory;
 pub(crate) mod numbered;
 pub(crate) mod ring;
