@@ -483,7 +483,7 @@ impl TcpListener {
         });
         shared.registration.open(shared.clone(), location, false);
         let key = shared.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
+        if let Err(error) = state.register(|poller| poller.register(&mut socket, key.to_bits())) {
             drop(shared.registration.close());
             return Err(error);
         }

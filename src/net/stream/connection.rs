@@ -273,7 +273,8 @@ impl<S: Stream> Connection<S> {
         });
         connection.registration.open(connection.clone(), location, false);
         let key = connection.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut transport, key)) {
+        if let Err(error) = state.register(|poller| poller.register(&mut transport, key.to_bits()))
+        {
             drop(connection.registration.close());
             return Err(error);
         }

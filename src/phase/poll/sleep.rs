@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::state::State;
+use crate::handle::key::Key;
 use crate::threads::patience::{self, Awake};
 
 /// Looks for a while before the sleep, if that is likely to pay. True when something has come.
@@ -73,9 +74,9 @@ fn poll(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
     loop {
         let outcome = state.sources.with_poller(|poller| -> io::Result<u64> {
             poller.wait(left)?;
-            Ok(state
-                .handles
-                .list_ready(|table| poller.fetched(|key, event| table.mark_ready(key, event))))
+            Ok(state.handles.list_ready(|table| {
+                poller.fetched(|key, event| table.mark_ready(Key::from_bits(key), event))
+            }))
         });
         match outcome {
             Ok(count) => return count,
