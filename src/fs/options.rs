@@ -114,6 +114,50 @@ impl OpenOptions {
     }
 }
 
+/// How files are opened most often.
+impl File {
+    /// Opens a file for reading. A descriptor that nobody wants any more is closed again.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::open`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().read(true).open(path)
+    }
+
+    /// Opens a file for writing, making it or removing what was in it.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::create`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn create(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    }
+
+    /// Makes a file that was not there, for reading and writing.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::create_new`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn create_new(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    /// Options for opening a file in another way.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+}
+
 /// An open file on its way to its loop.
 pub(super) struct Opened {
     /// The open file.

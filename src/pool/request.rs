@@ -264,7 +264,7 @@ where
             None => {
                 let outcome = current::run_job(state, || self.job.run(&pool.queues));
                 if outcome == Outcome::Ran {
-                    pool.virtual_counters.add(label.kind, 0, 0);
+                    pool.lock_virtual_counters().add(label.kind, 0, 0);
                 }
             }
         }

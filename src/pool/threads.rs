@@ -55,8 +55,8 @@ pub(super) struct Threads {
     pub(super) max: usize,
     /// What the threads are called, without their number.
     name: String,
-    /// What was done in virtual time, on the threads of loops.
-    pub(super) virtual_counters: Counters,
+    /// What was done in virtual time, on the threads of loops, of which several may share the pool.
+    virtual_counters: Mutex<Counters>,
     /// Which thread searches. Away from what all threads read and none writes.
     search: OwnLine<Search>,
     /// All threads that were started.
@@ -89,7 +89,7 @@ impl Threads {
             queues: Queues::new(max.div_ceil(2), queue_limit),
             max,
             name,
-            virtual_counters: Counters::default(),
+            virtual_counters: Mutex::default(),
             search: OwnLine(Search::new()),
             list: Mutex::default(),
             ended: Condvar::new(),
@@ -101,6 +101,11 @@ impl Threads {
 
     fn lock(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The figures of virtual time, for one who adds to them or reads them.
+    pub(super) fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
+        self.virtual_counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // ---- Submitting.
@@ -229,8 +234,8 @@ impl Threads {
 
     /// Looks for a job for as long as the thread's patience says. False when the thread is to park.
     fn look(&self, patience: &Patience) -> bool {
-        patience::look(patience.longest_look(), || self.queues.has_work(), || self.is_ending())
-            && !self.is_ending()
+        let limit = patience.longest_look();
+        patience::look(limit, || self.queues.has_work(), || self.is_ending()) && !self.is_ending()
     }
 
     /// A searcher has found a job. It hands the search over if more jobs wait.
@@ -340,7 +345,7 @@ impl Threads {
 
     pub(super) fn metrics(&self) -> PoolMetrics {
         let mut metrics = PoolMetrics::default();
-        self.virtual_counters.add_to(&mut metrics);
+        self.lock_virtual_counters().add_to(&mut metrics);
         let list = self.lock();
         metrics.threads = list.living;
         metrics.busy = list.threads.iter().filter(|(_, record)| record.is_running()).count();

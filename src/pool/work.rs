@@ -10,8 +10,8 @@ use super::job::{Label, WithToken};
 use super::request::{self, Admission, Wishes};
 use super::{CancelToken, Pool, WorkKind};
 use crate::error::WorkError;
-use crate::event_loop::State;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::request::Request;
 
 /// What a plain job is called in reports.
