@@ -103,7 +103,7 @@ impl Threads {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The figures of virtual time, for one who adds to them or reads them.
+    /// The figures of virtual time, to be added to or read.
     pub(super) fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
         self.virtual_counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
