@@ -235,7 +235,8 @@ const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 /// # Examples
 /// ```
 /// windlass::run(|| {
-///     windlass::crypto::random_bytes(16).on_complete(|bytes| assert_eq!(bytes.unwrap().len(), 16));
+///     windlass::crypto::random_bytes(16)
+///         .on_complete(|bytes| assert_eq!(bytes.unwrap().len(), 16));
 /// });
 /// ```
 #[track_caller]

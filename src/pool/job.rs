@@ -1,7 +1,7 @@
 //! A job: what the loop and a pool thread share of one request.
 //!
 //! A [`JobCell`] is one allocation with the work, its stage and later its result. The stage says
-//! who may touch what:
+//! which thread may touch it:
 //!
 //! ```text
 //!            a pool thread takes it             the work returned or panicked

@@ -170,8 +170,7 @@ impl Pool {
         self.threads().metrics()
     }
 
-    /// The jobs that run now, for a program that wonders what its pool is busy with. Without the
-    /// one that calls this, if one does.
+    /// The jobs that run now: what the pool is busy with. A job that calls this is left out.
     ///
     /// # Examples
     /// ```

@@ -318,7 +318,8 @@ where
         if operation.close() {
             self.complete((operation.finish)(result));
         }
-        drop(work); // Of a job that was refused. Last: what it captured may call back into the loop.
+        // Of a job that was refused. Last: what it captured may call back into the loop.
+        drop(work);
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

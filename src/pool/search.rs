@@ -11,7 +11,7 @@
 //!
 //! - *A submitter has claimed, a thread parks.* The thread takes the lock first: then it is counted
 //!   as parked, and [`hand_over`](Search::hand_over) leaves it a token. Or it takes the lock
-//!   second: then the submitter has found nobody to search and has given its claim up, and the
+//!   second: then the submitter has found no parked thread and has given its claim up, and the
 //!   thread sees the job.
 //! - *The token is for any parked thread.* A thread that parks in the meantime may take it; the one
 //!   that was notified looks again and stays parked. The claim goes with the token, so there is
@@ -76,7 +76,7 @@ impl Search {
     /// Gives the search up. The caller looks at the queues next, for jobs that were pushed before
     /// this.
     pub(super) fn give_up(&self) {
-        self.claimed.store(false, Ordering::SeqCst);
+        self.claimed.store(false, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 

@@ -40,7 +40,7 @@ use super::queues::{Queues, Taken};
 use super::record::Record;
 use super::search::Search;
 use super::shutdown::RunningJob;
-use crate::callback;
+use crate::callback::quiet::drop_quietly;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::threads::OwnLine;
@@ -103,7 +103,7 @@ impl Threads {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The figures of virtual time, for one who adds to them or reads them.
+    /// The figures of virtual time, to be added to or read.
     pub(super) fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
         self.virtual_counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,7 +277,7 @@ impl Threads {
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
             // Such a payload may itself have a destructor that panics, which must not cost the
             // thread.
-            callback::drop_quietly(payload);
+            drop_quietly(payload);
         }
         ended
     }

@@ -45,7 +45,7 @@ impl CancelToken {
 
     /// Asks all jobs with this token to stop. From any thread, also from a job; again does nothing.
     ///
-    /// What was written before this call is seen by whoever finds the token cancelled.
+    /// A thread that finds the token cancelled sees all that was written before this call.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }

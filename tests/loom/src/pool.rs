@@ -1,9 +1,9 @@
 //! How a job finds a thread of the pool, and how idle threads park and end.
 //!
-//! The source under test is `search.rs` of the pool. The queue is a number of jobs, whose operations
-//! order nothing but themselves, as those of the pool's queues need not do more. A thread does here
-//! what it does in `threads.rs`, without its patience. A lost job is a thread that waits for ever,
-//! which loom finds.
+//! The source under test is `search.rs` of the pool. The queue is a number of jobs, whose
+//! operations order nothing but themselves, as those of the pool's queues need not do more. A
+//! thread does here what it does in `threads.rs`, without its patience. A lost job is a thread that
+//! waits for ever, which loom finds.
 
 #[path = "../../../src/pool/search.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
