@@ -73,14 +73,17 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Immediate {
+    /// The loop it belongs to.
     loop_id: u32,
+    /// Its number in the queue. `u64::MAX` if it was never queued, because its loop had ended.
     number: u64,
+    /// Its loop belongs to one thread.
     _not_send: PhantomData<*const ()>,
 }
 
 impl Immediate {
-    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its loop
-    /// has ended. Drops the closure.
+    /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its
+    /// loop has ended. Drops the closure.
     pub fn clear(&self) {
         let callback = current::find_with(self.loop_id, |state| state.immediates.take(self.number));
         drop(callback);

@@ -7,7 +7,7 @@
 use crate::event_loop::State;
 
 pub(crate) fn run(state: &State) {
-    // What was done before a handle was closed is told before the close.
+    // Operations that were done before a handle was closed complete before its close callback.
     if !state.closing.is_empty() {
         state.pending.run(state);
     }

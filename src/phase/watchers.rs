@@ -1,8 +1,9 @@
 //! Idle, prepare and check watchers: one list of callbacks each, run once an iteration.
 //!
-//! Watchers are numbered as they start, and a phase goes through the numbers that there were when it
-//! began. One that is stopped by another is gone from the list before its turn; one that is started
-//! has a number beyond the end. libuv runs the watcher started last first; we run them in order.
+//! Watchers are numbered as they start, and a phase goes through the numbers that there were when
+//! it began. One that is stopped by another is gone from the list before it is reached; one that is
+//! started has a number beyond the end. libuv runs the watcher started last first; we run them in
+//! order.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -27,7 +28,7 @@ pub enum Phase {
     Check,
 }
 
-/// What differs between the three kinds of watchers. Implemented by their names alone.
+/// The differences between the three kinds of watchers. Implemented by their names alone.
 pub trait InPhase: 'static {
     /// The phase that calls it.
     const PHASE: Phase;
@@ -37,10 +38,12 @@ pub trait InPhase: 'static {
     const KIND: &'static str;
 }
 
-/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle), [`Prepare`](super::prepare::Prepare) or
-/// [`Check`](super::check::Check).
+/// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle),
+/// [`Prepare`](super::prepare::Prepare) or [`Check`](super::check::Check).
 pub struct PhaseWatcher<P> {
+    /// The watcher, which its list also holds until it is stopped.
     watcher: Rc<Watcher>,
+    /// The kind of watcher.
     _phase: PhantomData<fn(P)>,
 }
 
@@ -105,19 +108,23 @@ impl Phase {
     }
 }
 
+/// The watchers of one phase.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    /// In the order of their numbers.
+    /// In the order of their numbers. Not borrowed while a callback runs.
     places: RefCell<Vec<Place>>,
-    /// Places whose watcher has not stopped.
+    /// How many places have a watcher.
     active: Cell<usize>,
+    /// The number of the watcher that is started next.
     next_number: Cell<u64>,
 }
 
-/// A watcher's place in its list. Empty once it has stopped; empty places are removed when they are more
-/// than the others, so that stopping costs no move of what comes behind.
+/// A watcher's place in its list. Empty once it has stopped; empty places are removed when they are
+/// more than the others, so that stopping moves no place behind it.
 struct Place {
+    /// The number of the watcher that is or was here.
     number: u64,
+    /// None once it has stopped.
     watcher: Option<Rc<Watcher>>,
 }
 
@@ -127,7 +134,7 @@ impl Watchers {
         self.active.get() == 0
     }
 
-    /// Calls each watcher that is active now, unless it is stopped before its turn.
+    /// Calls each watcher that is active now, unless another one stops it first.
     #[inline]
     pub(crate) fn run(&self, state: &State) {
         if !self.is_empty() {
@@ -177,12 +184,19 @@ impl Watchers {
     }
 }
 
+/// A watcher, whatever its phase.
 struct Watcher {
+    /// Its entry in the table of handles, open until it is stopped.
     registration: Registration,
+    /// The phase that calls it.
     phase: Phase,
+    /// Its name in reports.
     kind: &'static str,
+    /// The line that started it.
     location: &'static Location<'static>,
+    /// Its number in its list. `u64::MAX` if it was never in one, because its loop had ended.
     number: Cell<u64>,
+    /// The user's callback, which may stop the watcher.
     callback: Slot<dyn FnMut()>,
 }
 
@@ -214,8 +228,8 @@ impl Watcher {
         drop(self.leave());
     }
 
-    /// Takes the watcher off its loop. All that has to be dropped comes back: what the callback
-    /// captured may call back into the loop.
+    /// Takes the watcher off its loop. All that has to be dropped comes back: a value that the
+    /// callback captured may call back into the loop.
     fn leave(&self) -> impl Sized + use<> {
         let list = self.phase.list(&self.registration.state);
         let listed = list.remove(self.number.get());
