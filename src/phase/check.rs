@@ -75,11 +75,11 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Immediate {
-    /// The loop that it waits on.
+    /// The loop it belongs to.
     loop_id: u32,
-    /// Its number in the loop's queue.
+    /// Its number in the queue. `u64::MAX` if it was never queued, because its loop had ended.
     number: u64,
-    /// It is of use on its loop's thread only.
+    /// Its loop belongs to one thread.
     _not_send: PhantomData<*const ()>,
 }
 

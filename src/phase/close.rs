@@ -8,7 +8,7 @@ use crate::callback;
 use crate::event_loop::state::State;
 
 pub(crate) fn run(state: &State) {
-    // What was done before a handle was closed is told before the close.
+    // Operations that were done before a handle was closed complete before its close callback.
     if !state.closing.is_empty() {
         callback::call_deferred(state, &state.pending);
     }

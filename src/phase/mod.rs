@@ -1,7 +1,7 @@
 //! The phases of an iteration, a file each, in the order in which `turn` runs them:
 //! pending, idle, prepare, poll, check, close, timers.
 //!
-//! Idle, prepare and check watchers are one idea in three places; `watchers` says it once.
+//! Idle, prepare and check watchers are one idea in three places; `watchers` holds it.
 
 pub(crate) mod check;
 pub(crate) mod close;

@@ -13,8 +13,9 @@ pub(crate) fn run(state: &State) {
 /// Rounds of deferred completions right after poll (as libuv since 1.45).
 const ROUNDS_AFTER_POLL: usize = 8;
 
-/// Delivers what the callbacks of the poll phase completed at once, before the loop goes on. A
-/// limited number of times: a completion that writes again and again must not keep the loop here.
+/// Delivers the operations that callbacks of the poll phase completed at once, before the loop goes
+/// on. It does so a limited number of times: a completion that writes again and again must not keep
+/// the loop here.
 pub(crate) fn run_after_poll(state: &State) {
     for _ in 0..ROUNDS_AFTER_POLL {
         if state.pending.is_empty() {

@@ -28,7 +28,7 @@ pub enum Phase {
     Check,
 }
 
-/// What differs between the three kinds of watchers. Implemented by their names alone.
+/// The differences between the three kinds of watchers. Implemented by their names alone.
 pub trait InPhase: 'static {
     /// The phase that calls it.
     const PHASE: Phase;
@@ -156,8 +156,8 @@ impl Watcher {
         drop(self.leave());
     }
 
-    /// Takes the watcher off its loop. All that has to be dropped comes back: what the callback
-    /// captured may call back into the loop.
+    /// Takes the watcher off its loop. All that has to be dropped comes back: a value that the
+    /// callback captured may call back into the loop.
     fn leave(&self) -> impl Sized + use<> {
         let list = self.phase.list(&self.registration.state);
         let listed = list.remove(self.number.get());

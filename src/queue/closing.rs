@@ -1,19 +1,19 @@
-//! What closed handles have to tell in the close phase: a stack, like libuv's list of closing
+//! The callbacks of closed handles for the close phase: a stack, like libuv's list of closing
 //! handles.
 
 use std::cell::RefCell;
 
 use super::closure::Closure;
-use super::deferred::KEPT;
+use super::memory;
 
-/// What closed handles have yet to tell. Each entry runs at most one user callback, so that a panic
-/// in it costs no other callback its turn. Everything in it keeps the loop alive.
+/// The last callbacks of closed handles. Each entry runs at most one user callback, so that a panic
+/// in it costs no other callback its call. Everything in it keeps the loop alive.
 #[derive(Default)]
 pub(crate) struct Closing {
     /// For the next close phase, the handle closed last on top.
     entries: RefCell<Vec<Closure>>,
-    /// What is left of the phase that has begun. Kept here, not on the stack, so that a phase
-    /// interrupted by a panic goes on where it stopped.
+    /// The entries of the phase that has begun that are left. Kept here, not on the stack, so that
+    /// a phase interrupted by a panic goes on where it stopped.
     batch: RefCell<Vec<Closure>>,
 }
 
@@ -22,12 +22,12 @@ impl Closing {
         self.entries.borrow_mut().push(entry);
     }
 
-    /// Adds what one handle has to tell, in this order.
+    /// Adds the last callbacks of one handle, in this order.
     pub(crate) fn push_all(
         &self,
-        told: impl IntoIterator<IntoIter: DoubleEndedIterator<Item = Closure>>,
+        entries: impl IntoIterator<IntoIter: DoubleEndedIterator<Item = Closure>>,
     ) {
-        self.entries.borrow_mut().extend(told.into_iter().rev());
+        self.entries.borrow_mut().extend(entries.into_iter().rev());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -44,7 +44,7 @@ impl Closing {
     pub(crate) fn give_back(&self) {
         for entries in [&self.entries, &self.batch] {
             let mut entries = entries.borrow_mut();
-            if entries.capacity() > KEPT.max(entries.len() * 4) {
+            if memory::is_excess(entries.capacity(), entries.len()) {
                 let kept = entries.len() * 2;
                 entries.shrink_to(kept);
             }

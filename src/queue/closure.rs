@@ -1,16 +1,18 @@
 //! A callback stored where it waits.
 //!
-//! Queuing a small closure must not allocate. A [`Stored`] has room for three words of captured values beside
-//! the function that acts on them, so that a queue or a table of closures is one flat array; a larger
-//! closure is boxed, and the box is stored like any other closure. Three kinds are made of it:
+//! Queuing a small closure must not allocate. A [`Stored`] has room for three words of captured
+//! values beside the function that acts on them, so that a queue or a table of closures is one flat
+//! array; a larger closure is boxed, and the box is stored like any other closure. Three kinds are
+//! made of it:
 //!
-//! - [`Closure`], called once, by value: what queues hold;
-//! - [`ResultClosure`], the same with an argument: what waits for a result;
-//! - [`Callable`], called where it lies, once or again and again: the closure of a time-out, spent by its
-//!   call, or that of an interval. A table of timers need not know which of the two it holds.
+//! - [`Closure`], called once, by value, which queues hold;
+//! - [`ResultClosure`], the same with an argument, which waits for a result;
+//! - [`Callable`], called where it lies, once or again and again: the closure of a time-out, spent
+//!   by its call, or that of an interval. A table of timers need not know which of the two it
+//!   holds.
 //!
-//! This is one of the few files with `unsafe` code. All of it rests on one fact: the function in a `Stored` was
-//! chosen, by type, in the function that wrote its storage.
+//! This is one of the few files with `unsafe` code. All of it rests on one fact: the function in a
+//! `Stored` was chosen, by type, in the function that wrote its storage.
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
@@ -27,8 +29,8 @@ const fn fits<F>() -> bool {
         && mem::align_of::<F>() <= mem::align_of::<Storage>()
 }
 
-/// What is done with a closure whose type is no longer known: it is called with the argument, or dropped
-/// if there is none.
+/// Acts on a closure whose type is no longer known: calls it with the argument, or
+/// dropped if there is none.
 type Act<A> = unsafe fn(*mut Stored<A>, Option<A>);
 
 /// A closure of any type in four words.
@@ -85,7 +87,8 @@ impl<A> Stored<A> {
 impl<A> Drop for Stored<A> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: `new` got the function for what it stored. One that was spent by value never gets here.
+        // SAFETY: `new` got the function for what it stored. One that was spent by value never gets
+        // here.
         unsafe { (self.act)(self, None) }
     }
 }
@@ -104,7 +107,8 @@ unsafe fn spend<F: FnOnce(A), A>(place: *mut Stored<A>, argument: Option<A>) {
 /// # Safety
 /// The place holds an `F`.
 unsafe fn replace<F: FnOnce(A), A>(place: *mut Stored<A>, argument: Option<A>) {
-    // SAFETY: the caller's promise. The function that takes the place of this one touches no storage.
+    // SAFETY: the caller's promise. The function that takes the place of this one touches no
+    // storage.
     unsafe {
         (*place).act = |_, _| ();
         spend::<F, A>(place, argument);
@@ -112,7 +116,8 @@ unsafe fn replace<F: FnOnce(A), A>(place: *mut Stored<A>, argument: Option<A>) {
 }
 
 /// # Safety
-/// The place holds an `F`, which nobody else uses meanwhile. Without an argument it must not be used again.
+/// The place holds an `F`, which nobody else uses meanwhile. Without an argument it must not be
+/// used again.
 unsafe fn keep<F: FnMut(A), A>(place: *mut Stored<A>, argument: Option<A>) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -138,19 +143,20 @@ impl Closure {
     #[inline]
     pub(crate) fn call(self) {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: the closure is spent here and nowhere else: `ManuallyDrop` keeps `drop` from running.
+        // SAFETY: the closure is spent here and nowhere else: `ManuallyDrop` keeps `drop` from
+        // running.
         unsafe { (this.0.act)(&mut this.0, Some(())) }
     }
 
-    /// Calls the closure at a place in memory, which it leaves: the captured values are moved out before
-    /// anything else happens, so the place may be written again during the call.
+    /// Calls the closure at a place in memory, which it leaves: the captured values are moved out
+    /// before anything else happens, so the place may be written again during the call.
     ///
     /// # Safety
     /// The place holds a closure, which must not be used again.
     #[inline]
     pub(super) unsafe fn call_in_place(place: *mut Closure) {
-        // SAFETY: the caller's promise. The place is passed as a pointer, for a reference would claim it for
-        // the whole call.
+        // SAFETY: the caller's promise. The place is passed as a pointer, for a reference would
+        // claim it for the whole call.
         unsafe { ((*place).0.act)(&raw mut (*place).0, Some(())) }
     }
 }
@@ -192,8 +198,8 @@ impl<A> Callable<A> {
 
     #[inline]
     pub(crate) fn call(&mut self, argument: A) {
-        // SAFETY: the function is for what is stored, and neither kind of `Callable` is spent by a call.
-        // It is borrowed for the whole call, so nobody else uses it meanwhile.
+        // SAFETY: the function is for what is stored, and neither kind of `Callable` is spent by a
+        // call. It is borrowed for the whole call, so nobody else uses it meanwhile.
         unsafe { (self.0.act)(&mut self.0, Some(argument)) }
     }
 }

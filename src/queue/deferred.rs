@@ -2,21 +2,19 @@
 //! signals.
 //!
 //! Each entry runs at most one user callback, so that a panic in it costs no other callback its
-//! turn. A run takes what was there when it began; what is added meanwhile waits for the next.
-//! [`call_deferred`](crate::callback::call_deferred) does the calling.
+//! call. A run takes what was there when it began; entries that are added meanwhile wait for the
+//! next. [`call_deferred`](crate::callback::call_deferred) does the calling.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use super::closure::Closure;
-
-/// Entries for which memory is kept when it is given back.
-pub(super) const KEPT: usize = 1024;
+use super::memory;
 
 /// A queue of deferred callbacks. Everything in it keeps the loop alive.
 #[derive(Default)]
 pub(crate) struct Deferred {
-    /// In the order in which they were added.
+    /// The entries in the order they were pushed.
     entries: RefCell<VecDeque<Closure>>,
     /// How many entries of the run that has begun are left. Kept here, not on the stack, so that
     /// a run interrupted by a panic goes on where it stopped.
@@ -40,7 +38,7 @@ impl Deferred {
     /// Gives the memory of a burst back.
     pub(crate) fn give_back(&self) {
         let mut entries = self.entries.borrow_mut();
-        if entries.capacity() > KEPT.max(entries.len() * 4) {
+        if memory::is_excess(entries.capacity(), entries.len()) {
             let kept = entries.len() * 2;
             entries.shrink_to(kept);
         }

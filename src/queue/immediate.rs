@@ -9,22 +9,23 @@ use std::collections::VecDeque;
 use std::panic::Location;
 
 use super::closure::Closure;
+use super::memory::{self, Lately};
 use crate::handle::report::Alive;
-
-/// Places that are kept when memory is given back.
-const KEPT: usize = 1024;
 
 /// One place in the queue.
 struct Place {
     /// Empty once the immediate was cleared.
     callback: Option<Closure>,
-    /// Whether it keeps the loop alive.
+    /// Whether it keeps the loop alive while it waits.
     referenced: bool,
+    /// The line that queued it.
     location: &'static Location<'static>,
 }
 
+/// The immediates of a loop.
 #[derive(Default)]
 pub(crate) struct Immediates {
+    /// In the order of their numbers. Not borrowed while a callback runs.
     places: RefCell<VecDeque<Place>>,
     /// The number of the first place.
     first: Cell<u64>,
@@ -32,16 +33,15 @@ pub(crate) struct Immediates {
     waiting: Cell<usize>,
     /// Of these, how many are referenced.
     referenced: Cell<usize>,
-    /// The number that was next when memory was last given back.
-    end_then: Cell<u64>,
+    /// How many were queued since memory was last given back.
+    lately: Lately,
 }
 
 impl Immediates {
     /// Queues a callback and returns its number.
     ///
-    /// The closure is written where it stays, into a place that is made empty. Made first and moved there, it
-    /// would be written to the stack in words and read back in larger pieces before the words have
-    /// arrived, for which the processor waits 5 ns.
+    /// The closure is written where it stays, into a place that is made empty: see DESIGN, How it
+    /// is fast.
     #[inline(always)]
     pub(crate) fn push(
         &self,
@@ -59,7 +59,7 @@ impl Immediates {
         number
     }
 
-    /// The number that the next immediate will get. What is below it is this check phase's batch.
+    /// The number that the next immediate will get. Those below it are this check phase's batch.
     #[inline]
     pub(crate) fn end(&self) -> u64 {
         self.first.get() + self.places.borrow().len() as u64
@@ -133,13 +133,12 @@ impl Immediates {
         }
     }
 
-    /// Gives the places of a burst back: if `now`, else when much fewer were queued since the last call.
+    /// Gives the places of a burst back: if `now`, else when much fewer immediates were queued
+    /// since the last call.
     pub(crate) fn give_back(&self, now: bool) {
-        let end = self.end();
-        let queued = end - self.end_then.replace(end);
+        let lately = self.lately.needed(self.end(), now);
         let mut places = self.places.borrow_mut();
-        let few = places.capacity() as u64 / 4;
-        if places.capacity() > KEPT && (now || queued < few) && (places.len() as u64) < few {
+        if memory::is_excess(places.capacity(), places.len().max(lately)) {
             let kept = places.len() * 2;
             places.shrink_to(kept);
         }

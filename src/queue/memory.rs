@@ -1,12 +1,13 @@
 //! When the memory of a burst goes back: one rule for the queues and the timers.
 //!
-//! A queue that is asked now and then gives back what it has much more of than it needs. A load that
-//! comes again before it is asked the next time counts as needed, so that memory is not given back
-//! and taken anew all the time.
+//! The loop looks at each of them now and then. One that has room for more than four times as many
+//! items as it needs gives the rest back. Items that came since the last look count as needed, so
+//! that a load that stays does not give memory back and take it anew all the time. Before a long
+//! sleep they do not count.
 
 use std::cell::Cell;
 
-/// Room for as many items stays in any case.
+/// Room for this number of items stays in any case.
 pub(crate) const KEPT: usize = 1024;
 
 /// Whether room for `capacity` items is too much when that for `needed` items is.
@@ -23,8 +24,8 @@ pub(crate) struct Lately {
 }
 
 impl Lately {
-    /// How many items came since this was asked last, of the `count` that ever came. None if the
-    /// memory they took is to go back `now`.
+    /// How many items came since this was asked last, when `count` ever came. Zero if the memory
+    /// they took is to go back `now`.
     pub(crate) fn needed(&self, count: u64, now: bool) -> usize {
         let came = count.wrapping_sub(self.then.replace(count));
         if now { 0 } else { usize::try_from(came).unwrap_or(usize::MAX) }

@@ -1,10 +1,11 @@
-//! The queues between the phases: ticks, microtasks, immediates, and what is deferred.
+//! The queues between the phases: ticks, microtasks, immediates, and deferred callbacks.
 //!
 //! Ticks and microtasks are [`ring`]s that [`callback::drain`](crate::callback::drain) empties
 //! after every callback; they are drained until empty, so a chain of them starves the loop.
 //! Immediates are a queue with numbered places, run a batch at a time by the check phase. Deferred
-//! callbacks wait for the pending or the close phase. The watchers of a phase stand in a list by
-//! number.
+//! callbacks wait for the pending or the poll phase, those of closing handles for the close phase.
+//! The watchers of a phase stand in a list by number. All give the memory of a burst back by the
+//! rule in [`memory`].
 
 pub(crate) mod closing;
 pub(crate) mod closure;

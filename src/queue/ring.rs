@@ -1,27 +1,24 @@
 //! A ring of closures that are called where they lie.
 //!
 //! The queue behind ticks and microtasks, of which a program has more than of any other callback. A
-//! closure is written straight into its slot and called from there: it is never moved, and no borrow
-//! flag is set and taken back for it. A `RefCell<VecDeque<Closure>>` moves each closure out to the
-//! stack before the call, at twice the instructions (145 for a microtask queued and run, 75 here; 9.1 ns and 3.8 ns).
+//! closure is written straight into its slot and called from there: it is never moved, and no
+//! borrow flag is set and taken back for it. See DESIGN, How it is fast.
 //!
-//! One of the files with `unsafe` code, which rests on two facts. The slots from `head` to `tail` are
-//! written, and no others: both counters move together with what they stand for, before anything else
-//! can run. And whoever is called from a slot has moved its captured values out before it does anything
-//! (`Closure::call_in_place`), so the slot may be written again, or the ring replaced by a larger
-//! one, while it runs.
+//! One of the files with `unsafe` code, which rests on two facts. The slots from `head` to `tail`
+//! are written, and no others: both counters move together with the slots they count, before
+//! anything else can run. And a closure that is called from its slot has moved its captured values
+//! out before it does anything (`Closure::call_in_place`), so the slot may be written again, or the
+//! ring replaced by a larger one, while it runs.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{self, MaybeUninit};
 
 use super::closure::Closure;
+use super::memory;
 
 /// Slots of the first ring. A power of two, as every later size.
 const FIRST_CAPACITY: usize = 64;
-
-/// Slots that a ring keeps when it gives memory back.
-const KEPT: usize = 4096;
 
 type Slots = Box<[MaybeUninit<Closure>]>;
 
@@ -30,12 +27,13 @@ type Slots = Box<[MaybeUninit<Closure>]>;
 pub(crate) struct Ring {
     /// Borrowed only inside the methods here, and never across a call that could come back.
     slots: UnsafeCell<Slots>,
-    /// How many closures have been taken out since the ring was last seen empty; the first one's slot is
-    /// this number, less whole rounds of the ring.
+    /// How many closures have been taken out since the ring was last seen empty; the first one's
+    /// slot is this number, less whole rounds of the ring.
     head: Cell<usize>,
-    /// How many have been put in since then.
+    /// How many closures have been put in since then. Never less than `head`.
     tail: Cell<usize>,
-    /// The most that were put in from one time that it was empty to the next, since memory was last given back.
+    /// The most closures that were put in between two moments when the ring was empty, since memory
+    /// was last given back.
     peak: Cell<usize>,
 }
 
@@ -46,8 +44,8 @@ impl Ring {
         self.put(|| Closure::new(f));
     }
 
-    /// Puts at the end what `make` makes, which is called when its slot is there, so that it is written
-    /// straight into it.
+    /// Puts at the end the closure that `make` makes, which is called when the slot is there, so
+    /// that the closure is written straight into it.
     #[inline(always)]
     fn put(&self, make: impl FnOnce() -> Closure) {
         let tail = self.tail.get();
@@ -89,22 +87,24 @@ impl Ring {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
-    /// Gives the slots of a burst back: if `now`, else when much fewer have been used since the last call. Does
-    /// nothing while there is something in the ring.
+    /// Gives the slots of a burst back: if `now`, else when much fewer have been used since the
+    /// last call. Does nothing while there is something in the ring.
     ///
     /// Not while one of its closures is being called.
     pub(crate) fn give_back(&self, now: bool) {
-        // SAFETY: as in `put`; the borrow ends with this function, which calls nobody: slots have no destructor.
+        // SAFETY: as in `put`; the borrow ends with this function, which calls nobody: slots have
+        // no destructor.
         let slots = unsafe { &mut *self.slots.get() };
         let peak = self.peak.replace(0);
-        if slots.len() > KEPT && self.is_empty() && (now || peak < slots.len() / 4) {
+        let needed = if now { 0 } else { peak };
+        if self.is_empty() && memory::is_excess(slots.len(), needed) {
             *slots = Slots::default();
             self.head.set(0);
             self.tail.set(0);
         }
     }
 
-    /// Moves all that is in another ring behind what is in this one. Two rings of which this one is empty
+    /// Moves all that is in another ring behind what is in this one. If this one is empty they
     /// change places: nothing is moved, and the other one gets slots that were used before.
     fn append(&self, other: &mut Ring) {
         if self.is_empty() {
@@ -138,9 +138,9 @@ impl Ring {
         Some(&raw mut slots[head & mask])
     }
 
-    /// Doubles the ring, which is full. The counters stay as they are, and each closure goes to the slot that
-    /// its number has in the larger ring: half of all places, and none in a ring that was empty not long
-    /// ago. Large memory is moved by the allocator without a copy.
+    /// Doubles the ring, which is full. The counters stay as they are, and each closure goes to the
+    /// slot that its number has in the larger ring: half of them move, and none in a ring that was
+    /// empty not long ago. Large memory is moved by the allocator without a copy.
     #[cold]
     #[allow(clippy::mut_from_ref)]
     fn grow(&self) -> &mut Slots {
@@ -170,12 +170,13 @@ impl Drop for Ring {
     }
 }
 
-/// A ring whose closures may be called on another thread than the one that put them in.
+/// A ring whose closures may be called on another thread than the one that put them in. All of them
+/// are `Send`.
 #[derive(Default)]
 pub(crate) struct SendRing(Ring);
 
-// SAFETY: every closure in it was `Send` when it was put in, and the ring itself is memory that belongs to
-// whoever has the ring.
+// SAFETY: every closure in it was `Send` when it was put in, and the slots belong to the ring
+// alone.
 unsafe impl Send for SendRing {}
 
 impl SendRing {
@@ -301,7 +302,7 @@ mod tests {
         while ring.call_first() {}
         ring.give_back(false);
         assert_eq!(capacity(&ring), 0);
-        fill(KEPT * 2);
+        fill(memory::KEPT * 2);
         while ring.call_first() {}
         ring.give_back(true);
         assert_eq!(capacity(&ring), 0);

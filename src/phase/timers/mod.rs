@@ -1,11 +1,11 @@
 //! The timers phase, and all there is about timers.
 //!
-//! Goals, in this order: Node's order of firing; arming, clearing and refreshing in constant time for a
-//! delay that is in use; a fast answer to "when is the next one due?".
+//! Goals, in this order: Node's order of firing; arming, clearing and refreshing in constant time
+//! for a delay that is in use; a fast answer to "when is the next one due?".
 //!
-//! Node's observation is that a program has many timers but few delays. All timers of one delay stand
-//! in a list, and since each counts from its arming, a new one belongs at the end: the list is in
-//! order without sorting. Only the lists have to be sorted, by when they expire, in a heap.
+//! Node's observation is that a program has many timers but few delays. All timers of one delay
+//! stand in a list, and since each counts from its arming, a new one belongs at the end: the list
+//! is in order without sorting. Only the lists have to be sorted, by when they expire, in a heap.
 //!
 //! ```text
 //!   heap of lists, first to expire on top        delay -> list
@@ -21,25 +21,24 @@
 //! A list's expiry is that of the timer that made the list, and it is looked at again only when the
 //! list comes up: a list whose first timer was cleared runs up to a step early, finds nothing due,
 //! and is put back with the expiry of its new first timer. A pass runs all due timers of a list
-//! before it goes to the next one. Both can be seen in the order of overdue timers, so they are kept
-//! as Node has them (`lib/internal/timers.js`; conformance rules 10 to 18).
+//! before it goes to the next one. Both can be seen in the order of overdue timers, so they are
+//! kept as Node has them (`lib/internal/timers.js`; conformance rules 10 to 18).
 //!
-//! The timers stand in [`table`], which delay has which list in [`lists`], and the heap in [`heap`]; each says
-//! why it has the shape it has. They are plain data: this file does the calling.
+//! The timers stand in [`table`], [`lists`] finds the list of a delay, and [`heap`] sorts the
+//! lists; each says why it has its shape. They are plain data: this file does the calling.
 //!
 //! The next timer of a list is chosen when the callback of the one before has returned, before the
 //! drain that comes between the two. So a tick or microtask that refreshes it comes too late: it
 //! fires now, once. One that clears it comes in time. And a list of which no further timer is due
-//! is put back before the drain too. All this is only to be seen if there is something to drain, so
-//! only then is it done.
+//! is put back before the drain too.
 //!
-//! A pass reads the clock once, at its start. What is armed during the pass is due after that moment, so
-//! it waits for the next pass. Times are nanoseconds, delays whole milliseconds, and a timer is due
-//! when its delay has passed entirely: unlike Node's, which counts in milliseconds of the clock, a
-//! timer is never early.
+//! A pass reads the clock once, at its start. A timer armed during the pass is due after that
+//! moment, so it waits for the next pass. Times are nanoseconds, delays whole milliseconds, and a
+//! timer is due when its delay has passed entirely: unlike Node's, which counts in milliseconds of
+//! the clock, a timer is never early.
 
+mod heap;
 mod lists;
-mod pages;
 mod table;
 
 use std::cell::RefCell;
@@ -111,7 +110,7 @@ impl Timers {
 
     /// Takes all callbacks out, for the caller to drop. For teardown.
     pub(crate) fn take_all(&self) -> impl Iterator<Item: Sized> + use<> {
-        // What is armed from now on, if anything, must not share a generation with what was.
+        // Timers that are armed from now on must not share a generation with those before.
         let empty = self.table.borrow().successor();
         self.table.replace(empty).into_callbacks()
     }
@@ -127,9 +126,9 @@ pub(crate) fn run(state: &Rc<State>) {
     if !state.timers.any_waiting() {
         return;
     }
-    // What would be due at the last moment there is never is.
+    // A timer that would be due at the last moment there is never is due.
     let now = state.clock.now().min(Nanos::MAX - 1);
-    // What a panic that left the loop had chosen was for another pass.
+    // A pass that a panic ended may have left a choice.
     state.timers.table.borrow_mut().forget_chosen(None);
     callback::guard(state, || {
         while !state.is_halted()
@@ -148,7 +147,7 @@ fn take_due(state: &State, now: Nanos) -> Option<Due> {
 
 /// Calls a timer that is due, chooses the one that fires next, and drains the queues.
 fn fire(state: &State, due: Due, now: Nanos) {
-    let Due { timer, location, mut callback, life, sequence } = due;
+    let Due { timer, location, mut callback, life, list } = due;
     // The next period of an interval counts from here.
     let start = (life == Life::IntervalFiring).then(|| state.clock.read());
     let outcome = callback::invoke(state, Some(location), || callback.call(timer));
@@ -156,7 +155,7 @@ fn fire(state: &State, due: Due, now: Nanos) {
         let cleared = state.timers.table.borrow_mut().put_back(timer, callback, start);
         drop(cleared);
     }
-    state.timers.table.borrow_mut().choose(state.id, sequence, now);
+    state.timers.table.borrow_mut().choose(state.id, list, now);
     callback::settle(state, outcome);
 }
 
@@ -176,9 +175,13 @@ fn fire(state: &State, due: Due, now: Nanos) {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Timer {
+    /// The loop it belongs to. Zero: it was never armed.
     loop_id: u32,
+    /// The place where it was made.
     index: u32,
+    /// Tells it from the other timers that had this place.
     generation: u32,
+    /// Its loop belongs to one thread.
     _not_send: PhantomData<*const ()>,
 }
 
@@ -188,8 +191,9 @@ impl Timer {
         current::find_with(self.loop_id, |state| f(state, &mut state.timers.table.borrow_mut()))
     }
 
-    /// Keeps the timer from firing, for good, and drops its closure. Harmless when it has fired or was
-    /// cleared, and in its own callback. A timer that is due in the running phase does not fire.
+    /// Keeps the timer from firing, for good, and drops its closure. Harmless when it has fired or
+    /// was cleared, and in its own callback. A timer that is due in the running phase does not
+    /// fire.
     pub fn clear(&self) {
         current::find_with(self.loop_id, |state| {
             let callback = state.timers.table.borrow_mut().clear(*self);
@@ -238,7 +242,8 @@ impl Timer {
         self.with(|_, table| table.has_ref(*self)).unwrap_or(false)
     }
 
-    /// Whether the timer will fire. A one-shot timer is not active in its own callback, an interval is.
+    /// Whether the timer will fire. A one-shot timer is not active in its own callback, an interval
+    /// is.
     pub fn is_active(&self) -> bool {
         self.with(|_, table| table.due_at(*self)).flatten().is_some()
     }
@@ -280,17 +285,18 @@ fn arm(
 
 /// Calls `f` once, in the timers phase, when `delay` has passed.
 ///
-/// The delay counts from the moment of this call, not from the cached [`now`](crate::now), is rounded up to
-/// whole milliseconds, and zero counts as one. It is a lower bound: a timer is never early. The
-/// largest delays never pass.
+/// The delay counts from the moment of this call, not from the cached [`now`](crate::now), is
+/// rounded up to whole milliseconds, and zero counts as one. It is a lower bound: a timer is never
+/// early. The largest delays never pass.
 ///
 /// # Ordering
-/// As in Node: timers of one delay run in the order they were armed; delays whose timers are overdue
-/// together run one after the other, the one that expires first leading. A timer armed in the timers
-/// phase waits for the next one. Ticks and microtasks run before the following timer.
+/// As in Node: timers of one delay run in the order they were armed; delays whose timers are
+/// overdue together run one after the other, the one that expires first leading. A timer armed in
+/// the timers phase waits for the next one. Ticks and microtasks run before the following timer.
 ///
 /// # Liveness
-/// A timer keeps the loop alive until it fires or is cleared, unless it is [`unref`](Timer::unref)'d.
+/// A timer keeps the loop alive until it fires or is cleared, unless it is
+/// [`unref`](Timer::unref)'d.
 ///
 /// # Cost
 /// Constant for a delay that another timer uses, else logarithmic in the number of different
@@ -314,7 +320,8 @@ pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
     })
 }
 
-/// A timer of the crate's own for what holds the loop by itself: unref'd, and on a given loop.
+/// A timer of the crate's own, unref'd and on a given loop: it serves something that holds the loop
+/// by itself.
 pub(crate) fn set_internal(
     state: &Rc<State>,
     delay: Duration,
@@ -357,8 +364,8 @@ pub fn set_interval(period: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
     })
 }
 
-/// Calls `f` once when `delay` has passed, and once more after each [`refresh`](Timer::refresh), also when it has
-/// fired.
+/// Calls `f` once when `delay` has passed, and once more after each [`refresh`](Timer::refresh),
+/// also when it has fired.
 ///
 /// What Node does with any timeout that is kept, and what time-outs of connections want. The
 /// closure is kept until the timer is cleared or the loop ends: clear it when it is no longer

@@ -1,34 +1,41 @@
 //! The timers of a loop, as plain data: nothing here calls back.
+//!
+//! A timer takes 72 bytes in two arrays: 64 bytes that are touched once when it is armed and once
+//! when it ends, and the links to its neighbours, which arming, clearing and refreshing the
+//! neighbours also touch. With the links among the rest a refresh took three times as long, and a
+//! call a third longer. See DESIGN, How it is fast.
 
-use super::lists::{List, Lists};
-use super::pages::{PAGE, Pages, Place};
+use super::heap::{Heap, Item};
+use super::lists::{Ends, KEPT, Lists};
 use super::{NONE, Timer, nanos};
 use crate::clock::Nanos;
 use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
 use crate::queue::memory::{self, Lately};
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::Location;
 
-/// What a timer is, and what it is doing. The order makes each question about it one comparison.
+/// The kind of a timer, and what it is doing. The order makes each question about it one
+/// comparison.
 ///
 /// A timer stands in the list of its delay in the first three states, and in no list in the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub(super) enum Life {
-    /// Waits for its only call. It is gone when that begins, so a refresh in the call does nothing.
+    /// Waits for its only call. Its place is free when that begins: a refresh in it does nothing.
     Timeout,
-    /// An interval that waits for its next call; its callback is not running, unless that has
+    /// An interval that waits for its next call. Its callback is not running, unless that has
     /// refreshed it.
     Interval,
-    /// Waits for a call, after which it can be armed again; its callback is not running, unless that
-    /// has refreshed it.
+    /// Waits for a call, after which it can be armed again. Its callback is not running, unless
+    /// that has refreshed it.
     Rearmable,
-    /// An interval whose callback is running: it goes back to its list after that, unless it is
+    /// An interval whose callback is running. It goes back to its list after that, unless it is
     /// cleared.
     IntervalFiring,
-    /// A rearmable timer that has fired, or whose callback is running. Only a refresh arms it again:
-    /// it does not keep the loop alive.
+    /// A rearmable timer that has fired, or whose callback is running. Only a refresh arms it
+    /// again: it does not keep the loop alive.
     RearmableFired,
     /// The place is free: no `Timer` names it.
     Free,
@@ -44,47 +51,44 @@ impl Life {
 struct Entry {
     /// Absent while it is being called, and in a free place.
     callback: Option<Callable<Timer>>,
-    /// The line that armed it first.
+    /// The line that made it.
     location: &'static Location<'static>,
     /// When it was armed: its delay counts from here.
     start: Nanos,
-    /// In milliseconds. It names the list.
-    delay: u64,
-    /// The timer before it in its list, if it is armed and not the first.
-    ///
-    /// The first one does not know that it is the first, so a timer that is taken from the front, as
-    /// each is that fires, touches no other timer.
-    previous: u32,
-    /// The timer behind it in its list, or the next free place.
-    next: u32,
-    /// Tells the timers apart that use one place after the other. No two of a table share one.
+    /// The list it waits in, if it does.
+    list: u32,
+    /// Tells the timers apart that use one place after the other.
     generation: u32,
+    /// The low 32 bits of the delay in milliseconds.
+    delay_low: u32,
+    /// The high 16 bits of it: 48 bits are 8,900 years, and fill 64 bytes.
+    delay_high: u16,
+    /// Its kind, and what it is doing.
     life: Life,
     /// Whether it is to keep the loop alive while it is active.
     referenced: bool,
 }
 
-impl Place for Entry {
+impl Entry {
+    /// The contents of a new place before its timer is written.
     const FREE: Entry = Entry {
         callback: None,
         location: Location::caller(),
         start: 0,
-        delay: 0,
-        previous: NONE,
-        next: NONE,
+        list: NONE,
         generation: 0,
+        delay_low: 0,
+        delay_high: 0,
         life: Life::Free,
         referenced: false,
     };
 
-    fn is_free(&self) -> bool {
-        self.life == Life::Free
+    fn delay(&self) -> u64 {
+        u64::from(self.delay_high) << 32 | u64::from(self.delay_low)
     }
-}
 
-impl Entry {
     fn due_at(&self) -> Nanos {
-        self.start.saturating_add(nanos(self.delay))
+        self.start.saturating_add(nanos(self.delay()))
     }
 
     /// Whether it keeps the loop alive.
@@ -98,66 +102,104 @@ impl Entry {
     }
 }
 
-/// The timers, in places that are their names, and their lists.
+/// The neighbours of a timer in its list.
+#[derive(Clone, Copy)]
+struct Links {
+    /// The timer before it, if it is armed and not the first.
+    ///
+    /// The first one does not know that it is the first, so a timer that is taken from the front,
+    /// as each is that fires, touches no other timer.
+    previous: u32,
+    /// The timer behind it, or `NONE`. Of a free place: the next free one.
+    next: u32,
+}
+
+/// This number of emptied lists may wait for their expiry in any case.
+const EMPTIED_MIN: usize = 1024;
+
+/// The longest delay that an entry has room for.
+const DELAY_MAX: u64 = (1 << 48) - 1;
+
+/// Where a timer is that was moved.
+struct Moved {
+    /// The place where it first was: its name.
+    name: u32,
+    /// The place where it is.
+    place: u32,
+}
+
+/// The timers of a loop, and their lists.
 pub(super) struct Table {
     /// A place for each timer, and free ones.
-    places: Pages<Entry>,
+    entries: Vec<Entry>,
+    /// The links of each entry, at the same index.
+    links: Vec<Links>,
     /// The first of the free places, which are chained, or `NONE`.
     free: u32,
     /// How many places are not free.
     used: usize,
-    /// How many timers keep the loop alive.
-    holding: usize,
-    /// Which timers wait, and for when.
+    /// The timers that do not stand in the place that is their name, by generation. Empty unless a
+    /// burst has come and gone.
+    moved: HashMap<u32, Moved>,
+    /// How many timers were made since memory was last given back.
+    lately: Lately,
+    /// How many lists were emptied and left to wait for their expiry since the last clean-up.
+    emptied: usize,
+    /// The lists by their delays.
     lists: Lists,
+    /// The lists that are in use, by when they expire.
+    heap: Heap,
     /// In a pass: the timer that fires next, chosen before the drain that comes first. It stands in
     /// its list, for the drain may clear it.
     chosen: Option<Timer>,
+    /// The number that the last item of the heap got.
+    last_sequence: u64,
     /// The generation of the timer that is made next.
     next_generation: u32,
-    /// How many timers were made since memory was last given back.
-    lately: Lately,
+    /// How many timers keep the loop alive.
+    holding: usize,
 }
 
 impl Default for Table {
     fn default() -> Table {
         Table {
-            places: Pages::default(),
+            entries: Vec::new(),
+            links: Vec::new(),
             free: NONE,
             used: 0,
-            holding: 0,
-            lists: Lists::default(),
-            chosen: None,
-            next_generation: 0,
+            moved: HashMap::new(),
             lately: Lately::default(),
+            emptied: 0,
+            lists: Lists::default(),
+            heap: Heap::default(),
+            chosen: None,
+            last_sequence: 0,
+            next_generation: 0,
+            holding: 0,
         }
     }
 }
 
 /// A timer taken out of its list to be called.
 pub(super) struct Due {
+    /// Its name.
     pub(super) timer: Timer,
+    /// The line that made it.
     pub(super) location: &'static Location<'static>,
+    /// The user's callback. It goes back by `put_back`, unless the timer is gone.
     pub(super) callback: Callable<Timer>,
-    /// What has become of the timer: free, or one of the two that have fired.
+    /// The state of the timer now: free, or one of the two that have fired.
     pub(super) life: Life,
-    /// The number that its list had in the heap.
-    pub(super) sequence: u64,
+    /// The list that it was in.
+    pub(super) list: u32,
 }
 
 impl Table {
-    /// Whether there is no timer.
+    /// Whether no timer is left.
     pub(super) fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// Whether a list waits for its expiry: one with timers, or an emptied one.
-    #[inline]
-    pub(super) fn any_waiting(&self) -> bool {
-        self.lists.first().is_some()
-    }
-
-    /// Whether a timer keeps the loop alive.
     pub(super) fn any_holding(&self) -> bool {
         self.holding > 0
     }
@@ -165,7 +207,7 @@ impl Table {
     /// When the next list expires.
     #[inline]
     pub(super) fn next_expiry(&self) -> Option<Nanos> {
-        self.lists.first().map(|item| item.expiry)
+        self.heap.first().map(|item| item.expiry)
     }
 
     /// A table that goes on with this one's generations, so that no timer of it is taken for one of
@@ -176,17 +218,17 @@ impl Table {
 
     /// The callbacks of all timers, in the order of their places.
     pub(super) fn into_callbacks(self) -> impl Iterator<Item = Callable<Timer>> {
-        self.places.into_places().filter_map(|entry| entry.callback)
+        self.entries.into_iter().filter_map(|entry| entry.callback)
     }
 
     /// The timers that hold the loop, for a report.
     pub(super) fn holding(&self) -> impl Iterator<Item = Alive> {
-        self.places.iter().filter(|entry| entry.holds()).map(Entry::alive)
+        self.entries.iter().filter(|entry| entry.holds()).map(Entry::alive)
     }
 
     /// Adds a timer and arms it. `life` is one of the three that wait.
     ///
-    /// What it calls is made by `callback`, here and at its place.
+    /// The function `callback` makes its callback at its place: see DESIGN, How it is fast.
     #[inline(always)]
     pub(super) fn insert(
         &mut self,
@@ -197,102 +239,145 @@ impl Table {
         start: Nanos,
         location: &'static Location<'static>,
     ) -> Timer {
-        if self.free == NONE {
-            self.add_places();
-        }
-        let index = self.free;
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        self.used += 1;
-        self.holding += 1;
-        let entry = entry(&mut self.places, index);
-        self.free = entry.next;
+        let delay = delay.min(DELAY_MAX);
+        let list = self.lists.of(delay);
+        let (index, entry) = self.place();
         // The place is free: nothing is dropped.
         std::mem::forget(entry.callback.replace(callback()));
         entry.location = location;
-        entry.delay = delay;
+        entry.start = start;
+        entry.list = list;
         entry.generation = generation;
+        entry.delay_low = delay as u32;
+        entry.delay_high = (delay >> 32) as u16;
         entry.life = life;
         entry.referenced = true;
-        let list = self.lists.of(delay);
-        if let Some((delay, expiry)) = append(&mut self.places, list, index, start) {
-            self.lists.begin(delay, expiry);
-        }
+        self.holding += 1;
+        self.used += 1;
+        self.append(index, list);
         Timer { loop_id, index, generation, _not_send: PhantomData }
     }
 
-    /// Makes more free places.
-    #[cold]
-    #[inline(never)]
-    fn add_places(&mut self) {
-        let (first, page) = self.places.add_page();
-        let end = u32::try_from(first + PAGE).expect("a loop has fewer than 2^32 timers");
-        for (index, entry) in (end - PAGE as u32..end).zip(page).rev() {
-            entry.next = std::mem::replace(&mut self.free, index);
+    /// Takes a free place, which the caller fills field by field, so that nothing is moved.
+    #[inline(always)]
+    fn place(&mut self) -> (u32, &mut Entry) {
+        let index = self.free;
+        if index != NONE {
+            self.free = self.links[index as usize].next;
+            return (index, &mut self.entries[index as usize]);
+        }
+        let index = self.links.len();
+        self.links.push(Links { previous: NONE, next: NONE });
+        self.entries.push(Entry::FREE);
+        let number = u32::try_from(index).ok().filter(|number| *number < KEPT);
+        (number.expect("a loop has fewer than 2^32 timers"), &mut self.entries[index])
+    }
+
+    /// Puts a timer at the end of a list.
+    #[inline(always)]
+    fn append(&mut self, index: u32, list: u32) {
+        let ends = self.lists.ends(list);
+        let last = std::mem::replace(&mut ends.last, index);
+        self.links[index as usize] = Links { previous: last, next: NONE };
+        if last < KEPT {
+            self.links[last as usize].next = index;
+            return;
+        }
+        ends.first = index;
+        if last == NONE {
+            self.use_list(list, index);
         }
     }
 
-    /// Takes the next timer that is due at `now` out of its list: the chosen one if there is one,
-    /// else the first one of the first list.
+    #[inline(never)]
+    fn use_list(&mut self, list: u32, index: u32) {
+        let expiry = self.entries[index as usize].due_at();
+        let sequence = self.take_sequence();
+        self.lists.set_sequence(list, sequence);
+        self.heap.push(Item { expiry, sequence, list });
+    }
+
+    fn take_sequence(&mut self) -> u64 {
+        self.last_sequence += 1;
+        self.last_sequence
+    }
+
+    /// Takes the next timer that is due at `now` out of its list: the chosen one, unless it was
+    /// cleared, else the first one of the first list.
     #[inline(always)]
     pub(super) fn take_due(&mut self, loop_id: u32, now: Nanos) -> Option<Due> {
         loop {
             if let Some(timer) = self.chosen.take()
-                && get(&mut self.places, timer).is_some_and(|entry| entry.life.is_armed())
+                && let Some((index, entry)) = self.find(timer)
+                && entry.life.is_armed()
             {
-                return Some(self.take(timer));
+                let list = entry.list;
+                unlink(&mut self.links, self.lists.ends(list), index);
+                self.fetch(list);
+                return Some(self.take_callback(timer, index));
             }
-            let sequence = self.lists.first()?.sequence;
-            if !self.choose(loop_id, sequence, now) {
+            let list = self.heap.first()?.list;
+            if !self.choose(loop_id, list, now) {
                 return None;
             }
         }
     }
 
-    /// Looks at the list with this number, if it is still the first one and has expired. Else it
-    /// returns false.
+    /// Looks at a list, if it is the first one and has expired. Else returns false.
     ///
-    /// The list's first timer is chosen if it is due at `now`. Else the list was up for a timer that
-    /// is gone, or all its due timers have run: it is put back as though it had been made now, and
+    /// Its first timer is chosen if it is due at `now`. Else the list was up for a timer that is
+    /// gone, or all its due timers have run: it is put back as though it had been made now, and
     /// given up when it is empty.
     #[inline(always)]
-    pub(super) fn choose(&mut self, loop_id: u32, sequence: u64, now: Nanos) -> bool {
+    pub(super) fn choose(&mut self, loop_id: u32, list: u32, now: Nanos) -> bool {
         debug_assert!(now < Nanos::MAX, "what is due at the last moment there is never is");
-        let first = self.lists.first();
-        let Some(item) = first.filter(|item| item.sequence == sequence && item.expiry <= now)
-        else {
+        if !self.heap.first().is_some_and(|item| item.list == list && item.expiry <= now) {
             return false;
-        };
-        let delay = item.delay;
-        let index = self.lists.of(delay).first;
+        }
+        let index = self.lists.ends(list).first;
         if index == NONE {
-            self.lists.give_up(delay);
+            give_up(&mut self.lists, &mut self.heap, list);
             return true;
         }
-        let entry = entry(&mut self.places, index);
-        let due_at = entry.due_at();
-        if due_at > now {
-            self.lists.put_back_first(due_at);
-        } else {
-            let generation = entry.generation;
+        let Entry { generation, .. } = self.entries[index as usize];
+        let due_at = self.entries[index as usize].due_at();
+        if due_at <= now {
+            let index = self.name_of(index, generation);
             self.chosen = Some(Timer { loop_id, index, generation, _not_send: PhantomData });
+        } else {
+            let sequence = self.take_sequence();
+            self.lists.set_sequence(list, sequence);
+            let item = Item { expiry: due_at, sequence, list };
+            self.heap.replace_first(item, |item| is_live(&self.lists, item));
         }
         true
     }
 
-    /// Forgets that a timer was chosen.
+    /// Forgets that this timer was chosen, or any if there is none.
     pub(super) fn forget_chosen(&mut self, timer: Option<Timer>) {
         if timer.is_none() || self.chosen == timer {
             self.chosen = None;
         }
     }
 
-    /// Takes an armed timer out of its list, and out of the table when this was its only call.
+    /// Begins to bring the first timer of a list, which is about to fire, into the cache, by
+    /// writing what stands there, or what nobody reads: see DESIGN, How it is fast.
+    #[inline]
+    fn fetch(&mut self, list: u32) {
+        let first = self.lists.ends(list).first;
+        if first != NONE {
+            self.links[first as usize].previous = NONE;
+            self.entries[first as usize].list = list;
+        }
+    }
+
+    /// Takes the callback of a timer that fires, and the timer itself out of the table when that
+    /// was its only call.
     #[inline(always)]
-    fn take(&mut self, timer: Timer) -> Due {
-        let entry = entry(&mut self.places, timer.index);
-        let list = self.lists.of(entry.delay);
-        let sequence = list.sequence;
+    fn take_callback(&mut self, timer: Timer, index: u32) -> Due {
+        let entry = &mut self.entries[index as usize];
         let held = usize::from(entry.holds());
         let life = match entry.life {
             Life::Interval => Life::IntervalFiring,
@@ -302,12 +387,11 @@ impl Table {
         entry.life = life;
         self.holding -= held - usize::from(entry.holds());
         let callback = entry.callback.take().expect("a timer in a list has its callback");
-        let location = entry.location;
-        unlink(&mut self.places, list, timer.index);
+        let (location, list) = (entry.location, entry.list);
         if life == Life::Free {
-            self.free_place(timer.index);
+            self.free_place(timer, index);
         }
-        Due { timer, location, callback, life, sequence }
+        Due { timer, location, callback, life, list }
     }
 
     /// Puts the callback of a timer that can be called again back, and arms an interval, whose
@@ -318,10 +402,10 @@ impl Table {
         callback: Callable<Timer>,
         start: Option<Nanos>,
     ) -> Option<Callable<Timer>> {
-        let Some(entry) = get(&mut self.places, timer) else { return Some(callback) };
+        let Some((index, entry)) = self.find(timer) else { return Some(callback) };
         entry.callback = Some(callback);
         if let Some(start) = start {
-            self.arm(timer.index, start);
+            self.arm(index, start);
         }
         None
     }
@@ -329,58 +413,185 @@ impl Table {
     /// Arms a timer of the table anew, whether it waits in a list or not.
     #[inline(always)]
     fn arm(&mut self, index: u32, start: Nanos) {
-        let entry = entry(&mut self.places, index);
-        let list = self.lists.of(entry.delay);
-        match entry.life {
-            Life::IntervalFiring => entry.life = Life::Interval,
-            Life::RearmableFired => entry.life = Life::Rearmable,
-            _ => _ = unlink(&mut self.places, list, index),
+        let entry = &mut self.entries[index as usize];
+        entry.start = start;
+        let (mut list, before) = (entry.list, entry.life);
+        if before.is_armed() {
+            unlink(&mut self.links, self.lists.ends(list), index);
+        } else {
+            // Its list may have been given up meanwhile.
+            list = self.lists.of(entry.delay());
+            entry.list = list;
+            entry.life = match before {
+                Life::IntervalFiring => Life::Interval,
+                _ => Life::Rearmable,
+            };
         }
-        if let Some((delay, expiry)) = append(&mut self.places, list, index, start) {
-            self.lists.begin(delay, expiry);
-        }
+        self.append(index, list);
     }
 
     /// Takes a timer out of the table. Returns its callback for the caller to drop.
     #[inline(always)]
     pub(super) fn clear(&mut self, timer: Timer) -> Option<Callable<Timer>> {
-        let entry = get(&mut self.places, timer)?;
+        let index = self.find(timer)?.0;
+        let entry = &mut self.entries[index as usize];
         self.holding -= usize::from(entry.holds());
-        let is_armed = entry.life.is_armed();
-        entry.life = Life::Free;
-        let callback = entry.callback.take();
-        if is_armed {
-            let (delay, referenced) = (entry.delay, entry.referenced);
-            let emptied = unlink(&mut self.places, self.lists.of(delay), timer.index);
+        if entry.life.is_armed() {
+            let emptied = unlink(&mut self.links, self.lists.ends(entry.list), index);
             // Node keeps an emptied list whose last timer was unreferenced until it expires.
-            if emptied && referenced {
-                self.lists.give_up(delay);
+            if emptied && entry.referenced {
+                give_up(&mut self.lists, &mut self.heap, entry.list);
             } else if emptied {
-                self.lists.note_idle();
+                keep_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
             }
         }
-        self.free_place(timer.index);
-        callback
+        entry.life = Life::Free;
+        self.free_place(timer, index);
+        self.entries[index as usize].callback.take()
     }
 
     /// Chains the place of a timer that is gone to the free ones.
     #[inline(always)]
-    fn free_place(&mut self, index: u32) {
+    fn free_place(&mut self, timer: Timer, index: u32) {
         self.used -= 1;
-        entry(&mut self.places, index).next = std::mem::replace(&mut self.free, index);
+        self.links[index as usize].next = std::mem::replace(&mut self.free, index);
+        if timer.index != index {
+            self.moved.remove(&timer.generation);
+        }
+    }
+
+    /// A timer that is still there, and where it stands: in the place that is its name, unless it
+    /// was moved.
+    #[inline(always)]
+    fn find(&mut self, timer: Timer) -> Option<(u32, &mut Entry)> {
+        let index = timer.index as usize;
+        if index < self.entries.len()
+            && self.entries[index].generation == timer.generation
+            && self.entries[index].life != Life::Free
+        {
+            return Some((timer.index, &mut self.entries[index]));
+        }
+        let place = self.place_of_moved(timer)?;
+        Some((place, &mut self.entries[place as usize]))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn place_of_moved(&self, timer: Timer) -> Option<u32> {
+        let moved = self.moved.get(&timer.generation)?;
+        (moved.name == timer.index).then_some(moved.place)
+    }
+
+    /// The place that is the name of the timer that stands here.
+    #[inline(always)]
+    fn name_of(&self, index: u32, generation: u32) -> u32 {
+        if self.moved.is_empty() {
+            return index;
+        }
+        self.moved.get(&generation).map_or(index, |moved| moved.name)
+    }
+
+    /// Gives the memory of a burst back: if `now`, else when much less of it was used since the
+    /// last call.
+    ///
+    /// The timers that are left move to the beginning of the table. A timer's first place stays its
+    /// name, so those that have moved are noted.
+    pub(super) fn give_back(&mut self, now: bool) {
+        let lately = self.lately.needed(u64::from(self.next_generation), now);
+        if memory::is_excess(self.entries.len(), self.used + lately) {
+            self.shorten();
+        }
+        let lists = self.heap.len() + lately;
+        if memory::is_excess(self.lists.long(), lists) {
+            self.make_lists_anew();
+        }
+        if memory::is_excess(self.heap.capacity(), lists) {
+            self.heap.shrink();
+        }
+    }
+
+    fn shorten(&mut self) {
+        let length = (self.used * 2).max(memory::KEPT / 2);
+        self.chain_free(length);
+        for index in length..self.entries.len() {
+            if self.entries[index].life != Life::Free {
+                self.move_to_free_place(index as u32);
+            }
+        }
+        self.entries.truncate(length);
+        self.entries.shrink_to_fit();
+        self.links.truncate(length);
+        self.links.shrink_to_fit();
+    }
+
+    /// Moves a timer, and tells its neighbours.
+    fn move_to_free_place(&mut self, from: u32) {
+        let to = self.free;
+        self.free = self.links[to as usize].next;
+        self.entries.swap(from as usize, to as usize);
+        let generation = self.entries[to as usize].generation;
+        let name = self.name_of(from, generation);
+        self.moved.insert(generation, Moved { name, place: to });
+        let entry = &self.entries[to as usize];
+        if !entry.life.is_armed() {
+            return;
+        }
+        let Links { previous, next } = self.links[from as usize];
+        self.links[to as usize] = Links { previous, next };
+        let ends = self.lists.ends(entry.list);
+        if ends.first == from {
+            ends.first = to;
+        } else {
+            self.links[previous as usize].next = to;
+        }
+        if next == NONE {
+            ends.last = to;
+        } else {
+            self.links[next as usize].previous = to;
+        }
+    }
+
+    /// Chains the free ones of the first `length` places, the lowest first.
+    fn chain_free(&mut self, length: usize) {
+        self.free = NONE;
+        for index in (0..length).rev() {
+            if self.entries[index].life == Life::Free {
+                self.links[index].next = std::mem::replace(&mut self.free, index as u32);
+            }
+        }
+    }
+
+    /// Gives the lists that are in use new numbers, from the lowest up.
+    fn make_lists_anew(&mut self) {
+        let before = std::mem::take(&mut self.lists);
+        self.heap.clean(|item| is_live(&before, item));
+        let mut before = before;
+        let Table { lists, heap, entries, links, .. } = self;
+        heap.renumber(|item| {
+            let list = lists.of(before.delay(item.list));
+            let ends = *before.ends(item.list);
+            *lists.ends(list) = ends;
+            lists.set_sequence(list, item.sequence);
+            let mut index = ends.first;
+            while index != NONE {
+                entries[index as usize].list = list;
+                index = links[index as usize].next;
+            }
+            list
+        });
     }
 
     #[inline]
     pub(super) fn refresh(&mut self, timer: Timer, now: Nanos) {
-        let Some(entry) = get(&mut self.places, timer) else { return };
-        // Only what has fired did not hold the loop, and now does.
+        let Some((index, entry)) = self.find(timer) else { return };
+        // Only a timer that has fired did not hold the loop, and now does.
         let fired = entry.referenced && entry.life == Life::RearmableFired;
         self.holding += usize::from(fired);
-        self.arm(timer.index, now);
+        self.arm(index, now);
     }
 
     pub(super) fn set_ref(&mut self, timer: Timer, on: bool) {
-        let Some(entry) = get(&mut self.places, timer) else { return };
+        let Some((_, entry)) = self.find(timer) else { return };
         let held = usize::from(entry.holds());
         entry.referenced = on;
         let holds = usize::from(entry.holds());
@@ -389,84 +600,73 @@ impl Table {
 
     /// Whether a timer exists and is referenced.
     pub(super) fn has_ref(&mut self, timer: Timer) -> bool {
-        get(&mut self.places, timer).is_some_and(|entry| entry.referenced)
+        self.find(timer).is_some_and(|(_, entry)| entry.referenced)
     }
 
     /// When a timer is due, and its delay in nanoseconds. None if it will not fire.
     pub(super) fn due_at(&mut self, timer: Timer) -> Option<(Nanos, Nanos)> {
-        let entry =
-            get(&mut self.places, timer).filter(|entry| entry.life != Life::RearmableFired)?;
-        Some((entry.due_at(), nanos(entry.delay)))
+        let (_, entry) = self.find(timer)?;
+        let is_active = entry.life != Life::RearmableFired;
+        is_active.then(|| (entry.due_at(), nanos(entry.delay())))
     }
 
-    /// Gives the memory of a burst back: if `now`, else when much less of it was used since the last
-    /// call. Pages go of which every timer is gone.
-    pub(super) fn give_back(&mut self, now: bool) {
-        let lately = self.lately.needed(u64::from(self.next_generation), now);
-        self.lists.give_back(lately);
-        if !memory::is_excess(self.places.capacity(), self.used + lately) {
-            return;
-        }
-        self.places.give_back();
-        // The lowest places are used first: so the others become free.
-        self.free = NONE;
-        for (index, entry) in self.places.backwards().filter(|(_, entry)| entry.is_free()) {
-            entry.next = std::mem::replace(&mut self.free, index as u32);
-        }
+    /// Whether a list waits for its expiry: one with timers, or an emptied one.
+    #[inline]
+    pub(super) fn any_waiting(&self) -> bool {
+        self.heap.first().is_some()
     }
 }
 
-/// The entry of a timer that is still there.
+/// Takes an armed timer out of its list; true if that leaves it empty.
+///
 #[inline(always)]
-fn get(places: &mut Pages<Entry>, timer: Timer) -> Option<&mut Entry> {
-    let entry = places.get_mut(timer.index as usize)?;
-    (entry.generation == timer.generation && entry.life != Life::Free).then_some(entry)
-}
-
-/// An entry that is known to be there.
-#[inline(always)]
-fn entry(places: &mut Pages<Entry>, index: u32) -> &mut Entry {
-    places.get_mut(index as usize).expect("the page of a timer is there")
-}
-
-/// Puts a timer that is in no list at the end of the list of its delay, which counts from `start`.
-/// If it is the first one there, returns its delay and when it is due.
-#[inline(always)]
-fn append(
-    places: &mut Pages<Entry>,
-    list: &mut List,
-    index: u32,
-    start: Nanos,
-) -> Option<(u64, Nanos)> {
-    let entry = entry(places, index);
-    let last = std::mem::replace(&mut list.last, index);
-    entry.start = start;
-    entry.previous = last;
-    entry.next = NONE;
-    if last == NONE {
-        list.first = index;
-        return Some((entry.delay, entry.due_at()));
-    }
-    self::entry(places, last).next = index;
-    None
-}
-
-/// Takes an armed timer out of its list. True if that leaves the list empty.
-#[inline(always)]
-fn unlink(places: &mut Pages<Entry>, list: &mut List, index: u32) -> bool {
-    let Entry { previous, next, .. } = *entry(places, index);
-    let is_first = list.first == index;
+fn unlink(links: &mut [Links], ends: &mut Ends, index: u32) -> bool {
+    let Links { previous, next } = links[index as usize];
+    let is_first = ends.first == index;
     if is_first {
-        list.first = next;
+        ends.first = next;
     } else {
-        entry(places, previous).next = next;
+        links[previous as usize].next = next;
     }
-    if next == NONE {
-        list.last = if is_first { NONE } else { previous };
-    } else if !is_first {
-        entry(places, next).previous = previous;
+    if next != NONE {
+        if !is_first {
+            links[next as usize].previous = previous;
+        }
+        return false;
     }
-    is_first && next == NONE
+    ends.last = if is_first { KEPT } else { previous };
+    is_first
+}
+
+/// Gives up an empty list. Not inlined: it is seldom done, and makes its callers save registers.
+#[inline(never)]
+fn give_up(lists: &mut Lists, heap: &mut Heap, list: u32) {
+    lists.give_up(list);
+    heap.give_up(|item| is_live(lists, item));
+}
+
+/// A list was emptied and stays until its expiry, because a new timer of its delay gets its place
+/// in the order, as in Node. When such lists are many, and more than half of those in use, all of
+/// them are given up.
+#[inline(never)]
+fn keep_emptied(lists: &mut Lists, heap: &mut Heap, emptied: &mut usize) {
+    *emptied += 1;
+    if *emptied <= EMPTIED_MIN.max(heap.len() / 2) {
+        return;
+    }
+    *emptied = 0;
+    for item in heap.items() {
+        if is_live(lists, item) && lists.ends(item.list).last == KEPT {
+            lists.give_up(item.list);
+        }
+    }
+    heap.clean(|item| is_live(lists, item));
+}
+
+/// Whether an item of the heap stands for its list as it is now.
+#[inline]
+fn is_live(lists: &Lists, item: &Item) -> bool {
+    lists.sequence(item.list) == item.sequence
 }
 
 #[cfg(test)]
@@ -475,6 +675,6 @@ mod tests {
 
     #[test]
     fn a_timer_takes_72_bytes() {
-        assert_eq!(size_of::<Entry>(), 72);
+        assert_eq!(size_of::<Entry>() + size_of::<Links>(), 72);
     }
 }
