@@ -190,7 +190,7 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
         ("the end", |worker| drop(worker.terminate())),
     ];
     for (what, act) in acts {
-        let log: Log = Rc::default();
+        let log = Trace::new();
         let say = log.clone();
         virtual_loop().run(move || {
             let worker: Worker<u32, String> = Worker::spawn(|port| {
@@ -205,12 +205,12 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
                 });
             })
             .expect("a worker");
-            worker.on_message(move |text| say.borrow_mut().push(text));
+            worker.on_message(move |text| say.say(text));
             // The worker's time is still zero.
             time::advance(Duration::from_millis(100));
             act(&worker);
         });
-        assert_eq!(*log.borrow(), ["immediate at 10", "timer at 10"], "{what}");
+        assert_eq!(log.lines(), ["immediate at 10", "timer at 10"], "{what}");
     }
 }
 
