@@ -15,6 +15,8 @@ use std::sync::{Mutex, PoisonError};
 /// [`Remote::post`](crate::Remote::post) returns it. An [`io::Error`] from a socket or request
 /// whose loop has ended carries it, so that shutting down can be told from every other failure.
 ///
+/// It is not `Copy`, so `drop(remote.post(…))` discards the outcome without a warning.
+///
 /// # Examples
 /// ```
 /// let event_loop = windlass::Loop::new()?;
@@ -28,7 +30,7 @@ use std::sync::{Mutex, PoisonError};
 /// # assert!(!is_shut_down(&std::io::Error::from_raw_os_error(1)));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoopGone;
 
 impl fmt::Display for LoopGone {
@@ -154,7 +156,9 @@ impl Uncaught {
 }
 
 /// Why a request was not cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It is not `Copy`, so `drop(request.cancel())` discards the outcome without a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelError {
     /// It has started and cannot be stopped any more. It will complete normally.
     Busy,

@@ -58,7 +58,8 @@
 //!   [`spawn`], [`queue_work`].
 //! - [`guide::order`] says what runs when: the specification in words, each statement with its
 //!   test.
-//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by hand.
+//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by
+//!   hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
 //!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module

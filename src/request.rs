@@ -171,6 +171,8 @@ impl<T: 'static> Request<T> {
 
     /// Cancels the operation. It then completes with a cancelled error, later.
     ///
+    /// Where either outcome will do, write `drop(request.cancel())`.
+    ///
     /// # Errors
     /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when
     /// it has completed.

@@ -1,10 +1,10 @@
 //! Signals as callbacks on the loop.
 //!
-//! The system's handler only notes the signal and wakes the loops that watch it (see
-//! `sys::signal`); the callbacks run on the loop, last in the poll phase. Every watcher of a signal
-//! is called, on every loop. Handlers that others have installed for the signal are called as
-//! before. When the last watcher of a signal is gone, what the signal did before the first comes
-//! back.
+//! The system's handler only notes the signal and wakes the loops that listen for it (see
+//! `sys::signal`); the callbacks run on the loop, last in the poll phase. Every listener of a
+//! signal is called, on every loop. Handlers that others have installed for the signal are called
+//! as before. When the last listener of a signal is gone, what the signal did before the first
+//! comes back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -23,34 +23,36 @@ use crate::queue::closure::Closure;
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
 
-/// A loop's share of the signal business: its post, and its watchers by number.
+/// The signals of one loop: where they come in, and who listens.
 struct Hub {
-    /// The entry of the post's descriptor. Never active: the watchers hold the loop.
+    /// Open while there are listeners. Registered with the poller, but not active: it holds
+    /// nothing.
     registration: Registration,
-    /// What the system's handler writes to.
+    /// Where the system's handler leaves the loop's signals. The loop's own until it leaves the
+    /// post.
     post: &'static Post,
-    /// The watchers that have not been stopped, by number.
-    watchers: RefCell<BTreeMap<u64, Rc<Watcher>>>,
-    /// The number of the watcher that starts next.
+    /// Those that were started and not stopped, by number: in the order of their start.
+    listeners: RefCell<BTreeMap<u64, Rc<Listener>>>,
+    /// The number of the next one.
     next_number: Cell<u64>,
 }
 
-/// One watcher of a signal.
-struct Watcher {
-    /// Open until the watcher is stopped.
+/// What is behind a [`Signal`] and its clones.
+struct Listener {
+    /// Open until it is stopped. It keeps the loop alive unless it is unref'd.
     registration: Registration,
-    /// Its number in the hub.
+    /// Its place among the listeners of the loop.
     number: u64,
     /// The signal.
     signum: i32,
-    /// Its loop's hub.
+    /// The signals of its loop.
     hub: Rc<Hub>,
-    /// Called when the signal has come.
+    /// What is called when the signal has come.
     callback: Slot<dyn FnMut()>,
 }
 
 impl Hub {
-    /// The loop's hub, made with its first watcher and gone with its last.
+    /// The loop's hub, made with its first listener and gone with its last.
     fn of(state: &Rc<State>) -> io::Result<Rc<Hub>> {
         if let Some(hub) = state.extension::<Hub>() {
             return Ok(hub);
@@ -59,11 +61,11 @@ impl Hub {
         let hub = Rc::new(Hub {
             registration: Registration::new(state.clone()),
             post,
-            watchers: RefCell::default(),
+            listeners: RefCell::default(),
             next_number: Cell::new(0),
         });
         hub.registration.open(hub.clone(), Location::caller(), false);
-        let key = hub.registration.key().expect("an open handle has a key");
+        let key = hub.registration.key().expect("an open handle has a key").to_bits();
         let register = |poller: &sys::Poller| {
             poller.register_descriptor(post.descriptor(), Event::READABLE, key)
         };
@@ -76,9 +78,9 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Leaves the post to other loops when nobody watches any more.
+    /// Leaves the post to other loops when nobody listens any more.
     fn leave_if_unused(&self) {
-        if self.watchers.borrow().is_empty() && self.registration.is_open() {
+        if self.listeners.borrow().is_empty() && self.registration.is_open() {
             let state = self.registration.state.clone();
             state.sources.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
             self.post.leave();
@@ -96,44 +98,48 @@ impl Handle for Hub {
         &self.registration
     }
 
-    /// Has the watchers of the signals that came called, at the end of this poll phase.
+    /// Has the listeners called at the end of this poll phase.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         for signum in self.post.collect() {
-            let watchers = self.watchers.borrow();
-            for watcher in watchers.values().filter(|watcher| watcher.signum == signum) {
-                let (watcher, state_of) = (watcher.clone(), state.clone());
-                state.poll_last.push(Closure::new(move || watcher.fire(&state_of)));
+            let listeners = self.listeners.borrow();
+            for listener in listeners.values().filter(|listener| listener.signum == signum) {
+                let (listener, own) = (listener.clone(), state.clone());
+                state.poll_last.push(Closure::new(move || listener.fire(&own)));
             }
         }
     }
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
-        // A destructor may have stopped the last watcher already.
+        // A destructor may have stopped the last listener already.
         if !self.registration.is_open() {
             return;
         }
         drop(self.registration.close());
         state.sources.deregister(|poller| poller.deregister_descriptor(self.post.descriptor()));
-        for (_, watcher) in self.watchers.take() {
-            self.post.unwatch(watcher.signum, false);
+        for (_, listener) in self.listeners.take() {
+            self.post.unlisten(listener.signum, false);
         }
         self.post.leave();
         drop(state.remove_extension::<Hub>());
     }
 }
 
-impl Watcher {
+impl Listener {
+    /// Calls back.
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then there is no callback any more.
         let location = self.registration.location();
         callback::call_slot(state, location, &self.callback, |f| f());
     }
 
+    /// Stops for good. Again it does nothing.
     fn stop(&self) {
-        let listed = self.hub.watchers.borrow_mut().remove(&self.number);
+        let listed = self.hub.listeners.borrow_mut().remove(&self.number);
         if listed.is_some() {
-            let others = self.hub.watchers.borrow().values().any(|w| w.signum == self.signum);
-            self.hub.post.unwatch(self.signum, others);
+            let listeners = self.hub.listeners.borrow();
+            let others = listeners.values().any(|other| other.signum == self.signum);
+            drop(listeners);
+            self.hub.post.unlisten(self.signum, others);
         }
         let entry = self.registration.close();
         self.hub.leave_if_unused();
@@ -141,7 +147,7 @@ impl Watcher {
     }
 }
 
-impl Handle for Watcher {
+impl Handle for Listener {
     fn kind(&self) -> &'static str {
         "signal watcher"
     }
@@ -159,15 +165,15 @@ impl Handle for Watcher {
 /// Calls back on this loop when a signal comes.
 ///
 /// Signals coalesce: there is at least one callback after the last of any number of equal signals.
-/// Several watchers may share a signal, on one loop or on several; each is called. A clone is the
-/// same watcher. It lives until stopped, and keeps the loop alive unless
+/// Several listeners may share a signal, on one loop or on several; each is called. A clone is the
+/// same listener. It lives until stopped, and keeps the loop alive unless
 /// [`unref`](Signal::unref)'d.
 ///
 /// # Other handlers
 /// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called
 /// too, while the signal is watched and afterwards; only the default action and the ignoring of a
 /// signal end while it is watched. One that is installed over ours and calls what it replaces, as
-/// signal-hook and tokio do, changes nothing for the watchers, and stays when the last of them
+/// signal-hook and tokio do, changes nothing for the listeners, and stays when the last of them
 /// stops. One that does not call it, as ctrlc, silences them, until another `Signal` is started for
 /// the signal.
 ///
@@ -193,7 +199,7 @@ impl Handle for Watcher {
 #[derive(Clone)]
 pub struct Signal {
     /// Shared by all clones.
-    watcher: Rc<Watcher>,
+    listener: Rc<Listener>,
 }
 
 impl Signal {
@@ -214,43 +220,43 @@ impl Signal {
             return Err(crate::error::shut_down());
         }
         let hub = Hub::of(&state)?;
-        if let Err(error) = hub.post.watch(signum) {
+        if let Err(error) = hub.post.listen(signum) {
             hub.leave_if_unused();
             return Err(error);
         }
         let number = hub.next_number.get();
         hub.next_number.set(number + 1);
-        let watcher = Rc::new(Watcher {
+        let listener = Rc::new(Listener {
             registration: Registration::new(state.clone()),
             number,
             signum,
             hub: hub.clone(),
             callback: Slot::default(),
         });
-        drop(watcher.callback.set(Box::new(f)));
-        watcher.registration.open(watcher.clone(), location, true);
-        hub.watchers.borrow_mut().insert(number, watcher.clone());
-        Ok(Signal { watcher })
+        drop(listener.callback.set(Box::new(f)));
+        listener.registration.open(listener.clone(), location, true);
+        hub.listeners.borrow_mut().insert(number, listener.clone());
+        Ok(Signal { listener })
     }
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
     ///
-    /// With the last watcher of the signal, on any loop, what was there before the first comes
+    /// With the last listener of the signal, on any loop, what was there before the first comes
     /// back, unless somebody else has installed a handler over ours, which then stays. A signal
     /// that is on its way at that moment meets what was there before: the default action of many
     /// ends the process.
     pub fn stop(&self) {
-        self.watcher.stop();
+        self.listener.stop();
     }
 
-    ref_methods!("watcher"; watcher.registration);
+    ref_methods!("listener"; listener.registration);
 }
 
 impl fmt::Debug for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signal")
-            .field("signum", &self.watcher.signum)
-            .field("active", &self.watcher.registration.is_open())
+            .field("signum", &self.listener.signum)
+            .field("active", &self.listener.registration.is_open())
             .finish_non_exhaustive()
     }
 }

@@ -151,6 +151,18 @@ fn errors_are_shared_by_threads_and_work_with_the_question_mark() {
     assert!(question_mark().is_ok());
 }
 
+#[test]
+#[deny(dropping_copy_types, unused_must_use)]
+fn an_outcome_that_does_not_matter_is_dropped_without_a_warning() {
+    windlass::run(|| {
+        let job = windlass::queue_work(|| ());
+        let canceller = job.canceller();
+        drop(job.cancel());
+        drop(canceller.cancel());
+        drop(Loop::current().remote().post(|| ()));
+    });
+}
+
 // Whatever the messages are, the ends of a worker can be cloned.
 #[test]
 fn the_names_of_things_can_be_cloned() {

@@ -27,7 +27,6 @@ use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::ring::SendRing;
 
-use on_drop::OnDrop;
 use slot::Slot;
 
 pub(crate) use quiet::{Halt, attempt, drop_quietly, halt, quietly};
@@ -38,22 +37,6 @@ pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, 
     state.running.set(location);
     f();
     drain(state);
-}
-
-/// As [`call`], but before a panic goes on, or if there is anything to drain, does `before_drain`
-/// first: what is decided by how the callback left things.
-#[inline]
-pub(crate) fn call_then(
-    state: &State,
-    location: Option<&'static Location<'static>>,
-    f: impl FnOnce(),
-    before_drain: impl Fn() + Copy,
-) {
-    state.running.set(location);
-    let on_panic = OnDrop(before_drain);
-    f();
-    on_panic.forget();
-    drain_after(state, before_drain);
 }
 
 /// Calls the first closure that other threads have posted, then drains the queues.
@@ -108,37 +91,20 @@ pub(crate) fn call_slot<F: ?Sized>(
 /// Ends the callback whose outcome this is: goes on with its panic, or drains the queues.
 #[inline]
 pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
-    settle_then(state, outcome, || ());
-}
-
-/// As [`settle`], but before a panic goes on, or if there is anything to drain, does `before_drain`
-/// first.
-#[inline]
-pub(crate) fn settle_then(state: &State, outcome: thread::Result<()>, before_drain: impl FnOnce()) {
     match outcome {
-        Ok(()) => drain_after(state, before_drain),
-        Err(payload) => {
-            before_drain();
-            panic::resume_unwind(payload);
-        }
+        Ok(()) => drain(state),
+        Err(payload) => panic::resume_unwind(payload),
     }
 }
 
 /// Runs ticks and microtasks until none is left, or the loop has been told to end.
 #[inline]
 pub(crate) fn drain(state: &State) {
-    drain_after(state, || ());
-}
-
-/// As [`drain`]. If there is anything to drain, does `before` first.
-#[inline]
-fn drain_after(state: &State, before: impl FnOnce()) {
     // Between two callbacks is where a worker's memory limit is looked at.
     if alloc::is_over_limit() {
         state.end_for_memory();
     }
     if has_queued(state) {
-        before();
         drain_queues(state);
     }
 }

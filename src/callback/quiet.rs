@@ -1,4 +1,5 @@
-//! Users' values and code where a panic must go elsewhere, or nowhere. And the unwind that is no panic.
+//! Users' values and code where a panic must go elsewhere, or nowhere. And the unwind that is no
+//! panic.
 //!
 //! This file knows no loop: pool threads and the threads of workers use it too.
 

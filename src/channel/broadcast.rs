@@ -80,7 +80,7 @@ impl fmt::Display for MessageError {
 
 impl Error for MessageError {}
 
-/// One channel of a name. What it posts reaches all others of that name, on any thread, and never
+/// One channel of a name. Its messages reach all others of that name, on any thread, and never
 /// itself.
 ///
 /// A name stands for one type of message: channels of another type under the same name are others.
@@ -284,8 +284,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         Ok(())
     }
 
-    /// Calls `f` for each message. Replaces the handler before. What came before there was a
-    /// handler has waited.
+    /// Calls `f` for each message. Replaces the handler before. Messages that came before there was
+    /// a handler have waited.
     #[track_caller]
     pub fn on_message(&self, mut f: impl FnMut(T) + 'static) {
         let member = &self.member;
@@ -307,7 +307,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         drop(before);
     }
 
-    /// Removes the handler. What is posted from now on waits.
+    /// Removes the handler. Later messages wait.
     pub fn off_message(&self) {
         drop(self.member.handler.unlisten());
     }
@@ -337,12 +337,12 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
     /// Waits for the next message; none when the channel is closed. Dropping the future loses
     /// nothing.
     ///
-    /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
+    /// Any number may wait, and beside a handler: see [`Port::recv`](super::port::Port::recv).
     pub fn recv(&self) -> Recv<'_, T> {
         Recv::new(&**self.member)
     }
 
-    /// Closes the channel. What waits here is dropped. Closing again does nothing.
+    /// Closes the channel. Messages that wait here are dropped. Closing again does nothing.
     pub fn close(&self) {
         self.member.close();
     }

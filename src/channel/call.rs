@@ -73,7 +73,7 @@ pub struct Reply<A> {
 }
 
 impl<A> Reply<A> {
-    /// Sends the answer. It is dropped when nobody waits for it any more.
+    /// Sends the answer. It is dropped when the call waits for it no more.
     pub fn send(mut self, answer: A) {
         if let Some(queue) = self.queue.take() {
             drop(queue.push(answer));
@@ -81,7 +81,7 @@ impl<A> Reply<A> {
         }
     }
 
-    /// Whether somebody waits for the answer: not when the call was cancelled or its loop has
+    /// Whether the call waits for the answer: not when it was cancelled or its loop has
     /// ended.
     pub fn is_wanted(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_received())
@@ -134,12 +134,12 @@ struct PendingCall<A, V: 'static> {
     number: Cell<u64>,
     /// Where the answer comes.
     queue: Arc<Queue<A>>,
-    /// What the answer completes. Taken out by the first of answer, cancellation and end of the
-    /// loop.
+    /// The request that the answer completes. Taken out by the first of answer, cancellation and
+    /// end of the loop.
     waiting: Cell<Option<Waiting<A, V>>>,
 }
 
-/// What the answer completes.
+/// A request that waits for its answer.
 struct Waiting<A, V: 'static> {
     /// Completes the request.
     completer: Completer<V>,
@@ -148,7 +148,7 @@ struct Waiting<A, V: 'static> {
 }
 
 impl<A: 'static, V: 'static> PendingCall<A, V> {
-    /// Takes the call off its loop. What comes back has to be completed.
+    /// Takes the call off its loop. The request comes back, to be completed.
     fn end(&self) -> Option<Waiting<A, V>> {
         drop(self.registration.state.delivery.remove_receiver(self.number.get()));
         drop(self.registration.close());

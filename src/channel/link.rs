@@ -8,9 +8,9 @@ use super::queue::Queue;
 
 /// Both directions of a channel, as one end sees them. Closes its end when dropped.
 pub(crate) struct Link<S, R> {
-    /// What this end sends.
+    /// The messages that this end sends.
     pub(crate) outgoing: Arc<Queue<S>>,
-    /// What this end receives.
+    /// The messages that this end receives.
     pub(crate) incoming: Arc<Queue<R>>,
     /// Dropping the link tells the other end of the close. False once a [`CloseNotice`] does it.
     tells: bool,
@@ -63,7 +63,7 @@ impl<S, R> Drop for Link<S, R> {
 
 /// Tells the other end of the close when it is dropped: in the close phase, or with the loop.
 pub(super) struct CloseNotice {
-    /// What the closed end sent to. None once the end has left its loop without being closed.
+    /// The queue of the closed end's messages. None once the end has left its loop without a close.
     outgoing: Option<Arc<dyn CloseSender>>,
 }
 
@@ -72,7 +72,7 @@ impl CloseNotice {
         CloseNotice { outgoing: Some(outgoing) }
     }
 
-    /// Drops the notice, and tells nobody: the end lives on elsewhere.
+    /// Drops the notice untold: the end lives on elsewhere.
     pub(super) fn withdraw(mut self) {
         drop(self.outgoing.take());
     }

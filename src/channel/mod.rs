@@ -12,7 +12,7 @@
 //! - [`call`]: a question with one answer;
 //! - [`broadcast`]: channels that find each other by name.
 //!
-//! [`discard`] drops what was never received.
+//! [`discard`] drops messages that were never received.
 
 pub(crate) mod bounded;
 pub(crate) mod broadcast;

@@ -129,9 +129,9 @@ impl<S, R, K> Port<S, R, K> {
         self.port.state()
     }
 
-    /// Whether `end` is the other end of this port's channel. It must not be posted here, for
-    /// nobody could ever receive it: dropped instead, it closes the channel, as it does in Node. No
-    /// end is the peer of a closed port.
+    /// Whether `end` is the other end of this port's channel. It must not be posted here, for it
+    /// could never be received: dropped instead, it closes the channel, as it does in Node. No end
+    /// is the peer of a closed port.
     ///
     /// # Examples
     /// ```
@@ -198,7 +198,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         drop(before);
     }
 
-    /// Removes the handler and unreferences the port. What is posted from now on waits.
+    /// Removes the handler and unreferences the port. Later messages wait.
     pub fn off_message(&self) {
         let before = self.port.handler.unlisten();
         self.port.registration.set_ref(false);
@@ -269,8 +269,8 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         if self.port.is_open() { self.port.handler.buffer.queue().len() } else { 0 }
     }
 
-    /// Closes both directions. The other end gets what was posted before, then its close notice;
-    /// what waits here is dropped. Closing again does nothing.
+    /// Closes both directions. The other end gets all earlier messages, then its close notice;
+    /// messages that wait here are dropped. Closing again does nothing.
     ///
     /// Closed in its own handler, or by a tick or microtask that follows it, the port still
     /// delivers what is left of that round, as in Node: what waited when the round began, or up to

@@ -52,7 +52,8 @@ pub(crate) struct Queue<T> {
     arrival: Condvar,
 }
 
-/// What a queue's lock guards, in the order in which a post uses it: see DESIGN, How it is fast.
+/// All that a queue's lock guards, in the order in which a post uses it: see DESIGN, How it is
+/// fast.
 #[repr(C)]
 struct Contents<T> {
     /// Whether more may come.
@@ -89,7 +90,7 @@ struct Contents<T> {
     end_at: Nanos,
 }
 
-/// What a queue still has to expect.
+/// Whether a queue may still get messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// More may come.
@@ -123,7 +124,7 @@ impl Bound {
 }
 
 impl End {
-    /// What came out of a queue that is empty.
+    /// The result of a pop from a queue that is empty.
     pub(crate) fn popped<T>(self) -> Popped<T> {
         match self {
             End::Open => Popped::Empty,
@@ -133,7 +134,7 @@ impl End {
     }
 }
 
-/// What came out of a queue.
+/// The result of a pop.
 pub(crate) enum Popped<T> {
     /// The oldest message that could be seen.
     Message(T),
@@ -211,13 +212,13 @@ impl<T> Contents<T> {
         (self.end != End::Open).then_some(self.end_at)
     }
 
-    /// What is to be expected, as far as it can be seen at this time.
+    /// Whether more may come, as far as it can be seen at this time.
     fn end_seen(&self, now: Nanos) -> End {
         if self.is_empty() && self.end_at <= now { self.end } else { End::Open }
     }
 
-    /// The receiver has looked and found no message: the next one gives notice. Returns what is to
-    /// be expected.
+    /// The receiver has looked and found no message: the next one gives notice. Returns whether
+    /// more may come.
     fn seen_empty(&mut self) -> End {
         self.notified &= self.end == End::Gone;
         self.end
@@ -356,7 +357,7 @@ impl<T> Queue<T> {
         ticket: &mut Option<u64>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
-        // Cloning and dropping a waker may be anybody's code: not under the lock.
+        // Cloning and dropping a waker may run the user's code: not under the lock.
         let waker = Some(cx.waker().clone());
         let mut queue = self.lock();
         if !queue.takes_in() {
@@ -446,7 +447,7 @@ impl<T> Queue<T> {
     }
 
     /// Takes the oldest message, and swaps all others for the empty list `into`, whose memory later
-    /// messages then use. If there is no message, returns what is to be expected.
+    /// messages then use. If there is no message, says whether more may come.
     #[inline]
     pub(crate) fn take_all(&self, into: &mut VecDeque<T>) -> Result<T, End> {
         debug_assert!(into.is_empty(), "what was taken before comes first");
@@ -496,12 +497,13 @@ impl<T> Queue<T> {
         queue.len() + self.taken.load(Ordering::Relaxed)
     }
 
-    /// What is to be expected, as far as it can be seen at this time: open while messages wait.
+    /// Whether more may come, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
         self.lock().end_seen(now)
     }
 
-    /// The receiver looks no further, whatever waits: the next message or end gives notice again.
+    /// The receiver looks no further, even if messages wait: the next message or end gives notice
+    /// again.
     pub(crate) fn stop_looking(&self) {
         self.lock().notified = false;
     }
@@ -513,12 +515,12 @@ impl<T> Queue<T> {
         has_something(self.lock(), now)
     }
 
-    /// The sending end sends no more, but listens. What was sent before still arrives.
+    /// The sending end sends no more, but listens. Earlier messages still arrive.
     pub(crate) fn finish(&self) {
         self.set_end(End::Finished);
     }
 
-    /// The sending end is closed. What was sent before still arrives.
+    /// The sending end is closed. Earlier messages still arrive.
     pub(crate) fn close_sender(&self) {
         self.set_end(End::Gone);
     }
@@ -534,7 +536,7 @@ impl<T> Queue<T> {
         waiters.into_iter().for_each(Waker::wake);
     }
 
-    /// The receiving end is closed. What was never received comes back, to be dropped.
+    /// The receiving end is closed. Messages that were never received come back, to be dropped.
     pub(crate) fn close_receiver(&self) -> VecDeque<T> {
         let mut queue = self.lock();
         queue.receiver_gone = true;
@@ -550,7 +552,7 @@ impl<T> Queue<T> {
     pub(crate) fn attach(&self, receiver: Receiver) {
         let mut queue = self.lock();
         if queue.program != receiver.program() {
-            // What was sent in another program's time can be seen at once.
+            // Messages from another program's time can be seen at once.
             queue.program = receiver.program();
             queue.stamps.iter_mut().for_each(|stamp| *stamp = 0);
             queue.end_at = 0;
@@ -562,7 +564,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The receiving end leaves its loop. What it has taken goes back to the front of the queue.
+    /// The receiving end leaves its loop. The messages that it has taken go back to the front.
     pub(crate) fn detach(&self, mut taken: VecDeque<T>) {
         let mut queue = self.lock();
         queue.receiver = None;

@@ -19,7 +19,7 @@ use super::seam::{Arc, Nanos};
 
 /// The receiving end of a [`Queue`], on the receiving loop.
 pub(crate) struct ReceiveBuffer<T> {
-    /// What the sending end pushes to.
+    /// The queue to which the sending end pushes.
     queue: Arc<Queue<T>>,
     /// Taken out of the queue and not handed on, oldest first. Never borrowed while user code runs.
     taken: RefCell<VecDeque<T>>,
@@ -77,7 +77,7 @@ impl<T> ReceiveBuffer<T> {
         !self.taken.borrow().is_empty() || self.queue.has_something(now)
     }
 
-    /// What is to be expected, as far as it can be seen at this time: open while messages wait.
+    /// Whether more may come, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
         if self.taken.borrow().is_empty() { self.queue.end_seen(now) } else { End::Open }
     }

@@ -122,8 +122,8 @@ pub fn hash(digest: Digest, data: impl Into<Vec<u8>>) -> Request<io::Result<Vec<
 /// has more than 8 MiB. What is written to the file meanwhile may or may not count.
 ///
 /// # Errors
-/// As [`std::fs::read`], with a [`PathError`] inside. It can be cancelled at any time; a job that is
-/// running goes to its end first.
+/// As [`std::fs::read`], with a [`PathError`] inside. It can be cancelled at any time; a job that
+/// is running goes to its end first.
 ///
 /// # Panics
 /// When no loop is current.

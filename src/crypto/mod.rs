@@ -1,11 +1,11 @@
 //! Keys from passwords, digests and random bytes, computed on the blocking pool.
 //!
-//! Behind the feature `crypto`, which needs a C compiler where the crate is built: scrypt is AWS-LC's.
-//! All else is written in Rust.
+//! Behind the feature `crypto`, which needs a C compiler where the crate is built: scrypt is
+//! AWS-LC's. All else is written in Rust.
 //!
-//! All of this takes long, or may, and so none of it runs on the loop: deriving a key takes a tenth of a
-//! second by design. Each call is a [`Request`]; they count as computing, as Node's `crypto.pbkdf2`,
-//! `crypto.scrypt` and `crypto.randomBytes` do.
+//! All of this takes long, or may, and so none of it runs on the loop: deriving a key takes a tenth
+//! of a second by design. Each call is a [`Request`]; they count as computing, as Node's
+//! `crypto.pbkdf2`, `crypto.scrypt` and `crypto.randomBytes` do.
 //!
 //! A request keeps the loop alive until it has completed.
 //!
@@ -32,7 +32,7 @@ use ctutils::CtEq;
 use zeroize::Zeroizing;
 
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
@@ -55,8 +55,8 @@ type Secret = Zeroizing<Vec<u8>>;
 /// 100,000 iterations of SHA-512 take about 0.03 s.
 ///
 /// # Errors
-/// `InvalidInput` when `iterations` is 0, or `key_len` is 0 or above 2^31 − 1. `OutOfMemory` when there is
-/// no room for the key.
+/// `InvalidInput` when `iterations` is 0, or `key_len` is 0 or above 2^31 − 1. `OutOfMemory` when
+/// there is no room for the key.
 ///
 /// # Panics
 /// When no loop is current.
@@ -110,7 +110,8 @@ pub fn pbkdf2(
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ScryptParams {
-    /// The binary logarithm of N, the cost: 14 is N = 16,384. Time and memory double with each step.
+    /// The binary logarithm of N, the cost: 14 is N = 16,384. Time and memory double with each
+    /// step.
     pub log_n: u8,
     /// The block size, in steps of 128 bytes: time and memory grow with it.
     pub r: u32,
@@ -171,16 +172,17 @@ impl ScryptParams {
     }
 }
 
-/// Derives a key of `key_len` bytes from a password, in a way that needs much memory (scrypt, RFC 7914).
+/// Derives a key of `key_len` bytes from a password, in a way that needs much memory (scrypt, RFC
+/// 7914).
 ///
 /// # Cost
 /// [`ScryptParams::memory`], and time for writing and reading N states of it `p` times. The default
 /// takes about 0.02 s.
 ///
 /// # Errors
-/// `InvalidInput` when `key_len` is 0 or above 2^31 − 1; when `log_n`, `r` or `p` is 0 or outside the limits
-/// of RFC 7914; and when 128·N·r or 128·p·r is above 1 GiB (Node's `maxmem`, which there is 32 MiB
-/// unless set). `OutOfMemory` when the system does not give that much.
+/// `InvalidInput` when `key_len` is 0 or above 2^31 − 1; when `log_n`, `r` or `p` is 0 or outside
+/// the limits of RFC 7914; and when 128·N·r or 128·p·r is above 1 GiB (Node's `maxmem`, which there
+/// is 32 MiB unless set). `OutOfMemory` when the system does not give that much.
 ///
 /// # Panics
 /// When no loop is current.
@@ -224,8 +226,8 @@ const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 /// their turn.
 ///
 /// # Errors
-/// `InvalidInput` when `len` is above 2^31 − 1. `OutOfMemory` when there is no room for them. The system's,
-/// when it has no random numbers to give.
+/// `InvalidInput` when `len` is above 2^31 − 1. `OutOfMemory` when there is no room for them. The
+/// system's, when it has no random numbers to give.
 ///
 /// # Panics
 /// When no loop is current.
@@ -233,7 +235,8 @@ const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 /// # Examples
 /// ```
 /// windlass::run(|| {
-///     windlass::crypto::random_bytes(16).on_complete(|bytes| assert_eq!(bytes.unwrap().len(), 16));
+///     windlass::crypto::random_bytes(16)
+///         .on_complete(|bytes| assert_eq!(bytes.unwrap().len(), 16));
 /// });
 /// ```
 #[track_caller]
@@ -287,7 +290,8 @@ fn derive(
         Ok(()) => {
             let (promise, request) = Promise::new(&state, location);
             promise.on_unclaimed(wipe);
-            let job = pool::submit(&state, name, WorkKind::Cpu, location, work, pool::flatten);
+            let label = Label { kind: WorkKind::Cpu, name, location };
+            let job = pool::submit(&state, label, Admission::New, work, pool::flatten);
             promise.follow(job, reveal);
             request
         }

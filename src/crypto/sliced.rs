@@ -1,7 +1,8 @@
 //! Long work in slices: a pool job each, so that no thread is held for long.
 //!
-//! Between two slices other jobs get their turn. The request is one all the same. It can be cancelled at
-//! any time; a slice that is running goes to its end first, and then the request completes.
+//! Between two slices other jobs get their turn. The request is one all the same. It can be
+//! cancelled at any time; a slice that is running goes to its end first, and then the request
+//! completes.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -11,15 +12,16 @@ use std::rc::Rc;
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::state::State;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 
 /// What is the same for all slices.
 struct Sliced {
+    /// The loop that it belongs to.
     state: Rc<State>,
-    name: &'static str,
-    location: &'static Location<'static>,
+    /// What the pool is told of each slice.
+    label: Label,
     /// Taken by whatever decides the request.
     promise: Cell<Option<Promise<Vec<u8>>>>,
     /// Cancels the slice that is queued or running.
@@ -47,8 +49,7 @@ pub(super) fn submit(
     promise.on_unclaimed(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
-        name,
-        location,
+        label: Label { kind: WorkKind::Cpu, name, location },
         promise: Cell::new(None),
         job: RefCell::new(None),
         cancelled: Cell::new(false),
@@ -56,7 +57,7 @@ pub(super) fn submit(
     let weak = Rc::downgrade(&sliced);
     promise.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
     sliced.promise.set(Some(promise));
-    let job = pool::submit(state, name, WorkKind::Cpu, location, work_of(slice), same);
+    let job = pool::submit(state, sliced.label, Admission::New, work_of(slice), same);
     sliced.follow(job);
     request
 }
@@ -89,8 +90,7 @@ impl Sliced {
             _ if self.cancelled.get() => self.decide(Err(error::cancelled())),
             Ok(Slice::More(slice)) => {
                 let (state, work) = (&self.state, work_of(slice));
-                let next =
-                    pool::submit_next(state, self.name, WorkKind::Cpu, self.location, work, same);
+                let next = pool::submit(state, self.label, Admission::GoesOn, work, same);
                 self.follow(next);
             }
             Ok(Slice::Done(result)) => self.decide(result),

@@ -24,11 +24,15 @@ use crate::sys::resolver::{Failure, Reason};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupError {
+    /// The name or address that was asked for.
     asked: String,
+    /// What kind of failure it was.
     kind: LookupErrorKind,
     /// Empty for what was refused without asking the resolver.
     code: &'static str,
+    /// What the resolver says of it.
     text: String,
+    /// The system's error, where the resolver failed of one.
     os_error: Option<i32>,
 }
 
@@ -53,8 +57,8 @@ pub enum LookupErrorKind {
 impl LookupError {
     /// The error of a look-up, if this is one.
     ///
-    /// One that was cancelled, or whose loop ended, is none, and neither is one whose name was refused
-    /// before the resolver was asked (`InvalidInput`).
+    /// One that was cancelled, or whose loop ended, is none, and neither is one whose name was
+    /// refused before the resolver was asked (`InvalidInput`).
     pub fn of(error: &io::Error) -> Option<&LookupError> {
         error.get_ref().and_then(|inner| inner.downcast_ref())
     }
@@ -69,8 +73,8 @@ impl LookupError {
         self.kind
     }
 
-    /// The resolver's code as it is written in C, such as `"EAI_NONAME"`. Empty when the resolver was not
-    /// asked.
+    /// The resolver's code as it is written in C, such as `"EAI_NONAME"`. Empty when the resolver
+    /// was not asked.
     pub fn code(&self) -> &'static str {
         self.code
     }
@@ -110,8 +114,8 @@ impl fmt::Display for LookupError {
 impl Error for LookupError {}
 
 impl From<LookupError> for io::Error {
-    /// `NotFound` for what does not exist, the system's kind for a system error, else `Other`: what is
-    /// temporary has no kind of its own in `std`.
+    /// `NotFound` for what does not exist, the system's kind for a system error, else `Other`: what
+    /// is temporary has no kind of its own in `std`.
     fn from(error: LookupError) -> io::Error {
         let kind = match (error.kind, error.os_error) {
             (_, Some(code)) => io::Error::from_raw_os_error(code).kind(),

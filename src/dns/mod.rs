@@ -6,9 +6,9 @@
 //! count as slow work: together they occupy at most half of the pool's threads.
 //!
 //! Look-ups of the same host and family that a loop has under way at the same time share one call
-//! of the resolver. Each is a request of its own all the same: it completes once, and can be cancelled
-//! by itself, as long as the call has not begun. They complete in the order in which they were
-//! asked. Nothing is kept: a look-up that is made after the answer has come asks again.
+//! of the resolver. Each is a request of its own all the same: it completes once, and can be
+//! cancelled by itself, as long as the call has not begun. They complete in the order in which they
+//! were asked. Nothing is kept: a look-up that is made after the answer has come asks again.
 //!
 //! # Liveness
 //! A look-up keeps the loop alive until it has completed.
@@ -26,7 +26,7 @@ use std::rc::Rc;
 use crate::error::shut_down;
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys::resolver::{self, Failure};
@@ -42,13 +42,14 @@ const LABEL_MAX: usize = 63;
 ///
 /// A name of which the resolver knows nothing is an error, never an empty list. A text that is an
 /// address is its own answer, for which nobody is asked, as in Node. A scope (`fe80::1%eth0`) is
-/// understood; an [`IpAddr`] has no place for it, but the answer of [`lookup_socket_addrs`] has. Names that are
-/// not ASCII are given to the resolver as they are; few know them but in their encoded form (`xn--…`).
+/// understood; an [`IpAddr`] has no place for it, but the answer of [`lookup_socket_addrs`] has.
+/// Names that are not ASCII are given to the resolver as they are; few know them but in their
+/// encoded form (`xn--…`).
 ///
 /// # Errors
-/// The resolver's, with a [`LookupError`] inside: `NotFound` when there is no such host, `Other` when the
-/// resolver could not find out. Without a look-up: `InvalidInput` for a name that is empty, has a
-/// zero byte, or is too long (253 bytes, or 63 between two dots).
+/// The resolver's, with a [`LookupError`] inside: `NotFound` when there is no such host, `Other`
+/// when the resolver could not find out. Without a look-up: `InvalidInput` for a name that is
+/// empty, has a zero byte, or is too long (253 bytes, or 63 between two dots).
 ///
 /// # Panics
 /// When no loop is current.
@@ -93,10 +94,11 @@ pub fn lookup_with(host: &str, options: LookupOptions) -> Request<io::Result<Vec
     lookup_at(&state, Location::caller(), host, options)
 }
 
-/// The addresses of a host with this port, each with its scope where it has one: what can be connected to.
+/// The addresses of a host with this port, each with its scope where it has one: what can be
+/// connected to.
 ///
-/// A link-local IPv6 address (`fe80::1%eth0`) means nothing without the number of its network interface, the
-/// scope. As [`lookup_with`] in all else.
+/// A link-local IPv6 address (`fe80::1%eth0`) means nothing without the number of its network
+/// interface, the scope. As [`lookup_with`] in all else.
 ///
 /// # Errors
 /// As [`lookup_with`].
@@ -286,13 +288,14 @@ pub fn lookup_port(service: &str, protocol: Protocol) -> Request<io::Result<u16>
 /// Asks the resolver something on the pool.
 fn ask<T: Send + 'static>(
     state: &Rc<State>,
-    kind: &'static str,
+    name: &'static str,
     location: &'static Location<'static>,
     asked: String,
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let work = move || call().map_err(|failure| LookupError::new(asked, failure));
-    pool::submit(state, kind, WorkKind::SlowIo, location, work, pool::flatten)
+    let label = Label { kind: WorkKind::SlowIo, name, location };
+    pool::submit(state, label, Admission::New, work, pool::flatten)
 }
 
 /// The host's name as the resolver wants it.

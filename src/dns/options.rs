@@ -57,8 +57,11 @@ pub enum Protocol {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LookupOptions {
+    /// Which addresses are asked for.
     pub(super) family: Family,
+    /// How they are sorted.
     order: Order,
+    /// Whether all of them are wanted, or the first only.
     all: bool,
 }
 

@@ -1,9 +1,9 @@
 //! Look-ups of one host that are under way at the same time share one call of the resolver.
 //!
-//! A [`Call`] is one pool job and those who wait for its answer, in the order they asked. Whoever asks
-//! the same question while the call is queued or running waits with them; once the answer is here,
-//! or the job was cancelled, the question opens a new call. All of it belongs to one loop: the
-//! answer comes to the job's request, and from there to each waiter in turn, in the poll phase.
+//! A [`Call`] is one pool job and those who wait for its answer, in the order they asked. Whoever
+//! asks the same question while the call is queued or running waits with them; once the answer is
+//! here, or the job was cancelled, the question opens a new call. All of it belongs to one loop:
+//! the answer comes to the job's request, and from there to each waiter in turn, in the poll phase.
 //!
 //! A waiter is cancelled by itself: the others go on. The last one takes the job with it.
 
@@ -21,7 +21,7 @@ use super::options::{Family, LookupOptions};
 use crate::error::{self, CancelError, WorkError};
 use crate::event_loop::state::State;
 use crate::handle::registration::{Handle, Registration};
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::request::{Canceller, Completer, Request};
 use crate::sys::resolver;
 
@@ -31,8 +31,11 @@ type Answer = io::Result<Vec<SocketAddr>>;
 /// What look-ups have in common that can share a call.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Question {
+    /// The loop that asks: a call belongs to one.
     loop_id: u32,
+    /// The name.
     host: CString,
+    /// Which addresses are asked for.
     family: Family,
 }
 
@@ -46,6 +49,7 @@ thread_local! {
 
 /// One call of the resolver, on its way. Owned by the callback of its job's request.
 struct Call {
+    /// What is asked.
     question: Question,
     /// By number, which is the order in which they asked. A tree, so that one of many can be taken
     /// out.
@@ -62,7 +66,9 @@ struct Call {
 struct Waiter {
     /// Open for those who joined; of the first one, the loop knows the job's own request.
     registration: Registration,
+    /// Taken by the answer, the cancelling or the end of the loop, whichever is first.
     completer: Cell<Option<Completer<Answer>>>,
+    /// What is wanted of the answer.
     options: LookupOptions,
 }
 
@@ -129,7 +135,8 @@ impl Call {
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;
-        let job = pool::submit(state, "name look-up", WorkKind::SlowIo, location, work, answer);
+        let label = Label { kind: WorkKind::SlowIo, name: "name look-up", location };
+        let job = pool::submit(state, label, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
         job.on_complete(move |result| asked.answer(&state, result));
@@ -222,6 +229,7 @@ impl Drop for Call {
 
 /// Who has not been told. If it comes to be dropped, they are told in the pending phase.
 struct Untold {
+    /// In the order in which they asked, each with its answer.
     waiters: VecDeque<(Rc<Waiter>, Answer)>,
 }
 

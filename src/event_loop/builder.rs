@@ -82,10 +82,10 @@ impl Builder {
     /// takes some tens of microseconds, to be seen by one that looks a tenth of one. 20 to 50 µs is
     /// a good limit. A loop looks if its last sleep was short, up to three times the limit, and a
     /// core is free: while no more threads of loops and pools are awake than there are cores, of
-    /// which there must be two. So a loop to which nothing comes looks once and then sleeps at once.
-    /// The time counts as idle in [`Metrics`]. Cores are counted when the process makes its first
-    /// loop: bind threads to cores after that. Workers take the limit over from the loop that starts
-    /// them. Without effect in virtual time.
+    /// which there must be two. So a loop to which nothing comes looks once and then sleeps at
+    /// once. The time counts as idle in [`Metrics`]. Cores are counted when the process makes its
+    /// first loop: bind threads to cores after that. Workers take the limit over from the loop that
+    /// starts them. Without effect in virtual time.
     ///
     /// # Examples
     /// ```

@@ -190,7 +190,7 @@ impl Loop {
             return Ok(());
         }
         let empty = state.handles.is_empty()
-            && state.timers.none_left()
+            && state.timers.is_empty()
             && state.ticks.is_empty()
             && state.microtasks.is_empty()
             && !state.is_alive()

@@ -77,7 +77,7 @@ impl State {
 
         // Without timers, poll's reading is recent enough: the clock is a fifth of an idle
         // iteration.
-        if !self.timers.is_empty() {
+        if self.timers.any_waiting() {
             self.clock.update();
         }
         timers::run(self);

@@ -19,7 +19,7 @@ use super::remove;
 use crate::error::{self, WorkError};
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::promise::Promise;
 use crate::request::Request;
 
@@ -95,8 +95,9 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Request<io::Result<()>> {
 /// Nobody can lead it out of the directory by putting a link in the place of one in it.
 ///
 /// # Cost
-/// One pool job, however long it takes. At most 17 descriptors are open at a time, however deep the tree
-/// is, and fewer when there are no more. In memory is a name for each directory on the way down.
+/// One pool job, however long it takes. At most 17 descriptors are open at a time, however deep the
+/// tree is, and fewer when there are no more. In memory is a name for each directory on the way
+/// down.
 ///
 /// # Errors
 /// As [`std::fs::remove_dir_all`]. It ends at the first error, and what is left stays.
@@ -118,8 +119,8 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> Request<io::Result<()>> {
 
 /// Opens a directory to list what is in it.
 ///
-/// The dots are left out. The order is the file system's. The first batch is read in the same pool job,
-/// so a small directory costs one.
+/// The dots are left out. The order is the file system's. The first batch is read in the same pool
+/// job, so a small directory costs one.
 ///
 /// # Errors
 /// As [`std::fs::read_dir`]: `NotFound`, `NotADirectory`.
@@ -147,17 +148,20 @@ pub fn read_dir(path: impl AsRef<Path>) -> Request<io::Result<ReadDir>> {
         Ok(entries) => Ok(read_batch(entries, path, location)),
         Err(error) => Err(PathError::wrap("read_dir", &path, error)),
     };
-    pool::submit(&state, "file request", WorkKind::FastIo, location, work, ReadDir::adopt)
+    pool::submit(&state, job::label(location), Admission::New, work, ReadDir::adopt)
 }
 
 /// What one job has read of a directory.
 struct Batch {
+    /// The entries, in the order of the file system.
     entries: Vec<DirEntry>,
     /// Came after the entries, and is the last.
     error: Option<io::Error>,
     /// The rest, unless the end or an error has come.
     rest: Option<fs::ReadDir>,
+    /// The path that was listed.
     path: Arc<Path>,
+    /// The line that asked for the listing.
     location: &'static Location<'static>,
 }
 
@@ -189,8 +193,11 @@ fn read_batch(
 /// An entry of a directory. It belongs to no loop and may cross threads.
 #[derive(Clone, Debug)]
 pub struct DirEntry {
+    /// The path that was listed, one for all its entries.
     directory: Arc<Path>,
+    /// The name in the directory.
     name: OsString,
+    /// As the listing told it; none when it did not, and the entry could not be looked at.
     file_type: Option<FileType>,
 }
 
@@ -205,8 +212,8 @@ impl DirEntry {
         &self.name
     }
 
-    /// What it is; of a symbolic link, that it is one. None when the system does not know or the entry
-    /// is gone already.
+    /// What it is; of a symbolic link, that it is one. None when the system does not know or the
+    /// entry is gone already.
     pub fn file_type(&self) -> Option<FileType> {
         self.file_type
     }
@@ -214,19 +221,25 @@ impl DirEntry {
 
 /// A directory that is being listed. Made by [`read_dir`].
 ///
-/// It does not keep the loop alive; a batch that is being read does. Dropped half-way, it closes the
-/// directory on a pool thread.
+/// It does not keep the loop alive; a batch that is being read does. Dropped half-way, it closes
+/// the directory on a pool thread.
 pub struct ReadDir {
-    core: Rc<Core>,
-    /// The batch that [`next`](ReadDir::next) waits for. Kept here so that dropping its future loses nothing.
+    /// The listing, also held by the job that reads.
+    listing: Rc<Listing>,
+    /// The batch that [`next`](ReadDir::next) waits for. Kept here so that dropping its future
+    /// loses nothing.
     awaited: Option<Request<io::Result<Vec<DirEntry>>>>,
     /// What of it has not been handed out.
     ready: VecDeque<DirEntry>,
 }
 
-struct Core {
+/// What is behind a [`ReadDir`].
+struct Listing {
+    /// The loop that it belongs to.
     state: Rc<State>,
+    /// The line that asked for it.
     location: &'static Location<'static>,
+    /// The path that is listed.
     path: Arc<Path>,
     /// Absent while a job has it, and after the end.
     rest: Cell<Option<fs::ReadDir>>,
@@ -244,7 +257,7 @@ impl ReadDir {
     fn adopt(result: Result<io::Result<Batch>, WorkError>) -> io::Result<ReadDir> {
         let batch = result??;
         let state = current::get().ok_or_else(error::shut_down)?;
-        let core = Rc::new(Core {
+        let listing = Rc::new(Listing {
             state,
             location: batch.location,
             path: batch.path,
@@ -254,33 +267,33 @@ impl ReadDir {
             reading: Cell::new(false),
             waiting: RefCell::default(),
         });
-        Ok(ReadDir { core, awaited: None, ready: VecDeque::new() })
+        Ok(ReadDir { listing, awaited: None, ready: VecDeque::new() })
     }
 
     /// The path that was given.
     pub fn path(&self) -> &Path {
-        &self.core.path
+        &self.listing.path
     }
 
-    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for. Cannot
-    /// be cancelled: the entries would be lost.
+    /// The next entries, up to 256; none at the end. Batches come in the order they were asked for.
+    /// Cannot be cancelled: the entries would be lost.
     ///
     /// # Errors
     /// The system's, after the entries before it. It ends the listing.
     #[track_caller]
     pub fn next_batch(&self) -> Request<io::Result<Vec<DirEntry>>> {
-        let core = &self.core;
+        let listing = &self.listing;
         let location = Location::caller();
-        let first = core.first.take();
+        let first = listing.first.take();
         if !first.is_empty() {
-            return Request::finished(&core.state, Ok(first));
+            return Request::finished(&listing.state, Ok(first));
         }
-        if !core.state.is_open() {
-            return Request::failed_later(&core.state, location, error::shut_down());
+        if !listing.state.is_open() {
+            return Request::failed_later(&listing.state, location, error::shut_down());
         }
-        let (promise, request) = Promise::new(&core.state, location);
-        core.waiting.borrow_mut().push_back(promise);
-        core.serve();
+        let (promise, request) = Promise::new(&listing.state, location);
+        listing.waiting.borrow_mut().push_back(promise);
+        listing.serve();
         request
     }
 
@@ -306,7 +319,7 @@ impl ReadDir {
     }
 }
 
-impl Core {
+impl Listing {
     /// Gives those who wait what there is, or has more read.
     fn serve(self: &Rc<Self>) {
         while !self.reading.get() {
@@ -325,26 +338,26 @@ impl Core {
         let work = move || Ok(Step::Done(read_batch(rest, path, location)));
         let flight = Flight(self.clone());
         job::run(&self.state, self.location, work, move |result| {
-            let core = &flight.0;
-            core.reading.set(false);
+            let listing = &flight.0;
+            listing.reading.set(false);
             let answer = result.and_then(|batch| {
-                core.rest.set(batch.rest);
+                listing.rest.set(batch.rest);
                 match batch.error {
                     Some(error) if batch.entries.is_empty() => Err(error),
                     error => {
-                        core.error.set(error);
+                        listing.error.set(error);
                         Ok(batch.entries)
                     }
                 }
             });
-            core.serve();
+            listing.serve();
             promise.fulfil(answer);
         });
     }
 }
 
 /// Holds the listing while a job reads. When the loop ends first, those who wait are told.
-struct Flight(Rc<Core>);
+struct Flight(Rc<Listing>);
 
 impl Drop for Flight {
     fn drop(&mut self) {
@@ -355,7 +368,7 @@ impl Drop for Flight {
     }
 }
 
-impl Drop for Core {
+impl Drop for Listing {
     fn drop(&mut self) {
         if let Some(rest) = self.rest.take() {
             job::release(&self.state, self.location, rest);
@@ -365,6 +378,6 @@ impl Drop for Core {
 
 impl fmt::Debug for ReadDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadDir").field("path", &self.core.path).finish_non_exhaustive()
+        f.debug_struct("ReadDir").field("path", &self.listing.path).finish_non_exhaustive()
     }
 }

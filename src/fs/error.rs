@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// What a failed file operation was about, inside its [`io::Error`].
 ///
-/// The outer error has the kind that `std` gives, and this as its inner error: the operation and the
-/// path in the message, the system's error as [`source`](Error::source). An `io::Error` that carries
-/// anything has no `raw_os_error()` of its own, so the code is asked for here. Requests that were
-/// cancelled, and files without a path, give the bare error of the system, code and all.
+/// The outer error has the kind that `std` gives, and this as its inner error: the operation and
+/// the path in the message, the system's error as [`source`](Error::source). An `io::Error` that
+/// carries anything has no `raw_os_error()` of its own, so the code is asked for here. Requests
+/// that were cancelled, and files without a path, give the bare error of the system, code and all.
 ///
 /// # Examples
 /// ```
@@ -27,10 +27,13 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Debug)]
 pub struct PathError {
+    /// What was done, by its name in Node.
     operation: &'static str,
+    /// To what it was done.
     path: PathBuf,
     /// Where to, for operations with two paths.
     target: Option<PathBuf>,
+    /// What the system said.
     error: io::Error,
 }
 

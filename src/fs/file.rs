@@ -10,8 +10,7 @@ use std::rc::Rc;
 
 use super::attributes::FileTime;
 use super::job::Step;
-use super::options::OpenOptions;
-use super::queue::Core;
+use super::queue::FileQueue;
 use super::transfer::{Sending, Writing, read_buffers, read_on};
 use super::whole::Reading;
 use crate::event_loop::current;
@@ -20,21 +19,23 @@ use crate::sys;
 
 /// An open file.
 ///
-/// `Clone`: a clone is another name for the same open file, with the same offset and the same order of
-/// operations. When the last one is dropped the operations that are left complete, and then the
-/// descriptor is closed on a pool thread, for a close may block; [`close`](File::close) tells how that went.
+/// `Clone`: a clone is another name for the same open file, with the same offset and the same order
+/// of operations. When the last one is dropped the operations that are left complete, and then the
+/// descriptor is closed on a pool thread, for a close may block; [`close`](File::close) tells how
+/// that went.
 ///
 /// # Ordering
-/// Operations on one file run one at a time, in the order they were asked for, whether or not anybody
-/// awaits them. (libuv and Node run them in parallel, in no order.) Operations on different files, and
-/// on files opened twice, have no order.
+/// Operations on one file run one at a time, in the order they were asked for, whether or not
+/// anybody awaits them. (libuv and Node run them in parallel, in no order.) Operations on different
+/// files, and on files opened twice, have no order.
 ///
 /// # Liveness
 /// An open file does not keep the loop alive; its operations do, and so does its close.
 ///
 /// # Errors
-/// Errors have the operation and the path in a [`PathError`](super::PathError), if the file was opened by a path. After
-/// [`close`](File::close) or [`into_std`](File::into_std) an operation fails with `EBADF`, after the end of its loop with a shut-down error.
+/// Errors have the operation and the path in a [`PathError`](super::PathError), if the file was
+/// opened by a path. After [`close`](File::close) or [`into_std`](File::into_std) an operation
+/// fails with `EBADF`, after the end of its loop with a shut-down error.
 ///
 /// # Cancelling
 /// An operation that has not begun can be cancelled; those behind it move up.
@@ -57,56 +58,17 @@ use crate::sys;
 /// ```
 #[derive(Clone)]
 pub struct File {
-    pub(super) core: Rc<Core>,
+    /// The descriptor, with the operations that wait.
+    pub(super) queue: Rc<FileQueue>,
 }
 
 impl File {
-    /// Opens a file for reading. A descriptor that nobody wants any more is closed again.
+    /// Takes a file of the standard library, or anything else that it can be made of, into the
+    /// current loop. With [`into_std`](File::into_std) this is how an open file travels to a
+    /// worker.
     ///
-    /// # Errors
-    /// As [`std::fs::File::open`].
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn open(path: impl AsRef<Path>) -> Request<io::Result<File>> {
-        OpenOptions::new().read(true).open(path)
-    }
-
-    /// Opens a file for writing, making it or removing what was in it.
-    ///
-    /// # Errors
-    /// As [`std::fs::File::create`].
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn create(path: impl AsRef<Path>) -> Request<io::Result<File>> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path)
-    }
-
-    /// Makes a file that was not there, for reading and writing.
-    ///
-    /// # Errors
-    /// As [`std::fs::File::create_new`].
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn create_new(path: impl AsRef<Path>) -> Request<io::Result<File>> {
-        OpenOptions::new().read(true).write(true).create_new(true).open(path)
-    }
-
-    /// Options for opening a file in another way.
-    pub fn options() -> OpenOptions {
-        OpenOptions::new()
-    }
-
-    /// Takes a file of the standard library, or anything else that it can be made of, into the current
-    /// loop. With [`into_std`](File::into_std) this is how an open file travels to a worker.
-    ///
-    /// A pipe or a terminal will do too; an operation that waits for it occupies a pool thread. It makes
-    /// no difference whether the descriptor is non-blocking.
+    /// A pipe or a terminal will do too; an operation that waits for it occupies a pool thread. It
+    /// makes no difference whether the descriptor is non-blocking.
     ///
     /// # Panics
     /// When no loop is current.
@@ -131,7 +93,7 @@ impl File {
     #[track_caller]
     pub fn from_std(file: impl Into<fs::File>) -> File {
         let state = current::expect("File::from_std");
-        File { core: Core::new(state, Location::caller(), file.into(), None) }
+        File { queue: FileQueue::new(state, Location::caller(), file.into(), None) }
     }
 
     /// Gives the file back as one of the standard library, after the operations that were asked for
@@ -141,7 +103,7 @@ impl File {
     /// `EBADF` when it was closed or given away.
     #[track_caller]
     pub fn into_std(self) -> Request<io::Result<fs::File>> {
-        self.core.give_away(Location::caller())
+        self.queue.give_away(Location::caller())
     }
 
     /// Gives the file back at once, if no operation runs or waits. Also after the end of its loop.
@@ -149,22 +111,22 @@ impl File {
     /// # Errors
     /// The file itself when there are operations, or when it was closed or given away.
     pub fn try_into_std(self) -> Result<fs::File, File> {
-        self.core.try_take().ok_or(self)
+        self.queue.try_take().ok_or(self)
     }
 
-    /// Closes the file, after the operations that were asked for before, and tells what the system says:
-    /// some file systems report here that data could not be stored. Cannot be cancelled.
+    /// Closes the file, after the operations that were asked for before, and tells what the system
+    /// says: some file systems report here that data could not be stored. Cannot be cancelled.
     ///
     /// # Errors
     /// The system's; `EBADF` when it was closed before.
     #[track_caller]
     pub fn close(&self) -> Request<io::Result<()>> {
-        self.core.close(Location::caller())
+        self.queue.close(Location::caller())
     }
 
     /// The path that the file was opened by.
     pub fn path(&self) -> Option<&Path> {
-        self.core.path.as_deref()
+        self.queue.path.as_deref()
     }
 
     /// Reads up to `len` bytes from the offset on, and moves it. Empty at the end, and for `len` 0.
@@ -181,7 +143,8 @@ impl File {
         self.read_from(None, len, Location::caller())
     }
 
-    /// Reads up to `len` bytes from `offset` on. The file's own offset stays. Otherwise as [`read`](File::read).
+    /// Reads up to `len` bytes from `offset` on. The file's own offset stays. Otherwise as
+    /// [`read`](File::read).
     ///
     /// # Errors
     /// The system's: also for what has no offsets, such as a pipe.
@@ -207,7 +170,7 @@ impl File {
         len: usize,
         location: &'static Location<'static>,
     ) -> Request<io::Result<Vec<u8>>> {
-        self.core.operation("read", location, move |file| read_on(file, Vec::new(), len, offset))
+        self.queue.operation("read", location, move |file| read_on(file, Vec::new(), len, offset))
     }
 
     /// Reads from the offset to the end.
@@ -219,7 +182,7 @@ impl File {
     /// As [`read`](File::read); `OutOfMemory` when it does not fit.
     #[track_caller]
     pub fn read_to_end(&self) -> Request<io::Result<Vec<u8>>> {
-        self.core.operation("read", Location::caller(), |file| {
+        self.queue.operation("read", Location::caller(), |file| {
             let metadata = file.metadata()?;
             let mut size = 0;
             if metadata.is_file() {
@@ -229,8 +192,8 @@ impl File {
         })
     }
 
-    /// Reads once into several buffers, of these lengths, from the offset on. Those that are not filled
-    /// come back shorter, or empty.
+    /// Reads once into several buffers, of these lengths, from the offset on. Those that are not
+    /// filled come back shorter, or empty.
     ///
     /// # Errors
     /// As [`read`](File::read); `InvalidInput` for an empty list.
@@ -269,16 +232,16 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<Vec<Vec<u8>>>> {
         if lens.is_empty() {
-            return self.core.refuse_no_buffers("read", location);
+            return self.queue.refuse_no_buffers("read", location);
         }
         let lens = lens.to_vec();
-        self.core.operation("read", location, move |file| {
+        self.queue.operation("read", location, move |file| {
             read_buffers(&file, &lens, offset).map(Step::Done)
         })
     }
 
-    /// Writes all bytes at the offset, and moves it; how many that were. In a file opened for appending
-    /// they go to the end.
+    /// Writes all bytes at the offset, and moves it; how many that were. In a file opened for
+    /// appending they go to the end.
     ///
     /// When it fails, some bytes may have been written.
     ///
@@ -292,8 +255,8 @@ impl File {
         self.write_to(vec![data.into()], None, Location::caller())
     }
 
-    /// Writes all bytes at `offset`. The file's own offset stays. A file opened for appending gets them
-    /// at its end on Linux, wherever `offset` is. Otherwise as [`write`](File::write).
+    /// Writes all bytes at `offset`. The file's own offset stays. A file opened for appending gets
+    /// them at its end on Linux, wherever `offset` is. Otherwise as [`write`](File::write).
     ///
     /// # Errors
     /// As [`write`](File::write), also for what has no offsets.
@@ -302,8 +265,8 @@ impl File {
         self.write_to(vec![data.into()], Some(offset), Location::caller())
     }
 
-    /// Writes all bytes of several buffers as one, with as few calls as the system allows. Otherwise as
-    /// [`write`](File::write).
+    /// Writes all bytes of several buffers as one, with as few calls as the system allows.
+    /// Otherwise as [`write`](File::write).
     ///
     /// # Errors
     /// As [`write`](File::write); `InvalidInput` for an empty list.
@@ -332,10 +295,10 @@ impl File {
         location: &'static Location<'static>,
     ) -> Request<io::Result<usize>> {
         if buffers.is_empty() {
-            return self.core.refuse_no_buffers("write", location);
+            return self.queue.refuse_no_buffers("write", location);
         }
         let writing = Writing::new(buffers, offset);
-        self.core.operation("write", location, move |file| writing.go_on(file))
+        self.queue.operation("write", location, move |file| writing.go_on(file))
     }
 
     /// Moves the offset, and tells where it then is.
@@ -419,8 +382,8 @@ impl File {
         })
     }
 
-    /// Writes here, at this file's offset, up to `len` bytes of `source` from `offset` on; how many that
-    /// were: 0 at the end. The offset of `source` stays (libuv's `uv_fs_sendfile`).
+    /// Writes here, at this file's offset, up to `len` bytes of `source` from `offset` on; how many
+    /// that were: 0 at the end. The offset of `source` stays (libuv's `uv_fs_sendfile`).
     ///
     /// In order with the operations of this file, not with those of `source`.
     ///
@@ -446,8 +409,8 @@ impl File {
     /// ```
     #[track_caller]
     pub fn copy_from(&self, source: &File, offset: u64, len: usize) -> Request<io::Result<usize>> {
-        let source = source.core.share();
-        self.core.operation("copy", Location::caller(), move |target| {
+        let source = source.queue.share();
+        self.queue.operation("copy", Location::caller(), move |target| {
             Sending::new(source?, target, offset, len).go_on()
         })
     }
@@ -459,10 +422,10 @@ impl File {
     #[track_caller]
     pub fn try_clone(&self) -> Request<io::Result<File>> {
         let location = Location::caller();
-        let (state, path) = (self.core.state.clone(), self.core.path.clone());
+        let (state, path) = (self.queue.state.clone(), self.queue.path.clone());
         let copied = self.one_call("dup", location, fs::File::try_clone);
-        super::job::map(&self.core.state, location, copied, move |file| File {
-            core: Core::new(state, location, file, path),
+        super::job::map(&self.queue.state, location, copied, move |file| File {
+            queue: FileQueue::new(state, location, file, path),
         })
     }
 
@@ -472,21 +435,21 @@ impl File {
         location: &'static Location<'static>,
         call: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> Request<io::Result<T>> {
-        self.core.operation(name, location, move |file| call(&file).map(Step::Done))
+        self.queue.operation(name, location, move |file| call(&file).map(Step::Done))
     }
 }
 
 impl AsRawFd for File {
     /// The descriptor, for options and reports. -1 when the file was closed or given away.
     fn as_raw_fd(&self) -> RawFd {
-        self.core.with_file(AsRawFd::as_raw_fd).unwrap_or(-1)
+        self.queue.with_file(AsRawFd::as_raw_fd).unwrap_or(-1)
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("File")
-            .field("path", &self.core.path)
+            .field("path", &self.queue.path)
             .field("descriptor", &self.as_raw_fd())
             .finish_non_exhaustive()
     }

@@ -1,8 +1,9 @@
 //! How a file operation becomes jobs of the pool.
 //!
-//! Most are one job: [`on_path`]. What may move many bytes does so in steps of [`BYTES_PER_JOB`], each
-//! a job of its own ([`run`]), so that it holds no pool thread for long and others have their turn. The
-//! requests of such operations are kept by a [`Promise`], which answers them also when the loop ends.
+//! Most are one job: [`on_path`]. What may move many bytes does so in steps of [`BYTES_PER_JOB`],
+//! each a job of its own ([`run`]), so that it holds no pool thread for long and others have their
+//! turn. The requests of such operations are kept by a [`Promise`], which answers them also when
+//! the loop ends.
 
 use std::cell::{Cell, OnceCell};
 use std::io;
@@ -14,17 +15,21 @@ use super::error::PathError;
 use crate::error::{CancelError, WorkError};
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
 
-const KIND: &str = "file request";
+/// What the pool is told of a job.
+pub(super) fn label(location: &'static Location<'static>) -> Label {
+    Label { kind: WorkKind::FastIo, name: "file request", location }
+}
 
 /// How far a job has brought an operation.
 pub(super) enum Step<T> {
+    /// The operation is done, with this result.
     Done(T),
     /// There is more to do, in a job that comes behind those that wait now.
     More(NextJob<T>),
@@ -73,18 +78,19 @@ fn one_job<T: Send + 'static, G: Send + 'static>(
     work: impl FnOnce() -> (io::Result<T>, G) + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
-    pool::submit(&state, KIND, WorkKind::FastIo, Location::caller(), work, give_back)
+    pool::submit(&state, label(Location::caller()), Admission::New, work, give_back)
 }
 
-/// The result of a job that gives back what the loop has allocated for it, to be freed here: where one thread
-/// frees what another allocates the two wait for each other in the allocator, and a worker's memory is
-/// counted by thread.
+/// The result of a job that gives back what the loop has allocated for it, to be freed here: where
+/// one thread frees what another allocates the two wait for each other in the allocator, and a
+/// worker's memory is counted by thread.
 fn give_back<T, G>(result: Result<(io::Result<T>, G), WorkError>) -> io::Result<T> {
     result?.0
 }
 
-/// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets the
-/// path. `first` may take `room`, and what it leaves comes back. `polish` is given the result on the loop.
+/// Runs one operation on a path as a chain of jobs, of which `first` is the first. Every error gets
+/// the path. `first` may take `room`, and what it leaves comes back. `polish` is given the result
+/// on the loop.
 #[track_caller]
 pub(super) fn on_path_in_steps<T: Send + 'static>(
     operation: &'static str,
@@ -112,8 +118,8 @@ fn with_path<T: 'static>(operation: &'static str, path: PathBuf, job: NextJob<T>
     })
 }
 
-/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun. `finish` makes the
-/// first one's result of what it has returned, on the loop.
+/// Runs an operation as a chain of jobs. It can be cancelled until the first one has begun.
+/// `finish` makes the first one's result of what it has returned, on the loop.
 pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
@@ -127,7 +133,7 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        let request = pool::submit(state, KIND, WorkKind::FastIo, location, first, finish);
+        let request = pool::submit(state, label(location), Admission::New, first, finish);
         let fulfil = move |mut result: io::Result<T>| {
             result.iter_mut().for_each(polish);
             promise.fulfil(result);
@@ -140,7 +146,9 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
 /// What can be cancelled of a chain of jobs whose request is still pending.
 #[derive(Default)]
 pub(super) struct FirstJob {
+    /// Cancels the first job. Set when that has been submitted.
     canceller: OnceCell<Canceller>,
+    /// It was cancelled, and the request will hear of it.
     cancelled: Cell<bool>,
 }
 
@@ -161,15 +169,15 @@ impl FirstJob {
     }
 }
 
-/// Runs a chain of jobs of something that is open, and gives the result to `then`, on the loop. When the
-/// loop ends first, `then` is dropped uncalled. What is returned cancels the first job.
+/// Runs a chain of jobs of something that is open, and gives the result to `then`, on the loop.
+/// When the loop ends first, `then` is dropped uncalled. What is returned cancels the first job.
 pub(super) fn run<T: Send + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
+    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
     go_on(state, location, request, then)
 }
 
@@ -197,7 +205,7 @@ fn run_next<T: Send + 'static>(
     job: NextJob<T>,
     then: Box<dyn FnOnce(io::Result<T>)>,
 ) {
-    let request = pool::submit_next(state, KIND, WorkKind::FastIo, location, job, pool::flatten);
+    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
     let inner = state.clone();
     request.on_complete(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
@@ -230,13 +238,7 @@ pub(super) fn release<T: Send + 'static>(
             drop(value);
             Ok(())
         };
-        drop(pool::submit_next(
-            state,
-            "file close",
-            WorkKind::FastIo,
-            location,
-            work,
-            pool::flatten,
-        ));
+        let label = Label { name: "file close", ..label(location) };
+        drop(pool::submit(state, label, Admission::GoesOn, work, pool::flatten));
     }
 }

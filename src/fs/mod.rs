@@ -7,19 +7,19 @@
 //! - [`stream`]: a file in pieces, with back-pressure, to and from sockets.
 //!
 //! # Liveness
-//! A request keeps the loop alive until it has completed. What is open (a file, a directory, a paused
-//! stream) does not.
+//! A request keeps the loop alive until it has completed. What is open (a file, a directory, a
+//! paused stream) does not.
 //!
 //! # Errors
-//! Errors carry the kind that `std` gives, and a message with the operation and the path. The system's
-//! code is in the [`PathError`] inside. A request that was cancelled completes with an error whose
-//! `raw_os_error()` is `ECANCELED`; one whose loop has ended, with one that carries
+//! Errors carry the kind that `std` gives, and a message with the operation and the path. The
+//! system's code is in the [`PathError`] inside. A request that was cancelled completes with an
+//! error whose `raw_os_error()` is `ECANCELED`; one whose loop has ended, with one that carries
 //! [`LoopGone`](crate::LoopGone).
 //!
 //! # Cost
-//! Each request is one job of the pool; what moves many bytes goes on in further jobs of 8 MiB each, so
-//! that one big file does not hold a thread for seconds. A job that waits in the kernel, such as the opening
-//! of a FIFO that has no writer, occupies one pool thread and nothing else.
+//! Each request is one job of the pool; what moves many bytes goes on in further jobs of 8 MiB
+//! each, so that one big file does not hold a thread for seconds. A job that waits in the kernel,
+//! such as the opening of a FIFO that has no writer, occupies one pool thread and nothing else.
 //!
 //! # Cancelling
 //! A request can be cancelled until its first job has begun. Dropping it cancels nothing.

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::error::PathError;
 use super::file::File;
-use super::queue::Core;
+use super::job;
+use super::queue::FileQueue;
 use crate::error::WorkError;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::request::Request;
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
@@ -31,6 +32,7 @@ use crate::request::Request;
 /// ```
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
+    /// What the system is asked for.
     options: fs::OpenOptions,
 }
 
@@ -108,14 +110,61 @@ impl OpenOptions {
             Ok(file) => Ok(Opened { file, path, location }),
             Err(error) => Err(PathError::wrap("open", &path, error)),
         };
-        pool::submit(&state, "file request", WorkKind::FastIo, location, work, Opened::adopt)
+        pool::submit(&state, job::label(location), Admission::New, work, Opened::adopt)
+    }
+}
+
+/// How files are opened most often.
+impl File {
+    /// Opens a file for reading. A descriptor that nobody wants any more is closed again.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::open`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn open(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().read(true).open(path)
+    }
+
+    /// Opens a file for writing, making it or removing what was in it.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::create`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn create(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    }
+
+    /// Makes a file that was not there, for reading and writing.
+    ///
+    /// # Errors
+    /// As [`std::fs::File::create_new`].
+    ///
+    /// # Panics
+    /// When no loop is current.
+    #[track_caller]
+    pub fn create_new(path: impl AsRef<Path>) -> Request<io::Result<File>> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    /// Options for opening a file in another way.
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
     }
 }
 
 /// An open file on its way to its loop.
 pub(super) struct Opened {
+    /// The open file.
     pub(super) file: fs::File,
+    /// Where it was opened, for errors.
     pub(super) path: Arc<Path>,
+    /// The line that opened it.
     pub(super) location: &'static Location<'static>,
 }
 
@@ -127,6 +176,6 @@ impl Opened {
     /// Makes it a file of the loop that it was opened for, which is current.
     pub(super) fn into_file(self) -> io::Result<File> {
         let state = current::get().ok_or_else(crate::error::shut_down)?;
-        Ok(File { core: Core::new(state, self.location, self.file, Some(self.path)) })
+        Ok(File { queue: FileQueue::new(state, self.location, self.file, Some(self.path)) })
     }
 }

@@ -54,7 +54,8 @@ pub fn symlink_metadata(path: impl AsRef<Path>) -> Request<io::Result<Metadata>>
 /// Whether a path leads to something. A link to nothing does not.
 ///
 /// # Errors
-/// As [`std::fs::exists`]: when it cannot be told, such as below a directory that may not be searched.
+/// As [`std::fs::exists`]: when it cannot be told, such as below a directory that may not be
+/// searched.
 ///
 /// # Panics
 /// When no loop is current.
@@ -208,8 +209,8 @@ pub fn canonicalize(path: impl AsRef<Path>) -> Request<io::Result<PathBuf>> {
 /// Makes a file `len` bytes long: cuts it off, or fills it up with zeros.
 ///
 /// # Errors
-/// The system's; `InvalidInput` when the length is beyond what it knows, and for what has no length,
-/// such as a FIFO, which is not opened.
+/// The system's; `InvalidInput` when the length is beyond what it knows, and for what has no
+/// length, such as a FIFO, which is not opened.
 ///
 /// # Panics
 /// When no loop is current.

@@ -1,9 +1,9 @@
 //! The operations of one open file: one at a time, in the order they were asked for.
 //!
-//! Who owns what: the [`Core`] owns the descriptor and the operations that wait. The operation that runs
-//! holds the core by its [`Turn`], and its jobs hold the descriptor, so a file whose last name was
-//! dropped stays open until its last operation is done; then the core goes, and closes the descriptor
-//! on a pool thread.
+//! Who owns what: the [`FileQueue`] owns the descriptor and the operations that wait. The operation
+//! that runs holds the queue, by [`Ongoing`], and its jobs hold the descriptor. So a file whose
+//! last name was dropped stays open until its last operation is done; then the queue is dropped,
+//! and closes the descriptor on a pool thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -22,36 +22,45 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::sys;
 
-pub(super) struct Core {
+/// What is behind a [`File`](super::File): its descriptor, and its operations.
+pub(super) struct FileQueue {
+    /// The loop that it belongs to.
     pub(super) state: Rc<State>,
     /// The line that made the file, for the close that nobody asks for.
     location: &'static Location<'static>,
-    /// Taken out when the file is closed or given away.
+    /// The descriptor, shared with the job that uses it. Taken out when the file is closed or given
+    /// away.
     file: RefCell<Option<Arc<File>>>,
     /// For errors. None for a file that came without one.
     pub(super) path: Option<Arc<Path>>,
-    /// What waits for its turn, by number: in the order asked. A tree, so that one of many can be
-    /// taken out.
-    waiting: RefCell<BTreeMap<u64, Start>>,
+    /// The operations that wait, by number, which is the order in which they were asked for. A
+    /// tree, so that one of many can be taken out.
+    waiting: RefCell<BTreeMap<u64, Waiting>>,
     /// The operation that runs.
     running: RefCell<Option<Running>>,
-    next_number: Cell<u64>,
-    /// The file's last operation has been asked for.
+    /// The number of the operation that was asked for last.
+    last_number: Cell<u64>,
+    /// The file's last operation has been asked for: it is to be closed or given away.
     ending: Cell<bool>,
 }
 
-/// An operation that waits for its turn.
-type Start = Box<dyn FnOnce(Go<'_>)>;
+/// An operation that waits. It is called once, with what becomes of it; one that is dropped has its
+/// request answered by its promise.
+type Waiting = Box<dyn FnOnce(Verdict<'_>)>;
 
 /// What becomes of an operation that has waited.
-enum Go<'a> {
-    Start(&'a Rc<Core>),
+enum Verdict<'a> {
+    /// Those before it are done, and it runs now.
+    Start(&'a Rc<FileQueue>),
+    /// It was cancelled, and never runs.
     Cancelled,
 }
 
+/// The operation that runs, as `cancel` finds it.
 struct Running {
+    /// Its number.
     number: u64,
-    /// Empty for an operation that cannot be cancelled.
+    /// What can be cancelled of it. Empty for an operation that cannot be cancelled.
     job: Rc<FirstJob>,
 }
 
@@ -61,21 +70,22 @@ impl Running {
     }
 }
 
-/// The turn of the operation that runs. When it is dropped and not passed on, the loop has ended.
-struct Turn(Rc<Core>);
+/// The operation's hold on the queue while its jobs run. When it is dropped unfinished, the loop
+/// has ended.
+struct Ongoing(Rc<FileQueue>);
 
-impl Turn {
-    /// Starts the next operation.
-    fn pass(self) {
+impl Ongoing {
+    /// Ends the operation, and starts the next one.
+    fn finish(self) {
         self.0.running.take();
         let next = self.0.waiting.borrow_mut().pop_first();
-        if let Some((_, start)) = next {
-            start(Go::Start(&self.0));
+        if let Some((_, waiting)) = next {
+            waiting(Verdict::Start(&self.0));
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for Ongoing {
     fn drop(&mut self) {
         if !self.0.state.is_open() {
             // Their promises answer them.
@@ -85,21 +95,21 @@ impl Drop for Turn {
     }
 }
 
-impl Core {
+impl FileQueue {
     pub(super) fn new(
         state: Rc<State>,
         location: &'static Location<'static>,
         file: File,
         path: Option<Arc<Path>>,
-    ) -> Rc<Core> {
-        Rc::new(Core {
+    ) -> Rc<FileQueue> {
+        Rc::new(FileQueue {
             state,
             location,
             file: RefCell::new(Some(Arc::new(file))),
             path,
             waiting: RefCell::default(),
             running: RefCell::default(),
-            next_number: Cell::new(0),
+            last_number: Cell::new(0),
             ending: Cell::new(false),
         })
     }
@@ -114,7 +124,7 @@ impl Core {
         self.file.borrow().clone().ok_or_else(closed)
     }
 
-    /// One operation, in its turn: `work` is its first job.
+    /// Runs one operation after those before it: `work` is its first job.
     pub(super) fn operation<T: Send + 'static>(
         self: &Rc<Self>,
         name: &'static str,
@@ -128,23 +138,23 @@ impl Core {
         let number = self.next_number();
         let weak = Rc::downgrade(self);
         promise.on_cancel(move || {
-            weak.upgrade().map_or(Err(CancelError::Done), |core| core.cancel(number))
+            weak.upgrade().map_or(Err(CancelError::Done), |queue| queue.cancel(number))
         });
         let path = self.path.clone();
-        self.in_turn(number, promise, move |core, promise| {
-            let file = core.file.borrow().clone();
+        self.in_order(number, promise, move |queue, promise| {
+            let file = queue.file.borrow().clone();
             let job = move || {
                 let file = file.ok_or_else(closed);
                 name_errors(name, path, Box::new(move || work(file?)))()
             };
-            let turn = Turn(core.clone());
-            let first = job::run(&core.state, location, job, move |result| {
-                turn.pass();
+            let ongoing = Ongoing(queue.clone());
+            let first = job::run(&queue.state, location, job, move |result| {
+                ongoing.finish();
                 promise.fulfil(result);
             });
             let running = Running::new(number);
             running.job.set(first);
-            core.running.replace(Some(running));
+            queue.running.replace(Some(running));
         });
         request
     }
@@ -160,15 +170,15 @@ impl Core {
         self.ending.set(true);
         let (promise, request) = Promise::new(&self.state, location);
         let path = self.path.clone();
-        self.in_turn(self.next_number(), promise, move |core, promise| {
-            let file = core.file.take();
+        self.in_order(self.next_number(), promise, move |queue, promise| {
+            let file = queue.file.take();
             // Nobody else has the descriptor: operations that are done have let go of it.
             let close = move || match file.and_then(Arc::into_inner) {
                 Some(file) => sys::file::close(file.into()).map(Step::Done),
                 None => Ok(Step::Done(())),
             };
             let job = name_errors("close", path, Box::new(close));
-            job::run(&core.state, location, job, |result| promise.fulfil(result));
+            job::run(&queue.state, location, job, |result| promise.fulfil(result));
         });
         request
     }
@@ -192,8 +202,8 @@ impl Core {
                 job::release(&state, made_at, file);
             }
         });
-        self.in_turn(self.next_number(), promise, move |core, promise| {
-            promise.fulfil_later(core.take());
+        self.in_order(self.next_number(), promise, move |queue, promise| {
+            promise.fulfil_later(queue.take());
         });
         request
     }
@@ -228,8 +238,8 @@ impl Core {
     }
 
     fn next_number(&self) -> u64 {
-        self.next_number.set(self.next_number.get() + 1);
-        self.next_number.get()
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
     }
 
     /// The answer to an operation that comes too late.
@@ -260,30 +270,30 @@ impl Core {
     }
 
     /// Starts an operation now, or when those before it are done.
-    fn in_turn<T: 'static>(
+    fn in_order<T: 'static>(
         self: &Rc<Self>,
         number: u64,
         promise: Promise<T>,
-        start: impl FnOnce(&Rc<Core>, Promise<T>) + 'static,
+        start: impl FnOnce(&Rc<FileQueue>, Promise<T>) + 'static,
     ) {
         if self.is_idle() {
             self.running.replace(Some(Running::new(number)));
             return start(self, promise);
         }
-        let start = Box::new(move |go: Go<'_>| match go {
-            Go::Start(core) => {
-                core.running.replace(Some(Running::new(number)));
-                start(core, promise);
+        let waiting = Box::new(move |verdict: Verdict<'_>| match verdict {
+            Verdict::Start(queue) => {
+                queue.running.replace(Some(Running::new(number)));
+                start(queue, promise);
             }
-            Go::Cancelled => promise.fulfil_later(Err(error::cancelled())),
+            Verdict::Cancelled => promise.fulfil_later(Err(error::cancelled())),
         });
-        self.waiting.borrow_mut().insert(number, start);
+        self.waiting.borrow_mut().insert(number, waiting);
     }
 
     fn cancel(&self, number: u64) -> Result<(), CancelError> {
         let waiting = self.waiting.borrow_mut().remove(&number);
-        if let Some(start) = waiting {
-            start(Go::Cancelled);
+        if let Some(waiting) = waiting {
+            waiting(Verdict::Cancelled);
             return Ok(());
         }
         // Cloned out: what is cancelled may call back.
@@ -321,9 +331,9 @@ fn closed() -> io::Error {
     io::Error::from_raw_os_error(sys::EBADF)
 }
 
-impl Drop for Core {
+impl Drop for FileQueue {
     fn drop(&mut self) {
-        // Operations hold the core until they are done, so there are none.
+        // An operation holds the queue until it is done, so none runs or waits.
         if let Some(file) = self.file.take() {
             job::release(&self.state, self.location, file);
         }

@@ -1,11 +1,11 @@
 //! A directory removed with everything in it, however deep that is.
 //!
-//! The walk goes by descriptors and opens no links, so nobody can lead it elsewhere by putting a link in
-//! the place of a directory. The way down is a list and not a recursion, and only its last
+//! The walk goes by descriptors and opens no links, so nobody can lead it elsewhere by putting a
+//! link in the place of a directory. The way down is a list and not a recursion, and only its last
 //! [`OPEN_LEVELS`] directories are open. One that was closed is opened again on the way back as the
-//! parent of the one below it, and must then be the directory that it was: when somebody has moved the
-//! lower one away, the parent that it has now is not ours to empty. The way is then gone anew, from the
-//! top, as far as it is still there.
+//! parent of the one below it, and must then be the directory that it was: when somebody has moved
+//! the lower one away, the parent that it has now is not ours to empty. The way is then gone anew,
+//! from the top, as far as it is still there.
 
 use std::ffi::{CStr, CString};
 use std::fs;
@@ -15,8 +15,8 @@ use std::path::Path;
 
 use crate::sys::dir::{self, Dir, Identity};
 
-/// How many directories of the way down stay open. To list one again from its start takes time where it
-/// is wide, so there are a few; a process may have few descriptors, so there are not many.
+/// How many directories of the way down stay open. To list one again from its start takes time
+/// where it is wide, so there are a few; a process may have few descriptors, so there are not many.
 const OPEN_LEVELS: usize = 16;
 
 /// Removes a directory with everything in it, or a link.
@@ -44,6 +44,7 @@ struct Way<'a> {
 struct Level {
     /// Its name in the one above. Empty for the top, which has a path.
     name: CString,
+    /// Whether it is open.
     place: Place,
 }
 
@@ -120,7 +121,8 @@ impl Way<'_> {
         unless_gone(self.last().remove_dir(&name))
     }
 
-    /// Goes the way anew, as far as it is there, and lists the directory where it ends from its start.
+    /// Goes the way anew, as far as it is there, and lists the directory where it ends from its
+    /// start.
     fn find_again(&mut self) -> io::Result<()> {
         for level in mem::take(&mut self.levels) {
             let opened = match self.levels.last_mut() {

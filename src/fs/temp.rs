@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use super::error::PathError;
 use super::file::File;
-use super::job::on_path;
+use super::job::{self, on_path};
 use super::options::Opened;
 use crate::error::WorkError;
 use crate::event_loop::current;
-use crate::pool::{self, WorkKind};
+use crate::pool::{self, Admission};
 use crate::request::Request;
 
 /// What a template ends in, replaced by letters and digits (as `mkstemp(3)`).
@@ -87,7 +87,7 @@ pub fn create_temp_file(template: impl AsRef<Path>) -> Request<io::Result<File>>
         }
     };
     let finish = |result: Result<io::Result<Opened>, WorkError>| pool::flatten(result)?.into_file();
-    pool::submit(&state, "file request", WorkKind::FastIo, location, work, finish)
+    pool::submit(&state, job::label(location), Admission::New, work, finish)
 }
 
 /// Tries names until one is not taken.
@@ -108,8 +108,8 @@ fn unique<T>(template: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Resu
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Six letters and digits. The keys of a hash map are random, which is enough: a name that is taken is
-/// not used.
+/// Six letters and digits. The keys of a hash map are random, which is enough: a name that is taken
+/// is not used.
 fn random_letters() -> [u8; PLACEHOLDER.len()] {
     const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut number = RandomState::new().build_hasher().finish();

@@ -17,7 +17,8 @@ pub(super) fn read_on(
     offset: Option<u64>,
 ) -> io::Result<Step<Vec<u8>>> {
     let left = len - data.len();
-    // Memory for as much as has come already, or for one job: `len` may be far beyond what there is.
+    // Memory for as much as has come already, or for one job: `len` may be far beyond what there
+    // is.
     if data.capacity() - data.len() < left.min(BYTES_PER_JOB) {
         data.try_reserve_exact(left.min(data.len().max(BYTES_PER_JOB)))?;
     }
@@ -54,7 +55,8 @@ pub(super) fn read_buffers(
         room -= len;
         buffers.push(vec![0; len]);
     }
-    // Only those with room: the system takes so many, and of empty ones alone it would read the end.
+    // Only those with room: the system takes so many, and of empty ones alone it would read the
+    // end.
     let with_room = buffers.iter_mut().filter(|buffer| !buffer.is_empty());
     let mut slices: Vec<_> = with_room.map(|buffer| IoSliceMut::new(buffer)).collect();
     if slices.is_empty() {
@@ -71,10 +73,13 @@ pub(super) fn read_buffers(
 
 /// Buffers that are being written.
 pub(super) struct Writing {
+    /// What is written, in this order.
     buffers: Vec<Vec<u8>>,
     /// The first buffer that has not gone whole, and how much of it has.
     first: usize,
+    /// Bytes of that buffer that have gone.
     sent: usize,
+    /// Where the first byte goes, if not to the file's own offset.
     offset: Option<u64>,
     /// Bytes that have gone.
     total: usize,
@@ -145,10 +150,15 @@ impl Writing {
 
 /// A part of one file that is being written to another.
 pub(super) struct Sending {
+    /// Where the bytes come from.
     source: Arc<fs::File>,
+    /// Where they go, at its own offset.
     target: Arc<fs::File>,
+    /// Where the part begins in the source.
     offset: u64,
+    /// How many bytes the part has at most.
     len: usize,
+    /// Bytes that have gone.
     sent: usize,
 }
 

@@ -16,10 +16,10 @@ use crate::sys;
 /// What is asked for first of a file whose size is not known.
 const FIRST_READ: usize = 8 * 1024;
 
-/// What the loop sets aside for a file before it is opened. A smaller file fits, and then it is the loop's
-/// thread that allocates its memory and frees it: where pool threads allocate what the loop frees, both wait for
-/// each other in the allocator, and of 64 reads of 4 KiB at a time some take half as long again. What is left of
-/// it is given back, on the loop too.
+/// What the loop sets aside for a file before it is opened. A smaller file fits, and then it is the
+/// loop's thread that allocates its memory and frees it: where pool threads allocate what the loop
+/// frees, both wait for each other in the allocator, and of 64 reads of 4 KiB at a time some take
+/// half as long again. What is left of it is given back, on the loop too.
 const ROOM: usize = FIRST_READ;
 
 /// With so many jobs under way nothing is set aside any more: what waits is not to take memory.
@@ -34,8 +34,9 @@ fn room() -> Vec<u8> {
 /// Reads a whole file.
 ///
 /// # Cost
-/// A file of up to 8 MiB is one pool job: open, stat, one read, close. A bigger one goes on in further
-/// jobs of 8 MiB each, so that it holds no pool thread for long; its memory is asked for once.
+/// A file of up to 8 MiB is one pool job: open, stat, one read, close. A bigger one goes on in
+/// further jobs of 8 MiB each, so that it holds no pool thread for long; its memory is asked for
+/// once.
 ///
 /// # Errors
 /// As [`std::fs::read`]; `OutOfMemory` when the file does not fit.
@@ -93,7 +94,9 @@ pub(super) fn into_text(bytes: Vec<u8>) -> io::Result<String> {
 
 /// A file that is being read to its end. `F` is the file, owned or shared.
 pub(super) struct Reading<F> {
+    /// The open file.
     file: F,
+    /// What has been read of it.
     data: Vec<u8>,
     /// The bytes that the file said it has; 0 when it does not say.
     expected: usize,
@@ -226,8 +229,8 @@ pub(super) fn write_all(file: &File, mut data: &[u8]) -> io::Result<()> {
 /// Copies a file's contents and mode: how many bytes. A target that exists is replaced in place.
 ///
 /// A file copied to itself, by whatever name, is left as it is. When the source cannot be opened no
-/// target is made, and a target that this call made is removed when the copying fails or its loop ends
-/// first. The kernel
+/// target is made, and a target that this call made is removed when the copying fails or its loop
+/// ends first. The kernel
 /// copies by itself where it can.
 ///
 /// # Cost
@@ -290,9 +293,12 @@ fn start_copy(from: &Path, to: &Path, exclusive: bool) -> Request<io::Result<u64
     job::in_steps(&state, location, first, pool::flatten, |_| ())
 }
 
+/// Both paths of a copy, for its errors.
 #[derive(Default)]
 struct Paths {
+    /// The source.
     from: PathBuf,
+    /// The target.
     to: PathBuf,
 }
 
@@ -304,9 +310,13 @@ impl Paths {
 
 /// A copy that is going on.
 struct Copying {
+    /// Where from and where to.
     paths: Paths,
+    /// The open source, at the first byte that was not copied.
     source: File,
+    /// The open target.
     target: File,
+    /// Bytes that have been copied.
     copied: u64,
     /// Goes when the copy fails, if it was made.
     part: Option<Part>,
@@ -314,7 +324,9 @@ struct Copying {
 
 /// A file that this copy has made. Removed when it is dropped before the copy is done.
 struct Part {
+    /// Where it is.
     path: PathBuf,
+    /// The copy is whole: the file stays.
     done: bool,
 }
 
@@ -331,7 +343,8 @@ impl Drop for Part {
 /// Opens both ends of a copy. None when they are one file.
 fn open_pair(from: &Path, to: &Path, exclusive: bool) -> io::Result<Option<Copying>> {
     let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "the source is no regular file");
-    // Looked at before it is opened: opening a FIFO would wait for its writer, a device may do anything.
+    // Looked at before it is opened: opening a FIFO would wait for its writer, a device may do
+    // anything.
     if !from.metadata()?.is_file() {
         return Err(irregular());
     }

@@ -198,7 +198,7 @@ impl<F: AsFd + 'static> Descriptor<F> {
             let text = "a descriptor watcher was started after it was closed";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
-        let state = &self.registration.state;
+        let (state, key) = (&self.registration.state, key.to_bits());
         if self.registered.get() {
             state
                 .sources

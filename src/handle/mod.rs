@@ -12,8 +12,6 @@ pub(crate) mod registration;
 pub(crate) mod report;
 pub(crate) mod table;
 
-pub(crate) use registration::{Handle, Registration};
-
 pub use crate::phase::check::{Check, InCheck};
 pub use crate::phase::idle::{Idle, InIdle};
 pub use crate::phase::prepare::{InPrepare, Prepare};

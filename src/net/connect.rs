@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::address::{Address, Target};
-use super::stream::Attempt;
+use super::stream::{Attempt, Connection};
 use super::tcp_stream::TcpStream;
 use crate::cell::peek;
 use crate::dns::{self, LookupOptions};
@@ -113,11 +113,11 @@ impl Connecting {
             let Some(address) = self.addresses.borrow_mut().pop_front() else {
                 return self.decide(Err(error));
             };
-            let attempt = sys::TcpStream::connect(address)
-                .and_then(|socket| TcpStream::adopt(&self.state, socket, self.location));
+            let attempt: io::Result<TcpStream> = sys::TcpStream::connect(address)
+                .and_then(|socket| Connection::adopt(&self.state, socket, self.location));
             match attempt {
                 Ok(stream) => {
-                    stream.begin_attempt(self.clone());
+                    stream.connection.begin_attempt(self.clone());
                     self.stage.replace(Stage::Trying(stream));
                     return;
                 }

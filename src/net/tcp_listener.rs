@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use super::address::{Address, Target};
 use super::budget::Budget;
+use super::stream::Connection;
 use super::tcp_stream::TcpStream;
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
@@ -124,7 +125,7 @@ impl Listening {
             return match self.with_socket(|socket| socket.accept()) {
                 Ok((socket, _)) => {
                     self.lack_reported.set(false);
-                    Taken::Outcome(TcpStream::adopt(self.state(), socket, self.location))
+                    Taken::Outcome(Connection::adopt(self.state(), socket, self.location))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready.set(false);
@@ -482,7 +483,7 @@ impl TcpListener {
         });
         shared.registration.open(shared.clone(), location, false);
         let key = shared.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut socket, key)) {
+        if let Err(error) = state.register(|poller| poller.register(&mut socket, key.to_bits())) {
             drop(shared.registration.close());
             return Err(error);
         }

@@ -10,12 +10,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::stream::{Attempt, Connection, Data, PeerEnd, Stream};
+use super::stream::{Connection, Data, PeerEnd, Stream};
 use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::handle::named::Name;
 use crate::handle::references::ref_methods;
 use crate::request::Request;
@@ -74,7 +72,7 @@ const BUFFERS_ON_STACK: usize = 16;
 #[derive(Clone)]
 pub struct TcpStream {
     /// A name of the connection that all clones share.
-    connection: Name<Connection<TcpStream>>,
+    pub(super) connection: Name<Connection<TcpStream>>,
 }
 
 impl Stream for TcpStream {
@@ -88,20 +86,6 @@ impl Stream for TcpStream {
 }
 
 impl TcpStream {
-    /// Takes a connected socket, or one that is being connected, into a loop.
-    pub(super) fn adopt(
-        state: &Rc<State>,
-        socket: sys::TcpStream,
-        location: &'static Location<'static>,
-    ) -> io::Result<TcpStream> {
-        Connection::adopt(state, socket, location)
-    }
-
-    /// The socket is being connected.
-    pub(super) fn begin_attempt(&self, attempt: Rc<dyn Attempt>) {
-        self.connection.begin_attempt(attempt);
-    }
-
     /// Takes the connection off its loop, so that it can travel to another one: in a message, or to
     /// a thread.
     ///
@@ -155,7 +139,7 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         let state = current::expect("TcpStream::from_std");
         stream.set_nonblocking(true)?;
-        TcpStream::adopt(&state, sys::TcpStream::from_std(stream), Location::caller())
+        Connection::adopt(&state, sys::TcpStream::from_std(stream), Location::caller())
     }
 
     /// Calls `f` with what arrives: `Ok` with the bytes, `Ok(&[])` once at the end, `Err` once when
@@ -232,7 +216,7 @@ impl TcpStream {
     /// Bytes that were written and that the system has not taken. A sender that minds back-pressure
     /// waits for its last request while this is large.
     pub fn write_queue_size(&self) -> usize {
-        self.connection.queued_bytes()
+        self.connection.writing.queued_bytes()
     }
 
     /// Sends the end of the stream after all queued writes. Reading goes on.
@@ -257,7 +241,7 @@ impl TcpStream {
     /// `InvalidInput` after a shutdown was requested, which promised an orderly end; not-connected
     /// when the connection is closed.
     pub fn close_reset(&self) -> io::Result<()> {
-        if self.connection.has_ended() && self.connection.is_open() {
+        if self.connection.writing.has_ended() && self.connection.is_open() {
             return Err(io::Error::from_raw_os_error(sys::EINVAL));
         }
         self.connection.with_transport(sys::set_reset_on_close)?;
@@ -351,7 +335,7 @@ impl TcpStream {
     /// # Errors
     /// As [`read`](TcpStream::read).
     pub fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.connection.poll_read(cx, buffer)
+        self.connection.poll_read(&self.connection.reading.poller, cx, buffer)
     }
 
     /// Writes what the system takes of `data`, or keeps the task's waker until it takes some.
@@ -407,12 +391,12 @@ impl TcpStream {
     /// Whether reading makes sense: not after a failure or a close. The end of the stream alone
     /// does not change it.
     pub fn is_readable(&self) -> bool {
-        self.connection.is_open() && !self.connection.is_broken()
+        self.connection.is_open() && !self.connection.reading.is_broken()
     }
 
     /// Whether writing makes sense: not after a shutdown was requested, a failure or a close.
     pub fn is_writable(&self) -> bool {
-        self.is_readable() && !self.connection.has_ended()
+        self.is_readable() && !self.connection.writing.has_ended()
     }
 }
 
@@ -458,7 +442,7 @@ impl DetachedTcpStream {
     pub fn open(self) -> io::Result<TcpStream> {
         let state = current::expect("DetachedTcpStream::open");
         let socket = sys::TcpStream::from_std(self.socket);
-        let stream = TcpStream::adopt(&state, socket, Location::caller())?;
+        let stream: TcpStream = Connection::adopt(&state, socket, Location::caller())?;
         stream.connection.take_over(self.ended, self.failure);
         Ok(stream)
     }
@@ -485,7 +469,7 @@ impl Future for Read<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let this = &mut *self;
-        this.stream.connection.poll_read_at(&this.place, cx, this.buffer)
+        this.stream.connection.poll_read(&this.place, cx, this.buffer)
     }
 }
 

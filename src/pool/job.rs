@@ -1,7 +1,7 @@
 //! A job: what the loop and a pool thread share of one request.
 //!
-//! A [`JobCell`] is one allocation with the work, its place in life and later its result. The stage says
-//! who may touch what:
+//! A [`JobCell`] is one allocation with the work, its stage and later its result. The stage says
+//! which thread may touch it:
 //!
 //! ```text
 //!            a pool thread takes it             the work returned or panicked
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Each arrow is one change under the cell's lock, so each job goes one way. The lock is never held
-//! while the work runs or a user's value is dropped. Work that will never run stays in the cell until the
-//! loop takes it: what it captured is dropped on the loop's thread.
+//! while the work runs or a user's value is dropped. Work that will never run stays in the cell
+//! until the loop takes it: what it captured is dropped on the loop's thread.
 
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, Location};
@@ -34,18 +34,21 @@ use crate::threads::mailbox::incoming::Done;
 
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Label {
-    pub(super) kind: WorkKind,
+pub(crate) struct Label {
+    /// What it mostly does, which decides its queue.
+    pub(crate) kind: WorkKind,
     /// What reports call it.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The line that submitted it.
-    pub(super) location: &'static Location<'static>,
+    pub(crate) location: &'static Location<'static>,
 }
 
 /// Why a job that waited will never run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
+    /// Its token was cancelled, or the pool was shut down.
     Cancelled,
+    /// It had not begun at its deadline.
     DeadlineExceeded,
 }
 
@@ -65,26 +68,28 @@ pub(super) enum Outcome {
     Ran,
     /// It did not run: it was cancelled by its token, or came too late. The loop is to be told.
     Refused,
-    /// The loop has taken it back before.
+    /// The loop has taken it back before, and is not told.
     Gone,
 }
 
 /// A job as the pool sees it.
 pub(super) trait Job: Send + Sync {
+    /// What is known of it.
     fn label(&self) -> &Label;
     /// When it was submitted.
     fn submitted(&self) -> Nanos;
-    /// Runs the work, and catches its panic.
+    /// Runs the work if it still waits and nothing speaks against it. Catches its panic.
     fn run(&self, queues: &Queues) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
     fn refuse(&self, queues: &Queues, why: Refusal) -> bool;
-    /// Tells the loop that there is a result. The thread's hold on the job goes with the news. `last` is
+    /// Tells the loop that there is a result. The thread's hold on the job goes along. `last` is
     /// the mailbox that the thread used last.
     fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>);
 }
 
 /// The work of a job, to be done once.
 pub(crate) trait Body<R>: Send {
+    /// Does it.
     fn run(self) -> R;
 }
 
@@ -96,7 +101,9 @@ impl<R, F: FnOnce() -> R + Send> Body<R> for F {
 
 /// Work that is given a token.
 pub(super) struct WithToken<F> {
+    /// The user's closure.
     pub(super) f: F,
+    /// What the closure is given.
     pub(super) token: CancelToken,
 }
 
@@ -108,22 +115,28 @@ impl<R, F: FnOnce(&CancelToken) -> R + Send> Body<R> for WithToken<F> {
 
 /// Where a job is in its life: see the picture above.
 enum Stage<F, R> {
+    /// It waits for a thread, with its work.
     Queued(F),
+    /// A thread has its work. It can no longer be taken back or refused.
     Running,
+    /// The work returned or panicked, and the loop has not come for the result.
     Done(thread::Result<R>),
+    /// The work will never run, and the loop has not come for it.
     Refused(F, Refusal),
+    /// The loop has taken what there was. Final.
     Spent,
 }
 
-/// What a job must heed before it starts.
+/// What may keep a job from starting.
 pub(super) struct Limits {
-    /// Set for work that was given a token.
+    /// The token of work that was given one.
     pub(super) token: Option<CancelToken>,
     /// After this moment it must not start. None in virtual time, where the loop itself looks.
     pub(super) deadline: Option<Instant>,
 }
 
 impl Limits {
+    /// Why the job must not start now, if so.
     fn refusal(&self) -> Option<Refusal> {
         if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
             return Some(Refusal::Cancelled);
@@ -138,14 +151,17 @@ impl Limits {
 /// In this order in memory: what two cores write comes first, beside the count of the `Arc`.
 #[repr(C)]
 pub(super) struct JobCell<F, R> {
+    /// How far the job has come, with its work or its result.
     stage: Mutex<Stage<F, R>>,
+    /// Of the loop that submitted it.
     mailbox: Arc<Mailbox>,
     /// The key of the request. Set before the job is given to a queue, which publishes it.
     request: AtomicU64,
     /// When the job was submitted.
     submitted: Nanos,
+    /// What is known of it.
     pub(super) label: Label,
-    /// For the few that asked for it.
+    /// For jobs with a token or a deadline.
     pub(super) limits: Option<Box<Limits>>,
 }
 
@@ -160,6 +176,7 @@ impl<F: Body<R>, R> JobCell<F, R> {
         JobCell { label, limits, submitted: clock::monotonic(), stage, mailbox, request }
     }
 
+    /// Sets the request that is told of the result.
     pub(super) fn set_request(&self, key: u64) {
         self.request.store(key, Ordering::Relaxed);
     }
@@ -167,30 +184,6 @@ impl<F: Body<R>, R> JobCell<F, R> {
     fn lock(&self) -> MutexGuard<'_, Stage<F, R>> {
         // Nothing that can panic happens under the lock.
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs the work if it still waits and nothing speaks against it.
-    pub(super) fn start(&self, queues: &Queues) -> Outcome {
-        let refusal = self.limits.as_ref().and_then(|limits| limits.refusal());
-        let mut stage = self.lock();
-        let work = match mem::replace(&mut *stage, Stage::Running) {
-            Stage::Queued(work) => work,
-            other => {
-                *stage = other;
-                return Outcome::Gone;
-            }
-        };
-        if let Some(why) = refusal {
-            *stage = Stage::Refused(work, why);
-            drop(stage);
-            queues.job_left();
-            return Outcome::Refused;
-        }
-        drop(stage);
-        queues.job_left();
-        let result = panic::catch_unwind(AssertUnwindSafe(|| work.run()));
-        *self.lock() = Stage::Done(result);
-        Outcome::Ran
     }
 
     /// Takes the work of a job that still waits back, so that it never runs.
@@ -242,7 +235,26 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
     }
 
     fn run(&self, queues: &Queues) -> Outcome {
-        self.start(queues)
+        let refusal = self.limits.as_ref().and_then(|limits| limits.refusal());
+        let mut stage = self.lock();
+        let work = match mem::replace(&mut *stage, Stage::Running) {
+            Stage::Queued(work) => work,
+            other => {
+                *stage = other;
+                return Outcome::Gone;
+            }
+        };
+        if let Some(why) = refusal {
+            *stage = Stage::Refused(work, why);
+            drop(stage);
+            queues.job_left();
+            return Outcome::Refused;
+        }
+        drop(stage);
+        queues.job_left();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| work.run()));
+        *self.lock() = Stage::Done(result);
+        Outcome::Ran
     }
 
     fn refuse(&self, queues: &Queues, why: Refusal) -> bool {
@@ -263,8 +275,8 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
 
     fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
-        // The loop counts its mailbox up and down with each job, and a count that two cores change costs
-        // more than all of a small job. So the thread keeps its own.
+        // The loop counts its mailbox up and down with each job. The thread keeps a count of its
+        // own, so that the two change no count at one moment: see DESIGN, How it is fast.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
         mailbox.complete(Done { request, job: Some(self) });

@@ -1,20 +1,24 @@
 //! The blocking pool: threads for what would otherwise block a loop.
 //!
-//! One process-wide pool serves all loops, as in libuv; a loop can be given another, and so can a job.
-//! Jobs wait in two queues: quick work (computing, file system) and slow work (name look-ups), which may
-//! occupy at most half the threads, so that file work never waits for look-ups to end. A thread takes
-//! one job at a time, so jobs of a kind start in the order submitted and none is stuck behind a
-//! neighbour that another thread could overtake.
+//! One process-wide pool serves all loops, as in libuv; a loop can be given another, and so can a
+//! job. Jobs wait in two queues: quick work (computing, file system) and slow work (name look-ups),
+//! which may occupy at most half the threads, so that file work never waits for look-ups to end. A
+//! thread takes one job at a time, so jobs of a kind start in the order submitted and none is stuck
+//! behind a neighbour that another thread could overtake.
 //!
-//! - `job.rs`: what loop and pool thread share of a job, and who may touch what when;
-//! - `threads.rs`: the queues, and how a job finds a thread;
-//! - `attention.rs`: who looks at the queues, and why no job is stranded;
+//! In the order of a job's life:
+//!
+//! - `work.rs`, `token.rs`: jobs as users submit them, with a kind, a deadline and a token;
 //! - `request.rs`: the loop's side, a request that ends once whatever happens;
-//! - `work.rs`, `token.rs`: jobs with a kind, a deadline and a token, as users submit them;
-//! - `figures.rs`, `shutdown.rs`: what was done, and what still runs.
+//! - `job.rs`: what loop and pool thread share of a job, and which of them may touch what when;
+//! - `queues.rs`: the jobs that wait;
+//! - `threads.rs`: the threads, and how a job finds one, with a picture of their states;
+//! - `search.rs`: which thread looks at the queues, how the others are parked, and why no job is
+//!   stranded;
+//! - `record.rs`, `figures.rs`, `shutdown.rs`: what runs, what was done, and the end.
 //!
-//! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is there,
-//! the loop takes all that are there at once, and is woken at most once in between.
+//! Results are handed over in batches: a thread puts each in the loop's mailbox as soon as it is
+//! there, the loop takes all that are there at once, and is woken at most once in between.
 
 mod figures;
 mod job;
@@ -27,9 +31,12 @@ mod threads;
 mod token;
 mod work;
 
-/// What `search.rs` needs from outside. The model checker in `tests/loom` has its own.
-mod outside {
+/// What `search.rs` is built on. The model checker in `tests/loom` has its own.
+mod seam {
     pub(super) use std::sync::atomic::{AtomicBool, Ordering, fence};
+    pub(super) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+    pub(super) use crate::threads::patience::{thread_sleeps, thread_wakes};
 }
 
 use std::fmt;
@@ -38,10 +45,11 @@ use std::num::IntErrorKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use threads::Shared;
+use threads::Threads;
 
 pub use figures::{KindMetrics, PoolMetrics};
-pub(crate) use request::{flatten, submit, submit_next};
+pub(crate) use job::Label;
+pub(crate) use request::{Admission, flatten, submit};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;
 pub use work::{SubmitError, Work, queue_work, work};
@@ -59,8 +67,8 @@ static SHARED: OnceLock<Pool> = OnceLock::new();
 /// What a job mostly does. Decides which queue it waits in (libuv: `uv__work_kind`).
 ///
 /// # Ordering
-/// Jobs of one kind start in the order submitted. `Cpu` and `FastIo` share a queue, so their order among
-/// each other is kept too.
+/// Jobs of one kind start in the order submitted. `Cpu` and `FastIo` share a queue, so their order
+/// among each other is kept too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WorkKind {
     /// Computes.
@@ -82,9 +90,9 @@ impl WorkKind {
 /// A pool of threads for blocking work.
 ///
 /// Loops share the default pool unless they are given one of their own with
-/// [`Builder::pool`](crate::Builder::pool). A clone is the same pool. When the last clone and the last loop that uses
-/// it are gone, the threads finish what is queued and end. The end of the process waits for no pool
-/// thread: a job that is stuck in a system call does not delay it.
+/// [`Builder::pool`](crate::Builder::pool). A clone is the same pool. When the last clone and the
+/// last loop that uses it are gone, the threads finish what is queued and end. The end of the
+/// process waits for no pool thread: a job that is stuck in a system call does not delay it.
 ///
 /// Like any thread, one of a pool has the signal mask of the thread that started it, here by
 /// submitting a job. What a
@@ -100,12 +108,14 @@ impl WorkKind {
 /// ```
 #[derive(Clone)]
 pub struct Pool {
+    /// Shared by all clones. Dropped with the last of them.
     owner: Arc<Owner>,
 }
 
 /// Tells the threads to end when nobody is left to submit.
 struct Owner {
-    shared: Arc<Shared>,
+    /// What the threads have, too.
+    threads: Arc<Threads>,
 }
 
 impl Pool {
@@ -123,7 +133,8 @@ impl Pool {
     }
 
     /// The pool that loops share: 4 threads, or as many as the environment variable
-    /// `UV_THREADPOOL_SIZE` said when it was first used, or what [`PoolBuilder::build_shared`] made.
+    /// `UV_THREADPOOL_SIZE` said when it was first used, or what [`PoolBuilder::build_shared`]
+    /// made.
     pub fn shared() -> Pool {
         SHARED
             .get_or_init(|| Pool::from_parts(threads_from_environment(), PoolBuilder::default()))
@@ -132,22 +143,23 @@ impl Pool {
 
     fn from_parts(threads: usize, builder: PoolBuilder) -> Pool {
         let name = builder.thread_name.unwrap_or_else(|| NAME_DEFAULT.to_owned());
-        let shared = Shared::new(threads, builder.queue_limit, name);
-        Pool { owner: Arc::new(Owner { shared: Arc::new(shared) }) }
+        let threads = Arc::new(Threads::new(threads, builder.queue_limit, name));
+        Pool { owner: Arc::new(Owner { threads }) }
     }
 
-    fn inner(&self) -> &Arc<Shared> {
-        &self.owner.shared
+    /// The threads, with their queues.
+    fn threads(&self) -> &Arc<Threads> {
+        &self.owner.threads
     }
 
     /// The most threads that the pool will have.
     pub fn threads_max(&self) -> usize {
-        self.inner().threads_max
+        self.threads().max
     }
 
     /// How many jobs may wait at one time, if that is limited.
     pub fn queue_limit(&self) -> Option<usize> {
-        self.inner().queues.limit
+        self.threads().queues.limit
     }
 
     /// The pool's figures. They are read one after the other while the threads go on.
@@ -155,11 +167,10 @@ impl Pool {
     /// # Cost
     /// Grows with the number of threads.
     pub fn metrics(&self) -> PoolMetrics {
-        self.inner().metrics()
+        self.threads().metrics()
     }
 
-    /// The jobs that run now, for a program that wonders what its pool is busy with. Without the one
-    /// that calls this, if one does.
+    /// The jobs that run now: what the pool is busy with. A job that calls this is left out.
     ///
     /// # Examples
     /// ```
@@ -172,19 +183,22 @@ impl Pool {
     /// });
     /// ```
     pub fn running_jobs(&self) -> Vec<RunningJob> {
-        self.inner().running_jobs()
+        self.threads().running_jobs()
     }
 
-    /// Ends the pool: jobs that wait are cancelled, jobs that run are waited for, for `limit` at most.
+    /// Ends the pool: jobs that wait are cancelled, jobs that run are waited for, for `limit` at
+    /// most.
     ///
-    /// Blocks the calling thread until then. The cancelled jobs' requests complete on their loops with
-    /// [`WorkError::Cancelled`](crate::WorkError::Cancelled), those of running jobs as they would have, also when that is
-    /// later. Jobs submitted after this complete with
-    /// [`WorkError::PoolShutDown`](crate::WorkError::PoolShutDown). Again it only waits. A job may call this of its own
-    /// pool: it does not wait for itself. After the shutdown of the shared pool the loops that use it have none.
+    /// Blocks the calling thread until then. The cancelled jobs' requests complete on their loops
+    /// with [`WorkError::Cancelled`](crate::WorkError::Cancelled), those of running jobs as they
+    /// would have, also when that is later. Jobs submitted after this complete with
+    /// [`WorkError::PoolShutDown`](crate::WorkError::PoolShutDown). Again it only waits. A job may
+    /// call this of its own pool: it does not wait for itself. After the shutdown of the shared
+    /// pool the loops that use it have none.
     ///
     /// # Errors
-    /// [`Laggards`] names the jobs that still ran when the limit had passed. Their threads are left alone.
+    /// [`Laggards`] names the jobs that still ran when the limit had passed. Their threads are left
+    /// alone.
     ///
     /// # Examples
     /// ```
@@ -200,16 +214,16 @@ impl Pool {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn shutdown(&self, limit: Duration) -> Result<(), Laggards> {
-        let shared = self.inner();
-        shared.shut_down();
-        shared.wait_for_threads(limit);
-        let jobs = shared.running_jobs();
+        let threads = self.threads();
+        threads.shut_down();
+        threads.wait_for_end(limit);
+        let jobs = threads.running_jobs();
         if jobs.is_empty() { Ok(()) } else { Err(Laggards { jobs }) }
     }
 
     /// Whether the pool was shut down.
     pub fn is_shut_down(&self) -> bool {
-        self.inner().is_shut()
+        self.threads().is_shut()
     }
 }
 
@@ -225,25 +239,28 @@ impl Pool {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct PoolBuilder {
+    /// The most threads; none for what the environment says.
     threads: Option<usize>,
+    /// The most jobs that may wait; none for any number.
     queue_limit: Option<usize>,
+    /// What the threads are called; none for the usual name.
     thread_name: Option<String>,
 }
 
 impl PoolBuilder {
-    /// At most so many threads, 1 to 1,024. Without this as the shared pool: `UV_THREADPOOL_SIZE`, or 4.
+    /// The most threads, 1 to 1,024. Without this as the shared pool: `UV_THREADPOOL_SIZE`, or 4.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// At most so many jobs that wait for a thread. One more is refused: [`Work::try_submit`] gives
-    /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull). With 0 no job is ever
-    /// taken. Without this there is no limit, as in libuv.
+    /// The most jobs that may wait for a thread. One more is refused: [`Work::try_submit`] gives
+    /// it back, other requests complete with [`WorkError::QueueFull`](crate::WorkError::QueueFull).
+    /// With 0 no job is ever taken. Without this there is no limit, as in libuv.
     ///
-    /// A job counts until a thread takes it, or until it is cancelled. The limit is for what is new: the
-    /// further jobs of a request that was accepted (a big file, a long hash) and those of an open file or
-    /// directory are taken all the same. Of these each has one at a time.
+    /// A job counts until a thread takes it, or until it is cancelled. The limit is for what is
+    /// new: the further jobs of a request that was accepted (a big file, a long hash) and those of
+    /// an open file or directory are taken all the same. Of these each has one at a time.
     pub fn queue_limit(mut self, jobs: usize) -> Self {
         self.queue_limit = Some(jobs);
         self
@@ -271,10 +288,12 @@ impl PoolBuilder {
         Ok(Pool::from_parts(threads, self))
     }
 
-    /// Makes the pool that loops share. For the start of `main`: it must come before the first loop.
+    /// Makes the pool that loops share. For the start of `main`: it must come before the first
+    /// loop.
     ///
     /// # Errors
-    /// As [`build`](PoolBuilder::build), and `AlreadyExists` when the shared pool is in use already.
+    /// As [`build`](PoolBuilder::build), and `AlreadyExists` when the shared pool is in use
+    /// already.
     ///
     /// # Examples
     /// ```
@@ -319,7 +338,7 @@ fn threads_from_environment() -> usize {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared.close();
+        self.threads.close();
     }
 }
 

@@ -1,4 +1,5 @@
-//! The jobs that wait for a thread, in two queues: quick ones, and slow ones of which few run at a time.
+//! The jobs that wait for a thread, in two queues: quick ones, and slow ones of which few run at a
+//! time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ pub(super) struct Queues {
     pub(super) limit: Option<usize>,
     /// With a limit: jobs that wait, exactly.
     waiting: AtomicUsize,
-    /// Jobs that still stand in a queue although the loop has taken them back; quick, slow.
+    /// Places in a queue whose jobs the loop has taken back; quick, slow.
     empties: [AtomicUsize; 2],
     /// Jobs of loops in virtual time that wait for their delivery; quick, slow.
     pub(super) virtual_waiting: [AtomicUsize; 2],
@@ -30,7 +31,9 @@ pub(super) struct Queues {
 
 /// A job that was taken out of its queue. A slow one is counted as running.
 pub(super) struct Taken {
+    /// The job.
     pub(super) job: Arc<dyn Job>,
+    /// Whether it came from the slow queue, and counts there until it has ended.
     pub(super) is_slow: bool,
 }
 
@@ -48,7 +51,8 @@ impl Queues {
         }
     }
 
-    /// Finds a place for one more job. For one that goes on with what was accepted before there always is one.
+    /// Finds a place for one more job. For one that goes on with what was accepted before there
+    /// always is one.
     pub(super) fn admit(&self, goes_on: bool) -> bool {
         let Some(limit) = self.limit else { return true };
         let one_more = |waiting| (goes_on || waiting < limit).then_some(waiting + 1);
@@ -103,7 +107,8 @@ impl Queues {
             if let Some(job) = steal(&self.slow) {
                 return Some(job);
             }
-            // Another thread may have found no place meanwhile for a job that has just come: look again.
+            // Another thread may have found no place meanwhile for a job that has just come: look
+            // again.
             self.slow_running.fetch_sub(1, Ordering::SeqCst);
         }
         None
@@ -142,5 +147,67 @@ fn steal(queue: &Injector<Arc<dyn Job>>) -> Option<Arc<dyn Job>> {
             Steal::Empty => return None,
             Steal::Retry => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::super::job::{JobCell, Label};
+    use super::*;
+    use crate::threads::mailbox::Mailbox;
+
+    fn job(kind: WorkKind, name: &'static str) -> Arc<dyn Job> {
+        let label = Label { kind, name, location: Location::caller() };
+        Arc::new(JobCell::new(label, None, || (), Arc::new(Mailbox::new())))
+    }
+
+    fn name(taken: Option<Taken>) -> Option<&'static str> {
+        taken.map(|taken| taken.job.label().name)
+    }
+
+    #[test]
+    fn a_slow_job_is_taken_only_while_fewer_run_than_may() {
+        let queues = Queues::new(1, None);
+        ["one", "two"].iter().for_each(|name| queues.push(job(WorkKind::SlowIo, name)));
+        assert_eq!(name(queues.take(true)), Some("one"));
+        assert!(!queues.has_work(), "nobody may take the other one");
+        assert_eq!(name(queues.take(true)), None);
+        queues.push(job(WorkKind::Cpu, "quick"));
+        assert_eq!(name(queues.take(true)), Some("quick"));
+        assert!(queues.slow_job_ended());
+        assert_eq!(name(queues.take(false)), Some("two"));
+    }
+
+    #[test]
+    fn the_queue_that_is_asked_first_goes_first_and_each_keeps_its_order() {
+        let queues = Queues::new(2, None);
+        queues.push(job(WorkKind::Cpu, "quick 1"));
+        queues.push(job(WorkKind::SlowIo, "slow 1"));
+        queues.push(job(WorkKind::FastIo, "quick 2"));
+        let taken = [true, false, true].map(|slow_first| name(queues.take(slow_first)));
+        assert_eq!(taken, [Some("slow 1"), Some("quick 1"), Some("quick 2")]);
+    }
+
+    #[test]
+    fn a_full_queue_admits_only_what_goes_on() {
+        let queues = Queues::new(1, Some(1));
+        assert!(queues.admit(false) && !queues.admit(false) && queues.admit(true));
+        queues.job_left();
+        assert!(!queues.admit(false), "one that goes on has a place of its own");
+        queues.job_left();
+        assert!(queues.admit(false));
+    }
+
+    #[test]
+    fn an_empty_place_is_not_counted_as_a_job_that_waits() {
+        let queues = Queues::new(1, None);
+        queues.push(job(WorkKind::Cpu, "taken back"));
+        assert_eq!(queues.leave_empty(WorkKind::Cpu, || Some("work")), Some("work"));
+        assert_eq!(queues.lengths(), [0, 0]);
+        assert!(queues.take(false).is_some());
+        queues.empty_found(WorkKind::Cpu);
+        assert_eq!(queues.lengths(), [0, 0]);
     }
 }

@@ -1,7 +1,8 @@
 //! The loop's side of a job: a request that is open until the job has come to its end.
 //!
-//! It ends in one of four ways, once, and each takes the completer: the pool has told a result; `cancel`
-//! or the deadline took the job back before it started; the loop was torn down.
+//! It ends in one of four ways, once: the pool has told a result; `cancel` took the job back before
+//! it started; so did the deadline; the loop was torn down. Each closes the registration, and the
+//! way that does so first completes the request.
 
 use std::cell::Cell;
 use std::io;
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::Pool;
 use super::job::{Body, Job, JobCell, Label, Limits, Outcome, Refusal};
-use super::threads::Shared;
+use super::threads::Threads;
 use super::token::CancelToken;
-use super::{Pool, WorkKind};
 use crate::callback;
 use crate::clock::Nanos;
 use crate::error::{CancelError, WorkError};
@@ -25,15 +26,24 @@ use crate::phase::timers::{self, Timer};
 use crate::request::{Completer, Operation, Pending, Request};
 use crate::sys;
 
-/// What a user may ask of a job beyond running it.
+/// What may be asked of a job beyond running it.
 #[derive(Default)]
 pub(super) struct Wishes {
+    /// What its work is given, and heeds.
     pub(super) token: Option<CancelToken>,
+    /// The moment after which it must not start.
     pub(super) deadline: Option<Instant>,
     /// Another pool than the loop's.
     pub(super) pool: Option<Pool>,
-    /// It goes on with what the pool has accepted before, so that a full queue does not refuse it.
-    pub(super) goes_on: bool,
+}
+
+/// Whether a job begins something, or goes on with what a pool has accepted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is new: a full queue refuses it.
+    New,
+    /// It goes on: a full queue takes it all the same.
+    GoesOn,
 }
 
 /// The request and its operation, in one.
@@ -41,14 +51,17 @@ type WorkRequest<F, R, T> = Pending<T, InPool<F, R, T>>;
 
 /// The operation of being run by a pool. Ends with its registration.
 struct InPool<F, R, T> {
+    /// Open until the request has ended.
     registration: Registration,
+    /// What the loop shares with the pool.
     job: Arc<JobCell<F, R>>,
     /// Makes the request's result, on the loop.
     finish: fn(Result<R, WorkError>) -> T,
-    /// For the few that asked for it.
+    /// For jobs with a deadline or a pool of their own.
     special: Option<Box<Special>>,
 }
 
+/// What few jobs have.
 struct Special {
     /// None for the loop's own pool.
     pool: Option<Pool>,
@@ -58,47 +71,12 @@ struct Special {
     alarm: Cell<Option<Timer>>,
 }
 
-/// Runs `work` on the loop's pool and completes with what `finish` makes of its result.
+/// Runs `work` on the loop's pool and completes with what `finish` makes of its result. A job that
+/// the pool does not take completes with the reason, later.
 pub(crate) fn submit<F, R, T>(
     state: &Rc<State>,
-    name: &'static str,
-    kind: WorkKind,
-    location: &'static Location<'static>,
-    work: F,
-    finish: fn(Result<R, WorkError>) -> T,
-) -> Request<T>
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-    T: 'static,
-{
-    let label = Label { kind, name, location };
-    submit_or_refuse(state, label, Wishes::default(), work, finish)
-}
-
-/// As [`submit`], for what goes on with something that the pool has accepted before: a full queue
-/// does not refuse it.
-pub(crate) fn submit_next<F, R, T>(
-    state: &Rc<State>,
-    name: &'static str,
-    kind: WorkKind,
-    location: &'static Location<'static>,
-    work: F,
-    finish: fn(Result<R, WorkError>) -> T,
-) -> Request<T>
-where
-    F: FnOnce() -> R + Send + 'static,
-    R: Send + 'static,
-    T: 'static,
-{
-    let wishes = Wishes { goes_on: true, ..Wishes::default() };
-    submit_or_refuse(state, Label { kind, name, location }, wishes, work, finish)
-}
-
-fn submit_or_refuse<F, R, T>(
-    state: &Rc<State>,
     label: Label,
-    wishes: Wishes,
+    admission: Admission,
     work: F,
     finish: fn(Result<R, WorkError>) -> T,
 ) -> Request<T>
@@ -107,8 +85,10 @@ where
     R: Send + 'static,
     T: 'static,
 {
-    try_submit(state, label, wishes, work, finish)
-        .unwrap_or_else(|refused| refuse(state, label.location, refused, finish))
+    match admit(state, &state.pool, admission) {
+        Ok(()) => start(state, label, Wishes::default(), work, finish),
+        Err(error) => refuse(state, label.location, work, finish(Err(error))),
+    }
 }
 
 /// The result of a request for I/O: that a job did not run is an I/O error too.
@@ -119,15 +99,24 @@ where
     Ok(result??)
 }
 
-/// A request for work that was not accepted: it completes with the reason, later.
-pub(super) fn refuse<F, R, T: 'static>(
+/// Finds a place in the pool for one more job of the loop. The job must then be started.
+pub(super) fn admit(state: &State, pool: &Pool, admission: Admission) -> Result<(), WorkError> {
+    if !state.is_open() {
+        return Err(WorkError::ShutDown);
+    }
+    // In virtual time no thread takes part.
+    let needs_thread = !state.clock.is_virtual();
+    pool.threads().admit(admission == Admission::GoesOn, needs_thread)
+}
+
+/// A request for work that was not accepted: it completes with `value`, later.
+pub(super) fn refuse<F, T: 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
-    (work, error): (F, WorkError),
-    finish: fn(Result<R, WorkError>) -> T,
+    work: F,
+    value: T,
 ) -> Request<T> {
     let (completer, request) = Completer::new(state, location);
-    let value = finish(Err(error));
     if state.is_open() {
         completer.complete_later(value);
     } else {
@@ -137,35 +126,27 @@ pub(super) fn refuse<F, R, T: 'static>(
     request
 }
 
-/// As [`submit`], heeding wishes. Work that is not accepted comes back with the reason.
-pub(super) fn try_submit<F, R, T>(
+/// Makes the request of an admitted job, and gives the job to the pool.
+pub(super) fn start<F, R, T>(
     state: &Rc<State>,
     label: Label,
     wishes: Wishes,
     work: F,
     finish: fn(Result<R, WorkError>) -> T,
-) -> Result<Request<T>, (F, WorkError)>
+) -> Request<T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
     T: 'static,
 {
-    if !state.is_open() {
-        return Err((work, WorkError::ShutDown));
-    }
     let in_virtual_time = state.clock.is_virtual();
-    let pool = wishes.pool.as_ref().unwrap_or(&state.pool).inner();
-    if let Err(error) = pool.admit(wishes.goes_on, !in_virtual_time) {
-        return Err((work, error));
-    }
-
-    let special = (wishes.deadline.is_some() || wishes.pool.is_some()).then(|| {
-        let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
-        Box::new(Special { pool: wishes.pool.clone(), deadline, alarm: Cell::new(None) })
-    });
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
     let limits = (wishes.token.is_some() || deadline.is_some())
         .then(|| Box::new(Limits { token: wishes.token, deadline }));
+    let special = (wishes.deadline.is_some() || wishes.pool.is_some()).then(|| {
+        let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
+        Box::new(Special { pool: wishes.pool, deadline, alarm: Cell::new(None) })
+    });
     let job = Arc::new(JobCell::new(label, limits, work, state.mailbox.clone()));
     let operation = InPool {
         registration: Registration::new(state.clone()),
@@ -181,6 +162,7 @@ where
     arm(&pending);
     state.patience.job_begins();
 
+    let pool = pending.operation.pool();
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
         pool.queues.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
@@ -188,7 +170,7 @@ where
     } else {
         pool.submit(job);
     }
-    Ok(pending.request())
+    pending.request()
 }
 
 /// Sets the alarm for the deadline, if there is one.
@@ -221,9 +203,10 @@ where
     R: Send + 'static,
     T: 'static,
 {
-    fn pool(&self) -> &Arc<Shared> {
+    /// The pool that runs the job.
+    fn pool(&self) -> &Arc<Threads> {
         let own = self.special.as_ref().and_then(|special| special.pool.as_ref());
-        own.unwrap_or(&self.registration.state.pool).inner()
+        own.unwrap_or(&self.registration.state.pool).threads()
     }
 
     /// Takes the work back if the job has not begun.
@@ -279,9 +262,9 @@ where
         match refusal {
             Some(why) => drop(self.job.refuse(&pool.queues, why)),
             None => {
-                let outcome = current::run_job(state, || self.job.start(&pool.queues));
+                let outcome = current::run_job(state, || self.job.run(&pool.queues));
                 if outcome == Outcome::Ran {
-                    pool.virtual_counters.add_completed(label.kind);
+                    pool.lock_virtual_counters().add(label.kind, 0, 0);
                 }
             }
         }
@@ -299,8 +282,8 @@ where
             return Err(CancelError::Done);
         }
         let work = self.take_back();
-        // Not before: a thread that takes the job in between would heed the token and not run it, although
-        // the answer here is that it runs.
+        // Not before: a thread that takes the job in between would heed the token and not run it,
+        // although the answer here is that it runs.
         if let Some(limits) = &self.job.limits
             && let Some(token) = &limits.token
         {
@@ -335,7 +318,8 @@ where
         if operation.close() {
             self.complete((operation.finish)(result));
         }
-        drop(work); // Of a job that was refused. Last: what it captured may call back into the loop.
+        // Of a job that was refused. Last: what it captured may call back into the loop.
+        drop(work);
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

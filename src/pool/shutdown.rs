@@ -13,7 +13,8 @@ use super::job::Label;
 pub struct RunningJob {
     /// The name of the thread that runs it.
     pub thread: String,
-    /// What it is: "pool job", "file request", "name look-up", or as [`Work::name`](crate::Work::name) says.
+    /// What it is: "pool job", "file request", "name look-up", or as
+    /// [`Work::name`](crate::Work::name) says.
     pub name: &'static str,
     /// What it mostly does.
     pub kind: WorkKind,
@@ -34,11 +35,13 @@ impl fmt::Display for RunningJob {
     }
 }
 
-/// Jobs that had not ended when a [`Pool::shutdown`](crate::Pool::shutdown) stopped waiting for them.
+/// Jobs that had not ended when a [`Pool::shutdown`](crate::Pool::shutdown) stopped waiting for
+/// them.
 ///
 /// They go on to their end, and their requests complete then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Laggards {
+    /// What still ran, at least one job.
     pub(super) jobs: Vec<RunningJob>,
 }
 

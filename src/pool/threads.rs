@@ -1,22 +1,31 @@
 //! The pool's threads, and how a job finds one.
 //!
-//! A thread is in one of three states.
+//! A thread is in one of three states:
 //!
 //! ```text
-//!   started ──▶ searching ──takes a job──▶ running ──no job is left──▶ searching
-//!                 ▲  │                        │        (if nobody is)
-//!                 │  └──patience is over──┐   │
-//!              is woken                   ▼   ▼ (if somebody is)
-//!                 └────────────────────── parked
+//!                  finds a job                 no job is left,
+//!  started ─▶ searching ───────────▶ running ──and nobody searches──▶ searching
+//!              ▲     │               ▲     │
+//!              │     │               └─────┤ a job is left
+//!              │     │ its patience        │
+//!     unparked,│     │ is over             │ no job is left,
+//!   to search  │     ▼                     ▼ and another thread searches
+//!              └─ parked ◀─────────────────┘
+//!                    │ the pool ends, and no job is left
+//!                    ▼
+//!                  ended
 //! ```
 //!
-//! *One thread searches.* It looks at the queues by itself, so whoever submits a job need not wake anybody. Only
-//! when no thread searches does a submitter wake a parked one, or start one, as the searcher. The
-//! searcher that finds a job hands the search on: if more jobs wait, it wakes the next searcher before it runs
-//! its own. So one wake leads to the next until the jobs or the threads run out.
+//! *One thread searches.* It looks at the queues by itself, so a submitter wakes nobody while it
+//! does. When no thread searches, the submitter unparks one, or starts one, as the searcher. A
+//! searcher that finds a job hands the search over before it runs the job, if more jobs wait. So
+//! one wake leads to the next until the jobs or the threads run out.
 //!
-//! When all threads run jobs nobody need be woken: each looks at the queues before it parks. Why no job is
-//! stranded is said in `search.rs`.
+//! When all threads run jobs, nobody is woken: each looks at the queues before it parks. Why no job
+//! is stranded stands in `search.rs`.
+//!
+//! Locks: the parking lock of `search.rs` first, then the list of threads. Neither is held while a
+//! job runs, a loop is told or a value of a user is dropped.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -31,74 +40,77 @@ use super::queues::{Queues, Taken};
 use super::record::Record;
 use super::search::Search;
 use super::shutdown::RunningJob;
-use crate::callback;
+use crate::callback::quiet::drop_quietly;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::{self, Patience};
 
-/// What threads and submitters share.
-pub(super) struct Shared {
+/// The threads of a pool, with their queues. Shared by the threads and all who submit.
+pub(super) struct Threads {
+    /// The jobs that wait.
     pub(super) queues: Queues,
-    pub(super) threads_max: usize,
+    /// The most threads that there will be.
+    pub(super) max: usize,
     /// What the threads are called, without their number.
     name: String,
-    /// What was done in virtual time.
-    pub(super) virtual_counters: Counters,
-    /// Whether a thread searches, or is on its way to. Apart from what everybody reads and nobody writes.
+    /// What was done in virtual time, on the threads of loops, of which several may share the pool.
+    virtual_counters: Mutex<Counters>,
+    /// Which thread searches. Away from what all threads read and none writes.
     search: OwnLine<Search>,
-    roster: OwnLine<Mutex<Roster>>,
-    /// Whether any thread was ever started.
-    has_threads: AtomicBool,
-    /// Wakes a parked thread. Goes with the roster, like the next one.
-    wake: Condvar,
-    /// A thread has ended.
+    /// All threads that were started.
+    list: Mutex<List>,
+    /// A thread has ended. Goes with the list.
     ended: Condvar,
-    /// Nobody is left to submit: threads end when the queues are empty.
+    /// A thread was started once, so there is one until the pool ends.
+    has_threads: AtomicBool,
+    /// Nobody is left to submit: the threads end when the queues are empty.
     closing: AtomicBool,
-    /// The pool was shut down: it takes no jobs, and runs none that waits.
+    /// The pool was shut down: it takes no jobs, and those that wait are cancelled.
     shut: AtomicBool,
 }
 
-/// All threads of a pool.
+/// The threads that were started.
 #[derive(Default)]
-struct Roster {
-    /// Those that have ended included: their figures count.
+struct List {
+    /// With those that have ended, for what they have done still counts.
     threads: Vec<(ThreadId, Arc<Record>)>,
+    /// How many have not ended.
     living: usize,
-    /// Threads that wait to be woken.
-    parked: usize,
-    /// A thread was told to wake up as the searcher and has not yet. The search is claimed for it.
-    woken: bool,
-    /// The system refused a thread, which is said once.
+    /// The system has refused a thread before, which is logged once.
     refused: bool,
 }
 
-impl Shared {
-    pub(super) fn new(threads: usize, queue_limit: Option<usize>, name: String) -> Shared {
-        Shared {
-            queues: Queues::new(threads.div_ceil(2), queue_limit),
-            threads_max: threads,
+impl Threads {
+    pub(super) fn new(max: usize, queue_limit: Option<usize>, name: String) -> Threads {
+        Threads {
+            // Slow jobs get half the threads, rounded up (as libuv).
+            queues: Queues::new(max.div_ceil(2), queue_limit),
+            max,
             name,
-            virtual_counters: Counters::default(),
-            search: OwnLine::default(),
-            roster: OwnLine::default(),
-            has_threads: AtomicBool::new(false),
-            wake: Condvar::new(),
+            virtual_counters: Mutex::default(),
+            search: OwnLine(Search::new()),
+            list: Mutex::default(),
             ended: Condvar::new(),
+            has_threads: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             shut: AtomicBool::new(false),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Roster> {
-        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The figures of virtual time, to be added to or read.
+    pub(super) fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
+        self.virtual_counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // ---- Submitting.
 
-    /// Finds a place for one more job. An error when there is none, or nobody who would run it.
+    /// Finds a place for one more job. An error when there is none, or no thread that would run it.
     pub(super) fn admit(
         self: &Arc<Self>,
         goes_on: bool,
@@ -117,7 +129,9 @@ impl Shared {
     pub(super) fn submit(self: &Arc<Self>, job: Arc<dyn Job>) {
         self.queues.push(job);
         self.ensure_search();
-        // A shutdown that came in between may have emptied the queues before this job was there.
+        // A shutdown may have emptied the queues just before the push. It sets `shut`, then looks
+        // at the queues; this pushes, then looks at `shut`. Both have a fence in between, here that
+        // of `ensure_search`, so one of the two sees the other.
         if self.is_shut() {
             self.refuse_all();
         }
@@ -126,82 +140,69 @@ impl Shared {
     /// Makes sure that a thread searches, after a job has come.
     #[inline]
     fn ensure_search(self: &Arc<Self>) {
-        if self.search.is_needed() {
-            self.wake_searcher();
-        }
-    }
-
-    /// A searcher has found a job, and hands the search on if more wait.
-    fn end_search(self: &Arc<Self>) {
-        self.search.give_up();
-        if self.queues.has_work() {
-            self.ensure_search();
-        }
-    }
-
-    /// Wakes a parked thread or starts one, to search on the caller's claim.
-    #[cold]
-    fn wake_searcher(self: &Arc<Self>) {
-        let mut roster = self.lock();
-        if roster.parked > 0 {
-            roster.woken = true;
-            // Counted from now: until it gets a core, nobody is to look on that.
-            patience::thread_wakes();
-            drop(roster);
-            return self.wake.notify_one();
-        }
-        let Err(error) = self.start_thread(&mut roster) else { return };
-        // All threads run jobs. Under the lock: whoever parks next takes it after this, and then looks.
-        self.search.give_up();
-        if let Some(error) = error
-            && !std::mem::replace(&mut roster.refused, true)
+        if self.search.is_needed()
+            && let Err(Some(error)) = self.search.hand_over(|| self.start_thread(&mut self.lock()))
         {
-            let living = roster.living;
-            drop(roster); // A logger may use the pool.
-            log::warn!("the pool goes on with {living} threads: {error}");
+            self.log_refused(&error);
         }
     }
 
-    /// Starts a thread, which searches. Fails without an error when the pool has all its threads.
-    fn start_thread(self: &Arc<Self>, roster: &mut Roster) -> Result<(), Option<io::Error>> {
-        if roster.living == self.threads_max || self.is_shut() {
+    /// Starts a thread, which has the search. Fails without an error when the pool has all its
+    /// threads.
+    fn start_thread(self: &Arc<Self>, list: &mut List) -> Result<(), Option<io::Error>> {
+        if list.living == self.max || self.is_shut() {
             return Err(None);
         }
-        let name = format!("{}-{}", self.name, roster.threads.len());
+        let name = format!("{}-{}", self.name, list.threads.len());
         let record = Arc::new(Record::new(name.clone()));
-        let (shared, own) = (self.clone(), record.clone());
-        let spawned = thread::Builder::new().name(name).spawn(move || shared.work(&own));
+        let (threads, own) = (self.clone(), record.clone());
+        let spawned = thread::Builder::new().name(name).spawn(move || threads.work(&own));
         let detached = spawned.map_err(Some)?;
-        roster.threads.push((detached.thread().id(), record));
-        roster.living += 1;
+        list.threads.push((detached.thread().id(), record));
+        list.living += 1;
         patience::thread_wakes();
         self.has_threads.store(true, Ordering::Relaxed);
         Ok(())
     }
 
+    /// Starts a thread if there is none.
     fn start_first_thread(self: &Arc<Self>) -> io::Result<()> {
-        let mut roster = self.lock();
-        if roster.living > 0 {
+        let mut list = self.lock();
+        if list.living > 0 {
             return Ok(());
         }
-        // With no thread there nobody else has the search.
+        // For the thread. Nobody else has the search, for no job was pushed yet.
         self.search.claim();
-        let outcome = self.start_thread(&mut roster);
+        let outcome = self.start_thread(&mut list);
         if outcome.is_err() {
             self.search.give_up();
         }
+        // Without an error the pool was shut down meanwhile, which `submit` sees.
         outcome.or_else(|error| error.map_or(Ok(()), Err))
+    }
+
+    /// The system has refused a thread beside those that there are.
+    fn log_refused(&self, error: &io::Error) {
+        let mut list = self.lock();
+        let (before, living) = (std::mem::replace(&mut list.refused, true), list.living);
+        drop(list); // A logger may use the pool.
+        if !before {
+            log::warn!("the pool goes on with {living} threads: {error}");
+        }
     }
 
     // ---- A thread's life.
 
+    /// What a thread does from its start to its end. It begins as the searcher.
     fn work(self: &Arc<Self>, record: &Record) {
         let patience = Patience::of_pool_thread();
         let mut searching = true;
+        // Taking turns between the queues, neither can starve the other.
         let mut slow_first = false;
         // Of the loop that submitted the last job. Let go before the thread parks.
         let mut mailbox = None;
-        // The end of the job before, when the next one begins at once: a reading of the clock less.
+        // When the last job ended, which is when the next one begins: one reading of the clock for
+        // both.
         let mut ended = None;
         loop {
             if let Some(Taken { job, is_slow }) = self.queues.take(slow_first) {
@@ -212,57 +213,37 @@ impl Shared {
                 let began = ended.take().unwrap_or_else(clock::monotonic);
                 ended = Some(self.run(job, record, began, &mut mailbox));
                 if is_slow && self.queues.slow_job_ended() {
-                    self.ensure_search();
+                    self.ensure_search(); // This thread may take a quick job next.
                 }
             } else if !searching && self.search.claim() {
                 (searching, ended) = (true, None); // And looks once more.
-            } else if !(searching
-                && patience::look(
-                    patience.longest_look(),
-                    || self.queues.has_work(),
-                    || self.is_ending(),
-                ))
-            {
+            } else if !(searching && self.look(&patience)) {
                 (mailbox, ended) = (None, None);
                 let began = clock::monotonic();
-                if !self.park(searching) {
-                    return;
+                searching =
+                    self.search.park(searching, || self.queues.has_work(), || self.is_ending());
+                if !searching {
+                    break;
                 }
-                searching = true;
                 patience.slept(clock::monotonic() - began);
             }
         }
+        self.lock().living -= 1;
+        self.ended.notify_all();
     }
 
-    /// Waits to be woken as the searcher. False when the thread is to end.
-    fn park(self: &Arc<Self>, searching: bool) -> bool {
-        let mut roster = self.lock();
-        if searching {
-            self.search.give_up();
+    /// Looks for a job for as long as the thread's patience says. False when the thread is to park.
+    fn look(&self, patience: &Patience) -> bool {
+        let limit = patience.longest_look();
+        patience::look(limit, || self.queues.has_work(), || self.is_ending()) && !self.is_ending()
+    }
+
+    /// A searcher has found a job. It hands the search over if more jobs wait.
+    fn end_search(self: &Arc<Self>) {
+        self.search.give_up();
+        if self.queues.has_work() {
+            self.ensure_search();
         }
-        roster.parked += 1;
-        patience::thread_sleeps();
-        let go_on = loop {
-            if std::mem::take(&mut roster.woken) {
-                break true;
-            }
-            // A job that came while all threads were at work, or just now.
-            if self.queues.has_work() && self.search.claim() {
-                patience::thread_wakes();
-                break true;
-            }
-            if self.is_ending() {
-                roster.living -= 1;
-                break false;
-            }
-            roster = self.wake.wait(roster).unwrap_or_else(PoisonError::into_inner);
-        };
-        roster.parked -= 1;
-        drop(roster);
-        if !go_on {
-            self.ended.notify_all();
-        }
-        go_on
     }
 
     /// Runs a job that begins now, and tells its loop. Returns when it ended.
@@ -276,16 +257,15 @@ impl Shared {
         let (label, submitted) = (*job.label(), job.submitted());
         record.begin(label);
         let mut ended = began;
-        // The work's own panic is its submitter's. This one is of a destructor.
+        // A panic of the work is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let outcome = job.run(&self.queues);
             // Before the loop is told, which may look.
             record.end();
             match outcome {
                 Outcome::Ran => {
-                    record.counters.add_completed(label.kind);
                     ended = clock::monotonic();
-                    record.counters.add_times(label.kind, submitted, began, ended);
+                    record.counters.add(label.kind, began.saturating_sub(submitted), ended - began);
                     job.tell(last);
                 }
                 Outcome::Refused => job.tell(last),
@@ -295,8 +275,9 @@ impl Shared {
         if let Err(payload) = outcome {
             record.end();
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
-            // Such a payload may itself have a destructor that panics, which must not cost the thread.
-            callback::drop_quietly(payload);
+            // Such a payload may itself have a destructor that panics, which must not cost the
+            // thread.
+            drop_quietly(payload);
         }
         ended
     }
@@ -315,20 +296,15 @@ impl Shared {
     /// Nobody is left to submit.
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        self.wake_all();
+        self.search.unpark_all();
     }
 
     /// Takes no more jobs, and cancels those that wait.
     pub(super) fn shut_down(&self) {
         self.shut.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        fence(Ordering::SeqCst); // See `submit`.
         self.refuse_all();
-        self.wake_all();
-    }
-
-    fn wake_all(&self) {
-        drop(self.lock());
-        self.wake.notify_all();
+        self.search.unpark_all();
     }
 
     /// Cancels all jobs that wait. Their loops are told, and drop the work.
@@ -344,24 +320,24 @@ impl Shared {
     }
 
     /// Waits until all threads but the caller's have ended, at most for `limit`.
-    pub(super) fn wait_for_threads(&self, limit: Duration) {
+    pub(super) fn wait_for_end(&self, limit: Duration) {
         let me = thread::current().id();
-        let roster = self.lock();
+        let list = self.lock();
         // Also when it is past its job and drops a result that nobody came for.
-        let own = usize::from(roster.threads.iter().any(|(id, _)| *id == me));
-        let more = |roster: &mut Roster| roster.living > own;
-        let waited = self.ended.wait_timeout_while(roster, limit, more);
+        let own = usize::from(list.threads.iter().any(|(id, _)| *id == me));
+        let others = |list: &mut List| list.living > own;
+        let waited = self.ended.wait_timeout_while(list, limit, others);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     // ---- Figures.
 
-    /// The jobs that run now, but for one of the caller's own.
+    /// The jobs that run now, without one of the caller's own.
     pub(super) fn running_jobs(&self) -> Vec<RunningJob> {
         let me = thread::current().id();
         let others: Vec<_> = {
-            let roster = self.lock();
-            let others = roster.threads.iter().filter(|(id, _)| *id != me);
+            let list = self.lock();
+            let others = list.threads.iter().filter(|(id, _)| *id != me);
             others.map(|(_, record)| record.clone()).collect()
         };
         others.iter().filter_map(|record| record.running_job()).collect()
@@ -369,14 +345,14 @@ impl Shared {
 
     pub(super) fn metrics(&self) -> PoolMetrics {
         let mut metrics = PoolMetrics::default();
-        self.virtual_counters.add_to(&mut metrics);
-        let roster = self.lock();
-        metrics.threads = roster.living;
-        metrics.busy = roster.threads.iter().filter(|(_, record)| record.is_running()).count();
-        for (_, record) in &roster.threads {
+        self.lock_virtual_counters().add_to(&mut metrics);
+        let list = self.lock();
+        metrics.threads = list.living;
+        metrics.busy = list.threads.iter().filter(|(_, record)| record.is_running()).count();
+        for (_, record) in &list.threads {
             record.counters.add_to(&mut metrics);
         }
-        drop(roster);
+        drop(list);
         let [quick, slow] = self.queues.lengths();
         (metrics.queued, metrics.queued_slow) = (quick + slow, slow);
         metrics

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Asks jobs to stop. They look when it suits them: no job is ever interrupted.
 ///
 /// `Send`, `Sync` and `Clone`: every clone is the same token, and one token may serve many jobs. It
-/// is cancelled once and stays so. A job that still waits when its token is cancelled does not run: when
-/// a thread gets to it, it completes with [`WorkError::Cancelled`](crate::WorkError::Cancelled).
-/// [`Request::cancel`](crate::Request::cancel) cancels the request's token too, so a running job is refused with
-/// [`Busy`](crate::CancelError::Busy) and yet learns of it.
+/// is cancelled once and stays so. A job that still waits when its token is cancelled does not run:
+/// when a thread gets to it, it completes with
+/// [`WorkError::Cancelled`](crate::WorkError::Cancelled).
+/// [`Request::cancel`](crate::Request::cancel) cancels the request's token too, so a running job is
+/// refused with [`Busy`](crate::CancelError::Busy) and yet learns of it.
 ///
 /// # Examples
 /// ```
@@ -32,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken {
+    /// Set once, for all clones.
     cancelled: Arc<AtomicBool>,
 }
 
@@ -43,7 +45,7 @@ impl CancelToken {
 
     /// Asks all jobs with this token to stop. From any thread, also from a job; again does nothing.
     ///
-    /// What was written before this call is seen by whoever finds the token cancelled.
+    /// A thread that finds the token cancelled sees all that was written before this call.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }

@@ -3,13 +3,15 @@
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::job::{Label, WithToken};
-use super::request::{self, Wishes};
+use super::request::{self, Admission, Wishes};
 use super::{CancelToken, Pool, WorkKind};
 use crate::error::WorkError;
 use crate::event_loop::current;
+use crate::event_loop::state::State;
 use crate::request::Request;
 
 /// What a plain job is called in reports.
@@ -40,13 +42,14 @@ pub fn queue_work<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Request<Result<T, WorkError>> {
     let state = current::expect("queue_work");
-    request::submit(&state, NAME, WorkKind::Cpu, Location::caller(), work, |result| result)
+    let label = Label { kind: WorkKind::Cpu, name: NAME, location: Location::caller() };
+    request::submit(&state, label, Admission::New, work, |result| result)
 }
 
 /// A job with wishes: what kind it is, when it is too late, how it is asked to stop.
 ///
-/// Nothing happens before [`submit`](Work::submit) or [`try_submit`](Work::try_submit). The closure is given
-/// its cancel token, which it may look at while it runs.
+/// Nothing happens before [`submit`](Work::submit) or [`try_submit`](Work::try_submit). The closure
+/// is given its cancel token, which it may look at while it runs.
 ///
 /// # Examples
 /// ```
@@ -77,49 +80,59 @@ where
 #[must_use = "a job runs only when it is submitted"]
 #[derive(Clone)]
 pub struct Work<F> {
+    /// What is to be done.
     f: F,
+    /// What it mostly does.
     kind: WorkKind,
+    /// What reports call it.
     name: &'static str,
+    /// When it must not start any more; none if it may start at any time.
     too_late: Option<TooLate>,
+    /// The user's token; none for one of its own.
     token: Option<CancelToken>,
+    /// The pool that runs it; none for the loop's.
     pool: Option<Pool>,
 }
 
 /// When a job is too late.
 #[derive(Clone, Copy, Debug)]
 enum TooLate {
-    /// So long after its submission.
+    /// When this time has passed since its submission.
     After(Duration),
+    /// After this moment.
     At(Instant),
 }
 
 impl<F> Work<F> {
     /// What the job mostly does. [`WorkKind::Cpu`] without this.
     ///
-    /// Slow jobs occupy at most half of the pool's threads, rounded up: label what may take seconds.
+    /// Slow jobs occupy at most half of the pool's threads, rounded up: label what may take
+    /// seconds.
     pub fn kind(mut self, kind: WorkKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// What reports call it: [`Loop::why_alive`](crate::Loop::why_alive), [`Pool::running_jobs`]. "pool job" without this.
+    /// What reports call it: [`Loop::why_alive`](crate::Loop::why_alive), [`Pool::running_jobs`].
+    /// "pool job" without this.
     pub fn name(mut self, name: &'static str) -> Self {
         self.name = name;
         self
     }
 
-    /// The job must start within this time from its submission, or not at all: it then completes with
-    /// [`WorkError::DeadlineExceeded`], whether or not a thread is free by then.
+    /// The job must start within this time from its submission, or not at all: it then completes
+    /// with [`WorkError::DeadlineExceeded`], whether or not a thread is free by then.
     ///
-    /// A job that has started is left to itself. The time is the loop's: in virtual time it is virtual. A
-    /// job that waits hears of its deadline up to 1 ms late, as a timer does; it never starts after it.
+    /// A job that has started is left to itself. The time is the loop's: in virtual time it is
+    /// virtual. A job that waits hears of its deadline up to 1 ms late, as a timer does; it never
+    /// starts after it.
     pub fn deadline(mut self, within: Duration) -> Self {
         self.too_late = Some(TooLate::After(within));
         self
     }
 
-    /// As [`deadline`](Work::deadline), as a moment on the loop's clock, such as [`now`](crate::now)` + limit`: for a limit that
-    /// several operations share.
+    /// As [`deadline`](Work::deadline), as a moment on the loop's clock, such as
+    /// [`now`](crate::now)` + limit`: for a limit that several operations share.
     pub fn deadline_at(mut self, moment: Instant) -> Self {
         self.too_late = Some(TooLate::At(moment));
         self
@@ -140,10 +153,11 @@ impl<F> Work<F> {
 
     /// Submits the job on the current loop.
     ///
-    /// The request completes with what the closure returned, or with the [`WorkError`] that kept it from
-    /// that. Cancelling the request takes a job back that has not started; one that runs has its token
-    /// cancelled, answers [`Busy`](crate::CancelError::Busy) and completes with what it returns. When the pool takes no
-    /// more jobs, the request completes with [`WorkError::QueueFull`] or [`WorkError::PoolShutDown`], later.
+    /// The request completes with what the closure returned, or with the [`WorkError`] that kept it
+    /// from that. Cancelling the request takes a job back that has not started; one that runs has
+    /// its token cancelled, answers [`Busy`](crate::CancelError::Busy) and completes with what it
+    /// returns. When the pool takes no more jobs, the request completes with
+    /// [`WorkError::QueueFull`] or [`WorkError::PoolShutDown`], later.
     ///
     /// # Liveness
     /// The request keeps the loop alive until it has completed.
@@ -158,19 +172,18 @@ impl<F> Work<F> {
     {
         let location = Location::caller();
         let state = current::expect("Work::submit");
-        match self.try_submit_at(location) {
-            Ok(request) => request,
-            Err(SubmitError { reason, work }) => {
-                request::refuse(&state, location, (work, reason), |result| result)
-            }
+        match self.admit(&state) {
+            Ok(()) => self.start(&state, location),
+            Err(error) => request::refuse(&state, location, self, Err(error)),
         }
     }
 
     /// As [`submit`](Work::submit), but gives the job back when it cannot be taken.
     ///
     /// # Errors
-    /// [`SubmitError`] with the job, and as its reason [`WorkError::QueueFull`], [`WorkError::PoolShutDown`],
-    /// [`WorkError::NoThread`], or [`WorkError::ShutDown`] while the loop is torn down.
+    /// [`SubmitError`] with the job, and as its reason [`WorkError::QueueFull`],
+    /// [`WorkError::PoolShutDown`], [`WorkError::NoThread`], or [`WorkError::ShutDown`] while the
+    /// loop is torn down.
     ///
     /// # Panics
     /// When no loop is current.
@@ -195,21 +208,30 @@ impl<F> Work<F> {
         T: Send + 'static,
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
-        self.try_submit_at(Location::caller())
+        let state = current::expect("Work::submit");
+        match self.admit(&state) {
+            Ok(()) => Ok(self.start(&state, Location::caller())),
+            Err(reason) => Err(SubmitError { reason, work: self }),
+        }
     }
 
-    #[track_caller]
-    fn try_submit_at<T>(
+    /// Finds a place in its pool.
+    fn admit(&self, state: &State) -> Result<(), WorkError> {
+        request::admit(state, self.pool.as_ref().unwrap_or(&state.pool), Admission::New)
+    }
+
+    /// Starts it once it is admitted.
+    fn start<T>(
         self,
+        state: &Rc<State>,
         location: &'static Location<'static>,
-    ) -> Result<Request<Result<T, WorkError>>, SubmitError<Work<F>>>
+    ) -> Request<Result<T, WorkError>>
     where
         T: Send + 'static,
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
-        let state = current::expect("Work::submit");
         let Work { f, kind, name, too_late, token, pool } = self;
-        let body = WithToken { f, token: token.clone().unwrap_or_default() };
+        let token = token.unwrap_or_default();
         let deadline = match too_late {
             Some(TooLate::At(moment)) => Some(moment),
             Some(TooLate::After(within)) => {
@@ -217,17 +239,9 @@ impl<F> Work<F> {
             }
             None => None,
         };
-        let wishes = Wishes {
-            token: Some(body.token.clone()),
-            deadline,
-            pool: pool.clone(),
-            goes_on: false,
-        };
-        request::try_submit(&state, Label { kind, name, location }, wishes, body, |result| result)
-            .map_err(|(body, reason)| {
-                let work = Work { f: body.f, kind, name, too_late, token, pool };
-                SubmitError { reason, work }
-            })
+        let wishes = Wishes { token: Some(token.clone()), deadline, pool };
+        let label = Label { kind, name, location };
+        request::start(state, label, wishes, WithToken { f, token }, |result| result)
     }
 }
 
@@ -243,7 +257,9 @@ impl<F> fmt::Debug for Work<F> {
 
 /// A job that was not taken: why, and the job. See [`Work::try_submit`].
 pub struct SubmitError<W> {
+    /// Why it was not taken.
     reason: WorkError,
+    /// The job, as it was.
     work: W,
 }
 

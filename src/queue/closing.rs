@@ -1,4 +1,5 @@
-//! What closed handles have to tell in the close phase: a stack, like libuv's list of closing handles.
+//! What closed handles have to tell in the close phase: a stack, like libuv's list of closing
+//! handles.
 
 use std::cell::RefCell;
 

@@ -1,7 +1,7 @@
-//! Directories by descriptor: opened inside one another without following a link, listed, and what is
-//! in them removed. For what std does by path, which may lead elsewhere from one call to the next. One
-//! of the files with `unsafe` code: each block is one system call on values that live until it returns,
-//! or a read of the entry that the system has just given.
+//! Directories by descriptor: opened inside one another without following a link, listed, and what
+//! is in them removed. For what std does by path, which may lead elsewhere from one call to the
+//! next. One of the files with `unsafe` code: each block is one system call on values that live
+//! until it returns, or a read of the entry that the system has just given.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString};
@@ -21,7 +21,9 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// What tells one directory from all others while it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
+    /// The file system.
     device: libc::dev_t,
+    /// Its number there.
     inode: libc::ino_t,
 }
 
@@ -38,6 +40,7 @@ unsafe impl Send for Dir {}
 /// An entry of a directory.
 #[derive(Debug)]
 pub(crate) struct Entry {
+    /// Its name in the directory.
     pub(crate) name: CString,
     /// Whether it is a directory itself, if the listing says so.
     pub(crate) is_dir: Option<bool>,

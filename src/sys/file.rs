@@ -27,13 +27,16 @@ pub(crate) const MAX_BUFFERS: usize = 1024;
 /// What a file's time is set to.
 #[derive(Clone, Copy)]
 pub(crate) enum Moment {
+    /// As it is.
     Leave,
+    /// The time of the call.
     Now,
+    /// This many seconds and nanoseconds after the start of 1970 in UTC. Seconds may be negative.
     At { seconds: i64, nanos: u32 },
 }
 
-/// Reads once into the spare capacity of `buffer`, at most `at_most` bytes: at the file's own offset,
-/// or at another one. How many bytes, 0 at the end.
+/// Reads once into the spare capacity of `buffer`, at most `at_most` bytes: at the file's own
+/// offset, or at another one. How many bytes, 0 at the end.
 pub(crate) fn read_spare(
     file: &File,
     buffer: &mut Vec<u8>,
@@ -51,8 +54,8 @@ pub(crate) fn read_spare(
         // SAFETY: as above.
         Some(offset) => unsafe { libc::pread(fd, start, len, offset) },
     })?;
-    // SAFETY: the kernel has written `count` bytes from the end of what was initialised, and `count`
-    // is no more than the spare capacity.
+    // SAFETY: the kernel has written `count` bytes from the end of what was initialised, and
+    // `count` is no more than the spare capacity.
     unsafe { buffer.set_len(buffer.len() + count) };
     Ok(count)
 }
@@ -67,8 +70,8 @@ pub(crate) fn read_vectored(
     let fd = file.as_raw_fd();
     let (start, count) = (buffers.as_mut_ptr().cast(), to_count(buffers.len()));
     again(fd, libc::POLLIN, || match offset {
-        // SAFETY: std promises that an `IoSliceMut` has the layout of an `iovec`; there are at least
-        // `count` of them, and each borrows its bytes for the whole call.
+        // SAFETY: std promises that an `IoSliceMut` has the layout of an `iovec`; there are at
+        // least `count` of them, and each borrows its bytes for the whole call.
         None => unsafe { libc::readv(fd, start, count) },
         // SAFETY: as above.
         Some(offset) => unsafe { libc::preadv(fd, start, count, offset) },
@@ -93,8 +96,8 @@ pub(crate) fn write_vectored(
     })
 }
 
-/// Closes a descriptor and tells what the kernel says of it, such as that data written earlier could
-/// not be stored.
+/// Closes a descriptor and tells what the kernel says of it, such as that data written earlier
+/// could not be stored.
 pub(crate) fn close(descriptor: OwnedFd) -> io::Result<()> {
     // SAFETY: the descriptor was owned, and nobody uses its number after this.
     let failed = unsafe { libc::close(descriptor.into_raw_fd()) } != 0;
@@ -130,7 +133,8 @@ pub(crate) fn set_file_times(file: &File, times: [Moment; 2]) -> io::Result<()> 
     check(unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) })
 }
 
-/// Makes a file at a path `len` bytes long, without opening it: opening a FIFO would wait for a reader.
+/// Makes a file at a path `len` bytes long, without opening it: opening a FIFO would wait for a
+/// reader.
 pub(crate) fn truncate(path: &Path, len: u64) -> io::Result<()> {
     let (path, len) = (to_c(path)?, to_offset(len)?);
     loop {
@@ -142,7 +146,8 @@ pub(crate) fn truncate(path: &Path, len: u64) -> io::Result<()> {
     }
 }
 
-/// Makes a call again when a signal interrupts it, and once the descriptor is ready when it would block.
+/// Makes a call again when a signal interrupts it, and once the descriptor is ready when it would
+/// block.
 fn again(
     fd: RawFd,
     event: libc::c_short,

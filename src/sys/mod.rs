@@ -1,6 +1,8 @@
-//! Door 3, to the system: all that a platform must give, and the only place that names mio and libc.
+//! Door 3, to the system: all that a platform must give, and the only place that names mio and
+//! libc.
 //!
-//! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any thread;
+//! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any
+//!   thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`Transport`]: the calls that every stream of bytes makes on its descriptor;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
@@ -32,8 +34,6 @@ use std::ops::BitOrAssign;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::handle::key::Key;
-
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use transport::Transport;
 pub(crate) use unix::{
@@ -54,13 +54,17 @@ pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 pub(crate) struct Event(u8);
 
 impl Event {
+    /// There is something to read, or somebody to accept.
     pub(crate) const READABLE: Event = Event(1);
+    /// There is room to write, or the connection is made.
     pub(crate) const WRITABLE: Event = Event(1 << 1);
     /// The peer will send no more, or the connection is gone.
     pub(crate) const READ_CLOSED: Event = Event(1 << 2);
     /// What is written can no longer arrive.
     pub(crate) const WRITE_CLOSED: Event = Event(1 << 3);
+    /// The source has failed.
     pub(crate) const ERROR: Event = Event(1 << 4);
+    /// An urgent byte has come.
     pub(crate) const PRIORITY: Event = Event(1 << 5);
 
     /// Whether any of `other` is in this set.
@@ -113,9 +117,12 @@ const EVENTS_PER_WAIT: usize = 1024;
 /// The token of the poller's own waker, which is no handle's key.
 const WAKER: mio::Token = mio::Token(usize::MAX);
 
-/// Waits for sources to become ready.
+/// Waits for sources to become ready. A source is registered with a *key*, a number of the
+/// caller's, by which its events are reported.
 pub(crate) struct Poller {
+    /// The system's queue of events.
     poll: mio::Poll,
+    /// What the last wait fetched.
     events: mio::Events,
 }
 
@@ -142,16 +149,17 @@ impl Poller {
         Ok((Poller { poll, events }, Waker(waker)))
     }
 
-    /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to whole
-    /// milliseconds. A signal ends the wait early with `Interrupted`.
+    /// Waits until a source is ready, the waker is used or `timeout` has passed, rounded up to
+    /// whole milliseconds. A signal ends the wait early with `Interrupted`.
     #[inline(always)]
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.poll.poll(&mut self.events, timeout)
     }
 
-    /// Reports what the last wait fetched: how many events, the waker's not counted.
+    /// Reports what the last wait fetched, each event with the key of its source. Returns how many
+    /// there were, without the waker's.
     #[inline(always)]
-    pub(crate) fn fetched(&self, mut each: impl FnMut(Key, Event)) -> u64 {
+    pub(crate) fn fetched(&self, mut each: impl FnMut(u64, Event)) -> u64 {
         let mut count = 0;
         for event in self.events.iter().filter(|event| event.token() != WAKER) {
             let mut seen = Event::default();
@@ -161,7 +169,7 @@ impl Poller {
             seen.add(event.is_write_closed(), Event::WRITE_CLOSED);
             seen.add(event.is_error(), Event::ERROR);
             seen.add(event.is_priority(), Event::PRIORITY);
-            each(Key::from_bits(event.token().0 as u64), seen);
+            each(event.token().0 as u64, seen);
             count += 1;
         }
         count
@@ -171,12 +179,12 @@ impl Poller {
     pub(crate) fn register(
         &self,
         source: &mut impl mio::event::Source,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
         let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         let interest = interest | mio::Interest::PRIORITY;
-        self.poll.registry().register(source, mio::Token(key.to_bits() as usize), interest)
+        self.poll.registry().register(source, mio::Token(key as usize), interest)
     }
 
     /// Removes a socket; must come before its descriptor is closed, for a copy of the descriptor
@@ -190,9 +198,9 @@ impl Poller {
         &self,
         fd: BorrowedFd<'_>,
         interest: Event,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
-        let token = mio::Token(key.to_bits() as usize);
+        let token = mio::Token(key as usize);
         let raw = fd.as_raw_fd();
         self.poll.registry().register(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
     }
@@ -203,9 +211,9 @@ impl Poller {
         &self,
         fd: BorrowedFd<'_>,
         interest: Event,
-        key: Key,
+        key: u64,
     ) -> io::Result<()> {
-        let token = mio::Token(key.to_bits() as usize);
+        let token = mio::Token(key as usize);
         let raw = fd.as_raw_fd();
         self.poll.registry().reregister(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
     }

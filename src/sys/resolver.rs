@@ -14,15 +14,20 @@ use std::ptr;
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum AddressFamily {
+    /// Both.
     Any,
+    /// IPv4 only.
     V4,
+    /// IPv6 only.
     V6,
 }
 
 /// What a service is spoken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
+    /// TCP.
     Stream,
+    /// UDP.
     Datagram,
 }
 
@@ -37,15 +42,18 @@ pub(crate) enum Reason {
     Temporary,
     /// The service is not known for this transport.
     NoSuchService,
+    /// The resolver had no memory.
     OutOfMemory,
     /// The system's own code.
     System(i32),
+    /// None of these.
     Other,
 }
 
 /// A failed call.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
+    /// What it means.
     pub(crate) reason: Reason,
     /// The code as it is written in C: "EAI_NONAME".
     pub(crate) code: &'static str,
@@ -70,7 +78,8 @@ pub(crate) fn addresses(host: &CStr, family: AddressFamily) -> Result<Vec<Socket
     Ok(found)
 }
 
-/// The number of a network interface, by its name or its number in digits. None if there is none of that name.
+/// The number of a network interface, by its name or its number in digits. None if there is none of
+/// that name.
 pub(crate) fn interface(text: &str) -> Option<u32> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok();
@@ -142,8 +151,9 @@ impl List {
     ) -> Result<List, Failure> {
         let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
         let mut first = ptr::null_mut();
-        // SAFETY: a zeroed addrinfo is a valid set of hints: no flags, null pointers. The texts end in
-        // zero and outlive the call, which writes the head of the list to `first` and keeps nothing.
+        // SAFETY: a zeroed addrinfo is a valid set of hints: no flags, null pointers. The texts end
+        // in zero and outlive the call, which writes the head of the list to `first` and keeps
+        // nothing.
         let code = unsafe {
             let mut hints: libc::addrinfo = mem::zeroed();
             hints.ai_family = family;
@@ -163,8 +173,8 @@ impl List {
         let mut next = self.first.cast_const();
         std::iter::from_fn(move || {
             while !next.is_null() {
-                // SAFETY: the entries are `getaddrinfo`'s, each links to the next or to null, and they
-                // are freed with the list, which this iterator borrows.
+                // SAFETY: the entries are `getaddrinfo`'s, each links to the next or to null, and
+                // they are freed with the list, which this iterator borrows.
                 let entry = unsafe { &*next };
                 next = entry.ai_next;
                 if let Some(address) = socket_address(entry) {
@@ -188,7 +198,8 @@ fn socket_address(entry: &libc::addrinfo) -> Option<SocketAddr> {
     let length = entry.ai_addrlen as usize;
     match entry.ai_family {
         libc::AF_INET if length >= size_of::<libc::sockaddr_in>() => {
-            // SAFETY: family and length say that the entry's address is a sockaddr_in. It is copied.
+            // SAFETY: family and length say that the entry's address is a sockaddr_in. It is
+            // copied.
             let found = unsafe { entry.ai_addr.cast::<libc::sockaddr_in>().read_unaligned() };
             let ip = Ipv4Addr::from(u32::from_be(found.sin_addr.s_addr));
             Some(SocketAddr::new(ip.into(), u16::from_be(found.sin_port)))
@@ -227,8 +238,8 @@ impl Failure {
             libc::EAI_OVERFLOW => (Reason::Other, "EAI_OVERFLOW"),
             _ => (Reason::Other, "unknown code"),
         };
-        // SAFETY: for any code the function gives a text that ends in zero and that nobody changes or
-        // frees. It is copied.
+        // SAFETY: for any code the function gives a text that ends in zero and that nobody changes
+        // or frees. It is copied.
         let text = unsafe { CStr::from_ptr(libc::gai_strerror(code)) };
         Failure { reason, code: name, text: text.to_string_lossy().into_owned() }
     }

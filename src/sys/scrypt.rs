@@ -23,19 +23,19 @@ pub(crate) struct Cost {
 
 /// Derives a key as long as `key`, on this thread: it may take seconds.
 ///
-/// Fails with `OutOfMemory` when the system gives no memory, and with the library's words when the cost
-/// is outside the limits of RFC 7914 or needs more memory than it says.
+/// Fails with `OutOfMemory` when the system gives no memory, and with the library's words when the
+/// cost is outside the limits of RFC 7914 or needs more memory than it says.
 pub(crate) fn scrypt(password: &[u8], salt: &[u8], cost: Cost, key: &mut [u8]) -> io::Result<()> {
     // SAFETY: has no conditions. Some platforms need it before anything else; where it was done, it
     // does nothing.
     unsafe { aws_lc_sys::CRYPTO_library_init() };
-    // SAFETY: has no conditions. Errors are kept for each thread, and other code on this one may have
-    // left some, which would be taken for ours.
+    // SAFETY: has no conditions. Errors are kept for each thread, and other code on this one may
+    // have left some, which would be taken for ours.
     unsafe { aws_lc_sys::ERR_clear_error() };
-    // SAFETY: each pointer comes from a slice that outlives the call, with its length. The library reads
-    // the first two and writes the third, and does so for no length of 0. It keeps none of them. The
-    // key is borrowed for us alone, so that it overlaps nothing. Numbers of any value are allowed: the
-    // library checks them.
+    // SAFETY: each pointer comes from a slice that outlives the call, with its length. The library
+    // reads the first two and writes the third, and does so for no length of 0. It keeps none of
+    // them. The key is borrowed for us alone, so that it overlaps nothing. Numbers of any value are
+    // allowed: the library checks them.
     let success = unsafe {
         aws_lc_sys::EVP_PBE_scrypt(
             password.as_ptr().cast(),
@@ -55,7 +55,8 @@ pub(crate) fn scrypt(password: &[u8], salt: &[u8], cost: Cost, key: &mut [u8]) -
 
 /// What the library says of the call that has just failed on this thread. Leaves it nothing to say.
 fn failure(memory: usize) -> io::Error {
-    // SAFETY: has no conditions. Gives the oldest error of this thread, the cause of the others, or 0.
+    // SAFETY: has no conditions. Gives the oldest error of this thread, the cause of the others, or
+    // 0.
     let code = unsafe { aws_lc_sys::ERR_get_error() };
     // SAFETY: has no conditions.
     unsafe { aws_lc_sys::ERR_clear_error() };
@@ -64,14 +65,15 @@ fn failure(memory: usize) -> io::Error {
         return io::Error::new(io::ErrorKind::OutOfMemory, text);
     }
     let mut text = [0; TEXT_MAX];
-    // SAFETY: the buffer lives on this stack frame for the whole call, and its length is given. Any code
-    // is allowed: of one that it does not know the library writes the number.
+    // SAFETY: the buffer lives on this stack frame for the whole call, and its length is given. Any
+    // code is allowed: of one that it does not know the library writes the number.
     unsafe { aws_lc_sys::ERR_error_string_n(code, text.as_mut_ptr().cast::<c_char>(), TEXT_MAX) };
     let text = CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy();
     io::Error::other(format!("scrypt: {text}"))
 }
 
-/// What the library asks for at least (`ERR_ERROR_STRING_BUF_LEN`), and more. It cuts what is longer.
+/// What the library asks for at least (`ERR_ERROR_STRING_BUF_LEN`), and more. It cuts what is
+/// longer.
 const TEXT_MAX: usize = 256;
 
 #[cfg(test)]

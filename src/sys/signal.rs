@@ -1,19 +1,20 @@
-//! From a signal handler to the loops that watch.
+//! From a signal handler to the loops that listen.
 //!
 //! A handler may do next to nothing: no lock, no allocation. Ours walks a list of *posts*, sets a
-//! bit in each one that watches the signal, and writes a byte to that post's pipe, whose other end its
-//! loop polls. Posts are never freed and their pipes never closed, because a handler on another
-//! thread may be about to write; a post whose loop is gone waits in the list for the next loop.
+//! bit in each one that listens for the signal, and writes a byte to that post's pipe, whose other
+//! end its loop polls. Posts are never freed and their pipes never closed, because a handler on
+//! another thread may be about to write; a post whose loop is gone waits in the list for the next
+//! loop.
 //!
 //! A signal belongs to the process, and so others handle it too. What was installed before ours is
-//! called by it. With the last watcher of a signal it is put back, if ours is still what the system
-//! calls. Else somebody has installed a handler over ours, which may call ours for ever: then theirs
-//! stays, and ours only passes on to what was before it. Should that somebody put ours back later,
-//! with nobody watching, it puts back what was before it when the next signal comes.
+//! called by it. With the last listener of a signal it is put back, if ours is still what the
+//! system calls. Else somebody has installed a handler over ours, which may call ours for ever:
+//! then theirs stays, and ours only passes on to what was before it. Should that somebody put ours
+//! back later, with nobody listening, it puts back what was before it when the next signal comes.
 //!
-//! Watched again under somebody's handler, ours goes over it once more. Theirs may call ours, so what
-//! is installed then must be another function, with another one before it, or the two would call each
-//! other for ever. There are [`LAYERS`] of them.
+//! Watched again under somebody's handler, ours goes over it once more. Theirs may call ours, so
+//! what is installed then must be another function, with another one before it, or the two would
+//! call each other for ever. There are [`LAYERS`] of them.
 //!
 //! One of the files with `unsafe` code: the handlers, and the calls that install them.
 #![allow(unsafe_code)]
@@ -30,15 +31,17 @@ use super::file::errno_location;
 /// Signal numbers are 1 to 64 on Linux and fewer elsewhere: a set of them fits in 64 bits.
 const SIGNALS: i32 = 64;
 
-/// Where a loop collects the signals that it watches. Shared with the handler.
+/// Where a loop collects the signals that it listens for. Shared with the handler.
 pub(crate) struct Post {
-    /// Signals that the loop watches, a bit each.
-    watched: AtomicU64,
+    /// Signals that the loop listens for, a bit each.
+    wanted: AtomicU64,
     /// Signals that have come since the loop last looked.
     pending: AtomicU64,
     /// Whether a loop has this post.
     taken: AtomicBool,
+    /// The end of the pipe that the loop polls.
     reader: io::PipeReader,
+    /// The end into which the handler writes a byte for each signal.
     writer: io::PipeWriter,
     /// The post that was made before this one. Set before the post can be seen, then constant.
     next: *const Post,
@@ -65,8 +68,8 @@ static HANDLERS: [Handler; LAYERS] = [handler::<0>, handler::<1>, handler::<2>, 
 
 /// A signal, as our handlers see it. Changed by those who hold [`ACTIONS`].
 struct Signal {
-    /// How many watchers there are, on all loops.
-    watchers: AtomicUsize,
+    /// How many listeners there are, on all loops.
+    listeners: AtomicUsize,
     /// How many of our layers are in use, the last of them being the one that tells the loops.
     layers: AtomicUsize,
     /// What each layer was installed over. Set before the layer can be called, then never null.
@@ -76,14 +79,14 @@ struct Signal {
 /// By number.
 static SIGNALS_KNOWN: [Signal; SIGNALS as usize + 1] = [const {
     Signal {
-        watchers: AtomicUsize::new(0),
+        listeners: AtomicUsize::new(0),
         layers: AtomicUsize::new(0),
         before: [const { AtomicPtr::new(ptr::null_mut()) }; LAYERS],
     }
 }; SIGNALS as usize + 1];
 
-/// Every different action that a layer was installed over. They are never freed, because a handler on
-/// another thread may be looking. Guards all changes of what is installed.
+/// Every different action that a layer was installed over. They are never freed, because a handler
+/// on another thread may be looking. Guards all changes of what is installed.
 static ACTIONS: Mutex<Vec<&'static libc::sigaction>> = Mutex::new(Vec::new());
 
 fn known(signum: i32) -> &'static Signal {
@@ -101,13 +104,14 @@ extern "C" fn handler<const LAYER: usize>(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
-    // SAFETY: the location of errno is valid on every thread; the interrupted code finds it as it was.
+    // SAFETY: the location of errno is valid on every thread; the interrupted code finds it as it
+    // was.
     let errno = unsafe { *errno_location() };
     let signal = known(signum);
     // SAFETY: it was stored before this layer was installed, and is never freed.
     let before = unsafe { &*signal.before[LAYER].load(Ordering::Acquire) };
-    let unwatched = signal.watchers.load(Ordering::SeqCst) == 0;
-    let given_back = unwatched && is_installed(signum, LAYER) && give_back(signum, LAYER, before);
+    let unwanted = signal.listeners.load(Ordering::SeqCst) == 0;
+    let given_back = unwanted && is_installed(signum, LAYER) && give_back(signum, LAYER, before);
     let last = signal.layers.load(Ordering::SeqCst) == LAYER + 1;
     // A lower layer is told after the last one, by the handler in between; unless that has gone.
     if !given_back && (last || is_installed(signum, LAYER)) {
@@ -133,13 +137,13 @@ extern "C" fn handler<const LAYER: usize>(
     unsafe { *errno_location() = errno };
 }
 
-/// Notes the signal in each post that watches it, and wakes the loop. For the handler.
+/// Notes the signal in each post that listens for it, and wakes the loop. For the handler.
 fn tell_loops(signum: i32) {
     let mut post: *const Post = POSTS.load(Ordering::Acquire);
     while !post.is_null() {
         // SAFETY: posts are leaked boxes: a pointer that is in the list is valid for ever.
         let this = unsafe { &*post };
-        if this.watched.load(Ordering::SeqCst) & bit(signum) != 0 {
+        if this.wanted.load(Ordering::SeqCst) & bit(signum) != 0 {
             this.pending.fetch_or(bit(signum), Ordering::SeqCst);
             let byte = 0_u8;
             // SAFETY: `write` may be called in a handler; the pipe is never closed and does not
@@ -150,15 +154,15 @@ fn tell_loops(signum: i32) {
     }
 }
 
-/// Puts back what was before a layer that nobody needs. False if a watcher has come meanwhile, which
-/// the layer then serves. For the handler.
+/// Puts back what was before a layer that nobody needs. False if a listener has come meanwhile,
+/// which the layer then serves. For the handler.
 fn give_back(signum: i32, layer: usize, before: &libc::sigaction) -> bool {
     if exchange(signum, Some(before)).is_err() {
         return false;
     }
-    // Whoever starts to watch is counted first and looks at what is installed then: one of the two
-    // sees the other.
-    let given = known(signum).watchers.load(Ordering::SeqCst) == 0;
+    // A new listener is counted first, and its thread looks at what is installed then: one of the
+    // two sees the other.
+    let given = known(signum).listeners.load(Ordering::SeqCst) == 0;
     given || exchange(signum, Some(&action_of(layer, before))).is_err()
 }
 
@@ -183,7 +187,7 @@ impl Post {
         set_nonblocking(reader.as_fd())?;
         set_nonblocking(writer.as_fd())?;
         let post = Box::into_raw(Box::new(Post {
-            watched: AtomicU64::new(0),
+            wanted: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             taken: AtomicBool::new(true),
             reader,
@@ -202,9 +206,9 @@ impl Post {
         }
     }
 
-    /// Leaves the post to the next loop. All watches must have ended.
+    /// Leaves the post to the next loop. It must listen for nothing any more.
     pub(crate) fn leave(&self) {
-        self.watched.store(0, Ordering::SeqCst);
+        self.wanted.store(0, Ordering::SeqCst);
         self.taken.store(false, Ordering::Release);
     }
 
@@ -231,17 +235,17 @@ impl Post {
         while let Ok(1..) = (&self.reader).read(&mut bytes) {}
     }
 
-    /// Watches a signal. Each `watch` of a post and signal is paired with an `unwatch`.
-    pub(crate) fn watch(&self, signum: i32) -> io::Result<()> {
+    /// Listens for a signal. Each `listen` of a post and signal is paired with an `unlisten`.
+    pub(crate) fn listen(&self, signum: i32) -> io::Result<()> {
         install(signum)?;
-        self.watched.fetch_or(bit(signum), Ordering::SeqCst);
+        self.wanted.fetch_or(bit(signum), Ordering::SeqCst);
         Ok(())
     }
 
-    /// Ends a watch. `others` says that the post still has watches of the same signal.
-    pub(crate) fn unwatch(&self, signum: i32, others: bool) {
+    /// Undoes one `listen`. `others` says that the post still has listeners of the same signal.
+    pub(crate) fn unlisten(&self, signum: i32, others: bool) {
         if !others {
-            self.watched.fetch_and(!bit(signum), Ordering::SeqCst);
+            self.wanted.fetch_and(!bit(signum), Ordering::SeqCst);
             self.pending.fetch_and(!bit(signum), Ordering::SeqCst);
         }
         uninstall(signum);
@@ -251,7 +255,7 @@ impl Post {
 /// Refuses what is no signal, or one that cannot be caught.
 pub(crate) fn check(signum: i32) -> io::Result<()> {
     let refuse = |why: &str| {
-        let text = format!("signal {signum} cannot be watched: {why}");
+        let text = format!("signal {signum} cannot be wanted: {why}");
         Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     };
     match signum {
@@ -274,14 +278,14 @@ fn max_signal() -> i32 {
     31
 }
 
-/// Counts a watcher, and sees to it that the system calls a handler of ours.
+/// Counts a listener, and sees to it that the system calls a handler of ours.
 fn install(signum: i32) -> io::Result<()> {
     let mut actions = lock();
     // Counted first, see `give_back`.
-    known(signum).watchers.fetch_add(1, Ordering::SeqCst);
+    known(signum).listeners.fetch_add(1, Ordering::SeqCst);
     let result = put_over(signum, &mut actions);
     if result.is_err() {
-        known(signum).watchers.fetch_sub(1, Ordering::SeqCst);
+        known(signum).listeners.fetch_sub(1, Ordering::SeqCst);
     }
     result
 }
@@ -316,11 +320,11 @@ fn put_over(signum: i32, actions: &mut Vec<&'static libc::sigaction>) -> io::Res
     Ok(())
 }
 
-/// Counts a watcher less. With the last one what was before ours comes back, if ours is installed.
+/// Counts a listener less. With the last one what was before ours comes back, if ours is installed.
 fn uninstall(signum: i32) {
     let guard = lock();
     let signal = known(signum);
-    if signal.watchers.fetch_sub(1, Ordering::SeqCst) > 1 {
+    if signal.listeners.fetch_sub(1, Ordering::SeqCst) > 1 {
         return;
     }
     let installed = exchange(signum, None).ok().and_then(|current| layer_of(&current));

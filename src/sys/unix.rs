@@ -51,7 +51,8 @@ pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Resul
     seen(libc::POLLIN, Event::READABLE);
     seen(libc::POLLOUT, Event::WRITABLE);
     seen(libc::POLLPRI, Event::PRIORITY);
-    // A hang-up is something to read, namely the end; an error fails the read or write that follows.
+    // A hang-up is something to read, namely the end; an error fails the read or write that
+    // follows.
     seen(libc::POLLHUP, Event::READABLE.with(Event::READ_CLOSED));
     seen(libc::POLLERR | libc::POLLNVAL, Event::READABLE.with(Event::WRITABLE).with(Event::ERROR));
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -73,14 +74,14 @@ pub(crate) fn monotonic_nanos() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The CPU time of a thread that has not been joined. None when it has ended, and where the system does
-/// not tell.
+/// The CPU time of a thread that has not been joined. None when it has ended, and where the system
+/// does not tell.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) fn thread_cpu_time<T>(thread: &JoinHandle<T>) -> Option<Duration> {
     use std::os::unix::thread::JoinHandleExt;
     let mut clock = 0;
-    // SAFETY: a thread that is neither joined nor detached has a valid id, also when it has ended, and the
-    // handle is borrowed across the call; `clock` lives on this stack frame.
+    // SAFETY: a thread that is neither joined nor detached has a valid id, also when it has ended,
+    // and the handle is borrowed across the call; `clock` lives on this stack frame.
     let failed = unsafe { libc::pthread_getcpuclockid(thread.as_pthread_t(), &raw mut clock) };
     if failed == 0 { read_clock(clock) } else { None }
 }
@@ -109,8 +110,9 @@ fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// A descriptor of no use but to be given up when the process has no other left. None when there is none
-/// now. Not of a file: there need not be one that can be opened, as where the root directory was changed.
+/// A descriptor of no use but to be given up when the process has no other left. None when there is
+/// none now. Not of a file: there need not be one that can be opened, as where the root directory
+/// was changed.
 pub(crate) fn spare_descriptor() -> Option<OwnedFd> {
     UnixDatagram::unbound().ok().map(OwnedFd::from)
 }
@@ -216,7 +218,7 @@ pub(crate) fn set_reset_on_close(stream: &impl AsFd) -> io::Result<()> {
 ///
 /// The caller vouches for that the owner keeps the descriptor open while it lives.
 pub(crate) fn borrow_descriptor<T>(_owner: &T, descriptor: RawFd) -> BorrowedFd<'_> {
-    // SAFETY: the only caller is `Loop`, whose state keeps its poller, once lent, until it is freed,
-    // and the state cannot be freed while a `Loop` that holds it is borrowed.
+    // SAFETY: the only caller is `Loop`, whose state keeps its poller, once lent, until it is
+    // freed, and the state cannot be freed while a `Loop` that holds it is borrowed.
     unsafe { BorrowedFd::borrow_raw(descriptor) }
 }

@@ -33,8 +33,9 @@ use waker::TaskWaker;
 /// Awaiting it gives the output, or a [`TaskError`]. Dropping it detaches the task, which runs on.
 /// A task by itself does not keep the loop alive: what it awaits does.
 ///
-/// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is dropped
-/// unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any callback.
+/// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is
+/// dropped unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any
+/// callback.
 ///
 /// # Examples
 /// ```

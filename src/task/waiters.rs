@@ -99,8 +99,8 @@ impl Waiters {
         }
     }
 
-    /// Takes all wakers out, the one that has waited longest first. A future that is woken waits again if it
-    /// finds nothing.
+    /// Takes all wakers out, the one that has waited longest first. A future that is woken waits
+    /// again if it finds nothing.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
         let List { first, others } = self.list.take();
         first.into_iter().map(|(_, waker)| waker).chain(others.into_values())

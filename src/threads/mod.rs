@@ -1,12 +1,15 @@
 //! Door 2, from other threads: what may reach a loop from outside.
+//!
+//! [`mailbox`] is the door. [`remote`] and [`notifier`] are the public ways to it; ports, workers,
+//! pool requests and tasks use it too. [`patience`] says how a thread waits for other threads.
 
 pub(crate) mod mailbox;
 pub(crate) mod notifier;
 pub(crate) mod patience;
 pub(crate) mod remote;
 
-/// A value with cache lines of its own: who writes what stands beside it does not take it away from the
-/// core that uses it. Two lines of 64 bytes, for processors fetch them in pairs.
+/// A value with cache lines of its own: a write to what stands beside it does not take it away from
+/// the core that uses it. Two lines of 64 bytes, for processors fetch them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct OwnLine<T>(pub(crate) T);

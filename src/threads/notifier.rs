@@ -17,10 +17,10 @@ use crate::sys;
 
 /// Calls back on its loop when any thread says so.
 ///
-/// `Send`, `Sync` and `Clone`: every clone is the same notifier, and it closes with the last one. Calls of
-/// [`notify`](Notifier::notify) between two callbacks coalesce into one; a call that comes after the callback
-/// has begun gives another. Keeps the loop alive until closed, unless [`unref`](Notifier::unref)'d.
-/// libuv: `uv_async_t`.
+/// `Send`, `Sync` and `Clone`: every clone is the same notifier, and it closes with the last one.
+/// Calls of [`notify`](Notifier::notify) between two callbacks coalesce into one; a call that comes
+/// after the callback has begun gives another. Keeps the loop alive until closed, unless
+/// [`unref`](Notifier::unref)'d. libuv: `uv_async_t`.
 ///
 /// # Examples
 /// ```
@@ -42,21 +42,27 @@ pub struct Notifier {
     shared: Arc<Shared>,
 }
 
-/// The half that any thread may touch.
+/// What any thread may use.
 struct Shared {
+    /// The way to the loop. Counted: a loop in virtual time waits while it exists.
     mailbox: RemoteMailbox,
+    /// The loop, for a call on its own thread.
     loop_id: u32,
-    /// The receiver's number in the loop's mailbox.
+    /// The receiver's number in the loop's mailbox; `u64::MAX` if the loop was closed already.
     number: u64,
-    /// A call is on its way: the next one need not be sent.
+    /// A call is on its way: the next one need not be sent. Cleared before the callback.
     pending: Arc<AtomicBool>,
 }
 
-/// The half that belongs to the loop.
+/// What belongs to the loop.
 struct Receiver {
+    /// Open until the notifier is closed.
     registration: Registration,
+    /// As in [`Shared`].
     number: Cell<u64>,
+    /// As in [`Shared`].
     pending: Arc<AtomicBool>,
+    /// The user's callback. Empty after close.
     callback: Slot<dyn FnMut()>,
 }
 
@@ -96,8 +102,9 @@ impl Notifier {
         }
     }
 
-    /// Closes the notifier: a call that is on its way is lost, and no callback comes after this, when called on the loop's thread. From
-    /// another thread it takes effect when the loop gets to it.
+    /// Closes the notifier: a call that is on its way is lost, and no callback comes after this,
+    /// when called on the loop's thread. From another thread it takes effect when the loop gets to
+    /// it.
     pub fn close(&self) {
         self.shared.close();
     }
@@ -160,8 +167,9 @@ impl Handle for Receiver {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
-        // Cleared before the callback: a call that comes while it runs gives another one. By a swap, not by a
-        // store: so the callback sees what was written before a call that found it set.
+        // Cleared before the callback: a call that comes while it runs gives another one. By a
+        // swap, not by a store: so the callback sees what was written before a call that found it
+        // set.
         self.pending.swap(false, Ordering::AcqRel);
         let location = self.registration.location();
         callback::call_slot(state, location, &self.callback, |f| f());

@@ -8,11 +8,12 @@
 //! > A thread looks before it sleeps if its last sleep was at most three times as long as the
 //! > longest look, and a core is free.
 //!
-//! *The last sleep* is a guess: the next wait will be as long as the last one. A thread that guessed
-//! wrong pays one look, sleeps, and looks no more until a sleep was short again. *A core is free*
-//! while no more threads of loops and pools are awake than there are cores: a thread that looks must
-//! not keep the sender from its core. *The longest look* is what [`Builder::spin`] allows, and at
-//! least [`FOR_JOBS`] for a loop that waits for jobs and for a thread that waits to get one.
+//! *The last sleep* is a guess: the next wait will be as long as the last one. A thread that
+//! guessed wrong pays one look, sleeps, and looks no more until a sleep was short again. *A core is
+//! free* while no more threads of loops and pools are awake than there are cores: a thread that
+//! looks must not keep the sender from its core. *The longest look* is what [`Builder::spin`]
+//! allows, and at least [`FOR_JOBS`] for a loop that waits for jobs and for a thread that waits to
+//! get one.
 //!
 //! [`Builder::spin`]: crate::Builder::spin
 
@@ -67,8 +68,8 @@ fn pause(count: u32) {
 /// own.
 ///
 /// A loop that is faster than a sender finds one or two messages at each look, and each look takes
-/// the mailbox's cache lines away from the sender. After a moment there are a hundred, and the lines
-/// have moved once.
+/// the mailbox's cache lines away from the sender. After a moment there are a hundred, and the
+/// lines have moved once.
 pub(crate) fn leave_to_senders() {
     if has_core() {
         pause(PAUSES_FOR_SENDERS);
@@ -113,8 +114,8 @@ impl Drop for Awake {
 pub(crate) struct Patience {
     /// The longest look that the program allows for any news. Zero for none.
     spin: Nanos,
-    /// Jobs that the thread waits for: those of a loop that are with a pool. For a pool thread, which
-    /// always waits for one, 1.
+    /// Jobs that the thread waits for: those of a loop that are with a pool. For a pool thread,
+    /// which always waits for one, 1.
     jobs: Cell<usize>,
     /// How long the last sleep lasted; zero before the first.
     last_sleep: Cell<Nanos>,
@@ -167,8 +168,8 @@ impl Patience {
     }
 }
 
-/// Looks until `found` is true, at most for `limit`, or until `seldom` is, which is asked less often.
-/// Ends early when no core is free any more.
+/// Looks until `found` is true, at most for `limit`, or until `seldom` is, which is asked less
+/// often. Ends early when no core is free any more.
 pub(crate) fn look(
     limit: Nanos,
     mut found: impl FnMut() -> bool,

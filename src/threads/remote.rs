@@ -8,8 +8,9 @@ use crate::error::LoopGone;
 
 /// Sends closures to a loop from any thread.
 ///
-/// Made by [`Loop::remote`](crate::Loop::remote). It does not keep the loop alive by itself; an accepted closure does
-/// until it has been called. What libuv builds from an async handle and a locked queue.
+/// Made by [`Loop::remote`](crate::Loop::remote). It does not keep the loop alive by itself; an
+/// accepted closure does until it has been called. What libuv builds from an async handle and a
+/// locked queue.
 ///
 /// # Examples
 /// ```
@@ -21,6 +22,7 @@ use crate::error::LoopGone;
 /// ```
 #[derive(Clone)]
 pub struct Remote {
+    /// Counted: a loop in virtual time waits while it exists.
     mailbox: RemoteMailbox,
 }
 
@@ -29,7 +31,8 @@ impl Remote {
         Remote { mailbox: RemoteMailbox::new(mailbox) }
     }
 
-    /// Has `f` called on the loop's thread, in the loop's next poll phase, as a callback of its own.
+    /// Has `f` called on the loop's thread, in the loop's next poll phase, as a callback of its
+    /// own.
     ///
     /// Closures of one sender are called in the order posted, at most 1,024 in one iteration. When
     /// the loop ends before that, `f` is dropped on its thread.

@@ -2,8 +2,8 @@
 //!
 //! The loops of a program have clocks of their own. What one sends carries the time of its clock,
 //! and the receiver sees it when its own clock has come there: until then it lies here, by time.
-//! What comes from outside of the program (a foreign thread, another program) knows no such time
-//! and is seen at once; then the program's scheduler is told, for a loop may sleep in real time.
+//! What comes from outside of the program (another thread, another program) has no such time and is
+//! seen at once; then the scheduler is told, for a loop of the program may sleep in real time.
 
 use std::collections::BTreeMap;
 use std::ptr;
@@ -126,7 +126,8 @@ impl Arrivals {
         self.tell(mailbox, Mailbox::stop, |later| &mut later.stop_at);
     }
 
-    /// Tells the loop something: now by this call, or at the earliest time of those who tell it.
+    /// Tells the loop something: now by the call `now`, or at the time `at`, of which the earliest
+    /// counts.
     fn tell(&self, mailbox: &Mailbox, now: fn(&Mailbox), at: fn(&mut Later) -> &mut Option<Nanos>) {
         match self.seen(mailbox) {
             Seen::Now => now(mailbox),

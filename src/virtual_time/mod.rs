@@ -5,8 +5,8 @@
 //! [`wait`] is the poll phase of such a loop; [`arrivals`] is the part of its mailbox that keeps
 //! what was sent by loops that are ahead.
 //!
-//! The rest of the crate asks in three places only: `poll::wait` and `Mailbox::put` branch off
-//! here, and the pool runs a job of such a loop on the loop's own thread.
+//! Elsewhere three branches lead here: `poll::wait` and `Mailbox::put` call this module, and the
+//! pool runs a job of such a loop on the loop's own thread.
 
 pub(crate) mod arrivals;
 pub(crate) mod scheduler;

@@ -131,7 +131,7 @@ impl Table {
         next.is_some()
     }
 
-    /// Lets a loop run; no loop, if this one has ended.
+    /// Lets a loop run, unless it has ended: then no loop runs.
     fn run(&mut self, number: usize, time: Nanos) {
         self.runs += 1;
         self.running = Some(number);
@@ -173,11 +173,11 @@ impl Table {
     /// What each loop waits for.
     fn reports(&self) -> String {
         let lines = self.entries.iter().map(|(number, entry)| {
-            let who = match number {
+            let name = match number {
                 0 => "the first loop".to_owned(),
                 _ => format!("worker loop {number}"),
             };
-            format!("{who} waits for {}", entry.report)
+            format!("{name} waits for {}", entry.report)
         });
         lines.collect::<Vec<_>>().join("; ")
     }
@@ -251,8 +251,8 @@ impl Member {
         table
     }
 
-    /// Gives up running until the loop can go on: at `until`, or when a message comes. `report` says
-    /// what it waits for when only others can help. `sources` tells whether sockets may.
+    /// Gives up running until the loop can go on: at `until`, or when a message comes. `report`
+    /// says what it waits for when only others can help. `sources` tells whether sockets may.
     pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Next {
         let mut table = self.program.lock();
         let me = self.number;
@@ -273,8 +273,8 @@ impl Member {
         Next::Run(table.entries[&me].clock)
     }
 
-    /// Gives up running until another loop has ended, at most for `limit` of real time: a callback
-    /// that does not return runs for ever.
+    /// Gives up running until another loop has ended, at most for `limit` of real time, for that
+    /// loop may be in a callback that never returns.
     pub(crate) fn join(&self, clock: Nanos, other: &Member, limit: Duration) {
         let mut table = self.program.lock();
         let entry = self.entry(&mut table);

@@ -27,7 +27,8 @@ pub(crate) fn wait(state: &State, member: &Member, timeout: Option<Duration>) {
                 return;
             }
             Next::SleepInRealTime(limit) => {
-                // The limit is in real time, which this clock does not show: a signal begins it anew.
+                // The limit is in real time, which this clock does not show: a signal begins it
+                // anew.
                 if state.mailbox.prepare_to_sleep() {
                     sleep(state, limit);
                 }

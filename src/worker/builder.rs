@@ -27,8 +27,7 @@ use crate::pool::Pool;
 use crate::virtual_time::scheduler::Member;
 
 /// Sets up a worker. Made by [`Worker::builder`].
-///
-/// What a worker inherits from the loop that starts it: the blocking pool, unless it is given one,
+/// A worker inherits from the loop that starts it: the blocking pool, unless it is given one,
 /// virtual time, and the [`environment`](super::environment). All are copied at that moment. All
 /// else that a worker begins with is in its closure.
 ///
@@ -54,7 +53,7 @@ pub struct WorkerBuilder<In, Out> {
     pool: Option<Pool>,
     /// In bytes. None for no limit.
     memory_limit: Option<usize>,
-    /// What becomes of the worker when its parent's loop ends.
+    /// How the worker ends when its parent's loop ends.
     parent_exit: ParentExit,
     /// These values replace inherited ones of the same type.
     environment: Values,
@@ -107,7 +106,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
 
     /// Ends the worker when its thread has more than this number of bytes allocated: a soft limit,
     /// looked at between callbacks and at [`checkpoint`](super::checkpoint)s. Nothing of it runs
-    /// any more then, and the parent gets [`WorkerError::OutOfMemory`]. Other workers are not
+    /// any more then, and the parent gets
+    /// [`WorkerError::OutOfMemory`](super::WorkerError::OutOfMemory). Other workers are not
     /// touched.
     ///
     /// Needs the allocator [`alloc::Counting`]; see there for what is counted, and how messages
@@ -117,7 +117,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self
     }
 
-    /// Says what becomes of the worker when its parent's loop ends. Without it, it is terminated.
+    /// Says how the worker ends when its parent's loop ends. Without it, the worker is terminated.
     ///
     /// A loop that ends waits for its workers: for one that is shut down as long as is given here,
     /// for one that is terminated a second. That includes the destructors of its thread's locals. A

@@ -36,7 +36,7 @@ use crate::task::waiters::{Place, Waiters};
 /// How a worker ended: its exit code, or why it did not end by itself.
 pub(super) type Outcome = Result<i32, WorkerError>;
 
-/// What becomes of a worker that runs when its parent's loop ends.
+/// How a worker ends that still runs when its parent's loop ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParentExit {
@@ -44,7 +44,7 @@ pub enum ParentExit {
     #[default]
     Terminate,
     /// It is asked to [`shutdown`](crate::worker::Worker::shutdown), and terminated when it has not
-    /// ended after this time. What it posts to its parent meanwhile is dropped.
+    /// ended after this time. Its messages to its parent are dropped meanwhile.
     ShutDown(Duration),
 }
 
@@ -73,7 +73,7 @@ pub(super) struct WorkerHandle<In, Out> {
     pub(super) handler: MessageHandler<Out>,
     /// The parent's end of the channel. Taken out when the loop ends.
     pub(super) link: RefCell<Option<Link<In, Out>>>,
-    /// What the two threads share. Set once the thread has been started.
+    /// The part that the two threads share. Set once the thread has been started.
     shared: OnceCell<Arc<Shared>>,
     /// The thread. Taken out when it is joined or given up.
     thread: Cell<Option<JoinHandle<()>>>,
@@ -96,7 +96,7 @@ pub(super) struct WorkerHandle<In, Out> {
     shutdowns: RefCell<Vec<(Completer<Outcome>, Timer)>>,
     /// Looks whether the worker's loop comes round, if `on_unresponsive` was called.
     pub(super) watchdog: Cell<Option<Watchdog>>,
-    /// What becomes of the worker when the parent's loop ends.
+    /// How the worker ends when the parent's loop ends.
     parent_exit: ParentExit,
 }
 
@@ -395,10 +395,10 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
         drop(self.registration.close());
         let shared = self.shared();
         if let ParentExit::ShutDown(_) = self.parent_exit {
-            self.wait_for_end(state, &shared, Wait::Asked);
+            self.wait_for_end(state, shared, Wait::Asked);
             shared.halt();
         }
-        let gone = self.wait_for_end(state, &shared, Wait::Told);
+        let gone = self.wait_for_end(state, shared, Wait::Told);
         if let Some(thread) = self.thread.take() {
             if gone {
                 join_ended(thread);
@@ -479,7 +479,7 @@ fn join_ended(thread: JoinHandle<()>) {
     debug_assert!(outcome.is_ok(), "a worker's thread catches every panic");
 }
 
-/// A failure without a panic, as a panic that nobody took.
+/// A failure without a panic, as a panic that no hook took.
 pub(super) fn as_panic(error: &WorkerError) -> Panic {
     Panic::new(Box::new(error.to_string()))
 }

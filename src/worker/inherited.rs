@@ -9,19 +9,19 @@ use std::sync::Arc;
 use crate::event_loop::current;
 use crate::event_loop::state::State;
 
-/// What workers inherit: one value of each type.
+/// The values that workers inherit, one of each type.
 pub(super) type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 /// The environment of a loop.
 #[derive(Default)]
 struct Environment(RefCell<Values>);
 
-/// Sets what workers that this loop starts from now on find as their [`environment`], beside values
-/// of other types.
+/// Sets the value that workers of this loop find as their [`environment`], if they start from now
+/// on, beside values of other types.
 ///
-/// The value is shared, not copied; which value there is, is copied when a worker starts. So a
-/// later call here is not seen by workers that run already, and workers of workers inherit it.
-/// Node: `setEnvironmentData`, with types for keys.
+/// The value is shared, not copied. A worker keeps the values that it found at its start: it does
+/// not see a later call here, and its own workers inherit them. Node: `setEnvironmentData`, with
+/// types for keys.
 ///
 /// # Panics
 /// When no loop is current.

@@ -9,7 +9,7 @@ use super::error::WorkerError;
 use super::handle::{Outcome, WorkerHandle};
 use crate::task::waiters::Place;
 
-/// What a [`Join`] waits for: a worker, whatever its messages are.
+/// The worker that a [`Join`] waits for, with messages of any type.
 pub(super) trait JoinSource {
     /// How it ended, or waits for that at this place.
     fn poll_join(&self, place: &Place, cx: &mut Context<'_>) -> Poll<Outcome>;

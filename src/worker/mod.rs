@@ -4,8 +4,8 @@
 //! state that never leaves it, so `Rc` and `RefCell` will do. Messages pass between loops, moved
 //! and not copied. Node: `worker_threads`.
 //!
-//! This is how a worker ends, and how its parent sees it. `error` comes before `exit`; with nobody
-//! to hear it, it is uncaught at the parent.
+//! This is how a worker ends, and how its parent sees it. `error` comes before `exit`; if the
+//! parent does not listen for it, it is uncaught there.
 //!
 //! | the worker ends when | code | error | `join` and `shutdown` give |
 //! |---|---|---|---|
@@ -21,8 +21,8 @@
 //! Events come at the parent in this order: online, the messages, at most one error, exit, each
 //! once. A worker that cannot be started gives none of them: [`Worker::spawn`] returns the error.
 //!
-//! A worker may start workers. They are its own: their events come to it, a failure that nobody
-//! takes is its failure, and they end before it does.
+//! A worker may start workers. They are its own: their events come to it, a failure that it does
+//! not take is its own failure, and they end before it does.
 //!
 //! Nothing can interrupt a callback that never returns: long computations ask
 //! [`is_terminating`] or pass a [`checkpoint`] now and then, and [`Worker::on_unresponsive`]
@@ -32,8 +32,7 @@
 //! Workers share all that belongs to the process: the working directory, the umask, user
 //! ids, environment variables, signal dispositions. The standard library's calls for these work in
 //! a worker too, and change them for all.
-//!
-//! # What crosses
+//! # Values that cross
 //!
 //! All that is `Send` crosses: values, `Arc`s, the ends of ports, detached sockets, files,
 //! closures, replies. Things that belong to a loop do not cross, and the compiler says so. Not an

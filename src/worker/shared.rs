@@ -1,4 +1,4 @@
-//! What a worker and its parent share besides messages: the life of the thread.
+//! The life of a worker's thread, which the worker and its parent share besides messages.
 
 use std::cell::RefCell;
 use std::panic::Location;
@@ -74,7 +74,7 @@ pub(super) struct Ended {
     pub(super) cpu_time: Option<Duration>,
 }
 
-/// What a loop that ends waits for.
+/// Which end of a worker a loop that ends waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
     /// A worker that was asked to finish. Time is kept for telling it.
@@ -96,7 +96,7 @@ pub(super) enum Cause {
     OutOfMemory(WorkerError),
 }
 
-/// What a worker and its parent share besides messages.
+/// All that a worker and its parent share besides messages.
 pub(super) struct Shared {
     /// The worker's number.
     pub(super) id: u64,
@@ -189,7 +189,7 @@ impl Shared {
         self.mailbox.halt();
     }
 
-    /// What is left of the time that a loop that ends gives this worker. It runs for all its
+    /// The time left of that which an ending loop gives this worker. It runs for all its
     /// workers at once.
     ///
     /// If the loop is a worker's that ends because its own parent does, it gives them three
@@ -210,7 +210,7 @@ impl Shared {
         limit.saturating_sub(elapsed)
     }
 
-    /// What is left of the time in which this worker has to end, if its parent's loop ends.
+    /// The time left in which this worker has to end, if its parent's loop ends.
     pub(super) fn own_time_left(&self) -> Option<Duration> {
         let elapsed = self.halted.elapsed()?;
         let given = Duration::from_nanos(self.given.load(Ordering::Relaxed));

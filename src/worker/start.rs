@@ -26,13 +26,13 @@ const END_TAKES: Nanos = 1_000_000;
 
 /// All that a worker's thread begins with.
 pub(super) struct Start<In, Out, M> {
-    /// What its loop is made of.
+    /// The parts of its loop.
     pub(super) parts: Parts,
-    /// What it shares with its parent.
+    /// The part that it shares with its parent.
     pub(super) shared: Arc<Shared>,
     /// Its end of the channel to the parent.
     pub(super) end: PortEnd<Out, In>,
-    /// What it inherits, and what its builder added.
+    /// The values that it inherits, and those that its builder added.
     pub(super) environment: Values,
     /// In bytes. None for no limit.
     pub(super) memory_limit: Option<usize>,
@@ -65,7 +65,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
             })
         }));
         alloc::lift_limit();
-        // Whatever a destructor does there, the parent must hear of the end.
+        // The parent must hear of the end, also if a destructor panics there.
         callback::quietly(|| event_loop.tear_down());
         let exit_code = event_loop.exit_code();
         let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
@@ -101,7 +101,7 @@ thread_local! {
 /// order of their first use, so the user's are gone by then. Their destructors may take any time.
 /// Were the parent told before them, it would spend that time in joining the thread.
 struct Farewell {
-    /// What the worker shares with its parent.
+    /// The part that the worker shares with its parent.
     shared: Arc<Shared>,
     /// Taken out when the parent is told.
     ended: Option<Ended>,

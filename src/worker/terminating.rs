@@ -15,9 +15,8 @@ use crate::queue::closure::Closure;
 ///
 /// By then everything that was posted to it before has been delivered, if it has a handler. The
 /// port to the parent does not hold the worker's loop any more, and a receive on it gives none;
-/// posting to the parent still works. What else keeps the loop alive (a listener, an interval) is
-/// for `f` to close. When nothing is alive the worker ends by itself, and else when the deadline
-/// comes.
+/// posting to the parent still works. `f` closes all else that keeps the loop alive: a listener, an
+/// interval. When nothing is alive the worker ends by itself, and else when the deadline comes.
 ///
 /// Callbacks accumulate and are called in the order added, each once. When the notice has come
 /// already, `f` is called soon. On a loop that is no worker's `f` is dropped. At a plain

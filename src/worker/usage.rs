@@ -6,7 +6,7 @@ use super::handle::WorkerHandle;
 use crate::alloc;
 use crate::metrics::Metrics;
 
-/// What a worker uses at one moment. Made by [`Worker::usage`](super::Worker::usage).
+/// A worker's use of the machine at one moment. Made by [`Worker::usage`](super::Worker::usage).
 ///
 /// # Examples
 /// ```

@@ -23,8 +23,7 @@ use crate::request::{Completer, Request};
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
 ///
-/// `Clone`: a clone is the same worker, which lives until it exits, whether or not anybody holds
-/// it.
+/// `Clone`: a clone is the same worker, which lives until it exits, held or not.
 ///
 /// # Liveness
 /// A worker keeps its parent's loop alive until its exit event, unless [`unref`](Worker::unref)'d.
@@ -94,8 +93,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         }
     }
 
-    /// Calls `f` for each message of the worker. Replaces the handler before. What came before
-    /// there was a handler has waited.
+    /// Calls `f` for each message of the worker. Replaces the handler before. Messages that came
+    /// before there was a handler have waited.
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(Out) + 'static) {
         let worker = &self.handle;
@@ -107,7 +106,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         drop(before);
     }
 
-    /// Removes the handler. What comes from now on waits.
+    /// Removes the handler. Later messages wait.
     pub fn off_message(&self) {
         drop(self.handle.handler.unlisten());
     }
@@ -143,7 +142,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     }
 
     /// Calls `f` if the worker panics or has more memory than it may, after its last message and
-    /// before its exit event. Without it, and with nobody in [`join`](Worker::join) or
+    /// before its exit event. Without it, and without a wait in [`join`](Worker::join) or
     /// [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
         self.register(&self.handle.on_error, self.handle.is_running(), Box::new(f));
@@ -189,9 +188,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     ///
     /// From this call on nothing more can be posted to it. It gets what was posted before; then its
     /// port to this parent no longer holds its loop, a receive there gives none, and the hooks of
-    /// [`on_terminating`](super::on_terminating) are called. What it has on its loop goes on
-    /// meanwhile, and it may post to its parent, until nothing is alive. Asked again, the earliest
-    /// deadline counts.
+    /// [`on_terminating`](super::on_terminating) are called. Its loop goes on meanwhile, and it may
+    /// post to its parent, until nothing is alive. Asked again, the earliest deadline counts.
     ///
     /// The deadline is a timer of this loop that does not hold it; the request does.
     ///
@@ -234,8 +232,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     ///
     /// It is looked at four times in `limit`, by a timer of this loop that does not hold it, so the
     /// report may come by a quarter late; and it does not come while this loop is blocked itself. A
-    /// worker that waits for something, in its poll phase, is not unresponsive. What to do is for
-    /// `f` to say: [`terminate`](Worker::terminate) ends a worker whose callback passes
+    /// worker that waits for something, in its poll phase, counts as responsive. `f` decides what
+    /// to do: [`terminate`](Worker::terminate) ends a worker whose callback passes
     /// [`checkpoint`](super::checkpoint)s. A callback that never returns cannot be interrupted by
     /// anything. In virtual time nothing is reported, for there no time passes in a callback.
     ///
@@ -270,15 +268,15 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         drop(worker.watchdog.replace(Some(watchdog)));
     }
 
-    /// What the worker uses: its loop's figures, CPU time, memory and queues.
+    /// The worker's use of the machine: its loop's figures, CPU time, memory and queues.
     pub fn usage(&self) -> WorkerUsage {
         WorkerUsage::of(&self.handle)
     }
 
     /// Waits for the worker's end.
     ///
-    /// Gives the exit code of a worker that ended by itself. Messages that nobody has taken stay
-    /// for [`recv`](Worker::recv).
+    /// Gives the exit code of a worker that ended by itself. Messages that were not taken stay for
+    /// [`recv`](Worker::recv).
     ///
     /// # Errors
     /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`].
@@ -366,8 +364,8 @@ impl<Q: Send + 'static, A: Send + 'static, Out: Send + 'static> Worker<Call<Q, A
     /// Answers may come in another order than the questions.
     ///
     /// # Errors
-    /// [`CallError`]. None is left without an answer: when the worker ends, in whatever way, what
-    /// it has not answered fails.
+    /// [`CallError`]. No call is left without an answer: when the worker ends, the calls that it
+    /// has not answered fail.
     #[track_caller]
     pub fn call(&self, message: Q) -> Request<Result<A, CallError>> {
         self.call_with(|reply| Call { message, reply })

@@ -3,13 +3,13 @@
 //! - [`ReadStream`] reads ahead of its consumer, until its buffer is full, and goes on when the
 //!   consumer has taken something. It calls back with chunks, or is awaited for them.
 //! - [`WriteStream`] takes chunks and says when to wait.
-//! - [`pipe`] moves everything from a [`Source`] to a [`Sink`]: files, sockets, and whatever else has
-//!   these traits.
+//! - [`pipe`] moves everything from a [`Source`] to a [`Sink`]: files, sockets, and whatever else
+//!   has these traits.
 //!
 //! # Memory
 //! A read stream holds at most its high-water mark, 64 KiB unless told otherwise, and one chunk of
-//! that size. A write stream holds what it is given: at most its high-water mark and one chunk when its
-//! user minds what [`write`](WriteStream::write) returns, as `pipe` does.
+//! that size. A write stream holds what it is given: at most its high-water mark and one chunk when
+//! its user minds what [`write`](WriteStream::write) returns, as `pipe` does.
 //!
 //! # Examples
 //! ```

@@ -1,7 +1,8 @@
 //! Everything from a source to a sink, no faster than the sink takes it.
 //!
-//! A task does it: it waits for a chunk, gives it to the sink, and waits until the sink takes another.
-//! Its request is kept beside it, so that the request can be cancelled: that ends the task.
+//! A task does it: it waits for a chunk, gives it to the sink, and waits until the sink takes
+//! another. Its request is kept beside it, so that the request can be cancelled: that ends the
+//! task.
 
 use std::cell::Cell;
 use std::future::{self, Future};
@@ -49,19 +50,20 @@ const SOCKET_READ: usize = 64 * 1024;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Source {
-    /// Waits for the next chunk; none at the end. A source that is closed before its end fails: the end
-    /// says that there was no more. `spare` is a buffer that is the same in all calls of one
+    /// Waits for the next chunk; none at the end. A source that is closed before its end fails: the
+    /// end says that there was no more. `spare` is a buffer that is the same in all calls of one
     /// pipe, for a source that needs one. When the future is dropped nothing may be lost.
     fn read_chunk(&self, spare: &mut Vec<u8>) -> impl Future<Output = io::Result<Option<Vec<u8>>>>;
 }
 
 /// Where [`pipe`] puts it.
 pub trait Sink {
-    /// Takes a chunk. Ready when there is room for another one. What cannot be taken any more is an error.
+    /// Takes a chunk. Ready when there is room for another one. What cannot be taken any more is an
+    /// error.
     fn write_chunk(&self, chunk: Vec<u8>) -> impl Future<Output = io::Result<()>>;
 
-    /// Ready when all that was taken has gone, for [`feed`]. By default at once, for a sink that keeps
-    /// nothing.
+    /// Ready when all that was taken has gone, for [`feed`]. By default at once, for a sink that
+    /// keeps nothing.
     fn flush(&self) -> impl Future<Output = io::Result<()>> {
         future::ready(Ok(()))
     }
@@ -73,7 +75,7 @@ pub trait Sink {
 impl Source for ReadStream {
     async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         match self.next().await? {
-            None => self.core.end().map(|()| None),
+            None => self.reader.end().map(|()| None),
             chunk => Ok(chunk),
         }
     }
@@ -116,16 +118,17 @@ impl Sink for TcpStream {
 
 /// Moves everything from a source to a sink, then ends the sink; how many bytes.
 ///
-/// Source and sink are files ([`ReadStream`], [`WriteStream`]), sockets ([`TcpStream`]), or whatever else has the
-/// traits. The pipe holds one chunk; what else is in memory is what source and sink hold. After an error
-/// or when cancelled, both are let go as they are: they close unless somebody has another name for them.
+/// Source and sink are files ([`ReadStream`], [`WriteStream`]), sockets ([`TcpStream`]), or
+/// whatever else has the traits. The pipe holds one chunk; what else is in memory is what source
+/// and sink hold. After an error or when cancelled, both are let go as they are: they close unless
+/// somebody has another name for them.
 ///
 /// # Cancelling
 /// Possible until it is done. What has gone is gone.
 ///
 /// # Errors
-/// The first error of the source or the sink. A source that is closed before its end is one, and so is a
-/// sink that is closed or ended by somebody else: `Ok` means that everything has gone.
+/// The first error of the source or the sink. A source that is closed before its end is one, and so
+/// is a sink that is closed or ended by somebody else: `Ok` means that everything has gone.
 ///
 /// # Panics
 /// When no loop is current.
@@ -153,8 +156,8 @@ pub fn pipe(source: impl Source + 'static, sink: impl Sink + 'static) -> Request
     start(&current::expect("pipe"), Location::caller(), source, sink, true)
 }
 
-/// As [`pipe`], but leaves the sink open for more. Ready when all has gone: into the file, or to the
-/// kernel.
+/// As [`pipe`], but leaves the sink open for more. Ready when all has gone: into the file, or to
+/// the kernel.
 ///
 /// # Errors
 /// As [`pipe`].

@@ -1,12 +1,12 @@
 //! A file, chunk by chunk, no faster than they are taken.
 //!
 //! One read is under way at a time. Its chunk goes to the buffer, and while the buffer is below the
-//! high-water mark and somebody wants data the next read is started, before the consumer is called: so
-//! the disk works while the consumer does.
+//! high-water mark and somebody wants data the next read is started, before the consumer is called:
+//! so the disk works while the consumer does.
 //!
 //! Who owns it: the loop's table, from the making to the end, an error or a close, so that teardown
-//! finds the callback. A [`ReadStream`] is a counted name. When the count comes to zero while the stream
-//! does not flow, nobody can make it flow again, and it closes by itself.
+//! finds the callback. A [`ReadStream`] is a counted name. When the count comes to zero while the
+//! stream does not flow, nobody can make it flow again, and it closes by itself.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use super::HIGH_WATER_MARK;
 use super::pipe::{self, Sink};
 use crate::callback;
+use crate::callback::slot::Slot;
 use crate::error;
 use crate::event_loop::current;
 use crate::event_loop::state::State;
@@ -32,7 +33,8 @@ use crate::request::Request;
 use crate::sys;
 use crate::task::waiters::{Place, Waiters};
 
-type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
+/// A callback that gets the chunks.
+type OnData = dyn FnMut(&ReadStream, io::Result<Vec<u8>>);
 
 /// Which part of a file a stream reads, and how much of it may be in memory.
 ///
@@ -50,8 +52,11 @@ type OnData = Box<dyn FnMut(&ReadStream, io::Result<Vec<u8>>)>;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOptions {
+    /// The first byte; none for the file's own offset.
     start: Option<u64>,
+    /// The most bytes.
     len: u64,
+    /// The most bytes that may wait before reading stops.
     high_water_mark: usize,
 }
 
@@ -67,8 +72,8 @@ impl ReadOptions {
         ReadOptions::default()
     }
 
-    /// Begins so many bytes from the start of the file, and leaves the file's own offset alone. Without
-    /// this the stream reads at the offset, and moves it.
+    /// Begins so many bytes from the start of the file, and leaves the file's own offset alone.
+    /// Without this the stream reads at the offset, and moves it.
     pub fn start(mut self, offset: u64) -> Self {
         self.start = Some(offset);
         self
@@ -80,8 +85,8 @@ impl ReadOptions {
         self
     }
 
-    /// Sets how many bytes may wait in memory before the stream stops reading. A chunk is at most that
-    /// long. Zero counts as one.
+    /// Sets how many bytes may wait in memory before the stream stops reading. A chunk is at most
+    /// that long. Zero counts as one.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes.max(1);
         self
@@ -94,19 +99,19 @@ impl ReadOptions {
     #[track_caller]
     pub fn open(self, path: impl AsRef<Path>) -> ReadStream {
         let state = current::expect("ReadStream::open");
-        let stream = Core::make(&state, Location::caller(), self);
-        let core = stream.core.clone();
-        core.busy.set(true);
-        File::open(path).on_complete(move |opened| core.opened(opened));
+        let stream = Reader::make(&state, Location::caller(), self);
+        let reader = stream.reader.clone();
+        reader.busy.set(true);
+        File::open(path).on_complete(move |opened| reader.opened(opened));
         stream
     }
 
     /// A stream of an open file, as [`ReadStream::new`].
     #[track_caller]
     pub fn stream(self, file: File) -> ReadStream {
-        let stream = Core::make(&file.core.state, Location::caller(), self);
-        if stream.core.registration.is_open() {
-            stream.core.file.replace(Some(file));
+        let stream = Reader::make(&file.queue.state, Location::caller(), self);
+        if stream.reader.registration.is_open() {
+            stream.reader.file.replace(Some(file));
         }
         stream
     }
@@ -125,8 +130,11 @@ enum Stage {
     Closed,
 }
 
-pub(super) struct Core {
+/// What is behind a [`ReadStream`] and its clones.
+pub(super) struct Reader {
+    /// Open until the stream has ended. Active while it flows.
     registration: Registration,
+    /// The line that made the stream.
     location: &'static Location<'static>,
     /// Absent before it is open, and after the end, an error or a close.
     file: RefCell<Option<File>>,
@@ -134,7 +142,9 @@ pub(super) struct Core {
     position: Cell<Option<u64>>,
     /// Bytes that may still be read.
     left: Cell<u64>,
+    /// From this many bytes in the buffer on nothing is read.
     high_water_mark: usize,
+    /// Chunks that were read and not taken, in order.
     buffer: RefCell<VecDeque<Vec<u8>>>,
     /// Bytes in `buffer`.
     buffered: Cell<usize>,
@@ -150,11 +160,9 @@ pub(super) struct Core {
     round_queued: Cell<bool>,
     /// A callback is registered, and perhaps just being called.
     has_callback: Cell<bool>,
-    /// Absent while it is called.
-    on_data: Cell<Option<OnData>>,
-    /// Counts registrations: a callback that was replaced while it ran is not put back.
-    starts: Cell<u32>,
-    /// Who waits for a chunk.
+    /// The callback that gets what comes.
+    on_data: Slot<OnData>,
+    /// The tasks that wait for a chunk.
     readers: Waiters,
     /// The place of the task that waits by [`ReadStream::poll_next`].
     poller: Place,
@@ -162,13 +170,13 @@ pub(super) struct Core {
     names: Cell<u32>,
 }
 
-impl Core {
+impl Reader {
     fn make(
         state: &Rc<State>,
         location: &'static Location<'static>,
         options: ReadOptions,
     ) -> ReadStream {
-        let core = Rc::new(Core {
+        let reader = Rc::new(Reader {
             registration: Registration::new(state.clone()),
             location,
             file: RefCell::new(None),
@@ -183,16 +191,15 @@ impl Core {
             flowing: Cell::new(false),
             round_queued: Cell::new(false),
             has_callback: Cell::new(false),
-            on_data: Cell::new(None),
-            starts: Cell::new(0),
+            on_data: Slot::default(),
             readers: Waiters::default(),
             poller: Place::default(),
             names: Cell::new(0),
         });
         if state.is_open() {
-            core.registration.open(core.clone(), location, false);
+            reader.registration.open(reader.clone(), location, false);
         }
-        ReadStream::of(core)
+        ReadStream::of(reader)
     }
 
     fn state(&self) -> &Rc<State> {
@@ -234,9 +241,9 @@ impl Core {
         let Some(file) = self.file.borrow().clone() else { return };
         let len = self.high_water_mark.min(usize::try_from(self.left.get()).unwrap_or(usize::MAX));
         self.busy.set(true);
-        let core = self.clone();
+        let reader = self.clone();
         file.read_from(self.position.get(), len, self.location)
-            .on_complete(move |chunk| core.arrived(chunk));
+            .on_complete(move |chunk| reader.arrived(chunk));
     }
 
     fn arrived(self: &Rc<Self>, chunk: io::Result<Vec<u8>>) {
@@ -305,54 +312,54 @@ impl Core {
 
     fn queue_round(self: &Rc<Self>) {
         if self.state().is_open() && !self.round_queued.replace(true) {
-            let core = self.clone();
+            let reader = self.clone();
             self.state().pending.push(Closure::new(move || {
-                core.round_queued.set(false);
-                core.round();
+                reader.round_queued.set(false);
+                reader.round();
             }));
         }
     }
 
     /// Gives the callback a chunk. The end and an error are the last that it gets.
     fn deliver(self: &Rc<Self>, next: io::Result<Option<Vec<u8>>>) {
-        let last = !matches!(next, Ok(Some(_)));
-        let on_data = self.on_data.take();
-        if last {
+        if !matches!(next, Ok(Some(_))) {
+            // Taken out first, for the end of the stream would drop it uncalled.
+            let on_data = self.on_data.clear();
             self.told(&next);
+            if let Some(f) = on_data {
+                self.call_last(f, next.map(Option::unwrap_or_default));
+            }
+            return;
         }
-        let Some(mut f) = on_data else { return };
-        let state = self.state().clone();
-        let start = self.starts.get();
         let stream = ReadStream::of(self.clone());
         let chunk = next.map(Option::unwrap_or_default);
-        let outcome = callback::invoke(&state, Some(self.location), || f(&stream, chunk));
-        if !last && self.starts.get() == start && !self.is_closed() {
-            self.on_data.set(Some(f));
-        } else {
-            drop(f);
-        }
+        let state = self.state().clone();
+        let outcome = self.on_data.invoke(&state, Some(self.location), |f| f(&stream, chunk));
         drop(stream);
-        callback::settle(&state, outcome);
+        if let Some(outcome) = outcome {
+            callback::settle(&state, outcome);
+        }
     }
 
-    fn start(self: &Rc<Self>, f: OnData) {
+    /// Calls a callback for the last time.
+    fn call_last(self: &Rc<Self>, mut f: Box<OnData>, chunk: io::Result<Vec<u8>>) {
+        let stream = ReadStream::of(self.clone());
+        callback::call(self.state(), Some(self.location), move || f(&stream, chunk));
+    }
+
+    fn start(self: &Rc<Self>, f: Box<OnData>) {
         if !self.state().is_open() {
             return;
         }
         if self.is_closed() {
             // A callback, so not from here.
-            let core = self.clone();
+            let reader = self.clone();
             return self.state().pending.push(Closure::new(move || {
-                let (state, location) = (core.state().clone(), core.location);
-                let end = core.over().map(|()| Vec::new());
-                let stream = ReadStream::of(core);
-                let mut f = f;
-                callback::call(&state, Some(location), || f(&stream, end));
+                reader.call_last(f, reader.over().map(|()| Vec::new()));
             }));
         }
-        self.starts.set(self.starts.get().wrapping_add(1));
         self.has_callback.set(true);
-        let before = self.on_data.replace(Some(f));
+        let before = self.on_data.set(f);
         self.set_flowing(true);
         drop(before);
     }
@@ -435,9 +442,8 @@ impl Core {
         self.stage.set(stage);
         let entry = self.registration.close();
         self.flowing.set(false);
-        self.starts.set(self.starts.get().wrapping_add(1));
         self.buffered.set(0);
-        let held = (self.on_data.take(), self.buffer.take(), self.file.take(), self.last.take());
+        let held = (self.on_data.clear(), self.buffer.take(), self.file.take(), self.last.take());
         self.readers.wake();
         // Last: what the callback captured may call back into the loop.
         drop((held, entry));
@@ -445,7 +451,7 @@ impl Core {
 }
 
 /// Has a round queued if a panic passes by.
-struct RoundAgain<'a>(&'a Rc<Core>);
+struct RoundAgain<'a>(&'a Rc<Reader>);
 
 impl Drop for RoundAgain<'_> {
     fn drop(&mut self) {
@@ -453,7 +459,7 @@ impl Drop for RoundAgain<'_> {
     }
 }
 
-impl Handle for Core {
+impl Handle for Reader {
     fn kind(&self) -> &'static str {
         "file read stream"
     }
@@ -465,7 +471,7 @@ impl Handle for Core {
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
         self.flowing.set(false);
-        callback::drop_quietly(self.on_data.take());
+        callback::drop_quietly(self.on_data.clear());
         drop((self.buffer.take(), self.file.take()));
         self.readers.wake();
     }
@@ -473,15 +479,17 @@ impl Handle for Core {
 
 /// A file that is read in chunks, no faster than they are taken.
 ///
-/// Give it a callback with [`on_data`](ReadStream::on_data), or await [`next`](ReadStream::next), or [`pipe`](ReadStream::pipe) it. Nothing is read before. While the
-/// consumer has a chunk the stream reads ahead, until as many bytes wait as its high-water mark says.
-/// At the end, after an error and when it is closed, it lets go of its file.
+/// Give it a callback with [`on_data`](ReadStream::on_data), or await [`next`](ReadStream::next),
+/// or [`pipe`](ReadStream::pipe) it. Nothing is read before. While the consumer has a chunk the
+/// stream reads ahead, until as many bytes wait as its high-water mark says. At the end, after an
+/// error and when it is closed, it lets go of its file.
 ///
-/// `Clone`: a clone is another name for the same stream. While it flows to a callback it belongs to the
-/// loop. Otherwise it closes when the last name is dropped.
+/// `Clone`: a clone is another name for the same stream. While it flows to a callback it belongs to
+/// the loop. Otherwise it closes when the last name is dropped.
 ///
 /// # Liveness
-/// A stream keeps the loop alive while it flows, and while a read is under way. A paused one does not.
+/// A stream keeps the loop alive while it flows, and while a read is under way. A paused one does
+/// not.
 ///
 /// # Errors
 /// That of the opening and those of reading go the same way: to the callback or the one who awaits,
@@ -501,17 +509,18 @@ impl Handle for Core {
 /// });
 /// ```
 pub struct ReadStream {
-    pub(super) core: Rc<Core>,
+    /// Shared by all names of the stream.
+    pub(super) reader: Rc<Reader>,
 }
 
 impl ReadStream {
-    fn of(core: Rc<Core>) -> ReadStream {
-        core.names.set(core.names.get() + 1);
-        ReadStream { core }
+    fn of(reader: Rc<Reader>) -> ReadStream {
+        reader.names.set(reader.names.get() + 1);
+        ReadStream { reader }
     }
 
-    /// A stream of the file at `path`, from its start to its end. An error of the opening comes where the
-    /// first chunk would.
+    /// A stream of the file at `path`, from its start to its end. An error of the opening comes
+    /// where the first chunk would.
     ///
     /// # Panics
     /// When no loop is current.
@@ -520,93 +529,97 @@ impl ReadStream {
         ReadOptions::new().open(path)
     }
 
-    /// A stream of an open file, from its offset to its end. The file may be a pipe or a terminal too;
-    /// each read of it then occupies a pool thread until something comes.
+    /// A stream of an open file, from its offset to its end. The file may be a pipe or a terminal
+    /// too; each read of it then occupies a pool thread until something comes.
     #[track_caller]
     pub fn new(file: File) -> ReadStream {
         ReadOptions::new().stream(file)
     }
 
-    /// Calls `f` with each chunk, with `Ok` of nothing once at the end, or with `Err` once. Starts the
-    /// flow, and replaces the callback before.
+    /// Calls `f` with each chunk, with `Ok` of nothing once at the end, or with `Err` once. Starts
+    /// the flow, and replaces the callback before.
     ///
-    /// The callback runs in the poll phase, or in the pending phase for what was read before. Put on a
-    /// stream that has ended, it is told the end; on one that was closed, `EBADF`.
+    /// The callback runs in the poll phase, or in the pending phase for what was read before. Put
+    /// on a stream that has ended, it is told the end; on one that was closed, `EBADF`.
     pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
-        self.core.start(Box::new(f));
+        self.reader.start(Box::new(f));
     }
 
     /// Stops calling back at once, also from inside the callback. Reading goes on no further than
     /// the read that is under way.
     pub fn pause(&self) {
-        self.core.set_flowing(false);
+        self.reader.set_flowing(false);
     }
 
     /// Goes on calling back, later and not from here. Without a callback it does nothing.
     pub fn resume(&self) {
-        self.core.set_flowing(true);
+        self.reader.set_flowing(true);
     }
 
     /// Whether the callback gets what comes.
     pub fn is_flowing(&self) -> bool {
-        self.core.flowing.get()
+        self.reader.flowing.get()
     }
 
-    /// Bytes that were read and not yet taken: at most the high-water mark and one chunk less one byte.
+    /// Bytes that were read and not yet taken: at most the high-water mark and one chunk less one
+    /// byte.
     pub fn buffered(&self) -> usize {
-        self.core.buffered.get()
+        self.reader.buffered.get()
     }
 
-    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait beside it
-    /// go on waiting. While a callback is registered, each of the two would get a part.
+    /// The next chunk; none at the end. Dropping the future loses nothing, and those who wait
+    /// beside it go on waiting. While a callback is registered, each of the two would get a part.
     ///
     /// # Errors
-    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close); a
-    /// shut-down error after the end of the loop.
+    /// Those of opening and reading, once; `EBADF` when the stream was [closed](ReadStream::close);
+    /// a shut-down error after the end of the loop.
     pub fn next(&self) -> Next<'_> {
         Next { stream: self, place: Place::default() }
     }
 
-    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a later
-    /// one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside it.
+    /// Takes the next chunk, or keeps the task's waker until there is one. One task can wait so: a
+    /// later one takes the place of the one before. Those in [`next`](ReadStream::next) wait beside
+    /// it.
     ///
     /// # Errors
     /// As [`next`](ReadStream::next).
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
-        self.core.poll_next(&self.core.poller, cx)
+        self.reader.poll_next(&self.reader.poller, cx)
     }
 
-    /// Moves all that is left to a file or a socket and ends that; how many bytes. As [`pipe`](super::pipe()).
+    /// Moves all that is left to a file or a socket and ends that; how many bytes. As
+    /// [`pipe`](super::pipe()).
     ///
     /// # Errors
     /// As [`pipe`](super::pipe()).
     #[track_caller]
     pub fn pipe(self, sink: impl Sink + 'static) -> Request<io::Result<u64>> {
-        let state = self.core.state().clone();
+        let state = self.reader.state().clone();
         pipe::start(&state, Location::caller(), self, sink, true)
     }
 
-    /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the file
-    /// is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`), for the end
-    /// would say that there was no more. A stream that has told its end stays at its end.
+    /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the
+    /// file is let go. One who awaits the next chunk, or does so later, gets an error (`EBADF`),
+    /// for the end would say that there was no more. A stream that has told its end stays at its
+    /// end.
     pub fn close(&self) {
-        if !self.core.is_closed() {
-            self.core.close(Stage::Closed);
+        if !self.reader.is_closed() {
+            self.reader.close(Stage::Closed);
         }
     }
 }
 
 impl Clone for ReadStream {
     fn clone(&self) -> ReadStream {
-        ReadStream::of(self.core.clone())
+        ReadStream::of(self.reader.clone())
     }
 }
 
 impl Drop for ReadStream {
     fn drop(&mut self) {
-        let left = self.core.names.get() - 1;
-        self.core.names.set(left);
-        if left == 0 && !self.core.flowing.get() {
+        let left = self.reader.names.get() - 1;
+        self.reader.names.set(left);
+        if left == 0 && !self.reader.flowing.get() {
             self.close();
         }
     }
@@ -617,7 +630,7 @@ impl fmt::Debug for ReadStream {
         f.debug_struct("ReadStream")
             .field("buffered", &self.buffered())
             .field("flowing", &self.is_flowing())
-            .field("open", &!self.core.is_closed())
+            .field("open", &!self.reader.is_closed())
             .finish_non_exhaustive()
     }
 }
@@ -625,6 +638,7 @@ impl fmt::Debug for ReadStream {
 /// The wait for a chunk. Made by [`ReadStream::next`].
 #[derive(Debug)]
 pub struct Next<'a> {
+    /// The stream.
     stream: &'a ReadStream,
     /// Its place among those who wait.
     place: Place,
@@ -634,12 +648,12 @@ impl Future for Next<'_> {
     type Output = io::Result<Option<Vec<u8>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.stream.core.poll_next(&self.place, cx)
+        self.stream.reader.poll_next(&self.place, cx)
     }
 }
 
 impl Drop for Next<'_> {
     fn drop(&mut self) {
-        self.stream.core.readers.leave(&self.place);
+        self.stream.reader.readers.leave(&self.place);
     }
 }

@@ -1,11 +1,11 @@
 //! A file that is written in chunks, and says when to wait.
 //!
-//! One write is under way at a time. It takes everything that has queued up meanwhile with it, so many
-//! small chunks become few calls.
+//! One write is under way at a time. It takes everything that has queued up meanwhile with it, so
+//! many small chunks become few calls.
 //!
-//! Who owns it: its names, and the write that is under way. So it lives until everything has gone also
-//! when nobody has it any more, and then its file closes. What it promises is kept by the write that
-//! is under way, which tells them when the loop ends first.
+//! Who owns it: its names, and the write that is under way. So it lives until everything has gone
+//! also when nobody has it any more, and then its file closes. What it promises is kept by the
+//! write that is under way, which tells them when the loop ends first.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -43,7 +43,9 @@ use crate::sys;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
+    /// The first byte; none for the file's own offset.
     start: Option<u64>,
+    /// The bytes that may wait before `write` says to wait.
     high_water_mark: usize,
 }
 
@@ -65,7 +67,8 @@ impl WriteOptions {
         self
     }
 
-    /// Sets how many bytes may wait in memory before [`WriteStream::write`] says so. Zero counts as one.
+    /// Sets how many bytes may wait in memory before [`WriteStream::write`] says so. Zero counts as
+    /// one.
     pub fn high_water_mark(mut self, bytes: usize) -> Self {
         self.high_water_mark = bytes.max(1);
         self
@@ -87,8 +90,8 @@ impl WriteOptions {
     #[track_caller]
     pub fn open(self, path: impl AsRef<Path>, options: &OpenOptions) -> WriteStream {
         let state = current::expect("WriteStream::open");
-        let core = Core::new(&state, Location::caller(), self);
-        let flight = Flight::start(&core);
+        let writer = Writer::new(&state, Location::caller(), self);
+        let flight = Flight::start(&writer);
         options.open(path).on_complete(move |opened| match opened {
             Ok(file) => {
                 flight.0.file.replace(Some(file));
@@ -96,30 +99,35 @@ impl WriteOptions {
             }
             Err(error) => flight.land(Err(error)),
         });
-        WriteStream { core }
+        WriteStream { writer }
     }
 
     /// A stream to an open file.
     #[track_caller]
     pub fn stream(self, file: File) -> WriteStream {
-        let core = Core::new(&file.core.state, Location::caller(), self);
-        core.file.replace(Some(file));
-        WriteStream { core }
+        let writer = Writer::new(&file.queue.state, Location::caller(), self);
+        writer.file.replace(Some(file));
+        WriteStream { writer }
     }
 }
 
-struct Core {
+/// What is behind a [`WriteStream`] and its clones.
+struct Writer {
+    /// The loop that it belongs to.
     state: Rc<State>,
+    /// The line that made the stream.
     location: &'static Location<'static>,
     /// Absent before it is open, and after the finish, an error or a close.
     file: RefCell<Option<File>>,
     /// Where the next write goes, if not to the file's own offset.
     position: Cell<Option<u64>>,
+    /// From this many queued bytes on there is no room.
     high_water_mark: usize,
     /// Chunks that wait for the write that is under way.
     queue: RefCell<Vec<Vec<u8>>>,
     /// Bytes in `queue` and in the write that is under way.
     queued: Cell<usize>,
+    /// Bytes that the system has taken.
     written: Cell<u64>,
     /// The file is being opened, written or closed.
     busy: Cell<bool>,
@@ -131,20 +139,20 @@ struct Core {
     error: RefCell<Option<io::Error>>,
     /// Somebody was told of the error.
     told: Cell<bool>,
-    /// Those who wait until fewer bytes than this are queued. There are some only while the stream is
-    /// busy.
+    /// Those who wait until fewer bytes than this are queued. There are some only while the stream
+    /// is busy.
     drains: RefCell<Vec<(usize, Promise<()>)>>,
     /// The finish that waits for the writes before it. There only while the stream is busy.
     finish: RefCell<Option<Promise<()>>>,
 }
 
-impl Core {
+impl Writer {
     fn new(
         state: &Rc<State>,
         location: &'static Location<'static>,
         options: WriteOptions,
-    ) -> Rc<Core> {
-        Rc::new(Core {
+    ) -> Rc<Writer> {
+        Rc::new(Writer {
             state: state.clone(),
             location,
             file: RefCell::new(None),
@@ -200,12 +208,12 @@ impl Core {
         let file = self.file.borrow().clone().expect("an open stream has its file");
         let flight = Flight::start(self);
         file.write_to(chunks, self.position.get(), self.location).on_complete(move |result| {
-            let core = &flight.0;
+            let writer = &flight.0;
             if let Ok(count) = result {
-                core.position.set(core.position.get().map(|position| position + count as u64));
+                writer.position.set(writer.position.get().map(|position| position + count as u64));
                 // Nothing is left of it if the stream was closed meanwhile.
-                core.queued.set(core.queued.get().saturating_sub(count));
-                core.written.set(core.written.get() + count as u64);
+                writer.queued.set(writer.queued.get().saturating_sub(count));
+                writer.written.set(writer.written.get() + count as u64);
             }
             flight.land(result.map(|_| ()));
         });
@@ -214,12 +222,12 @@ impl Core {
     fn close_file(self: &Rc<Self>) {
         let Some(file) = self.file.take() else { return };
         let flight = Flight::start(self);
-        file.core.close(self.location).on_complete(move |result| {
+        file.queue.close(self.location).on_complete(move |result| {
             let finish = flight.0.finish.take();
-            let core = flight.0.clone();
+            let writer = flight.0.clone();
             if let Some(finish) = finish {
                 finish.fulfil_later(result);
-                core.told.set(true);
+                writer.told.set(true);
             }
             flight.land(Ok(()));
         });
@@ -291,7 +299,8 @@ impl Core {
         self.wait_until_below(self.high_water_mark, location)
     }
 
-    /// Waits until all that was given is with the system. That it was finished meanwhile is no loss.
+    /// Waits until all that was given is with the system. That it was finished meanwhile is no
+    /// loss.
     fn flush(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
         match self.loss() {
             Some(error) => Request::failed_later(&self.state, location, error),
@@ -337,12 +346,12 @@ impl Core {
 }
 
 /// Holds the stream while its file works for it. When the loop ends first, those who wait are told.
-struct Flight(Rc<Core>);
+struct Flight(Rc<Writer>);
 
 impl Flight {
-    fn start(core: &Rc<Core>) -> Flight {
-        core.busy.set(true);
-        Flight(core.clone())
+    fn start(writer: &Rc<Writer>) -> Flight {
+        writer.busy.set(true);
+        Flight(writer.clone())
     }
 
     fn land(self, result: io::Result<()>) {
@@ -360,7 +369,7 @@ impl Drop for Flight {
     }
 }
 
-impl Drop for Core {
+impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(error) = self.error.take()
             && !self.told.get()
@@ -372,9 +381,10 @@ impl Drop for Core {
 
 /// A file that is written in chunks.
 ///
-/// [`write`](WriteStream::write) takes a chunk and says whether there is room for more; if not, wait for [`drain`](WriteStream::drain). [`finish`](WriteStream::finish) writes
-/// what is left and closes the file. A stream whose last name is dropped writes what is left and closes too, but nobody
-/// hears how that went; only [`close`](WriteStream::close) throws away what waits.
+/// [`write`](WriteStream::write) takes a chunk and says whether there is room for more; if not,
+/// wait for [`drain`](WriteStream::drain). [`finish`](WriteStream::finish) writes what is left and
+/// closes the file. A stream whose last name is dropped writes what is left and closes too, but
+/// nobody hears how that went; only [`close`](WriteStream::close) throws away what waits.
 ///
 /// `Clone`: a clone is another name for the same stream.
 ///
@@ -382,12 +392,13 @@ impl Drop for Core {
 /// Chunks are written in the order given. Chunks that wait together go out with one call.
 ///
 /// # Liveness
-/// A stream keeps the loop alive while it has something to write, and while its file is opened or closed.
+/// A stream keeps the loop alive while it has something to write, and while its file is opened or
+/// closed.
 ///
 /// # Errors
-/// The first error, of the opening or a write, ends the stream: what waits is dropped, `write` returns
-/// false, and `drain` and `finish` give the error, also to those who ask later. One that nobody asks for
-/// is logged.
+/// The first error, of the opening or a write, ends the stream: what waits is dropped, `write`
+/// returns false, and `drain` and `finish` give the error, also to those who ask later. One that
+/// nobody asks for is logged.
 ///
 /// # Examples
 /// ```
@@ -409,12 +420,13 @@ impl Drop for Core {
 /// ```
 #[derive(Clone)]
 pub struct WriteStream {
-    core: Rc<Core>,
+    /// Shared by all names of the stream.
+    writer: Rc<Writer>,
 }
 
 impl WriteStream {
-    /// A stream to the file at `path`, which is made, or emptied. An error of the opening is that of the
-    /// first `drain` or `finish`.
+    /// A stream to the file at `path`, which is made, or emptied. An error of the opening is that
+    /// of the first `drain` or `finish`.
     ///
     /// # Panics
     /// When no loop is current.
@@ -433,18 +445,18 @@ impl WriteStream {
         WriteOptions::new().open(path, OpenOptions::new().append(true).create(true))
     }
 
-    /// A stream to an open file, from its offset on. The file may be a pipe or a terminal too; a write
-    /// that waits then occupies a pool thread.
+    /// A stream to an open file, from its offset on. The file may be a pipe or a terminal too; a
+    /// write that waits then occupies a pool thread.
     #[track_caller]
     pub fn new(file: File) -> WriteStream {
         WriteOptions::new().stream(file)
     }
 
-    /// Takes a chunk, and says whether to go on: false when as many bytes wait as the high-water mark
-    /// says. The chunk is taken in any case, unless the stream has ended: then it is dropped, and
-    /// [`drain`](WriteStream::drain) says why.
+    /// Takes a chunk, and says whether to go on: false when as many bytes wait as the high-water
+    /// mark says. The chunk is taken in any case, unless the stream has ended: then it is dropped,
+    /// and [`drain`](WriteStream::drain) says why.
     pub fn write(&self, chunk: impl Into<Vec<u8>>) -> bool {
-        self.core.write(chunk.into())
+        self.writer.write(chunk.into())
     }
 
     /// Completes when there is room for more: at once if there is.
@@ -454,40 +466,41 @@ impl WriteStream {
     /// finished before, `EBADF` when it was closed before.
     #[track_caller]
     pub fn drain(&self) -> Request<io::Result<()>> {
-        self.core.drain(Location::caller())
+        self.writer.drain(Location::caller())
     }
 
     /// Completes when all that was given has been written.
     #[track_caller]
     pub(super) fn flush(&self) -> Request<io::Result<()>> {
-        self.core.flush(Location::caller())
+        self.writer.flush(Location::caller())
     }
 
     /// Writes what is left and closes the file. Nothing may be written from now on.
     ///
     /// # Errors
-    /// What broke the stream, also what the system says when the file is closed; a cancelled error when
-    /// the stream is closed first; `BrokenPipe` when it was finished before, `EBADF` when it was closed
-    /// before.
+    /// What broke the stream, also what the system says when the file is closed; a cancelled error
+    /// when the stream is closed first; `BrokenPipe` when it was finished before, `EBADF` when it
+    /// was closed before.
     #[track_caller]
     pub fn finish(&self) -> Request<io::Result<()>> {
-        self.core.finish(Location::caller())
+        self.writer.finish(Location::caller())
     }
 
-    /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a cancelled
-    /// error, and the file is let go after the write that is under way. Closing again does nothing.
+    /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a
+    /// cancelled error, and the file is let go after the write that is under way. Closing again
+    /// does nothing.
     pub fn close(&self) {
-        self.core.close();
+        self.writer.close();
     }
 
     /// Bytes that were given to [`write`](WriteStream::write) and are not yet with the system.
     pub fn queued(&self) -> usize {
-        self.core.queued.get()
+        self.writer.queued.get()
     }
 
     /// Bytes that the system has taken.
     pub fn written(&self) -> u64 {
-        self.core.written.get()
+        self.writer.written.get()
     }
 }
 
@@ -496,7 +509,7 @@ impl fmt::Debug for WriteStream {
         f.debug_struct("WriteStream")
             .field("queued", &self.queued())
             .field("written", &self.written())
-            .field("ended", &self.core.ended.get())
+            .field("ended", &self.writer.ended.get())
             .finish_non_exhaustive()
     }
 }

@@ -68,9 +68,9 @@ pub(crate) struct Connection<S: Stream> {
     /// Taken out when the stream is closed or detached: then it is no longer open.
     pub(super) transport: RefCell<Option<S::Transport>>,
     /// What is known of the bytes that come, and what they are for.
-    pub(super) reading: Reading<S>,
+    pub(crate) reading: Reading<S>,
     /// What waits to go.
-    pub(super) writing: Writing<Completer<io::Result<()>>>,
+    pub(crate) writing: Writing<Completer<io::Result<()>>>,
     /// Counts the [`Stream`]s of this connection.
     pub(super) names: Names,
     /// What tasks have read and written in this iteration.
@@ -138,12 +138,13 @@ impl<S: Stream> Connection<S> {
         self.is_open()
     }
 
-    /// Completes the writes that have finished and sends queued ones, until the system takes no more
-    /// or the round is full. Then does what comes after the last write, also if that was cancelled.
+    /// Completes the writes that have finished and sends queued ones, until the system takes no
+    /// more or the round is full. Then does what comes after the last write, also if that was
+    /// cancelled.
     fn write_round(self: &Rc<Self>, state: &Rc<State>) {
         for sends in 0..=SENDS_PER_ROUND {
-            // All is booked by now, so that a callback may write, cancel, close or panic. Writes that
-            // a panic keeps from completing come first in the next round.
+            // All is booked by now, so that a callback may write, cancel, close or panic. Writes
+            // that a panic keeps from completing come first in the next round.
             let mut here = if state.pending.is_empty() { self.writing.finished() } else { 0 };
             while let Some((completer, outcome)) = self.writing.take_finished() {
                 self.update_liveness();
@@ -151,8 +152,8 @@ impl<S: Stream> Connection<S> {
                     here -= 1;
                     completer.complete(outcome);
                 } else {
-                    // Behind requests that were done before it and whose callbacks still wait. Also a
-                    // write that a callback has just made, as any that is done at once.
+                    // Behind requests that were done before it and whose callbacks still wait. Also
+                    // a write that a callback has just made, as any that is done at once.
                     completer.complete_later(outcome);
                 }
             }
@@ -272,7 +273,8 @@ impl<S: Stream> Connection<S> {
         });
         connection.registration.open(connection.clone(), location, false);
         let key = connection.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut transport, key)) {
+        if let Err(error) = state.register(|poller| poller.register(&mut transport, key.to_bits()))
+        {
             drop(connection.registration.close());
             return Err(error);
         }
@@ -451,7 +453,7 @@ mod tests {
             // Behind the first poll, which reports that the socket is writable, and never again.
             crate::set_immediate(move || {
                 let request = stream.0.write(Location::caller(), Data::Borrowed(BYTES));
-                assert_eq!(stream.0.queued_bytes(), BYTES.len() - 5);
+                assert_eq!(stream.0.writing.queued_bytes(), BYTES.len() - 5);
                 request.on_complete(move |result| end.set(Some(result)));
             });
             // A loop that waits for an event would wait for ever.

@@ -69,7 +69,7 @@ impl<S: Stream> Connection<S> {
     /// Wakes the tasks that wait: they find a stream that is not open.
     fn wake_tasks(&self) {
         let writer = self.writing.take_task();
-        self.reading.wake();
+        self.reading.tasks.wake();
         if let Some(writer) = writer {
             writer.wake();
         }

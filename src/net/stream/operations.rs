@@ -204,21 +204,6 @@ impl<S: Stream> Connection<S> {
         Ok(())
     }
 
-    /// Bytes that were written and that the system has not taken.
-    pub(crate) fn queued_bytes(&self) -> usize {
-        self.writing.queued_bytes()
-    }
-
-    /// Whether the end was asked for.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.writing.has_ended()
-    }
-
-    /// Whether a read failed.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.reading.is_broken()
-    }
-
     /// Sends the end of the stream behind the writes that wait.
     pub(crate) fn shutdown(
         self: &Rc<Self>,
@@ -272,20 +257,11 @@ impl<S: Stream> Connection<S> {
         self.close_if_unnamed();
     }
 
-    /// Reads, or waits at the place of the functions that poll.
+    /// Reads, or waits at this place until that is possible.
     pub(crate) fn poll_read(
         &self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_read_at(&self.reading.poller, cx, buffer)
-    }
-
-    /// Reads, or waits at this place until that is possible.
-    pub(crate) fn poll_read_at(
-        &self,
         place: &Place,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         let polled = self.poll_once(buffer);

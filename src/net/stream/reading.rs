@@ -7,7 +7,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::task::Waker;
 
 use crate::callback::slot::Slot;
 use crate::event_loop::state::State;
@@ -28,7 +27,7 @@ const GONE: Event = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
 pub(crate) type OnRead<S> = dyn FnMut(&S, io::Result<&[u8]>);
 
 /// The reading side of a stream.
-pub(super) struct Reading<S: 'static> {
+pub(crate) struct Reading<S: 'static> {
     /// Called with what arrives, while a program reads by callback.
     pub(super) on_read: Slot<OnRead<S>>,
     /// A read callback is registered. It may be running, and is then not in its slot.
@@ -49,7 +48,7 @@ pub(super) struct Reading<S: 'static> {
     /// The tasks that wait until they can read.
     pub(super) tasks: Waiters,
     /// The place in `tasks` of the task that waits by a function that polls.
-    pub(super) poller: Place,
+    pub(crate) poller: Place,
 }
 
 impl<S> Reading<S> {
@@ -90,7 +89,7 @@ impl<S> Reading<S> {
     }
 
     /// Whether a read failed.
-    pub(super) fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.broken.get()
     }
 
@@ -205,11 +204,6 @@ impl<S> Reading<S> {
     /// The error that no reader has come for.
     pub(super) fn take_failure(&self) -> Option<io::Error> {
         self.failure.take()
-    }
-
-    /// Wakes all tasks: the stream is no more.
-    pub(super) fn wake(&self) {
-        self.tasks.take().for_each(Waker::wake);
     }
 }
 

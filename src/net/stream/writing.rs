@@ -168,7 +168,7 @@ impl<C> Writing<C> {
 
     /// Whether the end was asked for.
     #[inline]
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.get()
     }
 
@@ -285,7 +285,7 @@ impl<C> Writing<C> {
     }
 
     /// Bytes that are still to go.
-    pub(super) fn queued_bytes(&self) -> usize {
+    pub(crate) fn queued_bytes(&self) -> usize {
         self.look(|requests| requests.queued).unwrap_or(0)
     }
 

@@ -25,8 +25,8 @@ use sleep::{collect, look, sleep};
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
 
-/// A loop that may sleep for this long gives unused memory back first: to allocate it anew is little
-/// beside that.
+/// A loop that may sleep for this long gives unused memory back first: to allocate it anew is
+/// little beside that.
 const LONG_SLEEP: Duration = Duration::from_millis(20);
 
 /// In how many iterations a loop without long sleeps looks once for memory that it no longer uses.
@@ -54,8 +54,8 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
     // left behind.
     let expiry = state.timers.next_expiry()?;
     let left = expiry.saturating_sub(state.clock.read());
-    // In whole milliseconds, as the system's pollers wait: timers that are close together are served
-    // together, for a sleep costs more than a dozen of them.
+    // In whole milliseconds, as the system's pollers wait: timers that are close together are
+    // served together, for a sleep costs more than a dozen of them.
     Some(Duration::from_millis(left.div_ceil(MILLISECOND)))
 }
 

@@ -1,14 +1,15 @@
 //! Where a loop looks and sleeps: in its poller, or on the mailbox's condition variable.
 //!
 //! A loop that never had a source waits only for other threads, so it sleeps on the condition
-//! variable, which costs both sides less, and asks nobody what is ready. From its first source on it
-//! does both in the poller ([`Sources`](crate::event_loop::sources::Sources) says when that is).
+//! variable, which costs both sides less, and asks nobody what is ready. From its first source on
+//! it does both in the poller ([`Sources`](crate::event_loop::sources::Sources) says when that is).
 
 use std::io;
 use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
 use crate::event_loop::state::State;
+use crate::handle::key::Key;
 use crate::threads::patience::{self, Awake};
 
 /// Looks for a while before the sleep, if that is likely to pay. True when something has come.
@@ -73,9 +74,9 @@ fn poll(state: &State, timeout: Option<Duration>, began: Nanos) -> u64 {
     loop {
         let outcome = state.sources.with_poller(|poller| -> io::Result<u64> {
             poller.wait(left)?;
-            Ok(state
-                .handles
-                .list_ready(|table| poller.fetched(|key, event| table.mark_ready(key, event))))
+            Ok(state.handles.list_ready(|table| {
+                poller.fetched(|key, event| table.mark_ready(Key::from_bits(key), event))
+            }))
         });
         match outcome {
             Ok(count) => return count,

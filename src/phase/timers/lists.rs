@@ -1,202 +1,195 @@
-//! Which list has the timers of a delay.
+//! The lists of timers, found by their delay and sorted by when they expire.
 //!
-//! A list is named by a number. Common delays, up to two minutes, are looked up in a directory without
-//! hashing: one entry for 16 neighbouring delays says where their 16 lists begin, which are made together
-//! when the first of them is wanted. A program of one delay has one such page, 384 bytes, and with a
-//! million timers of random delays up to 100 s the directory, 25 KB, still fits the first-level cache.
-//! A list of a longer delay stands alone, is found by hash, and makes room for another when it is given up.
+//! Delays below two minutes are the index of their list in a sparse array; longer delays are looked
+//! up in a tree. The heap says which list is next. What decides the order stands in the heap itself,
+//! so that moving an item touches no list.
 //!
-//! Each arming reads where its list ends. Those 8 bytes of each list stand by themselves, so that those of
-//! 100,000 lists fit the second-level cache: with all else of a list beside them they did not, and the wait
-//! for this read was a third of an arming.
+//! A list that is given up stays in the heap as a stale item: taking it out of the middle would need
+//! its place, and every move of every item would have to write down where it is now. A stale item
+//! goes when it comes to the top, which is cleaned at once, or with all others when they are more
+//! than half. So giving a list up is constant on average, and the top is never stale.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::NONE;
+use super::pages::{Pages, Place};
+use crate::clock::Nanos;
+use crate::queue::memory;
 
-/// Delays below this many milliseconds are in the directory.
+/// Delays below this many milliseconds index the array. Its pages are 2 MB at most.
 const COMMON: u64 = 1 << 17;
 
-/// Neighbouring delays with one entry in the directory.
-const PAGE: usize = 16;
+/// As many idle items are never worth a clean-up.
+const IDLE_MIN: usize = 1024;
 
-/// What the end of an empty list is that still waits in the heap. No timer has this number.
-pub(super) const KEPT: u32 = NONE - 1;
-
-/// The first and the last of the timers of one delay, in the order they were armed.
-#[derive(Clone, Copy)]
-pub(super) struct Ends {
-    /// `NONE` when the list is empty.
+/// The timers of one delay, in the order they were armed.
+pub(super) struct List {
+    /// The number of its item in the heap, where each list with a timer has one. Zero: it has none.
+    pub(super) sequence: u64,
+    /// The first timer, or `NONE`.
     pub(super) first: u32,
-    /// `KEPT` when the list is empty, and `NONE` when it does not wait in the heap either: it was given up,
-    /// or not used yet. So arming need not look further to know.
+    /// The last timer, or `NONE`.
     pub(super) last: u32,
 }
 
-impl Ends {
-    const UNUSED: Ends = Ends { first: NONE, last: NONE };
+impl Place for List {
+    const FREE: List = List { sequence: 0, first: NONE, last: NONE };
+
+    fn is_free(&self) -> bool {
+        self.sequence == 0
+    }
 }
 
-/// What else there is about a list.
-#[derive(Clone, Copy)]
-struct List {
-    /// The number of its item in the heap; zero when it has none.
-    sequence: u64,
-    delay: u64,
+/// A list's place in the order: by expiry, and among lists of one expiry by sequence.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Item {
+    /// When the list is looked at next.
+    pub(super) expiry: Nanos,
+    /// No two items share a number, so it also tells whether the item is stale.
+    pub(super) sequence: u64,
+    /// Which list.
+    pub(super) delay: u64,
 }
 
+/// The lists by their delays.
+#[derive(Default)]
+struct ByDelay {
+    /// The lists of the delays below `COMMON`.
+    common: Pages<List>,
+    /// The lists of longer delays, those alone that have an item in the heap.
+    long: BTreeMap<u64, List>,
+}
+
+impl ByDelay {
+    /// The list of a delay, which is made if need be.
+    #[inline(always)]
+    fn of(&mut self, delay: u64) -> &mut List {
+        if delay < COMMON { self.common.make(delay as usize) } else { self.of_long(delay) }
+    }
+
+    #[inline(never)]
+    fn of_long(&mut self, delay: u64) -> &mut List {
+        self.long.entry(delay).or_insert(List::FREE)
+    }
+
+    fn free(&mut self, delay: u64) {
+        if delay < COMMON {
+            *self.of(delay) = List::FREE;
+        } else {
+            self.long.remove(&delay);
+        }
+    }
+
+    /// The list that an item of the heap stands for. None if the item is stale.
+    fn live(&self, item: &Item) -> Option<&List> {
+        let list = if item.delay < COMMON {
+            self.common.get(item.delay as usize)
+        } else {
+            self.long.get(&item.delay)
+        };
+        list.filter(|list| list.sequence == item.sequence)
+    }
+}
+
+/// All lists, and which is next.
 #[derive(Default)]
 pub(super) struct Lists {
-    /// The ends of each list.
-    ends: Vec<Ends>,
-    /// The rest of each list, at the same index.
-    lists: Vec<List>,
-    /// For each page of common delays the number of its first list, or `NONE`. As long as the longest
-    /// common delay so far needs.
-    directory: Vec<u32>,
-    /// The lists of other delays.
-    others: HashMap<u64, u32, BuildHasherDefault<DelayHasher>>,
-    /// Lists that stood alone and were given up.
-    free: Vec<u32>,
+    by_delay: ByDelay,
+    /// The lists that are in use, the first to expire on top, and stale items.
+    heap: BinaryHeap<Reverse<Item>>,
+    /// How many items have become stale or the item of an emptied list since the last clean-up.
+    idle: usize,
+    /// The number that was given to an item last.
+    last_sequence: u64,
 }
 
 impl Lists {
-    /// The list of a delay. It may be new, or given up before.
-    #[inline]
-    pub(super) fn of(&mut self, delay: u64) -> u32 {
-        let page = delay as usize / PAGE;
-        match self.directory.get(page) {
-            Some(&start) if start != NONE => start + (delay as usize % PAGE) as u32,
-            _ => self.make(delay),
+    /// The list of a delay, which is made if need be.
+    #[inline(always)]
+    pub(super) fn of(&mut self, delay: u64) -> &mut List {
+        self.by_delay.of(delay)
+    }
+
+    /// A list has got its first timer. It is looked at when that is due, unless it still waits in
+    /// the heap since it was emptied.
+    #[inline(never)]
+    pub(super) fn begin(&mut self, delay: u64, expiry: Nanos) {
+        let list = self.by_delay.of(delay);
+        if list.is_free() {
+            self.last_sequence += 1;
+            list.sequence = self.last_sequence;
+            self.heap.push(Reverse(Item { expiry, sequence: list.sequence, delay }));
         }
     }
 
-    #[cold]
-    fn make(&mut self, delay: u64) -> u32 {
-        if delay < COMMON {
-            return self.make_page(delay as usize);
+    /// Puts the first list back to where its expiry belongs.
+    pub(super) fn put_back_first(&mut self, expiry: Nanos) {
+        let Some(mut first) = self.heap.peek_mut() else { return };
+        self.last_sequence += 1;
+        first.0 = Item { expiry, sequence: self.last_sequence, ..first.0 };
+        self.by_delay.of(first.0.delay).sequence = self.last_sequence;
+        drop(first);
+        self.clean_top();
+    }
+
+    /// The list that is looked at next.
+    #[inline]
+    pub(super) fn first(&self) -> Option<&Item> {
+        self.heap.peek().map(|Reverse(item)| item)
+    }
+
+    /// Gives an empty list up: its item is stale.
+    #[inline(never)]
+    pub(super) fn give_up(&mut self, delay: u64) {
+        self.by_delay.free(delay);
+        self.note_idle();
+        self.clean_top();
+    }
+
+    /// A list was emptied, or given up, and its item stays. Cleans when such items are many.
+    ///
+    /// An emptied list waits for its expiry because a new timer of its delay gets its place in the
+    /// order, as in Node. When lists that wait so are many they are given up.
+    #[inline(never)]
+    pub(super) fn note_idle(&mut self) {
+        self.idle += 1;
+        if self.idle > IDLE_MIN.max(self.heap.len() / 2) {
+            self.clean();
         }
-        if let Some(list) = self.others.get(&delay) {
-            return *list;
-        }
-        let list = List { sequence: 0, delay };
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.lists[number as usize] = list;
-                number
+    }
+
+    /// Takes stale items out of the heap, and those of empty lists, which are given up.
+    fn clean(&mut self) {
+        self.idle = 0;
+        self.heap.retain(|Reverse(item)| {
+            let Some(list) = self.by_delay.live(item) else { return false };
+            let is_empty = list.first == NONE;
+            if is_empty {
+                self.by_delay.free(item.delay);
             }
-            None => {
-                self.ends.push(Ends::UNUSED);
-                self.lists.push(list);
-                number(self.lists.len() - 1)
-            }
-        };
-        self.others.insert(delay, number);
-        number
+            !is_empty
+        });
     }
 
-    fn make_page(&mut self, delay: usize) -> u32 {
-        let page = delay / PAGE;
-        if page >= self.directory.len() {
-            self.directory.resize(page + 1, NONE);
-        }
-        let start = number(self.lists.len());
-        self.directory[page] = start;
-        let delays = (page * PAGE) as u64..((page + 1) * PAGE) as u64;
-        self.ends.extend([Ends::UNUSED; PAGE]);
-        self.lists.extend(delays.map(|delay| List { sequence: 0, delay }));
-        start + (delay % PAGE) as u32
-    }
-
-    #[inline]
-    pub(super) fn ends(&mut self, list: u32) -> &mut Ends {
-        &mut self.ends[list as usize]
-    }
-
-    /// The number of a list's item in the heap; zero when it is not there.
-    #[inline]
-    pub(super) fn sequence(&self, list: u32) -> u64 {
-        self.lists[list as usize].sequence
-    }
-
-    pub(super) fn set_sequence(&mut self, list: u32, sequence: u64) {
-        self.lists[list as usize].sequence = sequence;
-    }
-
-    /// Lists that stand alone, in use or not.
-    #[inline]
-    pub(super) fn alone(&self) -> usize {
-        self.others.len() + self.free.len()
-    }
-
-    /// The delay of a list.
-    pub(super) fn delay(&self, list: u32) -> u64 {
-        self.lists[list as usize].delay
-    }
-
-    /// An empty list is no longer wanted. Its number may go to the list of another delay.
-    pub(super) fn give_up(&mut self, number: u32) {
-        self.ends[number as usize] = Ends::UNUSED;
-        let list = &mut self.lists[number as usize];
-        list.sequence = 0;
-        if list.delay >= COMMON {
-            let delay = list.delay;
-            self.others.remove(&delay);
-            self.free.push(number);
+    /// Takes stale items from the top.
+    fn clean_top(&mut self) {
+        while self.first().is_some_and(|item| self.by_delay.live(item).is_none()) {
+            self.idle = self.idle.saturating_sub(1);
+            self.heap.pop();
         }
     }
-}
 
-fn number(index: usize) -> u32 {
-    u32::try_from(index).expect("a loop has fewer than 2^32 delays in use")
-}
-
-/// A delay is a small number, and its own hash but for the spread over the table.
-#[derive(Default)]
-struct DelayHasher(u64);
-
-impl Hasher for DelayHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
+    /// Gives the memory of a burst back. As many lists are `needed` beside those in use.
+    pub(super) fn give_back(&mut self, needed: usize) {
+        let needed = self.heap.len() + needed;
+        if memory::is_excess(self.heap.capacity(), needed) {
+            self.clean();
+            self.heap.shrink_to_fit();
         }
-    }
-    fn write_u64(&mut self, number: u64) {
-        // The multiplier is 2^64 divided by the golden ratio, which spreads neighbours far apart.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_delay_has_a_list_of_its_own_and_keeps_it_while_it_is_in_use() {
-        let mut lists = Lists::default();
-        let delays = [1, 15, 16, 17, COMMON - 1, COMMON, COMMON + 1, u64::MAX];
-        let numbers = delays.map(|delay| lists.of(delay));
-        for (index, number) in numbers.iter().enumerate() {
-            assert_eq!(lists.lists[*number as usize].delay, delays[index]);
-            assert!(!numbers[..index].contains(number));
+        let common = &mut self.by_delay.common;
+        if memory::is_excess(common.capacity(), needed) {
+            common.give_back();
         }
-        assert_eq!(delays.map(|delay| lists.of(delay)), numbers);
-    }
-
-    #[test]
-    fn the_list_of_a_long_delay_makes_room_when_it_is_given_up() {
-        let mut lists = Lists::default();
-        let first = lists.of(COMMON);
-        for delay in 0..1000 {
-            let list = lists.of(COMMON + delay);
-            lists.give_up(list);
-            assert_eq!(list, first);
-        }
-        assert!(lists.others.is_empty());
-        assert_eq!(lists.lists.len(), 1);
     }
 }

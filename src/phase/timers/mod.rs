@@ -38,11 +38,11 @@
 //! when its delay has passed entirely: unlike Node's, which counts in milliseconds of the clock, a
 //! timer is never early.
 
-mod heap;
 mod lists;
+mod pages;
 mod table;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -74,12 +74,11 @@ fn to_delay(duration: Duration) -> u64 {
     duration.as_secs().saturating_mul(1000).saturating_add(fraction).max(1)
 }
 
+/// The timers of a loop.
 #[derive(Default)]
 pub(crate) struct Timers {
+    /// Not borrowed while a callback runs.
     table: RefCell<Table>,
-    /// In a pass: the timer that fires next, chosen before the drain that comes first. The drain
-    /// may clear it.
-    chosen: Cell<Option<Timer>>,
 }
 
 impl Timers {
@@ -94,15 +93,15 @@ impl Timers {
         self.table.borrow().next_expiry().filter(|expiry| *expiry < Nanos::MAX)
     }
 
-    /// Whether there is nothing to look at.
-    #[inline]
+    /// Whether there is no timer. An emptied list may still wait for its expiry.
     pub(crate) fn is_empty(&self) -> bool {
-        self.table.borrow().is_idle()
+        self.table.borrow().is_empty()
     }
 
-    /// Whether no timer is left. An emptied list may be.
-    pub(crate) fn none_left(&self) -> bool {
-        self.table.borrow().is_empty()
+    /// Whether a list waits for its expiry: one with timers, or an emptied one.
+    #[inline]
+    pub(crate) fn any_waiting(&self) -> bool {
+        self.table.borrow().any_waiting()
     }
 
     /// Gives the memory of a burst back. See [`Table::give_back`].
@@ -125,13 +124,13 @@ impl Timers {
 
 /// Runs the timers that are due at the loop's cached time.
 pub(crate) fn run(state: &Rc<State>) {
-    if state.timers.is_empty() {
+    if !state.timers.any_waiting() {
         return;
     }
     // What would be due at the last moment there is never is.
     let now = state.clock.now().min(Nanos::MAX - 1);
     // What a panic that left the loop had chosen was for another pass.
-    state.timers.chosen.set(None);
+    state.timers.table.borrow_mut().forget_chosen(None);
     callback::guard(state, || {
         while !state.is_halted()
             && let Some(due) = take_due(state, now)
@@ -144,43 +143,21 @@ pub(crate) fn run(state: &Rc<State>) {
 /// A function of its own, for a borrow in the condition of a loop lasts until the end of its body.
 #[inline]
 fn take_due(state: &State, now: Nanos) -> Option<Due> {
-    let timers = &state.timers;
-    if timers.chosen.get().is_some()
-        && let Some(timer) = timers.chosen.take()
-        && let Some(due) = timers.table.borrow_mut().take_chosen(timer)
-    {
-        return Some(due);
-    }
-    timers.table.borrow_mut().take_due(state.id, now)
+    state.timers.table.borrow_mut().take_due(state.id, now)
 }
 
-/// Chooses the timer that fires after one of this list, unless the list has no further one that is
-/// due.
-#[inline(never)]
-fn choose(state: &State, list: u32, now: Nanos) {
-    let timers = &state.timers;
-    timers.chosen.set(timers.table.borrow_mut().choose(state.id, list, now));
-}
-
+/// Calls a timer that is due, chooses the one that fires next, and drains the queues.
 fn fire(state: &State, due: Due, now: Nanos) {
-    let Due { timer, location, mut callback, life, list } = due;
-    let next = || choose(state, list, now);
-    match life {
-        Life::IntervalFiring => {
-            let start = state.clock.read();
-            let outcome = callback::invoke(state, Some(location), || callback.call(timer));
-            let cleared = state.timers.table.borrow_mut().rearm_interval(timer, callback, start);
-            drop(cleared);
-            callback::settle_then(state, outcome, next);
-        }
-        Life::RearmableFired => {
-            let outcome = callback::invoke(state, Some(location), || callback.call(timer));
-            let cleared = state.timers.table.borrow_mut().put_back(timer, callback);
-            drop(cleared);
-            callback::settle_then(state, outcome, next);
-        }
-        _ => callback::call_then(state, Some(location), || callback.call(timer), next),
+    let Due { timer, location, mut callback, life, sequence } = due;
+    // The next period of an interval counts from here.
+    let start = (life == Life::IntervalFiring).then(|| state.clock.read());
+    let outcome = callback::invoke(state, Some(location), || callback.call(timer));
+    if life != Life::Free {
+        let cleared = state.timers.table.borrow_mut().put_back(timer, callback, start);
+        drop(cleared);
     }
+    state.timers.table.borrow_mut().choose(state.id, sequence, now);
+    callback::settle(state, outcome);
 }
 
 /// A timer. `Copy`; dropping it clears nothing. Does nothing once its loop has ended.
@@ -239,9 +216,7 @@ impl Timer {
     /// not.
     pub(crate) fn restart(&self) {
         self.with(|state, table| {
-            if state.timers.chosen.get() == Some(*self) {
-                state.timers.chosen.set(None);
-            }
+            table.forget_chosen(Some(*self));
             table.refresh(*self, state.clock.read());
         });
     }

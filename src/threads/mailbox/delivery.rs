@@ -1,4 +1,4 @@
-//! The loop's side of its mailbox: what was taken out and not yet delivered, and who receives.
+//! The loop's side of its mailbox: what was taken out and not yet delivered, and the receivers.
 //!
 //! Nothing here is shared with other threads.
 
@@ -109,8 +109,8 @@ impl Delivery {
         }
     }
 
-    /// Empties the mailbox. Returns how many items there were, and the tasks that other threads have
-    /// woken, for the caller to queue and to [give the list back](Delivery::keep).
+    /// Empties the mailbox. Returns how many items there were, and the tasks that other threads
+    /// have woken, for the caller to queue and to [give the list back](Delivery::keep).
     pub(super) fn fetch(&self, mailbox: &Mailbox) -> (usize, Vec<Arc<dyn Woken>>) {
         let mut incoming = self.spare.borrow_mut();
         mailbox.take(&mut incoming);

@@ -1,7 +1,7 @@
 //! What other threads made ready: put in from anywhere, emptied on the loop.
 //!
 //! A loop has one mailbox, and every other thread that has something for the loop puts it there
-//! ([`incoming`]). Whoever puts something in wakes the loop, but only if it is asleep and nobody has
+//! ([`incoming`]). A sender wakes the loop, but only if the loop is asleep and no other sender has
 //! woken it yet: all wakes between two looks cost one system call.
 //!
 //! One lock guards the inbox. It is held for a push or a swap, never while user code runs or a
@@ -289,8 +289,8 @@ impl Mailbox {
         }
     }
 
-    /// The loop sleeps in its poller from now on. What is there already makes the poller's descriptor
-    /// readable, in case nobody turns the loop.
+    /// The loop sleeps in its poller from now on. What is there already makes the poller's
+    /// descriptor readable, in case nobody turns the loop.
     pub(crate) fn set_waker(&self, waker: sys::Waker) {
         let waker = Arc::new(waker);
         let mut inbox = self.lock();

@@ -1,15 +1,16 @@
 //! Numbers of receivers, on their way and in order. There are nearly always very few.
 //!
-//! Of a loop's receivers one or two are ready at a time. A tree allocates a node for the first and frees it
-//! with the last, 100 of the 500 instructions between a notice and its callback; this keeps its memory.
+//! Of a loop's receivers one or two are ready at a time. A tree allocates a node for the first and
+//! frees it with the last, 100 of the 500 instructions between a notice and its callback; this
+//! keeps its memory.
 
 use std::collections::VecDeque;
 
 /// From this many new numbers on they are sorted in at once.
 const MANY: usize = 16;
 
-/// Numbers as they came. The first one needs no memory elsewhere, which would be one more cache line to send
-/// from core to core.
+/// Numbers as they came. The first one needs no memory elsewhere, which would be one more cache
+/// line to send from core to core.
 #[derive(Default)]
 pub(crate) struct NumberList {
     first: Option<u64>,

@@ -1,8 +1,9 @@
 //! The closures that a loop has fetched from its mailbox and not called yet.
 //!
-//! They stay in the rings in which their senders wrote them: one is being emptied, those fetched meanwhile wait
-//! behind it, and the empty ones go back to the mailbox to be written again. So a closure is never moved,
-//! and a loop that is behind its senders keeps a chain of rings that fit the cache and not one that must grow.
+//! They stay in the rings in which their senders wrote them: one ring is being emptied, those that
+//! were fetched meanwhile wait behind it, and empty ones go back to the mailbox to be written
+//! again. So a closure is never moved, and a loop that is slower than its senders keeps a chain of
+//! rings, each of which fits the cache, instead of one that must grow.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -10,14 +11,18 @@ use std::collections::VecDeque;
 use crate::queue::closure::Closure;
 use crate::queue::ring::SendRing;
 
-/// Empty rings that are kept. More than one is needed only by a loop that is behind.
+/// Empty rings that are kept. Only a loop that is slower than its senders needs more than one.
 const SPARE_MAX: usize = 4;
 
+/// A chain of rings.
 #[derive(Default)]
 pub(super) struct Posts {
-    /// The ring that is being emptied. Not behind a borrow, for its closures are called where they lie.
+    /// The ring that is being emptied. Not behind a borrow, for its closures are called where they
+    /// lie.
     first: SendRing,
+    /// Rings that were fetched later, in order. None of them is empty.
     behind: RefCell<VecDeque<SendRing>>,
+    /// Empty rings, for the mailbox to be written again.
     spare: RefCell<Vec<SendRing>>,
     /// Closures in all rings.
     count: Cell<usize>,

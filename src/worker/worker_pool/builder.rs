@@ -18,7 +18,7 @@ pub(super) struct Settings {
     pub(super) recycle_after: Option<u64>,
     /// How long a place waits for its next worker after one death, and at most.
     pub(super) back_off: (Duration, Duration),
-    /// What the names of the threads begin with. None for the usual names.
+    /// The beginning of the threads' names. None for the usual names.
     pub(super) name: Option<String>,
     /// Of each worker, in bytes. None for the standard library's.
     pub(super) stack_size: Option<usize>,
@@ -49,7 +49,7 @@ pub(super) struct Settings {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct WorkerPoolBuilder<In, Out> {
-    /// What was set so far.
+    /// The settings so far.
     settings: Settings,
     /// Names the types of the jobs. Holds nothing.
     _jobs: PhantomData<fn(In) -> Out>,

@@ -44,9 +44,9 @@ pub(super) struct Dispatcher<In, Out> {
     registration: Registration,
     /// The line that made the pool.
     location: &'static Location<'static>,
-    /// What each worker runs.
+    /// The main script of each worker.
     main: Main<In, Out>,
-    /// What the builder was told.
+    /// The settings of the builder.
     settings: Settings,
     /// The workers and their jobs. Empty once the pool has ended.
     pub(super) places: RefCell<Vec<Place<In, Out>>>,
@@ -55,7 +55,7 @@ pub(super) struct Dispatcher<In, Out> {
     pub(super) waiting: RefCell<BTreeMap<u64, Job<In, Out>>>,
     /// The number of the next job.
     next_number: Cell<u64>,
-    /// What is counted. The figures that are looked up stay zero here.
+    /// The figures that are counted. Those that are looked up stay zero here.
     pub(super) counts: RefCell<WorkerPoolMetrics>,
     /// No more jobs are taken.
     closing: Cell<bool>,
@@ -302,7 +302,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         if lost.is_some() {
             self.count(|counts| counts.failed += 1);
         } else if !self.terminating.get() {
-            // Nobody else hears of it.
+            // It is told nowhere else.
             log::warn!("worker {id} of a pool has ended: {error}");
         }
         self.go_on(lost, Err(error));
@@ -447,7 +447,7 @@ impl<In: Send + 'static, Out: Send + 'static> Handle for Dispatcher<In, Out> {
         let running = places.into_iter().filter_map(|place| place.job);
         let mut inputs = Vec::new();
         for job in running.chain(self.waiting.take().into_values()) {
-            // What no handler has seen is dropped on this thread.
+            // An input that no handler has seen is dropped on this thread.
             inputs.extend(job.input.take());
             job.completer.shut_down(Some(Err(WorkerError::ShutDown)));
         }

@@ -130,7 +130,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
                 let input = job.take();
                 // Before the handler: so the loop that made it is the one to free it.
                 drop(job);
-                // Else the loop of the pool has ended, and nobody waits for an answer.
+                // None when the loop of the pool has ended, and then no answer is waited for.
                 if let Some(input) = input {
                     reply.post(handler(input));
                 }
@@ -178,7 +178,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     }
 
     /// Closes the pool at once: jobs that wait fail with `Closed`, those that run with
-    /// `Terminated`, and the workers are [terminated](Worker::terminate).
+    /// `Terminated`, and the workers are [terminated](super::Worker::terminate).
     pub fn terminate(&self) {
         self.pool.terminate();
     }

@@ -7,10 +7,10 @@ use crate::request::Completer;
 use crate::worker::error::WorkerError;
 use crate::worker::worker::Worker;
 
-/// What the request of a job completes with.
+/// The result of a job's request.
 pub(super) type Answer<Out> = Result<Out, WorkerError>;
 
-/// What a worker is posted.
+/// The message that gives a worker its job.
 pub(super) type Input<In> = Arc<Handover<In>>;
 
 /// A job's input, to be taken out once. If the worker has ended and it is still there, no handler
