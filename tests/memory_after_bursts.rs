@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::*;
 use windlass::{
-    Loop, next_tick, queue_microtask, run, set_immediate, set_interval, set_timeout, set_timer,
+    Loop, next_tick, queue_microtask, set_immediate, set_interval, set_timeout, set_timer,
 };
 
 #[global_allocator]
@@ -52,7 +52,7 @@ fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
     for (what, burst) in BURSTS {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
-        run(|| {
+        virtual_loop().run(|| {
             let before = ALLOCATOR.bytes() as isize;
             burst();
             // Armed after them, it has the last place.
@@ -111,7 +111,7 @@ fn a_load_that_stays_allocates_nothing_large_once_it_has_begun() {
 fn timers_that_outlive_a_burst_stay_what_they_are_when_the_table_becomes_shorter() {
     let _guard = alone();
     let fired = Rc::new(Cell::new(0));
-    run(|| {
+    virtual_loop().run(|| {
         let mut kept = Vec::new();
         for number in 0..BURST {
             let timer = set_timeout(Duration::from_millis(1), || ());

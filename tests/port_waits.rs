@@ -6,15 +6,9 @@ mod common;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::{Trace, bounded, check, ms};
+use common::*;
 use windlass::worker::{BroadcastChannel, Port, Worker, channel};
 use windlass::{block_on, set_immediate, set_timeout, yield_now};
-
-/// Both ends of a channel, open on this loop.
-fn open_channel() -> (Port<(), ()>, Port<(), ()>) {
-    let (one, other) = channel();
-    (one.open(), other.open())
-}
 
 /// Checks the trace of a program in virtual time. A worker posts after 50 ms; after 10 ms `listen`
 /// attaches a handler. An unreferenced immediate of that moment shows whether the loop waits for
@@ -62,7 +56,7 @@ fn a_handler_on_an_empty_port_leaves_the_next_wait_as_it_is() {
 #[test]
 fn so_does_a_handler_on_a_port_whose_messages_have_been_taken_and_which_hears_of_the_next_one() {
     let scenario = |trace: &Trace| {
-        let (sender, receiver) = open_channel();
+        let (sender, receiver) = open_channel::<(), ()>();
         sender.post(());
         assert_eq!(receiver.try_recv(), Some(()));
         let worker = Worker::<(), ()>::spawn(|port| {
@@ -137,7 +131,7 @@ fn a_message_is_delivered_in_the_next_poll_phase_whether_it_comes_before_its_han
 #[test]
 fn the_end_of_a_channel_is_seen_by_a_handler_that_comes_after_it() {
     check_trace(&["immediate", "closed", "worker"], |trace| {
-        let (one, other) = open_channel();
+        let (one, other) = open_channel::<(), ()>();
         one.close();
         let trace = trace.clone();
         set_timeout(ms(1), move || {
@@ -150,16 +144,16 @@ fn the_end_of_a_channel_is_seen_by_a_handler_that_comes_after_it() {
 // The queue is seen empty under the lock that the post takes, so the post gives notice.
 #[test]
 fn a_port_whose_handler_is_attached_again_and_again_gets_all_that_another_thread_posts() {
-    const MESSAGES: u32 = 20_000;
-    let (sender, receiver) = channel::<u32, ()>();
-    let posting = std::thread::spawn(move || {
-        windlass::run(|| {
-            let sender = sender.open();
-            (0..MESSAGES).for_each(|number| sender.post(number));
-            sender.close();
+    bounded(|| {
+        const MESSAGES: u32 = 20_000;
+        let (sender, receiver) = channel::<u32, ()>();
+        let posting = std::thread::spawn(move || {
+            windlass::run(|| {
+                let sender = sender.open();
+                (0..MESSAGES).for_each(|number| sender.post(number));
+                sender.close();
+            });
         });
-    });
-    bounded(move || {
         block_on(async {
             let receiver = receiver.open();
             let (seen, closed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
@@ -176,6 +170,6 @@ fn a_port_whose_handler_is_attached_again_and_again_gets_all_that_another_thread
             }
             assert_eq!(seen.get(), MESSAGES);
         });
+        posting.join().expect("it ends by itself");
     });
-    posting.join().expect("it ends by itself");
 }

@@ -190,8 +190,8 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
         ("the end", |worker| drop(worker.terminate())),
     ];
     for (what, act) in acts {
-        let trace = Trace::new();
-        let say = trace.clone();
+        let log = Trace::new();
+        let say = log.clone();
         virtual_loop().run(move || {
             let worker: Worker<u32, String> = Worker::spawn(|port| {
                 let (start, out) = (windlass::now(), port.clone());
@@ -210,7 +210,7 @@ fn a_worker_is_not_told_of_what_a_loop_sends_that_is_ahead() {
             time::advance(Duration::from_millis(100));
             act(&worker);
         });
-        assert_eq!(trace.lines(), ["immediate at 10", "timer at 10"], "{what}");
+        assert_eq!(log.lines(), ["immediate at 10", "timer at 10"], "{what}");
     }
 }
 
