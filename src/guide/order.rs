@@ -41,8 +41,9 @@
 //!   even if nothing is alive after them (`331-iteration-after-due-timers`,
 //!   `332-iteration-after-due-timers-of-before-exit`,
 //!   `run_modes::after_timers_due_at_the_entry_an_iteration_takes_place_though_nothing_is_alive`).
-//!   It does not wait, and a stop or an exit of such a timer comes before it:
-//! `run_modes::the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit`.
+//!   As
+//!   `run_modes::the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit`
+//!   says, it does not wait, and a stop or an exit of such a timer comes before it.
 //! - **O-3** An iteration is: pending, idle, prepare, poll, check, close, timers. In the check
 //!   phase the watchers come before the immediates.
 //!
@@ -447,8 +448,8 @@
 //!   (`workers::a_worker_is_online_before_its_messages_and_its_exit`,
 //!   `workers::everything_posted_before_the_end_is_delivered_before_error_and_exit`).
 //! - **O-40** A worker ends when nothing on its loop is alive, with code 0 (`055-worker-program`,
-//!   `057-worker-talk`); by `exit`, with its code
-//! (`workers::exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code`);
+//!   `057-worker-talk`); by `exit`, with its code, see
+//!   `workers::exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code`;
 //!   by a panic or by `terminate`, with code 1 (`059-worker-error`, `058-worker-terminate`).
 //!   Callbacks that are still queued there do not run then
 //!   (`workers::terminate_breaks_endless_chains`).
