@@ -41,13 +41,15 @@
 //!   even if nothing is alive after them (`331-iteration-after-due-timers`,
 //!   `332-iteration-after-due-timers-of-before-exit`,
 //!   `run_modes::after_timers_due_at_the_entry_an_iteration_takes_place_though_nothing_is_alive`).
-//!   It does not wait, and a stop or an exit of such a timer comes before it
-//!   (`run_modes::the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit`).
+//!   As
+//!   `run_modes::the_iteration_after_timers_due_at_the_entry_does_not_wait_and_heeds_stop_and_exit`
+//!   says, it does not wait, and a stop or an exit of such a timer comes before it.
 //! - **O-3** An iteration is: pending, idle, prepare, poll, check, close, timers. In the check
 //!   phase the watchers come before the immediates.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::handle::{Check, Idle, Prepare};
 //! use windlass::{queue_work, set_immediate, set_timeout, time::advance, worker::channel};
 //!
@@ -70,7 +72,8 @@
 //!     cancelled.cancel().unwrap();
 //!     cancelled.on_complete(|_| say("pending"));
 //! });
-//! assert_eq!(seen, ["pending", "idle", "prepare", "poll", "check", "immediate", "close", "timer"]);
+//! let phases = ["pending", "idle", "prepare", "poll", "check", "immediate", "close", "timer"];
+//! assert_eq!(seen, phases);
 //! ```
 //!
 //! - **O-4** `turn(Once)` and `turn(NoWait)` are one iteration, without timers before it, if
@@ -100,7 +103,8 @@
 //!   `ordering::an_immediate_of_a_close_completion_runs_in_the_following_turn`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::worker::channel;
 //!
 //! let seen = order(|| {
@@ -129,7 +133,8 @@
 //! - **O-10** After every callback all ticks run, in the order queued, then all microtasks.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, queue_microtask, set_timeout};
 //!
 //! let seen = order(|| {
@@ -151,7 +156,8 @@
 //!   emptied again, then the microtasks, until both queues are empty (`004-drain-alternates`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, queue_microtask};
 //!
 //! let seen = order(|| {
@@ -198,7 +204,8 @@
 //!   due timers before the next list does. Overdue timers are not sorted.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_timeout, time::advance};
 //!
 //! let seen = order(|| {
@@ -218,7 +225,8 @@
 //!   (`018-due-during-pass-waits`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_immediate, set_timeout, time::advance};
 //!
 //! let seen = order(|| {
@@ -236,7 +244,8 @@
 //!   check.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_immediate, set_timeout, time::advance, worker::Worker};
 //!
 //! let seen = order(|| {
@@ -276,7 +285,8 @@
 //!   further due timer is put back before the drain too (`324-list-put-back-before-drain`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, set_timeout, time::advance};
 //!
 //! let seen = order(|| {
@@ -309,7 +319,8 @@
 //!   `ordering::in_an_io_callback_an_immediate_runs_before_a_zero_timer`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{queue_work, set_immediate, set_timeout, time::advance};
 //!
 //! let seen = order(|| {
@@ -331,7 +342,8 @@
 //!   `signals::a_signal_is_dispatched_after_the_posts_of_its_batch`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{Loop, handle::Notifier, queue_work, set_immediate, worker::channel};
 //!
 //! let seen = order(|| {
@@ -364,7 +376,8 @@
 //!   as a microtask.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, queue_microtask, queue_work, spawn};
 //!
 //! let both = |who| {
@@ -401,7 +414,8 @@
 //!   the next.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_immediate, worker::channel};
 //!
 //! let seen = order(|| {
@@ -434,8 +448,8 @@
 //!   (`workers::a_worker_is_online_before_its_messages_and_its_exit`,
 //!   `workers::everything_posted_before_the_end_is_delivered_before_error_and_exit`).
 //! - **O-40** A worker ends when nothing on its loop is alive, with code 0 (`055-worker-program`,
-//!   `057-worker-talk`); by `exit`, with its code
-//!   (`workers::exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code`);
+//!   `057-worker-talk`); by `exit`, with its code, see
+//!   `workers::exit_stops_a_worker_after_the_current_callback_and_exit_hooks_may_change_the_code`;
 //!   by a panic or by `terminate`, with code 1 (`059-worker-error`, `058-worker-terminate`).
 //!   Callbacks that are still queued there do not run then
 //!   (`workers::terminate_breaks_endless_chains`).
@@ -453,7 +467,8 @@
 //!   `ordering::microtasks_run_in_the_order_queued_whichever_way_they_came`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{queue_microtask, set_timeout, spawn, time::sleep};
 //!
 //! let seen = order(|| {
@@ -477,7 +492,8 @@
 //!   I/O come in between. A task that wakes itself is polled again in the same drain.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{queue_work, spawn, yield_now};
 //!
 //! let seen = order(|| {
@@ -502,7 +518,8 @@
 //!   return: the hook is called, the drain follows, then the next callback of the phase.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, on_uncaught, set_timeout};
 //!
 //! let seen = order(|| {
@@ -555,7 +572,8 @@
 //!   (`031-unref-then-ref`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::set_timeout;
 //!
 //! let seen = order(|| {
@@ -580,7 +598,8 @@
 //!   `shutdown::a_hook_that_an_exit_hook_adds_is_dropped`).
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{next_tick, on_before_exit, on_exit, set_immediate};
 //!
 //! let seen = order(|| {
@@ -650,7 +669,8 @@
 //!   on whether a millisecond has passed when the loop begins.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_immediate, set_timeout, time::advance};
 //!
 //! let race = |passed| {
@@ -670,7 +690,8 @@
 //!   the same, as it can be in virtual time, the list that was made first leads.
 //!
 //! ```
-//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); } use with::*;
+//! # mod with { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/guide/recorder.rs")); }
+//! # use with::*;
 //! use windlass::{set_timeout, time::advance};
 //!
 //! let seen = order(|| {
