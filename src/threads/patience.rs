@@ -31,11 +31,11 @@ use crate::clock::{self, Nanos, saturating_nanos};
 const FOR_JOBS: Nanos = 50_000;
 
 /// A sleep up to this many times the longest look is short. A sleep includes the time of the wake,
-/// about as long as the look, and short waits vary: with 1 a thread often stops looking too early.
+/// which is about as long as the longest look, and one wait differs from the next.
 const SHORT_SLEEP: Nanos = 3;
 
-/// Looks between two readings of the clock, so that the clock is a small part of the cost: together
-/// they take about a microsecond.
+/// Looks between two readings of the clock, which are some four microseconds apart: the clock, and
+/// what is asked seldom, are a small part of the cost.
 const LOOKS: u32 = 64;
 
 /// Pauses between two looks. A look takes the memory that it reads away from the core that writes
@@ -175,8 +175,11 @@ pub(crate) fn look(
     mut found: impl FnMut() -> bool,
     mut seldom: impl FnMut() -> bool,
 ) -> bool {
+    if limit == 0 {
+        return false;
+    }
     let began = clock::monotonic();
-    while limit > 0 {
+    loop {
         for _ in 0..LOOKS {
             if found() {
                 return true;
@@ -187,8 +190,7 @@ pub(crate) fn look(
             return true;
         }
         if clock::monotonic() - began > limit || !has_core() {
-            break;
+            return false;
         }
     }
-    false
 }
