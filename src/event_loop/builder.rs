@@ -35,7 +35,7 @@ pub(crate) struct Parts {
     pub(crate) virtual_time: Option<(Member, (Instant, Nanos))>,
 }
 
-/// Sets up a loop. Made by [`Loop::builder`].
+/// Sets up a loop. Made by [`Loop::builder`](crate::Loop::builder).
 ///
 /// # Examples
 /// ```
@@ -67,7 +67,7 @@ impl Builder {
     /// and foreign threads are the same to the last callback.
     ///
     /// A loop and its workers are one program. It waits for other threads, and for other programs
-    /// in virtual time, while one of these has a [`Remote`] or a
+    /// in virtual time, while one of these has a [`Remote`](crate::Remote) or a
     /// [`Notifier`](crate::handle::Notifier) of it; what they send is seen at once.
     pub fn virtual_time(mut self, on: bool) -> Self {
         self.virtual_time = on;
@@ -83,9 +83,9 @@ impl Builder {
     /// a good limit. A loop looks if its last sleep was short, up to three times the limit, and a
     /// core is free: while no more threads of loops and pools are awake than there are cores, of
     /// which there must be two. So a loop to which nothing comes looks once and then sleeps at
-    /// once. The time counts as idle in [`Metrics`]. Cores are counted when the process makes its
-    /// first loop: bind threads to cores after that. Workers take the limit over from the loop that
-    /// starts them. Without effect in virtual time.
+    /// once. The time counts as idle in [`Metrics`](crate::Metrics). Cores are counted when the
+    /// process makes its first loop: bind threads to cores after that. Workers take the limit over
+    /// from the loop that starts them. Without effect in virtual time.
     ///
     /// # Examples
     /// ```

@@ -1,9 +1,8 @@
-//! Handles that watch phases, descriptors and notices of other threads, and what they share.
-//!
-//! Of a handle's life tell: [`table`], what is open on a loop; [`registration`], a handle's hold on
-//! it; [`named`], how it ends with its last clone; [`references`], how it keeps the loop alive or
-//! not.
+//! Handles that watch phases, descriptors and notices of other threads.
 
+// What they share: `table`, all that is open on a loop, by `key`; `registration`, a handle's hold
+// on it; `named`, how a handle ends with its last clone; `references`, how it keeps the loop alive
+// or not; `report`, what a loop says of its handles.
 pub(crate) mod descriptor;
 pub(crate) mod key;
 pub(crate) mod named;

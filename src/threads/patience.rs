@@ -175,8 +175,11 @@ pub(crate) fn look(
     mut found: impl FnMut() -> bool,
     mut seldom: impl FnMut() -> bool,
 ) -> bool {
+    if limit == 0 {
+        return false;
+    }
     let began = clock::monotonic();
-    while limit > 0 {
+    loop {
         for _ in 0..LOOKS {
             if found() {
                 return true;
@@ -187,8 +190,7 @@ pub(crate) fn look(
             return true;
         }
         if clock::monotonic() - began > limit || !has_core() {
-            break;
+            return false;
         }
     }
-    false
 }
