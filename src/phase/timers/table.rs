@@ -422,10 +422,12 @@ impl Table {
             // Its list may have been given up meanwhile.
             list = self.lists.of(entry.delay());
             entry.list = list;
+            let held = usize::from(entry.holds());
             entry.life = match before {
                 Life::IntervalFiring => Life::Interval,
                 _ => Life::Rearmable,
             };
+            self.holding += usize::from(entry.holds()) - held;
         }
         self.append(index, list);
     }
@@ -583,11 +585,9 @@ impl Table {
 
     #[inline]
     pub(super) fn refresh(&mut self, timer: Timer, now: Nanos) {
-        let Some((index, entry)) = self.find(timer) else { return };
-        // Only a timer that has fired did not hold the loop, and now does.
-        let fired = entry.referenced && entry.life == Life::RearmableFired;
-        self.holding += usize::from(fired);
-        self.arm(index, now);
+        if let Some((index, _)) = self.find(timer) {
+            self.arm(index, now);
+        }
     }
 
     pub(super) fn set_ref(&mut self, timer: Timer, on: bool) {
