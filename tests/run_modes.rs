@@ -399,7 +399,7 @@ fn a_stop_requested_before_run_uses_up_exactly_that_run() {
 
 // L-10: the main script is a callback, so its drain belongs to it.
 #[test]
-fn a_main_script_that_stops_its_loop_is_still_followed_by_its_ticks_and_microtasks() {
+fn a_stop_in_a_main_script_still_runs_its_ticks_and_microtasks() {
     let stops: [(&str, fn(&Loop)); 3] = [
         ("in main", |_| windlass::stop()),
         ("in a tick of main", |_| next_tick(windlass::stop)),

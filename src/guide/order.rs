@@ -628,9 +628,9 @@
 //!   (`run_modes::a_stop_lets_the_current_turn_finish_and_a_later_run_goes_on`,
 //!   `run_modes::a_stop_lets_close_completions_of_the_current_turn_run`,
 //!   `run_modes::a_stopped_run_leaves_the_loop_alive_and_calls_no_exit_hook`,
-//!   `run_modes::a_stopped_run_calls_no_hook_although_nothing_is_alive_and_the_next_run_does`). The ticks and
-//!   microtasks of a main script that stops its loop run all the same
-//!   (`run_modes::a_main_script_that_stops_its_loop_is_still_followed_by_its_ticks_and_microtasks`).
+//!   `run_modes::a_stopped_run_calls_no_hook_although_nothing_is_alive_and_the_next_run_does`). The
+//!   ticks and microtasks of a main script that stops its loop run all the same
+//!   (`run_modes::a_stop_in_a_main_script_still_runs_its_ticks_and_microtasks`).
 //! - **O-59** At the very end every callback that is left is dropped once, uncalled, on the loop's
 //!   thread (`shutdown::the_end_of_run_drops_what_is_unref_or_waits_for_ever`,
 //!   `shutdown::captured_values_are_dropped_on_the_loop_thread_with_the_loop_reachable`). Running

@@ -129,9 +129,9 @@ const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 const NO_SIGNAL: i32 = 0;
 
-/// On Linux `receive` does not go by way of the C library's `recv`, nor `send` by way of its `send`: those
-/// are places where a thread can be cancelled, and in a process with several threads (glibc 2.36) they note
-/// that with two locked instructions each. Nobody cancels a thread of Rust.
+/// On Linux `receive` does not go by way of the C library's `recv`, nor `send` by way of its
+/// `send`: those are places where a thread can be cancelled, and in a process with several threads
+/// (glibc 2.36) they note that with two locked instructions each. Nobody cancels a thread of Rust.
 impl Transport for TcpStream {
     /// Only where the poller reports that an urgent byte stands in the stream (`MSG_OOB`).
     const SHORT_READ_EMPTIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
@@ -139,8 +139,8 @@ impl Transport for TcpStream {
     #[inline]
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (socket, start, len) = (self.as_raw_fd(), buffer.as_mut_ptr(), buffer.len());
-        // SAFETY: the descriptor is open while the stream is borrowed, and the system writes at most
-        // `len` bytes from `start`, which is the buffer. No address is asked for.
+        // SAFETY: the descriptor is open while the stream is borrowed, and the system writes at
+        // most `len` bytes from `start`, which is the buffer. No address is asked for.
         #[cfg(target_os = "linux")]
         let count = unsafe {
             let nowhere = ptr::null_mut::<libc::c_void>();

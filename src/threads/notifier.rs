@@ -39,6 +39,7 @@ use crate::sys;
 /// ```
 #[derive(Clone)]
 pub struct Notifier {
+    /// Shared by all clones and with the loop.
     shared: Arc<Shared>,
 }
 

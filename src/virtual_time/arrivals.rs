@@ -20,6 +20,7 @@ pub(crate) struct Place {
     pub(crate) mailbox: *const Mailbox,
     /// The number of its program.
     pub(crate) program: u64,
+    /// The time that its loop's clock shows.
     pub(crate) time: Nanos,
 }
 
@@ -31,6 +32,7 @@ pub(crate) struct Arrivals {
     scheduler: Weak<Program>,
     /// Where in virtual time the calling thread is.
     place: fn() -> Option<Place>,
+    /// What the loop does not see yet. Its lock is taken before the mailbox's own.
     later: Mutex<Later>,
 }
 

@@ -28,6 +28,7 @@ pub(crate) struct Program {
     number: u64,
     /// Where in virtual time the calling thread is. Given from above: only the event loop knows.
     place: fn() -> Option<Place>,
+    /// The loops, and which of them runs.
     table: Mutex<Table>,
 }
 
@@ -36,6 +37,7 @@ struct Table {
     /// The loops that have not ended, by number. Numbers ascend and are never used again, so what a
     /// program has had does not make its scheduling dearer.
     entries: BTreeMap<usize, Entry>,
+    /// The number of the loop that joins the program next.
     next_number: usize,
     /// The loop that runs. None only until the next one is chosen.
     running: Option<usize>,
@@ -49,6 +51,7 @@ struct Table {
 
 /// A loop, as its program knows it.
 struct Entry {
+    /// Tells when something arrives for the loop.
     mailbox: Arc<Mailbox>,
     /// The loop's own time, as of its last wait.
     clock: Nanos,
@@ -70,6 +73,7 @@ struct Entry {
 /// its worker.
 #[derive(Clone)]
 pub(crate) struct Member {
+    /// Shared by all loops of the program.
     program: Arc<Program>,
     /// Its number in the table; 0 for the first loop.
     number: usize,

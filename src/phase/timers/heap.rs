@@ -27,6 +27,7 @@ pub(super) struct Item {
     pub(super) list: u32,
 }
 
+/// The lists by expiry, the earliest first.
 #[derive(Default)]
 pub(super) struct Heap {
     /// The lists that are in use, and stale items.

@@ -13,6 +13,7 @@ const MANY: usize = 16;
 /// line to send from core to core.
 #[derive(Default)]
 pub(crate) struct NumberList {
+    /// The oldest number. None when the list is empty.
     first: Option<u64>,
     /// Those after the first. Empty when there is none.
     more: Vec<u64>,
@@ -53,6 +54,7 @@ impl NumberList {
     }
 }
 
+/// Numbers in order, each once.
 #[derive(Default)]
 pub(super) struct NumberSet {
     /// In ascending order, each once.
