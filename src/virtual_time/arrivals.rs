@@ -32,7 +32,7 @@ pub(crate) struct Arrivals {
     scheduler: Weak<Program>,
     /// Where in virtual time the calling thread is.
     place: fn() -> Option<Place>,
-    /// What the loop does not see yet. Its lock is taken before the mailbox's own.
+    /// What the loop does not see yet. No other lock is taken under this one.
     later: Mutex<Later>,
 }
 
