@@ -52,10 +52,14 @@ impl Closing {
     }
 
     /// Begins a phase, of the entries that are here now. False if there are none.
+    #[inline]
     pub(crate) fn begin_phase(&self) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         // What a panic left of the phase before was closed earlier, and comes last.
         self.batch.borrow_mut().append(&mut self.entries.borrow_mut());
-        !self.batch.borrow().is_empty()
+        true
     }
 
     /// Takes the next entry of the phase out: the last one.

@@ -66,10 +66,18 @@ impl<W: ?Sized> Numbered<W> {
     }
 
     /// The first active watcher with a number from `from` to below `end`, and its number.
+    #[inline]
     pub(crate) fn first_in(&self, from: u64, end: u64) -> Option<(u64, Rc<W>)> {
         let places = self.places.borrow();
         let first = places.partition_point(|place| place.number < from);
-        let mut rest = places[first..].iter().take_while(|place| place.number < end);
-        rest.find_map(|place| Some((place.number, place.watcher.clone()?)))
+        for place in &places[first..] {
+            if place.number >= end {
+                break;
+            }
+            if let Some(watcher) = &place.watcher {
+                return Some((place.number, watcher.clone()));
+            }
+        }
+        None
     }
 }

@@ -30,7 +30,7 @@ const MILLISECOND: Nanos = 1_000_000;
 const LONG_SLEEP: Duration = Duration::from_millis(20);
 
 /// In how many iterations a loop without long sleeps looks once for memory that it no longer uses.
-const ITERATIONS_PER_LOOK: u64 = 8;
+const ITERATIONS_PER_LOOK: u64 = 32;
 
 /// How long the poll may block: none for without limit.
 ///
@@ -82,7 +82,8 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
 /// what is used much less than before.
 #[inline(always)]
 fn give_back(state: &State, timeout: Option<Duration>) {
-    let sleeps_long = timeout.is_none_or(|timeout| timeout >= LONG_SLEEP);
+    let sleeps_long =
+        timeout != Some(Duration::ZERO) && timeout.is_none_or(|timeout| timeout >= LONG_SLEEP);
     let iterations = state.mailbox.figures.iterations();
     if sleeps_long || iterations.is_multiple_of(ITERATIONS_PER_LOOK) {
         state.give_back(sleeps_long);
