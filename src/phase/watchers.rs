@@ -106,7 +106,8 @@ pub(super) fn run(state: &Rc<State>, watchers: &Watchers) {
 fn run_all(state: &Rc<State>, watchers: &Watchers) {
     let (mut from, end) = (0, watchers.end());
     callback::guard(state, || {
-        while !state.is_halted()
+        while from < end
+            && !state.is_halted()
             && let Some((number, watcher)) = watchers.first_in(from, end)
         {
             from = number + 1;
