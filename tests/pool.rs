@@ -206,6 +206,27 @@ fn as_many_jobs_run_at_once_as_there_are_threads() {
     });
 }
 
+/// A thread takes a while to wake up, and what is submitted meanwhile wakes nobody else: the thread
+/// hands the search over when it has found its job.
+#[test]
+fn jobs_that_come_while_a_thread_wakes_up_get_threads_of_their_own() {
+    const ROUNDS: usize = 300;
+    bounded(|| {
+        with_pool(3).block_on(async {
+            for _ in 0..ROUNDS {
+                let together = Arc::new(Barrier::new(3));
+                let jobs = [(); 3].map(|()| {
+                    let together = together.clone();
+                    queue_work(move || together.wait().is_leader())
+                });
+                for job in jobs {
+                    job.await.unwrap();
+                }
+            }
+        });
+    });
+}
+
 #[test]
 fn the_default_pool_has_four_threads() {
     // The variable that changes the size may be set for the whole test run.
