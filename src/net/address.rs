@@ -139,6 +139,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri knows no interfaces")]
     fn a_scope_is_a_number_or_the_name_of_an_interface() {
         let scope = |text: &str| match parse(text).unwrap() {
             Target::Socket(SocketAddr::V6(address)) => (address.scope_id(), address.port()),
