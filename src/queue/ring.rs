@@ -288,7 +288,7 @@ mod tests {
         let capacity = |ring: &Ring| unsafe { &*ring.slots.get() }.len();
         let fill = |count| (0..count).for_each(|_| ring.push(|| ()));
         for _ in 0..10 {
-            fill(100_000);
+            fill(memory::KEPT * 8);
             let before = capacity(&ring);
             ring.give_back(true);
             assert_eq!(capacity(&ring), before, "there is something in it");
