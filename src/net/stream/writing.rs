@@ -141,10 +141,12 @@ impl<C> Requests<C> {
     }
 
     fn cancel(&mut self, number: u32) -> Result<C, CancelError> {
-        let unsent = self.writes.range(self.finished..);
-        let place = unsent.map(|write| write.number).position(|other| other == number);
-        let place = self.finished + place.ok_or(CancelError::Done)?;
-        let write = &self.writes[place];
+        // They stand in the order of their numbers, which begin anew after the largest.
+        let first = self.writes.front().ok_or(CancelError::Done)?.number;
+        let age = |number: u32| number.wrapping_sub(first);
+        let place = self.writes.partition_point(|write| age(write.number) < age(number));
+        let write = self.writes.get(place).filter(|write| write.number == number);
+        let write = write.filter(|_| place >= self.finished).ok_or(CancelError::Done)?;
         if write.begun || write.sent > 0 {
             return Err(CancelError::Busy);
         }
@@ -514,6 +516,20 @@ mod tests {
         writing.shrink();
         push(&writing, b"later", "two");
         assert_eq!(writing.cancel(gone), Err(CancelError::Done));
+    }
+
+    #[test]
+    fn each_of_many_writes_is_cancelled_by_its_number_also_where_numbers_begin_anew() {
+        let writing = Names::new();
+        writing.last_number.set(u32::MAX - 3);
+        let numbers: Vec<_> = (0..8).map(|_| push(&writing, b"x", "one")).collect();
+        send(&writing, 1); // The first has gone.
+        assert_eq!(writing.cancel(numbers[0]), Err(CancelError::Done));
+        for index in [7, 3, 1, 5, 4, 2, 6] {
+            assert_eq!(writing.cancel(numbers[index]), Ok("one"), "{index}");
+            assert_eq!(writing.cancel(numbers[index]), Err(CancelError::Done), "{index}");
+        }
+        assert_eq!(writing.queued_bytes(), 0);
     }
 
     #[test]
