@@ -13,7 +13,7 @@ use super::state::{State, Status, Watchers};
 use crate::clock::{Clock, Nanos};
 use crate::handle::named::Names;
 use crate::handle::table::Handles;
-use crate::phase::timers::Timers;
+use crate::phase::timers::all::Timers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
 use crate::queue::deferred::Deferred;

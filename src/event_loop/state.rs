@@ -19,7 +19,7 @@ use crate::handle::named::Names;
 use crate::handle::registration::Handle;
 use crate::handle::report::Alive;
 use crate::handle::table::Handles;
-use crate::phase::timers::Timers;
+use crate::phase::timers::all::Timers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
 use crate::queue::deferred::Deferred;

@@ -12,7 +12,8 @@
 
 use std::collections::HashMap;
 
-use super::NONE;
+/// The end of a chain of 32-bit links.
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Delays below this many milliseconds are in the directory.
 const COMMON: u64 = 1 << 17;

@@ -25,7 +25,8 @@
 //! kept as Node has them (`lib/internal/timers.js`; conformance rules 10 to 18).
 //!
 //! The timers stand in [`table`], [`lists`] finds the list of a delay, and [`heap`] sorts the
-//! lists; each says why it has its shape. They are plain data: this file does the calling.
+//! lists; each says why it has its shape. [`all`] is what a loop holds of them. They are plain data
+//! and know no loop: this file does the calling.
 //!
 //! The next timer of a list is chosen when the callback of the one before has returned, before the
 //! drain that comes between the two. So a tick or microtask that refreshes it comes too late: it
@@ -37,11 +38,12 @@
 //! timer is due when its delay has passed entirely: unlike Node's, which counts in milliseconds of
 //! the clock, a timer is never early.
 
+pub(crate) mod all;
 mod heap;
 mod lists;
 mod table;
+mod timer;
 
-use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -52,73 +54,18 @@ use crate::callback;
 use crate::clock::Nanos;
 use crate::event_loop::current;
 use crate::event_loop::state::State;
-use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
 
+use lists::NONE;
 use table::{Due, Life, Table};
+use timer::NANOS_PER_MILLI;
 
-/// The end of a chain of 32-bit links.
-const NONE: u32 = u32::MAX;
-
-const NANOS_PER_MILLI: u64 = 1_000_000;
-
-/// A delay in nanoseconds; one beyond 584 years never passes.
-fn nanos(delay_ms: u64) -> Nanos {
-    delay_ms.saturating_mul(NANOS_PER_MILLI)
-}
+pub use timer::Timer;
 
 /// Rounds up to whole milliseconds, and lifts 0 to 1.
 fn to_delay(duration: Duration) -> u64 {
     let fraction = u64::from(duration.subsec_nanos()).div_ceil(NANOS_PER_MILLI);
     duration.as_secs().saturating_mul(1000).saturating_add(fraction).max(1)
-}
-
-/// The timers of a loop.
-#[derive(Default)]
-pub(crate) struct Timers {
-    /// Not borrowed while a callback runs.
-    table: RefCell<Table>,
-}
-
-impl Timers {
-    /// Whether a timer keeps the loop alive.
-    #[inline]
-    pub(crate) fn any_holding(&self) -> bool {
-        self.table.borrow().any_holding()
-    }
-
-    /// When the next list expires; none if there is no timer, or none that will ever fire.
-    pub(crate) fn next_expiry(&self) -> Option<Nanos> {
-        self.table.borrow().next_expiry().filter(|expiry| *expiry < Nanos::MAX)
-    }
-
-    /// Whether there is no timer. An emptied list may still wait for its expiry.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.borrow().is_empty()
-    }
-
-    /// Whether a list waits for its expiry: one with timers, or an emptied one.
-    #[inline]
-    pub(crate) fn any_waiting(&self) -> bool {
-        self.table.borrow().any_waiting()
-    }
-
-    /// Gives the memory of a burst back. See [`Table::give_back`].
-    pub(crate) fn give_back(&self, now: bool) {
-        self.table.borrow_mut().give_back(now);
-    }
-
-    /// Takes all callbacks out, for the caller to drop. For teardown.
-    pub(crate) fn take_all(&self) -> impl Iterator<Item: Sized> + use<> {
-        // Timers that are armed from now on must not share a generation with those before.
-        let empty = self.table.borrow().successor();
-        self.table.replace(empty).into_callbacks()
-    }
-
-    /// Adds the timers that hold the loop to a report of what keeps it alive.
-    pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
-        alive.extend(self.table.borrow().holding());
-    }
 }
 
 /// Runs the timers that are due at the loop's cached time.
@@ -157,32 +104,6 @@ fn fire(state: &State, due: Due, now: Nanos) {
     }
     state.timers.table.borrow_mut().choose(state.id, list, now);
     callback::settle(state, outcome);
-}
-
-/// A timer. `Copy`; dropping it clears nothing. Does nothing once its loop has ended.
-///
-/// # Examples
-/// ```
-/// use std::time::Duration;
-///
-/// windlass::run(|| {
-///     let idle = windlass::set_timer(Duration::from_secs(5), |_| println!("5 s without news"));
-///     windlass::set_timeout(Duration::from_millis(1), move || {
-///         idle.refresh(); // News: count anew.
-///         idle.clear(); // And enough of it.
-///     });
-/// });
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Timer {
-    /// The loop it belongs to. Zero: it was never armed.
-    loop_id: u32,
-    /// The place where it was made.
-    index: u32,
-    /// Tells it from the other timers that had this place.
-    generation: u32,
-    /// Its loop belongs to one thread.
-    _not_send: PhantomData<*const ()>,
 }
 
 impl Timer {

@@ -6,8 +6,8 @@
 //! call a third longer. See DESIGN, How it is fast.
 
 use super::heap::{Heap, Item};
-use super::lists::{Ends, KEPT, Lists};
-use super::{NONE, Timer, nanos};
+use super::lists::{Ends, KEPT, Lists, NONE};
+use super::timer::{Timer, nanos};
 use crate::clock::Nanos;
 use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
