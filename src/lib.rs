@@ -80,12 +80,14 @@ mod channel;
 mod clock;
 mod error;
 mod event_loop;
-mod metrics;
+
 mod phase;
 mod pool;
 mod promise;
 mod queue;
+mod report;
 mod request;
+mod state;
 mod sys;
 mod task;
 mod threads;
@@ -114,18 +116,18 @@ use std::time::Instant;
 
 use task::signal::Signal;
 
-use event_loop::current;
+use state::current;
 
 pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
 pub use event_loop::{Builder, KeepAlive, Loop, RunMode};
-pub use handle::{Alive, HandleInfo};
-pub use metrics::Metrics;
 pub use phase::check::{Immediate, set_immediate};
 pub use phase::timers::{Timer, set_interval, set_timeout, set_timer};
 pub use pool::{
     CancelToken, KindMetrics, Laggards, Pool, PoolBuilder, PoolMetrics, RunningJob, SubmitError,
     Work, WorkKind, queue_work, work,
 };
+pub use report::metrics::Metrics;
+pub use report::{Alive, HandleInfo};
 pub use request::{Canceller, Request};
 pub use task::{Task, spawn};
 pub use threads::remote::Remote;

@@ -8,8 +8,8 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::error::{self, CancelError};
-use crate::event_loop::state::State;
 use crate::request::{Completer, Request};
+use crate::state::State;
 
 /// Completes a request once, also when it is dropped: then the operation is gone, with the loop as
 /// a rule.

@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Waker};
 use crate::callback;
 use crate::cell::peek;
 use crate::error::CancelError;
-use crate::event_loop::state::State;
 use crate::queue::closure::{Closure, ResultClosure};
+use crate::state::State;
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
 ///

@@ -15,11 +15,11 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::references::ref_methods;
-use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
+use crate::state::State;
+use crate::state::current;
+use crate::state::references::ref_methods;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::clock;
-use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval, set_timer};
+use crate::state::current;
 use crate::task::signal::Signal;
 
 /// A future that is ready when a delay has passed. Made by [`sleep`].

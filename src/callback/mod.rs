@@ -13,7 +13,6 @@
 
 pub(crate) mod on_drop;
 pub(crate) mod quiet;
-pub(crate) mod running;
 pub(crate) mod slot;
 
 use std::any::Any;
@@ -22,10 +21,10 @@ use std::thread;
 
 use crate::alloc;
 use crate::error::{Panic, Uncaught};
-use crate::event_loop::state::State;
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::ring::SendRing;
+use crate::state::State;
 
 use slot::Slot;
 

@@ -20,11 +20,11 @@ use super::queue::Queue;
 use super::recv::{Receive, Recv};
 use super::seam::Receiver;
 use crate::callback::{self, on_drop::OnDrop, slot::Slot};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::named::{Name, Named, Names};
-use crate::handle::references::ref_methods;
-use crate::handle::registration::{Handle, Registration};
+use crate::state::State;
+use crate::state::current;
+use crate::state::named::{Name, Named, Names};
+use crate::state::references::ref_methods;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
 

@@ -15,9 +15,9 @@ use super::port::Port;
 use super::queue::{Popped, Queue};
 use super::seam::Receiver;
 use crate::callback;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::request::{Completer, Request};
+use crate::state::State;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 
 /// A question: a message and the way for its answer. Posted by

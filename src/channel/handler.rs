@@ -20,7 +20,7 @@ use super::receive::ReceiveBuffer;
 use super::recv::RecvTimeoutError;
 use crate::callback::{self, slot::Slot};
 use crate::clock::Nanos;
-use crate::event_loop::state::State;
+use crate::state::State;
 use crate::task::waiters::{Place, Waiters};
 
 /// A receiver gets at least this many messages in one poll phase, if they are there. It gets more

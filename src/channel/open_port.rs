@@ -19,10 +19,10 @@ use super::recv::Receive;
 use super::seam::Receiver;
 use crate::callback::{self, on_drop::OnDrop};
 use crate::clock::Nanos;
-use crate::event_loop::state::State;
-use crate::handle::named::{Named, Names};
-use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
+use crate::state::State;
+use crate::state::named::{Named, Names};
+use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
 

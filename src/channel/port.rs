@@ -13,10 +13,10 @@ use std::time::Duration;
 use super::link::Link;
 use super::open_port::OpenPort;
 use super::recv::{Recv, RecvTimeoutError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::named::Name;
-use crate::handle::references::ref_methods;
+use crate::state::State;
+use crate::state::current;
+use crate::state::named::Name;
+use crate::state::references::ref_methods;
 
 /// Makes a channel: what is posted at one end arrives at the other. Both ends can travel to other
 /// threads, also inside messages.

@@ -10,7 +10,7 @@ pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) use crate::clock::Nanos;
 pub(crate) use crate::threads::OwnLine;
 
-use crate::event_loop::current;
+use crate::state::current;
 use crate::threads::mailbox::Mailbox;
 
 /// The receiver that a queue notifies: a handle of a loop.

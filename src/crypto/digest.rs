@@ -9,9 +9,9 @@ use std::path::Path;
 use sha2::digest::DynDigest;
 
 use super::{Secret, sliced};
-use crate::event_loop::current;
 use crate::fs::PathError;
 use crate::request::Request;
+use crate::state::current;
 
 /// A hash function of FIPS 180-4.
 ///

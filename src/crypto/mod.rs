@@ -31,10 +31,10 @@ use std::panic::Location;
 use ctutils::CtEq;
 use zeroize::Zeroizing;
 
-use crate::event_loop::current;
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::current;
 use crate::sys;
 
 pub use digest::{Digest, hash, hash_file};

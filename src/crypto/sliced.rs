@@ -11,10 +11,10 @@ use std::rc::Rc;
 
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
-use crate::event_loop::state::State;
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
+use crate::state::State;
 
 /// What is the same for all slices.
 struct Sliced {

@@ -24,11 +24,11 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::error::shut_down;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
 use crate::sys::resolver::{self, Failure};
 
 pub use error::{LookupError, LookupErrorKind};

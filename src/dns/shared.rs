@@ -19,10 +19,10 @@ use std::sync;
 use super::error::LookupError;
 use super::options::{Family, LookupOptions};
 use crate::error::{self, CancelError, WorkError};
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::request::{Canceller, Completer, Request};
+use crate::state::State;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::resolver;
 
 /// What requests for addresses complete with. Their ports are 0.

@@ -8,11 +8,11 @@
 use std::iter;
 use std::rc::Rc;
 
-use super::current;
-use super::mode::RunMode;
-use super::state::{State, Status};
 use super::turn::Turned;
 use crate::callback::{self, Halt};
+use crate::phase::mode::RunMode;
+use crate::state::current;
+use crate::state::{State, Status};
 
 impl State {
     /// Turns until nothing is alive and the before-exit hooks add nothing; false after a stop.

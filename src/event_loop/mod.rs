@@ -1,22 +1,14 @@
-//! The loop: what belongs to it, and the turning of it.
+//! The loop: how it is made, turned and ended. Its data stand in `state/`.
 //!
 //! - [`turn`]: the phases in their order. The file to open first.
-//! - [`state`]: all that a loop consists of; [`sources`]: its poller; [`hooks`]: the callbacks for
-//!   its end.
 //! - [`run`]: the ways to turn it; [`end`]: how a program ends, and the teardown.
-//! - [`current`]: which loop is current on this thread, and which loops live there.
 //! - [`builder`]: how it is set up.
 //!
 //! Here is the public [`Loop`], a counted name of a state.
 
 pub(crate) mod builder;
-pub(crate) mod current;
 mod end;
-pub(crate) mod hooks;
-pub(crate) mod mode;
 mod run;
-pub(crate) mod sources;
-pub(crate) mod state;
 mod turn;
 
 use std::fmt;
@@ -27,19 +19,19 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::clock::Nanos;
-use crate::handle::named::{Name, Named, Names};
-use crate::handle::registration::{Handle, Registration};
-use crate::handle::report::{Alive, HandleInfo};
-use crate::metrics::Metrics;
 use crate::phase::poll;
 use crate::pool::Pool;
+use crate::report::metrics::Metrics;
+use crate::report::{Alive, HandleInfo};
+use crate::state::named::{Name, Named, Names};
+use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::threads::remote::Remote;
 
+pub use crate::phase::mode::RunMode;
+use crate::state::{State, current};
 pub use builder::Builder;
 pub(crate) use builder::Parts;
-pub use mode::RunMode;
-pub(crate) use state::State;
 
 impl Builder {
     /// Makes the loop.

@@ -10,12 +10,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use super::mode::RunMode;
-use super::state::State;
+use super::Loop;
 use super::turn::Turned;
-use super::{Loop, current};
 use crate::callback::{self, Halt};
+use crate::phase::mode::RunMode;
 use crate::queue::closure::Closure;
+use crate::state::State;
+use crate::state::current;
 use crate::task::scoped;
 use crate::threads::patience::Awake;
 

@@ -8,10 +8,10 @@
 
 use std::rc::Rc;
 
-use super::mode::RunMode;
-use super::state::State;
 use crate::callback;
+use crate::phase::mode::RunMode;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
+use crate::state::State;
 
 /// What a turn has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

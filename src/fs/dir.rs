@@ -17,11 +17,11 @@ use super::error::PathError;
 use super::job::{self, Step, on_path};
 use super::remove;
 use crate::error::{self, WorkError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::pool::{self, Admission};
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
 
 /// Entries that one job reads.
 const ENTRIES_PER_JOB: usize = 256;

@@ -13,8 +13,8 @@ use super::job::Step;
 use super::queue::FileQueue;
 use super::transfer::{Sending, Writing, read_buffers, read_on};
 use super::whole::Reading;
-use crate::event_loop::current;
 use crate::request::Request;
+use crate::state::current;
 use crate::sys;
 
 /// An open file.

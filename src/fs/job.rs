@@ -13,11 +13,11 @@ use std::rc::Rc;
 
 use super::error::PathError;
 use crate::error::{CancelError, WorkError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
+use crate::state::State;
+use crate::state::current;
 
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;

@@ -12,9 +12,9 @@ use super::file::File;
 use super::job;
 use super::queue::FileQueue;
 use crate::error::WorkError;
-use crate::event_loop::current;
 use crate::pool::{self, Admission};
 use crate::request::Request;
+use crate::state::current;
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
 ///

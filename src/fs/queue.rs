@@ -17,9 +17,9 @@ use std::sync::Arc;
 use super::error::PathError;
 use super::job::{self, FirstJob, NextJob, Step};
 use crate::error::{self, CancelError};
-use crate::event_loop::state::State;
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::State;
 use crate::sys;
 
 /// What is behind a [`File`](super::File): its descriptor, and its operations.

@@ -16,9 +16,9 @@ use super::file::File;
 use super::job::{self, on_path};
 use super::options::Opened;
 use crate::error::WorkError;
-use crate::event_loop::current;
 use crate::pool::{self, Admission};
 use crate::request::Request;
+use crate::state::current;
 
 /// What a template ends in, replaced by letters and digits (as `mkstemp(3)`).
 const PLACEHOLDER: &[u8] = b"XXXXXX";

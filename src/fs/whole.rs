@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::PathError;
 use super::job::{self, BYTES_PER_JOB, Step, on_path_in_steps};
-use crate::event_loop::current;
 use crate::pool;
 use crate::request::Request;
+use crate::state::current;
 use crate::sys;
 
 /// What is asked for first of a file whose size is not known.

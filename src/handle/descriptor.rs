@@ -13,13 +13,13 @@ use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::named::{Name, Named, Names};
-use super::references::ref_methods;
-use super::registration::{Handle, Registration};
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
+use crate::state::State;
+use crate::state::current;
+use crate::state::named::{Name, Named, Names};
+use crate::state::references::ref_methods;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.

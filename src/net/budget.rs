@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use crate::event_loop::state::State;
+use crate::state::State;
 
 /// What tasks have taken from one socket in one iteration. Small, for every connection has one.
 #[derive(Default)]

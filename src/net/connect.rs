@@ -13,9 +13,9 @@ use super::tcp_stream::TcpStream;
 use crate::cell::peek;
 use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::request::{Canceller, Completer, Request};
+use crate::state::State;
+use crate::state::current;
 use crate::sys;
 
 /// A connect request that has not completed.

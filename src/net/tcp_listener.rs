@@ -28,13 +28,13 @@ use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::Slot;
 use crate::error;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::named::{Name, Named, Names};
-use crate::handle::references::ref_methods;
-use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
+use crate::state::State;
+use crate::state::current;
+use crate::state::named::{Name, Named, Names};
+use crate::state::references::ref_methods;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 use crate::task::waiters::{Place, Waiters};
 

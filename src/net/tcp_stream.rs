@@ -13,10 +13,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::stream::{Connection, Data, PeerEnd, Stream};
-use crate::event_loop::current;
-use crate::handle::named::Name;
-use crate::handle::references::ref_methods;
 use crate::request::Request;
+use crate::state::current;
+use crate::state::named::Name;
+use crate::state::references::ref_methods;
 use crate::sys;
 use crate::task::waiters::Place;
 

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::callback;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::references::ref_methods;
+use crate::state::State;
+use crate::state::current;
+use crate::state::references::ref_methods;
 
 pub(crate) fn run(state: &Rc<State>) {
     watchers::run(state, &state.check);

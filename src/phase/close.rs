@@ -5,7 +5,7 @@
 //! closed in the phase itself waits for that of the next iteration.
 
 use crate::callback;
-use crate::event_loop::state::State;
+use crate::state::State;
 
 pub(crate) fn run(state: &State) {
     // Operations that were done before a handle was closed complete before its close callback.

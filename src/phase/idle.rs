@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
-use crate::event_loop::state::State;
+use crate::state::State;
 
 pub(crate) fn run(state: &Rc<State>) {
     watchers::run(state, &state.idle);

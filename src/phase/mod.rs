@@ -6,6 +6,7 @@
 pub(crate) mod check;
 pub(crate) mod close;
 pub(crate) mod idle;
+pub(crate) mod mode;
 pub(crate) mod pending;
 pub(crate) mod poll;
 pub(crate) mod prepare;

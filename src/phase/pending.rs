@@ -4,7 +4,7 @@
 //! is cancelled, its callback waits here.
 
 use crate::callback;
-use crate::event_loop::state::State;
+use crate::state::State;
 
 pub(crate) fn run(state: &State) {
     callback::call_deferred(state, &state.pending);

@@ -11,10 +11,10 @@ use std::rc::Rc;
 
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::current;
-use crate::event_loop::state::{State, Watchers};
-use crate::handle::references::ref_methods;
-use crate::handle::registration::{Handle, Registration};
+use crate::state::current;
+use crate::state::references::ref_methods;
+use crate::state::registration::{Handle, Registration};
+use crate::state::{State, Watchers};
 use crate::sys::Event;
 
 /// Which of the three lists.

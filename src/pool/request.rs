@@ -19,11 +19,11 @@ use super::token::CancelToken;
 use crate::callback;
 use crate::clock::Nanos;
 use crate::error::{CancelError, WorkError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::{self, Timer};
 use crate::request::{Completer, Operation, Pending, Request};
+use crate::state::State;
+use crate::state::current;
+use crate::state::registration::{Handle, Registration};
 use crate::sys;
 
 /// What may be asked of a job beyond running it.

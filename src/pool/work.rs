@@ -10,9 +10,9 @@ use super::job::{Label, WithToken};
 use super::request::{self, Admission, Wishes};
 use super::{CancelToken, Pool, WorkKind};
 use crate::error::WorkError;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
 
 /// What a plain job is called in reports.
 const NAME: &str = "pool job";

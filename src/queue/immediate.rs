@@ -10,7 +10,7 @@ use std::panic::Location;
 
 use super::closure::Closure;
 use super::memory::{self, Lately};
-use crate::handle::report::Alive;
+use crate::report::Alive;
 
 /// One place in the queue.
 struct Place {

@@ -1,12 +1,11 @@
 //! Tasks: futures on the loop. Every wake is one microtask.
 //!
 //! A task's future belongs to the loop's table and is taken out of it while it is polled, so that
-//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See [`table`]
-//! and [`waker`].
+//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See
+//! `state/tasks.rs` and [`waker`].
 
 pub(crate) mod scoped;
 pub(crate) mod signal;
-pub(crate) mod table;
 pub(crate) mod waiters;
 pub(crate) mod waker;
 
@@ -21,11 +20,11 @@ use std::task::{Context, Poll, Waker};
 use crate::callback::{self, Halt};
 use crate::cell::peek;
 use crate::error::{Panic, TaskError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use crate::state::State;
+use crate::state::current;
+use crate::state::key::Key;
 
-use table::Run;
+use crate::state::tasks::Run;
 use waker::TaskWaker;
 
 /// A spawned future's output, and a way to abort it.

@@ -11,10 +11,10 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
-use super::table::Run;
 use super::waker::TaskWaker;
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use crate::state::State;
+use crate::state::key::Key;
+use crate::state::tasks::Run;
 
 /// What polls the main future.
 type Poll<'a> = dyn FnMut(&Waker) + 'a;

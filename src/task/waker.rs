@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use crate::state::State;
+use crate::state::current;
+use crate::state::key::Key;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Woken;
 

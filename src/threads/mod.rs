@@ -1,10 +1,10 @@
 //! Door 2, from other threads: what may reach a loop from outside.
 //!
-//! [`mailbox`] is the door. [`remote`] and [`notifier`] are the public ways to it; ports, workers,
-//! pool requests and tasks use it too. [`patience`] says how a thread waits for other threads.
+//! [`mailbox`] is the door. [`remote`] and the handle `Notifier` are the public ways to it; ports,
+//! workers, pool requests and tasks use it too. [`patience`] says how a thread waits for other
+//! threads.
 
 pub(crate) mod mailbox;
-pub(crate) mod notifier;
 pub(crate) mod patience;
 pub(crate) mod remote;
 

@@ -2,12 +2,11 @@
 //!
 //! The first loop and its workers are one *program*. Each loop has a clock of its own
 //! ([`crate::clock`]); [`scheduler`] lets one loop run at a time, the one that is furthest behind;
-//! [`wait`] is the poll phase of such a loop; [`arrivals`] is the part of its mailbox that keeps
-//! what was sent by loops that are ahead.
+//! [`arrivals`] is the part of its mailbox that keeps what was sent by loops that are ahead. Its
+//! poll phase waits in `phase/poll/virtual_time.rs`.
 //!
 //! Elsewhere three branches lead here: `poll::wait` and `Mailbox::put` call this module, and the
 //! pool runs a job of such a loop on the loop's own thread.
 
 pub(crate) mod arrivals;
 pub(crate) mod scheduler;
-pub(crate) mod wait;

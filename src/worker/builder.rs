@@ -22,8 +22,8 @@ use crate::channel::link::Link;
 use crate::channel::port::{Port, PortEnd};
 use crate::error::shut_down;
 use crate::event_loop::Loop;
-use crate::event_loop::current;
 use crate::pool::Pool;
+use crate::state::current;
 use crate::virtual_time::scheduler::Member;
 
 /// Sets up a worker. Made by [`Worker::builder`].

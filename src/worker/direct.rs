@@ -16,11 +16,11 @@ use std::time::Duration;
 use super::this;
 use crate::callback::{self, slot::Slot};
 use crate::channel::call::{self, CallError, Reply};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::{Timer, set_timeout};
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
+use crate::state::registration::{Handle, Registration};
 use crate::threads::mailbox::Mailbox;
 
 /// The mailboxes of all workers that run, by number.

@@ -25,11 +25,11 @@ use crate::channel::recv::Receive;
 use crate::channel::seam::Receiver;
 use crate::clock::Nanos;
 use crate::error::Panic;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::phase::timers::Timer;
 use crate::queue::closure::Closure;
 use crate::request::Completer;
+use crate::state::State;
+use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 use crate::task::waiters::{Place, Waiters};
 

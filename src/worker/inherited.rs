@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::event_loop::current;
-use crate::event_loop::state::State;
+use crate::state::State;
+use crate::state::current;
 
 /// The values that workers inherit, one of each type.
 pub(super) type Values = HashMap<TypeId, Arc<dyn Any + Send + Sync>>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::error::WorkerError;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
-use crate::event_loop::current;
+use crate::state::current;
 use crate::threads::mailbox::Mailbox;
 use crate::virtual_time::scheduler::Member;
 

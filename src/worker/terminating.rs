@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::this;
 use crate::callback;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
+use crate::state::State;
+use crate::state::current;
+use crate::state::registration::{Handle, Registration};
 
 /// Calls `f` when this worker is asked to [`shutdown`](super::Worker::shutdown).
 ///

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::shared::this_worker;
 use crate::alloc;
 use crate::callback;
-use crate::event_loop::current;
+use crate::state::current;
 
 thread_local! {
     /// The number of the worker's loop, once its main script has begun. None on other threads.

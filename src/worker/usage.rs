@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::handle::WorkerHandle;
 use crate::alloc;
-use crate::metrics::Metrics;
+use crate::report::metrics::Metrics;
 
 /// A worker's use of the machine at one moment. Made by [`Worker::usage`](super::Worker::usage).
 ///

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::shared::Shared;
 use crate::clock::{Nanos, saturating_nanos};
-use crate::event_loop::current;
 use crate::phase::timers::{Timer, set_interval};
+use crate::state::current;
 
 /// How often the watchdog looks in the time that a worker may take: the report is late by a quarter
 /// of that time at most.

@@ -15,11 +15,11 @@ use crate::callback;
 use crate::channel::call::{self, Call, CallError, Reply};
 use crate::channel::port::PortEnd;
 use crate::channel::recv::{Recv, RecvTimeoutError};
-use crate::event_loop::state::State;
-use crate::handle::references::ref_methods;
-use crate::metrics::Metrics;
 use crate::phase::timers::set_timeout;
+use crate::report::metrics::Metrics;
 use crate::request::{Completer, Request};
+use crate::state::State;
+use crate::state::references::ref_methods;
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
 ///

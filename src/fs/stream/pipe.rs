@@ -12,11 +12,11 @@ use std::rc::Rc;
 
 use super::{ReadStream, WriteStream};
 use crate::error::{self, CancelError};
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::net::TcpStream;
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
 use crate::task::spawn;
 
 /// How much is read from a socket at a time.

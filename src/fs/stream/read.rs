@@ -24,12 +24,12 @@ use super::pipe::{self, Sink};
 use crate::callback;
 use crate::callback::slot::Slot;
 use crate::error;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::fs::File;
-use crate::handle::registration::{Handle, Registration};
 use crate::queue::closure::Closure;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
+use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::task::waiters::{Place, Waiters};
 

@@ -16,12 +16,12 @@ use std::rc::Rc;
 
 use super::HIGH_WATER_MARK;
 use crate::error;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::fs::error::duplicate;
 use crate::fs::{File, OpenOptions};
 use crate::promise::Promise;
 use crate::request::Request;
+use crate::state::State;
+use crate::state::current;
 use crate::sys;
 
 /// Where a stream begins to write, and how much may wait in memory.

@@ -32,11 +32,11 @@ use super::writing::{Attempt, Writing};
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::error;
-use crate::event_loop::state::State;
-use crate::handle::named::{Name, Named, Names};
-use crate::handle::registration::{Handle, Registration};
 use crate::net::budget::Budget;
 use crate::request::Completer;
+use crate::state::State;
+use crate::state::named::{Name, Named, Names};
+use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event, Transport};
 
 /// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast
@@ -355,7 +355,7 @@ mod tests {
 
     use super::super::operations::Data;
     use super::*;
-    use crate::event_loop::current;
+    use crate::state::current;
 
     /// A kind of stream whose first send takes five bytes, and whose second one fails. `ENOBUFS`
     /// and the like come when they please: here the system never sees the call.

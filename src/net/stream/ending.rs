@@ -11,8 +11,8 @@ use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::cell::peek;
 use crate::error;
-use crate::event_loop::state::State;
 use crate::queue::closure::Closure;
+use crate::state::State;
 
 /// An end of the connection that the peer has brought about.
 #[derive(Clone, Copy)]

@@ -12,9 +12,9 @@ use super::ending::log_lost;
 use super::reading::OnRead;
 use crate::callback;
 use crate::error::{self, CancelError};
-use crate::handle::named::Name;
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
+use crate::state::named::Name;
 use crate::sys::{self, Transport};
 use crate::task::waiters::Place;
 

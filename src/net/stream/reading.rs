@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::io;
 
 use crate::callback::slot::Slot;
-use crate::event_loop::state::State;
+use crate::state::State;
 use crate::sys::Event;
 use crate::task::waiters::{Place, Waiters};
 

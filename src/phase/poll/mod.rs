@@ -2,24 +2,26 @@
 //!
 //! [`timeout`] says how long the loop may sleep. [`wait`] touches the system and calls nobody:
 //! it looks for a while ([patience](crate::threads::patience)), sleeps, or only collects what is
-//! ready ([`sleep`]). [`dispatch`] calls back and does not wait: handles that the poller reported
-//! first, then what other threads made ready, then signals.
+//! ready ([`sleep`]; [`virtual_time`] for a loop in virtual time). [`dispatch`] calls back and does
+//! not wait: handles that the poller reported first, then what other threads made ready
+//! ([`deliver`]), then signals.
 //!
 //! The poller is edge-triggered: it reports a change once. A handle that stops before the kernel
 //! says would-block asks to be called again (`Registration::call_again`), and while any such handle
 //! is listed the poll does not block.
 
-pub(crate) mod sleep;
+mod deliver;
+mod sleep;
+mod virtual_time;
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::event_loop::mode::RunMode;
-use crate::event_loop::state::State;
-use crate::threads::mailbox::deliver;
-use crate::virtual_time;
+use crate::phase::mode::RunMode;
+use crate::state::State;
+
 use sleep::{collect, look, sleep};
 
 /// In nanoseconds.
@@ -67,7 +69,7 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
     give_back(state, timeout);
     if let Some(member) = &state.virtual_time {
-        return virtual_time::wait::wait(state, member, timeout);
+        return virtual_time::wait(state, member, timeout);
     }
     if timeout == Some(Duration::ZERO) || look(state, timeout) || !state.mailbox.prepare_to_sleep()
     {

@@ -2,14 +2,14 @@
 //!
 //! A loop that never had a source waits only for other threads, so it sleeps on the condition
 //! variable, which costs both sides less, and asks nobody what is ready. From its first source on
-//! it does both in the poller ([`Sources`](crate::event_loop::sources::Sources) says when that is).
+//! it does both in the poller ([`Sources`](crate::state::sources::Sources) says when that is).
 
 use std::io;
 use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use crate::state::State;
+use crate::state::key::Key;
 use crate::threads::patience::{self, Awake};
 
 /// Looks for a while before the sleep, if that is likely to pay. True when something has come.

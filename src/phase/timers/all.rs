@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::table::Table;
 use crate::clock::Nanos;
-use crate::handle::report::Alive;
+use crate::report::Alive;
 
 /// The timers of a loop.
 #[derive(Default)]

@@ -52,9 +52,9 @@ use std::time::Duration;
 
 use crate::callback;
 use crate::clock::Nanos;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
 use crate::queue::closure::Callable;
+use crate::state::State;
+use crate::state::current;
 
 use lists::NONE;
 use table::{Due, Life, Table};

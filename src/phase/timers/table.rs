@@ -9,9 +9,9 @@ use super::heap::{Heap, Item};
 use super::lists::{Ends, KEPT, Lists, NONE};
 use super::timer::{Timer, nanos};
 use crate::clock::Nanos;
-use crate::handle::report::Alive;
 use crate::queue::closure::Callable;
 use crate::queue::memory::{self, Lately};
+use crate::report::Alive;
 
 use std::collections::HashMap;
 use std::marker::PhantomData;

@@ -10,12 +10,12 @@
 //! descriptor. A loop without sources waits only for its senders: it blocks on a condition variable
 //! of the lock, which costs both sides less. `filled` repeats outside the lock whether there is
 //! anything to take: a loop that need not sleep looks there and takes no lock.
+//!
+//! What a loop has taken out stands in `state/delivery.rs`; `phase/poll/deliver.rs` delivers it.
 
-pub(crate) mod deliver;
-pub(crate) mod delivery;
 pub(crate) mod incoming;
-mod numbers;
-mod posts;
+pub(crate) mod numbers;
+pub(crate) mod posts;
 
 use std::io;
 use std::iter;
@@ -25,8 +25,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock::Nanos;
-use crate::metrics::Figures;
 use crate::queue::closure::Closure;
+use crate::report::metrics::Figures;
 use crate::sys;
 use crate::threads::OwnLine;
 use crate::virtual_time::arrivals::Arrivals;
@@ -305,14 +305,14 @@ impl Mailbox {
     }
 
     /// Swaps the inbox for `empty`, whose memory the next senders use.
-    pub(super) fn take(&self, empty: &mut Incoming) {
+    pub(crate) fn take(&self, empty: &mut Incoming) {
         let mut inbox = self.lock();
         inbox.incoming.swap_filled(empty);
         self.filled.store(false, Ordering::Release);
     }
 
     /// Gives memory back that is not in use.
-    fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         let mut inbox = self.lock();
         let lists = inbox.incoming.is_empty().then(|| std::mem::take(&mut inbox.incoming));
         drop(inbox); // To free much takes a while.

@@ -21,17 +21,17 @@ pub(crate) struct NumberList {
 
 impl NumberList {
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.more.len()
     }
 
     #[inline]
-    pub(super) fn push(&mut self, number: u64) {
+    pub(crate) fn push(&mut self, number: u64) {
         if self.first.is_none() {
             self.first = Some(number);
         } else {
@@ -40,13 +40,13 @@ impl NumberList {
     }
 
     /// Adds another list behind this one, and empties it.
-    pub(super) fn append(&mut self, other: &mut NumberList) {
+    pub(crate) fn append(&mut self, other: &mut NumberList) {
         other.first.take().into_iter().for_each(|number| self.push(number));
         self.more.append(&mut other.more);
     }
 
     /// Adds all numbers to a set, and empties the list.
-    pub(super) fn move_to(&mut self, set: &mut NumberSet) {
+    pub(crate) fn move_to(&mut self, set: &mut NumberSet) {
         self.first.take().into_iter().for_each(|number| set.insert(number));
         if !self.more.is_empty() {
             set.extend(&mut self.more);
@@ -56,27 +56,27 @@ impl NumberList {
 
 /// Numbers in order, each once.
 #[derive(Default)]
-pub(super) struct NumberSet {
+pub(crate) struct NumberSet {
     /// In ascending order, each once.
     numbers: VecDeque<u64>,
 }
 
 impl NumberSet {
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.numbers.clear();
     }
 
     /// Gives memory back that is not in use.
-    pub(super) fn shrink(&mut self) {
+    pub(crate) fn shrink(&mut self) {
         self.numbers.shrink_to_fit();
     }
 
-    pub(super) fn insert(&mut self, number: u64) {
+    pub(crate) fn insert(&mut self, number: u64) {
         if self.numbers.back().is_none_or(|last| *last < number) {
             self.numbers.push_back(number);
         } else if let Err(index) = self.numbers.binary_search(&number) {
@@ -85,7 +85,7 @@ impl NumberSet {
     }
 
     /// Adds all numbers of a list, which is left empty.
-    pub(super) fn extend(&mut self, list: &mut Vec<u64>) {
+    pub(crate) fn extend(&mut self, list: &mut Vec<u64>) {
         if list.len() < MANY {
             list.drain(..).for_each(|number| self.insert(number));
             return;
@@ -96,14 +96,14 @@ impl NumberSet {
         self.numbers.retain(|number| last.replace(*number) != Some(*number));
     }
 
-    pub(super) fn remove(&mut self, number: u64) {
+    pub(crate) fn remove(&mut self, number: u64) {
         if let Ok(index) = self.numbers.binary_search(&number) {
             self.numbers.remove(index);
         }
     }
 
     /// Takes the first number from `from` to below `end`.
-    pub(super) fn take_in(&mut self, from: u64, end: u64) -> Option<u64> {
+    pub(crate) fn take_in(&mut self, from: u64, end: u64) -> Option<u64> {
         let index = self.numbers.partition_point(|number| *number < from);
         let number = *self.numbers.get(index).filter(|number| **number < end)?;
         self.numbers.remove(index)?;

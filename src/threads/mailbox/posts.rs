@@ -16,7 +16,7 @@ const SPARE_MAX: usize = 4;
 
 /// A chain of rings.
 #[derive(Default)]
-pub(super) struct Posts {
+pub(crate) struct Posts {
     /// The ring that is being emptied. Not behind a borrow, for its closures are called where they
     /// lie.
     first: SendRing,
@@ -30,17 +30,17 @@ pub(super) struct Posts {
 
 impl Posts {
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count.get() == 0
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.count.get()
     }
 
     /// Takes what is in a ring, and leaves an empty one.
-    pub(super) fn add(&self, ring: &mut SendRing) {
+    pub(crate) fn add(&self, ring: &mut SendRing) {
         if ring.is_empty() {
             return;
         }
@@ -54,7 +54,7 @@ impl Posts {
     }
 
     /// Gives memory back that is not in use.
-    pub(super) fn shrink(&self) {
+    pub(crate) fn shrink(&self) {
         self.first.give_back(true);
         self.behind.borrow_mut().shrink_to_fit();
         drop(self.spare.take());
@@ -62,7 +62,7 @@ impl Posts {
 
     /// The ring whose first closure is next. It is counted as called.
     #[inline]
-    pub(super) fn next(&self) -> Option<&SendRing> {
+    pub(crate) fn next(&self) -> Option<&SendRing> {
         self.count.set(self.count.get().checked_sub(1)?);
         if self.first.is_empty() {
             self.advance();
@@ -81,7 +81,7 @@ impl Posts {
     }
 
     /// Takes the next closure out, uncalled.
-    pub(super) fn pop(&self) -> Option<Closure> {
+    pub(crate) fn pop(&self) -> Option<Closure> {
         self.next()?.pop()
     }
 }

@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::WorkerError;
 use crate::channel::port::Port;
-use crate::event_loop::current;
-use crate::handle::named::Name;
 use crate::request::{Completer, Request};
+use crate::state::current;
+use crate::state::named::Name;
 use builder::Settings;
 use dispatcher::Dispatcher;
 use place::{Input, Place};

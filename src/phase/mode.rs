@@ -1,4 +1,4 @@
-//! The three ways to turn a loop.
+//! The three ways to turn a loop, which the poll phase must know.
 
 /// How a [`turn`](crate::Loop::turn) ends (libuv: `uv_run_mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::iter;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Mailbox;
-use super::incoming::{Done, Incoming, Woken};
-use super::numbers::NumberSet;
-use super::posts::Posts;
-use crate::handle::key::Key;
-use crate::handle::registration::Handle;
 use crate::queue::closure::Closure;
+use crate::state::key::Key;
+use crate::state::registration::Handle;
+use crate::threads::mailbox::Mailbox;
+use crate::threads::mailbox::incoming::{Done, Incoming, Woken};
+use crate::threads::mailbox::numbers::NumberSet;
+use crate::threads::mailbox::posts::Posts;
 
 /// A fetch of more items than this leaves lists that are worth giving back.
 const MANY_ITEMS: usize = 4096;
@@ -27,7 +27,7 @@ pub(crate) struct Delivery {
     /// Receivers that have something, in the order of their creation.
     ready: RefCell<NumberSet>,
     /// Closures to be called, in the order in which they came.
-    pub(super) posts: Posts,
+    pub(crate) posts: Posts,
     /// What receives on this loop, by number. Numbers are given in order of creation.
     receivers: RefCell<BTreeMap<u64, Rc<dyn Handle>>>,
     /// The number of the next receiver.
@@ -85,22 +85,22 @@ impl Delivery {
     }
 
     /// Requests that are to complete.
-    pub(super) fn completions(&self) -> usize {
+    pub(crate) fn completions(&self) -> usize {
         self.completions.borrow().len()
     }
 
     /// Takes the next request that is to complete.
-    pub(super) fn next_completion(&self) -> Option<Done> {
+    pub(crate) fn next_completion(&self) -> Option<Done> {
         self.completions.borrow_mut().pop_front()
     }
 
     /// Receivers with a number below this one are there already.
-    pub(super) fn next_number(&self) -> u64 {
+    pub(crate) fn next_number(&self) -> u64 {
         self.next_number.get()
     }
 
     /// Takes the first ready receiver from the number `from` to below `end`.
-    pub(super) fn next_receiver(&self, from: u64, end: u64) -> Option<(u64, Rc<dyn Handle>)> {
+    pub(crate) fn next_receiver(&self, from: u64, end: u64) -> Option<(u64, Rc<dyn Handle>)> {
         loop {
             let number = self.ready.borrow_mut().take_in(from, end)?;
             if let Some(receiver) = self.receiver(number) {
@@ -111,7 +111,7 @@ impl Delivery {
 
     /// Empties the mailbox. Returns how many items there were, and the tasks that other threads
     /// have woken, for the caller to queue and to [give the list back](Delivery::keep).
-    pub(super) fn fetch(&self, mailbox: &Mailbox) -> (usize, Vec<Arc<dyn Woken>>) {
+    pub(crate) fn fetch(&self, mailbox: &Mailbox) -> (usize, Vec<Arc<dyn Woken>>) {
         let mut incoming = self.spare.borrow_mut();
         mailbox.take(&mut incoming);
         let count = incoming.len();
@@ -129,7 +129,7 @@ impl Delivery {
     }
 
     /// Keeps an emptied list of tasks for the next fetch.
-    pub(super) fn keep(&self, tasks: Vec<Arc<dyn Woken>>) {
+    pub(crate) fn keep(&self, tasks: Vec<Arc<dyn Woken>>) {
         self.spare.borrow_mut().tasks = tasks;
     }
 

@@ -20,7 +20,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
-use crate::event_loop::state::State;
+use crate::state::State;
 use crate::virtual_time::arrivals::Place;
 
 thread_local! {

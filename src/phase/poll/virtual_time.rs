@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::scheduler::{Member, Next};
+use super::sleep::{collect, sleep};
 use crate::clock::Nanos;
-use crate::event_loop::state::State;
-use crate::phase::poll::sleep::{collect, sleep};
+use crate::state::State;
+use crate::virtual_time::scheduler::{Member, Next};
 
 /// Lists the handles that are ready, and moves the clock to the time at which the loop goes on.
 ///

@@ -3,6 +3,22 @@
 //! Each part of [`State`] is a structure with its own cells, behind methods that return owned
 //! values: no borrow is ever held while user code runs. Handles and requests hold the state as an
 //! `Rc`, so that they can outlive the loop and find it closed.
+//!
+//! Nothing in this folder calls a callback. [`handles`] has all that is open on a loop, by [`key`];
+//! [`registration`] is a handle's hold on it, [`named`] says how a handle ends with its last clone,
+//! [`references`] how it keeps the loop alive or not. [`tasks`], [`sources`], [`delivery`] and
+//! [`hooks`] are further parts of the state. [`current`] says which loop is current on a thread.
+
+pub(crate) mod current;
+pub(crate) mod delivery;
+pub(crate) mod handles;
+pub(crate) mod hooks;
+pub(crate) mod key;
+pub(crate) mod named;
+pub(crate) mod references;
+pub(crate) mod registration;
+pub(crate) mod sources;
+pub(crate) mod tasks;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -10,15 +26,8 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::hooks::Hooks;
-use super::sources::Sources;
 use crate::alloc;
-use crate::callback::running::Running;
 use crate::clock::Clock;
-use crate::handle::named::Names;
-use crate::handle::registration::Handle;
-use crate::handle::report::Alive;
-use crate::handle::table::Handles;
 use crate::phase::timers::all::Timers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
@@ -26,19 +35,27 @@ use crate::queue::deferred::Deferred;
 use crate::queue::immediate::Immediates;
 use crate::queue::numbered::Numbered;
 use crate::queue::ring::Ring;
+use crate::report::Alive;
+use crate::report::running::Running;
 use crate::sys::Poller;
-use crate::task::table::Tasks;
 use crate::threads::mailbox::Mailbox;
-use crate::threads::mailbox::delivery::Delivery;
 use crate::threads::patience::Patience;
 use crate::virtual_time::scheduler::Member;
+
+use delivery::Delivery;
+use handles::Handles;
+use hooks::Hooks;
+use named::Names;
+use registration::Handle;
+use sources::Sources;
+use tasks::Tasks;
 
 /// The idle, prepare or check watchers of a loop.
 pub(crate) type Watchers = Numbered<dyn Handle>;
 
 /// Where a loop stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     /// It can be turned, and takes callbacks in.
     Open,
     /// Its callbacks are being dropped. Nothing is taken in any more.
@@ -52,7 +69,7 @@ pub(crate) struct State {
     /// Unique in the process, for ids that outlive the loop.
     pub(crate) id: u32,
     /// Where the loop stands in its life. It only goes forward.
-    pub(super) status: Cell<Status>,
+    pub(crate) status: Cell<Status>,
     /// The loop's idea of now.
     pub(crate) clock: Clock,
     /// The side that other threads see.
@@ -98,23 +115,23 @@ pub(crate) struct State {
     /// The buffer that sockets read into, one at a time. Absent while a callback looks at it.
     pub(crate) read_buffer: Cell<Option<Box<[u8]>>>,
     /// What a module keeps on the loop that the loop need not know, by type.
-    pub(super) extensions: RefCell<Vec<Rc<dyn Any>>>,
+    pub(crate) extensions: RefCell<Vec<Rc<dyn Any>>>,
     /// The callbacks for the program's end and for its panics.
     pub(crate) hooks: Hooks,
     /// Where the callback that runs was registered, if that was recorded. Shared with the figures,
     /// where other threads read it.
     pub(crate) running: Arc<Running>,
     /// What the program ends with.
-    pub(super) exit_code: Cell<i32>,
+    pub(crate) exit_code: Cell<i32>,
     /// How many bytes the thread had when that was more than its limit, and the loop was ended for
     /// it.
-    pub(super) over_limit: Cell<Option<usize>>,
+    pub(crate) over_limit: Cell<Option<usize>>,
     /// How often `exit` was called. More than zero: the exit hooks are due.
-    pub(super) exits: Cell<u32>,
+    pub(crate) exits: Cell<u32>,
     /// How many [`Loop`](crate::Loop)s there are for this state.
-    pub(super) names: Names,
+    pub(crate) names: Names,
     /// The loop is being turned, or runs a main script or its exit hooks.
-    pub(super) turning: Cell<bool>,
+    pub(crate) turning: Cell<bool>,
 }
 
 impl State {
@@ -185,7 +202,7 @@ impl State {
     }
 
     /// The things that keep the loop alive.
-    pub(super) fn why_alive(&self) -> Vec<Alive> {
+    pub(crate) fn why_alive(&self) -> Vec<Alive> {
         let mut alive = Vec::new();
         self.handles.report(&mut alive);
         self.timers.report(&mut alive);

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use super::incoming::{Done, Woken};
 use crate::callback;
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use crate::state::State;
+use crate::state::key::Key;
 use crate::sys;
+use crate::threads::mailbox::incoming::{Done, Woken};
 
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;

@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::mailbox::RemoteMailbox;
 use crate::callback;
 use crate::callback::slot::Slot;
-use crate::event_loop::current;
-use crate::event_loop::state::State;
-use crate::handle::registration::{Handle, Registration};
+use crate::state::State;
+use crate::state::current;
+use crate::state::registration::{Handle, Registration};
 use crate::sys;
+use crate::threads::mailbox::RemoteMailbox;
 
 /// Calls back on its loop when any thread says so.
 ///

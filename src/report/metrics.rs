@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::alloc;
-use crate::callback::running::Running;
 use crate::clock::{Nanos, Stopwatch};
+use crate::report::running::Running;
 
 /// The figures of a loop at one moment. Two snapshots give exact differences.
 ///

@@ -9,12 +9,12 @@
 /// closures.
 macro_rules! ref_methods {
     ($thing:literal $(, $more:literal)?; $($how:tt)+) => {
-        crate::handle::references::ref_methods! {
+        crate::state::references::ref_methods! {
             $thing while "is active" $(, $more)?; $($how)+
         }
     };
     ($thing:literal while $state:literal $(, $more:literal)?; $($field:ident).+) => {
-        crate::handle::references::ref_methods! {
+        crate::state::references::ref_methods! {
             $thing while $state $(, $more)?;
             |handle: &Self, on: bool| handle.$($field).+.set_ref(on),
             |handle: &Self| handle.$($field).+.has_ref()

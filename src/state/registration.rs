@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::table::Described;
-use crate::event_loop::state::State;
-use crate::handle::key::Key;
+use super::State;
+use super::handles::Described;
+use crate::state::key::Key;
 use crate::sys::Event;
 
 /// What the loop can do with an open handle or request without knowing what it is.

@@ -10,9 +10,9 @@ use crate::error::Uncaught;
 #[derive(Default)]
 pub(crate) struct Hooks {
     /// Called each time that nothing is alive any more, in the order added.
-    pub(super) before_exit: RefCell<Vec<Rc<Slot<dyn FnMut()>>>>,
+    pub(crate) before_exit: RefCell<Vec<Rc<Slot<dyn FnMut()>>>>,
     /// Called once, at the end, in the order added.
-    pub(super) exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
+    pub(crate) exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
     /// Gets the panics that nobody else takes.
     pub(crate) uncaught: Slot<dyn FnMut(Uncaught)>,
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
-use crate::handle::key::{Key, Keyed};
+use crate::state::key::{Key, Keyed};
 
 /// A future in the loop's table, whatever its type.
 pub(crate) trait Run {
@@ -27,17 +27,17 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn insert(&self, task: Rc<dyn Run>) -> Key {
+    pub(crate) fn insert(&self, task: Rc<dyn Run>) -> Key {
         self.entries.borrow_mut().insert(task)
     }
 
     /// The task with this key, if it has not finished.
-    pub(super) fn get(&self, key: Key) -> Option<Rc<dyn Run>> {
+    pub(crate) fn get(&self, key: Key) -> Option<Rc<dyn Run>> {
         self.entries.borrow_mut().get(key).cloned()
     }
 
     /// Takes a task out, for the caller to drop.
-    pub(super) fn remove(&self, key: Key) -> Option<Rc<dyn Run>> {
+    pub(crate) fn remove(&self, key: Key) -> Option<Rc<dyn Run>> {
         self.entries.borrow_mut().remove(key)
     }
 

@@ -14,8 +14,8 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::report::{Alive, HandleInfo};
-use crate::handle::key::{Key, Keyed};
+use crate::report::{Alive, HandleInfo};
+use crate::state::key::{Key, Keyed};
 use crate::sys::Event;
 
 /// What the table asks of an owner for its reports.

@@ -1,4 +1,8 @@
-//! What a loop reports about its handles and requests.
+//! What a loop reports of itself: what keeps it alive, its handles and requests, its figures, and
+//! the callback that runs. Plain values, which know no loop.
+
+pub(crate) mod metrics;
+pub(crate) mod running;
 
 use std::fmt;
 use std::panic::Location;
