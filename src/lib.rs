@@ -80,7 +80,6 @@ mod channel;
 mod clock;
 mod error;
 mod event_loop;
-
 mod phase;
 mod pool;
 mod promise;
