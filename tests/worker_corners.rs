@@ -8,6 +8,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use common::*;
+use windlass::time::advance;
 use windlass::worker::{
     self, BroadcastChannel, PortEnd, RecvTimeoutError, Worker, channel_bounded,
 };
@@ -295,4 +296,69 @@ fn what_a_destructor_queues_with_the_last_event_of_a_loop_runs_before_it_ends() 
         run(|| worker_with_handlers_that_queue(&log, |log| next_tick(log.says("queued"))));
         assert_eq!(log.lines(), ["queued", "queued"]);
     });
+}
+
+// E-04: the round goes on as though the callback had returned, so the end waits for the next phase.
+#[test]
+fn after_a_panic_a_round_sees_no_end_of_its_worker_that_came_meanwhile() {
+    for panics in [false, true] {
+        let scenario = |trace: &Trace| {
+            let worker = Worker::<(), u8>::spawn(|port| (1..=2).for_each(|n| port.post(n)));
+            let (worker, seen) = (worker.unwrap(), trace.clone());
+            on_uncaught(|_| ());
+            worker.on_message(move |number| {
+                seen.say(number);
+                if number == 1 {
+                    set_timeout(ms(1), seen.says("timer"));
+                    advance(ms(8)); // By now the worker has ended, and the timer is due.
+                    assert!(!panics, "a test's panic");
+                }
+            });
+            let seen = trace.clone();
+            worker.on_exit(move |_| seen.say("exit"));
+        };
+        check(scenario, &["1", "2", "timer", "exit"]);
+    }
+}
+
+// As above, but the panic leaves `run`, and the notice of the end falls together with the rest of the round.
+#[test]
+fn a_worker_that_ends_while_a_panic_has_left_its_round_is_seen_to_end() {
+    let (trace, event_loop) = (Trace::new(), virtual_loop());
+    let left = panic_of(|| {
+        event_loop.run(|| {
+            let worker = Worker::<(), u8>::spawn(|port| (1..=2).for_each(|n| port.post(n)));
+            let (worker, seen) = (worker.unwrap(), trace.clone());
+            worker.on_message(move |number| {
+                seen.say(number);
+                if number == 1 {
+                    advance(ms(8)); // By now the worker has ended.
+                    panic!("a test's panic");
+                }
+            });
+            let seen = trace.clone();
+            worker.on_exit(move |_| seen.say("exit"));
+        });
+    });
+    assert_eq!(left, "a test's panic");
+    event_loop.run(|| ());
+    trace.expect(&["1", "2", "exit"]);
+}
+
+// Else the process would end: one panic while another unwinds.
+#[test]
+fn a_panic_in_on_exit_and_one_in_the_destructor_of_another_handler_are_two_panics() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(uncaught.message()));
+        let worker = Worker::<(), u8>::spawn(|_port| ()).unwrap();
+        let held = OnDrop::new(|| panic!("a destructor"));
+        worker.on_message(move |_| held.touch());
+        let seen = trace.clone();
+        worker.on_exit(move |_| {
+            next_tick(seen.says("tick"));
+            panic!("in on_exit");
+        });
+    };
+    check(scenario, &["in on_exit", "tick"]);
 }

@@ -63,11 +63,11 @@ impl<F: ?Sized> Slot<F> {
     }
 }
 
-/// Drops what a callback was. A panic of its destructor becomes the outcome, unless there is one
-/// already.
+/// Drops what a callback leaves behind: itself, or other values of the user's. A panic of a
+/// destructor becomes the outcome, unless there is one already.
 #[cold]
-fn and_drop<R, F: ?Sized>(outcome: thread::Result<R>, f: Box<F>) -> thread::Result<R> {
-    match (panic::catch_unwind(AssertUnwindSafe(|| drop(f))), outcome) {
+pub(crate) fn and_drop<R, T>(outcome: thread::Result<R>, left: T) -> thread::Result<R> {
+    match (panic::catch_unwind(AssertUnwindSafe(|| drop(left))), outcome) {
         (Ok(()), outcome) => outcome,
         (Err(payload), Ok(_)) => Err(payload),
         (Err(payload), outcome) => {

@@ -538,7 +538,9 @@
 //!   the next microtask
 //!   (`panics::after_a_caught_panic_in_a_microtask_the_other_microtasks_come_before_the_ticks`). So
 //!   do the messages of a port
-//!   (`panics::after_a_caught_panic_a_port_goes_on_with_its_messages_in_the_same_poll_phase`).
+//!   (`panics::after_a_caught_panic_a_port_goes_on_with_its_messages_in_the_same_poll_phase`) and
+//!   those of a worker, whose end waits as without the panic
+//!   (`worker_corners::after_a_panic_a_round_sees_no_end_of_its_worker_that_came_meanwhile`).
 //! - **O-49** Without a hook a panic leaves `run` with its payload. A loop that you hold can be
 //!   turned again: no exit hook is called, and the callbacks that had not run yet run then, each
 //!   once (`guide::a_panic_that_leaves_run_calls_no_hook_of_the_end`,

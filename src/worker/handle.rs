@@ -17,7 +17,7 @@ use super::error::WorkerError;
 use super::shared::{Cause, GRACE, Shared, Wait};
 use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
-use crate::callback::{self, on_drop::OnDrop};
+use crate::callback::{self, on_drop::OnDrop, slot::and_drop};
 use crate::cell::peek;
 use crate::channel::handler::{MessageHandler, Round};
 use crate::channel::link::Link;
@@ -85,6 +85,10 @@ pub(super) struct WorkerHandle<In, Out> {
     pub(super) on_exit: Cell<Option<Box<dyn FnOnce(i32)>>>,
     /// How much of the worker's life has been told.
     stage: Cell<Stage>,
+    /// In a round of messages: whether the worker's end was seen when the round began. None between
+    /// rounds. Kept here and not on the stack, so that a round that goes on after a panic ends as
+    /// one without a panic does: what has come meanwhile waits for the next poll phase.
+    end_seen: Cell<Option<bool>>,
     /// Why it ended. None before [`Stage::Ended`], and for a worker that ended by itself.
     error: RefCell<Option<WorkerError>>,
     /// The futures that wait in `join`.
@@ -117,6 +121,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             on_error: Cell::new(None),
             on_exit: Cell::new(None),
             stage: Cell::new(Stage::Starting),
+            end_seen: Cell::new(None),
             error: RefCell::new(None),
             joins: Waiters::default(),
             terminations: RefCell::default(),
@@ -142,6 +147,11 @@ impl<In, Out> WorkerHandle<In, Out> {
     /// Whether the worker's messages and its error are yet to come, as far as the parent knows.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.stage.get(), Stage::Starting | Stage::Online)
+    }
+
+    /// Whether the worker has ended, and that can be seen now.
+    fn is_end_seen(&self, state: &State) -> bool {
+        self.shared().lock().is_end_seen(state.clock.horizon())
     }
 
     /// The exit code, once the exit event has come.
@@ -249,11 +259,16 @@ impl<In, Out> WorkerHandle<In, Out> {
         let on_message = self.handler.unlisten();
         let watchdog = self.watchdog.take();
         let unused = (self.on_online.take(), self.on_error.take(), on_message, watchdog);
-        if let Some(f) = self.on_exit.take() {
-            callback::call(state, location, || f(code));
-        }
-        drop((entry, receiver, unused));
-        callback::drain(state); // Also what their destructors have queued.
+        // Caught: what is dropped afterwards may panic too, and a panic within another one ends the
+        // process.
+        let on_exit = self.on_exit.take();
+        let outcome = callback::invoke(state, location, || {
+            if let Some(f) = on_exit {
+                callback::call(state, location, || f(code));
+            }
+        });
+        // Its drain is also for what these destructors have queued.
+        callback::settle(state, and_drop(outcome, (entry, receiver, unused)));
     }
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
@@ -351,14 +366,26 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
                     }
                 }
                 Stage::Online => {
+                    let before = self.end_seen.get();
                     // Looked at before the messages: those that the worker posted before its end
                     // are in the queue by then.
-                    let ended = self.shared().lock().is_end_seen(state.clock.horizon());
-                    if self.handler.deliver(state) == Round::Full {
+                    let ended = before.unwrap_or_else(|| self.is_end_seen(state));
+                    self.end_seen.set(Some(ended));
+                    let round = self.handler.deliver(state);
+                    self.end_seen.set(None);
+                    if round == Round::Full {
                         return;
                     }
-                    if !ended || state.is_halted() {
+                    if state.is_halted() {
                         return again.forget();
+                    }
+                    if !ended {
+                        // A call that went on with an interrupted round may have used up the notice
+                        // of the end.
+                        if before.is_none() || !self.is_end_seen(state) {
+                            again.forget();
+                        }
+                        return;
                     }
                     let (code, cause) = self.shared().lock().take_end();
                     self.stage.set(Stage::Ended(code));
