@@ -101,6 +101,7 @@ pub mod guide;
 pub mod handle;
 pub mod net;
 pub mod signal;
+pub mod stream;
 pub mod time;
 pub mod worker;
 

@@ -8,7 +8,6 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::address::{Address, Target};
-use super::stream::{Attempt, Connection};
 use super::tcp_stream::TcpStream;
 use crate::cell::peek;
 use crate::dns::{self, LookupOptions};
@@ -16,6 +15,8 @@ use crate::error::{self, CancelError};
 use crate::request::{Canceller, Completer, Request};
 use crate::state::State;
 use crate::state::current;
+use crate::stream::connection::Connection;
+use crate::stream::writing::Attempt;
 use crate::sys;
 
 /// A connect request that has not completed.

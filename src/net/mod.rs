@@ -10,12 +10,12 @@
 //! where they arrive.
 
 mod address;
-mod budget;
 mod connect;
-mod stream;
 mod tcp_listener;
 mod tcp_stream;
 
 pub use address::Address;
 pub use tcp_listener::{Accept, DetachedTcpListener, TcpListener};
-pub use tcp_stream::{DetachedTcpStream, Read, TcpStream};
+pub use tcp_stream::{DetachedTcpStream, TcpStream};
+
+pub use crate::stream::Read;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -21,8 +21,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::address::{Address, Target};
-use super::budget::Budget;
-use super::stream::Connection;
 use super::tcp_stream::TcpStream;
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
@@ -35,7 +33,9 @@ use crate::state::current;
 use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
-use crate::sys::{self, Event};
+use crate::stream::budget::Budget;
+use crate::stream::connection::Connection;
+use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{Place, Waiters};
 
 /// Connections that may wait to be accepted. The system may allow fewer.
@@ -229,8 +229,8 @@ impl Listening {
 
     /// Takes the socket off the loop, if the listener is open.
     fn take_off(&self) -> Option<sys::TcpListener> {
-        let mut socket = self.socket.take()?;
-        self.state().sources.deregister(|poller| poller.deregister(&mut socket));
+        let socket = self.socket.take()?;
+        self.state().sources.deregister(|poller| poller.deregister_descriptor(socket.as_fd()));
         drop(self.spare.take());
         self.listening.set(false);
         Some(socket)
@@ -284,8 +284,8 @@ impl Handle for Listening {
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
         self.listening.set(false);
-        if let Some(mut socket) = self.socket.take() {
-            self.state().sources.deregister(|poller| poller.deregister(&mut socket));
+        if let Some(socket) = self.socket.take() {
+            self.state().sources.deregister(|poller| poller.deregister_descriptor(socket.as_fd()));
         }
         drop(self.spare.take());
         callback::drop_quietly(self.on_connection.clear());
@@ -463,7 +463,7 @@ impl TcpListener {
 
     fn adopt(
         state: &Rc<State>,
-        mut socket: sys::TcpListener,
+        socket: sys::TcpListener,
         location: &'static Location<'static>,
     ) -> io::Result<TcpListener> {
         let shared = Rc::new(Listening {
@@ -483,7 +483,10 @@ impl TcpListener {
         });
         shared.registration.open(shared.clone(), location, false);
         let key = shared.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut socket, key.to_bits())) {
+        let register = |poller: &Poller| {
+            poller.register_descriptor(socket.as_fd(), Event::OF_STREAMS, key.to_bits())
+        };
+        if let Err(error) = state.register(register) {
             drop(shared.registration.close());
             return Err(error);
         }

@@ -66,6 +66,9 @@ impl Event {
     pub(crate) const ERROR: Event = Event(1 << 4);
     /// An urgent byte has come.
     pub(crate) const PRIORITY: Event = Event(1 << 5);
+    /// What a socket or another stream is watched for.
+    pub(crate) const OF_STREAMS: Event =
+        Event::READABLE.with(Event::WRITABLE).with(Event::PRIORITY);
 
     /// Whether any of `other` is in this set.
     pub(crate) fn has(self, other: Event) -> bool {
@@ -175,24 +178,6 @@ impl Poller {
         count
     }
 
-    /// Registers a socket for reading, writing and urgent bytes, once and for all.
-    pub(crate) fn register(
-        &self,
-        source: &mut impl mio::event::Source,
-        key: u64,
-    ) -> io::Result<()> {
-        let interest = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        let interest = interest | mio::Interest::PRIORITY;
-        self.poll.registry().register(source, mio::Token(key as usize), interest)
-    }
-
-    /// Removes a socket; must come before its descriptor is closed, for a copy of the descriptor
-    /// elsewhere would keep the registration alive.
-    pub(crate) fn deregister(&self, source: &mut impl mio::event::Source) -> io::Result<()> {
-        self.poll.registry().deregister(source)
-    }
-
     /// Registers any descriptor for the events of `interest`, which is not empty.
     pub(crate) fn register_descriptor(
         &self,
@@ -218,6 +203,8 @@ impl Poller {
         self.poll.registry().reregister(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
     }
 
+    /// Removes a descriptor; must come before it is closed, for a copy of it elsewhere would keep
+    /// the registration alive.
     pub(crate) fn deregister_descriptor(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.poll.registry().deregister(&mut mio::unix::SourceFd(&fd.as_raw_fd()))
     }

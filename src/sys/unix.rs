@@ -134,7 +134,10 @@ const NO_SIGNAL: i32 = 0;
 /// (glibc 2.36) they note that with two locked instructions each. Nobody cancels a thread of Rust.
 impl Transport for TcpStream {
     /// Only where the poller reports that an urgent byte stands in the stream (`MSG_OOB`).
-    const SHORT_READ_EMPTIES: bool = cfg!(any(target_os = "linux", target_os = "android"));
+    #[inline]
+    fn short_read_empties(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+    }
 
     #[inline]
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -12,15 +12,15 @@ use std::rc::Rc;
 
 use super::{ReadStream, WriteStream};
 use crate::error::{self, CancelError};
-use crate::net::TcpStream;
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
+use crate::stream::{Readable, Writable};
 use crate::task::spawn;
 
-/// How much is read from a socket at a time.
-const SOCKET_READ: usize = 64 * 1024;
+/// How much is read from a stream at a time.
+const STREAM_READ: usize = 64 * 1024;
 
 /// Where [`pipe`] takes from.
 ///
@@ -81,10 +81,10 @@ impl Source for ReadStream {
     }
 }
 
-impl Source for TcpStream {
+impl<S: Readable> Source for S {
     /// What has arrived, at most 64 KiB.
     async fn read_chunk(&self, spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-        spare.resize(SOCKET_READ, 0);
+        spare.resize(STREAM_READ, 0);
         let count = self.read(spare).await?;
         Ok((count > 0).then(|| spare[..count].to_vec()))
     }
@@ -104,7 +104,7 @@ impl Sink for WriteStream {
     }
 }
 
-impl Sink for TcpStream {
+impl<S: Writable> Sink for S {
     /// Ready when the kernel has taken the chunk.
     async fn write_chunk(&self, chunk: Vec<u8>) -> io::Result<()> {
         self.write_owned(chunk).await
@@ -118,10 +118,10 @@ impl Sink for TcpStream {
 
 /// Moves everything from a source to a sink, then ends the sink; how many bytes.
 ///
-/// Source and sink are files ([`ReadStream`], [`WriteStream`]), sockets ([`TcpStream`]), or
-/// whatever else has the traits. The pipe holds one chunk; what else is in memory is what source
-/// and sink hold. After an error or when cancelled, both are let go as they are: they close unless
-/// somebody has another name for them.
+/// Source and sink are files ([`ReadStream`], [`WriteStream`]), streams of any kind ([`Readable`],
+/// [`Writable`]), or whatever else has the traits. The pipe holds one chunk; what else is in memory
+/// is what source and sink hold. After an error or when cancelled, both are let go as they are:
+/// they close unless somebody has another name for them.
 ///
 /// # Cancelling
 /// Possible until it is done. What has gone is gone.

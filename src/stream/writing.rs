@@ -19,6 +19,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 
@@ -60,14 +61,30 @@ struct Requests<C> {
     end: Option<C>,
 }
 
+/// What is left of a write when it is queued, and later.
+#[derive(Default)]
+pub(super) struct Rest {
+    /// What was to be sent when it was queued.
+    pub(super) data: Vec<u8>,
+    /// The number of bytes of `data` that have gone.
+    pub(super) sent: usize,
+    /// Bytes had gone before the write was queued, or go at this moment: it can no longer be
+    /// cancelled.
+    pub(super) begun: bool,
+    /// What goes with the first byte. None once that has gone.
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+impl Rest {
+    fn len(&self) -> usize {
+        self.data.len() - self.sent
+    }
+}
+
 /// One write.
 struct Write<C> {
-    /// What was to be sent when it was queued.
-    data: Vec<u8>,
-    /// The number of bytes of `data` that have gone.
-    sent: usize,
-    /// Bytes had gone before the write was queued: it can no longer be cancelled.
-    begun: bool,
+    /// What has not gone.
+    rest: Rest,
     /// Names the write, for its cancellation. No other write of the stream has it.
     number: u32,
     /// How it ended, once it has finished. Before that it is `Ok` and means nothing.
@@ -106,35 +123,60 @@ impl<C> Requests<C> {
         self.writes.len() > self.finished
     }
 
-    /// Sends what has not gone of the first unsent writes, with one call.
-    fn send(&self, send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
+    /// Sends what has not gone of the first unsent writes, with one call: how many writes that
+    /// were, and what came of it. One with descriptors begins a call, so that they go with its own
+    /// first byte.
+    fn send(
+        &self,
+        send: impl FnOnce(&[IoSlice<'_>], &[OwnedFd]) -> io::Result<usize>,
+    ) -> (usize, io::Result<usize>) {
         let mut buffers = [IoSlice::new(&[]); WRITES_PER_BATCH];
+        let mut descriptors: &[OwnedFd] = &[];
         let mut count = 0;
-        for (buffer, write) in buffers.iter_mut().zip(self.writes.range(self.finished..)) {
-            *buffer = IoSlice::new(&write.data[write.sent..]);
+        for (buffer, Write { rest, .. }) in
+            buffers.iter_mut().zip(self.writes.range(self.finished..))
+        {
+            if !rest.descriptors.is_empty() {
+                if count > 0 {
+                    break;
+                }
+                descriptors = &rest.descriptors;
+            }
+            *buffer = IoSlice::new(&rest.data[rest.sent..]);
             count += 1;
         }
-        send(&buffers[..count])
+        (count, send(&buffers[..count], descriptors))
     }
 
     /// Takes sent bytes off the unsent writes. Those that have none left are finished.
     fn book(&mut self, mut count: usize) {
-        for write in self.writes.range_mut(self.finished..) {
-            let taken = count.min(write.data.len() - write.sent);
-            write.sent += taken;
+        for Write { rest, .. } in self.writes.range_mut(self.finished..) {
+            let taken = count.min(rest.len());
+            if taken > 0 {
+                drop(std::mem::take(&mut rest.descriptors));
+            }
+            rest.sent += taken;
             count -= taken;
             self.queued -= taken;
-            if write.sent < write.data.len() {
+            if rest.len() > 0 {
                 return;
             }
             self.finished += 1;
         }
     }
 
+    /// The first `count` unsent writes go at this moment, in whole or in part.
+    fn begin(&mut self, count: usize) {
+        for write in self.writes.range_mut(self.finished..).take(count) {
+            write.rest.begun = true;
+        }
+    }
+
     /// The first unsent write has failed. The others are tried, and fail for themselves.
     fn book_failure(&mut self, error: io::Error) {
         if let Some(write) = self.writes.get_mut(self.finished) {
-            self.queued -= write.data.len() - write.sent;
+            self.queued -= write.rest.len();
+            drop(std::mem::take(&mut write.rest.descriptors));
             write.outcome = Err(error);
             self.finished += 1;
         }
@@ -147,10 +189,10 @@ impl<C> Requests<C> {
         let place = self.writes.partition_point(|write| age(write.number) < age(number));
         let write = self.writes.get(place).filter(|write| write.number == number);
         let write = write.filter(|_| place >= self.finished).ok_or(CancelError::Done)?;
-        if write.begun || write.sent > 0 {
+        if write.rest.begun || write.rest.sent > 0 {
             return Err(CancelError::Busy);
         }
-        self.queued -= write.data.len();
+        self.queued -= write.rest.len();
         let write = self.writes.remove(place).expect("it was found just now");
         Ok(write.completer)
     }
@@ -215,13 +257,23 @@ impl<C> Writing<C> {
         Ok(sent)
     }
 
-    /// Sends queued writes with one call, and books what came of it.
-    pub(super) fn send_batch(&self, send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) {
+    /// Sends queued writes with one call, and books what came of it. `later` says that a call that
+    /// would block has taken over what it was given.
+    pub(super) fn send_batch(
+        &self,
+        later: bool,
+        send: impl FnOnce(&[IoSlice<'_>], &[OwnedFd]) -> io::Result<usize>,
+    ) {
         self.change(|requests| match requests.send(send) {
-            Ok(count) => requests.book(count),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable.set(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => requests.book_failure(error),
+            (_, Ok(count)) => requests.book(count),
+            (count, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writable.set(false);
+                if later {
+                    requests.begin(count);
+                }
+            }
+            (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            (_, Err(error)) => requests.book_failure(error),
         });
     }
 
@@ -297,24 +349,22 @@ impl<C> Writing<C> {
         self.last_number.get()
     }
 
-    /// Queues a write of `data`, of which the first `sent` bytes have gone. `begun` says that bytes
-    /// have gone, of `data` or before it.
-    pub(super) fn push(&self, number: u32, data: Vec<u8>, sent: usize, begun: bool, completer: C) {
+    /// Queues what is left of a write.
+    pub(super) fn push(&self, number: u32, rest: Rest, completer: C) {
         self.add(|requests| {
-            requests.queued += data.len() - sent;
-            let write = Write { data, sent, begun, number, outcome: Ok(()), completer };
-            requests.writes.push_back(write);
+            requests.queued += rest.len();
+            requests.writes.push_back(Write { rest, number, outcome: Ok(()), completer });
         });
     }
 
     /// Puts a write that has ended at once behind those that have finished.
     pub(super) fn push_finished(&self, outcome: io::Result<()>, completer: C) {
         debug_assert!(!self.has_unsent(), "it would have been queued behind those");
-        let (number, data) = (self.next_number(), Vec::new());
+        let number = self.next_number();
         self.add(|requests| {
             requests.finished += 1;
-            let write = Write { data, sent: 0, begun: true, number, outcome, completer };
-            requests.writes.push_back(write);
+            let rest = Rest { begun: true, ..Rest::default() };
+            requests.writes.push_back(Write { rest, number, outcome, completer });
         });
     }
 
@@ -408,14 +458,14 @@ mod tests {
     /// Queues a write of which nothing has gone.
     fn push(writing: &Names, data: &[u8], name: &'static str) -> u32 {
         let number = writing.next_number();
-        writing.push(number, data.to_vec(), 0, false, name);
+        writing.push(number, Rest { data: data.to_vec(), ..Rest::default() }, name);
         number
     }
 
     /// Sends a batch of which the system takes `limit` bytes, and returns all that it was offered.
     fn send(writing: &Names, limit: usize) -> Vec<u8> {
         let mut offered = Vec::new();
-        writing.send_batch(|buffers| {
+        writing.send_batch(false, |buffers, _descriptors| {
             offered = buffers.iter().flat_map(|buffer| buffer.iter().copied()).collect();
             Ok(offered.len().min(limit))
         });
@@ -424,7 +474,7 @@ mod tests {
 
     /// Fails a batch.
     fn fail(writing: &Names, kind: io::ErrorKind) {
-        writing.send_batch(|_buffers| Err(kind.into()));
+        writing.send_batch(false, |_buffers, _descriptors| Err(kind.into()));
     }
 
     /// Takes all finished writes out: the name of each, and whether it went well.
@@ -496,7 +546,7 @@ mod tests {
         let first = push(&writing, b"first", "one");
         let second = push(&writing, b"second", "two");
         let tail = writing.next_number();
-        writing.push(tail, b"tail".to_vec(), 0, true, "tail");
+        writing.push(tail, Rest { data: b"tail".to_vec(), begun: true, ..Rest::default() }, "tail");
         send(&writing, 1);
         assert_eq!(writing.cancel(first), Err(CancelError::Busy));
         assert_eq!(writing.cancel(second), Ok("two"));
@@ -505,6 +555,48 @@ mod tests {
         assert_eq!(writing.queued_bytes(), 8);
         assert_eq!(send(&writing, 100), b"irsttail");
         assert_eq!(writing.cancel(first), Err(CancelError::Done), "finished");
+    }
+
+    #[test]
+    fn a_write_that_was_taken_over_to_go_later_can_no_longer_be_cancelled() {
+        let writing = Names::new();
+        let taken = push(&writing, b"taken", "one");
+        let would_block = |_: &[IoSlice<'_>], _: &[OwnedFd]| Err(io::ErrorKind::WouldBlock.into());
+        writing.send_batch(true, would_block);
+        let behind = push(&writing, b"behind", "two");
+        assert_eq!(writing.cancel(taken), Err(CancelError::Busy));
+        assert_eq!(writing.cancel(behind), Ok("two"));
+        assert_eq!(send(&writing, 5), b"taken");
+        assert_eq!(finished(&writing), [("one", true)]);
+    }
+
+    #[test]
+    fn a_write_with_descriptors_begins_a_call_and_gives_them_up_with_its_first_byte() {
+        let writing = Names::new();
+        let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let with = |data: &[u8]| Rest {
+            data: data.to_vec(),
+            descriptors: vec![null(), null()],
+            ..Rest::default()
+        };
+        push(&writing, b"plain", "one");
+        writing.push(writing.next_number(), with(b"with"), "two");
+        push(&writing, b"behind", "three");
+        let calls: Vec<_> = [100, 1, 100]
+            .map(|limit: usize| {
+                let mut call = (Vec::<u8>::new(), 0);
+                writing.send_batch(false, |buffers, descriptors| {
+                    call = (
+                        buffers.iter().flat_map(|buffer| buffer.to_vec()).collect(),
+                        descriptors.len(),
+                    );
+                    Ok(limit.min(call.0.len()))
+                });
+                call
+            })
+            .into();
+        let expected: [(&[u8], usize); 3] = [(b"plain", 0), (b"withbehind", 2), (b"ithbehind", 0)];
+        assert!(calls.iter().map(|(data, count)| (&data[..], *count)).eq(expected), "{calls:?}");
     }
 
     #[test]
@@ -535,7 +627,9 @@ mod tests {
     #[test]
     fn an_owned_buffer_of_which_a_part_has_gone_is_sent_from_there() {
         let writing = Names::new();
-        writing.push(writing.next_number(), b"head and tail".to_vec(), 9, true, "one");
+        let data = b"head and tail".to_vec();
+        let rest = Rest { data, sent: 9, begun: true, ..Rest::default() };
+        writing.push(writing.next_number(), rest, "one");
         assert_eq!(writing.queued_bytes(), 4);
         assert_eq!(send(&writing, 100), b"tail");
         assert_eq!(finished(&writing), [("one", true)]);

@@ -151,20 +151,20 @@ impl<S> Reading<S> {
     }
 
     /// Reads once by `receive`, and notes what the outcome says about the next read.
-    /// `short_read_empties` says that a short read leaves nothing behind, unless it stopped at
-    /// something.
+    /// `short_read_empties` says, after it, that a short read leaves nothing behind, unless it
+    /// stopped at something.
     #[inline(always)]
     pub(super) fn read(
         &self,
         buffer: &mut [u8],
-        short_read_empties: bool,
+        short_read_empties: impl Fn() -> bool,
         mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
             match receive(buffer) {
                 Ok(count) if count > 0 => {
                     // What comes later is reported anew.
-                    if count < buffer.len() && short_read_empties && !self.may_stop() {
+                    if count < buffer.len() && !self.may_stop() && short_read_empties() {
                         self.readable.set(false);
                     }
                     return Ok(count);

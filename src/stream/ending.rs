@@ -13,6 +13,7 @@ use crate::cell::peek;
 use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
+use crate::sys::Transport as _;
 
 /// An end of the connection that the peer has brought about.
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ impl<S: Stream> Connection<S> {
     /// if it was not.
     fn take_off(&self) -> Option<(S::Transport, Callbacks<S>)> {
         let mut transport = self.transport.take()?;
-        self.state().sources.deregister(|poller| poller.deregister(&mut transport));
+        self.state().sources.deregister(|poller| transport.deregister(poller));
         let callbacks = Callbacks {
             on_read: self.reading.stop(),
             on_read_closed: self.on_read_closed.take(),

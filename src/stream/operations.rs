@@ -3,13 +3,16 @@
 //! A write is tried at once, unless others wait. Nothing is called back from inside an operation.
 
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::ReadAt;
 use super::connection::{Connection, Stream};
 use super::ending::log_lost;
 use super::reading::OnRead;
+use super::writing::Rest;
 use crate::callback;
 use crate::error::{self, CancelError};
 use crate::queue::closure::Closure;
@@ -17,6 +20,9 @@ use crate::request::{Completer, Request};
 use crate::state::named::Name;
 use crate::sys::{self, Transport};
 use crate::task::waiters::Place;
+
+/// Buffers of a vectored write that need no memory of their own.
+const BUFFERS_ON_STACK: usize = 16;
 
 /// What is to be written.
 pub(crate) enum Data<'a> {
@@ -26,6 +32,9 @@ pub(crate) enum Data<'a> {
     Owned(Vec<u8>),
     /// Several buffers, as one: those that have been sent are taken out. What is left is copied.
     Vectored(&'a mut [IoSlice<'a>]),
+    #[allow(dead_code)] // Until there are Unix sockets.
+    /// Bytes, one at least, and descriptors that go with the first of them.
+    Described(&'a [u8], Vec<OwnedFd>),
 }
 
 impl Data<'_> {
@@ -35,22 +44,42 @@ impl Data<'_> {
             Data::Borrowed(data) => data.len(),
             Data::Owned(data) => data.len(),
             Data::Vectored(data) => data.iter().map(|buffer| buffer.len()).sum(),
+            Data::Described(data, _) => data.len(),
         }
     }
 
-    /// What the queue keeps when the first `sent` bytes have gone, and how many of the bytes in it
-    /// are sent.
+    /// What the queue keeps when the first `sent` bytes have gone.
     #[inline(always)]
-    fn into_rest(self, sent: usize) -> (Vec<u8>, usize) {
+    fn into_rest(self, sent: usize) -> Rest {
+        let mut rest = Rest { begun: sent > 0, ..Rest::default() };
         match self {
-            Data::Borrowed(data) => (data[sent..].to_vec(), 0),
-            Data::Owned(data) => (data, sent),
+            Data::Borrowed(data) => rest.data = data[sent..].to_vec(),
+            Data::Owned(data) => (rest.data, rest.sent) = (data, sent),
             Data::Vectored(data) => {
                 let buffers: Vec<&[u8]> = data.iter().map(|buffer| &**buffer).collect();
-                (buffers.concat(), 0)
+                rest.data = buffers.concat();
+            }
+            Data::Described(data, descriptors) => {
+                rest.data = data[sent..].to_vec();
+                rest.descriptors = descriptors;
             }
         }
+        rest
     }
+}
+
+/// Sends one call's worth, with the descriptors if they have not gone.
+fn send_described<T: Transport>(
+    transport: &T,
+    data: &[u8],
+    descriptors: &mut Vec<OwnedFd>,
+) -> io::Result<usize> {
+    if descriptors.is_empty() {
+        return transport.send(data);
+    }
+    let count = transport.send_descriptors(&[IoSlice::new(data)], descriptors)?;
+    descriptors.clear();
+    Ok(count)
 }
 
 /// Sends one call's worth of several buffers, and takes out what has gone.
@@ -77,11 +106,14 @@ impl<S: Stream> Connection<S> {
         let total = data.len();
         let others_wait = self.writing.has_unsent();
         let sent = match self.transport.borrow().as_ref() {
-            Some(transport) if !others_wait => {
+            Some(transport) if !others_wait && !S::Transport::SENDS_LATER => {
                 self.writing.try_send(total, |sent| match &mut data {
                     Data::Borrowed(data) => transport.send(&data[sent..]),
                     Data::Owned(data) => transport.send(&data[sent..]),
                     Data::Vectored(left) => send_buffers(transport, left),
+                    Data::Described(data, descriptors) => {
+                        send_described(transport, &data[sent..], descriptors)
+                    }
                 })
             }
             _ => Ok(0),
@@ -93,9 +125,62 @@ impl<S: Stream> Connection<S> {
                 }
                 Request::finished(state, Ok(()))
             }
-            Ok(sent) => self.queue(location, data.into_rest(sent), sent > 0),
+            Ok(sent) => self.queue(location, data.into_rest(sent)),
             Err(error) => self.completed(location, Err(error)),
         }
+    }
+
+    /// Writes several buffers as one.
+    pub(crate) fn write_vectored(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        data: &[IoSlice<'_>],
+    ) -> Request<io::Result<()>> {
+        let mut on_stack = [IoSlice::new(&[]); BUFFERS_ON_STACK];
+        let mut on_heap;
+        let mut left: &mut [IoSlice<'_>] = if data.len() <= BUFFERS_ON_STACK {
+            on_stack[..data.len()].copy_from_slice(data);
+            &mut on_stack[..data.len()]
+        } else {
+            on_heap = data.to_vec();
+            &mut on_heap
+        };
+        // Past the empty ones at the start: with enough of them the first call would send nothing.
+        IoSlice::advance_slices(&mut left, 0);
+        self.write(location, Data::Vectored(left))
+    }
+
+    /// Writes at once what the system takes, and queues nothing.
+    pub(crate) fn try_write(self: &Rc<Self>, data: &[u8]) -> io::Result<usize> {
+        if let Some(error) = self.refusal() {
+            return Err(error);
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        match self.write_now(data)? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            count => Ok(count),
+        }
+    }
+
+    /// Writes of a task's bytes what the system takes, unless writes wait. None is no error.
+    fn write_now(self: &Rc<Self>, data: &[u8]) -> io::Result<usize> {
+        if S::Transport::SENDS_LATER
+            && let Some(error) = self.reading.take_failure()
+        {
+            return Err(error);
+        }
+        if self.writing.has_unsent() {
+            return Ok(0);
+        }
+        if S::Transport::SENDS_LATER {
+            self.hand_over(data);
+            return Ok(data.len());
+        }
+        self.with_transport(|transport| {
+            self.writing.try_send(data.len(), |sent| transport.send(&data[sent..]))
+        })
     }
 
     /// Why nothing can be written, if so.
@@ -127,28 +212,31 @@ impl<S: Stream> Connection<S> {
         request
     }
 
-    /// Queues what the system did not take of a write. `begun` says that it took some.
+    /// Queues what the system did not take of a write.
     fn queue(
         self: &Rc<Self>,
         location: &'static Location<'static>,
-        (data, sent): (Vec<u8>, usize),
-        begun: bool,
+        rest: Rest,
     ) -> Request<io::Result<()>> {
         let (completer, request) = Completer::new(self.state(), location);
         self.report_unclaimed(&completer);
+        self.enqueue(rest, completer);
+        request
+    }
+
+    fn enqueue(self: &Rc<Self>, rest: Rest, completer: Completer<io::Result<()>>) {
         let number = self.writing.next_number();
         let weak = Rc::downgrade(self);
         completer.on_cancel(move || {
             weak.upgrade().map_or(Err(CancelError::Done), |stream| stream.cancel_write(number))
         });
-        self.writing.push(number, data, sent, begun, completer);
+        self.writing.push(number, rest, completer);
         self.update_liveness();
         if self.writing.is_writable() {
             // Sending stopped for another reason than a full socket, and no event will tell when to
             // go on.
             self.registration.call_again();
         }
-        request
     }
 
     /// Has an error of a write whose request was dropped go to the reader.
@@ -275,12 +363,22 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The task of this place no longer waits to read.
-    pub(crate) fn stop_waiting(&self, place: &Place) {
+    fn stop_waiting(&self, place: &Place) {
         // Not when it was woken: then all have left.
         if !self.reading.tasks.is_empty() {
             self.reading.tasks.leave(place);
             self.update_liveness();
         }
+    }
+
+    /// Whether reading makes sense: not after a failure or a close.
+    pub(crate) fn can_read(&self) -> bool {
+        self.is_open() && !self.reading.is_broken()
+    }
+
+    /// Whether writing makes sense: not after a shutdown was requested, either.
+    pub(crate) fn can_write(&self) -> bool {
+        self.can_read() && !self.writing.has_ended()
     }
 
     fn poll_once(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -301,7 +399,11 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Writes what the system takes of `data`, or has the task wait until it takes some.
-    pub(crate) fn poll_write(&self, cx: &Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_write(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         if let Some(error) = self.refusal() {
             return Poll::Ready(Err(error));
         }
@@ -309,14 +411,27 @@ impl<S: Stream> Connection<S> {
             return Poll::Ready(Ok(0));
         }
         if !self.writing.has_unsent() && self.may_go_on() {
-            let sent = self.with_transport(|transport| {
-                self.writing.try_send(data.len(), |sent| transport.send(&data[sent..]))
-            });
+            let sent = self.write_now(data);
             if !matches!(sent, Ok(0)) {
                 return Poll::Ready(sent);
             }
         }
         self.wait_to_write(cx)
+    }
+
+    /// Queues the bytes of a task, which does not wait until they have gone. Their error is for the
+    /// next one.
+    fn hand_over(self: &Rc<Self>, data: &[u8]) {
+        let Some(at) = self.registration.location() else { return };
+        let (completer, request) = Completer::new(self.state(), at);
+        let weak = Rc::downgrade(self);
+        completer.on_unclaimed(move |outcome| {
+            if let (Err(error), Some(stream)) = (outcome, weak.upgrade()) {
+                stream.reading.fail(error);
+            }
+        });
+        drop(request);
+        self.enqueue(Rest { data: data.to_vec(), ..Rest::default() }, completer);
     }
 
     /// Sends the end of the stream, or has the task wait until all writes have gone.
@@ -326,6 +441,11 @@ impl<S: Stream> Connection<S> {
         }
         if self.writing.is_busy() {
             return self.wait_to_write(cx);
+        }
+        if S::Transport::SENDS_LATER
+            && let Some(error) = self.reading.take_failure()
+        {
+            return Poll::Ready(Err(error));
         }
         if self.writing.end() {
             return Poll::Ready(Ok(()));
@@ -339,5 +459,20 @@ impl<S: Stream> Connection<S> {
         self.update_liveness();
         drop(before);
         Poll::Pending
+    }
+}
+
+impl<S: Stream> ReadAt for Connection<S> {
+    fn poll_read_at(
+        &self,
+        place: &Place,
+        cx: &Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_read(place, cx, buffer)
+    }
+
+    fn leave(&self, place: &Place) {
+        self.stop_waiting(place);
     }
 }

@@ -27,12 +27,12 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::budget::Budget;
 use super::reading::{BufferLoan, Reading};
 use super::writing::{Attempt, Writing};
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::error;
-use crate::net::budget::Budget;
 use crate::request::Completer;
 use crate::state::State;
 use crate::state::named::{Name, Named, Names};
@@ -161,7 +161,12 @@ impl<S: Stream> Connection<S> {
                 break;
             }
             if let Some(transport) = self.transport.borrow().as_ref() {
-                self.writing.send_batch(|buffers| transport.send_vectored(buffers));
+                self.writing.send_batch(S::Transport::SENDS_LATER, |buffers, descriptors| {
+                    match descriptors {
+                        [] => transport.send_vectored(buffers),
+                        some => transport.send_descriptors(buffers, some),
+                    }
+                });
             }
         }
         if self.writing.can_send() {
@@ -244,8 +249,8 @@ impl<S: Stream> Connection<S> {
     #[inline(always)]
     pub(super) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.with_transport(|transport| {
-            let short_read_empties = S::Transport::SHORT_READ_EMPTIES;
-            self.reading.read(buffer, short_read_empties, |buffer| transport.receive(buffer))
+            let empties = || transport.short_read_empties();
+            self.reading.read(buffer, empties, |buffer| transport.receive(buffer))
         })
     }
 }
@@ -273,8 +278,7 @@ impl<S: Stream> Connection<S> {
         });
         connection.registration.open(connection.clone(), location, false);
         let key = connection.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| poller.register(&mut transport, key.to_bits()))
-        {
+        if let Err(error) = state.register(|poller| transport.register(poller, key.to_bits())) {
             drop(connection.registration.close());
             return Err(error);
         }
@@ -350,7 +354,7 @@ impl<S: Stream> Named for Connection<S> {
 mod tests {
     use std::io::{IoSlice, Read as _};
     use std::net::{TcpListener, TcpStream as StdStream};
-    use std::os::fd::{AsRawFd, RawFd};
+    use std::os::fd::{AsFd, BorrowedFd};
     use std::time::Duration;
 
     use super::super::operations::Data;
@@ -364,39 +368,13 @@ mod tests {
         sends: Cell<u32>,
     }
 
-    impl mio::event::Source for Faulty {
-        fn register(
-            &mut self,
-            registry: &mio::Registry,
-            token: mio::Token,
-            interests: mio::Interest,
-        ) -> io::Result<()> {
-            self.socket.register(registry, token, interests)
-        }
-
-        fn reregister(
-            &mut self,
-            registry: &mio::Registry,
-            token: mio::Token,
-            interests: mio::Interest,
-        ) -> io::Result<()> {
-            self.socket.reregister(registry, token, interests)
-        }
-
-        fn deregister(&mut self, registry: &mio::Registry) -> io::Result<()> {
-            self.socket.deregister(registry)
-        }
-    }
-
-    impl AsRawFd for Faulty {
-        fn as_raw_fd(&self) -> RawFd {
-            self.socket.as_raw_fd()
+    impl AsFd for Faulty {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.socket.as_fd()
         }
     }
 
     impl Transport for Faulty {
-        const SHORT_READ_EMPTIES: bool = false;
-
         fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
             self.socket.receive(buffer)
         }
@@ -416,10 +394,6 @@ mod tests {
 
         fn send_end(&self) -> io::Result<()> {
             self.socket.send_end()
-        }
-
-        fn connected(&self) -> Option<io::Result<()>> {
-            Some(Ok(()))
         }
     }
 

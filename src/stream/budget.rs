@@ -9,7 +9,7 @@ use crate::state::State;
 
 /// What tasks have taken from one socket in one iteration. Small, for every connection has one.
 #[derive(Default)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     /// The iteration that `used` is about, by the low bits of its number. One that is taken for
     /// another lets a task wait for one iteration without need.
     iteration: Cell<u16>,
@@ -20,7 +20,7 @@ pub(super) struct Budget {
 impl Budget {
     /// Counts one operation. False when this iteration has had its share, which is `limit`
     /// operations.
-    pub(super) fn spend(&self, state: &State, limit: u16) -> bool {
+    pub(crate) fn spend(&self, state: &State, limit: u16) -> bool {
         let now = state.mailbox.figures.iterations() as u16;
         if self.iteration.replace(now) != now {
             self.used.set(0);
