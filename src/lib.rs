@@ -90,6 +90,7 @@ mod state;
 mod sys;
 mod task;
 mod threads;
+mod unhandled;
 mod virtual_time;
 
 pub mod alloc;
@@ -131,6 +132,7 @@ pub use report::{Alive, HandleInfo};
 pub use request::{Canceller, Request};
 pub use task::{Task, spawn};
 pub use threads::remote::Remote;
+pub use unhandled::{Unhandled, on_unhandled, spawn_try};
 
 /// Runs a program on a loop of its own, like `node main.js`: `main` first, then the loop until
 /// nothing is alive, then the loop is torn down. Returns what `main` returned.

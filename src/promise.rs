@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::error::{self, CancelError};
 use crate::request::{Completer, Request};
 use crate::state::State;
+use crate::unhandled::Lost;
 
 /// Completes a request once, also when it is dropped: then the operation is gone, with the loop as
 /// a rule.
@@ -24,14 +25,15 @@ impl<T: 'static> Promise<T> {
     /// A promise, and the request that it completes.
     pub(crate) fn new(
         state: &Rc<State>,
+        kind: &'static str,
         location: &'static Location<'static>,
     ) -> (Promise<T>, Request<io::Result<T>>) {
-        let (completer, request) = Completer::new(state, location);
+        let (completer, request) = Completer::new(state, kind, location);
         (Promise { state: state.clone(), completer: Some(completer) }, request)
     }
 
     /// As [`Completer::on_unclaimed`].
-    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(io::Result<T>) + 'static) {
+    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(io::Result<T>) -> Option<Lost> + 'static) {
         if let Some(completer) = &self.completer {
             completer.on_unclaimed(f);
         }

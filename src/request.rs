@@ -19,12 +19,16 @@ use crate::cell::peek;
 use crate::error::CancelError;
 use crate::queue::closure::{Closure, ResultClosure};
 use crate::state::State;
+use crate::unhandled::{self, Claimable, Lost};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
 ///
 /// Give it a callback with [`on_complete`](Request::on_complete), or `.await` it, or drop it: it
 /// completes all the same. A request keeps its loop alive until it has completed. One that has
 /// completed and that nobody has claimed does not.
+///
+/// The error of a request that was dropped is heard of by [`on_unhandled`](crate::on_unhandled),
+/// or else logged; not that of one which was cancelled, or which the end of its loop cuts off.
 ///
 /// When its loop is torn down first, a callback is dropped uncalled, and an awaited request whose
 /// output is a `Result` gets a shut-down error.
@@ -35,7 +39,7 @@ use crate::state::State;
 ///     // A callback, as in Node …
 ///     windlass::queue_work(|| 6 * 7).on_complete(|answer| assert_eq!(answer.unwrap(), 42));
 ///     // … or await.
-///     windlass::spawn(async {
+///     windlass::spawn_try(async {
 ///         let text = windlass::fs::read_to_string("Cargo.toml").await?;
 ///         assert!(text.contains("windlass"));
 ///         Ok::<(), std::io::Error>(())
@@ -78,9 +82,15 @@ pub(crate) trait Operation<T> {
     /// completed.
     fn abort(&self, pending: &Rc<Pending<T>>) -> Result<(), CancelError>;
 
+    /// What it is called in reports.
+    fn kind(&self) -> &'static str;
+
+    /// What nobody took of this result: its error, if it has one.
+    fn lost(&self, value: T) -> Option<Lost>;
+
     /// What takes a result whose request was dropped, if anything does. See
     /// [`Completer::on_unclaimed`].
-    fn take_unclaimed(&self) -> Option<Box<dyn FnOnce(T)>> {
+    fn take_unclaimed(&self) -> Option<Box<OnUnclaimed<T>>> {
         None
     }
 
@@ -88,22 +98,36 @@ pub(crate) trait Operation<T> {
     fn release(&self) {}
 }
 
+/// Takes a result whose request was dropped, and gives back what nobody takes of it. See
+/// [`Completer::on_unclaimed`].
+type OnUnclaimed<T> = dyn FnOnce(T) -> Option<Lost>;
+
 /// An operation that keeps its own state elsewhere, and holds a [`Completer`].
 struct Elsewhere<T> {
+    /// What it is called in reports.
+    kind: &'static str,
     /// How it is cancelled, if it can be. Gone once it has completed.
     cancel: RefCell<Option<Rc<dyn Fn() -> Result<(), CancelError>>>>,
     /// Takes a result whose request was dropped, once.
-    on_unclaimed: Cell<Option<Box<dyn FnOnce(T)>>>,
+    on_unclaimed: Cell<Option<Box<OnUnclaimed<T>>>>,
 }
 
-impl<T> Operation<T> for Elsewhere<T> {
+impl<T: Claimable> Operation<T> for Elsewhere<T> {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn lost(&self, value: T) -> Option<Lost> {
+        value.into_lost()
+    }
+
     fn abort(&self, _core: &Rc<Pending<T>>) -> Result<(), CancelError> {
         // Cloned out: what is cancelled may complete and clear the cell.
         let cancel = self.cancel.borrow().clone();
         cancel.map_or(Err(CancelError::Busy), |cancel| cancel())
     }
 
-    fn take_unclaimed(&self) -> Option<Box<dyn FnOnce(T)>> {
+    fn take_unclaimed(&self) -> Option<Box<OnUnclaimed<T>>> {
         self.on_unclaimed.take()
     }
 
@@ -134,10 +158,25 @@ enum Claim<T> {
 }
 
 impl<T: 'static> Request<T> {
-    /// A request that was done at once.
+    /// A request that was done at once, and did not fail: see [`Request::done`].
     #[inline]
     pub(crate) fn finished(state: &Rc<State>, value: T) -> Request<T> {
         Request { stage: Stage::Finished(state.clone(), Some(value)) }
+    }
+
+    /// A request that was done at once, perhaps with an error.
+    pub(crate) fn done(
+        state: &Rc<State>,
+        kind: &'static str,
+        location: &'static Location<'static>,
+        value: T,
+    ) -> Request<T>
+    where
+        T: Claimable,
+    {
+        let (completer, request) = Completer::new(state, kind, location);
+        completer.pending.claim.set(Claim::Done(value));
+        request
     }
 
     /// Calls `f` with the result, from the loop, never from inside this call.
@@ -208,19 +247,21 @@ impl<T: 'static> Request<io::Result<T>> {
     /// A request that fails in the next pending phase, for what is refused without being tried.
     pub(crate) fn failed_later(
         state: &Rc<State>,
+        kind: &'static str,
         location: &'static Location<'static>,
         error: io::Error,
     ) -> Self {
-        Request::completed_later(state, location, Err(error))
+        Request::completed_later(state, kind, location, Err(error))
     }
 
     /// A request that completes in the next pending phase, for what is known without being tried.
     pub(crate) fn completed_later(
         state: &Rc<State>,
+        kind: &'static str,
         location: &'static Location<'static>,
         value: io::Result<T>,
     ) -> Self {
-        let (completer, request) = Completer::new(state, location);
+        let (completer, request) = Completer::new(state, kind, location);
         if state.is_open() {
             completer.complete_later(value);
         } else {
@@ -398,11 +439,14 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
         }
     }
 
-    /// Gives a result away whose request was dropped.
+    /// Gives a result away whose request was dropped. An error goes to `on_unhandled` in the end.
     fn leave(&self, value: T) {
-        match self.operation.take_unclaimed() {
+        let lost = match self.operation.take_unclaimed() {
             Some(f) => f(value),
-            None => drop(value),
+            None => self.operation.lost(value),
+        };
+        if let Some(lost) = lost {
+            unhandled::report(&self.state, self.operation.kind(), self.location, lost);
         }
     }
 
@@ -460,13 +504,15 @@ pub(crate) struct Completer<T> {
     pending: Rc<Pending<T, Elsewhere<T>>>,
 }
 
-impl<T: 'static> Completer<T> {
+impl<T: Claimable + 'static> Completer<T> {
     /// A request that is pending, and what completes it.
     pub(crate) fn new(
         state: &Rc<State>,
+        kind: &'static str,
         location: &'static Location<'static>,
     ) -> (Completer<T>, Request<T>) {
-        let operation = Elsewhere { cancel: RefCell::new(None), on_unclaimed: Cell::new(None) };
+        let (cancel, on_unclaimed) = (RefCell::new(None), Cell::new(None));
+        let operation = Elsewhere { kind, cancel, on_unclaimed };
         let pending = Pending::new(state, location, operation);
         let request = pending.request();
         (Completer { pending }, request)
@@ -478,8 +524,9 @@ impl<T: 'static> Completer<T> {
     }
 
     /// Gives the result to `f` if the request is dropped, before or after it completes. `f` is
-    /// internal code: what calls back must be deferred.
-    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(T) + 'static) {
+    /// internal code: what calls back must be deferred. The error that it gives back is one that
+    /// nobody takes.
+    pub(crate) fn on_unclaimed(&self, f: impl FnOnce(T) -> Option<Lost> + 'static) {
         self.pending.operation.on_unclaimed.set(Some(Box::new(f)));
     }
 

@@ -19,6 +19,10 @@ use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
+use crate::unhandled::{Claimable, Failure, Lost};
+
+/// What reports call a call.
+const KIND: &str = "call";
 
 /// A question: a message and the way for its answer. Posted by
 /// [`Worker::call`](crate::worker::Worker::call) and [`Port::call`].
@@ -126,6 +130,16 @@ impl fmt::Display for CallError {
 
 impl Error for CallError {}
 
+impl Failure for CallError {
+    fn is_cancelled(&self) -> bool {
+        matches!(self, CallError::Cancelled)
+    }
+
+    fn into_lost(self) -> Lost {
+        Lost::error(self)
+    }
+}
+
 /// The asking loop's part of a call, until it is answered.
 struct PendingCall<A, V: 'static> {
     /// Its entry among the loop's handles.
@@ -147,7 +161,7 @@ struct Waiting<A, V: 'static> {
     result: Box<dyn FnOnce(Result<A, CallError>) -> V>,
 }
 
-impl<A: 'static, V: 'static> PendingCall<A, V> {
+impl<A: 'static, V: Claimable + 'static> PendingCall<A, V> {
     /// Takes the call off its loop. The request comes back, to be completed.
     fn end(&self) -> Option<Waiting<A, V>> {
         drop(self.registration.state.delivery.remove_receiver(self.number.get()));
@@ -175,9 +189,9 @@ impl<A: 'static, V: 'static> PendingCall<A, V> {
     }
 }
 
-impl<A: 'static, V: 'static> Handle for PendingCall<A, V> {
+impl<A: 'static, V: Claimable + 'static> Handle for PendingCall<A, V> {
     fn kind(&self) -> &'static str {
-        "call"
+        KIND
     }
 
     fn registration(&self) -> &Registration {
@@ -207,12 +221,12 @@ pub(crate) type GiveUp = Rc<dyn Fn()>;
 
 /// Makes the way for an answer to `state`'s loop, and the request that it completes. `result` makes
 /// the request's result of the answer.
-pub(crate) fn ask<A: Send + 'static, V: 'static>(
+pub(crate) fn ask<A: Send + 'static, V: Claimable + 'static>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     result: impl FnOnce(Result<A, CallError>) -> V + 'static,
 ) -> (Reply<A>, Request<V>, GiveUp) {
-    let (completer, request) = Completer::new(state, location);
+    let (completer, request) = Completer::new(state, KIND, location);
     let queue = Queue::new();
     let reply = Reply { queue: Some(queue.clone()) };
     if !state.is_open() {

@@ -36,6 +36,7 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::current;
 use crate::sys;
+use crate::unhandled::{Claimable, Lost};
 
 pub use digest::{Digest, hash, hash_file};
 
@@ -217,6 +218,9 @@ pub fn scrypt(
     })
 }
 
+/// What reports call a request for random bytes.
+const RANDOM: &str = "random bytes";
+
 /// What one job fills with random bytes before others get their turn.
 const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 
@@ -245,7 +249,7 @@ pub fn random_bytes(len: usize) -> Request<io::Result<Vec<u8>>> {
     let location = Location::caller();
     if len > LENGTH_MAX {
         let text = format!("random_bytes: {len} bytes are too many: {LENGTH_MAX} at most");
-        return Request::failed_later(&state, location, invalid(text));
+        return Request::failed_later(&state, RANDOM, location, invalid(text));
     }
     // Wiped if nobody comes for them: they were to be a key.
     let mut bytes = Secret::default();
@@ -258,7 +262,7 @@ pub fn random_bytes(len: usize) -> Request<io::Result<Vec<u8>>> {
         getrandom::fill(&mut bytes[filled..])?;
         Ok((bytes.len() == len).then(|| mem::take(&mut bytes)))
     };
-    sliced::submit(&state, "random bytes", location, slice)
+    sliced::submit(&state, RANDOM, location, slice)
 }
 
 /// Whether two texts are equal, in a time that tells nothing of where they differ.
@@ -288,14 +292,14 @@ fn derive(
     let location = Location::caller();
     match checked {
         Ok(()) => {
-            let (promise, request) = Promise::new(&state, location);
+            let (promise, request) = Promise::new(&state, name, location);
             promise.on_unclaimed(wipe);
             let label = Label { kind: WorkKind::Cpu, name, location };
             let job = pool::submit(&state, label, Admission::New, work, pool::flatten);
             promise.follow(job, reveal);
             request
         }
-        Err(error) => Request::failed_later(&state, location, error),
+        Err(error) => Request::failed_later(&state, name, location, error),
     }
 }
 
@@ -304,9 +308,9 @@ fn reveal(mut secret: Secret) -> Vec<u8> {
     mem::take(&mut *secret)
 }
 
-/// Takes a result that nobody came for.
-fn wipe(result: io::Result<Vec<u8>>) {
-    drop(result.map(Secret::new));
+/// Takes a result that nobody came for. What is lost of it is an error.
+fn wipe(result: io::Result<Vec<u8>>) -> Option<Lost> {
+    result.map(Secret::new).into_lost()
 }
 
 fn secret(bytes: &[u8]) -> Secret {

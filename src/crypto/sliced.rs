@@ -45,7 +45,7 @@ pub(super) fn submit(
     location: &'static Location<'static>,
     slice: impl FnMut() -> io::Result<Option<Secret>> + Send + 'static,
 ) -> Request<io::Result<Vec<u8>>> {
-    let (promise, request) = Promise::new(state, location);
+    let (promise, request) = Promise::new(state, name, location);
     promise.on_unclaimed(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),

@@ -32,6 +32,8 @@ use crate::state::current;
 use crate::sys::resolver::{self, Failure};
 
 pub use error::{LookupError, LookupErrorKind};
+use shared::KIND;
+
 pub use options::{Family, LookupOptions, Order, Protocol};
 
 /// The most bytes of a host name and of one of its labels (RFC 1035, section 2.3.4).
@@ -167,7 +169,7 @@ fn convert<T: 'static>(
     answer: Request<io::Result<Vec<SocketAddr>>>,
     make: impl FnOnce(Vec<SocketAddr>) -> T + 'static,
 ) -> Request<io::Result<T>> {
-    let (promise, request) = Promise::new(state, location);
+    let (promise, request) = Promise::new(state, KIND, location);
     promise.follow(answer, make);
     request
 }
@@ -180,17 +182,17 @@ fn find(
     options: LookupOptions,
 ) -> Request<io::Result<Vec<SocketAddr>>> {
     if !state.is_open() {
-        return Request::failed_later(state, location, shut_down());
+        return Request::failed_later(state, KIND, location, shut_down());
     }
     if let Ok(address) = host.parse::<IpAddr>() {
         let answer = options.apply(vec![SocketAddr::new(address, 0)]);
         let other_family = || LookupError::no_address(host.to_owned()).into();
         let answer = if answer.is_empty() { Err(other_family()) } else { Ok(answer) };
-        return Request::completed_later(state, location, answer);
+        return Request::completed_later(state, KIND, location, answer);
     }
     match host_name(host) {
         Ok(host) => shared::lookup(state, location, host, options),
-        Err(error) => Request::failed_later(state, location, error),
+        Err(error) => Request::failed_later(state, KIND, location, error),
     }
 }
 
@@ -267,11 +269,13 @@ pub fn lookup_service(address: SocketAddr) -> Request<io::Result<HostAndService>
 pub fn lookup_port(service: &str, protocol: Protocol) -> Request<io::Result<u16>> {
     let state = current::expect("dns::lookup_port");
     let location = Location::caller();
-    let refuse = |why| Request::failed_later(&state, location, invalid(why));
+    let refuse = |why| Request::failed_later(&state, KIND, location, invalid(why));
     if !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_digit()) {
         return match service.parse() {
-            Ok(port) if state.is_open() => Request::completed_later(&state, location, Ok(port)),
-            Ok(_) => Request::failed_later(&state, location, shut_down()),
+            Ok(port) if state.is_open() => {
+                Request::completed_later(&state, KIND, location, Ok(port))
+            }
+            Ok(_) => Request::failed_later(&state, KIND, location, shut_down()),
             Err(_) => refuse(format!("port {service} is out of range, 0 to 65535")),
         };
     }

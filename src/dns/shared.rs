@@ -39,6 +39,9 @@ struct Question {
     family: Family,
 }
 
+/// What reports call a look-up.
+pub(super) const KIND: &str = "name look-up";
+
 /// The most places that a table without calls keeps for later ones.
 const KEPT_CALLS: usize = 64;
 
@@ -79,7 +82,7 @@ pub(super) fn lookup(
     host: CString,
     options: LookupOptions,
 ) -> Request<Answer> {
-    let (completer, request) = Completer::new(state, location);
+    let (completer, request) = Completer::new(state, KIND, location);
     let waiter = Rc::new(Waiter {
         registration: Registration::new(state.clone()),
         completer: Cell::new(None),
@@ -135,7 +138,7 @@ impl Call {
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;
-        let label = Label { kind: WorkKind::SlowIo, name: "name look-up", location };
+        let label = Label { kind: WorkKind::SlowIo, name: KIND, location };
         let job = pool::submit(state, label, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
@@ -273,7 +276,7 @@ impl Drop for Waiter {
 
 impl Handle for Waiter {
     fn kind(&self) -> &'static str {
-        "name look-up"
+        KIND
     }
 
     fn registration(&self) -> &Registration {

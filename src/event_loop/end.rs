@@ -121,6 +121,7 @@ impl State {
         drop_each(self.hooks.before_exit.take());
         drop_each(self.hooks.exit.take());
         callback::drop_quietly(self.hooks.uncaught.clear());
+        callback::drop_quietly(self.hooks.unhandled.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
         if let Some(member) = self.virtual_time.as_ref().filter(|member| member.is_first()) {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::PathError;
-use super::job::{self, Step, on_path};
+use super::job::{self, KIND, Step, on_path};
 use super::remove;
 use crate::error::{self, WorkError};
 use crate::pool::{self, Admission};
@@ -289,9 +289,9 @@ impl ReadDir {
             return Request::finished(&listing.state, Ok(first));
         }
         if !listing.state.is_open() {
-            return Request::failed_later(&listing.state, location, error::shut_down());
+            return Request::failed_later(&listing.state, KIND, location, error::shut_down());
         }
-        let (promise, request) = Promise::new(&listing.state, location);
+        let (promise, request) = Promise::new(&listing.state, KIND, location);
         listing.waiting.borrow_mut().push_back(promise);
         listing.serve();
         request

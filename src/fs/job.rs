@@ -22,9 +22,12 @@ use crate::state::current;
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
 
+/// What a file operation is called in reports.
+pub(super) const KIND: &str = "file request";
+
 /// What the pool is told of a job.
 pub(super) fn label(location: &'static Location<'static>) -> Label {
-    Label { kind: WorkKind::FastIo, name: "file request", location }
+    Label { kind: WorkKind::FastIo, name: KIND, location }
 }
 
 /// How far a job has brought an operation.
@@ -127,7 +130,7 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
     finish: fn(Result<R, WorkError>) -> io::Result<Step<T>>,
     polish: fn(&mut T),
 ) -> Request<io::Result<T>> {
-    let (promise, request) = Promise::new(state, location);
+    let (promise, request) = Promise::new(state, KIND, location);
     if state.is_open() {
         // Filled once the job is there; the promise is its callback's by then.
         let job = Rc::new(FirstJob::default());
@@ -221,7 +224,7 @@ pub(super) fn map<A: 'static, B: 'static>(
     request: Request<io::Result<A>>,
     make: impl FnOnce(A) -> B + 'static,
 ) -> Request<io::Result<B>> {
-    let (promise, mapped) = Promise::new(state, location);
+    let (promise, mapped) = Promise::new(state, KIND, location);
     promise.follow(request, make);
     mapped
 }

@@ -15,12 +15,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::PathError;
-use super::job::{self, FirstJob, NextJob, Step};
+use super::job::{self, FirstJob, KIND, NextJob, Step};
 use crate::error::{self, CancelError};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::sys;
+use crate::unhandled::Claimable;
 
 /// What is behind a [`File`](super::File): its descriptor, and its operations.
 pub(super) struct FileQueue {
@@ -134,7 +135,7 @@ impl FileQueue {
         if let Some(refused) = self.refuse(name, location) {
             return refused;
         }
-        let (promise, request) = Promise::new(&self.state, location);
+        let (promise, request) = Promise::new(&self.state, KIND, location);
         let number = self.next_number();
         let weak = Rc::downgrade(self);
         promise.on_cancel(move || {
@@ -168,7 +169,7 @@ impl FileQueue {
             return refused;
         }
         self.ending.set(true);
-        let (promise, request) = Promise::new(&self.state, location);
+        let (promise, request) = Promise::new(&self.state, KIND, location);
         let path = self.path.clone();
         self.in_order(self.next_number(), promise, move |queue, promise| {
             let file = queue.file.take();
@@ -189,18 +190,16 @@ impl FileQueue {
         location: &'static Location<'static>,
     ) -> Request<io::Result<File>> {
         if self.is_idle() && !self.ending.get() {
-            return Request::finished(&self.state, self.take());
+            return Request::done(&self.state, KIND, location, self.take());
         }
         if let Some(refused) = self.refuse("into_std", location) {
             return refused;
         }
         self.ending.set(true);
-        let (promise, request) = Promise::new(&self.state, location);
+        let (promise, request) = Promise::new(&self.state, KIND, location);
         let (state, made_at) = (self.state.clone(), self.location);
         promise.on_unclaimed(move |result| {
-            if let Ok(file) = result {
-                job::release(&state, made_at, file);
-            }
+            result.map(|file| job::release(&state, made_at, file)).into_lost()
         });
         self.in_order(self.next_number(), promise, move |queue, promise| {
             promise.fulfil_later(queue.take());
@@ -255,7 +254,7 @@ impl FileQueue {
         } else {
             return None;
         };
-        Some(Request::failed_later(&self.state, location, error))
+        Some(Request::failed_later(&self.state, KIND, location, error))
     }
 
     /// The answer to an operation without any buffers.
@@ -266,7 +265,7 @@ impl FileQueue {
     ) -> Request<io::Result<T>> {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "an empty list of buffers");
         let error = named(name, self.path.as_deref(), error);
-        Request::failed_later(&self.state, location, error)
+        Request::failed_later(&self.state, KIND, location, error)
     }
 
     /// Starts an operation now, or when those before it are done.

@@ -15,7 +15,7 @@ use crate::error::{self, CancelError};
 use crate::request::{Canceller, Completer, Request};
 use crate::state::State;
 use crate::state::current;
-use crate::stream::connection::Connection;
+use crate::stream::connection::{Connection, Stream};
 use crate::stream::writing::Attempt;
 use crate::sys;
 
@@ -69,10 +69,12 @@ fn connect(
 ) -> Request<io::Result<TcpStream>> {
     let target = match target {
         Ok(target) if state.is_open() => target,
-        Ok(_) => return Request::failed_later(state, location, error::shut_down()),
-        Err(error) => return Request::failed_later(state, location, error),
+        Ok(_) => {
+            return Request::failed_later(state, TcpStream::KIND, location, error::shut_down());
+        }
+        Err(error) => return Request::failed_later(state, TcpStream::KIND, location, error),
     };
-    let (completer, request) = Completer::new(state, location);
+    let (completer, request) = Completer::new(state, TcpStream::KIND, location);
     let connecting = Rc::new(Connecting {
         state: state.clone(),
         location,

@@ -12,6 +12,7 @@ use std::panic::Location;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::stream::connection::{Connection, Stream};
+use crate::stream::ending::LostWrite;
 use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, peer_methods, read_methods,
     write_methods,
@@ -53,7 +54,7 @@ use crate::sys;
 ///         });
 ///         own.close();
 ///     });
-///     windlass::spawn(async move {
+///     windlass::spawn_try(async move {
 ///         let connection = TcpStream::connect(address).await?;
 ///         connection.write(b"hello").await?;
 ///         let mut answer = [0; 5];
@@ -214,8 +215,8 @@ pub struct DetachedTcpStream {
     socket: std::net::TcpStream,
     /// A shutdown was requested: no more writes.
     ended: bool,
-    /// The error of a write whose request was dropped. It comes behind what has arrived.
-    failure: Option<io::Error>,
+    /// The write that failed and whose request was dropped. It comes behind what has arrived.
+    failure: Option<Box<LostWrite>>,
 }
 
 impl DetachedTcpStream {

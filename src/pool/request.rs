@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +24,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
+use crate::unhandled::{Claimable, Lost};
 
 /// What may be asked of a job beyond running it.
 #[derive(Default)]
@@ -83,11 +83,11 @@ pub(crate) fn submit<F, R, T>(
 where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
     match admit(state, &state.pool, admission) {
         Ok(()) => start(state, label, Wishes::default(), work, finish),
-        Err(error) => refuse(state, label.location, work, finish(Err(error))),
+        Err(error) => refuse(state, label, work, finish(Err(error))),
     }
 }
 
@@ -110,13 +110,13 @@ pub(super) fn admit(state: &State, pool: &Pool, admission: Admission) -> Result<
 }
 
 /// A request for work that was not accepted: it completes with `value`, later.
-pub(super) fn refuse<F, T: 'static>(
+pub(super) fn refuse<F, T: Claimable + 'static>(
     state: &Rc<State>,
-    location: &'static Location<'static>,
+    label: Label,
     work: F,
     value: T,
 ) -> Request<T> {
-    let (completer, request) = Completer::new(state, location);
+    let (completer, request) = Completer::new(state, label.name, label.location);
     if state.is_open() {
         completer.complete_later(value);
     } else {
@@ -137,7 +137,7 @@ pub(super) fn start<F, R, T>(
 where
     F: Body<R> + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
     let in_virtual_time = state.clock.is_virtual();
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
@@ -178,7 +178,7 @@ fn arm<F, R, T>(pending: &Rc<WorkRequest<F, R, T>>)
 where
     F: Body<R> + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
     let Some(special) = &pending.operation.special else { return };
     let Some(deadline) = special.deadline else { return };
@@ -201,7 +201,7 @@ impl<F, R, T> InPool<F, R, T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
     /// The pool that runs the job.
     fn pool(&self) -> &Arc<Threads> {
@@ -275,8 +275,16 @@ impl<F, R, T> Operation<T> for InPool<F, R, T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
+    fn kind(&self) -> &'static str {
+        self.job.label.name
+    }
+
+    fn lost(&self, value: T) -> Option<Lost> {
+        value.into_lost()
+    }
+
     fn abort(&self, core: &Rc<Pending<T>>) -> Result<(), CancelError> {
         if !self.registration.is_open() {
             return Err(CancelError::Done);
@@ -299,7 +307,7 @@ impl<F, R, T> Handle for WorkRequest<F, R, T>
 where
     F: Body<R> + 'static,
     R: Send + 'static,
-    T: 'static,
+    T: Claimable + 'static,
 {
     fn kind(&self) -> &'static str {
         self.operation.job.label.name

@@ -172,9 +172,10 @@ impl<F> Work<F> {
     {
         let location = Location::caller();
         let state = current::expect("Work::submit");
+        let label = Label { kind: self.kind, name: self.name, location };
         match self.admit(&state) {
             Ok(()) => self.start(&state, location),
-            Err(error) => request::refuse(&state, location, self, Err(error)),
+            Err(error) => request::refuse(&state, label, self, Err(error)),
         }
     }
 

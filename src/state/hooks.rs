@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::callback::slot::Slot;
 use crate::error::Uncaught;
+use crate::unhandled::Unhandled;
 
 /// The hooks of a loop.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Hooks {
     pub(crate) exit: RefCell<Vec<Box<dyn FnOnce(i32)>>>,
     /// Gets the panics that nobody else takes.
     pub(crate) uncaught: Slot<dyn FnMut(Uncaught)>,
+    /// Gets the errors that nobody took.
+    pub(crate) unhandled: Slot<dyn FnMut(Unhandled)>,
 }
 
 impl Hooks {

@@ -14,6 +14,7 @@ use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::sys::Transport as _;
+use crate::unhandled::{self, Claimable};
 
 /// An end of the connection that the peer has brought about.
 #[derive(Clone, Copy)]
@@ -30,13 +31,17 @@ pub(crate) struct Detached<T> {
     pub(crate) transport: T,
     /// The end of the stream was sent: no more writes.
     pub(crate) ended: bool,
-    /// The error of a write whose request was dropped. It comes behind what has arrived.
-    pub(crate) failure: Option<io::Error>,
+    /// The write that failed and whose request was dropped. It comes behind what has arrived.
+    pub(crate) failure: Option<Box<LostWrite>>,
 }
 
-/// Logs the error of a write that has no reader.
-pub(super) fn log_lost(error: &io::Error) {
-    log::warn!("a write failed that nobody waits for: {error}");
+/// A write that failed and whose request was dropped.
+#[derive(Debug)]
+pub(crate) struct LostWrite {
+    /// Why it failed.
+    pub(crate) error: io::Error,
+    /// The line that wrote.
+    pub(crate) location: &'static Location<'static>,
 }
 
 /// The callbacks of a stream that is no longer open. They are dropped last: what they captured may
@@ -76,12 +81,19 @@ impl<S: Stream> Connection<S> {
         }
     }
 
+    /// A write has failed, and neither its request nor a reader takes the error.
+    pub(super) fn lose(&self, write: LostWrite) {
+        if let Some(lost) = Err::<(), _>(write.error).into_lost() {
+            unhandled::report(self.state(), S::KIND, write.location, lost);
+        }
+    }
+
     /// Closes at once. What waits is cancelled, in the close phase.
     pub(crate) fn close(&self) {
         let Some((transport, mut callbacks)) = self.take_off() else { return };
         drop(transport);
         if let Some(failure) = self.reading.take_failure() {
-            log_lost(&failure);
+            self.lose(*failure);
         }
         let requests = self.writing.take_all(error::cancelled);
         let mut told: Vec<Closure> = Vec::new();
@@ -126,13 +138,13 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Takes over what came with the stream from the loop before.
-    pub(crate) fn take_over(&self, ended: bool, failure: Option<io::Error>) {
+    pub(crate) fn take_over(&self, ended: bool, failure: Option<Box<LostWrite>>) {
         if ended {
             self.writing.end();
         }
-        if let Some(error) = failure {
+        if let Some(failure) = failure {
             self.reading.expect_reader();
-            self.fail_next_read(error);
+            self.fail_next_read(failure);
         }
     }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use super::ReadAt;
 use super::connection::{Connection, Stream};
-use super::ending::log_lost;
+use super::ending::LostWrite;
 use super::reading::OnRead;
 use super::writing::Rest;
 use crate::callback;
@@ -20,6 +20,7 @@ use crate::request::{Completer, Request};
 use crate::state::named::Name;
 use crate::sys::{self, Transport};
 use crate::task::waiters::Place;
+use crate::unhandled::Claimable;
 
 /// Buffers of a vectored write that need no memory of their own.
 const BUFFERS_ON_STACK: usize = 16;
@@ -101,7 +102,7 @@ impl<S: Stream> Connection<S> {
     ) -> Request<io::Result<()>> {
         let state = self.state();
         if let Some(error) = self.refusal() {
-            return Request::failed_later(state, location, error);
+            return Request::failed_later(state, S::KIND, location, error);
         }
         let total = data.len();
         let others_wait = self.writing.has_unsent();
@@ -167,9 +168,9 @@ impl<S: Stream> Connection<S> {
     /// Writes of a task's bytes what the system takes, unless writes wait. None is no error.
     fn write_now(self: &Rc<Self>, data: &[u8]) -> io::Result<usize> {
         if S::Transport::SENDS_LATER
-            && let Some(error) = self.reading.take_failure()
+            && let Some(write) = self.reading.take_failure()
         {
-            return Err(error);
+            return Err(write.error);
         }
         if self.writing.has_unsent() {
             return Ok(0);
@@ -202,8 +203,8 @@ impl<S: Stream> Connection<S> {
         location: &'static Location<'static>,
         outcome: io::Result<()>,
     ) -> Request<io::Result<()>> {
-        let (completer, request) = Completer::new(self.state(), location);
-        self.report_unclaimed(&completer);
+        let (completer, request) = Completer::new(self.state(), S::KIND, location);
+        self.report_unclaimed(location, &completer);
         if self.writing.has_writes() {
             self.writing.push_finished(outcome, completer);
         } else {
@@ -218,8 +219,8 @@ impl<S: Stream> Connection<S> {
         location: &'static Location<'static>,
         rest: Rest,
     ) -> Request<io::Result<()>> {
-        let (completer, request) = Completer::new(self.state(), location);
-        self.report_unclaimed(&completer);
+        let (completer, request) = Completer::new(self.state(), S::KIND, location);
+        self.report_unclaimed(location, &completer);
         self.enqueue(rest, completer);
         request
     }
@@ -240,29 +241,36 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Has an error of a write whose request was dropped go to the reader.
-    fn report_unclaimed(self: &Rc<Self>, completer: &Completer<io::Result<()>>) {
+    fn report_unclaimed(
+        self: &Rc<Self>,
+        location: &'static Location<'static>,
+        completer: &Completer<io::Result<()>>,
+    ) {
         let weak = Rc::downgrade(self);
         completer.on_unclaimed(move |outcome| {
-            if let (Err(error), Some(stream)) = (outcome, weak.upgrade())
-                && stream.is_open()
-            {
-                let later = stream.clone();
-                stream.state().pending.push(Closure::new(move || later.report(error)));
+            let error = outcome.err()?;
+            match weak.upgrade().filter(|stream| stream.is_open()) {
+                Some(stream) => {
+                    let (later, write) = (stream.clone(), LostWrite { error, location });
+                    stream.state().pending.push(Closure::new(move || later.report(write)));
+                    None
+                }
+                None => Err::<(), _>(error).into_lost(),
             }
         });
     }
 
     /// Gives an error that no request takes to the reader, behind what has arrived. Without a
-    /// reader, and when none is expected back, it is logged and the stream closes.
-    fn report(self: &Rc<Self>, error: io::Error) {
+    /// reader, and when none is expected back, nobody takes it, and the stream closes.
+    fn report(self: &Rc<Self>, write: LostWrite) {
         if !self.is_open() {
-            return;
+            return self.lose(write);
         }
         let is_named = self.names.count() > 0;
         if self.reading.is_wanted() || self.reading.may_resume() && is_named {
-            self.fail_next_read(error);
+            self.fail_next_read(Box::new(write));
         } else {
-            log_lost(&error);
+            self.lose(write);
             self.reading.note_gone();
             self.tell_of_end(self.state());
             self.close();
@@ -270,8 +278,8 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Has what has arrived read to its last byte, and then this error.
-    pub(super) fn fail_next_read(&self, error: io::Error) {
-        self.reading.fail(error);
+    pub(super) fn fail_next_read(&self, write: Box<LostWrite>) {
+        self.reading.fail(write);
         self.registration.call_again();
     }
 
@@ -299,16 +307,19 @@ impl<S: Stream> Connection<S> {
     ) -> Request<io::Result<()>> {
         let state = self.state();
         if !self.is_open() {
-            return Request::failed_later(state, location, self.closed_error());
+            return Request::failed_later(state, S::KIND, location, self.closed_error());
         }
         if self.writing.end() {
             let error = io::Error::from_raw_os_error(sys::ENOTCONN);
-            return Request::failed_later(state, location, error);
+            return Request::failed_later(state, S::KIND, location, error);
         }
         if !self.writing.has_writes() {
-            return Request::finished(state, self.with_transport(Transport::send_end));
+            return match self.with_transport(Transport::send_end) {
+                Ok(()) => Request::finished(state, Ok(())),
+                failed => Request::done(state, S::KIND, location, failed),
+            };
         }
-        let (completer, request) = Completer::new(state, location);
+        let (completer, request) = Completer::new(state, S::KIND, location);
         self.writing.push_end(completer);
         self.update_liveness();
         request
@@ -423,11 +434,16 @@ impl<S: Stream> Connection<S> {
     /// next one.
     fn hand_over(self: &Rc<Self>, data: &[u8]) {
         let Some(at) = self.registration.location() else { return };
-        let (completer, request) = Completer::new(self.state(), at);
+        let (completer, request) = Completer::new(self.state(), S::KIND, at);
         let weak = Rc::downgrade(self);
-        completer.on_unclaimed(move |outcome| {
-            if let (Err(error), Some(stream)) = (outcome, weak.upgrade()) {
-                stream.reading.fail(error);
+        completer.on_unclaimed(move |outcome: io::Result<()>| {
+            let error = outcome.err()?;
+            match weak.upgrade().filter(|stream| stream.is_open()) {
+                Some(stream) => {
+                    stream.reading.fail(Box::new(LostWrite { error, location: at }));
+                    None
+                }
+                None => Err::<(), _>(error).into_lost(),
             }
         });
         drop(request);
@@ -443,9 +459,9 @@ impl<S: Stream> Connection<S> {
             return self.wait_to_write(cx);
         }
         if S::Transport::SENDS_LATER
-            && let Some(error) = self.reading.take_failure()
+            && let Some(write) = self.reading.take_failure()
         {
-            return Poll::Ready(Err(error));
+            return Poll::Ready(Err(write.error));
         }
         if self.writing.end() {
             return Poll::Ready(Ok(()));

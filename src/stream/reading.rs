@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::io;
 
+use super::ending::LostWrite;
 use crate::callback::slot::Slot;
 use crate::state::State;
 use crate::sys::Event;
@@ -43,8 +44,8 @@ pub(crate) struct Reading<S: 'static> {
     /// The program has read, and was told neither the end nor an error: one that pauses may come
     /// back.
     may_resume: Cell<bool>,
-    /// The error of a write whose request was dropped. It comes behind what has arrived.
-    failure: Cell<Option<io::Error>>,
+    /// A write that failed and whose request was dropped. Its error comes behind what has arrived.
+    failure: Cell<Option<Box<LostWrite>>>,
     /// The tasks that wait until they can read.
     pub(super) tasks: Waiters,
     /// The place in `tasks` of the task that waits by a function that polls.
@@ -181,7 +182,7 @@ impl<S> Reading<S> {
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.readable.set(false);
         }
-        let outcome = self.failure.take().map_or(outcome, Err);
+        let outcome = self.failure.take().map_or(outcome, |write| Err(write.error));
         match &outcome {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
             Err(_) => self.broken.set(true),
@@ -193,8 +194,8 @@ impl<S> Reading<S> {
 
     /// Has what has arrived read to its last byte, and then this error. Of several errors the first
     /// counts: those after it follow from it.
-    pub(super) fn fail(&self, error: io::Error) {
-        let first = self.failure.take().unwrap_or(error);
+    pub(super) fn fail(&self, write: Box<LostWrite>) {
+        let first = self.failure.take().unwrap_or(write);
         self.failure.set(Some(first));
         // A read is to go on until it gives nothing.
         self.reported.set(self.reported.get().with(Event::ERROR));
@@ -202,7 +203,7 @@ impl<S> Reading<S> {
     }
 
     /// The error that no reader has come for.
-    pub(super) fn take_failure(&self) -> Option<io::Error> {
+    pub(super) fn take_failure(&self) -> Option<Box<LostWrite>> {
         self.failure.take()
     }
 }

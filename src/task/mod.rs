@@ -23,9 +23,13 @@ use crate::error::{Panic, TaskError};
 use crate::state::State;
 use crate::state::current;
 use crate::state::key::Key;
+use crate::unhandled;
 
 use crate::state::tasks::Run;
 use waker::TaskWaker;
+
+/// What reports call a task.
+const KIND: &str = "task";
 
 /// A spawned future's output, and a way to abort it.
 ///
@@ -35,6 +39,10 @@ use waker::TaskWaker;
 /// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is
 /// dropped unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any
 /// callback.
+///
+/// An output that is an error goes the same way: to the task that awaits it, or else to
+/// [`on_unhandled`](crate::on_unhandled), if it is a `Result<(), E>` with a known `E`: see there.
+/// [`spawn_try`](crate::spawn_try) is for any error.
 ///
 /// # Examples
 /// ```
@@ -104,11 +112,22 @@ impl<F: Future + 'static> Spawned<F> {
             Output::Running => self.output.set(Output::Finished(result)),
             Output::Detached => {
                 drop(removed);
-                if let Err(TaskError::Panicked(panic)) = result {
-                    callback::raise(&self.state, panic, Some(self.location));
+                match result {
+                    Ok(output) => self.lose(output),
+                    Err(TaskError::Panicked(panic)) => {
+                        callback::raise(&self.state, panic, Some(self.location))
+                    }
+                    Err(TaskError::Aborted) => {}
                 }
             }
             ended @ (Output::Finished(_) | Output::Taken) => self.output.set(ended),
+        }
+    }
+
+    /// Nobody takes the output. That is told if it is an error.
+    fn lose(&self, output: F::Output) {
+        if let Some(lost) = unhandled::of_task(output) {
+            unhandled::report(&self.state, KIND, self.location, lost);
         }
     }
 
@@ -180,6 +199,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
                 let raise = move || callback::raise(&state, panic, Some(at));
                 self.state.microtasks.push(raise);
             }
+            Output::Finished(Ok(output)) => self.lose(output),
             _ => {}
         }
     }
@@ -190,6 +210,9 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 /// A microtask comes after the ticks and before the loop goes on. A task that wakes itself without
 /// end therefore starves the loop, as any chain of microtasks does: [`yield_now`](crate::yield_now)
 /// lets I/O have its turn. The future is dropped with the loop if it has not finished.
+///
+/// An error with which it ends is in its output. Await the [`Task`], or detach it with
+/// [`spawn_try`](crate::spawn_try), so that the error is heard of.
 ///
 /// # Liveness
 /// A task holds nothing, like a promise. What it awaits (a timer, a socket, a request, a port)

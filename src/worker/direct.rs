@@ -22,6 +22,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::threads::mailbox::Mailbox;
+use crate::unhandled::{Failure, Lost};
 
 /// The mailboxes of all workers that run, by number.
 static RUNNING: Mutex<BTreeMap<u64, Arc<Mailbox>>> = Mutex::new(BTreeMap::new());
@@ -79,6 +80,16 @@ impl fmt::Display for DirectError {
 }
 
 impl Error for DirectError {}
+
+impl Failure for DirectError {
+    fn is_cancelled(&self) -> bool {
+        matches!(self, DirectError::Cancelled)
+    }
+
+    fn into_lost(self) -> Lost {
+        Lost::error(self)
+    }
+}
 
 type Delivered = Result<(), DirectError>;
 

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::unhandled::{Failure, Lost};
+
 /// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,3 +72,13 @@ impl fmt::Display for WorkerError {
 }
 
 impl Error for WorkerError {}
+
+impl Failure for WorkerError {
+    fn is_cancelled(&self) -> bool {
+        matches!(self, WorkerError::Cancelled)
+    }
+
+    fn into_lost(self) -> Lost {
+        Lost::error(self)
+    }
+}

@@ -33,6 +33,9 @@ use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 use crate::task::waiters::{Place, Waiters};
 
+/// What reports call a worker.
+pub(super) const KIND: &str = "worker";
+
 /// How a worker ended: its exit code, or why it did not end by itself.
 pub(super) type Outcome = Result<i32, WorkerError>;
 
@@ -343,7 +346,7 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
 
 impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
     fn kind(&self) -> &'static str {
-        "worker"
+        KIND
     }
 
     fn registration(&self) -> &Registration {

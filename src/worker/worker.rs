@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::error::WorkerError;
-use super::handle::{WorkerHandle, as_panic};
+use super::handle::{KIND, WorkerHandle, as_panic};
 use super::join::Join;
 use super::usage::WorkerUsage;
 use super::watchdog::{Unresponsive, Watchdog};
@@ -20,6 +20,7 @@ use crate::report::metrics::Metrics;
 use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::references::ref_methods;
+use crate::unhandled::Claimable;
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
 ///
@@ -173,7 +174,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         if let Some(code) = worker.exit_code() {
             return Request::finished(state, code);
         }
-        let (completer, request) = Completer::new(state, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, Location::caller());
         if state.is_open() {
             worker.shared().terminate();
             worker.close_outgoing();
@@ -203,20 +204,20 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         if worker.has_exited()
             && let Some(outcome) = worker.outcome()
         {
-            return Request::finished(state, outcome);
+            return Request::done(state, KIND, Location::caller(), outcome);
         }
-        let (completer, request) = Completer::new(state, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, Location::caller());
         if !state.is_open() {
             completer.shut_down(Some(Err(WorkerError::ShutDown)));
             return request;
         }
         let (raiser, location) = (state.clone(), worker.registration.location());
-        completer.on_unclaimed(move |outcome| {
-            if let Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) =
-                outcome
-            {
+        completer.on_unclaimed(move |outcome| match outcome {
+            Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) => {
                 callback::raise(&raiser, as_panic(&error), location);
+                None
             }
+            outcome => outcome.into_lost(),
         });
         worker.ask_to_finish();
         let shared = worker.shared().clone();

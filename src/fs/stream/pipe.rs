@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use super::{ReadStream, WriteStream};
 use crate::error::{self, CancelError};
+use crate::fs::job::KIND;
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
@@ -195,9 +196,9 @@ pub(super) fn start(
     end: bool,
 ) -> Request<io::Result<u64>> {
     if !state.is_open() {
-        return Request::failed_later(state, location, error::shut_down());
+        return Request::failed_later(state, KIND, location, error::shut_down());
     }
-    let (promise, request) = Promise::new(state, location);
+    let (promise, request) = Promise::new(state, KIND, location);
     let promise = Rc::new(Cell::new(Some(promise)));
     let weak = Rc::downgrade(&promise);
     // Fulfilled later, for a task runs as a microtask and the request's callback is none.

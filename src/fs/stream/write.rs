@@ -17,6 +17,7 @@ use std::rc::Rc;
 use super::HIGH_WATER_MARK;
 use crate::error;
 use crate::fs::error::duplicate;
+use crate::fs::job::KIND;
 use crate::fs::{File, OpenOptions};
 use crate::promise::Promise;
 use crate::request::Request;
@@ -294,7 +295,7 @@ impl Writer {
     /// Room on a stream that has ended would be a lie: what is written there is dropped.
     fn drain(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
         if let Some(error) = self.refusal() {
-            return Request::failed_later(&self.state, location, error);
+            return Request::failed_later(&self.state, KIND, location, error);
         }
         self.wait_until_below(self.high_water_mark, location)
     }
@@ -303,7 +304,7 @@ impl Writer {
     /// loss.
     fn flush(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
         match self.loss() {
-            Some(error) => Request::failed_later(&self.state, location, error),
+            Some(error) => Request::failed_later(&self.state, KIND, location, error),
             None => self.wait_until_below(1, location),
         }
     }
@@ -316,17 +317,17 @@ impl Writer {
         if self.queued.get() < bytes {
             return Request::finished(&self.state, Ok(()));
         }
-        let (promise, request) = Promise::new(&self.state, location);
+        let (promise, request) = Promise::new(&self.state, KIND, location);
         self.drains.borrow_mut().push((bytes, promise));
         request
     }
 
     fn finish(self: &Rc<Self>, location: &'static Location<'static>) -> Request<io::Result<()>> {
         if let Some(error) = self.refusal() {
-            return Request::failed_later(&self.state, location, error);
+            return Request::failed_later(&self.state, KIND, location, error);
         }
         self.ended.set(true);
-        let (promise, request) = Promise::new(&self.state, location);
+        let (promise, request) = Promise::new(&self.state, KIND, location);
         self.finish.replace(Some(promise));
         self.go_on();
         request

@@ -33,6 +33,9 @@ use crate::worker::worker::Worker;
 /// A worker's main script: makes its handler, attaches it to its port, and then sets the flag.
 pub(super) type Main<In, Out> = Arc<dyn Fn(Port<Out, Input<In>>, &AtomicBool) + Send + Sync>;
 
+/// What reports call a worker pool.
+pub(super) const KIND: &str = "worker pool";
+
 /// How often a job goes on from a worker that ended without any job done. Workers that end by
 /// themselves as soon as they have begun would otherwise be started for ever.
 const PASSES_MAX: u32 = 3;
@@ -428,7 +431,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
 
 impl<In: Send + 'static, Out: Send + 'static> Handle for Dispatcher<In, Out> {
     fn kind(&self) -> &'static str {
-        "worker pool"
+        KIND
     }
 
     fn registration(&self) -> &Registration {

@@ -22,7 +22,7 @@ use crate::request::{Completer, Request};
 use crate::state::current;
 use crate::state::named::Name;
 use builder::Settings;
-use dispatcher::Dispatcher;
+use dispatcher::{Dispatcher, KIND};
 use place::{Input, Place};
 
 pub use builder::WorkerPoolBuilder;
@@ -153,7 +153,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     /// [`close`](WorkerPool::close).
     #[track_caller]
     pub fn run(&self, input: In) -> Request<Result<Out, WorkerError>> {
-        let (completer, request) = Completer::new(self.pool.state(), Location::caller());
+        let (completer, request) = Completer::new(self.pool.state(), KIND, Location::caller());
         self.pool.submit(input, completer);
         request
     }
@@ -172,7 +172,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         if self.pool.has_ended() || !state.is_open() {
             return Request::finished(state, ());
         }
-        let (completer, request) = Completer::new(state, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, Location::caller());
         self.pool.add_closer(completer);
         request
     }
