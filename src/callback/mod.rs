@@ -28,7 +28,7 @@ use crate::state::State;
 
 use slot::Slot;
 
-pub(crate) use quiet::{Halt, attempt, drop_quietly, halt, quietly};
+pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, quietly};
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]

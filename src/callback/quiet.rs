@@ -3,7 +3,10 @@
 //!
 //! This file knows no loop: pool threads and the threads of workers use it too.
 
+use std::any::Any;
+use std::mem;
 use std::panic::{self, AssertUnwindSafe};
+use std::thread;
 
 use crate::error::{Panic, panic_message};
 
@@ -31,10 +34,32 @@ pub(crate) fn drop_quietly<T>(value: T) {
     quietly(|| drop(value));
 }
 
-/// Does something of a loop's end. A panic is logged.
+/// Does something that drops users' values. A panic is logged.
 pub(crate) fn quietly(f: impl FnOnce()) {
     if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(f)) {
         let message = panic_message(payload.as_ref());
-        log::error!("a destructor panicked while its loop was shutting down: {message}");
+        log::error!("a destructor panicked where nobody could be told: {message}");
+        drop_payload(payload);
+    }
+}
+
+/// Drops what a panic carried. That is a user's value as well: a panic of its destructor ends
+/// nothing.
+pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Its payload may be of the same kind, and so on for ever.
+        mem::forget(again);
+    }
+}
+
+/// A user's value that is dropped together with others. While the panic of another destructor
+/// passes by, its own is logged: two at a time would end the process.
+pub(crate) struct Apart<T: Default>(pub(crate) T);
+
+impl<T: Default> Drop for Apart<T> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            drop_quietly(mem::take(&mut self.0));
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
+use super::quiet::drop_payload;
 use crate::error::panic_message;
 
 /// A place for one callback.
@@ -72,6 +73,7 @@ pub(crate) fn and_drop<R, T>(outcome: thread::Result<R>, left: T) -> thread::Res
         (Err(payload), Ok(_)) => Err(payload),
         (Err(payload), outcome) => {
             log_second(payload.as_ref());
+            drop_payload(payload);
             outcome
         }
     }

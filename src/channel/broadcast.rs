@@ -19,7 +19,7 @@ use super::handler::{MessageHandler, Round};
 use super::queue::Queue;
 use super::recv::{Receive, Recv};
 use super::seam::Receiver;
-use crate::callback::{self, on_drop::OnDrop, slot::Slot};
+use crate::callback::{self, Apart, on_drop::OnDrop, slot::Slot};
 use crate::state::State;
 use crate::state::current;
 use crate::state::named::{Name, Named, Names};
@@ -162,10 +162,11 @@ impl<T> Member<T> {
 
     /// Takes the channel off its loop and its name. All that has to be dropped comes back.
     fn leave(&self) -> impl Sized + use<T> {
-        let left = self.handler.buffer.close();
+        let left = self.handler.close();
         (self.leave_name)(&self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
-        (left, receiver, self.registration.close(), self.handler.unlisten(), self.on_error.clear())
+        let callbacks = (self.handler.unlisten(), Apart(self.on_error.clear()));
+        (left, receiver, self.registration.close(), callbacks)
     }
 
     fn close(&self) {

@@ -12,6 +12,9 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::mem;
+use std::thread;
+
+use crate::callback::drop_quietly;
 
 /// How many drops of queues may nest. Each level takes some hundred bytes of stack, plus what the
 /// user's destructors take.
@@ -32,15 +35,39 @@ pub(crate) fn discard<T: 'static>(messages: VecDeque<T>) {
     }
     let depth = DEPTH.get();
     if depth >= NESTED_MAX {
-        let mut boxed: Option<Box<dyn Any>> = Some(Box::new(messages));
+        let mut boxed: Option<Box<dyn Any>> = Some(Box::new(Unreceived(messages)));
         let put_off = PUT_OFF.try_with(|list| list.borrow_mut().extend(boxed.take()));
         // The list is gone when the thread has all but ended. Then the messages are dropped here.
         return drop((put_off, boxed));
     }
     DEPTH.set(depth + 1);
     let level = Level(depth);
-    drop(messages);
+    drop(Unreceived(messages));
     drop(level);
+}
+
+/// Messages that were never received. Each is dropped by itself: of several destructors that panic
+/// the first goes on when all messages are dropped, and the others are logged.
+pub(crate) struct Unreceived<T>(pub(super) VecDeque<T>);
+
+impl<T> Drop for Unreceived<T> {
+    fn drop(&mut self) {
+        let mut left = Left(mem::take(&mut self.0));
+        while !thread::panicking()
+            && let Some(message) = left.0.pop_front()
+        {
+            drop(message);
+        }
+    }
+}
+
+/// The messages that are dropped while a panic passes by.
+struct Left<T>(VecDeque<T>);
+
+impl<T> Drop for Left<T> {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(drop_quietly);
+    }
 }
 
 /// Leaves a level of nesting, also when a destructor panics. The outermost level, zero, drops what

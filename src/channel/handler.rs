@@ -15,10 +15,11 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use super::discard::Unreceived;
 use super::queue::{End, Popped, Queue};
 use super::receive::ReceiveBuffer;
 use super::recv::RecvTimeoutError;
-use crate::callback::{self, slot::Slot};
+use crate::callback::{self, Apart, slot::Slot};
 use crate::clock::Nanos;
 use crate::state::State;
 use crate::task::waiters::{Place, Waiters};
@@ -97,9 +98,14 @@ impl<T> MessageHandler<T> {
     }
 
     /// Removes the callback, which comes back to be dropped.
-    pub(crate) fn unlisten(&self) -> Option<Box<dyn FnMut(T)>> {
+    pub(crate) fn unlisten(&self) -> Apart<Option<Box<dyn FnMut(T)>>> {
         self.listening.set(false);
-        self.on_message.clear()
+        Apart(self.on_message.clear())
+    }
+
+    /// The receiving end is closed. The messages that were never received come back, to be dropped.
+    pub(crate) fn close(&self) -> Unreceived<T> {
+        Unreceived(self.buffer.close())
     }
 
     /// Delivers one round of messages: wakes the tasks that wait, and calls the callback for each

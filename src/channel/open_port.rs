@@ -17,7 +17,7 @@ use super::link::{CloseNotice, Link};
 use super::queue::{End, Queue};
 use super::recv::Receive;
 use super::seam::Receiver;
-use crate::callback::{self, on_drop::OnDrop};
+use crate::callback::{self, Apart, on_drop::OnDrop};
 use crate::clock::Nanos;
 use crate::queue::closure::Closure;
 use crate::state::State;
@@ -160,7 +160,7 @@ impl<S, R> OpenPort<S, R> {
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
-        drop((left, self.on_close.take()));
+        drop((left, Apart(self.on_close.take())));
         self.handler.waiters.wake();
         link
     }
@@ -187,7 +187,7 @@ impl<S, R> OpenPort<S, R> {
     fn finish_close(&self) -> Option<impl Sized + use<S, R>> {
         let link = self.closing_link.take()?;
         let left = self.leave();
-        Some((self.handler.buffer.close(), link, left))
+        Some((self.handler.close(), link, left))
     }
 
     /// The closure that calls `f` in the close phase.
@@ -235,10 +235,12 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         let link = self.link.take();
         callback::drop_quietly(self.leave());
-        let unseen = self.handler.buffer.close();
-        callback::drop_quietly((link, self.closing_link.take()));
+        let unseen = self.handler.close();
+        callback::drop_quietly(link);
+        callback::drop_quietly(self.closing_link.take());
         callback::drop_quietly(unseen);
-        callback::drop_quietly((self.notice.take(), self.on_close.take()));
+        callback::drop_quietly(self.notice.take());
+        callback::drop_quietly(self.on_close.take());
         self.handler.waiters.wake();
     }
 }

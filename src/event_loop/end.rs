@@ -68,6 +68,7 @@ impl State {
             {
                 let message = crate::error::panic_message(payload.as_ref());
                 log::error!("an exit hook panicked: {message}");
+                callback::drop_payload(payload);
                 self.exit_code.set(1);
             }
         }

@@ -13,8 +13,8 @@ use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::callback;
 use crate::callback::slot::Slot;
+use crate::callback::{self, Apart};
 use crate::state::State;
 use crate::state::current;
 use crate::state::named::{Name, Named, Names};
@@ -233,7 +233,7 @@ impl<F: AsFd + 'static> Descriptor<F> {
         let callback = self.stop();
         let source = self.source.take();
         let entry = self.registration.close();
-        drop((callback, source, entry));
+        drop((Apart(callback), Apart(source), entry));
     }
 }
 

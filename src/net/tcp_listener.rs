@@ -22,9 +22,9 @@ use std::time::Duration;
 
 use super::address::{Address, Target};
 use super::tcp_stream::TcpStream;
-use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::Slot;
+use crate::callback::{self, Apart};
 use crate::error;
 use crate::phase::timers::set_timeout;
 use crate::queue::closure::Closure;
@@ -439,7 +439,7 @@ impl TcpListener {
     pub fn detach(&self) -> io::Result<DetachedTcpListener> {
         let shared = &self.shared;
         let Some(socket) = shared.take_off() else { return Err(shared.closed_error()) };
-        let callbacks = (shared.on_connection.clear(), shared.on_close.take());
+        let callbacks = (Apart(shared.on_connection.clear()), Apart(shared.on_close.take()));
         let entry = shared.registration.close();
         shared.acceptors.wake();
         // Last: what the callbacks captured may call back into the loop.

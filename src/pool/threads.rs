@@ -40,7 +40,7 @@ use super::queues::{Queues, Taken};
 use super::record::Record;
 use super::search::Search;
 use super::shutdown::RunningJob;
-use crate::callback::quiet::drop_quietly;
+use crate::callback::quiet::drop_payload;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
 use crate::threads::OwnLine;
@@ -275,9 +275,7 @@ impl Threads {
         if let Err(payload) = outcome {
             record.end();
             log::error!("a destructor panicked on a pool thread: {}", panic_message(&*payload));
-            // Such a payload may itself have a destructor that panics, which must not cost the
-            // thread.
-            drop_quietly(payload);
+            drop_payload(payload);
         }
         ended
     }

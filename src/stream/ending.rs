@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::connection::{Connection, Stream};
 use super::reading::OnRead;
-use crate::callback;
 use crate::callback::on_drop::OnDrop;
+use crate::callback::{self, Apart};
 use crate::cell::peek;
 use crate::error;
 use crate::queue::closure::Closure;
@@ -48,13 +48,13 @@ pub(crate) struct LostWrite {
 /// call back into the loop.
 struct Callbacks<S: 'static> {
     /// Got what arrived.
-    on_read: Option<Box<OnRead<S>>>,
+    on_read: Apart<Option<Box<OnRead<S>>>>,
     /// Waited for the peer to send no more.
-    on_read_closed: Option<Box<dyn FnOnce()>>,
+    on_read_closed: Apart<Option<Box<dyn FnOnce()>>>,
     /// Waited for the peer to be gone.
-    on_hang_up: Option<Box<dyn FnOnce()>>,
+    on_hang_up: Apart<Option<Box<dyn FnOnce()>>>,
     /// Waits for the close phase, when the program has closed the stream.
-    on_close: Option<Box<dyn FnOnce()>>,
+    on_close: Apart<Option<Box<dyn FnOnce()>>>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -64,10 +64,10 @@ impl<S: Stream> Connection<S> {
         let mut transport = self.transport.take()?;
         self.state().sources.deregister(|poller| transport.deregister(poller));
         let callbacks = Callbacks {
-            on_read: self.reading.stop(),
-            on_read_closed: self.on_read_closed.take(),
-            on_hang_up: self.on_hang_up.take(),
-            on_close: self.on_close.take(),
+            on_read: Apart(self.reading.stop()),
+            on_read_closed: Apart(self.on_read_closed.take()),
+            on_hang_up: Apart(self.on_hang_up.take()),
+            on_close: Apart(self.on_close.take()),
         };
         Some((transport, callbacks))
     }
@@ -104,7 +104,7 @@ impl<S: Stream> Connection<S> {
         if let Some(attempt) = requests.attempt {
             attempt.cancelled();
         }
-        if let Some(on_close) = callbacks.on_close.take() {
+        if let Some(on_close) = callbacks.on_close.0.take() {
             told.push(self.call_of(self.registration.location(), on_close));
         }
         self.state().closing.push_all(told);
@@ -153,12 +153,12 @@ impl<S: Stream> Connection<S> {
         drop(self.registration.close());
         let taken = self.take_off();
         let mut on_close = None;
-        if let Some((transport, callbacks)) = taken {
+        if let Some((transport, mut callbacks)) = taken {
             drop(transport);
             callback::drop_quietly(callbacks.on_read);
             callback::drop_quietly(callbacks.on_read_closed);
             callback::drop_quietly(callbacks.on_hang_up);
-            on_close = callbacks.on_close;
+            on_close = callbacks.on_close.0.take();
         }
         self.wake_tasks();
         let requests = self.writing.take_all(error::shut_down);

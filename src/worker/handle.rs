@@ -17,7 +17,7 @@ use super::error::WorkerError;
 use super::shared::{Cause, GRACE, Shared, Wait};
 use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
-use crate::callback::{self, on_drop::OnDrop, slot::and_drop};
+use crate::callback::{self, Apart, on_drop::OnDrop, slot::and_drop};
 use crate::cell::peek;
 use crate::channel::handler::{MessageHandler, Round};
 use crate::channel::link::Link;
@@ -233,6 +233,7 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.error.replace(Some(error.clone()));
         let location = self.registration.location();
         if let Some(f) = self.on_error.take() {
+            callback::drop_quietly(panic);
             callback::call(state, location, || f(error));
         } else if self.joins.is_empty() && self.shutdowns.borrow().is_empty() {
             callback::raise(state, panic.unwrap_or_else(|| as_panic(&error)), location);
@@ -260,8 +261,8 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.joins.wake();
         // The callback for messages has had them all. It may hold its own worker.
         let on_message = self.handler.unlisten();
-        let watchdog = self.watchdog.take();
-        let unused = (self.on_online.take(), self.on_error.take(), on_message, watchdog);
+        let (on_online, on_error) = (Apart(self.on_online.take()), Apart(self.on_error.take()));
+        let unused = (on_online, on_error, on_message, Apart(self.watchdog.take()));
         // Caught: what is dropped afterwards may panic too, and a panic within another one ends the
         // process.
         let on_exit = self.on_exit.take();
@@ -443,10 +444,12 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
             }
         }
         callback::drop_quietly(self.handler.unlisten());
-        let unseen = self.handler.buffer.close();
+        let unseen = self.handler.close();
         callback::drop_quietly(self.link.take());
         callback::drop_quietly(unseen);
-        callback::drop_quietly((self.on_online.take(), self.on_error.take(), self.on_exit.take()));
+        callback::drop_quietly(self.on_online.take());
+        callback::drop_quietly(self.on_error.take());
+        callback::drop_quietly(self.on_exit.take());
         callback::drop_quietly(self.watchdog.take());
         for completer in self.terminations.take() {
             completer.shut_down(None);

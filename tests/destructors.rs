@@ -1,0 +1,193 @@
+//! Several destructors that panic at one end, and panics that carry such a value: the process goes on, and the
+//! loop does what it would have done.
+
+mod common;
+
+use std::cell::Cell;
+use std::io::Result;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::panic_any;
+use std::rc::Rc;
+
+use common::*;
+use windlass::handle::{Interest, Poll};
+use windlass::net::{TcpListener, TcpStream};
+use windlass::worker::{BroadcastChannel, Worker, channel};
+use windlass::{next_tick, on_exit, on_uncaught, set_immediate, set_timeout};
+
+/// Panics when it is dropped, also while another panic is under way.
+fn bomb(text: &'static str) -> OnDrop<impl FnMut()> {
+    OnDrop::new(move || panic!("{text}"))
+}
+
+/// A message whose destructor panics.
+struct Message(&'static str);
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}
+
+/// A source whose destructor panics.
+struct Source(UnixStream);
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        panic!("source");
+    }
+}
+
+/// Has `end` called in a tick, and expects one panic, with this message, after which the loop goes on.
+#[track_caller]
+fn one_panic(message: &str, scenario: impl FnOnce() -> Box<dyn FnOnce()>) {
+    let caught = format!("!{message}");
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let end = scenario();
+        next_tick(end);
+        next_tick(trace.says("next tick"));
+    };
+    check(scenario, &[&caught, "next tick"]);
+}
+
+// E-07
+#[test]
+fn of_several_destructors_that_panic_at_one_close_the_first_is_uncaught() {
+    one_panic("handler", || {
+        let (_here, there) = channel::<(), ()>();
+        let there = there.open();
+        let (handler, close) = (bomb("handler"), bomb("on_close"));
+        there.on_message(move |()| handler.touch());
+        there.on_close(move || close.touch());
+        Box::new(move || drop(there.detach()))
+    });
+    one_panic("first", || {
+        let (here, there) = channel::<Message, ()>();
+        let (here, there) = (here.open(), there.open());
+        let handler = bomb("handler");
+        there.on_message(move |_| handler.touch());
+        ["first", "second", "third"].into_iter().for_each(|text| here.post(Message(text)));
+        Box::new(move || there.close())
+    });
+    one_panic("handler", || {
+        let channel = BroadcastChannel::<()>::new("several destructors");
+        let (handler, error) = (bomb("handler"), bomb("on_message_error"));
+        channel.on_message(move |()| handler.touch());
+        channel.on_message_error(move |_| error.touch());
+        Box::new(move || channel.close())
+    });
+    one_panic("callback", || {
+        let watcher = Poll::new(Source(UnixStream::pair().unwrap().0));
+        let callback = bomb("callback");
+        watcher.start(Interest::READABLE, move |_| callback.touch()).unwrap();
+        Box::new(move || watcher.close())
+    });
+}
+
+// E-07
+#[test]
+fn of_several_destructors_that_panic_at_a_workers_exit_the_first_is_uncaught() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let worker = Worker::<(), ()>::spawn(|_port| ()).unwrap();
+        let (error, handler) = (bomb("on_error"), bomb("on_message"));
+        worker.on_error(move |_| error.touch());
+        worker.on_message(move |()| handler.touch());
+        worker.on_exit({
+            let seen = trace.clone();
+            move |code| seen.say(code)
+        });
+    };
+    check(scenario, &["0", "!on_error"]);
+}
+
+// E-07
+#[test]
+fn of_several_destructors_that_panic_at_the_close_of_a_stream_the_first_is_uncaught() {
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| -> Result<()> {
+            let seen = trace.clone();
+            on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            drop(TcpStream::connect(listener.local_addr()?));
+            let own = listener.clone();
+            listener.on_connection(move |client| {
+                own.close();
+                let client = client.unwrap();
+                let (read, hang_up) = (bomb("read"), bomb("on_hang_up"));
+                client.read_start(move |_, _| read.touch());
+                client.on_hang_up(move || hang_up.touch());
+                client.close();
+            });
+            Ok(())
+        })
+        .unwrap();
+        trace.expect(&["!read"]);
+    });
+}
+
+// E-07
+#[test]
+fn several_destructors_that_panic_at_the_end_of_a_loop_end_nothing() {
+    let (here, there) = channel::<Message, ()>();
+    let dropped = Counter::new();
+    let event_loop = virtual_loop();
+    event_loop.run(|| {
+        let (here, there) = (here.open(), there.open());
+        there.unref().on_message(|_| ());
+        ["first", "second"].into_iter().for_each(|text| here.post(Message(text)));
+        let (close, exit) = (bomb("on_close"), bomb("on_exit"));
+        there.on_close(move || close.touch());
+        let worker = Worker::<(), ()>::spawn(|port| port.on_message(|()| ())).unwrap();
+        let error = bomb("on_error");
+        worker.on_error(move |_| error.touch());
+        worker.on_exit(move |_| exit.touch());
+        let last = dropped.on_drop();
+        set_timeout(HOUR, move || last.touch());
+        windlass::exit(0);
+    });
+    assert_eq!(dropped.get(), 1);
+}
+
+// E-07
+#[test]
+fn a_panic_that_carries_a_value_whose_destructor_panics_cuts_no_end_short() {
+    let dropped = Counter::new();
+    let (trace, hooks) = (Trace::new(), Rc::new(Cell::new(0)));
+    let event_loop = virtual_loop();
+    event_loop.run(|| {
+        on_exit(|_| panic_any(Message("the payload of a hook")));
+        let count = hooks.clone();
+        on_exit(move |_| count.set(count.get() + 1));
+        let carries = OnDrop::new(|| panic_any(Message("the payload of a destructor")));
+        let last = dropped.on_drop();
+        set_timeout(HOUR, move || carries.touch()).unref();
+        set_timeout(HOUR, move || last.touch()).unref();
+        let worker = Worker::<(), ()>::spawn(|_port| panic_any(Message("of a worker"))).unwrap();
+        on_uncaught({
+            let seen = trace.clone();
+            move |uncaught| seen.say(format!("!{}", uncaught.message()))
+        });
+        worker.on_error(|_| panic!("in on_error"));
+        worker.on_exit({
+            let seen = trace.clone();
+            move |code| seen.say(code)
+        });
+        set_immediate(trace.says("immediate"));
+    });
+    assert_eq!(hooks.get(), 1, "the other exit hook");
+    drop(event_loop);
+    assert_eq!(dropped.get(), 1, "what the loop dropped later");
+    trace.expect(&["immediate", "!in on_error", "1"]);
+}
