@@ -663,3 +663,50 @@ fn verbs_outside_a_loop_say_what_to_do() {
     }
     assert!(windlass::Loop::try_current().is_none());
 }
+
+#[test]
+fn tasks_that_the_end_of_their_loop_drops_unfinished_are_named_in_a_warning() {
+    let line = line!() + 4;
+    let at_the_end = warnings_of(|| {
+        windlass::run(|| {
+            for _ in 0..3 {
+                spawn(std::future::pending::<()>());
+            }
+        });
+    });
+    let of_block_on = warnings_of(|| {
+        windlass::block_on(async {
+            spawn(async { sleep(Duration::from_secs(3_600)).await });
+        });
+    });
+    let place = |line: u32| format!("spawned at {}:{line}:", file!());
+    assert!(at_the_end.len() == 1 && at_the_end[0].contains(&place(line)), "{at_the_end:?}");
+    assert!(at_the_end[0].ends_with(", 3 times"), "{at_the_end:?}");
+    assert!(of_block_on.len() == 1 && of_block_on[0].contains(&place(line + 6)), "{of_block_on:?}");
+}
+
+#[test]
+fn tasks_that_an_exit_a_stop_or_a_panic_cuts_off_are_no_warning() {
+    let endless = || drop(spawn(std::future::pending::<()>()));
+    let exited = warnings_of(|| {
+        windlass::run(|| {
+            endless();
+            windlass::exit(0);
+        });
+    });
+    let stopped = warnings_of(|| {
+        windlass::run(|| {
+            endless();
+            windlass::set_immediate(windlass::stop);
+        });
+    });
+    let panicked = warnings_of(|| {
+        panic_of(|| {
+            windlass::run(|| {
+                endless();
+                windlass::set_immediate(|| panic!("of the program"));
+            });
+        });
+    });
+    assert_eq!([exited, stopped, panicked], [[""; 0]; 3]);
+}

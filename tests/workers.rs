@@ -978,3 +978,16 @@ fn many_workers_at_once_answer_their_own_parent_each() {
         assert_eq!(sum.load(Ordering::SeqCst), WORKERS * (WORKERS - 1) / 2);
     });
 }
+
+#[test]
+fn a_workers_loop_has_the_name_of_the_worker_or_its_number() {
+    let names = windlass::block_on(async {
+        let name = |port: Port<String, ()>| port.post(windlass::Loop::current().name());
+        let named = Worker::builder().name("sums").spawn(name).unwrap();
+        let other = Worker::spawn(name).unwrap();
+        let expected = format!("worker {}", other.id());
+        (named.recv().await, other.recv().await, expected)
+    });
+    assert_eq!(names.0.as_deref(), Some("sums"));
+    assert_eq!(names.1, Some(names.2));
+}

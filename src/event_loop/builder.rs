@@ -50,6 +50,8 @@ pub(crate) struct Parts {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
+    /// What the loop is called. None for "main".
+    name: Option<String>,
     /// The clock is a virtual one.
     virtual_time: bool,
     /// How long the loop may look for news before it sleeps.
@@ -59,6 +61,21 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// Names the loop, for reports, traces and logs. Without one it is called "main"; a worker's
+    /// loop has the worker's name, or "worker" and its number.
+    ///
+    /// # Examples
+    /// ```
+    /// let event_loop = windlass::Loop::builder().name("audio").build()?;
+    /// assert_eq!(event_loop.name(), "audio");
+    /// assert_eq!(windlass::Loop::new()?.name(), "main");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Sets whether the loop's clock is a virtual one, which stands still while anything is ready
     /// and jumps to the next timer when nothing is.
     ///
@@ -128,6 +145,7 @@ impl Parts {
         let running = mailbox.figures.running.clone();
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: builder.name.unwrap_or_else(|| "main".to_owned()),
             status: Cell::new(Status::Open),
             clock,
             mailbox,
@@ -156,6 +174,7 @@ impl Parts {
             exit_code: Cell::new(0),
             over_limit: Cell::new(None),
             exits: Cell::new(0),
+            cut_short: Cell::new(false),
             names: Names::default(),
             turning: Cell::new(false),
         })

@@ -6,6 +6,7 @@
 //! left, uncalled.
 
 use std::iter;
+use std::panic::Location;
 use std::rc::Rc;
 
 use super::turn::Turned;
@@ -88,6 +89,7 @@ impl State {
     pub(super) fn fail(self: &Rc<Self>) {
         if self.is_open() && self.exits.get() == 0 {
             self.exit_code.set(1);
+            self.cut_short.set(true);
             let _entered = current::enter(self);
             self.run_exit_hooks();
         }
@@ -145,10 +147,32 @@ impl State {
     }
 
     fn tear_down_tasks(&self) {
+        self.log_unfinished();
         for task in self.tasks.take_all() {
             let same = task.clone();
             callback::quietly(|| same.tear_down());
             callback::drop_quietly(task);
+        }
+    }
+
+    /// Names the tasks that the end cuts off. That is a warning if nobody has asked for the end: by
+    /// `exit`, a stop, or the termination of a worker.
+    fn log_unfinished(&self) {
+        let asked_for = self.is_halted() || self.is_stopping() || self.cut_short.get();
+        let level = if asked_for { log::Level::Debug } else { log::Level::Warn };
+        let mut places: Vec<(&Location<'_>, usize)> = Vec::new();
+        for place in self.tasks.locations() {
+            match places.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, count)) => *count += 1,
+                None => places.push((place, 1)),
+            }
+        }
+        for (place, count) in places {
+            let times = if count == 1 { String::new() } else { format!(", {count} times") };
+            log::log!(
+                level,
+                "a task had not finished when its loop ended: spawned at {place}{times}"
+            );
         }
     }
 }

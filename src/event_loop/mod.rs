@@ -111,6 +111,11 @@ impl Loop {
         Loop::of(state)
     }
 
+    /// What the loop is called in reports: see [`Builder::name`].
+    pub fn name(&self) -> String {
+        self.state.name.clone()
+    }
+
     /// Whether anything keeps the loop alive: an active referenced handle, a request, a timer or
     /// immediate, something that is closing.
     pub fn is_alive(&self) -> bool {

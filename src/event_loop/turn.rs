@@ -40,6 +40,7 @@ impl State {
             self.iterations(mode, alive);
         }
         let stopped = self.is_stopping();
+        self.cut_short.set(stopped);
         self.mailbox.clear_stop();
         match (stopped, self.is_alive()) {
             (true, _) => Turned::Stopped,

@@ -68,6 +68,8 @@ pub(crate) enum Status {
 pub(crate) struct State {
     /// Unique in the process, for ids that outlive the loop.
     pub(crate) id: u32,
+    /// What the loop is called in reports.
+    pub(crate) name: String,
     /// Where the loop stands in its life. It only goes forward.
     pub(crate) status: Cell<Status>,
     /// The loop's idea of now.
@@ -128,6 +130,8 @@ pub(crate) struct State {
     pub(crate) over_limit: Cell<Option<usize>>,
     /// How often `exit` was called. More than zero: the exit hooks are due.
     pub(crate) exits: Cell<u32>,
+    /// The last turn ended by a stop or by a panic: that tasks are left is no news then.
+    pub(crate) cut_short: Cell<bool>,
     /// How many [`Loop`](crate::Loop)s there are for this state.
     pub(crate) names: Names,
     /// The loop is being turned, or runs a main script or its exit hooks.

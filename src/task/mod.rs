@@ -160,7 +160,6 @@ impl<F: Future + 'static> Run for Spawned<F> {
     }
 
     fn tear_down(self: Rc<Self>) {
-        log::debug!("the task spawned at {} was dropped with its loop", self.location);
         callback::drop_quietly(self.future.take());
         self.key.set(None);
         self.finish(Err(TaskError::Aborted));
@@ -209,7 +208,9 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 ///
 /// A microtask comes after the ticks and before the loop goes on. A task that wakes itself without
 /// end therefore starves the loop, as any chain of microtasks does: [`yield_now`](crate::yield_now)
-/// lets I/O have its turn. The future is dropped with the loop if it has not finished.
+/// lets I/O have its turn. The future is dropped with the loop if it has not finished,
+/// and named in a warning unless the program has ended the loop itself, by [`exit`](crate::exit) or
+/// a stop.
 ///
 /// An error with which it ends is in its output. Await the [`Task`], or detach it with
 /// [`spawn_try`](crate::spawn_try), so that the error is heard of.

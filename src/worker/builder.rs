@@ -155,7 +155,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
-        let mut parts = Loop::builder().pool(pool).spin(state.patience.spin()).parts();
+        let name = self.name.clone().unwrap_or_else(|| format!("worker {id}"));
+        let mut parts = Loop::builder().name(name).pool(pool).spin(state.patience.spin()).parts();
         let mut environment = inherited::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();
