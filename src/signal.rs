@@ -9,19 +9,24 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use crate::callback;
 use crate::callback::slot::Slot;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
+use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
+use crate::task::waiters::{Place, Waiters};
 
 /// The signals of one loop: where they come in, and who listens.
 struct Hub {
@@ -47,8 +52,30 @@ struct Listener {
     signum: i32,
     /// The signals of its loop.
     hub: Rc<Hub>,
-    /// What is called when the signal has come.
+    /// What is called when the signal has come. None for one that tasks alone wait for.
     callback: Slot<dyn FnMut()>,
+    /// It has a callback, or had one until it was stopped: then it belongs to the loop.
+    has_callback: bool,
+    /// It stops before its first call.
+    once: bool,
+    /// The signal has come since the last task was told.
+    has_come: Cell<bool>,
+    /// The tasks that wait for the signal.
+    receivers: Waiters,
+    /// The place of the task that waits by [`Signal::poll_recv`].
+    poller: Place,
+    /// How many [`Signal`]s there are for it.
+    names: Names,
+}
+
+/// What a new listener does with its signal.
+enum Then {
+    /// Calls back, again and again.
+    Call(Box<dyn FnMut()>),
+    /// Calls back once and stops.
+    CallOnce(Box<dyn FnMut()>),
+    /// Keeps it for a task.
+    Keep,
 }
 
 impl Hub {
@@ -125,15 +152,49 @@ impl Handle for Hub {
 }
 
 impl Listener {
-    /// Calls back.
+    /// Calls back, or wakes the tasks that wait.
     fn fire(&self, state: &Rc<State>) {
-        // Stopped between the signal and this call: then there is no callback any more.
+        // Stopped between the signal and this call: then nobody is told any more.
         let location = self.registration.location();
-        callback::call_slot(state, location, &self.callback, |f| f());
+        if location.is_none() {
+            return;
+        }
+        self.has_come.set(true);
+        // Their tasks are microtasks: they run after the callback, if there is one.
+        self.receivers.wake();
+        if !self.once {
+            let called = self.callback.invoke(state, location, |f| f());
+            return callback::settle(state, called.unwrap_or(Ok(())));
+        }
+        // Stopped first, as a timer is: the callback may start another one.
+        if let Some(mut f) = self.stop_but_for_callback() {
+            callback::call(state, location, move || f());
+        }
+    }
+
+    /// Takes the signal, or waits for it at this place.
+    fn poll_recv(&self, place: &Place, cx: &mut Context<'_>) -> Poll<()> {
+        let has_come = self.has_come.take();
+        if has_come {
+            self.receivers.leave(place);
+        } else {
+            self.receivers.wait(place, cx);
+        }
+        self.update_liveness();
+        if has_come { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn update_liveness(&self) {
+        self.registration.set_active(self.has_callback || !self.receivers.is_empty());
     }
 
     /// Stops for good. Again it does nothing.
     fn stop(&self) {
+        drop(self.stop_but_for_callback());
+    }
+
+    /// Stops for good. The callback comes back, for the caller to call or drop.
+    fn stop_but_for_callback(&self) -> Option<Box<dyn FnMut()>> {
         let listed = self.hub.listeners.borrow_mut().remove(&self.number);
         if listed.is_some() {
             let listeners = self.hub.listeners.borrow();
@@ -143,7 +204,22 @@ impl Listener {
         }
         let entry = self.registration.close();
         self.hub.leave_if_unused();
-        drop((listed, entry, self.callback.clear()));
+        self.has_come.set(false);
+        drop((listed, entry));
+        self.callback.clear()
+    }
+}
+
+impl Named for Listener {
+    fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// One with a callback belongs to its loop until it is stopped.
+    fn last_name_dropped(self: &Rc<Self>) {
+        if !self.has_callback {
+            self.stop();
+        }
     }
 }
 
@@ -166,8 +242,15 @@ impl Handle for Listener {
 ///
 /// Signals coalesce: there is at least one callback after the last of any number of equal signals.
 /// Several listeners may share a signal, on one loop or on several; each is called. A clone is the
-/// same listener. It lives until stopped, and keeps the loop alive unless
-/// [`unref`](Signal::unref)'d.
+/// same listener.
+///
+/// - With a callback ([`start`](Signal::start), [`once`](Signal::once)) it belongs to the loop
+///   until it is stopped, and keeps the loop alive unless [`unref`](Signal::unref)'d.
+/// - Without one ([`watch`](Signal::watch)) it stops when the last clone is dropped, and keeps the
+///   loop alive while a task waits in [`recv`](Signal::recv).
+///
+/// Real-time signals (`SIGRTMIN` to `SIGRTMAX`) can be watched too. They coalesce like the others:
+/// a loop is told that a signal has come, not how often, and not what value was sent along.
 ///
 /// # Other handlers
 /// A handler that was there before (of signal-hook, tokio, ctrlc or the program itself) is called
@@ -198,12 +281,12 @@ impl Handle for Listener {
 /// ```
 #[derive(Clone)]
 pub struct Signal {
-    /// Shared by all clones.
-    listener: Rc<Listener>,
+    /// A name of what all clones share.
+    listener: Name<Listener>,
 }
 
 impl Signal {
-    /// Watches a signal on the current loop.
+    /// Watches a signal on the current loop, and calls `f` for it, last in the poll phase.
     ///
     /// # Errors
     /// `InvalidInput` for what is no signal, for those that cannot be caught (`SIGKILL`, `SIGSTOP`)
@@ -214,29 +297,86 @@ impl Signal {
     #[track_caller]
     pub fn start(signum: i32, f: impl FnMut() + 'static) -> io::Result<Signal> {
         let state = current::expect("Signal::start");
-        let location = Location::caller();
-        signal::check(signum)?;
-        if !state.is_open() {
-            return Err(crate::error::shut_down());
-        }
-        let hub = Hub::of(&state)?;
-        if let Err(error) = hub.post.listen(signum) {
-            hub.leave_if_unused();
-            return Err(error);
-        }
-        let number = hub.next_number.get();
-        hub.next_number.set(number + 1);
-        let listener = Rc::new(Listener {
-            registration: Registration::new(state.clone()),
-            number,
-            signum,
-            hub: hub.clone(),
-            callback: Slot::default(),
-        });
-        drop(listener.callback.set(Box::new(f)));
-        listener.registration.open(listener.clone(), location, true);
-        hub.listeners.borrow_mut().insert(number, listener.clone());
-        Ok(Signal { listener })
+        listen(state, signum, Then::Call(Box::new(f)), Location::caller())
+    }
+
+    /// Calls `f` when the signal comes for the first time, and stops watching right before.
+    ///
+    /// With the last listener, what the signal did before comes back at that moment: the second
+    /// Ctrl-C ends a program that has watched for the first one.
+    ///
+    /// # Errors
+    /// As [`start`](Signal::start).
+    ///
+    /// # Panics
+    /// When no loop is current.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::signal::Signal;
+    ///
+    /// const SIGTERM: i32 = 15;
+    /// windlass::run(|| -> std::io::Result<()> {
+    ///     Signal::once(SIGTERM, || println!("closing down"))?;
+    ///     std::process::Command::new("kill").arg(std::process::id().to_string()).status()?;
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn once(signum: i32, f: impl FnOnce() + 'static) -> io::Result<Signal> {
+        let state = current::expect("Signal::once");
+        let mut f = Some(f);
+        let f = move || {
+            if let Some(f) = f.take() {
+                f();
+            }
+        };
+        listen(state, signum, Then::CallOnce(Box::new(f)), Location::caller())
+    }
+
+    /// Watches a signal without a callback, for [`recv`](Signal::recv).
+    ///
+    /// # Errors
+    /// As [`start`](Signal::start).
+    ///
+    /// # Panics
+    /// When no loop is current.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::signal::Signal;
+    ///
+    /// const SIGTERM: i32 = 15;
+    /// windlass::block_on(async {
+    ///     let signal = Signal::watch(SIGTERM)?;
+    ///     std::process::Command::new("kill").arg(std::process::id().to_string()).status()?;
+    ///     signal.recv().await;
+    ///     println!("closing down");
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn watch(signum: i32) -> io::Result<Signal> {
+        listen(current::expect("Signal::watch"), signum, Then::Keep, Location::caller())
+    }
+
+    /// Waits for the signal. Ready at once if it has come since the last time, or since the
+    /// watching began.
+    ///
+    /// Of several tasks that wait, the one that has waited longest takes it, and dropping the
+    /// future loses none. A signal that has a callback comes to the tasks as well. Once the
+    /// watching is stopped this is never ready, and holds nothing.
+    pub fn recv(&self) -> Recv<'_> {
+        Recv { signal: self, place: Place::default() }
+    }
+
+    /// Whether the signal has come since the last time; if not, keeps the task's waker until it
+    /// comes. One task can wait so: a later one takes the place of the one before. Those in
+    /// [`recv`](Signal::recv) wait beside it.
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.listener.poll_recv(&self.listener.poller, cx)
     }
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
@@ -250,6 +390,70 @@ impl Signal {
     }
 
     ref_methods!("listener"; listener.registration);
+}
+
+/// Adds a listener to the loop.
+fn listen(
+    state: Rc<State>,
+    signum: i32,
+    then: Then,
+    location: &'static Location<'static>,
+) -> io::Result<Signal> {
+    signal::check(signum)?;
+    if !state.is_open() {
+        return Err(crate::error::shut_down());
+    }
+    let hub = Hub::of(&state)?;
+    if let Err(error) = hub.post.listen(signum) {
+        hub.leave_if_unused();
+        return Err(error);
+    }
+    let number = hub.next_number.get();
+    hub.next_number.set(number + 1);
+    let listener = Rc::new(Listener {
+        registration: Registration::new(state),
+        number,
+        signum,
+        hub: hub.clone(),
+        callback: Slot::default(),
+        has_callback: !matches!(then, Then::Keep),
+        once: matches!(then, Then::CallOnce(_)),
+        has_come: Cell::new(false),
+        receivers: Waiters::default(),
+        poller: Place::default(),
+        names: Names::default(),
+    });
+    if let Then::Call(f) | Then::CallOnce(f) = then {
+        drop(listener.callback.set(f));
+    }
+    listener.registration.open(listener.clone(), location, listener.has_callback);
+    hub.listeners.borrow_mut().insert(number, listener.clone());
+    Ok(Signal { listener: Name::new(listener) })
+}
+
+/// A signal that is waited for. Made by [`Signal::recv`].
+#[derive(Debug)]
+pub struct Recv<'a> {
+    /// The listener that is waited for.
+    signal: &'a Signal,
+    /// Its place among the tasks that wait.
+    place: Place,
+}
+
+impl Future for Recv<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.listener.poll_recv(&self.place, cx)
+    }
+}
+
+impl Drop for Recv<'_> {
+    fn drop(&mut self) {
+        let listener = &self.signal.listener;
+        listener.receivers.leave(&self.place);
+        listener.update_liveness();
+    }
 }
 
 impl fmt::Debug for Signal {

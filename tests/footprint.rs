@@ -69,6 +69,7 @@ fn one_round(round: usize) {
 // L-13, Z-01, T-25. One test, since whatever runs beside it would be counted too.
 #[test]
 fn loops_leave_no_descriptor_no_thread_and_no_memory_behind() {
+    let _alone = alone();
     // Every thread of the pool is started now, by jobs that wait for each other.
     let event_loop = Loop::new().expect("a loop");
     event_loop.run(|| {
@@ -106,4 +107,36 @@ fn loops_leave_no_descriptor_no_thread_and_no_memory_behind() {
     let before = Footprint::now();
     churn(1_000_000);
     Footprint::now().expect_no_more_than(before, 1_024);
+}
+
+#[test]
+fn two_thousand_file_watchers_leave_nothing_behind() {
+    let _alone = alone();
+    let folder = directory("file-watchers");
+    std::fs::create_dir_all(folder.join("a/b")).unwrap();
+    let pool = windlass::Pool::new(1).expect("a pool");
+    let round = || {
+        loop_on(&pool).block_on(async {
+            for kind in 0..20 {
+                let watcher = if kind % 2 == 0 {
+                    windlass::fs::watch(&folder).unwrap()
+                } else {
+                    windlass::fs::watch_recursive(&folder).unwrap()
+                };
+                std::fs::rename(folder.join("a"), folder.join("c")).unwrap();
+                std::fs::rename(folder.join("c"), folder.join("a")).unwrap();
+                if kind % 3 == 0 {
+                    watcher.on_event(|event| drop(event.unwrap()));
+                    watcher.close();
+                } else {
+                    assert_eq!(watcher.next().await.unwrap().path.to_str(), Some("a"));
+                }
+                drop(windlass::fs::watch_metadata(&folder, ms(1)));
+            }
+        });
+    };
+    round();
+    let before = Footprint::now();
+    (0..100).for_each(|_| round());
+    Footprint::now().expect_no_more_than(before, 2_000);
 }

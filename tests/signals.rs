@@ -123,6 +123,137 @@ fn every_watcher_of_a_signal_is_called_on_one_loop_and_on_several() {
     });
 }
 
+// S-03.
+#[test]
+fn a_listener_for_one_signal_is_called_once_and_leaves_the_others_exact() {
+    bounded(|| {
+        block_on(async {
+            let signum = signal_of_test(20);
+            let once = || {
+                let calls = Rc::new(Cell::new(0));
+                let count = calls.clone();
+                let signal = Signal::once(signum, move || count.set(count.get() + 1)).unwrap();
+                (signal, calls)
+            };
+            let (all, first, stopped, second) = (count(signum), once(), once(), once());
+            let ends = count(signum);
+            let counts = || [&all, &first, &stopped, &second, &ends].map(|one| one.1.get());
+            stopped.0.stop();
+            assert!(format!("{:?}", first.0).contains("active: true"));
+            raise(signum);
+            until(|| all.1.get() == 1).await;
+            assert_eq!(counts(), [1, 1, 0, 1, 1]);
+            assert!(format!("{:?}", first.0).contains("active: false"));
+            ends.0.stop();
+            raise(signum);
+            until(|| all.1.get() == 2).await;
+            assert_eq!(counts(), [2, 1, 0, 1, 1]);
+            all.0.stop();
+        });
+    });
+}
+
+#[test]
+fn a_listener_for_one_signal_belongs_to_the_loop_until_it_is_called_and_may_start_another() {
+    bounded(|| {
+        let signum = signal_of_test(21);
+        let (trace, dropped) = (Trace::new(), Counter::new());
+        run(|| {
+            let (told, captured) = (trace.clone(), dropped.on_drop());
+            let first = Signal::once(signum, move || {
+                captured.touch();
+                told.say("first");
+                next_tick(told.clone().says("tick"));
+                let told = told.clone();
+                Signal::once(signum, move || told.say("second")).unwrap();
+                raise(signum);
+            });
+            drop(first.unwrap());
+            raise(signum);
+        });
+        trace.expect(&["first", "tick", "second"]);
+        assert_eq!(dropped.get(), 1);
+        assert_eq!(disposition(signum), libc::SIG_IGN, "as it was before");
+    });
+}
+
+#[test]
+fn a_signal_without_a_callback_is_kept_for_the_next_task_that_waits() {
+    bounded(|| {
+        block_on(async {
+            let signum = signal_of_test(22);
+            let signal = Signal::watch(signum).unwrap();
+            raise(signum);
+            raise(signum);
+            signal.recv().await;
+            let (waker, wakes) = Wakes::new();
+            {
+                let mut next = std::pin::pin!(signal.recv());
+                assert!(poll_once(next.as_mut(), &waker).is_pending(), "two signals have merged");
+                raise(signum);
+                until(|| wakes.count() == 1).await;
+            }
+            // The future was dropped: the signal is still there.
+            signal.recv().await;
+            // Of two tasks that wait, each signal comes to one.
+            let woken = Rc::new(Cell::new(0));
+            for _ in 0..2 {
+                let (signal, woken) = (signal.clone(), woken.clone());
+                windlass::spawn(async move {
+                    signal.recv().await;
+                    woken.set(woken.get() + 1);
+                });
+            }
+            iterations(1).await;
+            raise(signum);
+            until(|| woken.get() == 1).await;
+            iterations(3).await;
+            assert_eq!(woken.get(), 1);
+            raise(signum);
+            until(|| woken.get() == 2).await;
+        });
+    });
+}
+
+#[test]
+fn a_signal_without_a_callback_holds_the_loop_only_while_a_task_waits() {
+    bounded(|| {
+        let signum = signal_of_test(23);
+        run(|| {
+            let event_loop = Loop::current();
+            let signal = Signal::watch(signum).unwrap();
+            assert!(!event_loop.is_alive());
+            let (waker, _) = Wakes::new();
+            {
+                let mut next = std::pin::pin!(signal.recv());
+                assert!(poll_once(next.as_mut(), &waker).is_pending());
+                assert!(event_loop.is_alive());
+                signal.unref();
+                assert!(!event_loop.is_alive());
+                signal.set_ref(true);
+                assert!(event_loop.is_alive());
+            }
+            assert!(!event_loop.is_alive(), "dropping the future gives up");
+            let mut next = std::pin::pin!(signal.recv());
+            assert!(poll_once(next.as_mut(), &waker).is_pending());
+            signal.stop();
+            assert!(!event_loop.is_alive());
+            let other = signal.clone();
+            drop(other);
+        });
+        assert_eq!(disposition(signum), libc::SIG_IGN, "nobody watches any more");
+        // The last clone stops it.
+        run(|| {
+            let signal = Signal::watch(signum).unwrap();
+            let other = signal.clone();
+            drop(signal);
+            assert_ne!(disposition(signum), libc::SIG_IGN);
+            drop(other);
+            assert_eq!(disposition(signum), libc::SIG_IGN);
+        });
+    });
+}
+
 // S-04.
 #[test]
 fn stopping_one_watcher_or_dropping_one_loop_starves_no_other() {

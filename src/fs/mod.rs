@@ -4,6 +4,8 @@
 //! - An open [`File`], whose operations run one at a time, in the order they were asked for.
 //! - Paths: [`metadata`], [`rename`], [`remove_file`], [`symlink`], [`canonicalize`], …
 //! - Directories: [`create_dir_all`], [`read_dir`], …
+//! - What happens to files: [`watch`], [`watch_recursive`], and [`watch_metadata`], which asks
+//!   again and again.
 //! - [`stream`]: a file in pieces, with back-pressure, to and from sockets.
 //!
 //! # Liveness
@@ -39,6 +41,8 @@ mod remove;
 pub mod stream;
 mod temp;
 mod transfer;
+mod watch;
+mod watch_metadata;
 mod whole;
 
 pub use attributes::{
@@ -55,4 +59,6 @@ pub use path::{
     symlink_metadata, truncate,
 };
 pub use temp::{create_temp_dir, create_temp_file};
+pub use watch::{Change, NextEvent, WatchEvent, Watcher, watch, watch_recursive};
+pub use watch_metadata::{MetadataWatcher, watch_metadata};
 pub use whole::{append, copy, copy_new, read, read_to_string, write};

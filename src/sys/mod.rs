@@ -9,6 +9,7 @@
 //! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`file`] and [`dir`]: calls on files and directories that std lacks;
+//! - [`inotify`]: what happens to files and directories;
 //! - [`resolver`]: names to addresses and back, blocking;
 //! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
@@ -21,6 +22,7 @@ compile_error!("windlass needs 64-bit poll tokens: a handle's index and its gene
 
 pub(crate) mod dir;
 pub(crate) mod file;
+pub(crate) mod inotify;
 pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
 pub(crate) mod scrypt;
