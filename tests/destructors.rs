@@ -14,7 +14,7 @@ use common::*;
 use windlass::handle::{Interest, Poll};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::worker::{BroadcastChannel, Worker, channel};
-use windlass::{next_tick, on_exit, on_uncaught, set_immediate, set_timeout};
+use windlass::{Timer, next_tick, on_exit, on_uncaught, set_immediate, set_interval, set_timeout};
 
 /// Panics when it is dropped, also while another panic is under way.
 fn bomb(text: &'static str) -> OnDrop<impl FnMut()> {
@@ -190,4 +190,54 @@ fn a_panic_that_carries_a_value_whose_destructor_panics_cuts_no_end_short() {
     drop(event_loop);
     assert_eq!(dropped.get(), 1, "what the loop dropped later");
     trace.expect(&["immediate", "!in on_error", "1"]);
+}
+
+// E-04, E-07, O-83
+#[test]
+fn an_interval_that_clears_itself_has_its_own_panic_told_and_the_next_timer_chosen() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        for text in ["interval 1", "interval 2"] {
+            let (held, seen, next) = (bomb("a destructor"), trace.clone(), Slot::new());
+            let second = next.clone();
+            set_interval(ms(1), move |own| {
+                held.touch();
+                own.clear();
+                let second: Timer = *second.get();
+                next_tick(move || second.refresh()); // Too late: it is chosen before.
+                set_immediate(seen.says("immediate"));
+                assert!(text != "interval 1", "{text}");
+            });
+            next.put(set_timeout(ms(1), trace.says("the next timer")));
+        }
+    };
+    check(
+        scenario,
+        &[
+            "!interval 1",
+            "the next timer",
+            "!a destructor",
+            "the next timer",
+            "immediate",
+            "immediate",
+        ],
+    );
+}
+
+// E-07
+#[test]
+fn the_output_of_a_future_is_dropped_apart_from_the_panic_that_ends_its_loop() {
+    let event_loop = virtual_loop();
+    let text = panic_of(|| {
+        event_loop.block_on(async {
+            // Armed behind the sleep, so that the future is done when the timer panics.
+            next_tick(|| {
+                set_timeout(ms(1), || panic!("in a timer"));
+            });
+            windlass::time::sleep(ms(1)).await;
+            Message("the output")
+        })
+    });
+    assert_eq!(text, "in a timer");
 }

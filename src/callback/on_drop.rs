@@ -6,7 +6,7 @@ use std::mem;
 /// to forget.
 ///
 /// As in `let again = OnDrop(|| registration.call_again())` before a round: what the round leaves
-/// undone is done in the next poll phase, and a round that leaves nothing calls
+/// undone is done later, and a round that leaves nothing calls
 /// [`forget`](OnDrop::forget). `Copy`, so that forgetting leaks nothing.
 pub(crate) struct OnDrop<F: Fn() + Copy>(pub(crate) F);
 

@@ -122,8 +122,8 @@ impl<S, R> OpenPort<S, R> {
         }
     }
 
-    /// Asks for a look in the next poll phase, for a new callback. Only if there is something to
-    /// see: the loop does not wait in that phase, which a program can tell.
+    /// Asks to be called, for a new callback. Only if there is something to see: the loop does not
+    /// wait in the poll phase in which it is called, which a program can tell.
     pub(super) fn look(&self) {
         if !self.finished.get() && self.handler.buffer.has_something(self.now()) {
             self.state().delivery.call_again(self.number.get());

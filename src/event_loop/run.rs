@@ -202,7 +202,12 @@ impl Loop {
         state.mailbox.clear_stop();
         state.end_if_halted();
         match (outcome, output) {
-            (Err(payload), _) | (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),
+            (Err(payload), output) => {
+                // Not while that panic passes by: the destructor of the output may have its own.
+                callback::drop_quietly(output);
+                panic::resume_unwind(payload)
+            }
+            (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),
             (Ok(()), Some(Ok(value))) => value,
             (Ok(()), None) => {
                 log::error!("exit was called: block_on at {location} has no output");

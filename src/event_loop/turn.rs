@@ -61,8 +61,8 @@ impl State {
         }
     }
 
-    /// One iteration: the phases in their order. Inlined for the sake of the return (see
-    /// `poll::wait`).
+    /// One iteration: the phases in their order. `hold` says that it waits also when nothing is
+    /// alive. Inlined for the sake of the return (see `poll::wait`).
     #[inline(always)]
     pub(super) fn iterate(self: &Rc<Self>, mode: RunMode, hold: bool) {
         pending::run(self);

@@ -60,7 +60,8 @@ impl Delivery {
         self.receivers.borrow().get(&number).cloned()
     }
 
-    /// Has the receiver called in the next poll phase.
+    /// Has the receiver called: in the poll phase that runs, if its turn there is yet to come, else
+    /// in the next one.
     pub(crate) fn call_again(&self, number: u64) {
         self.ready.borrow_mut().insert(number);
     }

@@ -356,7 +356,8 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
 
     /// Goes from stage to stage as far as the worker has come.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        // A step that a panic or a full round interrupts goes on in the next poll phase.
+        // A full round goes on in the next poll phase. A step that a panic interrupts goes on when
+        // the panic has been dealt with: in this phase, or in a further turn.
         let again = OnDrop(|| state.delivery.call_again(self.number.get()));
         loop {
             match self.stage.get() {

@@ -51,6 +51,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::callback;
+use crate::callback::slot::and_drop;
 use crate::clock::Nanos;
 use crate::queue::closure::Callable;
 use crate::state::State;
@@ -97,10 +98,12 @@ fn fire(state: &State, due: Due, now: Nanos) {
     let Due { timer, location, mut callback, life, list } = due;
     // The next period of an interval counts from here.
     let start = (life == Life::IntervalFiring).then(|| state.clock.read());
-    let outcome = callback::invoke(state, Some(location), || callback.call(timer));
+    let mut outcome = callback::invoke(state, Some(location), || callback.call(timer));
     if life != Life::Free {
         let cleared = state.timers.table.borrow_mut().put_back(timer, callback, start);
-        drop(cleared);
+        if let Some(cleared) = cleared {
+            outcome = and_drop(outcome, cleared);
+        }
     }
     state.timers.table.borrow_mut().choose(state.id, list, now);
     callback::settle(state, outcome);
