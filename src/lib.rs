@@ -61,9 +61,10 @@
 //! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by
 //!   hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
-//!   sockets in [`net`], a [`worker::Worker`]. A [`Request`] is one operation that completes once:
-//!   those of [`fs`] and [`dns`], a connect, a write. With the feature `crypto` there is a module
-//!   of that name, for keys and digests.
+//!   sockets in [`net`], a [`pipe`], a standard stream of [`stdio`], a terminal of [`tty`], a
+//!   [`worker::Worker`]. A [`Request`] is one operation that completes once: those of [`fs`] and
+//!   [`dns`], a connect, a write. With the feature `crypto` there is a module of that name, for
+//!   keys and digests.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -101,9 +102,12 @@ pub mod fs;
 pub mod guide;
 pub mod handle;
 pub mod net;
+pub mod pipe;
 pub mod signal;
+pub mod stdio;
 pub mod stream;
 pub mod time;
+pub mod tty;
 pub mod worker;
 
 use std::cell::Cell;

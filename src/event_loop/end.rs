@@ -121,6 +121,7 @@ impl State {
         drop_each(iter::from_fn(|| self.poll_last.take()));
         drop_each(iter::from_fn(|| self.closing.take()));
         drop_each(self.delivery.take_all());
+        drop_each(self.extensions.take());
         drop_each(self.hooks.before_exit.take());
         drop_each(self.hooks.exit.take());
         callback::drop_quietly(self.hooks.uncaught.clear());

@@ -161,7 +161,7 @@ impl<S: Stream> Connection<S> {
                 break;
             }
             if let Some(transport) = self.transport.borrow().as_ref() {
-                self.writing.send_batch(S::Transport::SENDS_LATER, |buffers, descriptors| {
+                self.writing.send_batch(transport.sends_later(), |buffers, descriptors| {
                     match descriptors {
                         [] => transport.send_vectored(buffers),
                         some => transport.send_descriptors(buffers, some),
@@ -190,6 +190,7 @@ impl<S: Stream> Connection<S> {
             } else {
                 completer.complete_later(outcome);
             }
+            self.close_behind_end();
         }
         if self.writing.is_writable()
             && let Some(task) = self.writing.take_task()
@@ -256,16 +257,9 @@ impl<S: Stream> Connection<S> {
 }
 
 impl<S: Stream> Connection<S> {
-    /// Takes a transport into the loop's table and its poller.
-    pub(crate) fn adopt(
-        state: &Rc<State>,
-        mut transport: S::Transport,
-        location: &'static Location<'static>,
-    ) -> io::Result<S> {
-        if !state.is_open() {
-            return Err(error::shut_down());
-        }
-        let connection = Rc::new(Connection {
+    /// A connection that is not open.
+    fn new(state: &Rc<State>) -> Connection<S> {
+        Connection {
             registration: Registration::new(state.clone()),
             transport: RefCell::new(None),
             reading: Reading::new(),
@@ -275,7 +269,24 @@ impl<S: Stream> Connection<S> {
             on_read_closed: Cell::new(None),
             on_hang_up: Cell::new(None),
             on_close: Cell::new(None),
-        });
+        }
+    }
+
+    /// A stream that is closed from the beginning, for who asks on a loop that has ended.
+    pub(crate) fn closed(state: &Rc<State>) -> S {
+        S::of(Name::new(Rc::new(Connection::new(state))))
+    }
+
+    /// Takes a transport into the loop's table and its poller.
+    pub(crate) fn adopt(
+        state: &Rc<State>,
+        mut transport: S::Transport,
+        location: &'static Location<'static>,
+    ) -> io::Result<S> {
+        if !state.is_open() {
+            return Err(error::shut_down());
+        }
+        let connection = Rc::new(Connection::new(state));
         connection.registration.open(connection.clone(), location, false);
         let key = connection.registration.key().expect("an open handle has a key");
         if let Err(error) = state.register(|poller| transport.register(poller, key.to_bits())) {
@@ -287,7 +298,7 @@ impl<S: Stream> Connection<S> {
     }
 
     #[inline(always)]
-    pub(super) fn state(&self) -> &Rc<State> {
+    pub(crate) fn state(&self) -> &Rc<State> {
         &self.registration.state
     }
 
@@ -354,7 +365,7 @@ impl<S: Stream> Named for Connection<S> {
 mod tests {
     use std::io::{IoSlice, Read as _};
     use std::net::{TcpListener, TcpStream as StdStream};
-    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::fd::BorrowedFd;
     use std::time::Duration;
 
     use super::super::operations::Data;
@@ -368,13 +379,11 @@ mod tests {
         sends: Cell<u32>,
     }
 
-    impl AsFd for Faulty {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.socket.as_fd()
-        }
-    }
-
     impl Transport for Faulty {
+        fn watched(&self) -> Option<BorrowedFd<'_>> {
+            self.socket.watched()
+        }
+
         fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
             self.socket.receive(buffer)
         }

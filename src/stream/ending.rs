@@ -171,6 +171,13 @@ impl<S: Stream> Connection<S> {
         callback::drop_quietly(on_close);
     }
 
+    /// Closes a stream whose end has gone and whose end is its close.
+    pub(super) fn close_behind_end(&self) {
+        if S::Transport::CLOSE_IS_END {
+            self.close();
+        }
+    }
+
     /// Closes if the program has no name of the stream and nothing is left to do. An end that was
     /// reported is told first: then it was not this side that ended.
     pub(super) fn close_if_unnamed(&self) {

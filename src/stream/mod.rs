@@ -45,7 +45,7 @@
 //    no poller watches, such as a file, has `register` keep the key, and makes the handle ready
 //    itself (`Handles::mark_ready`) when a pool thread has done its part: `receive` begins a job
 //    and gives `WouldBlock`, and gives what the job has read when it is called again. To write,
-//    `SENDS_LATER` says what is asked of `send_vectored`.
+//    `sends_later` says what is asked of `send_vectored`.
 // 2. Its public type is a structure with the one field `connection: Name<Connection<Self>>`. It
 //    implements `Stream`, and `Connection::adopt` makes it of a transport.
 // 3. The macros of `verbs` write its methods, `read_methods`, `write_methods` and

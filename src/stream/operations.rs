@@ -107,7 +107,7 @@ impl<S: Stream> Connection<S> {
         let total = data.len();
         let others_wait = self.writing.has_unsent();
         let sent = match self.transport.borrow().as_ref() {
-            Some(transport) if !others_wait && !S::Transport::SENDS_LATER => {
+            Some(transport) if !others_wait && !transport.sends_later() => {
                 self.writing.try_send(total, |sent| match &mut data {
                     Data::Borrowed(data) => transport.send(&data[sent..]),
                     Data::Owned(data) => transport.send(&data[sent..]),
@@ -167,7 +167,7 @@ impl<S: Stream> Connection<S> {
 
     /// Writes of a task's bytes what the system takes, unless writes wait. None is no error.
     fn write_now(self: &Rc<Self>, data: &[u8]) -> io::Result<usize> {
-        if S::Transport::SENDS_LATER
+        if self.sends_later()
             && let Some(write) = self.reading.take_failure()
         {
             return Err(write.error);
@@ -175,13 +175,18 @@ impl<S: Stream> Connection<S> {
         if self.writing.has_unsent() {
             return Ok(0);
         }
-        if S::Transport::SENDS_LATER {
+        if self.sends_later() {
             self.hand_over(data);
             return Ok(data.len());
         }
         self.with_transport(|transport| {
             self.writing.try_send(data.len(), |sent| transport.send(&data[sent..]))
         })
+    }
+
+    /// Whether what is written is handed over, and goes later.
+    fn sends_later(&self) -> bool {
+        self.transport.borrow().as_ref().is_some_and(Transport::sends_later)
     }
 
     /// Why nothing can be written, if so.
@@ -314,7 +319,7 @@ impl<S: Stream> Connection<S> {
             return Request::failed_later(state, S::KIND, location, error);
         }
         if !self.writing.has_writes() {
-            return match self.with_transport(Transport::send_end) {
+            return match self.send_end() {
                 Ok(()) => Request::finished(state, Ok(())),
                 failed => Request::done(state, S::KIND, location, failed),
             };
@@ -323,6 +328,12 @@ impl<S: Stream> Connection<S> {
         self.writing.push_end(completer);
         self.update_liveness();
         request
+    }
+
+    fn send_end(&self) -> io::Result<()> {
+        let outcome = self.with_transport(Transport::send_end);
+        self.close_behind_end();
+        outcome
     }
 
     /// Registers the read callback. A stream that is not open calls it once with an error, later.
@@ -384,12 +395,16 @@ impl<S: Stream> Connection<S> {
 
     /// Whether reading makes sense: not after a failure or a close.
     pub(crate) fn can_read(&self) -> bool {
-        self.is_open() && !self.reading.is_broken()
+        self.can(Transport::can_receive)
+    }
+
+    fn can(&self, can: fn(&S::Transport) -> bool) -> bool {
+        self.transport.borrow().as_ref().is_some_and(can) && !self.reading.is_broken()
     }
 
     /// Whether writing makes sense: not after a shutdown was requested, either.
     pub(crate) fn can_write(&self) -> bool {
-        self.can_read() && !self.writing.has_ended()
+        self.can(Transport::can_send) && !self.writing.has_ended()
     }
 
     fn poll_once(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -458,7 +473,7 @@ impl<S: Stream> Connection<S> {
         if self.writing.is_busy() {
             return self.wait_to_write(cx);
         }
-        if S::Transport::SENDS_LATER
+        if self.sends_later()
             && let Some(write) = self.reading.take_failure()
         {
             return Poll::Ready(Err(write.error));
@@ -466,7 +481,7 @@ impl<S: Stream> Connection<S> {
         if self.writing.end() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(self.with_transport(Transport::send_end))
+        Poll::Ready(self.send_end())
     }
 
     /// Keeps the task's waker until it can write.

@@ -5,6 +5,8 @@
 //!   thread;
 //! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
 //! - [`Transport`]: the calls that every stream of bytes makes on its descriptor;
+//! - [`Descriptor`]: pipes, terminals and descriptors that come from elsewhere, which never wait;
+//! - [`terminal`]: modes that are put back, and sizes;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
@@ -20,6 +22,7 @@ compile_error!("windlass runs on Unix systems only so far: its loop exposes a fi
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("windlass needs 64-bit poll tokens: a handle's index and its generation");
 
+mod descriptor;
 pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod inotify;
@@ -27,6 +30,7 @@ pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
 pub(crate) mod scrypt;
 pub(crate) mod signal;
+pub(crate) mod terminal;
 mod transport;
 mod unix;
 
@@ -36,6 +40,8 @@ use std::ops::BitOrAssign;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
+pub use descriptor::Kind;
+pub(crate) use descriptor::{Access, Descriptor, can_be_polled, duplicate, kind_of};
 pub(crate) use mio::net::{TcpListener, TcpStream};
 pub(crate) use transport::Transport;
 pub(crate) use unix::{

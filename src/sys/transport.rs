@@ -1,7 +1,7 @@
 //! What a stream of bytes runs on: all in which sockets, pipes, terminals and files differ.
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{Event, Poller};
 
@@ -10,23 +10,44 @@ use super::{Event, Poller};
 ///
 /// A kind that has one direction only leaves out the calls of the other one: its public type has no
 /// verbs that would make them.
-pub(crate) trait Transport: AsFd + 'static {
+pub(crate) trait Transport: 'static {
+    /// Whether closing is the only way to send the end, as of a pipe: the stream then closes itself
+    /// behind [`send_end`](Transport::send_end).
+    const CLOSE_IS_END: bool = false;
+
+    /// What the poller watches. None for what no poller watches, such as a file.
+    fn watched(&self) -> Option<BorrowedFd<'_>>;
+
+    /// Whether it was opened for reading.
+    fn can_receive(&self) -> bool {
+        true
+    }
+
+    /// Whether it was opened for writing.
+    fn can_send(&self) -> bool {
+        true
+    }
+
     /// Whether what is to be sent is only taken over by [`send_vectored`](Transport::send_vectored)
     /// and goes later, as by a pool thread. Such a call gives `WouldBlock`. The next one is made
     /// when the transport has reported that it is writable; it is given the same bytes at its
     /// start, and answers for those that were taken over. Nothing is sent by
     /// [`send`](Transport::send) then.
-    const SENDS_LATER: bool = false;
+    #[inline]
+    fn sends_later(&self) -> bool {
+        false
+    }
 
-    /// Has the events of this descriptor reported with this key. A file that no poller watches
-    /// keeps the key, and reports by itself.
+    /// Has the events of this descriptor reported with this key. What no poller watches keeps the
+    /// key, and reports by itself.
     fn register(&mut self, poller: &Poller, key: u64) -> io::Result<()> {
-        poller.register_descriptor(self.as_fd(), Event::OF_STREAMS, key)
+        let watch = |fd| poller.register_descriptor(fd, Event::OF_STREAMS, key);
+        self.watched().map_or(Ok(()), watch)
     }
 
     /// Ends that, before the descriptor is closed or goes to another loop.
     fn deregister(&mut self, poller: &Poller) -> io::Result<()> {
-        poller.deregister_descriptor(self.as_fd())
+        self.watched().map_or(Ok(()), |fd| poller.deregister_descriptor(fd))
     }
 
     /// Reads what has come, at most as much as `buffer` takes. Zero is the end.

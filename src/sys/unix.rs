@@ -124,15 +124,19 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// Keeps a send from raising SIGPIPE.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
+pub(super) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
 /// The socket option that mio sets does the same.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const NO_SIGNAL: i32 = 0;
+pub(super) const NO_SIGNAL: i32 = 0;
 
 /// On Linux `receive` does not go by way of the C library's `recv`, nor `send` by way of its
 /// `send`: those are places where a thread can be cancelled, and in a process with several threads
 /// (glibc 2.36) they note that with two locked instructions each. Nobody cancels a thread of Rust.
 impl Transport for TcpStream {
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+
     /// Only where the poller reports that an urgent byte stands in the stream (`MSG_OOB`).
     #[inline]
     fn short_read_empties(&self) -> bool {

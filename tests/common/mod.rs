@@ -15,6 +15,7 @@ mod loops;
 mod net;
 mod panics;
 mod process;
+mod pty;
 mod random;
 mod trace;
 
@@ -27,5 +28,6 @@ pub(crate) use loops::*;
 pub(crate) use net::*;
 pub(crate) use panics::*;
 pub(crate) use process::*;
+pub(crate) use pty::*;
 pub(crate) use random::*;
 pub(crate) use trace::*;

@@ -1,0 +1,265 @@
+//! The standard streams, whatever stands behind them: a terminal, a pipe, a socket, a file, or
+//! nothing.
+//!
+//! Reading and writing never hold up the loop. A terminal, a pipe or a socket is waited for; a file
+//! is read and written by the pool, because the system cannot wait for it.
+//!
+//! What is behind the descriptors 0 to 2 is shared with other processes, such as the shell, and
+//! nothing of it is changed for good: a terminal or a pipe is opened anew, a socket is told with
+//! each call not to wait. Where the system refuses to open it anew (a FIFO with a path, another
+//! user's terminal), the flag `O_NONBLOCK` is set while the stream is open, and is put back when it
+//! closes.
+//!
+//! All that [`stdout`] returns on one loop is one stream, so that writes keep their order. It is
+//! not the `Stdout` of the standard library, which `println!` uses and which has a buffer of its
+//! own: of a program that uses both, the order is not kept.
+//!
+//! # When the program ends
+//! A loop that ends by itself has written all: a write that waits keeps it alive.
+//! [`exit`](crate::exit) and a panic cut off what waits, as always.
+
+mod file;
+mod transport;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::os::fd::RawFd;
+use std::panic::Location;
+use std::rc::Rc;
+
+use crate::state::State;
+use crate::state::current;
+use crate::state::named::Name;
+use crate::stream::connection::{Connection, Stream};
+use crate::stream::verbs::{
+    handle_methods, impl_readable, impl_writable, methods, read_methods, write_methods,
+};
+use crate::sys;
+use transport::Standard;
+
+pub use crate::sys::Kind;
+
+/// What a descriptor is, whether or not it is one of the standard streams. One that is not open is
+/// [`Kind::Unknown`].
+///
+/// # Examples
+/// ```
+/// use std::os::fd::AsRawFd;
+/// use windlass::stdio::{Kind, kind_of};
+///
+/// let file = std::fs::File::open("Cargo.toml")?;
+/// assert_eq!(kind_of(file.as_raw_fd()), Kind::File);
+/// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+/// assert_eq!(kind_of(socket.as_raw_fd()), Kind::Udp);
+/// assert_eq!(kind_of(-1), Kind::Unknown);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn kind_of(fd: RawFd) -> Kind {
+    sys::kind_of(fd)
+}
+
+/// The standard streams of one loop that were asked for.
+#[derive(Default)]
+struct Streams {
+    /// What is read from descriptor 0.
+    stdin: RefCell<Option<Stdin>>,
+    /// What is written to descriptor 1.
+    stdout: RefCell<Option<Stdout>>,
+    /// What is written to descriptor 2.
+    stderr: RefCell<Option<Stdout>>,
+}
+
+impl Streams {
+    fn of(state: &State) -> Rc<Streams> {
+        state.extension::<Streams>().unwrap_or_else(|| {
+            let streams = Rc::new(Streams::default());
+            state.set_extension(streams.clone());
+            streams
+        })
+    }
+}
+
+/// The stream of a descriptor: the one there is, or a new one.
+fn stream<S>(
+    state: &Rc<State>,
+    location: &'static Location<'static>,
+    fd: RawFd,
+    place: fn(&Streams) -> &RefCell<Option<S>>,
+    is_open: fn(&S) -> bool,
+) -> S
+where
+    S: Stream<Transport = Standard> + Clone,
+{
+    if !state.is_open() {
+        return Connection::closed(state);
+    }
+    let streams = Streams::of(state);
+    let known = place(&streams).borrow().clone();
+    if let Some(known) = known.filter(is_open) {
+        return known;
+    }
+    let stream: S = Connection::adopt(state, Standard::open(state, location, fd), location)
+        .or_else(|error| Connection::adopt(state, Standard::failed(state, &error), location))
+        .unwrap_or_else(|_ended| Connection::closed(state));
+    let before = place(&streams).replace(Some(stream.clone()));
+    drop(before);
+    stream
+}
+
+/// The standard input of the process, on the current loop.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::stdio::stdin;
+///
+/// windlass::run(|| {
+///     let mut count = 0;
+///     stdin().read_start(move |_, chunk| match chunk {
+///         Ok(b"") => println!("{count} bytes"),
+///         Ok(bytes) => count += bytes.len(),
+///         Err(error) => println!("{error}"),
+///     });
+/// });
+/// ```
+#[track_caller]
+pub fn stdin() -> Stdin {
+    let state = current::expect("stdin");
+    stream(&state, Location::caller(), 0, |streams| &streams.stdin, Stdin::is_open)
+}
+
+/// The standard output of the process, on the current loop.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::stdio::stdout;
+///
+/// windlass::block_on(async {
+///     stdout().write(b"written without waiting, ").await?;
+///     stdout().write(b"and in order\n").await
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn stdout() -> Stdout {
+    let state = current::expect("stdout");
+    stream(&state, Location::caller(), 1, |streams| &streams.stdout, Stdout::is_open)
+}
+
+/// The standard error output of the process, on the current loop. A stream of its own: its order
+/// among what is written to [`stdout`] is not kept.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     drop(windlass::stdio::stderr().write(b"a report\n"));
+/// });
+/// ```
+#[track_caller]
+pub fn stderr() -> Stdout {
+    let state = current::expect("stderr");
+    stream(&state, Location::caller(), 2, |streams| &streams.stderr, Stdout::is_open)
+}
+
+/// The standard input. Made by [`stdin`].
+///
+/// All of one loop are one stream, which stays open until it is closed or the loop ends. Closing it
+/// leaves descriptor 0 open; [`stdin`] then gives a new stream. One that nobody reads keeps no loop
+/// alive, and takes nothing that another process might read. Of a file no more is read than what
+/// the program has room for.
+///
+/// Where descriptor 0 is closed, reads fail with `EBADF`.
+#[derive(Clone)]
+pub struct Stdin {
+    /// What all clones share.
+    connection: Name<Connection<Stdin>>,
+}
+
+/// The standard output, or the standard error output. Made by [`stdout`] and [`stderr`].
+///
+/// All of one loop are one stream, which stays open until it is closed or the loop ends. Closing it
+/// leaves the descriptor open, and cancels what waits. A write completes when the bytes are in the
+/// pipe, the file or the terminal. A [`shutdown`](Stdout::shutdown) waits for the writes before it,
+/// and lets none follow; the reader of a pipe sees the end when the process ends.
+#[derive(Clone)]
+pub struct Stdout {
+    /// What all clones share.
+    connection: Name<Connection<Stdout>>,
+}
+
+impl Stdin {
+    methods! {
+        "```no_run",
+        "    let (reader, writer) = (windlass::stdio::stdin(), windlass::stdio::stdout());",
+        read_methods, handle_methods
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.connection.with_transport(|standard| Ok(standard.kind())).unwrap_or(Kind::Unknown)
+    }
+}
+
+impl Stdout {
+    methods! {
+        "```no_run",
+        "    let (reader, writer) = (windlass::stdio::stdin(), windlass::stdio::stdout());",
+        write_methods, handle_methods
+    }
+
+    fn is_open(&self) -> bool {
+        self.connection.is_open()
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.connection.with_transport(|standard| Ok(standard.kind())).unwrap_or(Kind::Unknown)
+    }
+}
+
+impl Stream for Stdin {
+    const KIND: &'static str = "standard input";
+
+    type Transport = Standard;
+
+    fn of(name: Name<Connection<Stdin>>) -> Stdin {
+        Stdin { connection: name }
+    }
+}
+
+impl Stream for Stdout {
+    const KIND: &'static str = "standard output";
+
+    type Transport = Standard;
+
+    fn of(name: Name<Connection<Stdout>>) -> Stdout {
+        Stdout { connection: name }
+    }
+}
+
+impl_readable!(Stdin);
+impl_writable!(Stdout);
+
+impl fmt::Debug for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdin").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdout").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}

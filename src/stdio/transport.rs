@@ -1,0 +1,129 @@
+//! What a standard stream runs on, by what is behind its descriptor.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{BorrowedFd, RawFd};
+use std::panic::Location;
+use std::rc::Rc;
+
+use super::file::PooledFile;
+use crate::state::State;
+use crate::state::key::Key;
+use crate::sys::{self, Descriptor, Event, Kind, Poller, Transport};
+
+/// What a standard stream runs on. It has a descriptor of its own: those from 0 to 2 stay open.
+pub(crate) struct Standard {
+    /// The loop, for what no poller watches.
+    state: Rc<State>,
+    /// What is behind the descriptor.
+    kind: Kind,
+    /// How it is read and written.
+    calls: Calls,
+}
+
+/// How a standard stream is read and written.
+enum Calls {
+    /// The poller says when.
+    Polled(Descriptor),
+    /// The pool does it.
+    Pooled(PooledFile),
+    /// There is nothing to read or write: the number of the system's error.
+    Failed(i32),
+}
+
+impl Standard {
+    /// Looks at what is behind a descriptor.
+    pub(super) fn open(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+        fd: RawFd,
+    ) -> Standard {
+        let kind = sys::kind_of(fd);
+        let calls = sys::duplicate(fd).and_then(|own| match kind {
+            Kind::File => Ok(Calls::Pooled(PooledFile::new(state, location, own))),
+            Kind::Unknown if !sys::can_be_polled(fd) => {
+                Ok(Calls::Pooled(PooledFile::new(state, location, own)))
+            }
+            _ => Descriptor::adopt(own, kind).map(Calls::Polled),
+        });
+        match calls {
+            Ok(calls) => Standard { state: state.clone(), kind, calls },
+            Err(error) => Standard::failed(state, &error),
+        }
+    }
+
+    /// A stream each of whose reads and writes fails with this error.
+    pub(super) fn failed(state: &Rc<State>, error: &io::Error) -> Standard {
+        let number = error.raw_os_error().unwrap_or(sys::EBADF);
+        Standard { state: state.clone(), kind: Kind::Unknown, calls: Calls::Failed(number) }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl Transport for Standard {
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        match &self.calls {
+            Calls::Polled(descriptor) => descriptor.watched(),
+            Calls::Pooled(_) | Calls::Failed(_) => None,
+        }
+    }
+
+    fn can_receive(&self) -> bool {
+        match &self.calls {
+            Calls::Polled(descriptor) => descriptor.can_receive(),
+            Calls::Pooled(_) => true,
+            Calls::Failed(_) => false,
+        }
+    }
+
+    fn can_send(&self) -> bool {
+        match &self.calls {
+            Calls::Polled(descriptor) => descriptor.can_send(),
+            Calls::Pooled(_) => true,
+            Calls::Failed(_) => false,
+        }
+    }
+
+    fn sends_later(&self) -> bool {
+        matches!(self.calls, Calls::Pooled(_))
+    }
+
+    fn register(&mut self, poller: &Poller, key: u64) -> io::Result<()> {
+        if let Calls::Polled(descriptor) = &mut self.calls {
+            return descriptor.register(poller, key);
+        }
+        let key = Key::from_bits(key);
+        if let Calls::Pooled(file) = &self.calls {
+            file.report_to(key);
+        }
+        // A first call is worth a try at any time.
+        self.state.handles.mark_ready(key, Event::READABLE);
+        Ok(())
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.calls {
+            Calls::Polled(descriptor) => descriptor.receive(buffer),
+            Calls::Pooled(file) => file.receive(buffer),
+            Calls::Failed(number) => Err(io::Error::from_raw_os_error(*number)),
+        }
+    }
+
+    fn send(&self, data: &[u8]) -> io::Result<usize> {
+        self.send_vectored(&[IoSlice::new(data)])
+    }
+
+    fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &self.calls {
+            Calls::Polled(descriptor) => descriptor.send_vectored(data),
+            Calls::Pooled(file) => file.send_vectored(data),
+            Calls::Failed(number) => Err(io::Error::from_raw_os_error(*number)),
+        }
+    }
+
+    fn send_end(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,384 @@
+//! Pipes: anonymous ones, FIFOs, and ends that come from elsewhere.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread;
+
+use common::*;
+use windlass::pipe::{Reader, Writer, pipe};
+use windlass::{block_on, run, yield_now};
+
+/// The path of a new FIFO.
+#[allow(unsafe_code)]
+fn fifo(test: &str) -> PathBuf {
+    let path = directory(test).join("fifo");
+    let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: the path is a live string that ends in zero.
+    assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o600) }, 0);
+    path
+}
+
+async fn read_to_end(reader: &Reader) -> Vec<u8> {
+    let (mut all, mut buffer) = (Vec::new(), vec![0; 10_000]);
+    loop {
+        match reader.read(&mut buffer).await.unwrap() {
+            0 => return all,
+            count => all.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_in_order_and_the_shutdown_is_the_end() {
+    bounded(|| {
+        let data = noise(1, 1_000_000);
+        let expected = data.clone();
+        block_on(async move {
+            let (writer, reader) = pipe().unwrap();
+            let closed = Rc::new(Cell::new(false));
+            let told = closed.clone();
+            writer.on_close(move || told.set(true));
+            for chunk in data.chunks(7_777) {
+                drop(writer.write(chunk));
+            }
+            assert!(writer.write_queue_size() > 500_000, "a pipe holds some 64 KiB");
+            let end = windlass::spawn({
+                let writer = writer.clone();
+                async move { writer.shutdown().await }
+            });
+            assert!(read_to_end(&reader).await == expected);
+            end.await.unwrap().unwrap();
+            assert!(closed.get() && writer.is_closing(), "the end of a pipe is its close");
+            assert!(!writer.is_writable());
+            assert_eq!(writer.write(b"x").await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+        });
+    });
+}
+
+#[test]
+fn an_empty_write_completes_in_its_place() {
+    // U-13
+    let order = Rc::new(RefCell::new(Vec::new()));
+    let seen = order.clone();
+    run(move || {
+        let (writer, reader) = pipe().unwrap();
+        for (name, data) in [("full", vec![7; 100_000]), ("empty", vec![]), ("last", vec![8])] {
+            let order = order.clone();
+            writer.write_owned(data).on_complete(move |result| {
+                result.unwrap();
+                order.borrow_mut().push(name);
+            });
+        }
+        let mut left = 100_001;
+        reader.read_start(move |reader, chunk| {
+            left -= chunk.unwrap().len();
+            if left == 0 {
+                reader.close();
+            }
+        });
+    });
+    assert_eq!(*seen.borrow(), ["full", "empty", "last"]);
+}
+
+#[test]
+fn a_reader_gets_what_is_left_and_then_the_end_also_when_the_close_is_all_that_happens() {
+    // U-15 ★
+    bounded(|| {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let seen = told.clone();
+        run(move || {
+            let (writer, reader) = pipe().unwrap();
+            drop(writer.write(b"left"));
+            drop(writer);
+            reader.read_start(move |_, chunk| told.borrow_mut().push(chunk.unwrap().to_vec()));
+        });
+        assert_eq!(*seen.borrow(), [b"left".to_vec(), vec![]]);
+        // Nothing but the close, while the reader waits.
+        block_on(async {
+            let (ours, theirs) = io::pipe().unwrap();
+            let reader = Reader::from_fd(ours.into()).unwrap();
+            let closing = thread::spawn({
+                let (go, gate) = std::sync::mpsc::channel::<()>();
+                windlass::set_immediate(move || drop(go));
+                move || {
+                    gate.recv().ok();
+                    drop(theirs);
+                }
+            });
+            assert_eq!(reader.read(&mut [0; 8]).await.unwrap(), 0);
+            closing.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_writer_that_waits_on_a_full_pipe_hears_that_the_reader_has_gone() {
+    // U-16 ★
+    bounded(|| {
+        block_on(async {
+            let (writer, reader) = pipe().unwrap();
+            let request = writer.write_owned(vec![0; 1 << 20]);
+            let task = windlass::spawn({
+                let writer = writer.clone();
+                async move { std::future::poll_fn(|cx| writer.poll_write(cx, b"more")).await }
+            });
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            assert!(writer.write_queue_size() > 0);
+            reader.close();
+            assert_eq!(request.await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(task.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(writer.write(b"x").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        });
+    });
+}
+
+fn expect_invalid<T: std::fmt::Debug>(result: io::Result<T>) {
+    assert_eq!(result.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn what_is_no_fifo_or_goes_the_other_way_is_refused_at_once() {
+    // U-17
+    let dir = directory("pipe-refused");
+    let path = dir.join("file");
+    File::create(&path).unwrap();
+    run(|| {
+        expect_invalid(Reader::open(&path));
+        expect_invalid(Writer::open(&path));
+        expect_invalid(Reader::open("/dev/null"));
+        assert_eq!(Reader::open(dir.join("no")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        expect_invalid(Reader::open("a\0b"));
+
+        let (reader, writer) = io::pipe().unwrap();
+        expect_invalid(Reader::from_fd(writer.try_clone().unwrap().into()));
+        expect_invalid(Writer::from_fd(reader.try_clone().unwrap().into()));
+        assert_eq!(descriptor_flags(reader.as_raw_fd()), (false, true), "as they were");
+        assert_eq!(descriptor_flags(writer.as_raw_fd()), (false, true));
+        let file = || OwnedFd::from(OpenOptions::new().read(true).write(true).open(&path).unwrap());
+        expect_invalid(Reader::from_fd(file()));
+        expect_invalid(Writer::from_fd(file()));
+        let (socket, _other) = UnixStream::pair().unwrap();
+        expect_invalid(Reader::from_fd(socket.into()));
+    });
+}
+
+#[test]
+fn a_fifo_waits_for_its_first_writer_and_ends_with_its_last() {
+    // U-17
+    bounded(|| {
+        let path = fifo("fifo-reader");
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let seen = told.clone();
+        run(move || {
+            let early = Writer::open(&path).unwrap_err();
+            assert_eq!(early.raw_os_error(), Some(libc::ENXIO), "nobody reads yet");
+            let reader = Reader::open(&path).unwrap();
+            reader.read_start(move |_, chunk| told.borrow_mut().push(chunk.unwrap().to_vec()));
+            windlass::spawn(async move {
+                for _ in 0..5 {
+                    yield_now().await;
+                }
+                // No end yet. Two writers, of which one goes first.
+                let (one, two) = (Writer::open(&path).unwrap(), Writer::open(&path).unwrap());
+                one.write(b"one").await.unwrap();
+                one.close();
+                for _ in 0..5 {
+                    yield_now().await;
+                }
+                two.write(b"two").await.unwrap();
+            });
+        });
+        assert_eq!(*seen.borrow(), [b"one".to_vec(), b"two".to_vec(), vec![]]);
+    });
+}
+
+#[test]
+fn a_fifo_that_is_open_both_ways_sees_no_end_between_writers() {
+    // U-17
+    bounded(|| {
+        let path = fifo("fifo-both");
+        block_on(async {
+            let both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let reader = Reader::from_fd(both.into()).unwrap();
+            let mut buffer = [0; 16];
+            for text in [&b"first"[..], b"second"] {
+                let writer = Writer::open(&path).unwrap();
+                writer.write(text).await.unwrap();
+                writer.close();
+                let count = reader.read(&mut buffer).await.unwrap();
+                assert_eq!(&buffer[..count], text);
+            }
+        });
+    });
+}
+
+fn flags_of(path: &Path, write: bool) -> (OwnedFd, OwnedFd) {
+    let both = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let end = OpenOptions::new().read(!write).write(write).open(path).unwrap();
+    (end.into(), both.into())
+}
+
+#[test]
+fn the_open_file_of_an_adopted_end_is_as_it_was_once_the_stream_is_closed() {
+    // U-18
+    run(|| {
+        let (reader, writer) = io::pipe().unwrap();
+        let ours = Reader::from_fd(reader.try_clone().unwrap().into()).unwrap();
+        assert!(ours.is_readable());
+        ours.close();
+        assert!(!ours.is_readable());
+        let ours = Writer::from_fd(writer.try_clone().unwrap().into()).unwrap();
+        assert!(ours.is_writable());
+        drop(ours);
+        assert_eq!(descriptor_flags(reader.as_raw_fd()), (false, true));
+        assert_eq!(descriptor_flags(writer.as_raw_fd()), (false, true));
+
+        // A FIFO cannot be opened anew: its flag is set, and put back.
+        let path = fifo("fifo-flags");
+        for write in [false, true] {
+            let (end, _both) = flags_of(&path, write);
+            let copy = end.try_clone().unwrap();
+            let blocks = || !descriptor_flags(copy.as_raw_fd()).0;
+            assert!(blocks());
+            if write {
+                let ours = Writer::from_fd(end).unwrap();
+                assert!(!blocks());
+                drop(ours);
+            } else {
+                let ours = Reader::from_fd(end).unwrap();
+                assert!(!blocks());
+                ours.close();
+            }
+            assert!(blocks());
+        }
+    });
+}
+
+#[test]
+fn two_streams_of_one_open_file_do_not_make_each_other_wait() {
+    bounded(|| {
+        block_on(async {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let one = Writer::from_fd(writer.try_clone().unwrap().into()).unwrap();
+            let two = Writer::from_fd(writer.into()).unwrap();
+            drop(one.write(b"one "));
+            one.close();
+            // It would hold up the loop for ever if it waited.
+            let large = two.write_owned(vec![b'x'; 1 << 20]);
+            assert!(two.write_queue_size() > 0);
+            let reading = thread::spawn(move || {
+                let mut all = Vec::new();
+                reader.read_to_end(&mut all).unwrap();
+                all.len()
+            });
+            large.await.unwrap();
+            two.shutdown().await.unwrap();
+            assert_eq!(reading.join().unwrap(), 4 + (1 << 20));
+        });
+    });
+}
+
+#[test]
+fn a_pipe_between_threads_that_block_and_a_loop_that_does_not() {
+    bounded(|| {
+        let data = noise(3, 3_000_000);
+        let (mut input, to_loop) = io::pipe().map(|(r, w)| (w, r)).unwrap();
+        let (mut output, from_loop) = io::pipe().unwrap();
+        let sent = data.clone();
+        let writing = thread::spawn(move || input.write_all(&sent).unwrap());
+        let reading = thread::spawn(move || {
+            let mut all = Vec::new();
+            output.read_to_end(&mut all).unwrap();
+            all
+        });
+        run(|| {
+            let reader = Reader::from_fd(to_loop.into()).unwrap();
+            let writer = Writer::from_fd(from_loop.into()).unwrap();
+            reader.read_start(move |reader, chunk| match chunk.unwrap() {
+                [] => drop(writer.shutdown()),
+                bytes => {
+                    // No faster than it goes out.
+                    reader.read_stop();
+                    let own = reader.clone();
+                    let again = writer.clone();
+                    pump(own, again, bytes.to_vec());
+                }
+            });
+        });
+        writing.join().unwrap();
+        assert!(reading.join().unwrap() == data);
+    });
+}
+
+/// Writes, and reads on when that is done.
+fn pump(reader: Reader, writer: Writer, bytes: Vec<u8>) {
+    let sink = writer.clone();
+    writer.write_owned(bytes).on_complete(move |result| {
+        result.unwrap();
+        let inner = sink.clone();
+        reader.read_start(move |reader, chunk| match chunk.unwrap() {
+            [] => drop(inner.shutdown()),
+            bytes => {
+                reader.read_stop();
+                pump(reader.clone(), inner.clone(), bytes.to_vec());
+            }
+        });
+    });
+}
+
+#[test]
+fn a_name_is_all_that_keeps_an_idle_end_open() {
+    run(|| {
+        let (writer, reader) = pipe().unwrap();
+        let clone = writer.clone();
+        drop(writer);
+        assert!(!clone.is_closing());
+        drop(reader.clone());
+        drop(clone);
+        windlass::spawn(async move {
+            assert_eq!(reader.read(&mut [0; 1]).await.unwrap(), 0, "the writer has closed");
+        });
+    });
+}
+
+#[test]
+fn pipes_that_come_and_go_leave_nothing_behind() {
+    const PART: &str = "WINDLASS_PIPES_PART";
+    if std::env::var(PART).is_err() {
+        // In a process of its own: other tests open descriptors too.
+        let mut child = test_as_a_process("pipes_that_come_and_go_leave_nothing_behind");
+        assert!(child.env(PART, "").status().unwrap().success());
+        return;
+    }
+    let path = fifo("fifo-footprint");
+    let round = || {
+        run(|| {
+            let (writer, reader) = pipe().unwrap();
+            drop(writer.write(b"x"));
+            reader.read_start(|reader, _| reader.close());
+            let (reader, writer) = io::pipe().unwrap();
+            let ours = Reader::from_fd(reader.into()).unwrap();
+            drop(Writer::from_fd(writer.into()).unwrap().write(b"y"));
+            ours.read_start(|_, _| {});
+            expect_invalid(Reader::from_fd(File::open("Cargo.toml").unwrap().into()));
+            drop(Reader::open(&path).unwrap());
+        });
+    };
+    for _ in 0..50 {
+        round();
+    }
+    let before = Footprint::now();
+    for _ in 0..2000 {
+        round();
+    }
+    Footprint::now().expect_no_more_than(before, 2048);
+}
