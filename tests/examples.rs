@@ -18,7 +18,7 @@ fn names() -> Vec<String> {
     if !cfg!(feature = "crypto") {
         names.retain(|name| name != "thread_pool");
     }
-    assert!(names.len() >= 13, "the examples are where they are looked for: {names:?}");
+    assert!(names.len() >= 16, "the examples are where they are looked for: {names:?}");
     names
 }
 
@@ -45,6 +45,7 @@ fn short(name: &str, path: &Path) -> Vec<String> {
         "mandelbrot" => &["--short", path],
         "scenario" => &["tests/conformance/001-phases.json"],
         "server" => &["--addr", "127.0.0.1:0"],
+        "tail_f" => &["--short", "README.md"],
         "worker" => &[],
         _ => &["--short"],
     };
@@ -88,11 +89,11 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         for option in ["--nonsense", "--nonsense=1", "-x", "--shor"] {
             expect_refusal(&name, &[option]);
         }
-        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "scenario") {
+        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "scenario" | "tail_f") {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 15] = [
+    let cases: [(&str, &[&str]); 18] = [
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -102,12 +103,15 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("copy_tree", &["one", "two", "three"]),
         ("golden_rule", &["--n", "0"]),
         ("golden_rule", &["--seconds", "NaN"]),
+        ("keys", &["--ticks"]),
+        ("lines", &["file"]),
         ("mandelbrot", &["one.png", "two.png"]),
         ("primes", &["--short=1"]),
         ("scenario", &[]),
         ("scenario", &["--real"]),
         ("server", &["--workers=1025"]),
         ("server", &["--addr", "nowhere"]),
+        ("tail_f", &["one", "two"]),
     ];
     for (name, args) in cases {
         expect_refusal(name, args);
