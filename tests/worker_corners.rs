@@ -362,3 +362,15 @@ fn a_panic_in_on_exit_and_one_in_the_destructor_of_another_handler_are_two_panic
     };
     check(scenario, &["in on_exit", "tick"]);
 }
+
+#[test]
+fn messages_that_wait_together_with_the_end_of_their_worker_come_before_it() {
+    let scenario = |trace: &Trace| {
+        let worker = Worker::<(), u8>::spawn(|port| (1..=2).for_each(|n| port.post(n))).unwrap();
+        let (message, exit) = (trace.clone(), trace.clone());
+        worker.on_message(move |number| message.say(number));
+        worker.on_exit(move |_| exit.say("exit"));
+        advance(ms(8)); // The worker is done when its parent looks for the first time.
+    };
+    check(scenario, &["1", "2", "exit"]);
+}
