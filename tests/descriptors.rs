@@ -629,3 +629,117 @@ fn a_watcher_left_at_the_end_drops_its_callback_once_and_closes_its_descriptor()
         assert!(is_at_end(&far));
     });
 }
+
+#[test]
+fn a_task_waits_until_it_can_read_and_finds_what_is_there_already() {
+    bounded(|| {
+        block_on(async {
+            let (reader, writer) = pipe();
+            let watcher = Poll::new(reader.clone());
+            let other = writer.clone();
+            set_timeout(ms(1), move || (&*other).write_all(b"one").unwrap());
+            watcher.readable().await.unwrap();
+            let mut bytes = [0; 3];
+            (&*reader).read_exact(&mut bytes).unwrap();
+            (&*writer).write_all(b"two").unwrap();
+            watcher.readable().await.unwrap();
+            (&*reader).read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"two");
+            drop(writer);
+            watcher.readable().await.unwrap();
+            assert_eq!((&*reader).read(&mut bytes).unwrap(), 0, "the end is something to read");
+        });
+    });
+}
+
+#[test]
+fn a_task_that_waits_to_write_goes_on_when_there_is_room_again() {
+    bounded(|| {
+        block_on(async {
+            let (reader, writer) = pipe();
+            set_nonblocking(&*writer);
+            let watcher = Poll::new(writer.clone());
+            watcher.writable().await.unwrap();
+            while (&*writer).write(&[0; 4096]).is_ok() {}
+            let (waker, _) = Wakes::new();
+            assert!(poll_once_and_drop(watcher.writable(), &waker).is_pending());
+            let other = reader.clone();
+            set_timeout(ms(1), move || (&*other).read_exact(&mut [0; 8192]).unwrap());
+            watcher.writable().await.unwrap();
+            (&*writer).write_all(b"x").unwrap();
+        });
+    });
+}
+
+#[test]
+fn a_task_that_waits_again_and_again_on_what_is_ready_lets_the_loop_go_on() {
+    bounded(|| {
+        let (reader, writer) = pipe();
+        (&*writer).write_all(b"never read").unwrap();
+        let passed = Rc::new(Cell::new(0));
+        let told = passed.clone();
+        run(move || {
+            let watcher = Poll::new(reader);
+            let closer = watcher.clone();
+            drop(windlass::spawn(async move {
+                while watcher.readable().await.is_ok() {
+                    told.set(told.get() + 1);
+                }
+            }));
+            set_timeout(ms(5), move || closer.close());
+        });
+        assert!(passed.get() > 0, "the timer came, and the close was heard of");
+    });
+}
+
+#[test]
+fn tasks_and_a_callback_wait_side_by_side_and_none_takes_anothers_call() {
+    bounded(|| {
+        let log = Trace::new();
+        run(|| {
+            let (reader, writer) = pipe();
+            let watcher = Poll::new(reader.clone());
+            for name in ["one task", "another"] {
+                let (watcher, log) = (watcher.clone(), log.clone());
+                drop(windlass::spawn(async move {
+                    watcher.readable().await.unwrap();
+                    log.say(name);
+                }));
+            }
+            let (own, heard) = (watcher.clone(), log.clone());
+            watcher
+                .start(Interest::READABLE, move |_| {
+                    heard.say("callback");
+                    own.stop();
+                })
+                .unwrap();
+            set_timeout(ms(1), move || (&*writer).write_all(b"x").unwrap());
+        });
+        log.expect(&["one task", "another", "callback"]);
+    });
+}
+
+#[test]
+fn a_task_that_waits_holds_the_loop_and_hears_of_a_close_and_of_what_cannot_be_polled() {
+    bounded(|| {
+        let error = Rc::new(Cell::new(None));
+        let told = error.clone();
+        run(move || {
+            let (reader, writer) = pipe();
+            let watcher = Poll::new(reader);
+            let (closer, own) = (watcher.clone(), watcher.clone());
+            drop(windlass::spawn(async move {
+                told.set(own.readable().await.err().map(|error| error.kind()));
+            }));
+            // Referenced by the wait alone.
+            set_timeout(ms(1), move || closer.close()).unref();
+            windlass::next_tick(move || std::mem::forget(writer));
+        });
+        assert_eq!(error.get(), Some(ErrorKind::InvalidInput));
+        block_on(async {
+            let file = Poll::new(File::open("Cargo.toml").unwrap());
+            let error = file.readable().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        });
+    });
+}

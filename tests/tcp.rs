@@ -1574,3 +1574,106 @@ fn a_panic_behind_a_task_that_accepts_does_not_lose_connections_for_the_callback
         assert_eq!(log.lines(), ["accepted"]);
     });
 }
+
+// TCP-24.
+#[test]
+fn try_write_takes_what_fits_and_queues_nothing() {
+    bounded(|| {
+        run(|| {
+            with_peer(|stream, peer| {
+                assert_eq!(stream.try_write(b"").unwrap(), 0);
+                assert_eq!(stream.try_write(b"hello").unwrap(), 5);
+                let taken = stream.try_write(&vec![0; MORE_THAN_FITS]).unwrap();
+                assert!(taken > 0 && taken < MORE_THAN_FITS, "what fits");
+                let full = stream.try_write(b"x").unwrap_err();
+                assert_eq!(full.kind(), ErrorKind::WouldBlock);
+                drop(stream.write(b"queued"));
+                let behind = stream.try_write(b"x").unwrap_err();
+                assert_eq!((behind.kind(), stream.write_queue_size()), (ErrorKind::WouldBlock, 6));
+                stream.close();
+                assert_eq!(stream.try_write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
+                drop(peer);
+            });
+        });
+    });
+}
+
+// TCP-24.
+#[test]
+fn try_write_to_a_peer_that_is_gone_is_an_error_and_leaves_nothing_queued() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, peer) = connected().await;
+            reset_on_drop(&peer);
+            drop(peer);
+            assert!(stream.read(&mut [0; 8]).await.is_err());
+            let error = stream.try_write(b"x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            assert_eq!(stream.write_queue_size(), 0);
+        });
+    });
+}
+
+// TCP-39.
+#[test]
+fn keepalive_is_switched_on_with_its_time_and_off_and_zero_is_refused() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, _peer) = connected().await;
+            let option = |level, name| socket_option(stream.as_raw_fd(), level, name);
+            let is_on = || option(libc::SOL_SOCKET, libc::SO_KEEPALIVE) == 1;
+            assert!(!is_on());
+            stream.set_keepalive(Some(Duration::from_secs(77))).unwrap();
+            assert!(is_on());
+            assert_eq!(option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE), 77);
+            stream.set_keepalive(Some(Duration::from_millis(1))).unwrap();
+            assert_eq!(option(libc::IPPROTO_TCP, libc::TCP_KEEPIDLE), 1);
+            let error = stream.set_keepalive(Some(Duration::ZERO)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            stream.set_keepalive(None).unwrap();
+            assert!(!is_on());
+        });
+    });
+}
+
+// TCP-38.
+#[test]
+fn a_connection_given_back_to_std_blocks_and_its_clones_are_closed() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, mut peer) = connected().await;
+            let waits = stream.write(&vec![0; MORE_THAN_FITS]);
+            let error = stream.clone().into_std().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+            let reader = thread::spawn(move || {
+                peer.read_exact(&mut vec![0; MORE_THAN_FITS]).unwrap();
+                peer
+            });
+            waits.await.unwrap();
+            let other = stream.clone();
+            let mut back = stream.into_std().unwrap();
+            assert!(other.is_closing() && !descriptor_flags(back.as_raw_fd()).0);
+            reader.join().unwrap().write_all(b"hello").unwrap();
+            back.read_exact(&mut [0; 5]).unwrap();
+        });
+    });
+}
+
+// TCP-11, TCP-40.
+#[test]
+fn a_listener_is_built_with_a_shared_port_a_backlog_and_ipv6_only() {
+    run(|| {
+        let shared = TcpListener::builder().reuse_port(true).backlog(1);
+        let first = shared.clone().bind("127.0.0.1:0").unwrap();
+        let second = shared.bind(first.local_addr().unwrap()).unwrap();
+        assert_eq!(first.local_addr().unwrap(), second.local_addr().unwrap());
+        let error = TcpListener::bind(first.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        let error = TcpListener::builder().only_v6(true).bind("127.0.0.1:0").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        if let Ok(six) = TcpListener::builder().only_v6(true).bind("[::]:0") {
+            let port = six.local_addr().unwrap().port();
+            TcpListener::bind(format!("0.0.0.0:{port}")).expect("IPv4 is left to others");
+        }
+    });
+}

@@ -7,20 +7,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::ops::BitOr;
 use std::os::fd::AsFd;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{self, Context, Waker};
 
+use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::Slot;
 use crate::callback::{self, Apart};
+use crate::error;
 use crate::state::State;
 use crate::state::current;
 use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
+use crate::task::waiters::{Place, Waiters};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +121,15 @@ struct Descriptor<F> {
     source: RefCell<Option<Rc<F>>>,
     /// The events that the callback is for. Empty while the watcher is stopped.
     interest: Cell<Event>,
-    /// The descriptor is registered with the poller. It stays so from the first start to the next
-    /// stop.
-    registered: Cell<bool>,
+    /// The events that the descriptor is registered for with the poller: those of the callback and
+    /// of the tasks. Empty while it is not registered.
+    registered: Cell<Event>,
     /// The disconnect was reported since the last start: not again.
     disconnected: Cell<bool>,
+    /// The tasks that wait until a read will not block.
+    readers: Waiters,
+    /// The tasks that wait until a write will not block.
+    writers: Waiters,
     /// Called for as long as the watcher is started.
     callback: Slot<dyn FnMut(Readiness)>,
     /// How many [`Poll`]s there are for it.
@@ -138,7 +148,9 @@ impl<F: AsFd + 'static> Poll<F> {
             registration: Registration::new(state.clone()),
             source: RefCell::new(Some(Rc::new(source))),
             interest: Cell::new(Event::default()),
-            registered: Cell::new(false),
+            registered: Cell::new(Event::default()),
+            readers: Waiters::default(),
+            writers: Waiters::default(),
             disconnected: Cell::new(false),
             callback: Slot::default(),
             names: Names::default(),
@@ -174,7 +186,63 @@ impl<F: AsFd + 'static> Poll<F> {
 
     ref_methods!("watcher"; descriptor.registration);
 
-    /// Whether the watcher is started.
+    /// Waits until a read will not block: it gives data, the end or an error. No callback is
+    /// needed, and one that is there goes on as it is.
+    ///
+    /// The system is asked in the poll phase, also when the descriptor is ready already, so that a
+    /// task that waits again and again lets the loop go on. A task that waits holds the loop,
+    /// unless [`unref`](Poll::unref)'d; dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As [`start`](Poll::start); `InvalidInput` when the watcher is closed, also meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::rc::Rc;
+    /// use windlass::handle::Poll;
+    ///
+    /// windlass::block_on(async {
+    ///     let (ours, mut theirs) = UnixStream::pair()?;
+    ///     let ours = Rc::new(ours);
+    ///     let watcher = Poll::new(ours.clone());
+    ///     windlass::set_immediate(move || theirs.write_all(b"hello").unwrap());
+    ///     watcher.readable().await?;
+    ///     let mut bytes = [0; 5];
+    ///     (&*ours).read_exact(&mut bytes)
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn readable(&self) -> Ready<'_, F> {
+        Ready::new(self, Event::READABLE)
+    }
+
+    /// Waits until a write will not block: it takes data or fails. Otherwise as
+    /// [`readable`](Poll::readable).
+    ///
+    /// # Errors
+    /// As [`readable`](Poll::readable).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    /// use windlass::handle::Poll;
+    ///
+    /// windlass::block_on(async {
+    ///     let (ours, _theirs) = UnixStream::pair()?;
+    ///     let watcher = Poll::new(ours);
+    ///     watcher.writable().await?;
+    ///     watcher.into_inner().expect("no clone is left").write_all(b"hello")
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn writable(&self) -> Ready<'_, F> {
+        Ready::new(self, Event::WRITABLE)
+    }
+
+    /// Whether the watcher is started, or a task waits on it.
     pub fn is_active(&self) -> bool {
         self.descriptor.registration.is_active()
     }
@@ -186,6 +254,7 @@ impl<F: AsFd + 'static> Poll<F> {
             return None;
         }
         drop(self.descriptor.stop());
+        self.descriptor.unwatch();
         let source = self.descriptor.source.take()?;
         self.descriptor.close();
         Rc::into_inner(source)
@@ -194,29 +263,88 @@ impl<F: AsFd + 'static> Poll<F> {
 
 impl<F: AsFd + 'static> Descriptor<F> {
     fn start(&self, interest: Event, f: Box<dyn FnMut(Readiness)>) -> io::Result<()> {
-        let Some((key, source)) = self.registration.key().zip(self.source.borrow().clone()) else {
-            let text = "a descriptor watcher was started after it was closed";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        };
-        let (state, key) = (&self.registration.state, key.to_bits());
-        if self.registered.get() {
-            state
-                .sources
-                .reregister(|poller| poller.reregister_descriptor(source.as_fd(), interest, key))?;
-        } else {
-            state.register(|poller| poller.register_descriptor(source.as_fd(), interest, key))?;
-            self.registered.set(true);
-        }
+        self.watch_for(interest.with(self.awaited()), true)?;
         self.interest.set(interest);
         self.disconnected.set(false);
-        self.registration.set_active(true);
+        self.update_liveness();
         drop(self.callback.set(f));
         Ok(())
     }
 
-    /// Stops watching. Returns the callback for the caller to drop.
+    /// Has the poller report these events, if there are any. `anew` has what is ready already be
+    /// reported too.
+    fn watch_for(&self, events: Event, anew: bool) -> io::Result<()> {
+        if !self.registration.state.is_open() {
+            return Err(error::shut_down());
+        }
+        let Some((key, source)) = self.registration.key().zip(self.source.borrow().clone()) else {
+            let text = "a descriptor watcher was used after it was closed";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        };
+        let (state, key) = (&self.registration.state, key.to_bits());
+        let before = self.registered.get();
+        if before.is_empty() {
+            state.register(|poller| poller.register_descriptor(source.as_fd(), events, key))?;
+        } else if anew || before != events {
+            state
+                .sources
+                .reregister(|poller| poller.reregister_descriptor(source.as_fd(), events, key))?;
+        }
+        self.registered.set(events);
+        Ok(())
+    }
+
+    /// What the tasks wait for.
+    fn awaited(&self) -> Event {
+        let mut awaited = Event::default();
+        if !self.readers.is_empty() {
+            awaited |= Event::READABLE;
+        }
+        if !self.writers.is_empty() {
+            awaited |= Event::WRITABLE;
+        }
+        awaited
+    }
+
+    fn waiters(&self, event: Event) -> &Waiters {
+        if event.has(Event::READABLE) { &self.readers } else { &self.writers }
+    }
+
+    fn update_liveness(&self) {
+        let wanted = self.interest.get().with(self.awaited());
+        self.registration.set_active(!wanted.is_empty());
+    }
+
+    /// Has a task wait at this place for an event, to be asked for in the next poll phase.
+    fn wait(&self, event: Event, place: &Place, cx: &Context<'_>) -> io::Result<()> {
+        let events = self.registered.get().with(event).with(self.interest.get());
+        self.watch_for(events, false)?;
+        self.waiters(event).wait(place, cx);
+        self.update_liveness();
+        self.registration.call_again();
+        Ok(())
+    }
+
+    /// Whether the event is there at this moment.
+    fn is_ready(&self, event: Event) -> io::Result<bool> {
+        let source = self.source.borrow().clone();
+        source.map_or(Ok(false), |source| {
+            Ok(!sys::descriptor_ready(source.as_fd(), event)?.is_empty())
+        })
+    }
+
+    /// Stops calling back. Returns the callback for the caller to drop. Tasks wait on.
     fn stop(&self) -> Option<Box<dyn FnMut(Readiness)>> {
-        if self.registered.replace(false)
+        self.interest.set(Event::default());
+        if self.awaited().is_empty() {
+            self.unwatch();
+        }
+        self.update_liveness();
+        self.callback.clear()
+    }
+
+    fn unwatch(&self) {
+        if !self.registered.replace(Event::default()).is_empty()
             && let Some(source) = self.source.borrow().clone()
         {
             self.registration
@@ -224,15 +352,34 @@ impl<F: AsFd + 'static> Descriptor<F> {
                 .sources
                 .deregister(|poller| poller.deregister_descriptor(source.as_fd()));
         }
-        self.interest.set(Event::default());
-        self.registration.set_active(false);
-        self.callback.clear()
+    }
+
+    /// Wakes the tasks whose event is there at this moment. The others wait for the next edge.
+    fn wake_ready(&self, state: &State, awaited: Event) {
+        let source = self.source.borrow().clone();
+        let seen = source.map(|source| sys::descriptor_ready(source.as_fd(), awaited));
+        // An error is for whoever asks next.
+        let seen = seen.and_then(Result::ok).unwrap_or(awaited);
+        // Taken out before the first is woken, which may be anybody's code.
+        let readers = seen.has(Event::READABLE).then(|| self.readers.take());
+        let writers = seen.has(Event::WRITABLE).then(|| self.writers.take());
+        self.update_liveness();
+        readers.into_iter().flatten().chain(writers.into_iter().flatten()).for_each(Waker::wake);
+        callback::drain(state);
+    }
+
+    /// Tells the tasks that wait that the watcher is closed.
+    fn wake_all(&self) {
+        self.readers.wake();
+        self.writers.wake();
     }
 
     fn close(&self) {
         let callback = self.stop();
+        self.unwatch();
         let source = self.source.take();
         let entry = self.registration.close();
+        self.wake_all();
         drop((Apart(callback), Apart(source), entry));
     }
 }
@@ -247,6 +394,13 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
+        let awaited = self.awaited();
+        if !awaited.is_empty() {
+            // A panic of a task leaves. The callback must not be forgotten.
+            let again = OnDrop(|| self.registration.call_again());
+            self.wake_ready(state, awaited);
+            again.forget();
+        }
         let Some(source) = self.source.borrow().clone() else { return };
         let mut interest = self.interest.get();
         if interest.is_empty() {
@@ -279,7 +433,10 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         callback::drop_quietly(self.stop());
+        self.unwatch();
+        drop(self.registration.close());
         callback::drop_quietly(self.source.take());
+        self.wake_all();
     }
 }
 
@@ -305,5 +462,61 @@ impl<F: AsFd + 'static> Clone for Poll<F> {
 impl<F: AsFd + 'static> fmt::Debug for Poll<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poll").field("active", &self.is_active()).finish_non_exhaustive()
+    }
+}
+
+/// A wait for a descriptor that is going on. Made by [`Poll::readable`] and [`Poll::writable`].
+pub struct Ready<'a, F: AsFd + 'static> {
+    /// What is waited on.
+    watcher: &'a Poll<F>,
+    /// What for: one of `READABLE` and `WRITABLE`.
+    event: Event,
+    /// The poll phase was waited for at least once.
+    has_waited: bool,
+    /// Its place among the tasks that wait.
+    place: Place,
+}
+
+impl<'a, F: AsFd + 'static> Ready<'a, F> {
+    fn new(watcher: &'a Poll<F>, event: Event) -> Ready<'a, F> {
+        Ready { watcher, event, has_waited: false, place: Place::default() }
+    }
+}
+
+impl<F: AsFd + 'static> Future for Ready<'_, F> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<io::Result<()>> {
+        let descriptor = &self.watcher.descriptor;
+        let is_open = descriptor.registration.is_open();
+        let ready =
+            if self.has_waited && is_open { descriptor.is_ready(self.event) } else { Ok(false) };
+        let outcome = match ready {
+            Ok(false) => descriptor.wait(self.event, &self.place, cx).map(|()| None),
+            Ok(true) => Ok(Some(())),
+            Err(error) => Err(error),
+        };
+        self.has_waited = true;
+        match outcome.transpose() {
+            None => task::Poll::Pending,
+            Some(outcome) => task::Poll::Ready(outcome),
+        }
+    }
+}
+
+impl<F: AsFd + 'static> Drop for Ready<'_, F> {
+    fn drop(&mut self) {
+        let descriptor = &self.watcher.descriptor;
+        descriptor.waiters(self.event).leave(&self.place);
+        if descriptor.interest.get().with(descriptor.awaited()).is_empty() {
+            descriptor.unwatch();
+        }
+        descriptor.update_liveness();
+    }
+}
+
+impl<F: AsFd + 'static> fmt::Debug for Ready<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ready").field("event", &self.event).finish_non_exhaustive()
     }
 }

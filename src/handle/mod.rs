@@ -9,5 +9,5 @@ pub use crate::phase::idle::{Idle, InIdle};
 pub use crate::phase::prepare::{InPrepare, Prepare};
 pub use crate::phase::watchers::{InPhase, Phase, PhaseWatcher};
 pub use crate::report::{Alive, HandleInfo};
-pub use descriptor::{Interest, Poll, Readiness};
+pub use descriptor::{Interest, Poll, Readiness, Ready};
 pub use notifier::Notifier;

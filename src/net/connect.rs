@@ -1,107 +1,87 @@
-//! Connecting: a name to addresses, one address after the other, to the first that answers.
+//! Connecting a stream of any kind: a name to addresses, one address after the other, to the first
+//! that answers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::address::{Address, Target};
-use super::tcp_stream::TcpStream;
 use crate::cell::peek;
-use crate::dns::{self, LookupOptions};
 use crate::error::{self, CancelError};
 use crate::request::{Canceller, Completer, Request};
 use crate::state::State;
-use crate::state::current;
 use crate::stream::connection::{Connection, Stream};
 use crate::stream::writing::Attempt;
-use crate::sys;
 
 /// A connect request that has not completed.
-struct Connecting {
+pub(super) struct Connecting<S: Connect> {
     /// The loop of the request and of its sockets.
     state: Rc<State>,
     /// The line that asked.
     location: &'static Location<'static>,
     /// Taken by what decides the request.
-    completer: Cell<Option<Completer<io::Result<TcpStream>>>>,
+    completer: Cell<Option<Completer<io::Result<S>>>>,
     /// The addresses that have not been tried.
-    addresses: RefCell<VecDeque<SocketAddr>>,
+    addresses: RefCell<VecDeque<S::Address>>,
     /// What goes on at this moment.
-    stage: RefCell<Stage>,
+    stage: RefCell<Stage<S>>,
 }
 
 /// What a connect request does at one moment.
-enum Stage {
+enum Stage<S> {
     /// Nothing: it has not begun, is between two addresses, or is decided.
     Nothing,
     /// The pool resolves the name; this cancels it.
     Resolving(Canceller),
     /// An address is tried. The name keeps the socket of the attempt until that is decided.
-    Trying(TcpStream),
+    Trying(S),
 }
 
-impl TcpStream {
-    /// Connects to an address. A name is resolved on the pool, and its addresses are tried one
-    /// after the other.
-    ///
-    /// Cancelling is possible until it has completed.
-    ///
-    /// # Errors
-    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last
-    /// address tried. None comes before this call returns.
-    ///
-    /// # Panics
-    /// When no loop is current.
-    #[track_caller]
-    pub fn connect(address: impl Address) -> Request<io::Result<TcpStream>> {
-        let state = current::expect("TcpStream::connect");
-        connect(&state, address.target(), Location::caller())
+/// A kind of stream that connects.
+pub(super) trait Connect: Stream {
+    /// Where to.
+    type Address: 'static;
+
+    /// What it is a name of.
+    fn connection(&self) -> &Connection<Self>;
+
+    /// Begins to connect.
+    fn begin(address: Self::Address) -> io::Result<Self::Transport>;
+}
+
+impl<S: Connect> Connecting<S> {
+    /// A request that has no address yet.
+    pub(super) fn new(
+        state: &Rc<State>,
+        location: &'static Location<'static>,
+    ) -> (Rc<Connecting<S>>, Request<io::Result<S>>) {
+        let (completer, request) = Completer::new(state, S::KIND, location);
+        let connecting = Rc::new(Connecting {
+            state: state.clone(),
+            location,
+            completer: Cell::new(None),
+            addresses: RefCell::new(VecDeque::new()),
+            stage: RefCell::new(Stage::Nothing),
+        });
+        let weak = Rc::downgrade(&connecting);
+        completer.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |c| c.cancel()));
+        connecting.completer.set(Some(completer));
+        (connecting, request)
     }
-}
 
-fn connect(
-    state: &Rc<State>,
-    target: io::Result<Target>,
-    location: &'static Location<'static>,
-) -> Request<io::Result<TcpStream>> {
-    let target = match target {
-        Ok(target) if state.is_open() => target,
-        Ok(_) => {
-            return Request::failed_later(state, TcpStream::KIND, location, error::shut_down());
-        }
-        Err(error) => return Request::failed_later(state, TcpStream::KIND, location, error),
-    };
-    let (completer, request) = Completer::new(state, TcpStream::KIND, location);
-    let connecting = Rc::new(Connecting {
-        state: state.clone(),
-        location,
-        completer: Cell::new(None),
-        addresses: RefCell::new(VecDeque::new()),
-        stage: RefCell::new(Stage::Nothing),
-    });
-    let weak = Rc::downgrade(&connecting);
-    completer.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |c| c.cancel()));
-    connecting.completer.set(Some(completer));
-    match target {
-        Target::Socket(address) => connecting.start([address]),
-        Target::Name(host, port) => {
-            let lookup = dns::lookup_sockets_at(state, location, &host, port, LookupOptions::new());
-            connecting.stage.replace(Stage::Resolving(lookup.canceller()));
-            let later = connecting.clone();
-            lookup.on_complete(move |result| match result {
-                Ok(found) => later.start(found),
-                Err(error) => later.decide(Err(error)),
-            });
-        }
+    /// Waits for the addresses of a name.
+    pub(super) fn resolve(self: &Rc<Self>, lookup: Request<io::Result<Vec<S::Address>>>) {
+        self.stage.replace(Stage::Resolving(lookup.canceller()));
+        let later = self.clone();
+        lookup.on_complete(move |result| match result {
+            Ok(found) => later.start(found),
+            Err(error) => later.decide(Err(error)),
+        });
     }
-    request
-}
 
-impl Connecting {
-    fn start(self: &Rc<Self>, addresses: impl IntoIterator<Item = SocketAddr>) {
+    /// Tries these addresses, one after the other.
+    pub(super) fn start(self: &Rc<Self>, addresses: impl IntoIterator<Item = S::Address>) {
         self.addresses.borrow_mut().extend(addresses);
         let nothing = io::Error::new(io::ErrorKind::NotFound, "the name has no addresses");
         self.try_next(nothing);
@@ -116,11 +96,11 @@ impl Connecting {
             let Some(address) = self.addresses.borrow_mut().pop_front() else {
                 return self.decide(Err(error));
             };
-            let attempt: io::Result<TcpStream> = sys::TcpStream::connect(address)
-                .and_then(|socket| Connection::adopt(&self.state, socket, self.location));
+            let attempt: io::Result<S> = S::begin(address)
+                .and_then(|transport| Connection::adopt(&self.state, transport, self.location));
             match attempt {
                 Ok(stream) => {
-                    stream.connection.begin_attempt(self.clone());
+                    stream.connection().begin_attempt(self.clone());
                     self.stage.replace(Stage::Trying(stream));
                     return;
                 }
@@ -134,7 +114,7 @@ impl Connecting {
     }
 
     /// Completes the request, later: the caller may be the very call that asked.
-    fn decide(&self, result: io::Result<TcpStream>) {
+    fn decide(&self, result: io::Result<S>) {
         let stage = self.stage.replace(Stage::Nothing);
         if let Some(completer) = self.completer.take() {
             completer.complete_later(result);
@@ -154,14 +134,14 @@ impl Connecting {
                     self.decide(Err(error::cancelled()));
                 }
             },
-            Stage::Trying(stream) => stream.close(), // Comes back by `cancelled`.
+            Stage::Trying(stream) => stream.connection().close(), // Comes back by `cancelled`.
             Stage::Nothing => self.decide(Err(error::cancelled())),
         }
         Ok(())
     }
 }
 
-impl Attempt for Connecting {
+impl<S: Connect> Attempt for Connecting<S> {
     fn connected(&self) {
         if let Stage::Trying(stream) = self.stage.replace(Stage::Nothing)
             && let Some(completer) = self.completer.take()
@@ -192,7 +172,7 @@ impl Attempt for Connecting {
     }
 }
 
-impl Drop for Connecting {
+impl<S: Connect> Drop for Connecting<S> {
     /// The look-up's callback was dropped with its loop: a task that awaits the connection is told.
     fn drop(&mut self) {
         self.shut_down();

@@ -11,11 +11,17 @@
 
 mod address;
 mod connect;
+mod listening;
 mod tcp_listener;
 mod tcp_stream;
+mod unix_listener;
+mod unix_stream;
 
 pub use address::Address;
-pub use tcp_listener::{Accept, DetachedTcpListener, TcpListener};
+pub use listening::Accept;
+pub use tcp_listener::{DetachedTcpListener, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{DetachedTcpStream, TcpStream};
+pub use unix_listener::UnixListener;
+pub use unix_stream::{PeerCredentials, UnixStream};
 
 pub use crate::stream::Read;

@@ -1,14 +1,19 @@
 //! A TCP connection on the loop: the public type, and what only TCP has.
 //!
 //! A [`TcpStream`] is a name of a [`Connection`], which does what all streams do.
-//! [`TcpStream::connect`] stands in `connect.rs`.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::panic::Location;
+use std::time::Duration;
 
+use super::address::{Address, Target};
+use super::connect::{Connect, Connecting};
+use crate::dns::{self, LookupOptions};
+use crate::error;
+use crate::request::Request;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::stream::connection::{Connection, Stream};
@@ -81,7 +86,71 @@ impl Stream for TcpStream {
     }
 }
 
+impl Connect for TcpStream {
+    type Address = SocketAddr;
+
+    fn connection(&self) -> &Connection<TcpStream> {
+        &self.connection
+    }
+
+    fn begin(address: SocketAddr) -> io::Result<sys::TcpStream> {
+        sys::TcpStream::connect(address)
+    }
+}
+
 impl TcpStream {
+    /// Connects to an address. A name is resolved on the pool, and its addresses are tried one
+    /// after the other.
+    ///
+    /// Cancelling is possible until it has completed.
+    ///
+    /// # Errors
+    /// `InvalidInput` when the text is no address, the resolver's error, or that of the last
+    /// address tried. None comes before this call returns.
+    ///
+    /// # Panics
+    /// When no loop is current.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let port = listener.local_addr()?.port();
+    ///     TcpStream::connect(format!("localhost:{port}")).await?;
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn connect(address: impl Address) -> Request<io::Result<TcpStream>> {
+        let state = current::expect("TcpStream::connect");
+        let location = Location::caller();
+        let target = match address.target() {
+            Ok(target) if state.is_open() => target,
+            Ok(_) => {
+                return Request::failed_later(
+                    &state,
+                    TcpStream::KIND,
+                    location,
+                    error::shut_down(),
+                );
+            }
+            Err(error) => return Request::failed_later(&state, TcpStream::KIND, location, error),
+        };
+        let (connecting, request) = Connecting::new(&state, location);
+        match target {
+            Target::Socket(address) => connecting.start([address]),
+            Target::Name(host, port) => {
+                let options = LookupOptions::new();
+                let lookup = dns::lookup_sockets_at(&state, location, &host, port, options);
+                connecting.resolve(lookup);
+            }
+        }
+        request
+    }
+
     /// Takes the connection off its loop, so that it can travel to another one: in a message, or to
     /// a thread.
     ///
@@ -138,6 +207,38 @@ impl TcpStream {
         Connection::adopt(&state, sys::TcpStream::from_std(stream), Location::caller())
     }
 
+    /// Takes the connection off its loop, for use without one: blocking. All other clones are
+    /// closed by it, as by [`detach`](TcpStream::detach).
+    ///
+    /// # Errors
+    /// As [`detach`](TcpStream::detach): `ResourceBusy` while writes are queued. The system's when
+    /// the socket cannot be made blocking; it is then closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Read;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     listener.accept().await?.write(b"hello").await?;
+    ///     let mut bytes = [0; 5];
+    ///     client.into_std()?.read_exact(&mut bytes)?;
+    ///     assert_eq!(&bytes, b"hello");
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        let detached = self.detach()?;
+        if let Some(failure) = detached.failure {
+            self.connection.lose(*failure);
+        }
+        detached.socket.set_nonblocking(false)?;
+        Ok(detached.socket)
+    }
+
     methods! {
         "```",
         "\
@@ -168,6 +269,37 @@ impl TcpStream {
     /// The system's; not-connected when the connection is closed.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.connection.with_transport(|socket| socket.set_nodelay(on))
+    }
+
+    /// Sets after which time without a byte the system asks the peer whether it is there, and
+    /// resets the connection when no answer comes (`SO_KEEPALIVE`); in whole seconds, rounded down
+    /// but to one. `None` switches it off, which it is at first.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a time of zero; the system's; not-connected when the connection is
+    /// closed.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::net::{TcpListener, TcpStream};
+    ///
+    /// windlass::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let connection = TcpStream::connect(listener.local_addr()?).await?;
+    ///     connection.set_keepalive(Some(Duration::from_secs(60)))?;
+    ///     connection.set_keepalive(None)?;
+    ///     assert!(connection.set_keepalive(Some(Duration::ZERO)).is_err());
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn set_keepalive(&self, idle: Option<Duration>) -> io::Result<()> {
+        if idle == Some(Duration::ZERO) {
+            return Err(io::Error::from_raw_os_error(sys::EINVAL));
+        }
+        let idle = idle.map(|idle| idle.max(Duration::from_secs(1)));
+        self.connection.with_transport(|socket| sys::set_keepalive(socket, idle))
     }
 
     /// This end's address.

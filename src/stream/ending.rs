@@ -82,7 +82,7 @@ impl<S: Stream> Connection<S> {
     }
 
     /// A write has failed, and neither its request nor a reader takes the error.
-    pub(super) fn lose(&self, write: LostWrite) {
+    pub(crate) fn lose(&self, write: LostWrite) {
         if let Some(lost) = Err::<(), _>(write.error).into_lost() {
             unhandled::report(self.state(), S::KIND, write.location, lost);
         }

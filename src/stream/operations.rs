@@ -33,7 +33,6 @@ pub(crate) enum Data<'a> {
     Owned(Vec<u8>),
     /// Several buffers, as one: those that have been sent are taken out. What is left is copied.
     Vectored(&'a mut [IoSlice<'a>]),
-    #[allow(dead_code)] // Until there are Unix sockets.
     /// Bytes, one at least, and descriptors that go with the first of them.
     Described(&'a [u8], Vec<OwnedFd>),
 }

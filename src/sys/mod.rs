@@ -3,7 +3,8 @@
 //!
 //! - [`Poller`] and [`Waker`]: wait for readiness, edge-triggered, and end the wait from any
 //!   thread;
-//! - [`TcpListener`] and [`TcpStream`]: non-blocking sockets that can be registered with it;
+//! - [`TcpListener`], [`TcpStream`], [`UnixListener`] and [`UnixStream`]: non-blocking sockets that
+//!   can be registered with it;
 //! - [`Transport`]: the calls that every stream of bytes makes on its descriptor;
 //! - [`Descriptor`]: pipes, terminals and descriptors that come from elsewhere, which never wait;
 //! - [`terminal`]: modes that are put back, and sizes;
@@ -33,6 +34,7 @@ pub(crate) mod signal;
 pub(crate) mod terminal;
 mod transport;
 mod unix;
+mod unix_socket;
 
 use std::fmt;
 use std::io;
@@ -42,12 +44,14 @@ use std::time::Duration;
 
 pub use descriptor::Kind;
 pub(crate) use descriptor::{Access, Descriptor, can_be_polled, duplicate, kind_of};
-pub(crate) use mio::net::{TcpListener, TcpStream};
+pub(crate) use mio::net::{TcpListener, TcpStream, UnixListener};
 pub(crate) use transport::Transport;
 pub(crate) use unix::{
-    borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen_reuse_port, monotonic_nanos,
-    own_cpu_time, set_backlog, set_reset_on_close, spare_descriptor, thread_cpu_time,
+    borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen, monotonic_nanos,
+    own_cpu_time, set_backlog, set_keepalive, set_reset_on_close, spare_descriptor,
+    thread_cpu_time,
 };
+pub(crate) use unix_socket::{DESCRIPTORS_MAX, UnixStream, peer_credentials};
 
 pub(crate) const ECANCELED: i32 = libc::ECANCELED;
 pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;

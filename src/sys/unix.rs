@@ -161,18 +161,7 @@ impl Transport for TcpStream {
 
     #[inline]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
-        let (socket, start, len) = (self.as_raw_fd(), data.as_ptr(), data.len());
-        // SAFETY: the descriptor is open while the stream is borrowed, and the system reads at most
-        // `len` bytes from `start`, which is the data. No address is given.
-        #[cfg(target_os = "linux")]
-        let count = unsafe {
-            let nowhere = ptr::null::<libc::c_void>();
-            libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
-        };
-        // SAFETY: as above.
-        #[cfg(not(target_os = "linux"))]
-        let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
-        usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+        send_on(self.as_raw_fd(), data)
     }
 
     fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -196,24 +185,61 @@ impl Transport for TcpStream {
     }
 }
 
+/// Sends what the system takes of `data`, on a socket that its owner keeps open meanwhile.
+#[inline]
+pub(super) fn send_on(socket: RawFd, data: &[u8]) -> io::Result<usize> {
+    let (start, len) = (data.as_ptr(), data.len());
+    // SAFETY: the system reads at most `len` bytes from `start`, which is the data. No address is
+    // given. On a descriptor that is no socket, or not open, the call fails.
+    #[cfg(target_os = "linux")]
+    let count = unsafe {
+        let nowhere = ptr::null::<libc::c_void>();
+        libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
+    };
+    // SAFETY: as above.
+    #[cfg(not(target_os = "linux"))]
+    let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
+    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
+}
+
 /// The most buffers that one vectored write may have, on every system that we know.
-const MAX_BUFFERS: usize = 1024;
+pub(super) const MAX_BUFFERS: usize = 1024;
 
 /// Sets how many connections may wait to be accepted.
 pub(crate) fn set_backlog(listener: &impl AsFd, backlog: i32) -> io::Result<()> {
     socket2::SockRef::from(listener).listen(backlog)
 }
 
-/// Binds and listens with an address that other sockets of this user may bind too.
-pub(crate) fn listen_reuse_port(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+/// Binds and listens. An address that was in use a moment ago can be bound again; `reuse_port` has
+/// other sockets of this user bind it too.
+pub(crate) fn listen(
+    address: SocketAddr,
+    backlog: i32,
+    reuse_port: bool,
+    only_v6: Option<bool>,
+) -> io::Result<TcpListener> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
+    if let Some(only) = only_v6 {
+        socket.set_only_v6(only)?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Sets after which time without a byte the system asks whether the peer is there. None: never.
+pub(crate) fn set_keepalive(stream: &impl AsFd, idle: Option<Duration>) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    if let Some(idle) = idle {
+        socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(idle))?;
+    }
+    socket.set_keepalive(idle.is_some())
 }
 
 /// Makes the closing of the socket a reset instead of an orderly end.
