@@ -55,6 +55,11 @@ impl Clock {
         if self.is_virtual { self.now.get() } else { Nanos::MAX }
     }
 
+    /// What is added to a time of this clock to give one of [`monotonic`].
+    pub(crate) fn zero(&self) -> Nanos {
+        self.zero
+    }
+
     pub(crate) fn is_virtual(&self) -> bool {
         self.is_virtual
     }

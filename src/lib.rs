@@ -91,6 +91,7 @@ mod state;
 mod sys;
 mod task;
 mod threads;
+mod trace;
 mod unhandled;
 mod virtual_time;
 
@@ -102,6 +103,7 @@ pub mod fs;
 pub mod guide;
 pub mod handle;
 pub mod net;
+pub mod observe;
 pub mod pipe;
 pub mod signal;
 pub mod stdio;
@@ -112,7 +114,7 @@ pub mod worker;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::panic;
+use std::panic::{self, Location};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -121,6 +123,7 @@ use std::time::Instant;
 
 use task::signal::Signal;
 
+use callback::observed;
 use state::current;
 
 pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
@@ -245,11 +248,15 @@ fn make_loop() -> Loop {
 ///     println!("first");
 /// });
 /// ```
+#[inline]
 #[track_caller]
 pub fn next_tick(f: impl FnOnce() + 'static) {
+    let place = Location::caller();
     current::expect_with("next_tick", |state| {
-        if state.is_open() {
+        if state.mailbox.takes_plainly() {
             state.ticks.push(f);
+        } else {
+            observed::queue(state, &state.ticks, "tick", place, f);
         }
     });
 }
@@ -278,11 +285,15 @@ pub fn next_tick(f: impl FnOnce() + 'static) {
 ///     println!("first");
 /// });
 /// ```
+#[inline]
 #[track_caller]
 pub fn queue_microtask(f: impl FnOnce() + 'static) {
+    let place = Location::caller();
     current::expect_with("queue_microtask", |state| {
-        if state.is_open() {
+        if state.mailbox.takes_plainly() {
             state.microtasks.push(f);
+        } else {
+            observed::queue(state, &state.microtasks, "microtask", place, f);
         }
     });
 }

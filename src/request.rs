@@ -19,6 +19,8 @@ use crate::cell::peek;
 use crate::error::CancelError;
 use crate::queue::closure::{Closure, ResultClosure};
 use crate::state::State;
+use crate::trace::cause;
+use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable, Lost};
 
 /// One operation that completes once: a connect, a write, a file read, a pool job.
@@ -70,6 +72,10 @@ pub(crate) struct Pending<T, O: ?Sized = dyn Operation<T>> {
     state: Rc<State>,
     /// The line that made the request.
     location: &'static Location<'static>,
+    /// The callback that made it. Zero: none, or nobody observed.
+    cause: u64,
+    /// The line that attached the callback, if one was.
+    claimed_at: Cell<Option<&'static Location<'static>>>,
     /// How far the result has come.
     claim: Cell<Claim<T>>,
     /// What is being done.
@@ -96,6 +102,11 @@ pub(crate) trait Operation<T> {
 
     /// It has completed: lets go of what only cancelling needs.
     fn release(&self) {}
+
+    /// The pool job that did it, if that was observed. Else zero.
+    fn job(&self) -> u64 {
+        0
+    }
 }
 
 /// Takes a result whose request was dropped, and gives back what nobody takes of it. See
@@ -184,23 +195,27 @@ impl<T: 'static> Request<T> {
     /// The callback runs in the phase in which the operation completes (poll for most, close for
     /// what a closing handle cancels), or in the pending phase of the next iteration if it has
     /// completed before. Ticks and microtasks are drained after it.
+    #[track_caller]
     pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
+        let place = Location::caller();
         match std::mem::replace(&mut self.stage, Stage::Spent) {
             Stage::Finished(state, value) => {
                 if let Some(value) = value {
-                    defer(&state, None, || f(value));
+                    defer(&state, Origin::at("request", place), || f(value));
                 }
             }
             Stage::Spent => {}
             Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => {
-                    let (state, location) = (pending.state.clone(), pending.location);
+                    pending.claimed_at.set(Some(place));
+                    let (state, origin) = (pending.state.clone(), pending.origin());
                     let unclaimed = Unclaimed { pending, value: Some(value) };
-                    defer(&state, Some(location), || unclaimed.give(f));
+                    defer(&state, origin, || unclaimed.give(f));
                 }
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
                 _ if pending.state.is_open() => {
+                    pending.claimed_at.set(Some(place));
                     pending.claim.set(Claim::Callback(ResultClosure::new(f)))
                 }
                 _ => {}
@@ -272,14 +287,10 @@ impl<T: 'static> Request<io::Result<T>> {
 }
 
 /// Queues a callback whose result is there already. Not on a loop that has ended.
-fn defer(
-    state: &Rc<State>,
-    location: Option<&'static Location<'static>>,
-    f: impl FnOnce() + 'static,
-) {
+fn defer(state: &Rc<State>, origin: Origin, f: impl FnOnce() + 'static) {
     if state.is_open() {
         let inner = state.clone();
-        state.pending.push(Closure::new(move || callback::call(&inner, location, f)));
+        state.pending.push(Closure::new(move || callback::call(&inner, origin, f)));
     }
 }
 
@@ -409,8 +420,9 @@ impl<T, O> Pending<T, O> {
         location: &'static Location<'static>,
         operation: O,
     ) -> Rc<Pending<T, O>> {
-        let claim = Cell::new(Claim::Held);
-        Rc::new(Pending { state: state.clone(), location, claim, operation })
+        let (claim, claimed_at) = (Cell::new(Claim::Held), Cell::new(None));
+        let cause = cause::running();
+        Rc::new(Pending { state: state.clone(), location, cause, claimed_at, claim, operation })
     }
 }
 
@@ -430,6 +442,16 @@ impl<T, O: ?Sized> Pending<T, O> {
 }
 
 impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
+    /// What its completion is, and where it comes from: from the job, or else from what made it.
+    fn origin(&self) -> Origin {
+        let job = self.operation.job();
+        Origin {
+            kind: self.operation.kind(),
+            place: self.claimed_at.get().or(Some(self.location)),
+            cause: if job > 0 { job } else { self.cause },
+        }
+    }
+
     /// The request was dropped: its result, come or to come, is unclaimed.
     fn abandon(&self) {
         match self.claim.replace(Claim::Claimed) {
@@ -455,11 +477,15 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
         self.operation.release();
         match self.claim.replace(Claim::Claimed) {
             Claim::Callback(f) => {
-                callback::call(&self.state, Some(self.location), || f.call_result(value));
+                callback::call(&self.state, self.origin(), || f.call_result(value));
             }
             Claim::Awaited(waker) => {
                 self.claim.set(Claim::Done(value));
-                waker.wake();
+                if self.state.is_observed() {
+                    cause::on_behalf_of(self.origin().cause, || waker.wake());
+                } else {
+                    waker.wake();
+                }
                 callback::drain(&self.state);
             }
             Claim::Held => self.claim.set(Claim::Done(value)),

@@ -155,20 +155,20 @@ impl Listener {
     /// Calls back, or wakes the tasks that wait.
     fn fire(&self, state: &Rc<State>) {
         // Stopped between the signal and this call: then nobody is told any more.
-        let location = self.registration.location();
-        if location.is_none() {
+        if !self.registration.is_open() {
             return;
         }
         self.has_come.set(true);
         // Their tasks are microtasks: they run after the callback, if there is one.
         self.receivers.wake();
         if !self.once {
-            let called = self.callback.invoke(state, location, |f| f());
+            let called = self.callback.invoke(state, self.kind(), |f| f());
             return callback::settle(state, called.unwrap_or(Ok(())));
         }
         // Stopped first, as a timer is: the callback may start another one.
-        if let Some(mut f) = self.stop_but_for_callback() {
-            callback::call(state, location, move || f());
+        let origin = self.callback.origin(self.kind());
+        if let Some((mut f, origin)) = self.stop_but_for_callback().zip(origin) {
+            callback::call(state, origin, move || f());
         }
     }
 

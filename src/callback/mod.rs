@@ -10,7 +10,11 @@
 //! callback. A callback that is called more than once is put back first: it goes through [`invoke`]
 //! and [`settle`]. Without a hook the panic leaves `turn` with its payload, and what had not run
 //! yet runs in the next turn.
+//!
+//! While somebody [observes](crate::trace) the loop, each call goes by way of [`observed`], which
+//! tells what runs. The order is the same.
 
+pub(crate) mod observed;
 pub(crate) mod on_drop;
 pub(crate) mod quiet;
 pub(crate) mod slot;
@@ -23,8 +27,11 @@ use crate::alloc;
 use crate::error::{Panic, Uncaught};
 use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
-use crate::queue::ring::SendRing;
+use crate::queue::ring::{Ring, SendRing};
 use crate::state::State;
+use crate::trace::Phase;
+use crate::trace::account::Sort;
+use crate::trace::origin::Origin;
 
 use slot::Slot;
 
@@ -32,8 +39,12 @@ pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, q
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
-pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, f: impl FnOnce()) {
-    state.running.set(location);
+pub(crate) fn call(state: &State, origin: impl Into<Origin>, f: impl FnOnce()) {
+    let origin = origin.into();
+    state.set_running(origin.place);
+    if state.is_observed() {
+        return observed::call(state, origin, f);
+    }
     f();
     drain(state);
 }
@@ -41,7 +52,12 @@ pub(crate) fn call(state: &State, location: Option<&'static Location<'static>>, 
 /// Calls the first closure that other threads have posted, then drains the queues.
 #[inline]
 pub(crate) fn call_queued(state: &State, posts: &SendRing) {
-    state.running.set(None);
+    state.set_running(None);
+    if state.is_observed() {
+        return observed::call(state, Origin::unknown("post"), || {
+            posts.call_first();
+        });
+    }
     posts.call_first();
     drain(state);
 }
@@ -50,26 +66,44 @@ pub(crate) fn call_queued(state: &State, posts: &SendRing) {
 #[inline]
 pub(crate) fn invoke<R>(
     state: &State,
-    location: Option<&'static Location<'static>>,
+    origin: impl Into<Origin>,
     f: impl FnOnce() -> R,
 ) -> thread::Result<R> {
-    state.running.set(location);
+    let origin = origin.into();
+    state.set_running(origin.place);
+    if state.is_observed() {
+        return observed::invoke(state, origin, f);
+    }
     panic::catch_unwind(AssertUnwindSafe(f))
 }
 
 impl<F: ?Sized> Slot<F> {
     /// Calls the callback, by `call`. None if there is none, or if it is being called.
     ///
-    /// The outcome is for [`settle`]. Where nothing stands between the two, [`call_slot`] does
-    /// both.
+    /// Its place and cause are those of its registration. The outcome is for [`settle`]. Where
+    /// nothing stands between the two, [`call_slot`] does both.
     #[inline]
     pub(crate) fn invoke<R>(
         &self,
         state: &State,
-        location: Option<&'static Location<'static>>,
+        kind: &'static str,
         call: impl FnOnce(&mut F) -> R,
     ) -> Option<thread::Result<R>> {
-        self.lend(|f| invoke(state, location, || call(f)))
+        self.lend(|f, registered| invoke(state, registered.origin(kind), || call(f)))
+    }
+
+    /// As [`invoke`](Slot::invoke), for something that was sent by what has this id.
+    #[inline]
+    pub(crate) fn invoke_for<R>(
+        &self,
+        state: &State,
+        kind: &'static str,
+        cause: u64,
+        call: impl FnOnce(&mut F) -> R,
+    ) -> Option<thread::Result<R>> {
+        self.lend(|f, registered| {
+            invoke(state, Origin { cause, ..registered.origin(kind) }, || call(f))
+        })
     }
 }
 
@@ -78,11 +112,11 @@ impl<F: ?Sized> Slot<F> {
 #[inline]
 pub(crate) fn call_slot<F: ?Sized>(
     state: &State,
-    location: Option<&'static Location<'static>>,
+    kind: &'static str,
     slot: &Slot<F>,
     f: impl FnOnce(&mut F),
 ) {
-    if let Some(outcome) = slot.invoke(state, location, f) {
+    if let Some(outcome) = slot.invoke(state, kind, f) {
         settle(state, outcome);
     }
 }
@@ -115,20 +149,32 @@ pub(crate) fn has_queued(state: &State) -> bool {
 }
 
 fn drain_queues(state: &State) {
-    // Queues do not record where their closures came from.
-    state.running.set(None);
+    // Queues do not record where their closures came from, unless somebody observes.
+    state.set_running(None);
     loop {
         // Not after a panic in a microtask: that ends it like a return, and the next microtask
         // follows.
-        while !state.in_microtasks.get() && !state.must_end() && state.ticks.call_first() {}
+        while !state.in_microtasks.get() && call_next(state, &state.ticks, Sort::Tick) {}
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
-        while !state.must_end() && state.microtasks.call_first() {}
+        while call_next(state, &state.microtasks, Sort::Microtask) {}
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
             return;
         }
     }
+}
+
+/// Calls the first closure of a queue. False if there is none, or if none may run any more.
+#[inline]
+fn call_next(state: &State, queue: &Ring, sort: Sort) -> bool {
+    if alloc::is_over_limit() {
+        state.end_for_memory();
+    }
+    if state.mailbox.is_undisturbed() {
+        return queue.call_first();
+    }
+    !state.is_halted() && observed::call_next(state, queue, sort)
 }
 
 /// Does a phase's work, again after each panic that the hook has taken, until it is done.
@@ -143,7 +189,7 @@ pub(crate) fn guard(state: &State, mut work: impl FnMut()) {
         if state.microtasks.is_empty() {
             state.in_microtasks.set(false); // Its drain is over.
         }
-        report(state, payload, state.running.get());
+        report(state, payload, state.teller.track.running.get());
         outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             drain(state);
             work();
@@ -164,10 +210,11 @@ pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>
     });
 }
 
-/// Calls the deferred callbacks that are there now.
+/// Calls the deferred callbacks that are there now, in this phase.
 #[inline]
-pub(crate) fn call_deferred(state: &State, deferred: &Deferred) {
+pub(crate) fn call_deferred(state: &State, phase: Phase, deferred: &Deferred) {
     if deferred.begin_run() {
+        state.teller.set_phase(phase);
         call_each(state, || deferred.next());
     }
 }
@@ -178,7 +225,7 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
         panic::resume_unwind(payload);
     }
     let mut payload = Some(payload);
-    let outcome = state.hooks.uncaught.invoke(state, None, |hook| {
+    let outcome = state.hooks.uncaught.invoke(state, "uncaught hook", |hook| {
         let Some(payload) = payload.take() else { return };
         let uncaught = Uncaught { panic: Panic::new(payload), registered_at: at };
         log::debug!("a callback panicked: {}", uncaught.message());
@@ -192,6 +239,6 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
 
 /// Raises a panic that nobody took, as though the callback that is running had it.
 pub(crate) fn raise(state: &State, panic: Panic, at: Option<&'static Location<'static>>) {
-    state.running.set(at);
+    state.set_running(at);
     panic::resume_unwind(panic.into_payload());
 }

@@ -8,11 +8,13 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
 use super::quiet::drop_payload;
 use crate::error::panic_message;
+use crate::trace::cause;
+use crate::trace::origin::Origin;
 
 /// A place for one callback.
 pub(crate) struct Slot<F: ?Sized> {
@@ -21,19 +23,84 @@ pub(crate) struct Slot<F: ?Sized> {
     /// Counts what was set and removed. A callback that was replaced or removed while it ran is not
     /// put back.
     changes: Cell<u32>,
+    /// Who registered the callback. None before the first.
+    registered: Cell<Option<Registered>>,
+}
+
+/// Where a callback was registered, and in which callback.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registered {
+    /// The line.
+    place: &'static Location<'static>,
+    /// The id of the callback that did it. Zero: none, or nobody observed.
+    cause: u64,
+}
+
+impl Registered {
+    /// Registered now, by the caller.
+    #[track_caller]
+    pub(crate) fn here() -> Registered {
+        Registered { place: Location::caller(), cause: cause::running() }
+    }
+
+    /// The callback as something of this kind.
+    #[inline]
+    pub(crate) fn origin(self, kind: &'static str) -> Origin {
+        Origin { kind, place: Some(self.place), cause: self.cause }
+    }
 }
 
 impl<F: ?Sized> Default for Slot<F> {
     fn default() -> Slot<F> {
-        Slot { callback: Cell::new(None), changes: Cell::new(0) }
+        Slot { callback: Cell::new(None), changes: Cell::new(0), registered: Cell::new(None) }
+    }
+}
+
+/// A place for one callback that is spent by its call, with where it was registered.
+pub(crate) struct Once<F: ?Sized> {
+    /// Absent when there is none.
+    callback: Cell<Option<(Box<F>, Registered)>>,
+}
+
+impl<F: ?Sized> Default for Once<F> {
+    fn default() -> Once<F> {
+        Once { callback: Cell::new(None) }
+    }
+}
+
+impl<F: ?Sized> Once<F> {
+    /// Puts a callback in, registered at the caller's line. The one before comes back, for the
+    /// caller to drop once all else is done.
+    #[track_caller]
+    pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
+        let before = self.callback.replace(Some((f, Registered::here())));
+        before.map(|(f, _)| f)
+    }
+
+    /// Takes the callback out, to be called as something of this kind.
+    pub(crate) fn take(&self, kind: &'static str) -> Option<(Box<F>, Origin)> {
+        self.callback.take().map(|(f, registered)| (f, registered.origin(kind)))
+    }
+
+    /// Takes the callback out for good, for the caller to drop.
+    pub(crate) fn clear(&self) -> Option<Box<F>> {
+        self.callback.take().map(|(f, _)| f)
     }
 }
 
 impl<F: ?Sized> Slot<F> {
-    /// Puts a callback in. The one before comes back, for the caller to drop once all else is done.
+    /// Puts a callback in, registered at the caller's line. The one before comes back, for the
+    /// caller to drop once all else is done.
+    #[track_caller]
     pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
+        self.registered.set(Some(Registered::here()));
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.replace(Some(f))
+    }
+
+    /// The callback as something of this kind, if one was ever registered.
+    pub(crate) fn origin(&self, kind: &'static str) -> Option<Origin> {
+        self.registered.get().map(|registered| registered.origin(kind))
     }
 
     /// Takes the callback out for good, for the caller to drop. One that is running is dropped when
@@ -41,6 +108,12 @@ impl<F: ?Sized> Slot<F> {
     pub(crate) fn clear(&self) -> Option<Box<F>> {
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.take()
+    }
+
+    /// Calls what is no callback of the loop: nothing is told of it, and nothing is drained after
+    /// it.
+    pub(crate) fn call<R>(&self, f: impl FnOnce(&mut F) -> R) -> Option<thread::Result<R>> {
+        self.lend(|callback, _| panic::catch_unwind(AssertUnwindSafe(|| f(callback))))
     }
 
     /// Takes the callback out, has `call` call it, and puts it back. None if there is none, or if
@@ -51,11 +124,12 @@ impl<F: ?Sized> Slot<F> {
     #[inline]
     pub(super) fn lend<R>(
         &self,
-        call: impl FnOnce(&mut F) -> thread::Result<R>,
+        call: impl FnOnce(&mut F, Registered) -> thread::Result<R>,
     ) -> Option<thread::Result<R>> {
         let mut f = self.callback.take()?;
+        let registered = self.registered.get()?;
         let changes = self.changes.get();
-        let outcome = call(&mut f);
+        let outcome = call(&mut f, registered);
         if self.changes.get() == changes {
             self.callback.set(Some(f));
             return Some(outcome);

@@ -15,6 +15,7 @@ use super::link::Link;
 use super::open_port::OpenPort;
 use super::port::{Port, PortEnd};
 use super::queue::{Queue, Refused};
+use super::sent::Sent;
 
 /// Makes a channel that holds at most `capacity` messages in each direction.
 ///
@@ -67,9 +68,9 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
         let Some(outgoing) = self.port.outgoing() else {
             return Err(TryPostError::Closed(message));
         };
-        outgoing.try_push(message).map_err(|refused| match refused {
-            Refused::Full(message) => TryPostError::Full(message),
-            Refused::Closed(message) => TryPostError::Closed(message),
+        outgoing.try_push(Sent::now(message)).map_err(|refused| match refused {
+            Refused::Full(sent) => TryPostError::Full(sent.back()),
+            Refused::Closed(sent) => TryPostError::Closed(sent.back()),
         })
     }
 
@@ -102,7 +103,7 @@ pub struct Reserve<'a, S, R> {
     /// The port that sends.
     port: &'a OpenPort<S, R>,
     /// The queue in whose line it waits. None while it does not wait.
-    queue: Option<Arc<Queue<S>>>,
+    queue: Option<Arc<Queue<Sent<S>>>>,
     /// Its place in the line. None while it has none.
     ticket: Option<u64>,
 }
@@ -117,7 +118,7 @@ impl<S, R> Reserve<'_, S, R> {
     }
 
     /// Notes the queue in whose line it waits, if it does.
-    fn set_waiting(&mut self, queue: Option<Arc<Queue<S>>>) {
+    fn set_waiting(&mut self, queue: Option<Arc<Queue<Sent<S>>>>) {
         let (before, after) = (self.queue.is_some(), queue.is_some());
         self.queue = queue;
         self.port.count_reserving(before, after);
@@ -165,7 +166,7 @@ impl<S, R> fmt::Debug for Reserve<'_, S, R> {
 /// Made by [`Port::reserve`]. It may outlive its port.
 pub struct Permit<S> {
     /// The queue in which the place is. Taken by the post.
-    queue: Option<Arc<Queue<S>>>,
+    queue: Option<Arc<Queue<Sent<S>>>>,
 }
 
 impl<S> Permit<S> {
@@ -175,7 +176,7 @@ impl<S> Permit<S> {
     /// The message itself when either end has been closed meanwhile.
     pub fn post(mut self, message: S) -> Result<(), S> {
         match self.queue.take() {
-            Some(queue) => queue.push_reserved(message),
+            Some(queue) => queue.push_reserved(Sent::now(message)).map_err(Sent::back),
             None => Err(message),
         }
     }

@@ -19,6 +19,7 @@ use super::handler::{MessageHandler, Round};
 use super::queue::Queue;
 use super::recv::{Receive, Recv};
 use super::seam::Receiver;
+use super::sent::Sent;
 use crate::callback::{self, Apart, on_drop::OnDrop, slot::Slot};
 use crate::state::State;
 use crate::state::current;
@@ -31,8 +32,11 @@ use crate::task::waiters::Place;
 /// A message as it arrives, or why it does not.
 type Arrival<T> = Result<T, MessageError>;
 
+/// Its name in reports.
+const KIND: &str = "broadcast channel";
+
 /// The channels of one name and type, by id.
-type Members<T> = Vec<(u64, Arc<Queue<Arrival<T>>>)>;
+type Members<T> = Vec<(u64, Arc<Queue<Sent<Arrival<T>>>>)>;
 
 /// All names in use. The values are `Members` of the type in the key.
 static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
@@ -179,8 +183,8 @@ impl<T> Member<T> {
 
     /// A message that could not be delivered: to the callback, or to the log.
     fn report(&self, error: MessageError) {
-        let (location, text) = (self.registration.location(), error.to_string());
-        let outcome = self.on_error.invoke(self.state(), location, |f| f(error));
+        let text = error.to_string();
+        let outcome = self.on_error.invoke(self.state(), KIND, |f| f(error));
         let Some(outcome) = outcome else {
             return log::warn!("broadcast channel {:?}: {text}", self.name);
         };
@@ -193,7 +197,7 @@ impl<T> Member<T> {
 
 impl<T: 'static> Handle for Member<T> {
     fn kind(&self) -> &'static str {
-        "broadcast channel"
+        KIND
     }
 
     fn registration(&self) -> &Registration {
@@ -202,7 +206,7 @@ impl<T: 'static> Handle for Member<T> {
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = OnDrop(|| state.delivery.call_again(self.number.get()));
-        if self.handler.deliver(state) != Round::Full {
+        if self.handler.deliver(state, self.kind()) != Round::Full {
             again.forget();
         }
     }
@@ -280,7 +284,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             let clone = callback::attempt(|| message.clone())
                 .map_err(|panic| MessageError::ClonePanicked(panic.message().to_owned()));
             // One that has closed meanwhile gives it back, to be dropped.
-            drop(queue.push(clone));
+            drop(queue.push(Sent::now(clone)));
         }
         Ok(())
     }
@@ -315,6 +319,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
 
     /// Calls `f` for a message that could not be delivered, in its place in the order. Without it
     /// such a message is logged. Those after it come as ever.
+    #[track_caller]
     pub fn on_message_error(&self, f: impl FnMut(MessageError) + 'static) {
         if self.member.is_open() {
             drop(self.member.on_error.set(Box::new(f)));

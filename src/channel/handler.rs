@@ -8,7 +8,6 @@
 //! messages that no task has taken.
 
 use std::cell::Cell;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,6 +18,7 @@ use super::discard::Unreceived;
 use super::queue::{End, Popped, Queue};
 use super::receive::ReceiveBuffer;
 use super::recv::RecvTimeoutError;
+use super::sent::Sent;
 use crate::callback::{self, Apart, slot::Slot};
 use crate::clock::Nanos;
 use crate::state::State;
@@ -48,13 +48,11 @@ pub(crate) enum Round {
 /// The receiving loop's part of a channel.
 pub(crate) struct MessageHandler<T> {
     /// Where the messages come from.
-    pub(crate) buffer: ReceiveBuffer<T>,
+    pub(crate) buffer: ReceiveBuffer<Sent<T>>,
     /// The callback of `on_message`.
     on_message: Slot<dyn FnMut(T)>,
     /// There is a callback. True also while it is called.
     listening: Cell<bool>,
-    /// Where the callback was registered. None before the first registration.
-    location: Cell<Option<&'static Location<'static>>>,
     /// The futures that wait for a message.
     pub(crate) waiters: Waiters,
     /// In a round: how many messages may still be delivered. None between rounds. Kept here and not
@@ -64,12 +62,11 @@ pub(crate) struct MessageHandler<T> {
 }
 
 impl<T> MessageHandler<T> {
-    pub(crate) fn new(queue: Arc<Queue<T>>) -> MessageHandler<T> {
+    pub(crate) fn new(queue: Arc<Queue<Sent<T>>>) -> MessageHandler<T> {
         MessageHandler {
             buffer: ReceiveBuffer::new(queue),
             on_message: Slot::default(),
             listening: Cell::new(false),
-            location: Cell::new(None),
             waiters: Waiters::default(),
             left: Cell::new(None),
         }
@@ -92,7 +89,6 @@ impl<T> MessageHandler<T> {
     /// Registers a callback. The one before comes back, to be dropped.
     #[track_caller]
     pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
-        self.location.set(Some(Location::caller()));
         self.listening.set(true);
         self.on_message.set(f)
     }
@@ -104,22 +100,23 @@ impl<T> MessageHandler<T> {
     }
 
     /// The receiving end is closed. The messages that were never received come back, to be dropped.
-    pub(crate) fn close(&self) -> Unreceived<T> {
+    pub(crate) fn close(&self) -> Unreceived<Sent<T>> {
         Unreceived(self.buffer.close())
     }
 
     /// Delivers one round of messages: wakes the tasks that wait, and calls the callback for each
     /// message that they leave.
     ///
-    /// After a panic, the next call goes on with the same round.
-    pub(crate) fn deliver(&self, state: &Rc<State>) -> Round {
+    /// `kind` is the receiver's name in reports. After a panic, the next call goes on with the same
+    /// round.
+    pub(crate) fn deliver(&self, state: &Rc<State>, kind: &'static str) -> Round {
         self.serve_waiters(state);
         let round = loop {
-            let message = match self.next_message(state) {
-                Ok(message) => message,
+            let Sent { message, cause } = match self.next_message(state) {
+                Ok(sent) => sent,
                 Err(round) => break round,
             };
-            let outcome = self.on_message.invoke(state, self.location.get(), |f| f(message));
+            let outcome = self.on_message.invoke_for(state, kind, cause, |f| f(message));
             let Some(outcome) = outcome else { break Round::Unheard };
             callback::settle(state, outcome);
             // A task that found the queue empty may wait since. It gets what was sent since.
@@ -142,7 +139,7 @@ impl<T> MessageHandler<T> {
     }
 
     /// Takes the next message for the callback, or says how the round has ended.
-    fn next_message(&self, state: &State) -> Result<T, Round> {
+    fn next_message(&self, state: &State) -> Result<Sent<T>, Round> {
         let now = state.clock.horizon();
         if state.is_halted() {
             return Err(Round::Unheard);
@@ -167,9 +164,9 @@ impl<T> MessageHandler<T> {
             }
         };
         match popped {
-            Popped::Message(message) => {
+            Popped::Message(sent) => {
                 self.left.set(Some(limit - 1));
-                Ok(message)
+                Ok(sent)
             }
             Popped::Empty => Err(Round::Empty),
             Popped::Finished => Err(Round::Finished),
@@ -180,7 +177,7 @@ impl<T> MessageHandler<T> {
     /// Takes the oldest message.
     pub(crate) fn try_recv(&self, now: Nanos) -> Option<T> {
         match self.buffer.pop(now) {
-            Popped::Message(message) => Some(message),
+            Popped::Message(sent) => Some(sent.message),
             Popped::Empty | Popped::Finished | Popped::Closed => None,
         }
     }
@@ -193,7 +190,7 @@ impl<T> MessageHandler<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<T>> {
         let message = match self.buffer.pop(now) {
-            Popped::Message(message) => Some(message),
+            Popped::Message(sent) => Some(sent.message),
             Popped::Finished | Popped::Closed => None,
             Popped::Empty => {
                 self.waiters.wait(place, cx);
@@ -219,7 +216,7 @@ impl<T> MessageHandler<T> {
             self.buffer.pop_within(timeout)
         };
         match popped {
-            Popped::Message(message) => Ok(message),
+            Popped::Message(sent) => Ok(sent.message),
             Popped::Finished | Popped::Closed => Err(RecvTimeoutError::Closed),
             Popped::Empty if refuses => Err(RecvTimeoutError::WouldDeadlock),
             Popped::Empty => Err(RecvTimeoutError::Timeout),

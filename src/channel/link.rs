@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use super::discard::discard;
 use super::queue::Queue;
+use super::sent::Sent;
 
 /// Both directions of a channel, as one end sees them. Closes its end when dropped.
 pub(crate) struct Link<S, R> {
     /// The messages that this end sends.
-    pub(crate) outgoing: Arc<Queue<S>>,
+    pub(crate) outgoing: Arc<Queue<Sent<S>>>,
     /// The messages that this end receives.
-    pub(crate) incoming: Arc<Queue<R>>,
+    pub(crate) incoming: Arc<Queue<Sent<R>>>,
     /// Dropping the link tells the other end of the close. False once a [`CloseNotice`] does it.
     tells: bool,
     /// Drops messages that were not received. Noted when the channel was made, so that an end can
     /// be held and dropped where nothing is known of its messages.
-    discard: fn(VecDeque<R>),
+    discard: fn(VecDeque<Sent<R>>),
 }
 
 impl<S: 'static, R: 'static> Link<S, R> {
@@ -30,10 +31,10 @@ impl<S: 'static, R: 'static> Link<S, R> {
         Link::of(Queue::bounded(capacity), Queue::bounded(capacity))
     }
 
-    fn of(there: Arc<Queue<S>>, back: Arc<Queue<R>>) -> (Link<S, R>, Link<R, S>) {
+    fn of(there: Arc<Queue<Sent<S>>>, back: Arc<Queue<Sent<R>>>) -> (Link<S, R>, Link<R, S>) {
         let (outgoing, incoming) = (back.clone(), there.clone());
-        let other = Link { outgoing, incoming, tells: true, discard: discard::<S> };
-        (Link { outgoing: there, incoming: back, tells: true, discard: discard::<R> }, other)
+        let other = Link { outgoing, incoming, tells: true, discard: discard::<Sent<S>> };
+        (Link { outgoing: there, incoming: back, tells: true, discard: discard::<Sent<R>> }, other)
     }
 }
 

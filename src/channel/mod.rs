@@ -26,3 +26,4 @@ pub(crate) mod queue;
 pub(crate) mod receive;
 pub(crate) mod recv;
 pub(crate) mod seam;
+pub(crate) mod sent;

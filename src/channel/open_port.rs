@@ -17,6 +17,8 @@ use super::link::{CloseNotice, Link};
 use super::queue::{End, Queue};
 use super::recv::Receive;
 use super::seam::Receiver;
+use super::sent::Sent;
+use crate::callback::slot::Once;
 use crate::callback::{self, Apart, on_drop::OnDrop};
 use crate::clock::Nanos;
 use crate::queue::closure::Closure;
@@ -25,9 +27,13 @@ use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
+use crate::trace::origin::Origin;
 
 /// The number of a port that receives no more.
 const NO_NUMBER: u64 = u64::MAX;
+
+/// Its name in reports.
+pub(super) const KIND: &str = "message port";
 
 /// A port as its loop has it.
 pub(super) struct OpenPort<S, R> {
@@ -44,7 +50,7 @@ pub(super) struct OpenPort<S, R> {
     /// Tells the other end that this one is closed. None once that is on its way.
     notice: Cell<Option<CloseNotice>>,
     /// The callback of `on_close`. Taken out by the close.
-    pub(super) on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    pub(super) on_close: Once<dyn FnOnce()>,
     /// How many [`Port`](super::port::Port)s name this port.
     names: Names,
     /// The other end listens, but sends no more. It may close later.
@@ -64,7 +70,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             link: RefCell::new(None),
             closing_link: Cell::new(None),
             notice: Cell::new(None),
-            on_close: Cell::new(None),
+            on_close: Once::default(),
             names: Names::default(),
             finished: Cell::new(false),
             reserving: Cell::new(0),
@@ -103,7 +109,7 @@ impl<S, R> OpenPort<S, R> {
         self.number.get() != NO_NUMBER
     }
 
-    pub(super) fn outgoing(&self) -> Option<Arc<Queue<S>>> {
+    pub(super) fn outgoing(&self) -> Option<Arc<Queue<Sent<S>>>> {
         self.link.borrow().as_ref().map(|link| link.outgoing.clone())
     }
 
@@ -160,7 +166,7 @@ impl<S, R> OpenPort<S, R> {
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
-        drop((left, Apart(self.on_close.take())));
+        drop((left, Apart(self.on_close.clear())));
         self.handler.waiters.wake();
         link
     }
@@ -168,12 +174,11 @@ impl<S, R> OpenPort<S, R> {
     /// Closes the port. Closing again does nothing.
     pub(super) fn close(&self) {
         let Some(mut link) = self.link.take() else { return };
-        let location = self.registration.location();
         // From here on the other end is sent nothing, but as in Node it hears of the close when
         // this end's close callback is due: its own comes an iteration later.
         link.end_sending();
         let notice = self.notice.take().map(|notice| Closure::new(move || drop(notice)));
-        let on_close = self.on_close.take().map(|f| self.call_on_close(location, f));
+        let on_close = self.on_close.take(KIND).map(|(f, origin)| self.call_on_close(origin, f));
         self.state().closing.push_all(notice.into_iter().chain(on_close));
         self.closing_link.set(Some(link));
         let left = if self.handler.is_in_round() { None } else { self.finish_close() };
@@ -191,19 +196,15 @@ impl<S, R> OpenPort<S, R> {
     }
 
     /// The closure that calls `f` in the close phase.
-    pub(super) fn call_on_close(
-        &self,
-        location: Option<&'static Location<'static>>,
-        f: Box<dyn FnOnce()>,
-    ) -> Closure {
+    pub(super) fn call_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) -> Closure {
         let state = self.state().clone();
-        Closure::new(move || callback::call(&state, location, f))
+        Closure::new(move || callback::call(&state, origin, f))
     }
 }
 
 impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
     fn kind(&self) -> &'static str {
-        "message port"
+        KIND
     }
 
     fn registration(&self) -> &Registration {
@@ -212,7 +213,7 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = OnDrop(|| state.delivery.call_again(self.number.get()));
-        let round = self.handler.deliver(state);
+        let round = self.handler.deliver(state, self.kind());
         if self.is_open() && round == Round::Full {
             return; // Called again in the next poll phase.
         }
@@ -240,7 +241,7 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
         callback::drop_quietly(self.closing_link.take());
         callback::drop_quietly(unseen);
         callback::drop_quietly(self.notice.take());
-        callback::drop_quietly(self.on_close.take());
+        callback::drop_quietly(self.on_close.clear());
         self.handler.waiters.wake();
     }
 }

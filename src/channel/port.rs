@@ -11,8 +11,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::link::Link;
-use super::open_port::OpenPort;
+use super::open_port::{KIND, OpenPort};
 use super::recv::{Recv, RecvTimeoutError};
+use super::sent::Sent;
+use crate::callback::slot::Registered;
 use crate::state::State;
 use crate::state::current;
 use crate::state::named::Name;
@@ -175,7 +177,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
     /// The message itself when either end is closed.
     pub fn try_post(&self, message: S) -> Result<(), S> {
         match &*self.port.link.borrow() {
-            Some(link) => link.outgoing.push(message),
+            Some(link) => link.outgoing.push(Sent::now(message)).map_err(Sent::back),
             None => Err(message),
         }
     }
@@ -211,12 +213,14 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// Calls `f` in the close phase after the channel was closed, from here or from the other end;
     /// then all that was posted there before has been delivered. Replaces the callback before.
     /// Of handles closed in one iteration the one closed last is told first.
+    #[track_caller]
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.port.is_open() {
-            let before = self.port.on_close.replace(Some(Box::new(f)));
+            let before = self.port.on_close.set(Box::new(f));
             drop(before);
         } else if self.port.state().is_open() {
-            let call = self.port.call_on_close(None, Box::new(f));
+            let origin = Registered::here().origin(KIND);
+            let call = self.port.call_on_close(origin, Box::new(f));
             self.port.state().closing.push(call);
         }
     }

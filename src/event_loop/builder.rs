@@ -2,8 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, Nanos};
@@ -23,6 +23,9 @@ use crate::state::tasks::Tasks;
 use crate::state::{State, Status, Watchers};
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
+use crate::trace::roll;
+use crate::trace::teller::Teller;
+use crate::trace::track::Observed;
 use crate::virtual_time::scheduler::Member;
 
 /// The parts of a loop that is to be made, perhaps on another thread.
@@ -142,7 +145,12 @@ impl Parts {
             }
             None => (None, Clock::new(false)),
         };
-        let running = mailbox.figures.running.clone();
+        let track = mailbox.figures.track.clone();
+        track.set_clock(clock.zero(), clock.is_virtual());
+        let observed: Weak<dyn Observed> = Arc::downgrade(&mailbox) as Weak<Mailbox>;
+        track.set_observed(observed);
+        track.set_name("main".to_owned());
+        roll::join(&track);
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: builder.name.unwrap_or_else(|| "main".to_owned()),
@@ -170,7 +178,8 @@ impl Parts {
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
             hooks: Hooks::default(),
-            running,
+            teller: Teller::new(track),
+            keeps_account: Cell::new(false),
             exit_code: Cell::new(0),
             over_limit: Cell::new(None),
             exits: Cell::new(0),

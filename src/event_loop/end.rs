@@ -14,6 +14,7 @@ use crate::callback::{self, Halt};
 use crate::phase::mode::RunMode;
 use crate::state::current;
 use crate::state::{State, Status};
+use crate::trace::Phase;
 
 impl State {
     /// Turns until nothing is alive and the before-exit hooks add nothing; false after a stop.
@@ -37,13 +38,14 @@ impl State {
     /// Calls the before-exit hooks that there are now. Those that a hook adds wait for the next
     /// time.
     fn run_before_exit(&self) {
+        self.teller.set_phase(Phase::Main);
         let hooks = self.hooks.before_exit.borrow().clone();
         let mut left = hooks.iter();
         callback::guard(self, || {
             while !self.is_halted()
                 && let Some(hook) = left.next()
             {
-                let outcome = hook.invoke(self, None, |f| f()).unwrap_or(Ok(()));
+                let outcome = hook.invoke(self, "before-exit hook", |f| f()).unwrap_or(Ok(()));
                 // As in Node one event has many listeners, and the drain comes after the last.
                 if outcome.is_err() || left.len() == 0 {
                     callback::settle(self, outcome);
@@ -58,12 +60,14 @@ impl State {
         let exits = self.exits.get();
         // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
         let turning = self.turning.replace(true);
-        for hook in self.hooks.exit.take() {
+        self.teller.set_phase(Phase::Main);
+        for (hook, registered) in self.hooks.exit.take() {
+            let origin = registered.origin("exit hook");
             if self.exits.get() > exits {
                 callback::drop_quietly(hook);
                 continue;
             }
-            let outcome = callback::invoke(self, None, || hook(self.exit_code.get()));
+            let outcome = callback::invoke(self, origin, || hook(self.exit_code.get()));
             if let Err(payload) = outcome
                 && !payload.is::<Halt>()
             {
@@ -111,6 +115,7 @@ impl State {
         }
         log::debug!("loop {} is torn down", self.id);
         self.status.set(Status::TearingDown);
+        self.mailbox.end();
         drop_each(self.mailbox.close());
         drop_each(iter::from_fn(|| self.ticks.pop().or_else(|| self.microtasks.pop())));
         drop_each(iter::from_fn(|| self.immediates.pop_below(u64::MAX)));
@@ -126,6 +131,7 @@ impl State {
         drop_each(self.hooks.exit.take());
         callback::drop_quietly(self.hooks.uncaught.clear());
         callback::drop_quietly(self.hooks.unhandled.clear());
+        callback::drop_quietly(self.hooks.iteration.clear());
         drop(self.read_buffer.take());
         self.mailbox.figures.end();
         if let Some(member) = self.virtual_time.as_ref().filter(|member| member.is_first()) {

@@ -8,6 +8,7 @@
 
 pub(crate) mod builder;
 mod end;
+mod observed;
 mod run;
 mod turn;
 

@@ -12,13 +12,15 @@ use std::thread;
 
 use super::Loop;
 use super::turn::Turned;
-use crate::callback::{self, Halt};
+use crate::callback::{self, Halt, observed};
 use crate::phase::mode::RunMode;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
 use crate::task::scoped;
 use crate::threads::patience::Awake;
+use crate::trace::Phase;
+use crate::trace::origin::Origin;
 
 /// A loop that this thread turns: it is the thread's current loop, no other loop of the thread can
 /// be turned, and the loop counts as awake, so that other threads need not wake it.
@@ -52,6 +54,7 @@ impl Turning {
         let entered = current::enter(state);
         state.mailbox.wake_up();
         state.turning.set(true);
+        state.tell_log(log::log_enabled!(log::Level::Debug));
         Turning { state: state.clone(), _awake: Awake::new(), _entered: entered, _thread: thread }
     }
 
@@ -69,7 +72,10 @@ impl Turning {
 
 impl Drop for Turning {
     fn drop(&mut self) {
-        self.state.running.set(None);
+        self.state.set_running(None);
+        self.state.teller.set_phase(Phase::Main);
+        self.state.teller.end_macrotask(&self.state.clock);
+        self.state.tell_log(false);
         self.state.turning.set(false);
         // From here on other threads wake the loop's descriptor.
         self.state.mailbox.leave();
@@ -106,10 +112,11 @@ impl Loop {
         let state = &self.state;
         let turning = Turning::begin(state, "run");
         state.clock.update();
-        let result = main();
+        let result = state.call_main(Location::caller(), main);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             // Here and not in the turn: they run also if the main script has asked for a stop.
             state.drain_left();
+            state.teller.end_macrotask(&state.clock);
             if state.turn_to_the_end() && !state.is_halted() {
                 state.run_exit_hooks();
             }
@@ -219,17 +226,23 @@ impl Loop {
     /// Runs the main script of a worker, which is a callback of the poll phase (conformance rule
     /// 31), and turns its loop to the end.
     ///
-    /// Returns whether the worker ended by itself, by having nothing left or by `exit`.
+    /// `cause` is the callback in which the worker was spawned. Returns whether the worker ended by
+    /// itself, by having nothing left or by `exit`.
     pub(crate) fn run_worker(
         &self,
         location: &'static Location<'static>,
+        cause: u64,
         main: impl FnOnce() + 'static,
     ) -> bool {
         let state = &self.state;
         let turning = Turning::begin(state, "a worker");
         state.clock.update();
         let inner = state.clone();
-        state.poll_last.push(Closure::new(move || callback::call(&inner, Some(location), main)));
+        let origin = Origin { kind: observed::MAIN, place: Some(location), cause };
+        state.poll_last.push(Closure::new(move || {
+            inner.teller.set_phase(Phase::Main);
+            callback::call(&inner, origin, main);
+        }));
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);
             // It is in its turn already: the timers that a turn begins with have been.

@@ -8,6 +8,7 @@
 
 use std::rc::Rc;
 
+use super::observed;
 use crate::callback;
 use crate::phase::mode::RunMode;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
@@ -84,6 +85,9 @@ impl State {
         timers::run(self);
 
         self.drain_left();
+        if self.is_observed() {
+            observed::end_iteration(self);
+        }
     }
 
     /// Runs what was queued where no drain followed, as by a destructor between two callbacks: left

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::PathError;
 use super::job::label;
 use crate::callback;
-use crate::callback::slot::Slot;
+use crate::callback::slot::{Once, Registered, Slot};
 use crate::clock::Nanos;
 use crate::phase::timers::{self, Timer};
 use crate::pool::{self, Admission};
@@ -26,6 +26,7 @@ use crate::state::current;
 use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
+use crate::trace::origin::Origin;
 
 /// What a look has seen.
 type Look = io::Result<Metadata>;
@@ -55,7 +56,7 @@ struct Looking {
     /// Begins the next look.
     alarm: Cell<Option<Timer>>,
     /// Waits for the close. Gone when it is queued for the close phase.
-    on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    on_close: Once<dyn FnOnce()>,
     /// The line that made the watcher.
     location: &'static Location<'static>,
 }
@@ -100,8 +101,7 @@ impl Looking {
         self.schedule();
         if tell {
             let before = before.unwrap_or_else(|| look.clone());
-            let location = Some(self.location);
-            callback::call_slot(self.state(), location, &self.on_change, |f| f(&before, &look));
+            callback::call_slot(self.state(), self.kind(), &self.on_change, |f| f(&before, &look));
         }
     }
 
@@ -118,6 +118,7 @@ impl Looking {
         self.alarm.set(Some(alarm));
     }
 
+    #[track_caller]
     fn listen(self: &Rc<Self>, f: Box<dyn FnMut(&Look, &Look)>) {
         if !self.registration.is_open() {
             return;
@@ -138,16 +139,16 @@ impl Looking {
             alarm.clear();
         }
         let on_change = self.on_change.clear();
-        if let Some(on_close) = self.on_close.take() {
-            self.push_on_close(on_close);
+        if let Some((on_close, origin)) = self.on_close.take(self.kind()) {
+            self.push_on_close(origin, on_close);
         }
         // Last: what the callback captured may call back into the loop.
         drop((on_change, entry));
     }
 
-    fn push_on_close(&self, f: Box<dyn FnOnce()>) {
-        let (state, location) = (self.state().clone(), self.location);
-        let call = move || callback::call(&state, Some(location), f);
+    fn push_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) {
+        let state = self.state().clone();
+        let call = move || callback::call(&state, origin, f);
         self.state().closing.push(Closure::new(call));
     }
 }
@@ -180,7 +181,7 @@ impl Handle for Looking {
         drop(self.registration.close());
         self.listening.set(false);
         callback::drop_quietly(self.on_change.clear());
-        callback::drop_quietly(self.on_close.take());
+        callback::drop_quietly(self.on_close.clear());
     }
 }
 
@@ -250,7 +251,7 @@ pub fn watch_metadata(path: impl AsRef<Path>, interval: Duration) -> MetadataWat
         busy: Cell::new(false),
         began: Cell::new(0),
         alarm: Cell::new(None),
-        on_close: Cell::new(None),
+        on_close: Once::default(),
         location,
     });
     if state.is_open() {
@@ -277,6 +278,7 @@ impl MetadataWatcher {
     /// A path that cannot be read is an error, told once until that changes. If the first look
     /// fails, `f` is given its error twice. Of several changes between two looks the last counts;
     /// what has changed since the first look before there was a callback is told as one change.
+    #[track_caller]
     pub fn on_change(&self, f: impl FnMut(&io::Result<Metadata>, &io::Result<Metadata>) + 'static) {
         self.looking.listen(Box::new(f));
     }
@@ -294,12 +296,14 @@ impl MetadataWatcher {
 
     /// Calls `f` in the close phase after the watcher was closed. Replaces the callback given
     /// before.
+    #[track_caller]
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         if self.looking.registration.is_open() {
-            let before = self.looking.on_close.replace(Some(Box::new(f)));
+            let before = self.looking.on_close.set(Box::new(f));
             drop(before);
         } else if self.looking.state().is_open() {
-            self.looking.push_on_close(Box::new(f));
+            let origin = Registered::here().origin(self.looking.kind());
+            self.looking.push_on_close(origin, Box::new(f));
         }
     }
 

@@ -169,6 +169,7 @@ impl<F: AsFd + 'static> Poll<F> {
     /// `PermissionDenied` for a file or directory, which are always ready; the system's error for a
     /// descriptor that is not open. The watcher then stays inactive, and
     /// [`into_inner`](Poll::into_inner) gives the source back.
+    #[track_caller]
     pub fn start(&self, interest: Interest, f: impl FnMut(Readiness) + 'static) -> io::Result<()> {
         self.descriptor.start(interest.0, Box::new(f))
     }
@@ -262,6 +263,7 @@ impl<F: AsFd + 'static> Poll<F> {
 }
 
 impl<F: AsFd + 'static> Descriptor<F> {
+    #[track_caller]
     fn start(&self, interest: Event, f: Box<dyn FnMut(Readiness)>) -> io::Result<()> {
         self.watch_for(interest.with(self.awaited()), true)?;
         self.interest.set(interest);
@@ -423,8 +425,7 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
             return;
         }
         self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));
-        let location = self.registration.location();
-        let outcome = self.callback.invoke(state, location, |f| f(Readiness(seen)));
+        let outcome = self.callback.invoke(state, self.kind(), |f| f(Readiness(seen)));
         if !self.interest.get().is_empty() {
             self.registration.call_again();
         }

@@ -5,15 +5,15 @@ use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::callback;
 use crate::callback::slot::Slot;
+use crate::callback::{self, observed};
 use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::threads::mailbox::RemoteMailbox;
+use crate::trace::asked::Asked;
 
 /// Calls back on its loop when any thread says so.
 ///
@@ -52,7 +52,7 @@ struct Shared {
     /// The receiver's number in the loop's mailbox; `u64::MAX` if the loop was closed already.
     number: u64,
     /// A call is on its way: the next one need not be sent. Cleared before the callback.
-    pending: Arc<AtomicBool>,
+    asked: Arc<Asked>,
 }
 
 /// What belongs to the loop.
@@ -62,7 +62,7 @@ struct Receiver {
     /// As in [`Shared`].
     number: Cell<u64>,
     /// As in [`Shared`].
-    pending: Arc<AtomicBool>,
+    asked: Arc<Asked>,
     /// The user's callback. Empty after close.
     callback: Slot<dyn FnMut()>,
 }
@@ -75,11 +75,11 @@ impl Notifier {
     #[track_caller]
     pub fn new(f: impl FnMut() + 'static) -> Notifier {
         let state = current::expect("Notifier::new");
-        let pending = Arc::new(AtomicBool::new(false));
+        let asked = Arc::new(Asked::default());
         let receiver = Rc::new(Receiver {
             registration: Registration::new(state.clone()),
             number: Cell::new(u64::MAX),
-            pending: pending.clone(),
+            asked: asked.clone(),
             callback: Slot::default(),
         });
         if state.is_open() {
@@ -89,7 +89,7 @@ impl Notifier {
         }
         let (mailbox, loop_id) = (RemoteMailbox::new(state.mailbox.clone()), state.id);
         let number = receiver.number.get();
-        Notifier { shared: Arc::new(Shared { mailbox, loop_id, number, pending }) }
+        Notifier { shared: Arc::new(Shared { mailbox, loop_id, number, asked }) }
     }
 
     /// Asks for a callback. Never blocks, and does nothing once the notifier is closed.
@@ -98,7 +98,7 @@ impl Notifier {
     /// One atomic operation while a call is on its way; else a short lock, and a system call if
     /// the loop sleeps.
     pub fn notify(&self) {
-        if !self.shared.pending.swap(true, Ordering::AcqRel) {
+        if self.shared.asked.ask(self.shared.mailbox.is_observed(), observed::link) {
             self.shared.mailbox.notify(self.shared.number);
         }
     }
@@ -168,12 +168,14 @@ impl Handle for Receiver {
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
-        // Cleared before the callback: a call that comes while it runs gives another one. By a
-        // swap, not by a store: so the callback sees what was written before a call that found it
-        // set.
-        self.pending.swap(false, Ordering::AcqRel);
-        let location = self.registration.location();
-        callback::call_slot(state, location, &self.callback, |f| f());
+        // Before the callback: a call that comes while it runs gives another one.
+        let (id, cause) = self.asked.happens();
+        callback::call_slot(state, self.kind(), &self.callback, |f| {
+            if id > 0 {
+                state.teller.tell_asked(id, cause);
+            }
+            f();
+        });
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
@@ -184,7 +186,7 @@ impl Handle for Receiver {
 
 impl fmt::Debug for Notifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pending = self.shared.pending.load(Ordering::Relaxed);
+        let pending = self.shared.asked.is_pending();
         f.debug_struct("Notifier").field("pending", &pending).finish_non_exhaustive()
     }
 }

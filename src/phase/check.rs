@@ -9,9 +9,10 @@ use crate::callback;
 use crate::state::State;
 use crate::state::current;
 use crate::state::references::ref_methods;
+use crate::trace;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, &state.check);
+    watchers::run(state, Phase::Check);
     run_immediates(state);
 }
 
@@ -20,12 +21,13 @@ fn run_immediates(state: &State) {
     if state.immediates.is_empty() {
         return;
     }
+    state.teller.set_phase(trace::Phase::Check);
     let end = state.immediates.end();
     callback::guard(state, || {
         while !state.is_halted()
-            && let Some((immediate, location)) = state.immediates.pop_below(end)
+            && let Some(immediate) = state.immediates.pop_below(end)
         {
-            callback::call(state, Some(location), || immediate.call());
+            callback::call(state, immediate.origin(), || immediate.callback.call());
         }
     });
 }

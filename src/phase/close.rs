@@ -6,13 +6,15 @@
 
 use crate::callback;
 use crate::state::State;
+use crate::trace::Phase;
 
 pub(crate) fn run(state: &State) {
     // Operations that were done before a handle was closed complete before its close callback.
     if !state.closing.is_empty() {
-        callback::call_deferred(state, &state.pending);
+        callback::call_deferred(state, Phase::Close, &state.pending);
     }
     if state.closing.begin_phase() {
+        state.teller.set_phase(Phase::Close);
         callback::call_each(state, || state.closing.next());
     }
 }

@@ -6,7 +6,7 @@ use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::state::State;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, &state.idle);
+    watchers::run(state, Phase::Idle);
 }
 
 /// Calls back in every iteration, before the poll phase, and keeps that from blocking.

@@ -5,9 +5,10 @@
 
 use crate::callback;
 use crate::state::State;
+use crate::trace::Phase;
 
 pub(crate) fn run(state: &State) {
-    callback::call_deferred(state, &state.pending);
+    callback::call_deferred(state, Phase::Pending, &state.pending);
 }
 
 /// Rounds of deferred completions right after poll (as libuv since 1.45).

@@ -6,7 +6,7 @@ use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::state::State;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, &state.prepare);
+    watchers::run(state, Phase::Prepare);
 }
 
 /// Calls back in every iteration, right before the poll phase.

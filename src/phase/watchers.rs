@@ -16,6 +16,7 @@ use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::state::{State, Watchers};
 use crate::sys::Event;
+use crate::trace;
 
 /// Which of the three lists.
 #[derive(Clone, Copy, Debug)]
@@ -93,17 +94,28 @@ impl Phase {
             Phase::Check => &state.check,
         }
     }
-}
 
-/// Calls each watcher of the list that is active now, unless it is stopped before its turn.
-#[inline]
-pub(super) fn run(state: &Rc<State>, watchers: &Watchers) {
-    if !watchers.is_empty() {
-        run_all(state, watchers);
+    /// As observers call it.
+    fn name(self) -> trace::Phase {
+        match self {
+            Phase::Idle => trace::Phase::Idle,
+            Phase::Prepare => trace::Phase::Prepare,
+            Phase::Check => trace::Phase::Check,
+        }
     }
 }
 
-fn run_all(state: &Rc<State>, watchers: &Watchers) {
+/// Calls each watcher of the phase that is active now, unless it is stopped before its turn.
+#[inline]
+pub(super) fn run(state: &Rc<State>, phase: Phase) {
+    if !phase.list(state).is_empty() {
+        run_all(state, phase);
+    }
+}
+
+fn run_all(state: &Rc<State>, phase: Phase) {
+    let watchers = phase.list(state);
+    state.teller.set_phase(phase.name());
     let (mut from, end) = (0, watchers.end());
     callback::guard(state, || {
         while from < end
@@ -131,6 +143,7 @@ struct Watcher {
 }
 
 impl Watcher {
+    #[track_caller]
     fn start(
         state: &Rc<State>,
         phase: Phase,
@@ -178,8 +191,7 @@ impl Handle for Watcher {
 
     /// Its turn in its phase has come.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        let location = self.registration.location();
-        callback::call_slot(state, location, &self.callback, |f| f());
+        callback::call_slot(state, self.kind, &self.callback, |f| f());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -31,6 +31,7 @@ use crate::clock::{self, Nanos};
 use crate::error::{Panic, WorkError};
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Done;
+use crate::trace::cause;
 
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,10 @@ pub(super) trait Job: Send + Sync {
     fn label(&self) -> &Label;
     /// When it was submitted.
     fn submitted(&self) -> Nanos;
+    /// The callback that submitted it. Zero: none, or nobody observed.
+    fn cause(&self) -> u64;
+    /// Gives it an id: it runs while somebody observes.
+    fn set_id(&self, id: u64);
     /// Runs the work if it still waits and nothing speaks against it. Catches its panic.
     fn run(&self, queues: &Queues) -> Outcome;
     /// Keeps a job that still waits from running. False when it does not wait any more.
@@ -159,6 +164,10 @@ pub(super) struct JobCell<F, R> {
     request: AtomicU64,
     /// When the job was submitted.
     submitted: Nanos,
+    /// The callback that submitted it. Zero: none, or nobody observed.
+    cause: u64,
+    /// Its id, once it has run while somebody observed. Else zero.
+    id: AtomicU64,
     /// What is known of it.
     pub(super) label: Label,
     /// For jobs with a token or a deadline.
@@ -173,7 +182,14 @@ impl<F: Body<R>, R> JobCell<F, R> {
         mailbox: Arc<Mailbox>,
     ) -> JobCell<F, R> {
         let (stage, request) = (Mutex::new(Stage::Queued(work)), AtomicU64::new(0));
-        JobCell { label, limits, submitted: clock::monotonic(), stage, mailbox, request }
+        let (cause, id) = (cause::running(), AtomicU64::new(0));
+        let submitted = clock::monotonic();
+        JobCell { label, limits, submitted, cause, id, stage, mailbox, request }
+    }
+
+    /// Its id, if it has run while somebody observed. Else zero.
+    pub(super) fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
     }
 
     /// Sets the request that is told of the result.
@@ -232,6 +248,14 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
 
     fn submitted(&self) -> Nanos {
         self.submitted
+    }
+
+    fn cause(&self) -> u64 {
+        self.cause
+    }
+
+    fn set_id(&self, id: u64) {
+        self.id.store(id, Ordering::Relaxed);
     }
 
     fn run(&self, queues: &Queues) -> Outcome {

@@ -22,6 +22,7 @@
 
 mod figures;
 mod job;
+mod observe;
 mod queues;
 mod record;
 mod request;

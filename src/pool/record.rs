@@ -20,6 +20,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What the thread is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(super) fn new(name: String) -> Record {
         Record {
             name,

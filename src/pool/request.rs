@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::Pool;
 use super::job::{Body, Job, JobCell, Label, Limits, Outcome, Refusal};
+use super::observe;
 use super::threads::Threads;
 use super::token::CancelToken;
 use crate::callback;
@@ -262,7 +263,12 @@ where
         match refusal {
             Some(why) => drop(self.job.refuse(&pool.queues, why)),
             None => {
-                let outcome = current::run_job(state, || self.job.run(&pool.queues));
+                let run = || current::run_job(state, || self.job.run(&pool.queues));
+                let outcome = if state.is_observed() {
+                    observe::run(&state.teller, &*self.job, || state.clock.read(), run)
+                } else {
+                    run()
+                };
                 if outcome == Outcome::Ran {
                     pool.lock_virtual_counters().add(label.kind, 0, 0);
                 }
@@ -283,6 +289,10 @@ where
 
     fn lost(&self, value: T) -> Option<Lost> {
         value.into_lost()
+    }
+
+    fn job(&self) -> u64 {
+        self.job.id()
     }
 
     fn abort(&self, core: &Rc<Pending<T>>) -> Result<(), CancelError> {

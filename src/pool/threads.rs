@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use super::figures::{Counters, PoolMetrics};
 use super::job::{Job, Outcome, Refusal};
+use super::observe;
 use super::queues::{Queues, Taken};
 use super::record::Record;
 use super::search::Search;
@@ -46,6 +47,8 @@ use crate::error::{WorkError, panic_message};
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::{self, Patience};
+use crate::trace::roll;
+use crate::trace::teller::Teller;
 
 /// The threads of a pool, with their queues. Shared by the threads and all who submit.
 pub(super) struct Threads {
@@ -196,6 +199,7 @@ impl Threads {
     /// What a thread does from its start to its end. It begins as the searcher.
     fn work(self: &Arc<Self>, record: &Record) {
         let patience = Patience::of_pool_thread();
+        let teller = observe::begin_thread(record.name());
         let mut searching = true;
         // Taking turns between the queues, neither can starve the other.
         let mut slow_first = false;
@@ -211,7 +215,7 @@ impl Threads {
                 }
                 slow_first = !is_slow;
                 let began = ended.take().unwrap_or_else(clock::monotonic);
-                ended = Some(self.run(job, record, began, &mut mailbox));
+                ended = Some(self.run(job, record, &teller, began, &mut mailbox));
                 if is_slow && self.queues.slow_job_ended() {
                     self.ensure_search(); // This thread may take a quick job next.
                 }
@@ -251,6 +255,7 @@ impl Threads {
         &self,
         job: Arc<dyn Job>,
         record: &Record,
+        teller: &Teller,
         began: Nanos,
         last: &mut Option<Arc<Mailbox>>,
     ) -> Nanos {
@@ -259,7 +264,12 @@ impl Threads {
         let mut ended = began;
         // A panic of the work is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            let outcome = job.run(&self.queues);
+            let run = || job.run(&self.queues);
+            let outcome = if roll::is_observed() {
+                observe::run(teller, &*job, clock::monotonic, run)
+            } else {
+                run()
+            };
             // Before the loop is told, which may look.
             record.end();
             match outcome {

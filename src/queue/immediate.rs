@@ -11,6 +11,11 @@ use std::panic::Location;
 use super::closure::Closure;
 use super::memory::{self, Lately};
 use crate::report::Alive;
+use crate::trace::cause;
+use crate::trace::origin::Origin;
+
+/// Its name in reports.
+const KIND: &str = "immediate";
 
 /// One place in the queue.
 struct Place {
@@ -20,6 +25,26 @@ struct Place {
     referenced: bool,
     /// The line that queued it.
     location: &'static Location<'static>,
+    /// The callback that queued it. Zero: none, or nobody observed.
+    cause: u64,
+}
+
+/// An immediate that was taken out to be called.
+pub(crate) struct Popped {
+    /// The user's closure.
+    pub(crate) callback: Closure,
+    /// The line that queued it.
+    location: &'static Location<'static>,
+    /// The callback that queued it. Zero: none, or nobody observed.
+    cause: u64,
+}
+
+impl Popped {
+    /// What it is and where it comes from.
+    #[inline]
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { kind: KIND, place: Some(self.location), cause: self.cause }
+    }
 }
 
 /// The immediates of a loop.
@@ -50,13 +75,19 @@ impl Immediates {
     ) -> u64 {
         let mut places = self.places.borrow_mut();
         let number = self.first.get() + places.len() as u64;
-        places.push_back(Place { callback: None, referenced: true, location });
+        let cause = cause::running();
+        places.push_back(Place { callback: None, referenced: true, location, cause });
         if let Some(place) = places.back_mut() {
             place.callback = Some(Closure::new(callback));
         }
         self.waiting.set(self.waiting.get() + 1);
         self.referenced.set(self.referenced.get() + 1);
         number
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.get()
     }
 
     /// The number that the next immediate will get. Those below it are this check phase's batch.
@@ -78,7 +109,7 @@ impl Immediates {
 
     /// Takes the first immediate whose number is below `end`.
     #[inline]
-    pub(crate) fn pop_below(&self, end: u64) -> Option<(Closure, &'static Location<'static>)> {
+    pub(crate) fn pop_below(&self, end: u64) -> Option<Popped> {
         let mut places = self.places.borrow_mut();
         while self.first.get() < end
             && let Some(place) = places.pop_front()
@@ -86,7 +117,8 @@ impl Immediates {
             self.first.set(self.first.get() + 1);
             if let Some(callback) = place.callback {
                 self.forget(place.referenced);
-                return Some((callback, place.location));
+                let Place { location, cause, .. } = place;
+                return Some(Popped { callback, location, cause });
             }
         }
         None
@@ -148,6 +180,6 @@ impl Immediates {
     pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
         let places = self.places.borrow();
         let holding = places.iter().filter(|place| place.callback.is_some() && place.referenced);
-        alive.extend(holding.map(|place| Alive { kind: "immediate", location: place.location }));
+        alive.extend(holding.map(|place| Alive { kind: KIND, location: place.location }));
     }
 }

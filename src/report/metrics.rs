@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::alloc;
 use crate::clock::{Nanos, Stopwatch};
-use crate::report::running::Running;
+use crate::trace::track::Track;
 
 /// The figures of a loop at one moment. Two snapshots give exact differences.
 ///
@@ -48,7 +48,7 @@ impl Metrics {
 }
 
 /// The counters behind [`Metrics`]. Only the loop writes, others may read while it runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Figures {
     /// See [`Metrics::iterations`].
     iterations: AtomicU64,
@@ -60,10 +60,24 @@ pub(crate) struct Figures {
     idle_nanos: AtomicU64,
     /// What the loop's thread has allocated, as of the last iteration.
     allocated: AtomicI64,
-    /// Where the callback that runs was registered.
-    pub(crate) running: Arc<Running>,
+    /// The loop as those who observe it see it: what runs now, and more while they do.
+    pub(crate) track: Arc<Track>,
     /// Runs while the loop lives; figures of a loop that has not begun or has ended are zero.
     lifetime: Stopwatch,
+}
+
+impl Default for Figures {
+    fn default() -> Figures {
+        Figures {
+            iterations: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            events_waiting: AtomicU64::new(0),
+            idle_nanos: AtomicU64::new(0),
+            allocated: AtomicI64::new(0),
+            track: Track::new(),
+            lifetime: Stopwatch::default(),
+        }
+    }
 }
 
 impl Figures {

@@ -2,7 +2,6 @@
 //! the callback that runs. Plain values, which know no loop.
 
 pub(crate) mod metrics;
-pub(crate) mod running;
 
 use std::fmt;
 use std::panic::Location;

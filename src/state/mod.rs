@@ -23,6 +23,7 @@ pub(crate) mod tasks;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,10 +37,10 @@ use crate::queue::immediate::Immediates;
 use crate::queue::numbered::Numbered;
 use crate::queue::ring::Ring;
 use crate::report::Alive;
-use crate::report::running::Running;
 use crate::sys::Poller;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
+use crate::trace::teller::Teller;
 use crate::virtual_time::scheduler::Member;
 
 use delivery::Delivery;
@@ -120,9 +121,11 @@ pub(crate) struct State {
     pub(crate) extensions: RefCell<Vec<Rc<dyn Any>>>,
     /// The callbacks for the program's end and for its panics.
     pub(crate) hooks: Hooks,
-    /// Where the callback that runs was registered, if that was recorded. Shared with the figures,
-    /// where other threads read it.
-    pub(crate) running: Arc<Running>,
+    /// What the loop tells those who observe it. Its track is shared with the figures, where other
+    /// threads see what runs.
+    pub(crate) teller: Teller,
+    /// Somebody wants the account of each iteration.
+    pub(super) keeps_account: Cell<bool>,
     /// What the program ends with.
     pub(crate) exit_code: Cell<i32>,
     /// How many bytes the thread had when that was more than its limit, and the loop was ended for
@@ -150,18 +153,20 @@ impl State {
         self.mailbox.is_halted()
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.mailbox.is_stopping()
+    /// Whether somebody observes the loop.
+    #[inline]
+    pub(crate) fn is_observed(&self) -> bool {
+        self.mailbox.is_observed()
     }
 
-    /// Whether nothing queued may run any more: told so, or for want of memory. Asked between two
-    /// callbacks.
+    /// The line that registered the callback that runs, if that was recorded.
     #[inline]
-    pub(crate) fn must_end(&self) -> bool {
-        if alloc::is_over_limit() {
-            self.end_for_memory();
-        }
-        self.is_halted()
+    pub(crate) fn set_running(&self, place: Option<&'static Location<'static>>) {
+        self.teller.track.running.set(place);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.mailbox.is_stopping()
     }
 
     /// Registers something with the poller, if the loop is open.

@@ -230,8 +230,7 @@ impl<S: Stream> Connection<S> {
             };
             let last = !chunk.as_ref().is_ok_and(|bytes| !bytes.is_empty());
             let stream = S::of(Name::new(self.clone()));
-            let location = self.registration.location();
-            let outcome = self.reading.on_read.invoke(state, location, |f| {
+            let outcome = self.reading.on_read.invoke(state, self.kind(), |f| {
                 if last {
                     drop(self.reading.stop());
                     self.update_liveness();

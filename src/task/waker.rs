@@ -5,14 +5,16 @@
 //! through the mailbox. Between a wake and the poll that follows, more wakes change nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
+use crate::callback::observed;
 use crate::state::State;
 use crate::state::current;
 use crate::state::key::Key;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Woken;
+use crate::trace::asked::Asked;
+use crate::trace::origin::Origin;
 
 /// What a [`Waker`] of a task is made of.
 pub(crate) struct TaskWaker {
@@ -22,8 +24,8 @@ pub(crate) struct TaskWaker {
     mailbox: Arc<Mailbox>,
     /// The task.
     key: Key,
-    /// A microtask that will poll the task is on its way.
-    scheduled: AtomicBool,
+    /// Pending while a microtask that will poll the task is on its way.
+    poll: Asked,
 }
 
 impl TaskWaker {
@@ -32,14 +34,20 @@ impl TaskWaker {
             loop_id: state.id,
             mailbox: state.mailbox.clone(),
             key,
-            scheduled: AtomicBool::new(false),
+            poll: Asked::default(),
         })
     }
 
     /// Schedules the task for the first time. On the loop's thread.
     pub(crate) fn schedule(self: Arc<Self>, state: &State) {
-        self.scheduled.store(true, Ordering::Release);
+        self.ask();
         self.queue_on(state);
+    }
+
+    /// Asks for a poll. Whether that is the first time since the last one.
+    #[inline]
+    fn ask(&self) -> bool {
+        self.poll.ask(self.mailbox.is_observed(), observed::link)
     }
 
     /// Queues the microtask that polls the task. On the loop's thread.
@@ -66,12 +74,13 @@ impl TaskWaker {
 
     /// The microtask: polls the task, if it has not finished.
     fn run(self: Arc<Self>) {
-        // Cleared first: a wake during the poll asks for another one. By a swap, not by a store: a
-        // thread that found it set has written something before its wake, and only a read of the
-        // bit makes that visible here.
-        self.scheduled.swap(false, Ordering::AcqRel);
+        let (poll, cause) = self.poll.happens();
         let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
         if let Some(task) = task.flatten() {
+            if poll > 0 {
+                let place = Some(task.location());
+                observed::say(poll, Origin { kind: "task", place, cause });
+            }
             task.run(&Waker::from(self));
         }
     }
@@ -85,15 +94,13 @@ impl Woken for TaskWaker {
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        if !self.scheduled.swap(true, Ordering::AcqRel) {
+        if self.ask() {
             self.deliver();
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // No look before the swap: it could come before what the caller has written is there to be
-        // seen by the poll that is on its way.
-        if !self.scheduled.swap(true, Ordering::AcqRel) {
+        if self.ask() {
             self.clone().deliver();
         }
     }

@@ -1,10 +1,13 @@
 //! A loop's address for other threads.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::mailbox::{Mailbox, RemoteMailbox};
+use crate::callback::observed::noted;
 use crate::error::LoopGone;
+use crate::trace::origin::Origin;
 
 /// Sends closures to a loop from any thread.
 ///
@@ -43,8 +46,15 @@ impl Remote {
     /// # Cost
     /// A short lock. One system call wakes a sleeping loop, however many closures follow before it
     /// looks; none when it is awake.
+    #[track_caller]
     pub fn post(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopGone> {
-        self.mailbox.post(f).map_err(|_| LoopGone)
+        let posted = if self.mailbox.is_observed() {
+            let origin = Origin::at("post", Location::caller());
+            self.mailbox.post(noted(origin, f)).map_err(drop)
+        } else {
+            self.mailbox.post(f).map_err(drop)
+        };
+        posted.map_err(|()| LoopGone)
     }
 
     /// Like [`stop`](crate::stop), from another thread. Does nothing when the loop has ended.

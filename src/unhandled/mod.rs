@@ -234,7 +234,7 @@ struct Report {
 impl Report {
     /// Calls the hook, or logs.
     fn tell(mut self, state: &State) {
-        let outcome = state.hooks.unhandled.invoke(state, None, |hook| {
+        let outcome = state.hooks.unhandled.invoke(state, "unhandled hook", |hook| {
             if let Some(unhandled) = self.take() {
                 hook(unhandled);
             }

@@ -24,6 +24,7 @@ use crate::error::shut_down;
 use crate::event_loop::Loop;
 use crate::pool::Pool;
 use crate::state::current;
+use crate::trace::cause;
 use crate::virtual_time::scheduler::Member;
 
 /// Sets up a worker. Made by [`Worker::builder`].
@@ -167,6 +168,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let member = parent.map(|parent| parent.add_worker(&mailbox, now));
         parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));
         let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), member));
+        let track = &parts.mailbox.figures.track;
+        track.set_worker(id);
+        track.set_name(self.name.clone().unwrap_or_else(|| format!("worker {id}")));
         let start = Start {
             parts,
             shared: shared.clone(),
@@ -174,6 +178,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             environment,
             memory_limit: self.memory_limit,
             location,
+            cause: cause::running(),
             main,
         };
         let mut builder = thread::Builder::new();

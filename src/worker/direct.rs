@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::this;
+use crate::callback::observed::noted;
 use crate::callback::{self, slot::Slot};
 use crate::channel::call::{self, CallError, Reply};
 use crate::phase::timers::{Timer, set_timeout};
@@ -22,6 +23,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::threads::mailbox::Mailbox;
+use crate::trace::origin::Origin;
 use crate::unhandled::{Failure, Lost};
 
 /// The mailboxes of all workers that run, by number.
@@ -156,7 +158,7 @@ pub fn post_direct<T: Send + 'static>(
     let mailbox = running().get(&worker).cloned();
     let from = this::id();
     // One that a loop gives back, or that has no loop to go to, is dropped unanswered.
-    let closure = move || deliver(from, message, reply);
+    let closure = noted(Origin::at("post", location), move || deliver(from, message, reply));
     match mailbox {
         Some(mailbox) => drop(mailbox.post(closure).err()),
         None => drop(closure),
@@ -185,7 +187,8 @@ fn deliver<T: Send + 'static>(from: u64, message: T, reply: Reply<Delivered>) {
     };
     let slot = listeners.slot::<T>();
     let delivered = callback::attempt(|| {
-        let outcome = slot.invoke(&state, None, |listener| listener(from, message));
+        let outcome =
+            slot.invoke_for(&state, KIND, state.teller.cause(), |listener| listener(from, message));
         outcome.map(|outcome| outcome.unwrap_or_else(|payload| panic::resume_unwind(payload)))
     });
     reply.send(match delivered {
@@ -212,6 +215,9 @@ pub fn on_direct_message<T: Send + 'static>(f: impl FnMut(u64, T) + 'static) {
     }
     drop(Listeners::of(&state).slot::<T>().set(Box::new(f)));
 }
+
+/// Its name in reports.
+const KIND: &str = "direct message listeners";
 
 /// The place of the listener for messages of one type.
 type ListenerSlot<T> = Slot<dyn FnMut(u64, T)>;
@@ -252,7 +258,7 @@ impl Listeners {
 
 impl Handle for Listeners {
     fn kind(&self) -> &'static str {
-        "direct message listeners"
+        KIND
     }
 
     fn registration(&self) -> &Registration {

@@ -6,7 +6,7 @@
 //! order: see [`Stage`].
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::Location;
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use super::error::WorkerError;
 use super::shared::{Cause, GRACE, Shared, Wait};
 use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
+use crate::callback::slot::Once;
 use crate::callback::{self, Apart, on_drop::OnDrop, slot::and_drop};
 use crate::cell::peek;
 use crate::channel::handler::{MessageHandler, Round};
@@ -81,11 +82,11 @@ pub(super) struct WorkerHandle<In, Out> {
     /// The thread. Taken out when it is joined or given up.
     thread: Cell<Option<JoinHandle<()>>>,
     /// The callback of `on_online`. Taken out by its call or by the exit event.
-    pub(super) on_online: Cell<Option<Box<dyn FnOnce()>>>,
+    pub(super) on_online: Once<dyn FnOnce()>,
     /// The callback of `on_error`. Taken out by its call or by the exit event.
-    pub(super) on_error: Cell<Option<Box<dyn FnOnce(WorkerError)>>>,
+    pub(super) on_error: Once<dyn FnOnce(WorkerError)>,
     /// The callback of `on_exit`. Taken out by its call.
-    pub(super) on_exit: Cell<Option<Box<dyn FnOnce(i32)>>>,
+    pub(super) on_exit: Once<dyn FnOnce(i32)>,
     /// How much of the worker's life has been told.
     stage: Cell<Stage>,
     /// In a round of messages: whether the worker's end was seen when the round began. None between
@@ -120,9 +121,9 @@ impl<In, Out> WorkerHandle<In, Out> {
             link: RefCell::new(Some(link)),
             shared: OnceCell::new(),
             thread: Cell::new(None),
-            on_online: Cell::new(None),
-            on_error: Cell::new(None),
-            on_exit: Cell::new(None),
+            on_online: Once::default(),
+            on_error: Once::default(),
+            on_exit: Once::default(),
             stage: Cell::new(Stage::Starting),
             end_seen: Cell::new(None),
             error: RefCell::new(None),
@@ -232,9 +233,9 @@ impl<In, Out> WorkerHandle<In, Out> {
         };
         self.error.replace(Some(error.clone()));
         let location = self.registration.location();
-        if let Some(f) = self.on_error.take() {
+        if let Some((f, origin)) = self.on_error.take(KIND) {
             callback::drop_quietly(panic);
-            callback::call(state, location, || f(error));
+            callback::call(state, origin, || f(error));
         } else if self.joins.is_empty() && self.shutdowns.borrow().is_empty() {
             callback::raise(state, panic.unwrap_or_else(|| as_panic(&error)), location);
         }
@@ -245,7 +246,6 @@ impl<In, Out> WorkerHandle<In, Out> {
         if let Some(thread) = self.thread.take() {
             join_ended(thread);
         }
-        let location = self.registration.location();
         self.stage.set(Stage::Exited(code));
         let entry = self.registration.close();
         let receiver = state.delivery.remove_receiver(self.number.get());
@@ -261,16 +261,16 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.joins.wake();
         // The callback for messages has had them all. It may hold its own worker.
         let on_message = self.handler.unlisten();
-        let (on_online, on_error) = (Apart(self.on_online.take()), Apart(self.on_error.take()));
+        let (on_online, on_error) = (Apart(self.on_online.clear()), Apart(self.on_error.clear()));
         let unused = (on_online, on_error, on_message, Apart(self.watchdog.take()));
         // Caught: what is dropped afterwards may panic too, and a panic within another one ends the
         // process.
-        let on_exit = self.on_exit.take();
-        let outcome = callback::invoke(state, location, || {
-            if let Some(f) = on_exit {
-                callback::call(state, location, || f(code));
+        let on_exit = self.on_exit.take(KIND);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            if let Some((f, origin)) = on_exit {
+                callback::call(state, origin, || f(code));
             }
-        });
+        }));
         // Its drain is also for what these destructors have queued.
         callback::settle(state, and_drop(outcome, (entry, receiver, unused)));
     }
@@ -366,8 +366,8 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
                         return again.forget();
                     }
                     self.stage.set(Stage::Online);
-                    if let Some(f) = self.on_online.take() {
-                        callback::call(state, self.registration.location(), f);
+                    if let Some((f, origin)) = self.on_online.take(KIND) {
+                        callback::call(state, origin, f);
                     }
                 }
                 Stage::Online => {
@@ -376,7 +376,7 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
                     // are in the queue by then.
                     let ended = before.unwrap_or_else(|| self.is_end_seen(state));
                     self.end_seen.set(Some(ended));
-                    let round = self.handler.deliver(state);
+                    let round = self.handler.deliver(state, KIND);
                     self.end_seen.set(None);
                     if round == Round::Full {
                         return;
@@ -448,9 +448,9 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
         let unseen = self.handler.close();
         callback::drop_quietly(self.link.take());
         callback::drop_quietly(unseen);
-        callback::drop_quietly(self.on_online.take());
-        callback::drop_quietly(self.on_error.take());
-        callback::drop_quietly(self.on_exit.take());
+        callback::drop_quietly(self.on_online.clear());
+        callback::drop_quietly(self.on_error.clear());
+        callback::drop_quietly(self.on_exit.clear());
         callback::drop_quietly(self.watchdog.take());
         for completer in self.terminations.take() {
             completer.shut_down(None);
@@ -491,7 +491,7 @@ struct LateDelivery<In: 'static, Out: 'static> {
 impl<In: 'static, Out: 'static> LateDelivery<In, Out> {
     fn deliver(&mut self) {
         self.again = true;
-        self.again = self.worker.handler.deliver(self.worker.state()) == Round::Full;
+        self.again = self.worker.handler.deliver(self.worker.state(), KIND) == Round::Full;
     }
 }
 

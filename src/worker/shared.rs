@@ -233,6 +233,6 @@ impl Shared {
 
     /// Where the callback that the worker is in was registered.
     pub(super) fn running(&self) -> Option<&'static Location<'static>> {
-        self.mailbox.figures.running.get()
+        self.mailbox.figures.track.running.get()
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Start<In, Out, M> {
     pub(super) memory_limit: Option<usize>,
     /// The line that started the worker.
     pub(super) location: &'static Location<'static>,
+    /// The callback that spawned it. Zero: none, or nobody observed.
+    pub(super) cause: u64,
     /// The main script.
     pub(super) main: M,
 }
@@ -47,7 +49,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
 {
     /// The worker's thread, from its first step to its last.
     pub(super) fn run(self) {
-        let Start { parts, shared, end, environment, memory_limit, location, main } = self;
+        let Start { parts, shared, end, environment, memory_limit, location, cause, main } = self;
         FAREWELL.with(|_| ()); // First of all, to be dropped last of all.
         set_this_worker(Some(shared.clone()));
         shared.member.iter().for_each(Member::begin);
@@ -59,7 +61,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
             alloc::set_limit(bytes);
         }
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            event_loop.run_worker(location, move || {
+            event_loop.run_worker(location, cause, move || {
                 this::begin();
                 main(end.open());
             })

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::this;
 use crate::callback;
+use crate::callback::slot::Registered;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
@@ -50,7 +51,7 @@ pub fn on_terminating(f: impl FnOnce() + 'static) {
     if this::is_main() || !state.is_open() {
         return;
     }
-    let hook = Hook { call: Box::new(f), location: Location::caller() };
+    let hook = Hook { call: Box::new(f), registered: Registered::here() };
     let hooks = TerminatingHooks::of(&state);
     if hooks.called.get() {
         hook.push(&state);
@@ -73,19 +74,23 @@ pub(super) fn call_terminating_hooks() {
     waiting.into_iter().for_each(|hook| hook.push(&state));
 }
 
+/// Its name in reports.
+const KIND: &str = "terminating hooks";
+
 /// A callback of [`on_terminating`].
 struct Hook {
     /// The callback.
     call: Box<dyn FnOnce()>,
     /// Where it was added.
-    location: &'static Location<'static>,
+    registered: Registered,
 }
 
 impl Hook {
     /// Has the hook called in the pending phase, as a callback of its own.
     fn push(self, state: &Rc<State>) {
         let inner = state.clone();
-        let call = move || callback::call(&inner, Some(self.location), self.call);
+        let origin = self.registered.origin(KIND);
+        let call = move || callback::call(&inner, origin, self.call);
         state.pending.push(Closure::new(call));
     }
 }
@@ -118,7 +123,7 @@ impl TerminatingHooks {
 
 impl Handle for TerminatingHooks {
     fn kind(&self) -> &'static str {
-        "terminating hooks"
+        KIND
     }
 
     fn registration(&self) -> &Registration {

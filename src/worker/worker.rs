@@ -1,6 +1,5 @@
 //! A worker as the program that started it has it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -12,9 +11,11 @@ use super::join::Join;
 use super::usage::WorkerUsage;
 use super::watchdog::{Unresponsive, Watchdog};
 use crate::callback;
+use crate::callback::slot::Once;
 use crate::channel::call::{self, Call, CallError, Reply};
 use crate::channel::port::PortEnd;
 use crate::channel::recv::{Recv, RecvTimeoutError};
+use crate::channel::sent::Sent;
 use crate::phase::timers::set_timeout;
 use crate::report::metrics::Metrics;
 use crate::request::{Completer, Request};
@@ -89,7 +90,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// The message itself when the worker has ended or has closed its port.
     pub fn try_post(&self, message: In) -> Result<(), In> {
         match &*self.handle.link.borrow() {
-            Some(link) => link.outgoing.push(message),
+            Some(link) => link.outgoing.push(Sent::now(message)).map_err(Sent::back),
             None => Err(message),
         }
     }
@@ -138,6 +139,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Calls `f` when the worker's loop has begun, before its first message. Not called when that
     /// has been delivered already.
+    #[track_caller]
     pub fn on_online(&self, f: impl FnOnce() + 'static) {
         self.register(&self.handle.on_online, self.handle.is_starting(), Box::new(f));
     }
@@ -145,20 +147,23 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// Calls `f` if the worker panics or has more memory than it may, after its last message and
     /// before its exit event. Without it, and without a wait in [`join`](Worker::join) or
     /// [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
+    #[track_caller]
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
         self.register(&self.handle.on_error, self.handle.is_running(), Box::new(f));
     }
 
     /// Calls `f` with the exit code when the worker has ended: the last event. Not called when that
     /// has been delivered already, nor when the parent's loop ends first.
+    #[track_caller]
     pub fn on_exit(&self, f: impl FnOnce(i32) + 'static) {
         self.register(&self.handle.on_exit, !self.handle.has_exited(), Box::new(f));
     }
 
     /// Registers the callback of an event, if that is yet to come. The one before is dropped.
-    fn register<F: ?Sized>(&self, slot: &Cell<Option<Box<F>>>, to_come: bool, f: Box<F>) {
+    #[track_caller]
+    fn register<F: ?Sized>(&self, slot: &Once<F>, to_come: bool, f: Box<F>) {
         let takes = to_come && self.state().is_open();
-        drop(if takes { slot.replace(Some(f)) } else { Some(f) });
+        drop(if takes { slot.set(f) } else { Some(f) });
     }
 
     /// Ends the worker: its callback that is running goes on to its end or to its next

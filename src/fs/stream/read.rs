@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use super::HIGH_WATER_MARK;
 use super::pipe::{self, Sink};
 use crate::callback;
+use crate::callback::slot::Registered;
 use crate::callback::slot::Slot;
 use crate::error;
 use crate::fs::File;
@@ -32,6 +33,10 @@ use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::origin::Origin;
+
+/// Its name in reports.
+const KIND: &str = "file read stream";
 
 /// A callback that gets the chunks.
 type OnData = dyn FnMut(&ReadStream, io::Result<Vec<u8>>);
@@ -324,17 +329,18 @@ impl Reader {
     fn deliver(self: &Rc<Self>, next: io::Result<Option<Vec<u8>>>) {
         if !matches!(next, Ok(Some(_))) {
             // Taken out first, for the end of the stream would drop it uncalled.
+            let origin = self.on_data.origin(KIND);
             let on_data = self.on_data.clear();
             self.told(&next);
-            if let Some(f) = on_data {
-                self.call_last(f, next.map(Option::unwrap_or_default));
+            if let Some((f, origin)) = on_data.zip(origin) {
+                self.call_last(f, origin, next.map(Option::unwrap_or_default));
             }
             return;
         }
         let stream = ReadStream::of(self.clone());
         let chunk = next.map(Option::unwrap_or_default);
         let state = self.state().clone();
-        let outcome = self.on_data.invoke(&state, Some(self.location), |f| f(&stream, chunk));
+        let outcome = self.on_data.invoke(&state, KIND, |f| f(&stream, chunk));
         drop(stream);
         if let Some(outcome) = outcome {
             callback::settle(&state, outcome);
@@ -342,20 +348,21 @@ impl Reader {
     }
 
     /// Calls a callback for the last time.
-    fn call_last(self: &Rc<Self>, mut f: Box<OnData>, chunk: io::Result<Vec<u8>>) {
+    fn call_last(self: &Rc<Self>, mut f: Box<OnData>, origin: Origin, chunk: io::Result<Vec<u8>>) {
         let stream = ReadStream::of(self.clone());
-        callback::call(self.state(), Some(self.location), move || f(&stream, chunk));
+        callback::call(self.state(), origin, move || f(&stream, chunk));
     }
 
+    #[track_caller]
     fn start(self: &Rc<Self>, f: Box<OnData>) {
         if !self.state().is_open() {
             return;
         }
         if self.is_closed() {
             // A callback, so not from here.
-            let reader = self.clone();
+            let (reader, origin) = (self.clone(), Registered::here().origin(KIND));
             return self.state().pending.push(Closure::new(move || {
-                reader.call_last(f, reader.over().map(|()| Vec::new()));
+                reader.call_last(f, origin, reader.over().map(|()| Vec::new()));
             }));
         }
         self.has_callback.set(true);
@@ -461,7 +468,7 @@ impl Drop for RoundAgain<'_> {
 
 impl Handle for Reader {
     fn kind(&self) -> &'static str {
-        "file read stream"
+        KIND
     }
 
     fn registration(&self) -> &Registration {
@@ -541,6 +548,7 @@ impl ReadStream {
     ///
     /// The callback runs in the poll phase, or in the pending phase for what was read before. Put
     /// on a stream that has ended, it is told the end; on one that was closed, `EBADF`.
+    #[track_caller]
     pub fn on_data(&self, f: impl FnMut(&ReadStream, io::Result<Vec<u8>>) + 'static) {
         self.reader.start(Box::new(f));
     }

@@ -182,6 +182,7 @@ impl Watcher {
     ///
     /// At most 64 in one poll phase, so that other handles are served. An error is an event as well
     /// and ends nothing.
+    #[track_caller]
     pub fn on_event(&self, f: impl FnMut(io::Result<WatchEvent>) + 'static) {
         self.watching.set_on_event(Box::new(f));
     }
@@ -216,6 +217,7 @@ impl Watcher {
 
     /// Calls `f` in the close phase after the watcher was closed. Replaces the callback given
     /// before.
+    #[track_caller]
     pub fn on_close(&self, f: impl FnOnce() + 'static) {
         self.watching.set_on_close(Box::new(f));
     }

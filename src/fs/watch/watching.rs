@@ -12,7 +12,7 @@ use super::WatchEvent;
 use super::hub::Hub;
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
-use crate::callback::slot::Slot;
+use crate::callback::slot::{Once, Registered, Slot};
 use crate::error;
 use crate::fs::PathError;
 use crate::queue::closure::Closure;
@@ -21,6 +21,7 @@ use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::origin::Origin;
 
 /// Events that wait to be told. The kernel's queue is as long, unless the system is told otherwise.
 const EVENTS_MAX: usize = 16_384;
@@ -58,7 +59,7 @@ pub(super) struct Watching {
     /// The place of the task that waits by [`Watcher::poll_next`](super::Watcher::poll_next).
     pub(super) poller: Place,
     /// Waits for the close. Gone when it is queued for the close phase.
-    on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    on_close: Once<dyn FnOnce()>,
     /// The line that made the watcher.
     location: &'static Location<'static>,
 }
@@ -87,7 +88,7 @@ impl Watching {
             on_event: Slot::default(),
             readers: Waiters::default(),
             poller: Place::default(),
-            on_close: Cell::new(None),
+            on_close: Once::default(),
             location,
         });
         watching.registration.open(watching.clone(), location, false);
@@ -125,6 +126,7 @@ impl Watching {
         self.registration.set_active(self.listening.get() || !self.readers.is_empty());
     }
 
+    #[track_caller]
     pub(super) fn set_on_event(&self, f: Box<dyn FnMut(io::Result<WatchEvent>)>) {
         if !self.registration.is_open() {
             return;
@@ -176,7 +178,7 @@ impl Watching {
                 return;
             }
             let Some(event) = self.take() else { return };
-            callback::call_slot(state, Some(self.location), &self.on_event, |f| f(event));
+            callback::call_slot(state, self.kind(), &self.on_event, |f| f(event));
         }
         if self.listening.get() && self.has_events() {
             self.registration.call_again();
@@ -189,26 +191,27 @@ impl Watching {
         self.abandon(Path::new(""));
         let (on_event, events) = (self.on_event.clear(), self.events.take());
         self.hub.leave(self.number.get());
-        if let Some(on_close) = self.on_close.take() {
-            self.push_on_close(on_close);
+        if let Some((on_close, origin)) = self.on_close.take(self.kind()) {
+            self.push_on_close(origin, on_close);
         }
         self.readers.wake();
         // Last: what the callback captured may call back into the loop.
         drop((on_event, events, entry));
     }
 
+    #[track_caller]
     pub(super) fn set_on_close(&self, f: Box<dyn FnOnce()>) {
         if self.registration.is_open() {
-            let before = self.on_close.replace(Some(f));
+            let before = self.on_close.set(f);
             drop(before);
         } else if self.registration.state.is_open() {
-            self.push_on_close(f);
+            self.push_on_close(Registered::here().origin(self.kind()), f);
         }
     }
 
-    fn push_on_close(&self, f: Box<dyn FnOnce()>) {
-        let (state, location) = (self.registration.state.clone(), self.location);
-        let call = move || callback::call(&state, Some(location), f);
+    fn push_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) {
+        let state = self.registration.state.clone();
+        let call = move || callback::call(&state, origin, f);
         self.registration.state.closing.push(Closure::new(call));
     }
 }
@@ -239,7 +242,7 @@ impl Handle for Watching {
         self.listening.set(false);
         drop((self.watches.take(), self.events.take()));
         callback::drop_quietly(self.on_event.clear());
-        callback::drop_quietly(self.on_close.take());
+        callback::drop_quietly(self.on_close.clear());
         self.readers.wake();
     }
 }

@@ -7,6 +7,7 @@ use crate::state::State;
 use crate::state::key::Key;
 use crate::sys;
 use crate::threads::mailbox::incoming::{Done, Woken};
+use crate::trace::Phase;
 
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
@@ -37,6 +38,7 @@ fn fetch(state: &State) {
 
 fn deliver_all(state: &Rc<State>) {
     let delivery = &state.delivery;
+    state.teller.set_phase(Phase::Poll);
     // What is there now. More may come while these are called.
     let mut completions = delivery.completions();
     let mut posts = delivery.posts.len().min(POSTS_PER_PHASE);

@@ -11,6 +11,7 @@
 //! is listed the poll does not block.
 
 mod deliver;
+mod observed;
 mod sleep;
 mod virtual_time;
 
@@ -21,7 +22,7 @@ use crate::callback;
 use crate::clock::Nanos;
 use crate::phase::mode::RunMode;
 use crate::state::State;
-
+use crate::trace::Phase;
 use sleep::{collect, look, sleep};
 
 /// In nanoseconds.
@@ -68,6 +69,14 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
 pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
     give_back(state, timeout);
+    if state.is_observed() {
+        return observed::wait(state, timeout);
+    }
+    wait_unobserved(state, timeout);
+}
+
+#[inline(always)]
+fn wait_unobserved(state: &State, timeout: Option<Duration>) {
     if let Some(member) = &state.virtual_time {
         return virtual_time::wait(state, member, timeout);
     }
@@ -96,7 +105,7 @@ fn give_back(state: &State, timeout: Option<Duration>) {
 pub(crate) fn dispatch(state: &Rc<State>) {
     let mut left = state.handles.ready_count();
     if left > 0 {
-        log::trace!("poll: {left} handles are ready");
+        state.teller.set_phase(Phase::Poll);
         callback::guard(state, || {
             while !state.is_halted()
                 && let Some((handle, event)) = state.handles.next_ready(&mut left)
@@ -106,5 +115,5 @@ pub(crate) fn dispatch(state: &Rc<State>) {
         });
     }
     deliver::deliver(state);
-    callback::call_deferred(state, &state.poll_last);
+    callback::call_deferred(state, Phase::Poll, &state.poll_last);
 }

@@ -56,6 +56,8 @@ use crate::clock::Nanos;
 use crate::queue::closure::Callable;
 use crate::state::State;
 use crate::state::current;
+use crate::trace::Phase;
+use crate::trace::origin::Origin;
 
 use lists::NONE;
 use table::{Due, Life, Table};
@@ -74,6 +76,7 @@ pub(crate) fn run(state: &Rc<State>) {
     if !state.timers.any_waiting() {
         return;
     }
+    state.teller.set_phase(Phase::Timers);
     // A timer that would be due at the last moment there is never is due.
     let now = state.clock.now().min(Nanos::MAX - 1);
     // A pass that a panic ended may have left a choice.
@@ -96,9 +99,14 @@ fn take_due(state: &State, now: Nanos) -> Option<Due> {
 /// Calls a timer that is due, chooses the one that fires next, and drains the queues.
 fn fire(state: &State, due: Due, now: Nanos) {
     let Due { timer, location, mut callback, life, list } = due;
+    let kind = if life == Life::IntervalFiring { "interval" } else { "timer" };
+    // Who armed it is known only if that was observed.
+    let cause =
+        if state.is_observed() { state.teller.armed_by(timer.index, timer.generation) } else { 0 };
+    let origin = Origin { kind, place: Some(location), cause };
     // The next period of an interval counts from here.
     let start = (life == Life::IntervalFiring).then(|| state.clock.read());
-    let mut outcome = callback::invoke(state, Some(location), || callback.call(timer));
+    let mut outcome = callback::invoke(state, origin, || callback.call(timer));
     if life != Life::Free {
         let cleared = state.timers.table.borrow_mut().put_back(timer, callback, start);
         if let Some(cleared) = cleared {
@@ -199,12 +207,32 @@ fn arm(
     callback: impl FnOnce() -> Callable<Timer>,
     location: &'static Location<'static>,
 ) -> Timer {
+    if !state.mailbox.takes_plainly() {
+        return arm_noted(state, duration, life, callback, location);
+    }
+    let (delay, start) = (to_delay(duration), state.clock.read());
+    state.timers.table.borrow_mut().insert(state.id, life, callback, delay, start, location)
+}
+
+/// As [`arm`], where more is to be done: the loop is observed, or takes nothing in any more.
+#[cold]
+#[inline(never)]
+fn arm_noted(
+    state: &State,
+    duration: Duration,
+    life: Life,
+    callback: impl FnOnce() -> Callable<Timer>,
+    location: &'static Location<'static>,
+) -> Timer {
     if !state.is_open() {
         drop(callback);
         return Timer { loop_id: 0, index: NONE, generation: 0, _not_send: PhantomData };
     }
     let (delay, start) = (to_delay(duration), state.clock.read());
-    state.timers.table.borrow_mut().insert(state.id, life, callback, delay, start, location)
+    let mut table = state.timers.table.borrow_mut();
+    let timer = table.insert(state.id, life, callback, delay, start, location);
+    state.teller.armed(timer.index, timer.generation);
+    timer
 }
 
 /// Calls `f` once, in the timers phase, when `delay` has passed.

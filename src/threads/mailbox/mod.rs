@@ -19,7 +19,7 @@ pub(crate) mod posts;
 
 use std::io;
 use std::iter;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::queue::closure::Closure;
 use crate::report::metrics::Figures;
 use crate::sys;
 use crate::threads::OwnLine;
+use crate::trace::track::Observed;
 use crate::virtual_time::arrivals::Arrivals;
 use incoming::{Done, Incoming, Woken};
 
@@ -57,13 +58,27 @@ pub(crate) struct Mailbox {
     pub(crate) figures: OwnLine<Figures>,
 }
 
-/// What is rarely written and often read.
+/// What is rarely written and often read: bits, and a count above them.
 #[derive(Default)]
 struct Flags {
+    /// The bits below, and the count of observers above them.
+    bits: AtomicU32,
+}
+
+impl Flags {
     /// The loop was told to end: nothing queued runs any more.
-    halted: AtomicBool,
+    const HALTED: u32 = 1;
     /// The loop was told to stop: its turn ends.
-    stopping: AtomicBool,
+    const STOPPING: u32 = 2;
+    /// The loop takes nothing in any more: it is torn down.
+    const ENDED: u32 = 4;
+    /// One observer. All that is not one of the bits above counts them.
+    const OBSERVER: u32 = 8;
+
+    #[inline]
+    fn get(&self) -> u32 {
+        self.bits.load(Ordering::Relaxed)
+    }
 }
 
 /// What the lock guards.
@@ -157,13 +172,13 @@ impl Mailbox {
 
     /// Tells the loop to end. The callback that is running goes on to its end.
     pub(crate) fn halt(&self) {
-        self.flags.halted.store(true, Ordering::SeqCst);
+        self.flags.bits.fetch_or(Flags::HALTED, Ordering::SeqCst);
         self.wake(self.lock());
     }
 
     /// Tells the loop to stop: to end its turn after the iteration it is in.
     pub(crate) fn stop(&self) {
-        self.flags.stopping.store(true, Ordering::SeqCst);
+        self.flags.bits.fetch_or(Flags::STOPPING, Ordering::SeqCst);
         self.wake(self.lock());
     }
 
@@ -220,17 +235,40 @@ impl Mailbox {
 
     #[inline]
     pub(crate) fn is_halted(&self) -> bool {
-        self.flags.halted.load(Ordering::Relaxed)
+        self.flags.get() & Flags::HALTED != 0
     }
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.flags.stopping.load(Ordering::Relaxed)
+        self.flags.get() & Flags::STOPPING != 0
+    }
+
+    /// Whether somebody observes the loop.
+    #[inline]
+    pub(crate) fn is_observed(&self) -> bool {
+        self.flags.get() >= Flags::OBSERVER
+    }
+
+    /// Whether the loop was not told to end, and nobody observes it.
+    #[inline]
+    pub(crate) fn is_undisturbed(&self) -> bool {
+        self.flags.get() & !(Flags::STOPPING | Flags::ENDED) == 0
+    }
+
+    /// Whether the loop takes callbacks in, and nobody observes it.
+    #[inline]
+    pub(crate) fn takes_plainly(&self) -> bool {
+        self.flags.get() & !(Flags::STOPPING | Flags::HALTED) == 0
+    }
+
+    /// The loop takes nothing in any more.
+    pub(crate) fn end(&self) {
+        self.flags.bits.fetch_or(Flags::ENDED, Ordering::SeqCst);
     }
 
     /// The loop has stopped.
     pub(crate) fn clear_stop(&self) {
-        self.flags.stopping.store(false, Ordering::SeqCst);
+        self.flags.bits.fetch_and(!Flags::STOPPING, Ordering::SeqCst);
     }
 
     /// Whether the loop must not sleep, without taking the lock. Else
@@ -398,6 +436,24 @@ impl Mailbox {
         let mut inbox = self.lock();
         inbox.incoming.append(more);
         self.filled.store(!inbox.incoming.is_empty(), Ordering::Release);
+    }
+}
+
+impl Observed for Mailbox {
+    fn add_observer(&self) {
+        let before = self.flags.bits.fetch_add(Flags::OBSERVER, Ordering::SeqCst);
+        if before < Flags::OBSERVER {
+            // What ran when the last observer left has perhaps ended since.
+            self.figures.track.running.end();
+        }
+    }
+
+    fn remove_observer(&self) {
+        self.flags.bits.fetch_sub(Flags::OBSERVER, Ordering::SeqCst);
+    }
+
+    fn waiting(&self) -> usize {
+        self.lock().incoming.len()
     }
 }
 

@@ -1,0 +1,39 @@
+//! Seeing what a loop does, while it does it.
+//!
+//! - [`Loop::on_iteration`](crate::Loop::on_iteration) gives the account of each iteration of one
+//!   loop: where its time went, to the nanosecond.
+//! - [`watch_stalls`] names the callback that blocks a loop, while it blocks it.
+//! - [`Recorder`] keeps what all loops, workers and pool threads of the process do, each callback
+//!   with the one in which it was scheduled.
+//!
+//! All of it stands on one seam: the loop says at its doors what happens. While nobody observes, a
+//! callback pays one branch for it. What is queued while somebody observes remembers where it was
+//! queued and in which callback; what was queued before has no place, and no cause.
+
+mod iteration;
+mod recorder;
+mod stalls;
+
+use std::panic::Location;
+use std::time::Duration;
+
+pub use crate::trace::{Phase, Wake};
+pub use iteration::Iteration;
+pub use recorder::{Event, Recorder, Recording, What};
+pub use stalls::{Stall, StallWatch, watch_stalls};
+
+/// A callback that ran or runs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Callback {
+    /// Where in a turn it belongs.
+    pub phase: Phase,
+    /// What it is, in the words of [`Loop::why_alive`](crate::Loop::why_alive), and "post", "tick",
+    /// "microtask", "task", "main", "before-exit hook", "exit hook", "uncaught hook".
+    pub kind: &'static str,
+    /// The line that registered it, if that was recorded: of `read_start`, `on_message`,
+    /// `on_complete`, not of what made the handle.
+    pub location: Option<&'static Location<'static>>,
+    /// How long it took, or has been running.
+    pub took: Duration,
+}

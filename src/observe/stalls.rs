@@ -1,0 +1,228 @@
+//! The stall watch: a thread that looks what runs on each loop.
+//!
+//! A loop says which macrotask runs, and nothing about time. The watch looks every eighth of the
+//! limit. A macrotask that it sees at two looks has run all the time between them, so the time from
+//! the first look to the last is a lower bound of what it took, two looks short at most.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::Callback;
+use crate::callback::drop_quietly;
+use crate::clock::{self, Nanos, saturating_nanos};
+use crate::error::panic_message;
+use crate::trace::roll::{self, Observer};
+use crate::trace::running::Seen;
+use crate::trace::track::Track;
+
+/// How often the watch looks within its limit.
+const LOOKS: u32 = 8;
+
+/// It does not look more often than this.
+const SHORTEST: Duration = Duration::from_micros(50);
+
+/// A callback that blocks its loop, as [`watch_stalls`] reports it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The loop's name.
+    pub loop_name: String,
+    /// The number of the worker whose loop it is, as [`worker::id`](crate::worker::id). Else 0.
+    pub worker: u64,
+    /// What runs at this moment. `took` counts from the beginning of the callback whose ticks and
+    /// microtasks these may be. It is exact to half the limit, and never less than the limit.
+    pub callback: Callback,
+    /// It has ended.
+    pub over: bool,
+    /// What waits behind it: in the mailbox now, and the ticks, microtasks and immediates that were
+    /// queued when it began.
+    pub waiting: usize,
+}
+
+/// Watches until it is dropped. Made by [`watch_stalls`].
+#[must_use = "a watch that is dropped watches nothing"]
+pub struct StallWatch {
+    /// Tells the thread to end.
+    ending: Arc<Ending>,
+    /// The thread that looks. None once it was waited for.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Whether the watch is to end.
+#[derive(Default)]
+struct Ending {
+    /// It is to end.
+    asked: Mutex<bool>,
+    /// Wakes its thread for that.
+    changed: Condvar,
+}
+
+/// What was seen of one loop.
+struct Sighting {
+    /// The loop.
+    track: Arc<Track>,
+    /// What ran at the last look.
+    seen: Seen,
+    /// When the macrotask was seen first.
+    first: Nanos,
+    /// When it was seen last.
+    last: Nanos,
+    /// It was reported.
+    reported: bool,
+}
+
+/// Reports each callback of any loop of the process that runs longer than `limit`, with its ticks
+/// and microtasks: once while it still runs, and once when it has ended.
+///
+/// `f` is called on a thread of the watch. A callback that takes 1.5 × `limit` or longer is
+/// reported before twice the limit is over; one between the two at least when it has ended, if at
+/// all. The limit is real time, also for a loop in virtual time. A callback that began before the
+/// watch is not seen.
+///
+/// Dropping the watch ends it, and waits for a report that is being made, unless from within it. A
+/// panic of `f` is logged and ends the watch.
+///
+/// # Cost
+/// A thread that looks eight times in each limit. For the loops, a few stores a callback, and no
+/// reading of the clock.
+///
+/// # Panics
+/// When the system gives no thread.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::observe::watch_stalls;
+///
+/// let (tell, told) = std::sync::mpsc::channel();
+/// let watch = watch_stalls(Duration::from_millis(20), move |stall| {
+///     if !stall.over {
+///         tell.send(stall.callback.kind).unwrap();
+///     }
+/// });
+/// windlass::run(|| {
+///     // The loop stands still until the watch has seen it.
+///     windlass::set_immediate(move || assert_eq!(told.recv().unwrap(), "immediate"));
+/// });
+/// drop(watch);
+/// ```
+pub fn watch_stalls(limit: Duration, f: impl FnMut(&Stall) + Send + 'static) -> StallWatch {
+    let ending = Arc::new(Ending::default());
+    let (observer, inner) = (Observer::begin(), ending.clone());
+    let thread = thread::Builder::new()
+        .name("windlass-stalls".to_owned())
+        .spawn(move || watch(limit, f, &inner, observer))
+        .expect("windlass: a stall watch needs a thread");
+    StallWatch { ending, thread: Some(thread) }
+}
+
+impl Ending {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for so long. True if the watch is to end.
+    fn comes_within(&self, time: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.lock(), time, |asked| !*asked);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl Drop for StallWatch {
+    fn drop(&mut self) {
+        *self.ending.lock() = true;
+        self.ending.changed.notify_all();
+        if let Some(thread) = self.thread.take().filter(|it| it.thread().id() != own_id()) {
+            let outcome = thread.join();
+            debug_assert!(outcome.is_ok(), "the thread catches the panics of reports");
+        }
+    }
+}
+
+fn own_id() -> thread::ThreadId {
+    thread::current().id()
+}
+
+impl fmt::Debug for StallWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StallWatch").finish_non_exhaustive()
+    }
+}
+
+/// The thread of a watch.
+fn watch(limit: Duration, mut f: impl FnMut(&Stall), ending: &Ending, observer: Observer) {
+    let pause = (limit / LOOKS).max(SHORTEST);
+    let limit = saturating_nanos(limit);
+    let mut sightings = HashMap::new();
+    while !ending.comes_within(pause) {
+        for stall in look(&mut sightings, limit) {
+            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| f(&stall))) {
+                let message = panic_message(payload.as_ref());
+                log::error!("a stall watch ends, for its report panicked: {message}");
+                drop_quietly(payload);
+                drop_quietly(f);
+                return drop(observer);
+            }
+        }
+    }
+    drop(observer);
+    drop_quietly(f);
+}
+
+/// Looks at all loops. Returns what is to be reported.
+fn look(sightings: &mut HashMap<u32, Sighting>, limit: Nanos) -> Vec<Stall> {
+    let mut stalls = Vec::new();
+    let mut before = std::mem::take(sightings);
+    for track in roll::tracks() {
+        let now = clock::monotonic();
+        let sighting = before.remove(&track.number());
+        let seen = track.running.look();
+        let goes_on = |it: &Sighting| seen.is_some_and(|seen| seen.macrotask == it.seen.macrotask);
+        match (sighting, seen) {
+            (Some(mut sighting), Some(seen)) if goes_on(&sighting) => {
+                (sighting.seen, sighting.last) = (seen, now);
+                if !sighting.reported && now - sighting.first >= limit {
+                    sighting.reported = true;
+                    stalls.push(sighting.stall(limit, false));
+                }
+                sightings.insert(track.number(), sighting);
+            }
+            (ended, seen) => {
+                stalls.extend(ended.and_then(|sighting| sighting.end(limit)));
+                if let Some(seen) = seen {
+                    let (first, last) = (now, now);
+                    let number = track.number();
+                    let sighting = Sighting { track, seen, first, last, reported: false };
+                    sightings.insert(number, sighting);
+                }
+            }
+        }
+    }
+    // Of loops that are gone.
+    stalls.extend(before.into_values().filter_map(|sighting| sighting.end(limit)));
+    stalls
+}
+
+impl Sighting {
+    fn stall(&self, limit: Nanos, over: bool) -> Stall {
+        let Seen { phase, kind, place: location, queued, .. } = self.seen;
+        let took = Duration::from_nanos((self.last - self.first).max(limit));
+        let in_mailbox = self.track.observed().map_or(0, |observed| observed.waiting());
+        Stall {
+            loop_name: self.track.name().to_owned(),
+            worker: self.track.worker(),
+            callback: Callback { phase, kind, location, took },
+            over,
+            waiting: in_mailbox + queued,
+        }
+    }
+
+    /// The report of a macrotask that has ended, if it is to be reported.
+    fn end(self, limit: Nanos) -> Option<Stall> {
+        (self.reported || self.last - self.first >= limit).then(|| self.stall(limit, true))
+    }
+}

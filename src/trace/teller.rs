@@ -1,0 +1,361 @@
+//! The loop's side of the seam: what it tells when something happens.
+//!
+//! A *macrotask* is a callback of a phase, with the drain that follows it. Ticks and microtasks of
+//! the drain are callbacks of their own and belong to the macrotask. A drain that follows no
+//! callback counts as one macrotask. A macrotask ends where the next one or the wait begins, or the
+//! iteration or the turn ends: what lies in between is the loop's own work.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::account::{Account, Sort};
+use super::cause;
+use super::origin::Origin;
+use super::ring::{Event, Happened, Ring};
+use super::track::Track;
+use super::{Phase, Wake};
+use crate::clock::{Clock, Nanos};
+
+/// A callback that takes as long is told to the log.
+const LONG: Nanos = 10_000_000;
+
+/// What a loop or a pool thread tells its observers. It belongs to its thread.
+pub(crate) struct Teller {
+    /// Where others see it.
+    pub(crate) track: Arc<Track>,
+    /// The rings as of the last change that was seen.
+    rings: RefCell<Vec<Arc<Ring>>>,
+    /// The number of that change.
+    seen: Cell<u32>,
+    /// The phase that calls back.
+    phase: Cell<Phase>,
+    /// The iteration that is under way.
+    iteration: Cell<u32>,
+    /// The callback that runs, if it began while somebody observed.
+    call: Cell<Option<Call>>,
+    /// The macrotask that runs, if it began while somebody observed.
+    macrotask: Cell<Option<Macrotask>>,
+    /// How many macrotasks were observed.
+    macrotasks: Cell<u64>,
+    /// The account of the iteration, if somebody wants it.
+    account: RefCell<Option<Account>>,
+    /// Long callbacks are told to the log.
+    logs: Cell<bool>,
+    /// Who armed which timer while somebody observed.
+    timers: RefCell<Vec<ArmedBy>>,
+}
+
+/// A callback that runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Call {
+    /// Its id.
+    id: u64,
+    /// What it is.
+    origin: Origin,
+    /// When it began.
+    began: Nanos,
+    /// What ran on this thread before it.
+    before: u64,
+    /// The macrotask began with it.
+    is_first: bool,
+}
+
+/// A macrotask that runs.
+#[derive(Clone, Copy)]
+struct Macrotask {
+    /// The phase it belongs to.
+    phase: Phase,
+    /// What it is.
+    origin: Origin,
+    /// When it began.
+    began: Nanos,
+    /// It is a drain that follows no callback.
+    is_bare: bool,
+}
+
+/// Who armed the timer of one place in the table of timers.
+#[derive(Clone, Copy, Default)]
+struct ArmedBy {
+    /// Tells the timers apart that use one place after the other.
+    generation: u32,
+    /// The callback in which it was armed.
+    cause: u64,
+}
+
+impl Teller {
+    pub(crate) fn new(track: Arc<Track>) -> Teller {
+        Teller {
+            track,
+            rings: RefCell::default(),
+            seen: Cell::new(0),
+            phase: Cell::new(Phase::Main),
+            iteration: Cell::new(0),
+            call: Cell::new(None),
+            macrotask: Cell::new(None),
+            macrotasks: Cell::new(0),
+            account: RefCell::new(None),
+            logs: Cell::new(false),
+            timers: RefCell::default(),
+        }
+    }
+
+    // ----- Always -----
+
+    /// The phase that calls back from here on.
+    #[inline]
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    // ----- While somebody observes -----
+
+    /// A callback begins. `queued` counts the ticks, microtasks and immediates that wait. Returns
+    /// the callback within which it does, as a completion within which a file stream calls back;
+    /// for [`end`](Teller::end).
+    pub(crate) fn begin(
+        &self,
+        clock: &Clock,
+        sort: Sort,
+        origin: Origin,
+        queued: impl FnOnce() -> usize,
+    ) -> Option<Call> {
+        self.look_for_changes();
+        let now = self.now(clock);
+        let is_bare = matches!(sort, Sort::Tick | Sort::Microtask);
+        let outer = self.call.get();
+        let is_first = outer.is_none() && (!is_bare || self.macrotask.get().is_none());
+        if !is_first {
+            self.track.running.go_on(origin);
+        } else {
+            self.end_macrotask_at(now);
+            let phase = self.phase.get();
+            self.macrotask.set(Some(Macrotask { phase, origin, began: now, is_bare }));
+            self.macrotasks.set(self.macrotasks.get() + 1);
+            self.track.running.begin(self.macrotasks.get(), phase, queued(), origin);
+        }
+        if let Some(account) = &mut *self.account.borrow_mut() {
+            account.enter(self.phase.get(), now);
+            if is_bare || outer.is_none() {
+                account.count(sort);
+            }
+        }
+        let id = cause::next_id();
+        let before = cause::set_running(id);
+        self.call.replace(Some(Call { id, origin, began: now, before, is_first }))
+    }
+
+    /// The callback that runs is known better: by the closure that was queued for it.
+    pub(crate) fn tell(&self, id: u64, origin: Origin) {
+        let Some(call) = self.call.get() else { return };
+        let id = if id > 0 { id } else { call.id };
+        cause::set_running(id);
+        self.call.set(Some(Call { id, origin, ..call }));
+        if let Some(macrotask) = self.macrotask.get().filter(|_| call.is_first) {
+            self.macrotask.set(Some(Macrotask { origin, ..macrotask }));
+        }
+        self.track.running.go_on(origin);
+    }
+
+    /// What scheduled the callback that runs. Zero: none, or nobody observes.
+    pub(crate) fn cause(&self) -> u64 {
+        self.call.get().map_or(0, |call| call.origin.cause)
+    }
+
+    /// The callback that runs was asked for, by what has the id `cause`, and has the id `id` since.
+    pub(crate) fn tell_asked(&self, id: u64, cause: u64) {
+        if let Some(call) = self.call.get() {
+            self.tell(id, Origin { cause, ..call.origin });
+        }
+    }
+
+    /// The callback that runs has ended, and `outer` goes on, if there is one.
+    pub(crate) fn end(&self, clock: &Clock, panicked: bool, outer: Option<Call>) {
+        let Some(call) = self.call.replace(outer) else { return };
+        cause::set_running(call.before);
+        if let Some(outer) = outer {
+            self.track.running.go_on(outer.origin);
+        }
+        if !self.is_timed() {
+            return;
+        }
+        let took = clock.read() - call.began;
+        let happened = if panicked { Happened::Panicked } else { Happened::Called };
+        let Call { id, origin, began: at, .. } = call;
+        self.write(happened, at, took, id, origin, Wake::None);
+        if took >= LONG && self.logs.get() {
+            log_long(self.track.name(), origin, took);
+        }
+    }
+
+    /// The macrotask that runs, if one does, has ended by now: its callback, and the drain.
+    pub(crate) fn end_macrotask(&self, clock: &Clock) {
+        let now = self.now(clock);
+        self.end_macrotask_at(now);
+    }
+
+    fn end_macrotask_at(&self, now: Nanos) {
+        let Some(Macrotask { phase, origin, began, is_bare }) = self.macrotask.take() else {
+            return;
+        };
+        self.track.running.end();
+        if let Some(account) = &mut *self.account.borrow_mut()
+            && !is_bare
+        {
+            account.ended(phase, origin, now.saturating_sub(began));
+        }
+    }
+
+    /// The poll phase begins, with the wait of this iteration. Returns when it began.
+    pub(crate) fn begin_wait(&self, clock: &Clock) -> Nanos {
+        self.look_for_changes();
+        let now = self.now(clock);
+        self.end_macrotask_at(now);
+        self.phase.set(Phase::Poll);
+        if let Some(account) = &mut *self.account.borrow_mut() {
+            account.enter(Phase::Poll, now);
+        }
+        now
+    }
+
+    /// The wait that began at this time has ended.
+    pub(crate) fn end_wait(&self, clock: &Clock, began: Nanos, woken_by: Wake) {
+        if !self.is_timed() {
+            return;
+        }
+        let now = clock.read();
+        if let Some(account) = &mut *self.account.borrow_mut() {
+            account.waited(now, woken_by);
+        }
+        let origin = Origin::unknown("");
+        self.write(Happened::Waited, began, now - began, 0, origin, woken_by);
+    }
+
+    /// What has this id was asked for once more, by what runs now, at this time of the track.
+    pub(crate) fn link(&self, now: Nanos, id: u64) {
+        self.look_for_changes();
+        if id > 0 && self.is_timed() {
+            let origin = Origin { cause: cause::running(), ..Origin::unknown("") };
+            self.write(Happened::Linked, now, 0, id, origin, Wake::None);
+        }
+    }
+
+    /// A job has run, from `began` to `ended`, times of this track.
+    pub(crate) fn worked(&self, id: u64, origin: Origin, began: Nanos, ended: Nanos) {
+        self.look_for_changes();
+        self.write(Happened::Worked, began, ended.saturating_sub(began), id, origin, Wake::None);
+    }
+
+    // ----- Timers -----
+
+    /// The timer of this place was armed, by what runs now.
+    pub(crate) fn armed(&self, index: u32, generation: u32) {
+        let mut timers = self.timers.borrow_mut();
+        let index = index as usize;
+        if index >= timers.len() {
+            timers.resize(index + 1, ArmedBy::default());
+        }
+        timers[index] = ArmedBy { generation, cause: cause::running() };
+    }
+
+    /// Who armed a timer, if that was observed.
+    pub(crate) fn armed_by(&self, index: u32, generation: u32) -> u64 {
+        let timers = self.timers.borrow();
+        let found = timers.get(index as usize).filter(|it| it.generation == generation);
+        found.map_or(0, |it| it.cause)
+    }
+
+    // ----- The account -----
+
+    /// Somebody wants the account of each iteration, or nobody any more.
+    pub(crate) fn keep_account(&self, clock: &Clock, on: bool) {
+        let now = clock.read();
+        if let Some(macrotask) = self.macrotask.get() {
+            // Its time counts from here.
+            self.macrotask.set(Some(Macrotask { began: now, ..macrotask }));
+        }
+        self.account.replace(on.then(|| Account::new(now)));
+    }
+
+    /// The iteration has ended. Its account, if it was kept; that of the next one begins.
+    pub(crate) fn end_iteration(&self, clock: &Clock, number: u64) -> Option<Account> {
+        self.iteration.set(number as u32);
+        let now = self.now(clock);
+        self.end_macrotask_at(now);
+        let mut kept = self.account.borrow_mut();
+        let mut account = kept.take()?;
+        account.enter(Phase::Main, now);
+        *kept = Some(Account::new(now));
+        Some(account)
+    }
+
+    /// Whether long callbacks are told to the log. Returns whether that is a change.
+    pub(crate) fn set_logs(&self, on: bool) -> bool {
+        self.logs.replace(on) != on
+    }
+
+    // ----- Within -----
+
+    /// Whether somebody wants to know when things happen. A stall watch does not.
+    fn is_timed(&self) -> bool {
+        self.account.borrow().is_some() || self.logs.get() || !self.rings.borrow().is_empty()
+    }
+
+    fn now(&self, clock: &Clock) -> Nanos {
+        if self.is_timed() { clock.read() } else { 0 }
+    }
+
+    /// Takes over the list of rings if it has changed.
+    #[inline]
+    fn look_for_changes(&self) {
+        if self.track.has_changed(self.seen.get()) {
+            let (rings, change) = self.track.rings();
+            self.rings.replace(rings);
+            self.seen.set(change);
+        }
+    }
+
+    fn write(
+        &self,
+        happened: Happened,
+        at: Nanos,
+        took: Nanos,
+        id: u64,
+        origin: Origin,
+        woken_by: Wake,
+    ) {
+        let Origin { kind, place, cause } = origin;
+        let (phase, iteration) = (self.phase.get(), self.iteration.get());
+        let event =
+            Event { happened, at, took, id, cause, kind, place, phase, woken_by, iteration };
+        self.rings.borrow().iter().for_each(|ring| ring.write(&event));
+    }
+}
+
+/// One line of the log for a callback that took long.
+#[cold]
+fn log_long(loop_name: &str, origin: Origin, took: Nanos) {
+    let (took, kind) = (Duration::from_nanos(took), origin.kind);
+    match origin.place {
+        Some(place) => log::debug!("{loop_name}: {kind} at {place} took {took:?}"),
+        None => log::debug!("{loop_name}: {kind} took {took:?}"),
+    }
+}
+
+thread_local! {
+    /// The teller of this thread, if it is a pool's.
+    static OF_POOL_THREAD: RefCell<Option<Rc<Teller>>> = const { RefCell::new(None) };
+}
+
+/// This thread is a pool's, and tells by this teller.
+pub(crate) fn set_of_pool_thread(teller: Rc<Teller>) {
+    OF_POOL_THREAD.with(|place| place.replace(Some(teller)));
+}
+
+/// Does something with the teller of this thread, if it is a pool's.
+pub(crate) fn of_pool_thread<R>(f: impl FnOnce(&Teller) -> R) -> Option<R> {
+    // Not there any more for destructors of the thread's other locals.
+    let teller = OF_POOL_THREAD.try_with(|place| place.borrow().clone()).ok()??;
+    Some(f(&teller))
+}
