@@ -25,6 +25,7 @@ use crate::stream::verbs::{
 };
 use crate::sys::terminal::{self, Changed};
 use crate::sys::{self, Kind, Transport};
+use crate::trace::origin::Origin;
 
 pub use crate::sys::terminal::Mode;
 
@@ -132,7 +133,7 @@ impl Drop for Resize {
         if self.state.is_open() {
             let (state, signal) = (self.state.clone(), self.signal.clone());
             self.state.pending.push(Closure::new(move || {
-                callback::call(&state, None, || signal.stop());
+                callback::call(&state, Origin::unknown("terminal"), || signal.stop());
             }));
         }
     }

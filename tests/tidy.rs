@@ -14,17 +14,17 @@ type Fence = (&'static [&'static str], &'static [&'static str], &'static str);
 #[rustfmt::skip]
 const FENCES: &[Fence] = &[
     (&["mio", "libc", "socket2", "aws_lc_sys"], &["sys/"], "only sys/ talks to the system and to C"),
-    // alloc.rs is a global allocator, which is an unsafe trait; running.rs reads a 'static reference back from an atomic.
+    // alloc.rs is a global allocator, which is an unsafe trait; running.rs and ring.rs read 'static references back from atomics.
     (&["unsafe"], &["queue/closure.rs", "queue/ring.rs", "state/current.rs", "task/scoped.rs",
         "sys/unix.rs", "sys/unix_socket.rs", "sys/dir.rs", "sys/file.rs", "sys/inotify.rs", "sys/resolver.rs", "sys/scrypt.rs", "sys/signal.rs",
-        "sys/descriptor.rs", "sys/terminal.rs", "alloc.rs", "report/running.rs"],
+        "sys/descriptor.rs", "sys/terminal.rs", "alloc.rs", "trace/running.rs", "trace/ring.rs"],
         "unsafe code stands in few files, each of which says what it rests on"),
     (&["call_first", "call_in_place"], &["callback/", "queue/"], "stored callbacks are called by callback/"),
     (&["atomic", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "mpsc"],
         &["threads/", "pool/", "channel/", "worker/", "virtual_time/", "handle/notifier.rs", "task/waker.rs", "report/metrics.rs", "clock.rs", "sys/signal.rs", "sys/terminal.rs",
-            "event_loop/", "error.rs", "report/running.rs"],
-        "what threads share stands behind doors 2 and 3"),
-    (&["thread::Builder", "thread::spawn"], &["pool/", "worker/"], "only pool and workers start threads"),
+            "event_loop/", "error.rs", "trace/", "observe/"],
+        "what threads share stands behind doors 2 and 3, and at the seam"),
+    (&["thread::Builder", "thread::spawn"], &["pool/", "worker/", "observe/stalls.rs"], "only pool, workers and a stall watch start threads"),
     (&["Instant::now", "SystemTime::now", "monotonic_nanos"], &["clock.rs", "sys/"], "only clock.rs reads the clock"),
     (&["crate::stream", "crate::net", "crate::fs", "crate::dns", "crate::crypto", "crate::worker", "crate::signal"],
         &["stream/", "net/", "pipe.rs", "stdio/", "tty.rs", "fs/", "dns/", "crypto/", "worker/", "signal.rs", "lib.rs", "unhandled/known.rs"],

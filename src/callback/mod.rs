@@ -39,8 +39,7 @@ pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, q
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
-pub(crate) fn call(state: &State, origin: impl Into<Origin>, f: impl FnOnce()) {
-    let origin = origin.into();
+pub(crate) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
     state.set_running(origin.place);
     if state.is_observed() {
         return observed::call(state, origin, f);
@@ -64,12 +63,7 @@ pub(crate) fn call_queued(state: &State, posts: &SendRing) {
 
 /// Calls a callback that will be called again. Its outcome goes to [`settle`] once it is put back.
 #[inline]
-pub(crate) fn invoke<R>(
-    state: &State,
-    origin: impl Into<Origin>,
-    f: impl FnOnce() -> R,
-) -> thread::Result<R> {
-    let origin = origin.into();
+pub(crate) fn invoke<R>(state: &State, origin: Origin, f: impl FnOnce() -> R) -> thread::Result<R> {
     state.set_running(origin.place);
     if state.is_observed() {
         return observed::invoke(state, origin, f);

@@ -12,6 +12,7 @@ use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
 use super::quiet::drop_payload;
+use crate::cell::peek;
 use crate::error::panic_message;
 use crate::trace::cause;
 use crate::trace::origin::Origin;
@@ -77,6 +78,11 @@ impl<F: ?Sized> Once<F> {
         before.map(|(f, _)| f)
     }
 
+    /// Whether there is one.
+    pub(crate) fn is_some(&self) -> bool {
+        peek(&self.callback, Option::is_some)
+    }
+
     /// Takes the callback out, to be called as something of this kind.
     pub(crate) fn take(&self, kind: &'static str) -> Option<(Box<F>, Origin)> {
         self.callback.take().map(|(f, registered)| (f, registered.origin(kind)))
@@ -112,7 +118,7 @@ impl<F: ?Sized> Slot<F> {
 
     /// Calls what is no callback of the loop: nothing is told of it, and nothing is drained after
     /// it.
-    pub(crate) fn call<R>(&self, f: impl FnOnce(&mut F) -> R) -> Option<thread::Result<R>> {
+    pub(crate) fn tell<R>(&self, f: impl FnOnce(&mut F) -> R) -> Option<thread::Result<R>> {
         self.lend(|callback, _| panic::catch_unwind(AssertUnwindSafe(|| f(callback))))
     }
 

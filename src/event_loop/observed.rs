@@ -1,31 +1,29 @@
 //! The account of the iterations of a loop, for whoever wants it.
 
-use std::rc::Rc;
-
 use crate::callback;
 use crate::state::State;
 use crate::trace::account::AccountHook;
 use crate::trace::track::Observed;
 
-/// The iteration has ended: its account goes to whoever wants it.
-#[cold]
-pub(super) fn end_iteration(state: &Rc<State>) {
-    let number = state.mailbox.figures.iterations();
-    let Some(account) = state.teller.end_iteration(&state.clock, number) else { return };
-    let started = state.clock.instant_at(account.started);
-    let mut called = false;
-    callback::guard(state, || {
-        // After a panic that was taken it is not called again.
-        if !std::mem::replace(&mut called, true)
-            && let Some(outcome) = state.hooks.iteration.call(|f| f(number, started, &account))
-            && let Err(payload) = outcome
-        {
-            std::panic::resume_unwind(payload);
-        }
-    });
-}
-
 impl State {
+    /// The iteration has ended: its account goes to whoever wants it.
+    #[cold]
+    pub(super) fn end_iteration(&self) {
+        let number = self.mailbox.figures.iterations();
+        let Some(account) = self.teller.end_iteration(&self.clock, number) else { return };
+        let started = self.clock.instant_at(account.started);
+        let mut called = false;
+        callback::guard(self, || {
+            // After a panic that was taken it is not called again.
+            if !std::mem::replace(&mut called, true)
+                && let Some(outcome) = self.hooks.iteration.tell(|f| f(number, started, &account))
+                && let Err(payload) = outcome
+            {
+                std::panic::resume_unwind(payload);
+            }
+        });
+    }
+
     /// Whether the log is told of callbacks that take long.
     pub(super) fn tell_log(&self, on: bool) {
         if self.teller.set_logs(on) {

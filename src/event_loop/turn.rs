@@ -8,7 +8,6 @@
 
 use std::rc::Rc;
 
-use super::observed;
 use crate::callback;
 use crate::phase::mode::RunMode;
 use crate::phase::{check, close, idle, pending, poll, prepare, timers};
@@ -86,7 +85,7 @@ impl State {
 
         self.drain_left();
         if self.is_observed() {
-            observed::end_iteration(self);
+            self.end_iteration();
         }
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::tcp_stream::TcpStream;
 use crate::callback::on_drop::OnDrop;
-use crate::callback::slot::Slot;
+use crate::callback::slot::{Once, Registered, Slot};
 use crate::callback::{self, Apart};
 use crate::error;
 use crate::phase::timers::set_timeout;
@@ -35,6 +35,7 @@ use crate::stream::budget::Budget;
 use crate::stream::connection::{Connection, Stream};
 use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::origin::Origin;
 
 /// Connections that may wait to be accepted. The system may allow fewer.
 pub(super) const BACKLOG: i32 = 1024;
@@ -83,7 +84,7 @@ pub(super) struct Listening<L: Listener> {
     /// What tasks have accepted in this iteration.
     budget: Budget,
     /// Waits for this side to close. Gone when it is queued for the close phase.
-    on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    on_close: Once<dyn FnOnce()>,
     /// The line that made the listener, also of its connections.
     location: &'static Location<'static>,
 }
@@ -195,7 +196,7 @@ impl<L: Listener> Listening<L> {
                 Taken::Nothing => return,
             };
             let location = self.registration.location();
-            callback::call_slot(state, location, &self.on_connection, |f| f(connection));
+            callback::call_slot(state, self.kind(), &self.on_connection, |f| f(connection));
         }
         if self.listening.get() && self.ready.get() {
             self.registration.call_again();
@@ -254,8 +255,8 @@ impl<L: Listener> Listening<L> {
         let Some(socket) = self.take_off() else { return };
         drop(socket);
         let on_connection = self.on_connection.clear();
-        if let Some(on_close) = self.on_close.take() {
-            self.push_on_close(on_close);
+        if let Some((on_close, origin)) = self.on_close.take(self.kind()) {
+            self.push_on_close(origin, on_close);
         }
         let entry = self.registration.close();
         self.acceptors.wake();
@@ -266,7 +267,7 @@ impl<L: Listener> Listening<L> {
     /// Takes the listener off its loop, open.
     pub(super) fn detach(&self) -> io::Result<L> {
         let Some(socket) = self.take_off() else { return Err(self.closed_error()) };
-        let callbacks = (Apart(self.on_connection.clear()), Apart(self.on_close.take()));
+        let callbacks = (Apart(self.on_connection.clear()), Apart(self.on_close.clear()));
         let entry = self.registration.close();
         self.acceptors.wake();
         // Last: what the callbacks captured may call back into the loop.
@@ -295,7 +296,7 @@ impl<L: Listener> Listening<L> {
             acceptors: Waiters::default(),
             poller: Place::default(),
             budget: Budget::default(),
-            on_close: Cell::new(None),
+            on_close: Once::default(),
             location,
         });
         shared.registration.open(shared.clone(), location, false);
@@ -326,18 +327,19 @@ impl<L: Listener> Listening<L> {
     }
 
     /// Calls `f` in the close phase after the listener was closed.
+    #[track_caller]
     pub(super) fn on_close(&self, f: Box<dyn FnOnce()>) {
         if self.is_open() {
-            let before = self.on_close.replace(Some(f));
+            let before = self.on_close.set(f);
             drop(before);
         } else if self.state().is_open() {
-            self.push_on_close(f);
+            self.push_on_close(Registered::here().origin(self.kind()), f);
         }
     }
 
-    fn push_on_close(&self, f: Box<dyn FnOnce()>) {
-        let (state, location) = (self.state().clone(), self.location);
-        let call = move || callback::call(&state, Some(location), f);
+    fn push_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) {
+        let state = self.state().clone();
+        let call = move || callback::call(&state, origin, f);
         self.state().closing.push(Closure::new(call));
     }
 }
@@ -375,7 +377,7 @@ impl<L: Listener> Handle for Listening<L> {
         }
         drop(self.spare.take());
         callback::drop_quietly(self.on_connection.clear());
-        callback::drop_quietly(self.on_close.take());
+        callback::drop_quietly(self.on_close.clear());
         self.acceptors.wake();
     }
 }
@@ -471,6 +473,7 @@ macro_rules! listener_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn on_connection(&self, f: impl FnMut(std::io::Result<$stream>) + 'static) {
             self.shared.start(Box::new(f));
         }
@@ -555,6 +558,7 @@ macro_rules! listener_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn on_close(&self, f: impl FnOnce() + 'static) {
             self.shared.on_close(Box::new(f));
         }

@@ -6,15 +6,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::Callback;
-use crate::callback::drop_quietly;
+use crate::callback::{attempt, drop_quietly};
 use crate::clock::{self, Nanos, saturating_nanos};
-use crate::error::panic_message;
 use crate::trace::roll::{self, Observer};
 use crate::trace::running::Seen;
 use crate::trace::track::Track;
@@ -160,10 +158,9 @@ fn watch(limit: Duration, mut f: impl FnMut(&Stall), ending: &Ending, observer: 
     let mut sightings = HashMap::new();
     while !ending.comes_within(pause) {
         for stall in look(&mut sightings, limit) {
-            if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| f(&stall))) {
-                let message = panic_message(payload.as_ref());
-                log::error!("a stall watch ends, for its report panicked: {message}");
-                drop_quietly(payload);
+            if let Err(panic) = attempt(|| f(&stall)) {
+                log::error!("a stall watch ends, for its report panicked: {}", panic.message());
+                drop_quietly(panic);
                 drop_quietly(f);
                 return drop(observer);
             }

@@ -21,7 +21,7 @@
 //! share of the phase is used up or a panic passes by, has the connection called again in the next
 //! poll phase.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
@@ -32,6 +32,7 @@ use super::reading::{BufferLoan, Reading};
 use super::writing::{Attempt, Writing};
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
+use crate::callback::slot::Once;
 use crate::error;
 use crate::request::Completer;
 use crate::state::State;
@@ -76,11 +77,11 @@ pub(crate) struct Connection<S: Stream> {
     /// What tasks have read and written in this iteration.
     budget: Budget,
     /// Waits for the peer to send no more. Gone when it is called, and with the transport.
-    pub(super) on_read_closed: Cell<Option<Box<dyn FnOnce()>>>,
+    pub(super) on_read_closed: Once<dyn FnOnce()>,
     /// Waits for the peer to be gone. Gone when it is called, and with the transport.
-    pub(super) on_hang_up: Cell<Option<Box<dyn FnOnce()>>>,
+    pub(super) on_hang_up: Once<dyn FnOnce()>,
     /// Waits for this side to close. Gone when it is queued for the close phase.
-    pub(super) on_close: Cell<Option<Box<dyn FnOnce()>>>,
+    pub(super) on_close: Once<dyn FnOnce()>,
 }
 
 impl<S: Stream> Handle for Connection<S> {
@@ -265,9 +266,9 @@ impl<S: Stream> Connection<S> {
             writing: Writing::new(),
             names: Names::default(),
             budget: Budget::default(),
-            on_read_closed: Cell::new(None),
-            on_hang_up: Cell::new(None),
-            on_close: Cell::new(None),
+            on_read_closed: Once::default(),
+            on_hang_up: Once::default(),
+            on_close: Once::default(),
         }
     }
 
@@ -362,6 +363,7 @@ impl<S: Stream> Named for Connection<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::{IoSlice, Read as _};
     use std::net::{TcpListener, TcpStream as StdStream};
     use std::os::fd::BorrowedFd;

@@ -1,6 +1,5 @@
 //! How a stream ends: closed, detached or torn down by this side, or left by the peer.
 
-use std::cell::Cell;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
@@ -8,12 +7,13 @@ use std::rc::Rc;
 use super::connection::{Connection, Stream};
 use super::reading::OnRead;
 use crate::callback::on_drop::OnDrop;
+use crate::callback::slot::{Once, Registered};
 use crate::callback::{self, Apart};
-use crate::cell::peek;
 use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::sys::Transport as _;
+use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable};
 
 /// An end of the connection that the peer has brought about.
@@ -54,7 +54,7 @@ struct Callbacks<S: 'static> {
     /// Waited for the peer to be gone.
     on_hang_up: Apart<Option<Box<dyn FnOnce()>>>,
     /// Waits for the close phase, when the program has closed the stream.
-    on_close: Apart<Option<Box<dyn FnOnce()>>>,
+    on_close: Apart<Option<(Box<dyn FnOnce()>, Origin)>>,
 }
 
 impl<S: Stream> Connection<S> {
@@ -65,9 +65,9 @@ impl<S: Stream> Connection<S> {
         self.state().sources.deregister(|poller| transport.deregister(poller));
         let callbacks = Callbacks {
             on_read: Apart(self.reading.stop()),
-            on_read_closed: Apart(self.on_read_closed.take()),
-            on_hang_up: Apart(self.on_hang_up.take()),
-            on_close: Apart(self.on_close.take()),
+            on_read_closed: Apart(self.on_read_closed.clear()),
+            on_hang_up: Apart(self.on_hang_up.clear()),
+            on_close: Apart(self.on_close.take(S::KIND)),
         };
         Some((transport, callbacks))
     }
@@ -104,8 +104,8 @@ impl<S: Stream> Connection<S> {
         if let Some(attempt) = requests.attempt {
             attempt.cancelled();
         }
-        if let Some(on_close) = callbacks.on_close.0.take() {
-            told.push(self.call_of(self.registration.location(), on_close));
+        if let Some((on_close, origin)) = callbacks.on_close.0.take() {
+            told.push(self.call_of(origin, on_close));
         }
         self.state().closing.push_all(told);
         let entry = self.registration.close();
@@ -114,13 +114,9 @@ impl<S: Stream> Connection<S> {
     }
 
     /// The call of a close callback.
-    fn call_of(
-        &self,
-        location: Option<&'static Location<'static>>,
-        f: Box<dyn FnOnce()>,
-    ) -> Closure {
+    fn call_of(&self, origin: Origin, f: Box<dyn FnOnce()>) -> Closure {
         let state = self.state().clone();
-        Closure::new(move || callback::call(&state, location, f))
+        Closure::new(move || callback::call(&state, origin, f))
     }
 
     /// Takes the stream off its loop. Refused while a request waits.
@@ -188,22 +184,25 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Calls `f` in the close phase after the stream was closed.
+    #[track_caller]
     pub(crate) fn on_close(&self, f: Box<dyn FnOnce()>) {
         if self.is_open() {
-            let before = self.on_close.replace(Some(f));
+            let before = self.on_close.set(f);
             drop(before);
         } else if self.state().is_open() {
-            self.state().closing.push(self.call_of(None, f));
+            let origin = Registered::here().origin(S::KIND);
+            self.state().closing.push(self.call_of(origin, f));
         }
     }
 
     /// Keeps a callback that waits for an end that the peer brings about. Reported before, it is
     /// told later. On a stream that this side has closed it is dropped uncalled.
+    #[track_caller]
     pub(crate) fn on_peer_end(self: &Rc<Self>, end: PeerEnd, f: Box<dyn FnOnce()>) {
         if !self.is_open() {
             return;
         }
-        let before = self.slot(end).replace(Some(f));
+        let before = self.slot(end).set(f);
         if self.reading.may_stop() {
             let stream = self.clone();
             self.state().pending.push(Closure::new(move || {
@@ -215,7 +214,7 @@ impl<S: Stream> Connection<S> {
         drop(before);
     }
 
-    fn slot(&self, end: PeerEnd) -> &Cell<Option<Box<dyn FnOnce()>>> {
+    fn slot(&self, end: PeerEnd) -> &Once<dyn FnOnce()> {
         match end {
             PeerEnd::ReadClosed => &self.on_read_closed,
             PeerEnd::HangUp => &self.on_hang_up,
@@ -228,7 +227,7 @@ impl<S: Stream> Connection<S> {
             PeerEnd::ReadClosed => self.reading.is_closed_by_peer(),
             PeerEnd::HangUp => self.reading.is_peer_gone(),
         };
-        reported && peek(self.slot(end), Option::is_some)
+        reported && self.slot(end).is_some()
     }
 
     fn owes_an_end(&self) -> bool {
@@ -241,9 +240,9 @@ impl<S: Stream> Connection<S> {
             // Asked anew for each: the callback before may have closed the stream.
             if self.owes(end)
                 && !state.is_halted()
-                && let Some(f) = self.slot(end).take()
+                && let Some((f, origin)) = self.slot(end).take(S::KIND)
             {
-                callback::call(state, self.registration.location(), f);
+                callback::call(state, origin, f);
             }
         }
         self.close_if_unnamed();

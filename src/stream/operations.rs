@@ -14,6 +14,7 @@ use super::ending::LostWrite;
 use super::reading::OnRead;
 use super::writing::Rest;
 use crate::callback;
+use crate::callback::slot::Registered;
 use crate::error::{self, CancelError};
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
@@ -336,16 +337,17 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Registers the read callback. A stream that is not open calls it once with an error, later.
+    #[track_caller]
     pub(crate) fn start_reading(self: &Rc<Self>, mut f: Box<OnRead<S>>) {
         if !self.is_open() {
             // Dropped uncalled if the loop is gone.
             if self.state().is_open() {
-                let stream = self.clone();
+                let (stream, origin) = (self.clone(), Registered::here().origin(S::KIND));
                 self.state().pending.push(Closure::new(move || {
                     let error = stream.closed_error();
                     let state = stream.state().clone();
                     let stream = S::of(Name::new(stream));
-                    callback::call(&state, None, || f(&stream, Err(error)));
+                    callback::call(&state, origin, || f(&stream, Err(error)));
                 }));
             }
             return;

@@ -138,6 +138,7 @@ impl<S> Reading<S> {
     }
 
     /// Registers a read callback. The one before comes back, for the caller to drop last.
+    #[track_caller]
     pub(super) fn start(&self, f: Box<OnRead<S>>) -> Option<Box<OnRead<S>>> {
         self.on.set(true);
         self.may_resume.set(true);

@@ -39,6 +39,7 @@ macro_rules! read_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn read_start(&self, f: impl FnMut(&Self, std::io::Result<&[u8]>) + 'static) {
             self.connection.start_reading(Box::new(f));
         }
@@ -388,6 +389,7 @@ macro_rules! handle_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn on_close(&self, f: impl FnOnce() + 'static) {
             self.connection.on_close(Box::new(f));
         }
@@ -438,6 +440,7 @@ macro_rules! peer_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn on_hang_up(&self, f: impl FnOnce() + 'static) {
             self.connection.on_peer_end(crate::stream::ending::PeerEnd::HangUp, Box::new(f));
         }
@@ -468,6 +471,7 @@ macro_rules! peer_methods {
         /// })?;
         /// # Ok::<(), std::io::Error>(())
         /// ```
+        #[track_caller]
         pub fn on_read_closed(&self, f: impl FnOnce() + 'static) {
             self.connection.on_peer_end(crate::stream::ending::PeerEnd::ReadClosed, Box::new(f));
         }

@@ -27,9 +27,3 @@ impl Origin {
         Origin { kind, place: Some(place), cause: cause::running() }
     }
 }
-
-impl From<Option<&'static Location<'static>>> for Origin {
-    fn from(place: Option<&'static Location<'static>>) -> Origin {
-        Origin { kind: "callback", place, cause: 0 }
-    }
-}

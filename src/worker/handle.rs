@@ -6,7 +6,7 @@
 //! order: see [`Stage`].
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -266,11 +266,8 @@ impl<In, Out> WorkerHandle<In, Out> {
         // Caught: what is dropped afterwards may panic too, and a panic within another one ends the
         // process.
         let on_exit = self.on_exit.take(KIND);
-        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            if let Some((f, origin)) = on_exit {
-                callback::call(state, origin, || f(code));
-            }
-        }));
+        let outcome =
+            on_exit.map_or(Ok(()), |(f, origin)| callback::invoke(state, origin, || f(code)));
         // Its drain is also for what these destructors have queued.
         callback::settle(state, and_drop(outcome, (entry, receiver, unused)));
     }

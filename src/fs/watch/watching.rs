@@ -60,8 +60,6 @@ pub(super) struct Watching {
     pub(super) poller: Place,
     /// Waits for the close. Gone when it is queued for the close phase.
     on_close: Once<dyn FnOnce()>,
-    /// The line that made the watcher.
-    location: &'static Location<'static>,
 }
 
 impl Watching {
@@ -89,7 +87,6 @@ impl Watching {
             readers: Waiters::default(),
             poller: Place::default(),
             on_close: Once::default(),
-            location,
         });
         watching.registration.open(watching.clone(), location, false);
         watching.number.set(watching.hub.enter(&watching));

@@ -210,6 +210,17 @@ fn arm(
     if !state.mailbox.takes_plainly() {
         return arm_noted(state, duration, life, callback, location);
     }
+    insert(state, duration, life, callback, location)
+}
+
+#[inline(always)]
+fn insert(
+    state: &State,
+    duration: Duration,
+    life: Life,
+    callback: impl FnOnce() -> Callable<Timer>,
+    location: &'static Location<'static>,
+) -> Timer {
     let (delay, start) = (to_delay(duration), state.clock.read());
     state.timers.table.borrow_mut().insert(state.id, life, callback, delay, start, location)
 }
@@ -228,9 +239,7 @@ fn arm_noted(
         drop(callback);
         return Timer { loop_id: 0, index: NONE, generation: 0, _not_send: PhantomData };
     }
-    let (delay, start) = (to_delay(duration), state.clock.read());
-    let mut table = state.timers.table.borrow_mut();
-    let timer = table.insert(state.id, life, callback, delay, start, location);
+    let timer = insert(state, duration, life, callback, location);
     state.teller.armed(timer.index, timer.generation);
     timer
 }
