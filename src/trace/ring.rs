@@ -184,7 +184,7 @@ mod tests {
             id: number * 3,
             cause: number * 5,
             kind: ["timer", "x"][(number % 2) as usize],
-            place: (number % 3 > 0).then(Location::caller),
+            place: (!number.is_multiple_of(3)).then(Location::caller),
             phase: Phase::Close,
             woken_by: Wake::Stop,
             iteration: number as u32,
