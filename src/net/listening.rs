@@ -195,7 +195,6 @@ impl<L: Listener> Listening<L> {
                 Taken::Gone => continue,
                 Taken::Nothing => return,
             };
-            let location = self.registration.location();
             callback::call_slot(state, self.kind(), &self.on_connection, |f| f(connection));
         }
         if self.listening.get() && self.ready.get() {
