@@ -113,9 +113,9 @@ pub(crate) fn names(address: SocketAddr) -> Result<(String, String), Failure> {
             address.as_ptr().cast(),
             address.len(),
             host.as_mut_ptr(),
-            HOST_MAX as libc::socklen_t,
+            HOST_MAX as _, // Of another type on some systems.
             service.as_mut_ptr(),
-            SERVICE_MAX as libc::socklen_t,
+            SERVICE_MAX as _,
             // Without this an address that has no name would be its own name.
             libc::NI_NAMEREQD,
         )

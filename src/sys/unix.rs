@@ -7,7 +7,6 @@ use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
-use std::ptr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,7 +149,7 @@ impl Transport for TcpStream {
         // most `len` bytes from `start`, which is the buffer. No address is asked for.
         #[cfg(target_os = "linux")]
         let count = unsafe {
-            let nowhere = ptr::null_mut::<libc::c_void>();
+            let nowhere = std::ptr::null_mut::<libc::c_void>();
             libc::syscall(libc::SYS_recvfrom, socket, start, len, 0, nowhere, nowhere)
         };
         // SAFETY: as above.
@@ -193,7 +192,7 @@ pub(super) fn send_on(socket: RawFd, data: &[u8]) -> io::Result<usize> {
     // given. On a descriptor that is no socket, or not open, the call fails.
     #[cfg(target_os = "linux")]
     let count = unsafe {
-        let nowhere = ptr::null::<libc::c_void>();
+        let nowhere = std::ptr::null::<libc::c_void>();
         libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
     };
     // SAFETY: as above.
