@@ -77,6 +77,8 @@ enum Written {
     Idle,
     /// A job writes.
     Running,
+    /// A job writes what was queued on a stream that has closed.
+    Abandoned,
     /// The job has written so many, or has failed.
     Done(io::Result<usize>),
 }
@@ -104,9 +106,15 @@ impl PooledFile {
         }
     }
 
-    /// Has this stream called when a job is done.
+    /// Has this stream called when a job is done. What a job writes of the stream before is no
+    /// concern of this one, which writes behind it.
     pub(super) fn report_to(&self, stream: Key) {
         self.shared.stream.set(Some(stream));
+        let write = match self.shared.write.take() {
+            Written::Running | Written::Abandoned => Written::Abandoned,
+            Written::Idle | Written::Done(_) => Written::Idle,
+        };
+        self.shared.write.set(write);
     }
 
     /// Takes what a job has read, or begins one.
@@ -146,8 +154,8 @@ impl PooledFile {
     pub(super) fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         match self.shared.write.take() {
             Written::Done(outcome) => outcome,
-            Written::Running => {
-                self.shared.write.set(Written::Running);
+            under_way @ (Written::Running | Written::Abandoned) => {
+                self.shared.write.set(under_way);
                 would_block()
             }
             Written::Idle => {
@@ -209,7 +217,11 @@ impl Shared {
                     shared.spare.set(bytes);
                     outcome
                 });
-                shared.write.set(Written::Done(outcome));
+                let was = shared.write.take();
+                shared.write.set(match was {
+                    Written::Abandoned => Written::Idle,
+                    _ => Written::Done(outcome),
+                });
                 shared.report(Event::WRITABLE);
             });
     }

@@ -25,7 +25,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::os::fd::RawFd;
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::state::State;
 use crate::state::current;
@@ -35,7 +35,7 @@ use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, read_methods, write_methods,
 };
 use crate::sys;
-use transport::Standard;
+use transport::{Kept, Standard};
 
 pub use crate::sys::Kind;
 
@@ -58,15 +58,31 @@ pub fn kind_of(fd: RawFd) -> Kind {
     sys::kind_of(fd)
 }
 
-/// The standard streams of one loop that were asked for.
+/// The standard streams of one loop.
 #[derive(Default)]
 struct Streams {
-    /// What is read from descriptor 0.
-    stdin: RefCell<Option<Stdin>>,
-    /// What is written to descriptor 1.
-    stdout: RefCell<Option<Stdout>>,
-    /// What is written to descriptor 2.
-    stderr: RefCell<Option<Stdout>>,
+    /// Reads descriptor 0.
+    stdin: Place<Stdin>,
+    /// Writes descriptor 1.
+    stdout: Place<Stdout>,
+    /// Writes descriptor 2.
+    stderr: Place<Stdout>,
+}
+
+/// The stream of one descriptor. It closes when nobody has a name of it and nothing is left to do,
+/// as all streams do. What it runs on is kept for the next one, with what was read of a file and
+/// not taken.
+struct Place<S: Stream> {
+    /// The stream, as long as it is open.
+    stream: RefCell<Weak<Connection<S>>>,
+    /// What the next stream runs on.
+    kept: Rc<Kept>,
+}
+
+impl<S: Stream> Default for Place<S> {
+    fn default() -> Place<S> {
+        Place { stream: RefCell::default(), kept: Rc::default() }
+    }
 }
 
 impl Streams {
@@ -84,26 +100,26 @@ fn stream<S>(
     state: &Rc<State>,
     location: &'static Location<'static>,
     fd: RawFd,
-    place: fn(&Streams) -> &RefCell<Option<S>>,
-    is_open: fn(&S) -> bool,
+    place: fn(&Streams) -> &Place<S>,
+    connection: fn(&S) -> &Rc<Connection<S>>,
 ) -> S
 where
-    S: Stream<Transport = Standard> + Clone,
+    S: Stream<Transport = Standard>,
 {
     if !state.is_open() {
         return Connection::closed(state);
     }
     let streams = Streams::of(state);
-    let known = place(&streams).borrow().clone();
-    if let Some(known) = known.filter(is_open) {
-        return known;
+    let Place { stream, kept } = place(&streams);
+    let known = stream.borrow().upgrade();
+    if let Some(known) = known.filter(|known| known.is_open()) {
+        return S::of(Name::new(known));
     }
-    let stream: S = Connection::adopt(state, Standard::open(state, location, fd), location)
+    let new: S = Connection::adopt(state, Standard::open(state, location, fd, kept), location)
         .or_else(|error| Connection::adopt(state, Standard::failed(state, &error), location))
         .unwrap_or_else(|_ended| Connection::closed(state));
-    let before = place(&streams).replace(Some(stream.clone()));
-    drop(before);
-    stream
+    stream.replace(Rc::downgrade(connection(&new)));
+    new
 }
 
 /// The standard input of the process, on the current loop.
@@ -127,7 +143,7 @@ where
 #[track_caller]
 pub fn stdin() -> Stdin {
     let state = current::expect("stdin");
-    stream(&state, Location::caller(), 0, |streams| &streams.stdin, Stdin::is_open)
+    stream(&state, Location::caller(), 0, |streams| &streams.stdin, |input| &input.connection)
 }
 
 /// The standard output of the process, on the current loop.
@@ -148,7 +164,7 @@ pub fn stdin() -> Stdin {
 #[track_caller]
 pub fn stdout() -> Stdout {
     let state = current::expect("stdout");
-    stream(&state, Location::caller(), 1, |streams| &streams.stdout, Stdout::is_open)
+    stream(&state, Location::caller(), 1, |streams| &streams.stdout, |output| &output.connection)
 }
 
 /// The standard error output of the process, on the current loop. A stream of its own: its order
@@ -166,13 +182,13 @@ pub fn stdout() -> Stdout {
 #[track_caller]
 pub fn stderr() -> Stdout {
     let state = current::expect("stderr");
-    stream(&state, Location::caller(), 2, |streams| &streams.stderr, Stdout::is_open)
+    stream(&state, Location::caller(), 2, |streams| &streams.stderr, |output| &output.connection)
 }
 
 /// The standard input. Made by [`stdin`].
 ///
-/// All of one loop are one stream, which stays open until it is closed or the loop ends. Closing it
-/// leaves descriptor 0 open; [`stdin`] then gives a new stream. One that nobody reads keeps no loop
+/// All of one loop are one stream. Closing it leaves descriptor 0 open; [`stdin`] then gives a new
+/// stream, which goes on where the one before has stopped. One that nobody reads keeps no loop
 /// alive, and takes nothing that another process might read. Of a file no more is read than what
 /// the program has room for.
 ///
@@ -185,10 +201,10 @@ pub struct Stdin {
 
 /// The standard output, or the standard error output. Made by [`stdout`] and [`stderr`].
 ///
-/// All of one loop are one stream, which stays open until it is closed or the loop ends. Closing it
-/// leaves the descriptor open, and cancels what waits. A write completes when the bytes are in the
-/// pipe, the file or the terminal. A [`shutdown`](Stdout::shutdown) waits for the writes before it,
-/// and lets none follow; the reader of a pipe sees the end when the process ends.
+/// All of one loop are one stream. Closing it leaves the descriptor open, and cancels what waits. A
+/// write completes when the bytes are in the pipe, the file or the terminal. A
+/// [`shutdown`](Stdout::shutdown) waits for the writes before it, and lets none follow; the reader
+/// of a pipe sees the end when the process ends.
 #[derive(Clone)]
 pub struct Stdout {
     /// What all clones share.
@@ -202,10 +218,6 @@ impl Stdin {
         read_methods, handle_methods
     }
 
-    fn is_open(&self) -> bool {
-        self.connection.is_open()
-    }
-
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.connection.with_transport(|standard| Ok(standard.kind())).unwrap_or(Kind::Unknown)
@@ -217,10 +229,6 @@ impl Stdout {
         "```no_run",
         "    let (reader, writer) = (windlass::stdio::stdin(), windlass::stdio::stdout());",
         write_methods, handle_methods
-    }
-
-    fn is_open(&self) -> bool {
-        self.connection.is_open()
     }
 
     /// What it is.

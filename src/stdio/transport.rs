@@ -1,9 +1,11 @@
 //! What a standard stream runs on, by what is behind its descriptor.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::file::PooledFile;
 use crate::state::State;
@@ -18,10 +20,15 @@ pub(crate) struct Standard {
     kind: Kind,
     /// How it is read and written.
     calls: Calls,
+    /// Gets the calls back when the stream closes. Gone when the loop has ended.
+    kept: Weak<Kept>,
 }
 
+/// What was behind a descriptor when the last stream of it closed.
+pub(super) type Kept = Cell<Option<(Kind, Calls)>>;
+
 /// How a standard stream is read and written.
-enum Calls {
+pub(super) enum Calls {
     /// The poller says when.
     Polled(Descriptor),
     /// The pool does it.
@@ -36,7 +43,13 @@ impl Standard {
         state: &Rc<State>,
         location: &'static Location<'static>,
         fd: RawFd,
+        kept: &Rc<Kept>,
     ) -> Standard {
+        let standard =
+            |kind, calls| Standard { state: state.clone(), kind, calls, kept: Rc::downgrade(kept) };
+        if let Some((kind, calls)) = kept.take() {
+            return standard(kind, calls);
+        }
         let kind = sys::kind_of(fd);
         let calls = sys::duplicate(fd).and_then(|own| match kind {
             Kind::File => Ok(Calls::Pooled(PooledFile::new(state, location, own))),
@@ -46,7 +59,7 @@ impl Standard {
             _ => Descriptor::adopt(own, kind).map(Calls::Polled),
         });
         match calls {
-            Ok(calls) => Standard { state: state.clone(), kind, calls },
+            Ok(calls) => standard(kind, calls),
             Err(error) => Standard::failed(state, &error),
         }
     }
@@ -54,11 +67,28 @@ impl Standard {
     /// A stream each of whose reads and writes fails with this error.
     pub(super) fn failed(state: &Rc<State>, error: &io::Error) -> Standard {
         let number = error.raw_os_error().unwrap_or(sys::EBADF);
-        Standard { state: state.clone(), kind: Kind::Unknown, calls: Calls::Failed(number) }
+        let calls = Calls::Failed(number);
+        Standard { state: state.clone(), kind: Kind::Unknown, calls, kept: Weak::new() }
     }
 
     pub(super) fn kind(&self) -> Kind {
         self.kind
+    }
+}
+
+impl Drop for Standard {
+    /// Not what shares a flag with other processes: that is put back now. Nor an error, for it may
+    /// be another one the next time.
+    fn drop(&mut self) {
+        let keep = match &self.calls {
+            Calls::Polled(descriptor) => !descriptor.shares_flag(),
+            Calls::Pooled(_) => true,
+            Calls::Failed(_) => false,
+        };
+        if keep && let Some(kept) = self.kept.upgrade() {
+            let calls = mem::replace(&mut self.calls, Calls::Failed(sys::EBADF));
+            kept.set(Some((self.kind, calls)));
+        }
     }
 }
 

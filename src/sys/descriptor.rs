@@ -102,7 +102,9 @@ fn status(fd: RawFd) -> Option<libc::stat> {
 
 /// The number of the device behind a descriptor.
 pub(super) fn device(fd: RawFd) -> io::Result<u64> {
-    status(fd).map(|status| status.st_rdev).ok_or_else(io::Error::last_os_error)
+    // Of another type on other systems.
+    #[allow(clippy::unnecessary_cast)]
+    status(fd).map(|status| status.st_rdev as u64).ok_or_else(io::Error::last_os_error)
 }
 
 /// The flags of the open file.
@@ -212,6 +214,11 @@ impl Descriptor {
             }
         }
         Ok(descriptor)
+    }
+
+    /// Whether the flag of an open file that others may have is set for it.
+    pub(crate) fn shares_flag(&self) -> bool {
+        self.flag_set
     }
 
     /// What it was opened for.

@@ -85,9 +85,13 @@ impl Pty {
     pub(crate) fn start(&self, mut command: Command) -> Child {
         let end = || Stdio::from(self.slave());
         command.stdin(end()).stdout(end()).stderr(end());
-        // SAFETY: both calls may be made between fork and exec.
+        // SAFETY: all of these calls may be made between fork and exec.
         unsafe {
             command.pre_exec(|| {
+                // Who started the tests in the background has had these ignored.
+                for signum in [libc::SIGINT, libc::SIGQUIT] {
+                    libc::signal(signum, libc::SIG_DFL);
+                }
                 if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
                     return Err(std::io::Error::last_os_error());
                 }
