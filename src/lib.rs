@@ -105,6 +105,7 @@ pub mod handle;
 pub mod net;
 pub mod observe;
 pub mod pipe;
+pub mod process;
 pub mod signal;
 pub mod stdio;
 pub mod stream;

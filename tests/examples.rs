@@ -18,7 +18,7 @@ fn names() -> Vec<String> {
     if !cfg!(feature = "crypto") {
         names.retain(|name| name != "thread_pool");
     }
-    assert!(names.len() >= 16, "the examples are where they are looked for: {names:?}");
+    assert!(names.len() >= 18, "the examples are where they are looked for: {names:?}");
     names
 }
 
@@ -89,11 +89,11 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         for option in ["--nonsense", "--nonsense=1", "-x", "--shor"] {
             expect_refusal(&name, &[option]);
         }
-        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "scenario" | "tail_f") {
+        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "run" | "scenario" | "tail_f") {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 18] = [
+    let cases: [(&str, &[&str]); 23] = [
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -107,11 +107,16 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("lines", &["file"]),
         ("mandelbrot", &["one.png", "two.png"]),
         ("primes", &["--short=1"]),
+        ("run", &[]),
+        ("run", &["--restarts", "x", "true"]),
+        ("run", &["name= "]),
         ("scenario", &[]),
         ("scenario", &["--real"]),
         ("server", &["--workers=1025"]),
         ("server", &["--addr", "nowhere"]),
         ("tail_f", &["one", "two"]),
+        ("watch", &["--quiet", "never", "src", "true"]),
+        ("watch", &["--ignore"]),
     ];
     for (name, args) in cases {
         expect_refusal(name, args);

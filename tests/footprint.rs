@@ -140,3 +140,37 @@ fn two_thousand_file_watchers_leave_nothing_behind() {
     (0..100).for_each(|_| round());
     Footprint::now().expect_no_more_than(before, 2_000);
 }
+
+#[test]
+fn two_thousand_children_leave_nothing_behind() {
+    use windlass::process::{Command, Stdio};
+    let _alone = alone();
+    let zombies = || {
+        let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok());
+        let stats = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+        let parent = format!(" Z {} ", std::process::id());
+        stats.filter(|stat| stat.contains(&parent)).count()
+    };
+    let round = || {
+        windlass::run(|| {
+            for kind in 0..20 {
+                let mut command = Command::new("/bin/true");
+                command.stdin(Stdio::piped()).stdout(Stdio::piped());
+                match kind % 4 {
+                    0 => drop(command.spawn().expect("a child")),
+                    1 => command
+                        .spawn()
+                        .expect("a child")
+                        .on_exit(|status| assert!(status.success())),
+                    2 => drop(command.output()),
+                    _ => assert!(Command::new("/no/such/program").spawn().is_err()),
+                }
+            }
+        });
+    };
+    round();
+    let before = Footprint::now();
+    (0..100).for_each(|_| round());
+    Footprint::now().expect_no_more_than(before, 2_000);
+    assert_eq!(zombies(), 0);
+}

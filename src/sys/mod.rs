@@ -13,6 +13,7 @@
 //! - [`spare_descriptor`]: a descriptor to give up when there are none left;
 //! - [`file`] and [`dir`]: calls on files and directories that std lacks;
 //! - [`inotify`]: what happens to files and directories;
+//! - [`process`]: starting a program, hearing of its end, signalling it;
 //! - [`resolver`]: names to addresses and back, blocking;
 //! - `scrypt`: keys that cost memory, by a library in C (with the feature `crypto`);
 //! - [`signal`]: hand-over of signals from a handler to the loops that watch them;
@@ -27,6 +28,7 @@ mod descriptor;
 pub(crate) mod dir;
 pub(crate) mod file;
 pub(crate) mod inotify;
+pub(crate) mod process;
 pub(crate) mod resolver;
 #[cfg(feature = "crypto")]
 pub(crate) mod scrypt;

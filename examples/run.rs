@@ -1,0 +1,236 @@
+//! How does a program look after others: print what they say, start them again, end with them?
+//!
+//! Each command is one task, which waits for whatever comes first: the end of its child, or a signal.
+//! A command that fails is started again after a pause, which doubles each time. Ctrl-C is passed on;
+//! the second one kills. Nothing is read from a command faster than it can be printed.
+//!
+//! ```text
+//! $ cargo run --example run -- 'web=python3 -m http.server' 'sleep 5'
+//! web   | Serving HTTP on 0.0.0.0 port 8000 ...
+//! sleep | ended (exit status: 0)
+//! ```
+
+#[path = "common/mod.rs"]
+mod common;
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IsTerminal};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use windlass::pipe::Reader;
+use windlass::process::{Child, Command, ExitStatus, Stdio};
+use windlass::signal::Signal;
+use windlass::stdio::stdout;
+use windlass::time::sleep;
+
+use common::{Long, Parser, Stop, Value};
+
+const HELP: &str = "\
+Runs commands side by side, and those that fail again.
+
+usage: run [--restarts N] [--colour] [NAME=]COMMAND...
+       run --short
+
+  COMMAND        a program and its arguments, with blanks between them; a script for more
+  --restarts N   how often a command is started again in a row (5)
+  --colour       colours also where the output is no terminal
+  --short        two commands of its own
+  --help         this text
+";
+
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+
+/// The pause before a command is started again for the first time.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A command that ran for this long before it failed counts as one that fails for the first time.
+const LONG: Duration = Duration::from_secs(10);
+
+struct Options {
+    commands: Vec<(String, Vec<String>)>,
+    restarts: u32,
+    colour: bool,
+    pause: Duration,
+}
+
+fn main() -> ExitCode {
+    common::main(HELP, read, |options| {
+        windlass::run_main(|| {
+            let width = options.commands.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+            for (number, (name, words)) in options.commands.into_iter().enumerate() {
+                let padded = format!("{name:width$} | ");
+                let (colour, plain) = (31 + number % 6, "\x1b[0m");
+                let prefix =
+                    if options.colour { format!("\x1b[{colour}m{padded}{plain}") } else { padded };
+                let service = Rc::new(Service { words, prefix });
+                let (restarts, pause) = (options.restarts, options.pause);
+                windlass::spawn(async move {
+                    match service.supervise(restarts, pause).await {
+                        Ok(true) => {}
+                        Ok(false) => windlass::set_exit_code(1),
+                        Err(error) => {
+                            service.say(&format!("{error}")).await;
+                            windlass::set_exit_code(1);
+                        }
+                    }
+                });
+            }
+        })
+    })
+}
+
+fn read(parser: &mut Parser) -> Result<Options, Stop> {
+    let (mut commands, mut restarts, mut short) = (Vec::new(), 5, false);
+    let mut colour = io::stdout().is_terminal();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("restarts") => restarts = common::number(parser, "--restarts", 0, 1_000_000)?,
+            Long("colour") => colour = true,
+            Long("short") => short = true,
+            Value(value) => {
+                let text = value.into_string().map_err(|_| Stop::Wrong("no text".to_owned()))?;
+                commands.push(split(&text)?);
+            }
+            argument => return Err(common::other(argument)),
+        }
+    }
+    if short {
+        commands = vec![split("hello=echo hello")?, split("greet=echo how are you?")?];
+    }
+    if commands.is_empty() {
+        return Err(Stop::Wrong("run wants a COMMAND".to_owned()));
+    }
+    Ok(Options { commands, restarts, colour, pause: PAUSE })
+}
+
+/// The name of a command, and its words.
+fn split(text: &str) -> Result<(String, Vec<String>), Stop> {
+    let (name, line) = match text.split_once('=') {
+        Some((name, line)) if !name.contains(char::is_whitespace) => (Some(name), line),
+        _ => (None, text),
+    };
+    let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+    let Some(program) = words.first() else {
+        return Err(Stop::Wrong(format!("{text:?} names no program")));
+    };
+    let own_name = program.rsplit('/').next().unwrap_or(program);
+    Ok((name.unwrap_or(own_name).to_owned(), words))
+}
+
+struct Service {
+    words: Vec<String>,
+    /// Before each line.
+    prefix: String,
+}
+
+impl Service {
+    /// Runs the command until it succeeds, has failed too often, or is told to end. True for all but
+    /// too often.
+    async fn supervise(self: &Rc<Self>, restarts: u32, pause: Duration) -> io::Result<bool> {
+        let signals = [Signal::watch(SIGINT)?, Signal::watch(SIGTERM)?];
+        let mut failures = 0;
+        loop {
+            let begin = windlass::now();
+            let (status, told_to_end) = self.run_once(&signals).await?;
+            self.say(&format!("ended ({status})")).await;
+            if status.success() || told_to_end {
+                return Ok(true);
+            }
+            failures = if windlass::now() - begin > LONG { 1 } else { failures + 1 };
+            if failures > restarts {
+                self.say("given up").await;
+                return Ok(false);
+            }
+            let pause = pause * 2_u32.pow((failures - 1).min(6));
+            self.say(&format!("again in {} ms", pause.as_millis())).await;
+            if let First::Right(_) = first(sleep(pause), signal(&signals)).await {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Runs the command once. Its status, and whether it was told to end.
+    async fn run_once(self: &Rc<Self>, signals: &[Signal; 2]) -> io::Result<(ExitStatus, bool)> {
+        // In a session of its own: else a terminal would send it Ctrl-C too, and we a second one.
+        let child: Child = Command::new(&self.words[0])
+            .args(&self.words[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .detached(true)
+            .kill_on_drop(true)
+            .spawn()?;
+        let outputs = [child.take_stdout(), child.take_stderr()];
+        let printed = outputs.map(|output| {
+            let service = self.clone();
+            windlass::spawn(async move {
+                if let Some(output) = output {
+                    service.print_lines(&output).await;
+                }
+            })
+        });
+        let mut told = 0;
+        let status = loop {
+            match first(child.wait(), signal(signals)).await {
+                First::Left(status) => break status?,
+                // It may have ended at this very moment.
+                First::Right(signum) if told == 0 => drop(child.signal(signum)),
+                First::Right(_) => drop(child.kill()),
+            }
+            told += 1;
+        };
+        for printed in printed {
+            printed.await.map_err(io::Error::other)?;
+        }
+        Ok((status, told > 0))
+    }
+
+    async fn print_lines(&self, output: &Reader) {
+        let (mut buffer, mut line) = ([0; 4096], Vec::new());
+        while let Ok(count @ 1..) = output.read(&mut buffer).await {
+            for piece in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
+                line.extend_from_slice(piece);
+                if line.ends_with(b"\n") {
+                    line.pop();
+                    self.say(&String::from_utf8_lossy(&std::mem::take(&mut line))).await;
+                }
+            }
+        }
+        if !line.is_empty() {
+            self.say(&String::from_utf8_lossy(&line)).await;
+        }
+    }
+
+    async fn say(&self, line: &str) {
+        // That nobody reads is no reason to end what runs.
+        stdout().write(format!("{}{line}\n", self.prefix).as_bytes()).await.ok();
+    }
+}
+
+/// Waits for either signal.
+async fn signal(signals: &[Signal; 2]) -> i32 {
+    match first(signals[0].recv(), signals[1].recv()).await {
+        First::Left(()) => SIGINT,
+        First::Right(()) => SIGTERM,
+    }
+}
+
+enum First<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// Waits for one of two things. The other one is given up.
+async fn first<A: Future, B: Future>(one: A, other: B) -> First<A::Output, B::Output> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|cx| match one.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(First::Left(value)),
+        Poll::Pending => other.as_mut().poll(cx).map(First::Right),
+    })
+    .await
+}

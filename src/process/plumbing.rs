@@ -1,0 +1,154 @@
+//! Which descriptors a child gets, and the ends of pipes that stay here.
+//!
+//! The numbers that a child is to have are taken here first, as far as they are free. So nothing
+//! that is opened on the way has one of them, and nothing that is put in place in the child is in
+//! the way of another: not the pipe by which std hears why a program could not be started either.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::process;
+
+use crate::pipe;
+use crate::sys::process::{duplicate_above, duplicate_number, is_inherited, occupy};
+
+/// What becomes of a descriptor of a child.
+///
+/// Made by its functions, or from a file, a socket or another descriptor. What it is made from
+/// stays open with the [`Command`](super::Command), which may be spawned again: a pipe whose
+/// writing end a command has does not end before that is dropped.
+#[derive(Debug)]
+pub struct Stdio(Kind);
+
+/// What becomes of a descriptor.
+#[derive(Debug)]
+enum Kind {
+    /// The null device.
+    Null,
+    /// What has the same number here.
+    Inherit,
+    /// A new pipe, whose other end stays here.
+    Piped,
+    /// A copy of this one.
+    Descriptor(OwnedFd),
+}
+
+impl Stdio {
+    /// The null device: nothing to read, and what is written is gone.
+    pub fn null() -> Stdio {
+        Stdio(Kind::Null)
+    }
+
+    /// The descriptor that has the same number in this process. One of the first three that is
+    /// closed here, or is to be closed on exec, is the null device.
+    pub fn inherit() -> Stdio {
+        Stdio(Kind::Inherit)
+    }
+
+    /// A new pipe. The other end is taken from the [`Child`](super::Child).
+    pub fn piped() -> Stdio {
+        Stdio(Kind::Piped)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    fn from(fd: OwnedFd) -> Stdio {
+        Stdio(Kind::Descriptor(fd))
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Stdio {
+        OwnedFd::from(file).into()
+    }
+}
+
+impl From<io::PipeReader> for Stdio {
+    fn from(reader: io::PipeReader) -> Stdio {
+        OwnedFd::from(reader).into()
+    }
+}
+
+impl From<io::PipeWriter> for Stdio {
+    fn from(writer: io::PipeWriter) -> Stdio {
+        OwnedFd::from(writer).into()
+    }
+}
+
+/// Numbers that are kept from being given to anything else, until this is dropped.
+pub(super) struct Numbers {
+    /// Those that were free, with what has them now.
+    taken: Vec<(RawFd, OwnedFd)>,
+    /// Greater than all that were asked for.
+    above: RawFd,
+}
+
+impl Numbers {
+    /// Takes the first three, and others.
+    pub(super) fn take(others: impl Iterator<Item = RawFd>) -> io::Result<Numbers> {
+        let mut numbers = Numbers { taken: Vec::new(), above: 3 };
+        for number in (0..3).chain(others) {
+            numbers.above = numbers.above.max(number.saturating_add(1));
+            if let Some(descriptor) = occupy(number)? {
+                numbers.taken.push((number, descriptor));
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn was_free(&self, number: RawFd) -> bool {
+        self.taken.iter().any(|(taken, _)| *taken == number)
+    }
+
+    /// What a child is given as one of its first three descriptors, and this process's end if that
+    /// is a new pipe.
+    pub(super) fn standard(
+        &self,
+        number: RawFd,
+        stdio: &Stdio,
+    ) -> io::Result<(process::Stdio, Option<OwnedFd>)> {
+        Ok(match &stdio.0 {
+            Kind::Null => (process::Stdio::null(), None),
+            Kind::Inherit if !is_inherited(number) => (process::Stdio::null(), None),
+            Kind::Inherit => (process::Stdio::inherit(), None),
+            Kind::Descriptor(fd) => (duplicate_above(fd.as_fd(), 3)?.into(), None),
+            Kind::Piped => {
+                let (reader, writer) = io::pipe()?;
+                match number {
+                    0 => (reader.into(), Some(writer.into())),
+                    _ => (writer.into(), Some(reader.into())),
+                }
+            }
+        })
+    }
+
+    /// What a child is given as a further descriptor, under a number that is in nothing's way.
+    pub(super) fn further(&self, number: RawFd, stdio: &Stdio) -> io::Result<OwnedFd> {
+        let source = match &stdio.0 {
+            Kind::Null => OpenOptions::new().read(true).write(true).open("/dev/null")?.into(),
+            Kind::Inherit if self.was_free(number) => {
+                let text = format!("descriptor {number} cannot be inherited: it is not open");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+            Kind::Inherit => duplicate_number(number)?,
+            Kind::Descriptor(fd) => return duplicate_above(fd.as_fd(), self.above),
+            Kind::Piped => {
+                let text =
+                    format!("descriptor {number} cannot be a pipe: only the first three can");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
+        };
+        duplicate_above(source.as_fd(), self.above)
+    }
+}
+
+/// This process's ends of the pipes of a child, each until it is taken.
+#[derive(Default)]
+pub(super) struct Ends {
+    /// What is written here is read by the child.
+    pub(super) stdin: Option<pipe::Writer>,
+    /// What the child writes.
+    pub(super) stdout: Option<pipe::Reader>,
+    /// What the child writes of errors.
+    pub(super) stderr: Option<pipe::Reader>,
+}

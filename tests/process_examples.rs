@@ -1,0 +1,130 @@
+//! The examples of child processes and file events, run as the programs that they are.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::*;
+
+/// A script that can be run as a program.
+fn script(folder: &Path, name: &str, lines: &str) -> String {
+    let path = folder.join(name);
+    fs::write(&path, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&path, mode).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn start(name: &str, args: &[&str]) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut child =
+        example(name).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    (child, stdout)
+}
+
+/// Reads up to the line that has this text.
+fn line_with(reader: &mut impl BufRead, text: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(reader.read_line(&mut line).unwrap(), 0, "the end before {text:?}");
+        if line.contains(text) {
+            return line;
+        }
+    }
+}
+
+fn interrupt(pid: u32) {
+    assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn run_prints_whole_lines_behind_names_and_starts_what_fails_again() {
+    bounded(|| {
+        let folder = directory("run");
+        let twice = script(&folder, "twice", "echo out; echo err >&2; exit 3");
+        let good = script(&folder, "good", "printf 'no '; printf 'end'");
+        let args = ["--restarts", "1", &format!("a={twice}"), &format!("long={good}")];
+        let (mut child, mut stdout) = start("run", &args);
+        let mut said = String::new();
+        stdout.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+        let count = |line: &str| said.lines().filter(|one| *one == line).count();
+        assert_eq!(count("a    | out"), 2, "{said}");
+        assert_eq!(count("a    | err"), 2, "{said}");
+        assert_eq!(count("a    | ended (exit status: 3)"), 2, "{said}");
+        assert_eq!(count("a    | again in 100 ms"), 1, "{said}");
+        assert_eq!(count("a    | given up"), 1, "{said}");
+        assert_eq!(count("long | no end"), 1, "{said}");
+        assert_eq!(count("long | ended (exit status: 0)"), 1, "{said}");
+    });
+}
+
+#[test]
+fn run_has_a_colour_for_each_command_and_names_what_cannot_be_started() {
+    bounded(|| {
+        let args = ["--colour", "echo hello", "x=/no/such/program"];
+        let output = example("run").args(args).stdin(Stdio::null()).output().unwrap();
+        let said = text(&output.stdout);
+        assert!(said.contains("\x1b[31mecho | \x1b[0mhello\n"), "{said:?}");
+        assert!(said.contains("\x1b[32mx    | \x1b[0mNo such file or directory"), "{said:?}");
+        assert_eq!(output.status.code(), Some(1));
+    });
+}
+
+#[test]
+fn run_passes_ctrl_c_on_and_kills_with_the_second() {
+    bounded(|| {
+        let folder = directory("run-ctrl-c");
+        let wait = "echo up; while :; do sleep 0.01; done";
+        let polite = script(&folder, "polite", &format!("trap 'echo bye; exit 0' INT; {wait}"));
+        let stubborn = script(&folder, "stubborn", &format!("trap 'echo never' INT; {wait}"));
+        let (mut child, mut stdout) = start("run", &[&polite, &stubborn]);
+        line_with(&mut stdout, "up");
+        line_with(&mut stdout, "up");
+        interrupt(child.id());
+        let (mut bye, mut never) = (false, false);
+        while !(bye && never) {
+            let line = line_with(&mut stdout, "e");
+            bye |= line.contains("ended (exit status: 0)");
+            never |= line.contains("never");
+        }
+        interrupt(child.id());
+        line_with(&mut stdout, "stubborn | ended (signal: 9 (SIGKILL))");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
+fn watch_runs_its_command_once_for_all_that_changes_together_also_in_new_directories() {
+    bounded(|| {
+        let folder = directory("watch");
+        fs::create_dir(folder.join("target")).unwrap();
+        let command = script(&directory("watch-command"), "command", "echo ran");
+        let path = folder.to_str().unwrap();
+        let (mut child, mut stdout) = start("watch", &["--quiet", "50", path, &command]);
+        // It says nothing before the first change, so changes are made until it has seen one.
+        let hears = std::thread::spawn(move || {
+            let first = line_with(&mut stdout, "command");
+            line_with(&mut stdout, "ran");
+            (first, stdout)
+        });
+        while !hears.is_finished() {
+            fs::write(folder.join("probe"), "").unwrap();
+            std::thread::park_timeout(ms(200));
+        }
+        let (first, mut stdout) = hears.join().unwrap();
+        assert!(first.contains("/probe"), "{first}");
+        // What is in an ignored directory does not count; the rest is told in one.
+        fs::write(folder.join("target/ignored"), "").unwrap();
+        fs::create_dir_all(folder.join("new/deep")).unwrap();
+        fs::write(folder.join("new/deep/file"), "").unwrap();
+        let second = line_with(&mut stdout, "/new");
+        assert!(second.contains(" more: "), "{second}");
+        line_with(&mut stdout, "ran");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
