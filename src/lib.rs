@@ -257,7 +257,7 @@ pub fn next_tick(f: impl FnOnce() + 'static) {
         if state.mailbox.takes_plainly() {
             state.ticks.push(f);
         } else {
-            observed::queue(state, &state.ticks, "tick", place, f);
+            observed::queue_tick(state, place, f);
         }
     });
 }
@@ -294,7 +294,7 @@ pub fn queue_microtask(f: impl FnOnce() + 'static) {
         if state.mailbox.takes_plainly() {
             state.microtasks.push(f);
         } else {
-            observed::queue(state, &state.microtasks, "microtask", place, f);
+            observed::queue_microtask(state, place, f);
         }
     });
 }

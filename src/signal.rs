@@ -167,7 +167,7 @@ impl Listener {
         }
         // Stopped first, as a timer is: the callback may start another one.
         let origin = self.callback.origin(self.kind());
-        if let Some((f, origin)) = self.stop_but_for_callback().zip(origin) {
+        if let Some(f) = self.stop_but_for_callback() {
             callback::call(state, origin, f);
         }
     }

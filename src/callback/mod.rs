@@ -83,10 +83,16 @@ impl<F: ?Sized> Slot<F> {
         kind: &'static str,
         call: impl FnOnce(&mut F) -> R,
     ) -> Option<thread::Result<R>> {
-        self.lend(|f, registered| invoke(state, registered.origin(kind), || call(f)))
+        self.lend(|f| {
+            state.set_running(self.place());
+            if state.is_observed() {
+                return observed::invoke(state, self.origin(kind), || call(f));
+            }
+            panic::catch_unwind(AssertUnwindSafe(|| call(f)))
+        })
     }
 
-    /// As [`invoke`](Slot::invoke), for something that was sent by what has this id.
+    /// As [`invoke`](Slot::invoke), for something that was sent by what has the id `cause`.
     #[inline]
     pub(crate) fn invoke_for<R>(
         &self,
@@ -95,8 +101,13 @@ impl<F: ?Sized> Slot<F> {
         cause: u64,
         call: impl FnOnce(&mut F) -> R,
     ) -> Option<thread::Result<R>> {
-        self.lend(|f, registered| {
-            invoke(state, Origin { cause, ..registered.origin(kind) }, || call(f))
+        self.lend(|f| {
+            state.set_running(self.place());
+            if state.is_observed() {
+                let origin = Origin { cause, ..self.origin(kind) };
+                return observed::invoke(state, origin, || call(f));
+            }
+            panic::catch_unwind(AssertUnwindSafe(|| call(f)))
         })
     }
 }

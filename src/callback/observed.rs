@@ -78,21 +78,27 @@ impl Drop for End<'_> {
     }
 }
 
-/// Queues a tick or a microtask where more than the push is to be done: the loop is observed, or
-/// takes nothing in any more.
+/// Queues a tick where more than the push is to be done: the loop is observed, or takes nothing in
+/// any more.
 #[cold]
 #[inline(never)]
-pub(crate) fn queue(
-    state: &State,
-    queue: &Ring,
-    kind: &'static str,
-    place: &'static Location<'static>,
-    f: impl FnOnce() + 'static,
-) {
+pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
-        queue.push(noted(Origin::at(kind, place), f));
+        state.ticks.push(noted(Origin::at("tick", place), f));
     }
 }
+
+/// As [`queue_tick`], for a microtask.
+#[cold]
+#[inline(never)]
+pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 'static) {
+    if state.is_open() {
+        state.microtasks.push(noted(Origin::at("microtask", place), f));
+    }
+}
+
+/// A line of the program.
+type Place = &'static Location<'static>;
 
 /// A closure that first says where it comes from, then does what it is for.
 pub(crate) fn noted(origin: Origin, f: impl FnOnce()) -> impl FnOnce() {

@@ -24,8 +24,10 @@ pub(crate) struct Slot<F: ?Sized> {
     /// Counts what was set and removed. A callback that was replaced or removed while it ran is not
     /// put back.
     changes: Cell<u32>,
-    /// Who registered the callback. None before the first.
-    registered: Cell<Option<Registered>>,
+    /// The line that registered the callback. None before the first.
+    place: Cell<Option<&'static Location<'static>>>,
+    /// The callback that registered it. Zero: none, or nobody observed.
+    cause: Cell<u64>,
 }
 
 /// Where a callback was registered, and in which callback.
@@ -53,7 +55,8 @@ impl Registered {
 
 impl<F: ?Sized> Default for Slot<F> {
     fn default() -> Slot<F> {
-        Slot { callback: Cell::new(None), changes: Cell::new(0), registered: Cell::new(None) }
+        let (callback, changes) = (Cell::new(None), Cell::new(0));
+        Slot { callback, changes, place: Cell::new(None), cause: Cell::new(0) }
     }
 }
 
@@ -99,14 +102,22 @@ impl<F: ?Sized> Slot<F> {
     /// caller to drop once all else is done.
     #[track_caller]
     pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
-        self.registered.set(Some(Registered::here()));
+        self.place.set(Some(Location::caller()));
+        self.cause.set(cause::running());
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.replace(Some(f))
     }
 
-    /// The callback as something of this kind, if one was ever registered.
-    pub(crate) fn origin(&self, kind: &'static str) -> Option<Origin> {
-        self.registered.get().map(|registered| registered.origin(kind))
+    /// The line that registered the callback. None before the first.
+    #[inline]
+    pub(super) fn place(&self) -> Option<&'static Location<'static>> {
+        self.place.get()
+    }
+
+    /// The callback as something of this kind.
+    #[inline]
+    pub(crate) fn origin(&self, kind: &'static str) -> Origin {
+        Origin { kind, place: self.place.get(), cause: self.cause.get() }
     }
 
     /// Takes the callback out for good, for the caller to drop. One that is running is dropped when
@@ -119,7 +130,7 @@ impl<F: ?Sized> Slot<F> {
     /// Calls what is no callback of the loop: nothing is told of it, and nothing is drained after
     /// it.
     pub(crate) fn tell<R>(&self, f: impl FnOnce(&mut F) -> R) -> Option<thread::Result<R>> {
-        self.lend(|callback, _| panic::catch_unwind(AssertUnwindSafe(|| f(callback))))
+        self.lend(|callback| panic::catch_unwind(AssertUnwindSafe(|| f(callback))))
     }
 
     /// Takes the callback out, has `call` call it, and puts it back. None if there is none, or if
@@ -130,12 +141,11 @@ impl<F: ?Sized> Slot<F> {
     #[inline]
     pub(super) fn lend<R>(
         &self,
-        call: impl FnOnce(&mut F, Registered) -> thread::Result<R>,
+        call: impl FnOnce(&mut F) -> thread::Result<R>,
     ) -> Option<thread::Result<R>> {
         let mut f = self.callback.take()?;
-        let registered = self.registered.get()?;
         let changes = self.changes.get();
-        let outcome = call(&mut f, registered);
+        let outcome = call(&mut f);
         if self.changes.get() == changes {
             self.callback.set(Some(f));
             return Some(outcome);

@@ -169,10 +169,10 @@ impl Handle for Receiver {
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
         // Before the callback: a call that comes while it runs gives another one.
-        let (id, cause) = self.asked.happens();
+        let id = self.asked.happens();
         callback::call_slot(state, self.kind(), &self.callback, |f| {
             if id > 0 {
-                state.teller.tell_asked(id, cause);
+                state.teller.tell_asked(id, self.asked.cause());
             }
             f();
         });

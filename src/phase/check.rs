@@ -12,7 +12,7 @@ use crate::state::references::ref_methods;
 use crate::trace;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, Phase::Check);
+    watchers::run(state, trace::Phase::Check, &state.check);
     run_immediates(state);
 }
 

@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::state::State;
+use crate::trace;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, Phase::Idle);
+    watchers::run(state, trace::Phase::Idle, &state.idle);
 }
 
 /// Calls back in every iteration, before the poll phase, and keeps that from blocking.

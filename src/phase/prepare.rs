@@ -4,9 +4,10 @@ use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::state::State;
+use crate::trace;
 
 pub(crate) fn run(state: &Rc<State>) {
-    watchers::run(state, Phase::Prepare);
+    watchers::run(state, trace::Phase::Prepare, &state.prepare);
 }
 
 /// Calls back in every iteration, right before the poll phase.

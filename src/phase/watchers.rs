@@ -94,28 +94,18 @@ impl Phase {
             Phase::Check => &state.check,
         }
     }
-
-    /// As observers call it.
-    fn name(self) -> trace::Phase {
-        match self {
-            Phase::Idle => trace::Phase::Idle,
-            Phase::Prepare => trace::Phase::Prepare,
-            Phase::Check => trace::Phase::Check,
-        }
-    }
 }
 
-/// Calls each watcher of the phase that is active now, unless it is stopped before its turn.
+/// Calls each watcher of the list that is active now, unless it is stopped before its turn.
 #[inline]
-pub(super) fn run(state: &Rc<State>, phase: Phase) {
-    if !phase.list(state).is_empty() {
-        run_all(state, phase);
+pub(super) fn run(state: &Rc<State>, phase: trace::Phase, watchers: &Watchers) {
+    if !watchers.is_empty() {
+        state.teller.set_phase(phase);
+        run_all(state, watchers);
     }
 }
 
-fn run_all(state: &Rc<State>, phase: Phase) {
-    let watchers = phase.list(state);
-    state.teller.set_phase(phase.name());
+fn run_all(state: &Rc<State>, watchers: &Watchers) {
     let (mut from, end) = (0, watchers.end());
     callback::guard(state, || {
         while from < end

@@ -11,6 +11,7 @@ use crate::callback::observed;
 use crate::state::State;
 use crate::state::current;
 use crate::state::key::Key;
+use crate::state::tasks::Run;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Woken;
 use crate::trace::asked::Asked;
@@ -57,6 +58,14 @@ impl TaskWaker {
         }
     }
 
+    /// Tells who observes that the task is polled, with this id.
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, task: &dyn Run, poll: u64) {
+        let (place, cause) = (Some(task.location()), self.poll.cause());
+        observed::say(poll, Origin { kind: "task", place, cause });
+    }
+
     /// Has the microtask queued, from any thread.
     fn deliver(self: Arc<Self>) {
         let (loop_id, mut waker) = (self.loop_id, Some(self));
@@ -74,12 +83,11 @@ impl TaskWaker {
 
     /// The microtask: polls the task, if it has not finished.
     fn run(self: Arc<Self>) {
-        let (poll, cause) = self.poll.happens();
+        let poll = self.poll.happens();
         let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
         if let Some(task) = task.flatten() {
             if poll > 0 {
-                let place = Some(task.location());
-                observed::say(poll, Origin { kind: "task", place, cause });
+                self.tell(&*task, poll);
             }
             task.run(&Waker::from(self));
         }

@@ -42,17 +42,24 @@ impl Asked {
         }
     }
 
-    /// It happens now. Its id and its cause, which are zero if nobody observed.
+    /// It happens now. Returns its id, which is zero if nobody observed.
     ///
     /// Cleared first: what asks from here on asks for the next time. By a swap, not by a store: one
     /// that found it pending has written something before, and only a read of the bit makes that
     /// visible here.
     #[inline]
-    pub(crate) fn happens(&self) -> (u64, u64) {
-        let id = self.id.swap(0, Ordering::Acquire);
-        let cause = if id > 0 { self.cause.load(Ordering::Relaxed) } else { 0 };
+    pub(crate) fn happens(&self) -> u64 {
+        let id = self.id.load(Ordering::Acquire);
+        if id > 0 {
+            self.id.store(0, Ordering::Relaxed);
+        }
         self.pending.swap(false, Ordering::AcqRel);
-        (id, cause)
+        id
+    }
+
+    /// What asked first for what happens. To be read when that has an id.
+    pub(crate) fn cause(&self) -> u64 {
+        self.cause.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -76,10 +83,10 @@ mod tests {
         cause::set_running(8);
         assert!(!asked.ask(true, link));
         cause::set_running(0);
-        let (id, cause) = asked.happens();
-        assert_eq!((id, cause), (LINKED.get(), 7));
+        let id = asked.happens();
+        assert_eq!((id, asked.cause()), (LINKED.get(), 7));
         assert!(!asked.is_pending());
         assert!(asked.ask(false, link));
-        assert_eq!(asked.happens(), (0, 0));
+        assert_eq!(asked.happens(), 0);
     }
 }

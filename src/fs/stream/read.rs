@@ -332,7 +332,7 @@ impl Reader {
             let origin = self.on_data.origin(KIND);
             let on_data = self.on_data.clear();
             self.told(&next);
-            if let Some((f, origin)) = on_data.zip(origin) {
+            if let Some(f) = on_data {
                 self.call_last(f, origin, next.map(Option::unwrap_or_default));
             }
             return;

@@ -72,10 +72,14 @@ fn to_delay(duration: Duration) -> u64 {
 }
 
 /// Runs the timers that are due at the loop's cached time.
+#[inline]
 pub(crate) fn run(state: &Rc<State>) {
-    if !state.timers.any_waiting() {
-        return;
+    if state.timers.any_waiting() {
+        run_due(state);
     }
+}
+
+fn run_due(state: &Rc<State>) {
     state.teller.set_phase(Phase::Timers);
     // A timer that would be due at the last moment there is never is due.
     let now = state.clock.now().min(Nanos::MAX - 1);
@@ -273,6 +277,7 @@ fn arm_noted(
 ///     windlass::set_timeout(Duration::from_millis(1), || println!("one millisecond"));
 /// });
 /// ```
+#[inline]
 #[track_caller]
 pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
     let location = Location::caller();
