@@ -172,3 +172,19 @@ fn places_are_where_the_callback_was_registered() {
     assert_eq!(callback.location.unwrap().line(), line.get());
     assert_eq!(callback.phase, Phase::Main);
 }
+
+#[test]
+fn a_task_that_receives_is_woken_by_who_sent() {
+    let _alone = alone();
+    let recording = record(|| {
+        let worker = Worker::<(), u32>::spawn(|port| {
+            port.post(1);
+        })
+        .unwrap();
+        windlass::spawn(async move { assert_eq!(worker.recv().await, Some(1)) });
+    });
+    let main_scripts = calls(&recording).into_iter().filter(|event| kind(event) == "main");
+    let in_worker = main_scripts.max_by_key(|event| event.cause).unwrap().id;
+    let last = calls(&recording).into_iter().rfind(|event| kind(event) == "task").unwrap();
+    assert_eq!(last.cause, in_worker);
+}

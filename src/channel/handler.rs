@@ -23,6 +23,7 @@ use crate::callback::{self, Apart, slot::Slot};
 use crate::clock::Nanos;
 use crate::state::State;
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::cause;
 
 /// A receiver gets at least this many messages in one poll phase, if they are there. It gets more
 /// if more waited when its round began. As in Node.
@@ -133,7 +134,13 @@ impl<T> MessageHandler<T> {
     #[inline]
     fn serve_waiters(&self, state: &State) {
         if !self.waiters.is_empty() {
-            self.waiters.wake();
+            if state.is_observed() {
+                // What sent the message has woken them.
+                let sender = self.buffer.peek(|sent| sent.cause).unwrap_or(0);
+                cause::on_behalf_of(sender, || self.waiters.wake());
+            } else {
+                self.waiters.wake();
+            }
             callback::drain(state);
         }
     }

@@ -439,6 +439,12 @@ impl<T> Queue<T> {
         Popped::Message(message)
     }
 
+    /// Looks at the oldest message, if there is one. Nothing of the user's may run in `f`.
+    pub(crate) fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        let queue = self.lock();
+        queue.first.as_ref().or_else(|| queue.behind.front()).map(f)
+    }
+
     /// Whether the receiving end may take all messages at once: no sender waits for the place of
     /// one of them, and all can be seen as soon as they are there.
     pub(crate) fn gives_all(&self) -> bool {

@@ -54,6 +54,14 @@ impl<T> ReceiveBuffer<T> {
         self.queue.take_all(&mut taken).map_or_else(End::popped, Popped::Message)
     }
 
+    /// Looks at the oldest message, if there is one.
+    pub(crate) fn peek<R>(&self, f: impl FnOnce(&T) -> R) -> Option<R> {
+        match self.taken.borrow().front() {
+            Some(message) => Some(f(message)),
+            None => self.queue.peek(f),
+        }
+    }
+
     /// As [`pop`](ReceiveBuffer::pop). Also returns how many messages waited, the one that is taken
     /// included.
     pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {

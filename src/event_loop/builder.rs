@@ -149,11 +149,10 @@ impl Parts {
         track.set_clock(clock.zero(), clock.is_virtual());
         let observed: Weak<dyn Observed> = Arc::downgrade(&mailbox) as Weak<Mailbox>;
         track.set_observed(observed);
-        track.set_name("main".to_owned());
+        track.set_name(builder.name.unwrap_or_else(|| "main".to_owned()));
         roll::join(&track);
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            name: builder.name.unwrap_or_else(|| "main".to_owned()),
             status: Cell::new(Status::Open),
             clock,
             mailbox,

@@ -114,7 +114,7 @@ impl Loop {
 
     /// What the loop is called in reports: see [`Builder::name`].
     pub fn name(&self) -> String {
-        self.state.name.clone()
+        self.state.teller.track.name().to_owned()
     }
 
     /// Whether anything keeps the loop alive: an active referenced handle, a request, a timer or

@@ -69,8 +69,6 @@ pub(crate) enum Status {
 pub(crate) struct State {
     /// Unique in the process, for ids that outlive the loop.
     pub(crate) id: u32,
-    /// What the loop is called in reports.
-    pub(crate) name: String,
     /// Where the loop stands in its life. It only goes forward.
     pub(crate) status: Cell<Status>,
     /// The loop's idea of now.

@@ -168,9 +168,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let member = parent.map(|parent| parent.add_worker(&mailbox, now));
         parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));
         let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), member));
-        let track = &parts.mailbox.figures.track;
-        track.set_worker(id);
-        track.set_name(self.name.clone().unwrap_or_else(|| format!("worker {id}")));
+        parts.mailbox.figures.track.set_worker(id);
         let start = Start {
             parts,
             shared: shared.clone(),
