@@ -87,7 +87,7 @@ fn the_model_prints_the_trace_of_node_for_all_scenarios() {
     let programs = corpus("");
     assert_eq!(programs.len(), 235);
     for program in programs {
-        assert_eq!(model::run(&program, None).as_ref(), Ok(&program.expect), "{}", program.name);
+        assert_eq!(model::run(&program, None).ok(), program.expect, "{}", program.name);
     }
 }
 

@@ -119,7 +119,7 @@ pub(crate) fn generate(seed: u64, style: Style) -> Scenario {
     }
     let last = generator.close_all();
     main.extend(last);
-    Scenario { name: format!("seed {seed}"), pool: Some(1), main, expect: Vec::new() }
+    Scenario { name: format!("seed {seed}"), pool: Some(1), main, expect: None }
 }
 
 impl Generator {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A program and the trace that Node printed for it.
+/// A program and the trace that is expected of it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Scenario {
     pub name: String,
@@ -14,7 +14,9 @@ pub(crate) struct Scenario {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pool: Option<usize>,
     pub main: Body,
-    pub expect: Vec<String>,
+    /// The trace that is to come, if somebody has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Vec<String>>,
 }
 
 pub(crate) type Body = Vec<Op>;

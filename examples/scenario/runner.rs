@@ -6,6 +6,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::worker::{Port, Worker, WorkerError, channel};
@@ -13,8 +14,45 @@ use windlass::{Immediate, Loop, Pool, Timer};
 
 use super::program::{Answers, Body, Op, Scenario, WorkerOp};
 
+/// What a callback says of itself, on whatever loop of the program.
+pub(crate) struct Said<'a> {
+    /// The worker's name. Empty for the main program.
+    pub worker: &'a str,
+    pub label: &'a str,
+    /// Of a timer or an interval.
+    pub firing: Option<Firing>,
+}
+
+/// Which firing of a timer or an interval it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Firing {
+    /// Milliseconds, as the program has them.
+    pub delay: u64,
+    /// Counted from 1.
+    pub count: u32,
+}
+
+impl Firing {
+    /// As the loop counts it: at least a millisecond.
+    pub(crate) fn delay(self) -> Duration {
+        Duration::from_millis(self.delay.max(1))
+    }
+}
+
+/// Hears what the callbacks say, while they run and on their threads.
+pub(crate) type Listener = Arc<dyn Fn(Said<'_>) + Send + Sync>;
+
 /// Runs a scenario, in virtual time or on the real clock.
 pub(crate) fn run(scenario: &Scenario, virtual_time: bool) -> io::Result<Vec<String>> {
+    run_heard(scenario, virtual_time, Arc::new(|_| ()))
+}
+
+/// The same, and `listener` hears of each label, also of those of workers.
+pub(crate) fn run_heard(
+    scenario: &Scenario,
+    virtual_time: bool,
+    listener: Listener,
+) -> io::Result<Vec<String>> {
     let mut builder = Loop::builder().virtual_time(virtual_time);
     if let Some(threads) = scenario.pool {
         builder = builder.pool(Pool::new(threads)?);
@@ -22,7 +60,8 @@ pub(crate) fn run(scenario: &Scenario, virtual_time: bool) -> io::Result<Vec<Str
     let event_loop = builder.build()?;
     let trace = Rc::new(RefCell::new(Vec::new()));
     let labels = trace.clone();
-    let program = Program::new(Rc::new(move |label| labels.borrow_mut().push(label)), None);
+    let say = Rc::new(move |label| labels.borrow_mut().push(label));
+    let program = Program::new(String::new(), say, listener, None);
     event_loop.run(|| {
         let thrown = program.clone();
         windlass::on_uncaught(move |uncaught| thrown.say(&format!("!{}", uncaught.message())));
@@ -48,7 +87,11 @@ enum Variable {
 
 /// A running program: the main one, or a worker's.
 struct Program {
+    /// The worker's. Empty for the main one.
+    name: String,
     say: Rc<dyn Fn(String)>,
+    /// Hears the same, before it goes anywhere.
+    listener: Listener,
     /// The parent's port, in a worker.
     parent: Option<Port<String, String>>,
     variables: RefCell<HashMap<String, Variable>>,
@@ -60,11 +103,22 @@ struct Program {
 type Flow = ControlFlow<()>;
 
 impl Program {
-    fn new(say: Rc<dyn Fn(String)>, parent: Option<Port<String, String>>) -> Rc<Program> {
-        Rc::new(Program { say, parent, variables: RefCell::default(), ports: RefCell::default() })
+    fn new(
+        name: String,
+        say: Rc<dyn Fn(String)>,
+        listener: Listener,
+        parent: Option<Port<String, String>>,
+    ) -> Rc<Program> {
+        let (variables, ports) = Default::default();
+        Rc::new(Program { name, say, listener, parent, variables, ports })
     }
 
     fn say(&self, label: &str) {
+        self.say_of(label, None);
+    }
+
+    fn say_of(&self, label: &str, firing: Option<Firing>) {
+        (self.listener)(Said { worker: &self.name, label, firing });
         (self.say)(label.to_owned());
     }
 
@@ -130,17 +184,23 @@ impl Program {
                 self.set(var, Variable::Immediate(immediate));
             }
             Op::Timeout { id, ms, var, body } => {
-                let mut f = self.callbacks(id, body);
-                let timer = windlass::set_timer(Duration::from_millis(*ms), move |_| f());
+                let (program, id, body) = (self.clone(), id.clone(), body.clone());
+                let mut firing = Firing { delay: *ms, count: 0 };
+                let timer = windlass::set_timer(Duration::from_millis(*ms), move |_| {
+                    firing.count += 1;
+                    program.say_of(&id, Some(firing));
+                    program.execute(&body);
+                });
                 self.set(var, Variable::Timer(timer));
             }
             Op::Interval { id, ms, times, var, body } => {
                 let (program, id, body) = (self.clone(), id.clone(), body.clone());
-                let (mut left, period) = (*times, Duration::from_millis(*ms));
+                let (times, period) = (*times, Duration::from_millis(*ms));
+                let mut firing = Firing { delay: *ms, count: 0 };
                 let timer = windlass::set_interval(period, move |timer| {
-                    program.say(&id);
-                    left -= 1;
-                    if left == 0 {
+                    firing.count += 1;
+                    program.say_of(&id, Some(firing));
+                    if firing.count == times {
                         timer.clear();
                     }
                     program.execute(&body);
@@ -243,10 +303,12 @@ impl Program {
 
     /// A worker's labels are messages to its parent, which appends them to the trace.
     fn start_worker(self: &Rc<Self>, op: &WorkerOp) {
-        let program = op.program.clone();
+        let (name, program) = (op.id.clone(), op.program.clone());
+        let listener = self.listener.clone();
         let worker = Worker::spawn(move |port: Port<String, String>| {
             let out = port.clone();
-            let running = Program::new(Rc::new(move |label| out.post(label)), Some(port));
+            let say = Rc::new(move |label| out.post(label));
+            let running = Program::new(name, say, listener, Some(port));
             // Its ports stay open to the end, whatever the callbacks still hold of it.
             let kept = running.clone();
             windlass::on_exit(move |_| drop(kept));

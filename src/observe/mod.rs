@@ -17,10 +17,37 @@ mod stalls;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::trace::cause;
+
 pub use crate::trace::{Phase, Wake};
 pub use iteration::Iteration;
 pub use recorder::{Event, Recorder, Recording, What};
 pub use stalls::{Stall, StallWatch, watch_stalls};
+
+/// The id that the running callback or job has in a recording: [`Event::id`]. Zero when none runs
+/// on this thread, and while nobody observes.
+///
+/// With it a program ties what it writes down itself, as a label or a line of its log, to the
+/// event.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{self, Recorder};
+///
+/// let recorder = Recorder::start();
+/// let id = windlass::run(|| {
+///     let (tell, told) = std::sync::mpsc::channel();
+///     windlass::set_immediate(move || tell.send(observe::callback_id()).unwrap());
+///     told
+/// })
+/// .recv()
+/// .unwrap();
+/// let recording = recorder.stop();
+/// assert_eq!(recording.events().iter().filter(|event| event.id == id).count(), 1);
+/// ```
+pub fn callback_id() -> u64 {
+    cause::running()
+}
 
 /// A callback that ran or runs.
 #[derive(Clone, Debug)]

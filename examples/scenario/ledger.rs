@@ -1,0 +1,264 @@
+//! What a scenario's loops did, callback by callback, as the crate's recorder has seen it.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use windlass::observe::{self, Event, Phase, Recorder, What};
+
+use super::order;
+use super::program::Scenario;
+use super::runner::{self, Firing, Said};
+
+/// A callback.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// Counted from 1, in the order of the ledger.
+    pub number: usize,
+    /// The number of its loop, as the recorder has it.
+    pub track: u32,
+    /// Counted from 0.
+    pub iteration: u64,
+    /// None of a main script and of hooks.
+    pub phase: Option<Phase>,
+    /// The kind, in the words of `Loop::why_alive`.
+    pub kind: &'static str,
+    /// What it has said.
+    pub labels: Vec<String>,
+    /// When it began, in virtual time.
+    pub at: Duration,
+    /// How long it took, in virtual time.
+    pub took: Duration,
+    /// The number of the callback that armed it.
+    pub armed_by: Option<usize>,
+    /// The statement of the guide that put it here.
+    pub statement: Option<&'static str>,
+    /// It threw.
+    pub panicked: bool,
+    /// Of a timer or an interval.
+    pub firing: Option<Firing>,
+    /// Its loop slept just before it.
+    pub waited: bool,
+}
+
+/// All callbacks of a scenario, in the order in which they ran.
+pub(crate) struct Ledger {
+    pub lines: Vec<Line>,
+    /// The names of the loops.
+    pub loops: HashMap<u32, String>,
+    /// How many events the recorder had no room for.
+    pub dropped: u64,
+}
+
+/// What one callback has said.
+#[derive(Default)]
+struct Heard {
+    worker: String,
+    labels: Vec<String>,
+    firing: Option<Firing>,
+}
+
+/// By the ids of callbacks.
+type AllHeard = HashMap<u64, Heard>;
+
+/// Runs a scenario in virtual time, and writes its ledger.
+pub(crate) fn write(scenario: &Scenario) -> io::Result<Ledger> {
+    let all = Arc::new(Mutex::new(AllHeard::new()));
+    let writer = all.clone();
+    let listener = Arc::new(move |said: Said<'_>| {
+        let mut all = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = all.entry(observe::callback_id()).or_default();
+        heard.worker = said.worker.to_owned();
+        heard.labels.push(said.label.to_owned());
+        heard.firing = said.firing.or(heard.firing);
+    });
+    let recorder = Recorder::start();
+    drop(runner::run_heard(scenario, true, listener)?);
+    let recording = recorder.stop();
+    let heard = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
+    let loops = names(recording.events(), &heard);
+    let mut lines = lines(recording.events(), &loops, heard);
+    for at in 0..lines.len() {
+        lines[at].statement = order::statement(&lines, at);
+    }
+    Ok(Ledger { lines, loops, dropped: recording.dropped() })
+}
+
+/// The names of all loops that called back: `main`, and what the program calls its workers.
+fn names(events: &[Event], heard: &AllHeard) -> HashMap<u32, String> {
+    let mut names = HashMap::new();
+    for event in events.iter().filter(|event| matches!(event.what, What::Callback(_))) {
+        let name = names.entry(event.track).or_insert_with(String::new);
+        if let Some(heard) = heard.get(&event.id) {
+            name.clone_from(&heard.worker);
+        }
+    }
+    let first = names.keys().min().copied();
+    for (track, name) in names.iter_mut().filter(|(_, name)| name.is_empty()) {
+        // A worker that says nothing has no name.
+        *name = if Some(*track) == first { "main" } else { "worker" }.to_owned();
+    }
+    names
+}
+
+/// The lines of all callbacks, without their statements.
+///
+/// Those of one loop stand in the order in which they ran. Between loops the earlier time comes
+/// first, and what armed a callback before that callback.
+fn lines(events: &[Event], loops: &HashMap<u32, String>, mut heard: AllHeard) -> Vec<Line> {
+    let ids: HashMap<u64, u64> = events.iter().map(|event| (event.id, event.cause)).collect();
+    let is_job = |event: &&Event| matches!(event.what, What::Job { .. });
+    let jobs: HashMap<u64, u64> =
+        events.iter().filter(is_job).map(|event| (event.id, event.cause)).collect();
+    // What a job armed was armed by whoever asked for the job.
+    let armed_by = |event: &Event| jobs.get(&event.cause).copied().unwrap_or(event.cause);
+
+    let mut tracks: Vec<_> =
+        loops.iter().map(|(track, name)| (name != "main", name, *track)).collect();
+    tracks.sort_unstable();
+    let of_track = |track| events.iter().filter(move |event| event.track == track).peekable();
+    let mut queues: Vec<_> = tracks.iter().map(|(.., track)| of_track(*track)).collect();
+    let mut numbers = HashMap::new();
+    let mut waited = vec![false; queues.len()];
+    let mut lines = Vec::<Line>::new();
+    loop {
+        for (queue, waited) in queues.iter_mut().zip(&mut waited) {
+            while let Some(other) = queue.next_if(|it| !matches!(it.what, What::Callback(_))) {
+                *waited |= matches!(other.what, What::Wait { .. });
+            }
+        }
+        let heads = queues.iter_mut().enumerate();
+        let next = heads.filter_map(|(at, queue)| {
+            let event = queue.peek()?;
+            let cause = armed_by(event);
+            let too_early = ids.contains_key(&cause) && !numbers.contains_key(&cause);
+            Some((too_early, event.at, at))
+        });
+        let Some((.., at)) = next.min() else { return lines };
+        let event = queues[at].next().expect("it was peeked at");
+        let What::Callback(callback) = &event.what else { unreachable!("others were skipped") };
+        let heard = heard.remove(&event.id).unwrap_or_default();
+        lines.push(Line {
+            number: lines.len() + 1,
+            track: event.track,
+            iteration: event.iteration,
+            phase: (callback.phase != Phase::Main).then_some(callback.phase),
+            kind: callback.kind,
+            labels: heard.labels,
+            at: event.at,
+            took: event.took,
+            armed_by: numbers.get(&armed_by(event)).copied(),
+            statement: None,
+            panicked: event.panicked,
+            firing: heard.firing,
+            waited: std::mem::take(&mut waited[at]),
+        });
+        numbers.insert(event.id, lines.len());
+    }
+}
+
+impl Line {
+    /// The phase in a word, or `-`.
+    fn phase(&self) -> String {
+        self.phase.map_or("-".to_owned(), |phase| format!("{phase:?}").to_lowercase())
+    }
+
+    /// Hooks and the main script belong to no iteration.
+    fn iteration(&self) -> Option<u64> {
+        self.phase.map(|_| self.iteration)
+    }
+
+    fn what(&self) -> String {
+        let threw = if self.panicked { ", threw" } else { "" };
+        let colon = if self.labels.is_empty() { "" } else { ": " };
+        format!("{}{colon}{}{threw}", self.kind, self.labels.join(", "))
+    }
+}
+
+impl Ledger {
+    /// One line a callback, for people. The loop is named if there is more than one.
+    pub(crate) fn table(&self) -> String {
+        let has_workers = self.loops.len() > 1;
+        let what: Vec<_> = self.lines.iter().map(Line::what).collect();
+        let width = what.iter().map(|what| what.chars().count()).max().unwrap_or(0).max(4);
+        let widest_name = self.loops.values().map(|name| name.chars().count()).max();
+        let name = if has_workers { widest_name.unwrap_or(0).max(4) + 2 } else { 0 };
+        let mut text = String::new();
+        let mut row = |[number, on, iteration, phase, what, at, by, order]: [&str; 8]| {
+            let on = if has_workers { on } else { "" };
+            let row = format!(
+                "{number:>4}  {on:name$}{iteration:>9}  {phase:7}  {what:width$}  {at:>9}  \
+                 {by:>8}  {order}"
+            );
+            writeln!(text, "{row}").expect("a string grows");
+        };
+        row(["", "loop", "iteration", "phase", "what", "time", "armed by", "order"]);
+        let or_none = |number: Option<String>| number.unwrap_or_else(|| "-".to_owned());
+        for (line, what) in self.lines.iter().zip(&what) {
+            row([
+                &line.number.to_string(),
+                self.loops.get(&line.track).map_or("", String::as_str),
+                &or_none(line.iteration().map(|it| it.to_string())),
+                &line.phase(),
+                what,
+                &format!("{} ms", line.at.as_nanos() as f64 / 1e6),
+                &or_none(line.armed_by.map(|it| it.to_string())),
+                line.statement.unwrap_or("-"),
+            ]);
+        }
+        text
+    }
+
+    /// The same for programs: one object a line.
+    pub(crate) fn json_lines(&self, scenario: &str) -> String {
+        let object = |line: &Line| {
+            json!({
+                "scenario": scenario,
+                "number": line.number,
+                "loop": self.loops.get(&line.track),
+                "iteration": line.iteration(),
+                "phase": line.phase.map(|_| line.phase()),
+                "kind": line.kind,
+                "labels": line.labels,
+                "threw": line.panicked,
+                "time_ns": line.at.as_nanos() as u64,
+                "armed_by": line.armed_by,
+                "statement": line.statement,
+            })
+        };
+        self.lines.iter().map(|line| format!("{}\n", object(line))).collect()
+    }
+
+    /// The statements that the table names, each once, in the words of the guide.
+    pub(crate) fn statements(&self) -> String {
+        let guide = include_str!("../../src/guide/order.rs");
+        let mut numbers: Vec<_> = self.lines.iter().filter_map(|line| line.statement).collect();
+        numbers.sort_unstable_by_key(|number| (number.len(), *number));
+        numbers.dedup();
+        let words = numbers.iter().map(|number| format!("{number}: {}\n", words(guide, number)));
+        words.collect()
+    }
+}
+
+/// A statement in words, up to the first tests that it names.
+fn words(guide: &str, number: &str) -> String {
+    let text = guide.split(&format!("- **{number}** ")).nth(1).unwrap_or_default();
+    let text = text.split("\n//!\n").next().unwrap_or_default();
+    let text = text.split("- **O-").next().unwrap_or_default();
+    let words = text.split_whitespace().filter(|word| *word != "//!");
+    let words: Vec<_> =
+        words.take_while(|word| !word.starts_with("(`")).map(without_link).collect();
+    format!("{}.", words.join(" ").trim_end_matches('.'))
+}
+
+/// A link of the documentation is its text: [`now`](crate::now).
+fn without_link(word: &str) -> String {
+    let link = word.split_once("[`").and_then(|(before, rest)| {
+        let (text, rest) = rest.split_once("`](")?;
+        Some(format!("{before}{text}{}", rest.split_once(')')?.1))
+    });
+    link.unwrap_or_else(|| word.to_owned())
+}
