@@ -93,7 +93,7 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 23] = [
+    let cases: [(&str, &[&str]); 25] = [
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -112,6 +112,8 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("run", &["name= "]),
         ("scenario", &[]),
         ("scenario", &["--real"]),
+        ("scenario", &["--real", "--explain", "file"]),
+        ("scenario", &["--predict", "one", "two"]),
         ("server", &["--workers=1025"]),
         ("server", &["--addr", "nowhere"]),
         ("tail_f", &["one", "two"]),

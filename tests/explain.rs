@@ -174,6 +174,24 @@ fn json_lines_say_what_the_table_says() {
     }
 }
 
+/// The text between a line that begins a block of this kind and the one that ends it.
+fn block<'a>(page: &'a str, kind: &str) -> &'a str {
+    page.split(&format!("```{kind}\n")).nth(1).and_then(|it| it.split("```").next()).unwrap()
+}
+
+#[test]
+fn the_guide_shows_what_is_printed_for_its_program() {
+    let _alone = alone();
+    let page = include_str!("../src/guide/seeing.rs").lines();
+    let page: String =
+        page.map(|line| format!("{}\n", line[3..].trim_start_matches(' '))).collect();
+    let scenario: Scenario = serde_json::from_str(block(&page, "json")).unwrap();
+    let bare = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let printed = format!("lunch\n{}", explain(&scenario).table());
+    let shown = block(&page, "text").split_once('\n').unwrap().1;
+    assert_eq!(bare(shown), bare(&printed));
+}
+
 /// A program of a user, in a folder of its own.
 fn user_file(name: &str, text: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("explain");

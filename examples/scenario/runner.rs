@@ -15,6 +15,7 @@ use windlass::{Immediate, Loop, Pool, Timer};
 use super::program::{Answers, Body, Op, Scenario, WorkerOp};
 
 /// What a callback says of itself, on whatever loop of the program.
+#[allow(dead_code)] // Only the ledger looks into it.
 pub(crate) struct Said<'a> {
     /// The worker's name. Empty for the main program.
     pub worker: &'a str,
@@ -25,6 +26,7 @@ pub(crate) struct Said<'a> {
 
 /// Which firing of a timer or an interval it is.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code)] // As above.
 pub(crate) struct Firing {
     /// Milliseconds, as the program has them.
     pub delay: u64,
@@ -32,6 +34,7 @@ pub(crate) struct Firing {
     pub count: u32,
 }
 
+#[allow(dead_code)] // As above.
 impl Firing {
     /// As the loop counts it: at least a millisecond.
     pub(crate) fn delay(self) -> Duration {
