@@ -243,15 +243,23 @@ impl Ledger {
     }
 }
 
-/// A statement in words, up to the first tests that it names.
+/// A statement in words, without the tests that it names in brackets.
 fn words(guide: &str, number: &str) -> String {
     let text = guide.split(&format!("- **{number}** ")).nth(1).unwrap_or_default();
     let text = text.split("\n//!\n").next().unwrap_or_default();
     let text = text.split("- **O-").next().unwrap_or_default();
-    let words = text.split_whitespace().filter(|word| *word != "//!");
-    let words: Vec<_> =
-        words.take_while(|word| !word.starts_with("(`")).map(without_link).collect();
-    format!("{}.", words.join(" ").trim_end_matches('.'))
+    let mut sentences = String::new();
+    let mut in_brackets = false;
+    for word in text.split_whitespace().filter(|word| *word != "//!") {
+        in_brackets |= word.starts_with("(`");
+        if !in_brackets {
+            sentences = sentences + " " + &without_link(word);
+        } else if let Some((_, stop)) = word.rsplit_once(')') {
+            sentences += stop;
+            in_brackets = false;
+        }
+    }
+    sentences.trim_start().to_owned()
 }
 
 /// A link of the documentation is its text: [`now`](crate::now).
