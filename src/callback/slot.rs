@@ -62,8 +62,8 @@ impl<F: ?Sized> Default for Slot<F> {
 
 /// A place for one callback that is spent by its call, with where it was registered.
 pub(crate) struct Once<F: ?Sized> {
-    /// Absent when there is none.
-    callback: Cell<Option<(Box<F>, Registered)>>,
+    /// Absent when there is none. In a box of its own: most stay empty, and a connection has three.
+    callback: Cell<Option<Box<(Box<F>, Registered)>>>,
 }
 
 impl<F: ?Sized> Default for Once<F> {
@@ -77,8 +77,8 @@ impl<F: ?Sized> Once<F> {
     /// caller to drop once all else is done.
     #[track_caller]
     pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
-        let before = self.callback.replace(Some((f, Registered::here())));
-        before.map(|(f, _)| f)
+        let before = self.callback.replace(Some(Box::new((f, Registered::here()))));
+        before.map(|before| before.0)
     }
 
     /// Whether there is one.
@@ -88,12 +88,13 @@ impl<F: ?Sized> Once<F> {
 
     /// Takes the callback out, to be called as something of this kind.
     pub(crate) fn take(&self, kind: &'static str) -> Option<(Box<F>, Origin)> {
-        self.callback.take().map(|(f, registered)| (f, registered.origin(kind)))
+        let (f, registered) = *self.callback.take()?;
+        Some((f, registered.origin(kind)))
     }
 
     /// Takes the callback out for good, for the caller to drop.
     pub(crate) fn clear(&self) -> Option<Box<F>> {
-        self.callback.take().map(|(f, _)| f)
+        self.callback.take().map(|before| before.0)
     }
 }
 
@@ -102,7 +103,12 @@ impl<F: ?Sized> Slot<F> {
     /// caller to drop once all else is done.
     #[track_caller]
     pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
-        self.place.set(Some(Location::caller()));
+        self.set_at(Location::caller(), f)
+    }
+
+    /// As [`set`](Slot::set), registered at this line.
+    pub(crate) fn set_at(&self, place: &'static Location<'static>, f: Box<F>) -> Option<Box<F>> {
+        self.place.set(Some(place));
         self.cause.set(cause::running());
         self.changes.set(self.changes.get().wrapping_add(1));
         self.callback.replace(Some(f))
