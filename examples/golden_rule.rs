@@ -115,7 +115,7 @@ fn start(options: Options) -> io::Result<()> {
             complain!("{error}");
             windlass::exit(1);
         }
-        server.stop(Duration::from_secs(1), |_| {});
+        server.stop(Duration::from_secs(1), |_, _| ());
     });
     // What holds the loop is its listener. The notifier need not.
     done.unref();

@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use windlass::Laggard;
 use windlass::signal::Signal;
 
 use common::{Long, Parser, Stop, complain, mention};
@@ -61,8 +62,8 @@ struct Options {
     grace: Duration,
 }
 
-/// The main script: starts everything and returns; the loop turns until the listener is closed and
-/// the last connection is gone.
+/// The main script: starts everything and returns; the loop turns until a signal has it end in
+/// order.
 fn serve(options: Options) {
     let started = Server::start(options.config).and_then(|server| {
         let addr = server.local_addr()?;
@@ -111,12 +112,20 @@ impl Signals {
             return windlass::exit(128 + signum);
         }
         complain!("stopping; a second signal stops at once");
-        self.server.stop(self.grace, |cut_off| {
-            if cut_off > 0 {
-                complain!("{cut_off} connections were cut off");
-                windlass::exit(1);
-            }
-        });
+        self.server.stop(self.grace, |unanswered, late| report(unanswered, &late));
+    }
+}
+
+/// The loop is about to end. Says who was late.
+fn report(unanswered: usize, late: &[Laggard]) {
+    if unanswered > 0 {
+        complain!("{unanswered} connections were cut off");
+    }
+    for laggard in late {
+        complain!("late: {laggard}");
+    }
+    if unanswered > 0 || !late.is_empty() {
+        windlass::set_exit_code(1);
     }
 }
 

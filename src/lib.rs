@@ -137,7 +137,7 @@ pub use pool::{
     Work, WorkKind, queue_work, work,
 };
 pub use report::metrics::Metrics;
-pub use report::{Alive, HandleInfo};
+pub use report::{Alive, HandleInfo, Laggard};
 pub use request::{Canceller, Request};
 pub use task::{Task, spawn};
 pub use threads::remote::Remote;

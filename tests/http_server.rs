@@ -993,7 +993,32 @@ fn requests_that_take_too_long_are_cut_off() {
     let (status, said) = server.wait();
     assert_eq!(status.code(), Some(1), "{said}");
     assert!(said.contains("1 connections were cut off"), "{said}");
+    let late = said.lines().filter(|line| line.contains("late: "));
+    assert!(
+        late.clone().any(|line| line.contains("worker made at") && line.contains("server.rs:")),
+        "{said}"
+    );
     assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_file_under_way_is_sent_to_its_end_after_the_signal() {
+    let mut server = Server::start(&["--grace-ms", "60000"]);
+    // More than the sockets hold, so that the server has jobs to do for it after the signal.
+    let bytes = vec![b'x'; 24 << 20];
+    fs::write(server.root.public().join("large"), &bytes).unwrap();
+    let mut client = server.connect();
+    let head = client.send(get("/file/large")).head();
+    assert_eq!(head.status, 200);
+    server.signal("TERM");
+    assert!(server.complaint().contains("stopping"));
+    let mut body = Vec::new();
+    client.stream.read_to_end(&mut body).unwrap();
+    assert!(body == bytes, "{} of {} bytes", body.len(), bytes.len());
+    drop(client);
+    let (status, said) = server.wait();
+    assert!(status.success(), "{status}: {said}");
+    assert!(!said.contains("late"), "{said}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use windlass::net::{TcpListener, TcpStream};
 use windlass::worker::WorkerPool;
-use windlass::{Timer, set_timeout};
+use windlass::{Laggard, Loop, Timer, set_timeout};
 
 use super::connection::Connection;
 use super::response::Date;
@@ -20,6 +20,10 @@ use super::sums::Sum;
 /// How many clients beyond the limit are told so; those that come while so many are being told are
 /// dropped without a word.
 const REFUSED_MAX: usize = 64;
+
+/// What workers without a job, and all that needs no more than a moment, get to end in when the
+/// grace is over.
+const END: Duration = Duration::from_millis(500);
 
 pub(crate) struct Config {
     pub(crate) addr: SocketAddr,
@@ -52,16 +56,19 @@ pub(crate) struct Shared {
     pub(crate) out: Cell<Vec<u8>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     next_id: Cell<u64>,
-    /// Set once, taken when all is over.
+    /// Nobody is accepted any more, and each connection's next answer is its last.
+    is_stopping: Cell<bool>,
+    /// Set once, taken when nothing is left to wait for.
     stopping: RefCell<Option<Stopping>>,
 }
 
 /// A stop under way.
 struct Stopping {
-    /// Cuts off what takes too long.
+    /// Ends the wait for what takes too long.
     deadline: Timer,
-    /// Called when nothing is left, with the number of connections that were cut off.
-    stopped: Box<dyn FnOnce(usize)>,
+    /// Called right before the loop ends, with the number of connections that had no answer, and
+    /// what else had not ended.
+    stopped: Box<dyn FnOnce(usize, Vec<Laggard>)>,
 }
 
 impl Server {
@@ -88,6 +95,7 @@ impl Server {
             out: Cell::default(),
             connections: RefCell::default(),
             next_id: Cell::new(0),
+            is_stopping: Cell::new(false),
             stopping: RefCell::default(),
         });
         let accepting = Rc::clone(&shared);
@@ -103,14 +111,20 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Stops: nobody is accepted any more, idle connections close, requests that have begun are
-    /// answered, and those that are not after `grace` are cut off.
+    /// Stops: nobody is accepted any more, idle connections close, and requests that have begun are
+    /// answered. When that is done, or `grace` is over, the loop ends in order.
     ///
-    /// `stopped` is called when all is over, with the number of connections that were cut off.
-    pub(crate) fn stop(&self, grace: Duration, stopped: impl FnOnce(usize) + 'static) {
+    /// `stopped` is called right before the loop ends, with the number of connections that have got
+    /// no answer in that time, and with what else has not ended.
+    pub(crate) fn stop(
+        &self,
+        grace: Duration,
+        stopped: impl FnOnce(usize, Vec<Laggard>) + 'static,
+    ) {
+        self.shared.is_stopping.set(true);
         self.listener.close();
         let shared = Rc::clone(&self.shared);
-        let deadline = set_timeout(grace, move || shared.cut_off());
+        let deadline = set_timeout(grace, move || shared.finish());
         self.shared.stopping.replace(Some(Stopping { deadline, stopped: Box::new(stopped) }));
         for connection in self.shared.connections() {
             if connection.is_idle() {
@@ -127,7 +141,7 @@ impl Shared {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.borrow().is_some()
+        self.is_stopping.get()
     }
 
     fn accepted(self: &Rc<Self>, stream: TcpStream) {
@@ -163,29 +177,22 @@ impl Shared {
         self.connections.borrow().values().cloned().collect()
     }
 
-    fn cut_off(&self) {
-        let mut cut_off = 0;
-        for connection in self.connections() {
-            // One that has its answer, and has not closed its half yet, loses nothing.
-            cut_off += usize::from(!connection.is_answered());
-            connection.close();
-        }
-        self.finish(cut_off);
-    }
-
     fn finish_if_empty(&self) {
         if self.connection_count() == 0 {
-            self.finish(0);
+            self.finish();
         }
     }
 
-    fn finish(&self, cut_off: usize) {
-        let stopping = self.stopping.take();
-        if let Some(Stopping { deadline, stopped }) = stopping {
-            deadline.clear();
-            self.workers.close();
-            stopped(cut_off);
-        }
+    /// Ends the loop. Not before: it would refuse the jobs that answers still need.
+    fn finish(&self) {
+        let Some(Stopping { deadline, stopped }) = self.stopping.take() else { return };
+        let left = deadline.due_in().unwrap_or_default();
+        deadline.clear();
+        // One that has its answer, and has not closed its half yet, loses nothing.
+        let is_unanswered = |connection: &&Rc<Connection>| !connection.is_answered();
+        let unanswered = self.connections.borrow().values().filter(is_unanswered).count();
+        let ended = Loop::current().shutdown(left.max(END));
+        ended.on_complete(move |ended| stopped(unanswered, ended.err().unwrap_or_default()));
     }
 }
 

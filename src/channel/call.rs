@@ -206,6 +206,10 @@ impl<A: 'static, V: Claimable + 'static> Handle for PendingCall<A, V> {
         }
     }
 
+    fn is_waited_for(&self) -> bool {
+        true
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
         callback::drop_quietly(self.queue.close_receiver());

@@ -8,6 +8,7 @@
 //! messages that no task has taken.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -90,8 +91,17 @@ impl<T> MessageHandler<T> {
     /// Registers a callback. The one before comes back, to be dropped.
     #[track_caller]
     pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
+        self.listen_at(Location::caller(), f)
+    }
+
+    /// As [`listen`](MessageHandler::listen), registered at this line.
+    pub(super) fn listen_at(
+        &self,
+        place: &'static Location<'static>,
+        f: Box<dyn FnMut(T)>,
+    ) -> Option<Box<dyn FnMut(T)>> {
         self.listening.set(true);
-        self.on_message.set(f)
+        self.on_message.set_at(place, f)
     }
 
     /// Removes the callback, which comes back to be dropped.

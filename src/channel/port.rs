@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -187,11 +188,20 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// Calls `f` for each message. Replaces the handler before, and references the port.
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(R) + 'static) {
+        self.on_message_at(Location::caller(), f);
+    }
+
+    /// As [`on_message`](Port::on_message), registered at this line.
+    pub(crate) fn on_message_at(
+        &self,
+        place: &'static Location<'static>,
+        f: impl FnMut(R) + 'static,
+    ) {
         let port = &self.port;
         if !port.receives() {
             return;
         }
-        let before = port.handler.listen(Box::new(f));
+        let before = port.handler.listen_at(place, Box::new(f));
         if port.is_open() {
             port.registration.set_ref(true);
             port.update_liveness();

@@ -294,7 +294,7 @@ fn derive(
         Ok(()) => {
             let (promise, request) = Promise::new(&state, name, location);
             promise.on_unclaimed(wipe);
-            let label = Label { kind: WorkKind::Cpu, name, location };
+            let label = Label::new(WorkKind::Cpu, name, location);
             let job = pool::submit(&state, label, Admission::New, work, pool::flatten);
             promise.follow(job, reveal);
             request

@@ -49,7 +49,7 @@ pub(super) fn submit(
     promise.on_unclaimed(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
-        label: Label { kind: WorkKind::Cpu, name, location },
+        label: Label::new(WorkKind::Cpu, name, location),
         promise: Cell::new(None),
         job: RefCell::new(None),
         cancelled: Cell::new(false),

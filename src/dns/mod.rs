@@ -298,7 +298,7 @@ fn ask<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let work = move || call().map_err(|failure| LookupError::new(asked, failure));
-    let label = Label { kind: WorkKind::SlowIo, name, location };
+    let label = Label::new(WorkKind::SlowIo, name, location);
     pool::submit(state, label, Admission::New, work, pool::flatten)
 }
 

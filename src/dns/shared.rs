@@ -138,7 +138,7 @@ impl Call {
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;
-        let label = Label { kind: WorkKind::SlowIo, name: KIND, location };
+        let label = Label::new(WorkKind::SlowIo, KIND, location);
         let job = pool::submit(state, label, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
@@ -281,6 +281,10 @@ impl Handle for Waiter {
 
     fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

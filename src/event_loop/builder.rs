@@ -183,6 +183,7 @@ impl Parts {
             over_limit: Cell::new(None),
             exits: Cell::new(0),
             cut_short: Cell::new(false),
+            shutting_down: Cell::new(false),
             names: Names::default(),
             turning: Cell::new(false),
         })

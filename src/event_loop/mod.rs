@@ -1,7 +1,8 @@
 //! The loop: how it is made, turned and ended. Its data stand in `state/`.
 //!
 //! - [`turn`]: the phases in their order. The file to open first.
-//! - [`run`]: the ways to turn it; [`end`]: how a program ends, and the teardown.
+//! - [`run`]: the ways to turn it; [`end`]: how a program ends, and the teardown;
+//!   [`shutdown`]: its end in order.
 //! - [`builder`]: how it is set up.
 //!
 //! Here is the public [`Loop`], a counted name of a state.
@@ -10,6 +11,7 @@ pub(crate) mod builder;
 mod end;
 mod observed;
 mod run;
+mod shutdown;
 mod turn;
 
 use std::fmt;
@@ -329,6 +331,10 @@ impl Handle for Guard {
 
     fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -27,7 +27,7 @@ pub(super) const KIND: &str = "file request";
 
 /// What the pool is told of a job.
 pub(super) fn label(location: &'static Location<'static>) -> Label {
-    Label { kind: WorkKind::FastIo, name: KIND, location }
+    Label::new(WorkKind::FastIo, KIND, location)
 }
 
 /// How far a job has brought an operation.

@@ -368,6 +368,10 @@ impl<L: Listener> Handle for Listening<L> {
         again.forget();
     }
 
+    fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
+        self.close();
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
         self.listening.set(false);

@@ -33,6 +33,11 @@ use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Done;
 use crate::trace::cause;
 
+/// Tells jobs apart while they are held.
+pub(super) fn address<J: ?Sized>(job: &Arc<J>) -> usize {
+    Arc::as_ptr(job).cast::<()>() as usize
+}
+
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label {
@@ -42,6 +47,19 @@ pub(crate) struct Label {
     pub(crate) name: &'static str,
     /// The line that submitted it.
     pub(crate) location: &'static Location<'static>,
+    /// It is a step of an operation that has begun, which an end in order lets finish.
+    pub(crate) goes_on: bool,
+}
+
+impl Label {
+    /// The label of a job that begins something.
+    pub(crate) fn new(
+        kind: WorkKind,
+        name: &'static str,
+        location: &'static Location<'static>,
+    ) -> Label {
+        Label { kind, name, location, goes_on: false }
+    }
 }
 
 /// Why a job that waited will never run.

@@ -159,7 +159,7 @@ mod tests {
     use crate::threads::mailbox::Mailbox;
 
     fn job(kind: WorkKind, name: &'static str) -> Arc<dyn Job> {
-        let label = Label { kind, name, location: Location::caller() };
+        let label = Label::new(kind, name, Location::caller());
         Arc::new(JobCell::new(label, None, || (), Arc::new(Mailbox::new())))
     }
 

@@ -2,19 +2,32 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::figures::Counters;
 use super::job::Label;
 use super::shutdown::RunningJob;
+use crate::clock::{self, Nanos};
+
+/// What is known of the job of a thread.
+#[derive(Clone, Copy)]
+struct Known {
+    /// What it is.
+    label: Label,
+    /// Which one it is: its [`address`](super::job::address).
+    address: usize,
+    /// When it began.
+    began: Nanos,
+}
 
 /// A pool thread, as its pool's reports see it.
 pub(super) struct Record {
     /// What the thread is called.
     name: String,
-    /// Whether it runs the job that `label` names.
+    /// Whether it runs the job that is known.
     running: AtomicBool,
     /// The job that it runs, or has run last.
-    label: Mutex<Option<Label>>,
+    job: Mutex<Option<Known>>,
     /// What it has done. Only the thread itself adds to it.
     pub(super) counters: Counters,
 }
@@ -29,14 +42,14 @@ impl Record {
         Record {
             name,
             running: AtomicBool::new(false),
-            label: Mutex::new(None),
+            job: Mutex::new(None),
             counters: Counters::default(),
         }
     }
 
-    pub(super) fn begin(&self, label: Label) {
-        let mut known = self.label.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(label);
+    pub(super) fn begin(&self, label: Label, address: usize, began: Nanos) {
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        *job = Some(Known { label, address, began });
         self.running.store(true, Ordering::Release);
     }
 
@@ -49,7 +62,18 @@ impl Record {
     }
 
     pub(super) fn running_job(&self) -> Option<RunningJob> {
-        let label = *self.label.lock().unwrap_or_else(PoisonError::into_inner);
-        label.filter(|_| self.is_running()).map(|label| RunningJob::new(self.name.clone(), &label))
+        self.running().map(|job| RunningJob::new(self.name.clone(), &job.label))
+    }
+
+    fn running(&self) -> Option<Known> {
+        let job = *self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.filter(|_| self.is_running())
+    }
+
+    /// The thread's name, and for how long it has run the job at this address, if it does.
+    pub(super) fn runs(&self, address: usize) -> Option<(String, Duration)> {
+        let job = self.running().filter(|job| job.address == address)?;
+        let running_for = Duration::from_nanos(clock::monotonic().saturating_sub(job.began));
+        Some((self.name.clone(), running_for))
     }
 }

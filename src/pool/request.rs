@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Pool;
-use super::job::{Body, Job, JobCell, Label, Limits, Outcome, Refusal};
+use super::job::{self, Body, Job, JobCell, Label, Limits, Outcome, Refusal};
 use super::observe;
 use super::threads::Threads;
 use super::token::CancelToken;
@@ -20,6 +20,7 @@ use crate::callback;
 use crate::clock::Nanos;
 use crate::error::{CancelError, WorkError};
 use crate::phase::timers::{self, Timer};
+use crate::report::Laggard;
 use crate::request::{Completer, Operation, Pending, Request};
 use crate::state::State;
 use crate::state::current;
@@ -43,7 +44,7 @@ pub(super) struct Wishes {
 pub(crate) enum Admission {
     /// It is new: a full queue refuses it.
     New,
-    /// It goes on: a full queue takes it all the same.
+    /// It goes on: a full queue takes it all the same, and so does a loop that ends in order.
     GoesOn,
 }
 
@@ -86,6 +87,7 @@ where
     R: Send + 'static,
     T: Claimable + 'static,
 {
+    let label = Label { goes_on: admission == Admission::GoesOn, ..label };
     match admit(state, &state.pool, admission) {
         Ok(()) => start(state, label, Wishes::default(), work, finish),
         Err(error) => refuse(state, label, work, finish(Err(error))),
@@ -104,6 +106,9 @@ where
 pub(super) fn admit(state: &State, pool: &Pool, admission: Admission) -> Result<(), WorkError> {
     if !state.is_open() {
         return Err(WorkError::ShutDown);
+    }
+    if state.shutting_down.get() && admission == Admission::New {
+        return Err(WorkError::PoolShutDown);
     }
     // In virtual time no thread takes part.
     let needs_thread = !state.clock.is_virtual();
@@ -338,6 +343,27 @@ where
         }
         // Of a job that was refused. Last: what it captured may call back into the loop.
         drop(work);
+    }
+
+    fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
+        let operation = &self.operation;
+        if !operation.job.label.goes_on
+            && let Some(work) = operation.take_back()
+        {
+            operation.end_later(self.clone(), WorkError::Cancelled, work);
+        }
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
+    }
+
+    fn explain(&self, laggard: &mut Laggard) {
+        let operation = &self.operation;
+        if let Some((thread, running_for)) = operation.pool().running(job::address(&operation.job))
+        {
+            (laggard.thread, laggard.running_for) = (thread, running_for);
+        }
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

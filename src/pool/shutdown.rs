@@ -24,7 +24,7 @@ pub struct RunningJob {
 
 impl RunningJob {
     pub(super) fn new(thread: String, label: &Label) -> RunningJob {
-        let Label { kind, name, location } = *label;
+        let Label { kind, name, location, .. } = *label;
         RunningJob { thread, name, kind, location }
     }
 }

@@ -35,7 +35,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use super::figures::{Counters, PoolMetrics};
-use super::job::{Job, Outcome, Refusal};
+use super::job::{self, Job, Outcome, Refusal};
 use super::observe;
 use super::queues::{Queues, Taken};
 use super::record::Record;
@@ -260,7 +260,7 @@ impl Threads {
         last: &mut Option<Arc<Mailbox>>,
     ) -> Nanos {
         let (label, submitted) = (*job.label(), job.submitted());
-        record.begin(label);
+        record.begin(label, job::address(&job), began);
         let mut ended = began;
         // A panic of the work is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -349,6 +349,11 @@ impl Threads {
             others.map(|(_, record)| record.clone()).collect()
         };
         others.iter().filter_map(|record| record.running_job()).collect()
+    }
+
+    /// Which thread runs the job at this address, and for how long.
+    pub(super) fn running(&self, job: usize) -> Option<(String, Duration)> {
+        self.lock().threads.iter().find_map(|(_, record)| record.runs(job))
     }
 
     pub(super) fn metrics(&self) -> PoolMetrics {

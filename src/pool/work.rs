@@ -42,7 +42,7 @@ pub fn queue_work<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Request<Result<T, WorkError>> {
     let state = current::expect("queue_work");
-    let label = Label { kind: WorkKind::Cpu, name: NAME, location: Location::caller() };
+    let label = Label::new(WorkKind::Cpu, NAME, Location::caller());
     request::submit(&state, label, Admission::New, work, |result| result)
 }
 
@@ -172,7 +172,7 @@ impl<F> Work<F> {
     {
         let location = Location::caller();
         let state = current::expect("Work::submit");
-        let label = Label { kind: self.kind, name: self.name, location };
+        let label = Label::new(self.kind, self.name, location);
         match self.admit(&state) {
             Ok(()) => self.start(&state, location),
             Err(error) => request::refuse(&state, label, self, Err(error)),
@@ -241,7 +241,7 @@ impl<F> Work<F> {
             None => None,
         };
         let wishes = Wishes { token: Some(token.clone()), deadline, pool };
-        let label = Label { kind, name, location };
+        let label = Label::new(kind, name, location);
         request::start(state, label, wishes, WithToken { f, token }, |result| result)
     }
 }

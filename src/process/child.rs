@@ -205,6 +205,10 @@ impl Handle for Process {
         state.poll_last.push(Closure::new(move || self.tell(&own)));
     }
 
+    fn is_waited_for(&self) -> bool {
+        true
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         self.unwatch();
         drop(self.registration.close());

@@ -5,6 +5,7 @@ pub(crate) mod metrics;
 
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 /// One thing that keeps a loop alive, as [`Loop::why_alive`](crate::Loop::why_alive) reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,4 +33,29 @@ pub struct HandleInfo {
     pub active: bool,
     /// Whether it may keep the loop alive while active.
     pub has_ref: bool,
+}
+
+/// What had not ended when a [`Loop::shutdown`](crate::Loop::shutdown) stopped waiting for it.
+#[derive(Clone, Debug)]
+pub struct Laggard {
+    /// What it is, as [`Alive`] names it.
+    pub kind: &'static str,
+    /// The line that asked for it; of a worker the line that registered the callback in which it
+    /// is stuck, or that spawned it.
+    pub location: Option<&'static Location<'static>>,
+    /// The thread that runs it, never empty; of what waits on the loop, the loop's own.
+    pub thread: String,
+    /// For how long it has been under way. In virtual time, virtual.
+    pub running_for: Duration,
+}
+
+impl fmt::Display for Laggard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(location) = self.location {
+            write!(f, " made at {location}")?;
+        }
+        let whole_millis = Duration::from_millis(self.running_for.as_millis() as u64);
+        write!(f, " on {} for {whole_millis:?}", self.thread)
+    }
 }

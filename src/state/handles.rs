@@ -14,6 +14,7 @@ use std::mem;
 use std::panic::Location;
 use std::rc::Rc;
 
+use crate::clock::Nanos;
 use crate::report::{Alive, HandleInfo};
 use crate::state::key::{Key, Keyed};
 use crate::sys::Event;
@@ -49,16 +50,57 @@ pub(crate) struct Table<H: ?Sized> {
 struct Entry<H: ?Sized> {
     /// Keeps the handle for as long as it is open, also when the program has dropped it.
     owner: Rc<H>,
-    /// It is started, or waits to complete. Holds the loop if it is referenced too.
-    active: bool,
-    /// The program lets it hold the loop: until `unref`.
-    referenced: bool,
-    /// A request of it is pending, which holds the loop also when the handle is unreferenced.
-    busy: bool,
-    /// It stands in the ready list, where it stands once.
-    listed: bool,
+    /// What holds of it.
+    flags: Flags,
     /// What the poller reported since it was last called.
     event: Event,
+    /// When it was opened.
+    opened: Moment,
+}
+
+/// What holds of an entry, as a set.
+#[derive(Clone, Copy)]
+struct Flags(u8);
+
+impl Flags {
+    /// It is started, or waits to complete. Holds the loop if it is referenced too.
+    const ACTIVE: Flags = Flags(1);
+    /// The program lets it hold the loop: until `unref`.
+    const REFERENCED: Flags = Flags(1 << 1);
+    /// A request of it is pending, which holds the loop also when the handle is unreferenced.
+    const BUSY: Flags = Flags(1 << 2);
+    /// It stands in the ready list, where it stands once.
+    const LISTED: Flags = Flags(1 << 3);
+
+    #[inline]
+    fn has(self, flag: Flags) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[inline]
+    fn set(&mut self, flag: Flags, on: bool) {
+        self.0 = if on { self.0 | flag.0 } else { self.0 & !flag.0 };
+    }
+}
+
+/// A time of the loop's clock in whole milliseconds, in the six bytes that an entry has left: they
+/// last for 8,900 years.
+#[derive(Clone, Copy)]
+struct Moment([u8; 6]);
+
+impl Moment {
+    /// Nanoseconds in a millisecond.
+    const UNIT: Nanos = 1_000_000;
+
+    fn new(time: Nanos) -> Moment {
+        let [a, b, c, d, e, f, ..] = (time / Moment::UNIT).to_le_bytes();
+        Moment([a, b, c, d, e, f])
+    }
+
+    fn nanos(self) -> Nanos {
+        let [a, b, c, d, e, f] = self.0;
+        Nanos::from_le_bytes([a, b, c, d, e, f, 0, 0]) * Moment::UNIT
+    }
 }
 
 impl<H: ?Sized> Default for Handles<H> {
@@ -76,7 +118,8 @@ impl<H: ?Sized> Default for Table<H> {
 impl<H: ?Sized> Entry<H> {
     /// Whether it keeps the loop alive.
     fn holds(&self) -> bool {
-        self.busy || self.active && self.referenced
+        let flags = self.flags;
+        flags.has(Flags::BUSY) || flags.has(Flags::ACTIVE) && flags.has(Flags::REFERENCED)
     }
 }
 
@@ -86,18 +129,20 @@ impl<H: ?Sized> Table<H> {
     pub(crate) fn mark_ready(&mut self, key: Key, event: Event) {
         let Some(entry) = self.entries.get(key) else { return };
         entry.event |= event;
-        if !mem::replace(&mut entry.listed, true) {
+        if !entry.flags.has(Flags::LISTED) {
+            entry.flags.set(Flags::LISTED, true);
             self.ready.push_back(key);
         }
     }
 }
 
 impl<H: ?Sized> Handles<H> {
-    /// Opens an entry: referenced, and active as told.
-    pub(super) fn open(&self, owner: Rc<H>, active: bool) -> Key {
+    /// Opens an entry at this time: referenced, and active as told.
+    pub(super) fn open(&self, owner: Rc<H>, active: bool, now: Nanos) -> Key {
         self.holding.set(self.holding.get() + usize::from(active));
-        let event = Event::default();
-        let entry = Entry { owner, active, referenced: true, busy: false, listed: false, event };
+        let mut flags = Flags::REFERENCED;
+        flags.set(Flags::ACTIVE, active);
+        let entry = Entry { owner, flags, event: Event::default(), opened: Moment::new(now) };
         self.table.borrow_mut().entries.insert(entry)
     }
 
@@ -121,23 +166,28 @@ impl<H: ?Sized> Handles<H> {
     }
 
     pub(super) fn set_active(&self, key: Key, on: bool) {
-        self.change(key, |entry| entry.active = on);
+        self.change(key, |entry| entry.flags.set(Flags::ACTIVE, on));
     }
 
     pub(super) fn set_busy(&self, key: Key, on: bool) {
-        self.change(key, |entry| entry.busy = on);
+        self.change(key, |entry| entry.flags.set(Flags::BUSY, on));
     }
 
     pub(super) fn set_ref(&self, key: Key, on: bool) {
-        self.change(key, |entry| entry.referenced = on);
+        self.change(key, |entry| entry.flags.set(Flags::REFERENCED, on));
     }
 
     pub(super) fn has_ref(&self, key: Key) -> bool {
-        self.with(key, |entry| entry.referenced).unwrap_or(false)
+        self.with(key, |entry| entry.flags.has(Flags::REFERENCED)).unwrap_or(false)
     }
 
     pub(super) fn is_active(&self, key: Key) -> bool {
-        self.with(key, |entry| entry.active).unwrap_or(false)
+        self.with(key, |entry| entry.flags.has(Flags::ACTIVE)).unwrap_or(false)
+    }
+
+    /// When an entry was opened that has not ended, to the millisecond.
+    pub(super) fn opened(&self, key: Key) -> Option<Nanos> {
+        self.with(key, |entry| entry.opened.nanos())
     }
 
     /// The owner of an entry that has not ended.
@@ -182,11 +232,21 @@ impl<H: ?Sized> Handles<H> {
             let key = table.ready.pop_front()?;
             // None for a handle that closed while it was listed.
             if let Some(entry) = table.entries.get(key) {
-                entry.listed = false;
+                entry.flags.set(Flags::LISTED, false);
                 return Some((entry.owner.clone(), mem::take(&mut entry.event)));
             }
         }
         None
+    }
+
+    /// Whether `f` holds for the owner of any entry. It may not use the table.
+    pub(crate) fn any(&self, f: impl Fn(&H) -> bool) -> bool {
+        self.table.borrow().entries.values().any(|entry| f(&entry.owner))
+    }
+
+    /// The owners of all entries.
+    pub(crate) fn all(&self) -> Vec<Rc<H>> {
+        self.table.borrow().entries.values().map(|entry| entry.owner.clone()).collect()
     }
 
     /// Takes all entries out. For teardown.
@@ -213,9 +273,22 @@ impl<H: Described + ?Sized> Handles<H> {
         let info = |entry: &Entry<H>| HandleInfo {
             kind: entry.owner.kind(),
             location: entry.owner.location(),
-            active: entry.active,
-            has_ref: entry.referenced,
+            active: entry.flags.has(Flags::ACTIVE),
+            has_ref: entry.flags.has(Flags::REFERENCED),
         };
         table.entries.values().map(info).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_kept_to_the_millisecond_for_as_long_as_a_clock_counts() {
+        for time in [0, 1, 999_999, 1_000_000, 123_456_789_012, Nanos::MAX] {
+            let kept = Moment::new(time).nanos();
+            assert!(kept <= time && time - kept < Moment::UNIT, "{time} was kept as {kept}");
+        }
     }
 }

@@ -133,6 +133,8 @@ pub(crate) struct State {
     pub(crate) exits: Cell<u32>,
     /// The last turn ended by a stop or by a panic: that tasks are left is no news then.
     pub(crate) cut_short: Cell<bool>,
+    /// A shutdown is under way: no new jobs.
+    pub(crate) shutting_down: Cell<bool>,
     /// How many [`Loop`](crate::Loop)s there are for this state.
     pub(crate) names: Names,
     /// The loop is being turned, or runs a main script or its exit hooks.

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::panic::Location;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::State;
 use super::handles::Described;
+use crate::report::Laggard;
 use crate::state::key::Key;
 use crate::sys::Event;
 
@@ -20,6 +22,19 @@ pub(crate) trait Handle {
     /// Something happened: the poller or another thread reported it, or the handle asked to be
     /// called again. Runs in the poll phase; may call back any number of times.
     fn ready(self: Rc<Self>, _state: &Rc<State>, _event: Event) {}
+
+    /// The loop is to end in order: ends what is not waited for, and asks others to end. A listener
+    /// closes, a job that waits is cancelled, a worker is asked to shut down.
+    fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {}
+
+    /// Whether the end in order waits for it: it is a request under way, or has one. May not use
+    /// the table of handles.
+    fn is_waited_for(&self) -> bool {
+        false
+    }
+
+    /// It has not ended in time. Sets what it knows better than its registration does.
+    fn explain(&self, _laggard: &mut Laggard) {}
 
     /// The loop ends, and all handles will be torn down: tell other threads first, so that they end
     /// at the same time.
@@ -56,7 +71,15 @@ impl Registration {
 
     /// Opens the entry of this registration's owner: referenced, and active as told.
     pub(crate) fn open(&self, owner: Rc<dyn Handle>, at: &'static Location<'static>, active: bool) {
-        self.entry.set(Some((self.state.handles.open(owner, active), at)));
+        let state = &self.state;
+        self.entry.set(Some((state.handles.open(owner, active, state.clock.now()), at)));
+    }
+
+    /// How long ago the entry was opened, to the millisecond. Zero if it is not open.
+    pub(crate) fn open_for(&self) -> Duration {
+        let now = self.state.clock.read();
+        let opened = self.key().and_then(|key| self.state.handles.opened(key));
+        Duration::from_nanos(now.saturating_sub(opened.unwrap_or(now)))
     }
 
     #[inline]

@@ -168,7 +168,7 @@ impl PooledFile {
 
 impl Shared {
     fn label(&self) -> Label {
-        Label { kind: WorkKind::FastIo, name: "standard stream", location: self.location }
+        Label::new(WorkKind::FastIo, "standard stream", self.location)
     }
 
     /// A job is done: the stream's next call will not say would-block.

@@ -115,6 +115,10 @@ impl<S: Stream> Handle for Connection<S> {
         again.forget();
     }
 
+    fn is_waited_for(&self) -> bool {
+        self.reading.is_wanted() || self.writing.is_busy() || self.writing.has_task()
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         self.abandon();
     }

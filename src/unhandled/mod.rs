@@ -132,7 +132,7 @@ impl Lost {
         Lost::Error(Box::new(error))
     }
 
-    fn text(text: impl Display + 'static) -> Lost {
+    pub(crate) fn text(text: impl Display + 'static) -> Lost {
         Lost::Text(Box::new(text))
     }
 }

@@ -147,8 +147,16 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self,
         main: impl FnOnce(Port<Out, In>) + Send + 'static,
     ) -> io::Result<Worker<In, Out>> {
+        self.spawn_at(Location::caller(), main)
+    }
+
+    /// As [`spawn`](WorkerBuilder::spawn), at this line.
+    pub(super) fn spawn_at(
+        self,
+        location: &'static Location<'static>,
+        main: impl FnOnce(Port<Out, In>) + Send + 'static,
+    ) -> io::Result<Worker<In, Out>> {
         let state = current::expect("Worker::spawn");
-        let location = Location::caller();
         if !state.is_open() {
             return Err(shut_down());
         }

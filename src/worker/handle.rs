@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::WorkerError;
-use super::shared::{Cause, GRACE, Shared, Wait};
+use super::shared::{Cause, GRACE, GRACE_WHEN_OVERDUE, Shared, Wait};
 use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
 use crate::callback::slot::Once;
@@ -28,6 +28,7 @@ use crate::clock::Nanos;
 use crate::error::Panic;
 use crate::phase::timers::Timer;
 use crate::queue::closure::Closure;
+use crate::report::Laggard;
 use crate::request::Completer;
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
@@ -106,6 +107,8 @@ pub(super) struct WorkerHandle<In, Out> {
     pub(super) watchdog: Cell<Option<Watchdog>>,
     /// How the worker ends when the parent's loop ends.
     parent_exit: ParentExit,
+    /// A shutdown of the parent's loop has waited for it in vain.
+    overdue: Cell<bool>,
 }
 
 impl<In, Out> WorkerHandle<In, Out> {
@@ -132,6 +135,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             shutdowns: RefCell::default(),
             watchdog: Cell::new(None),
             parent_exit,
+            overdue: Cell::new(false),
         }
     }
 
@@ -405,9 +409,37 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
         }
     }
 
+    fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
+        self.ask_to_finish();
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
+    }
+
+    fn explain(&self, laggard: &mut Laggard) {
+        let name = peek(&self.thread, |thread| {
+            thread.as_ref().and_then(|thread| thread.thread().name().map(str::to_owned))
+        });
+        laggard.thread = name.unwrap_or_else(|| format!("worker {}", self.shared().id));
+        let shared = self.shared();
+        // In virtual time one loop runs at a time, and this is its parent.
+        let waits = shared.member.is_some() || shared.mailbox.is_asleep();
+        let stuck_in = if waits { None } else { shared.running() };
+        laggard.location = stuck_in.or(laggard.location);
+        // From here on it has the time that it takes to come out of a callback which does return.
+        self.overdue.set(true);
+        shared.terminate();
+    }
+
     fn begin_tear_down(&self) {
         let shared = self.shared();
         match self.parent_exit {
+            _ if self.overdue.get() => {
+                shared.begin_end(GRACE_WHEN_OVERDUE);
+                shared.halt();
+                self.close_outgoing();
+            }
             ParentExit::Terminate => {
                 shared.begin_end(GRACE);
                 shared.halt();
@@ -423,7 +455,9 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         let shared = self.shared();
-        if let ParentExit::ShutDown(_) = self.parent_exit {
+        if let ParentExit::ShutDown(_) = self.parent_exit
+            && !self.overdue.get()
+        {
             self.wait_for_end(state, shared, Wait::Asked);
             shared.halt();
         }

@@ -17,6 +17,10 @@ use crate::virtual_time::scheduler::Member;
 /// callbacks take, shorter than the patience of a person at a terminal.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
+/// The same for one that a shutdown has waited for in vain: what it takes to come out of a callback
+/// that returns, and next to nothing beside the limit.
+pub(super) const GRACE_WHEN_OVERDUE: Duration = Duration::from_millis(10);
+
 /// How often a loop that waits for a worker looks whether its own time has been limited meanwhile:
 /// a small part of [`GRACE`], and no load.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);

@@ -146,7 +146,9 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         if let Some(bytes) = self.settings.memory_limit {
             builder = builder.memory_limit(bytes);
         }
-        let worker = self.state().enter_for(|| builder.spawn(move |port| main(port, &flag)))?;
+        let worker = self
+            .state()
+            .enter_for(|| builder.spawn_at(self.location, move |port| main(port, &flag)))?;
         self.count(|counts| counts.started += 1);
         worker.unref();
         let id = worker.id();
@@ -304,8 +306,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         };
         if lost.is_some() {
             self.count(|counts| counts.failed += 1);
-        } else if !self.terminating.get() {
-            // It is told nowhere else.
+        } else if !self.terminating.get() && !self.state().shutting_down.get() {
+            // It was not asked to end, and it is told nowhere else.
             log::warn!("worker {id} of a pool has ended: {error}");
         }
         self.go_on(lost, Err(error));
@@ -441,6 +443,16 @@ impl<In: Send + 'static, Out: Send + 'static> Handle for Dispatcher<In, Out> {
     /// The last name was dropped: see [`last_name_dropped`](Named::last_name_dropped).
     fn ready(self: Rc<Self>, _state: &Rc<State>, _event: Event) {
         self.end_if_idle();
+    }
+
+    /// The workers are asked as handles of their own.
+    fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
+        let jobs = self.waiting.take();
+        self.count(|counts| counts.cancelled += jobs.len() as u64);
+        self.close();
+        for job in jobs.into_values() {
+            self.fail_waiting(job, WorkerError::Cancelled);
+        }
     }
 
     /// The workers are torn down as handles of their own.

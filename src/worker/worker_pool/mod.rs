@@ -123,10 +123,12 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             let text = "a worker pool has at least one worker";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
+        let location = Location::caller();
         let main = move |port: Port<Out, Input<In>>, has_handler: &AtomicBool| {
             let mut handler = make();
             let reply = port.clone();
-            port.on_message(move |job| {
+            // As the line of the pool, which is where the handler comes from.
+            port.on_message_at(location, move |job| {
                 let input = job.take();
                 // Before the handler: so the loop that made it is the one to free it.
                 drop(job);
@@ -137,7 +139,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             });
             has_handler.store(true, Ordering::Release);
         };
-        let pool = Dispatcher::open(&state, Location::caller(), Arc::new(main), settings)?;
+        let pool = Dispatcher::open(&state, location, Arc::new(main), settings)?;
         Ok(WorkerPool { pool: Name::new(pool) })
     }
 
