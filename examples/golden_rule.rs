@@ -17,7 +17,9 @@
 //! the p99 with workers is 0.37 times the p99 when idle
 //! ```
 //!
-//! These are the figures of the median of five runs, on 2 cores.
+//! These are the figures of the median of five runs, on 2 cores. Below them it prints which callbacks
+//! the stall watch named while the sums ran on the loop: the line to look at in a program that is
+//! slow, found without knowing it.
 //!
 //! On the loop, a request waits for both clients' sums. The pool has more threads than there are
 //! cores, so the loop has to share one with them now and then. The workers are one less than there
@@ -32,15 +34,18 @@ mod common;
 #[path = "http/mod.rs"]
 mod http;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::panic::Location;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use windlass::handle::Notifier;
+use windlass::observe::watch_stalls;
 
 use common::{Long, Parser, Stop, complain, say};
 use http::{Config, Server};
@@ -61,6 +66,12 @@ const HAMMERS: usize = 2;
 
 /// Requests before a measurement, which are not counted: they find cold caches and sleeping threads.
 const WARM_UP: usize = 50;
+
+/// A callback on the loop that takes longer is a stall.
+const STALL: Duration = Duration::from_millis(5);
+
+/// The variant that breaks the rule.
+const ON_THE_LOOP: &str = "on the loop";
 
 /// How long to wait for an answer before something is thought to be broken.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
@@ -107,9 +118,10 @@ fn start(options: Options) -> io::Result<()> {
         root: ".".into(),
         connections_max: 16,
         idle_timeout: Duration::from_secs(60),
+        stall_limit: None,
     })?;
     let addr = server.local_addr()?;
-    let (outcome, measured) = std::sync::mpsc::channel();
+    let (outcome, measured) = mpsc::channel();
     let done = Notifier::new(move || {
         if let Ok((Err(error), _)) = measured.try_recv() {
             complain!("{error}");
@@ -137,19 +149,55 @@ fn measure_all(addr: SocketAddr, options: &Options) -> io::Result<()> {
 
     let idle = measure(addr, None, options.time)?;
     idle.print("idle");
-    let mut worker_p99 = Duration::ZERO;
+    let (mut worker_p99, mut stalls) = (Duration::ZERO, Vec::new());
     for (name, path) in [
-        ("on the loop", format!("/slow-inline?n={n}")),
+        (ON_THE_LOOP, format!("/slow-inline?n={n}")),
         ("on the pool", format!("/slow-pool?n={n}")),
         ("in a worker", format!("/slow?n={n}")),
     ] {
-        let busy = measure(addr, Some(&path), options.time)?;
+        let measured = || measure(addr, Some(&path), options.time);
+        let busy = if name == ON_THE_LOOP {
+            let busy;
+            (busy, stalls) = watched(measured);
+            busy?
+        } else {
+            measured()?
+        };
         busy.print(name);
         worker_p99 = busy.percentile(99);
     }
     let times = worker_p99.as_secs_f64() / idle.percentile(99).as_secs_f64();
     say!("\nthe p99 with workers is {times:.2} times the p99 when idle");
+    say!("\n{ON_THE_LOOP}, callbacks of over {} took, by the stall watch:", in_words(STALL));
+    stalls.iter().for_each(|stall| say!("{stall}"));
+    if stalls.is_empty() {
+        say!("none");
+    }
     Ok(())
+}
+
+/// What the stall watch says of the loop while `measured` goes on: a line for each callback.
+fn watched<R>(measured: impl FnOnce() -> R) -> (R, Vec<String>) {
+    let (tell, told) = mpsc::channel();
+    let watch = watch_stalls(STALL, move |stall| {
+        // A worker may compute for as long as it likes: that is what it is for.
+        if stall.over && stall.worker == 0 {
+            tell.send(stall.callback.clone()).expect("the receiver outlives the watch");
+        }
+    });
+    let result = measured();
+    drop(watch);
+    let mut named = BTreeMap::new();
+    for callback in told {
+        let (count, longest) = named.entry((callback.kind, callback.location)).or_default();
+        *count += 1;
+        *longest = callback.took.max(*longest);
+    }
+    let line = |((kind, place), (count, longest)): ((&str, Option<&Location<'_>>), (usize, _))| {
+        let place = place.map_or_else(String::new, |place| format!(" of {place}"));
+        format!("{kind}{place}: {count} times, up to {}", in_words(longest))
+    };
+    (result, named.into_iter().map(line).collect())
 }
 
 /// What one client saw.

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! While `curl 'http://127.0.0.1:8080/slow?n=44'` waits, `/fast` answers at once. While
-//! `/slow-inline?n=44` waits, so does everybody. `RUST_LOG=windlass=debug` shows what the loop does.
+//! `/slow-inline?n=44` waits, so does everybody, and `/stalls` names the line afterwards. `RUST_LOG=windlass=debug` shows what the loop does.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -43,6 +43,8 @@ usage: server [options]
   --idle-timeout-ms MS    how long a client may be idle, take to send a request, or take
                           nothing of its answer; one that takes some of it in each
                           such span is served, however slow (default 10000)
+  --stall-ms MS           /stalls names callbacks that block the loop for longer than
+                          this (default 20); 0 for none
   --grace-ms MS           how long running requests may go on after the first SIGINT
                           or SIGTERM (default 5000); a second one ends them at once
   --help                  this text
@@ -82,7 +84,9 @@ fn serve(options: Options) {
 fn print_commands(addr: SocketAddr) {
     // A script may close the pipe after this line, which is no reason to fail.
     mention!("listening on http://{addr}");
-    for path in ["/fast", "/slow?n=40", "/slow-inline?n=40", "/file/Cargo.toml", "/metrics"] {
+    for path in
+        ["/fast", "/slow?n=40", "/slow-inline?n=40", "/file/Cargo.toml", "/metrics", "/stalls"]
+    {
         mention!("try   curl 'http://{addr}{path}'");
     }
 }
@@ -138,6 +142,7 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
         root: ".".into(),
         connections_max: 10_000,
         idle_timeout: Duration::from_secs(10),
+        stall_limit: Some(Duration::from_millis(20)),
     };
     let mut grace = Duration::from_secs(5);
     let millis = |parser: &mut Parser, name, min| {
@@ -153,6 +158,10 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
             }
             Long("idle-timeout-ms") => {
                 config.idle_timeout = millis(parser, "--idle-timeout-ms", 1)?;
+            }
+            Long("stall-ms") => {
+                let limit = millis(parser, "--stall-ms", 0)?;
+                config.stall_limit = Some(limit).filter(|limit| !limit.is_zero());
             }
             Long("grace-ms") => grace = millis(parser, "--grace-ms", 0)?,
             argument => return Err(common::other(argument)),

@@ -56,9 +56,9 @@ pub struct Request<T> {
 
 /// How far a request is that its user holds.
 enum Stage<T> {
-    /// The operation was done when its call returned: here is the loop, and the result until it is
-    /// awaited. Nobody completes such a request.
-    Finished(Rc<State>, Option<T>),
+    /// The operation was done when its call returned: here are the loop, its kind, and the result
+    /// until it is awaited. Nobody completes such a request.
+    Finished(Rc<State>, &'static str, Option<T>),
     /// Somebody completes the request, or has done so.
     Pending(Rc<Pending<T>>),
     /// A callback was attached: nothing is left of the request itself.
@@ -171,8 +171,8 @@ enum Claim<T> {
 impl<T: 'static> Request<T> {
     /// A request that was done at once, and did not fail: see [`Request::done`].
     #[inline]
-    pub(crate) fn finished(state: &Rc<State>, value: T) -> Request<T> {
-        Request { stage: Stage::Finished(state.clone(), Some(value)) }
+    pub(crate) fn finished(state: &Rc<State>, kind: &'static str, value: T) -> Request<T> {
+        Request { stage: Stage::Finished(state.clone(), kind, Some(value)) }
     }
 
     /// A request that was done at once, perhaps with an error.
@@ -199,9 +199,9 @@ impl<T: 'static> Request<T> {
     pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
         let place = Location::caller();
         match std::mem::replace(&mut self.stage, Stage::Spent) {
-            Stage::Finished(state, value) => {
+            Stage::Finished(state, kind, value) => {
                 if let Some(value) = value {
-                    defer(&state, Origin::at("request", place), || f(value));
+                    defer(&state, Origin::at(kind, place), || f(value));
                 }
             }
             Stage::Spent => {}
@@ -328,7 +328,7 @@ impl<T> Future for Request<T> {
     /// When polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.stage {
-            Stage::Finished(_, value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
+            Stage::Finished(.., value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
             Stage::Spent => unreachable!("a request with a callback is gone"),
             Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => Poll::Ready(value),

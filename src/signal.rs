@@ -297,7 +297,7 @@ impl Signal {
     #[track_caller]
     pub fn start(signum: i32, f: impl FnMut() + 'static) -> io::Result<Signal> {
         let state = current::expect("Signal::start");
-        listen(state, signum, Then::Call(Box::new(f)), Location::caller())
+        listen(state, signum, Then::Call(Box::new(f)))
     }
 
     /// Calls `f` when the signal comes for the first time, and stops watching right before.
@@ -332,7 +332,7 @@ impl Signal {
                 f();
             }
         };
-        listen(state, signum, Then::CallOnce(Box::new(f)), Location::caller())
+        listen(state, signum, Then::CallOnce(Box::new(f)))
     }
 
     /// Watches a signal without a callback, for [`recv`](Signal::recv).
@@ -359,7 +359,7 @@ impl Signal {
     /// ```
     #[track_caller]
     pub fn watch(signum: i32) -> io::Result<Signal> {
-        listen(current::expect("Signal::watch"), signum, Then::Keep, Location::caller())
+        listen(current::expect("Signal::watch"), signum, Then::Keep)
     }
 
     /// Waits for the signal. Ready at once if it has come since the last time, or since the
@@ -393,12 +393,8 @@ impl Signal {
 }
 
 /// Adds a listener to the loop.
-fn listen(
-    state: Rc<State>,
-    signum: i32,
-    then: Then,
-    location: &'static Location<'static>,
-) -> io::Result<Signal> {
+#[track_caller]
+fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
     signal::check(signum)?;
     if !state.is_open() {
         return Err(crate::error::shut_down());
@@ -426,7 +422,7 @@ fn listen(
     if let Then::Call(f) | Then::CallOnce(f) = then {
         drop(listener.callback.set(f));
     }
-    listener.registration.open(listener.clone(), location, listener.has_callback);
+    listener.registration.open(listener.clone(), Location::caller(), listener.has_callback);
     hub.listeners.borrow_mut().insert(number, listener.clone());
     Ok(Signal { listener: Name::new(listener) })
 }

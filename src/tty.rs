@@ -222,9 +222,9 @@ impl Tty {
     /// alive. It is dropped, uncalled, when the terminal closes.
     #[track_caller]
     pub fn on_resize(&self, f: impl FnMut(WindowSize) + 'static) {
-        let before = self.connection.with_transport(|terminal| {
-            let resize = self.watch_size(f)?;
-            Ok(terminal.resize.replace(Some(resize)))
+        // Not in the closure, which would be the line that watches.
+        let before = self.watch_size(f).and_then(|resize| {
+            self.connection.with_transport(|terminal| Ok(terminal.resize.replace(Some(resize))))
         });
         match before {
             Ok(before) => drop(before),

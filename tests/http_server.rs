@@ -577,6 +577,28 @@ fn metrics_show_loop_pool_and_workers() {
     assert!((0.0..=1.0).contains(&server.metric("loop_utilization")));
 }
 
+#[test]
+fn stalls_names_what_blocked_the_loop_last_and_keeps_ten() {
+    let server = Server::start(&["--stall-ms", "1"]);
+    let begin = Instant::now();
+    // What is blocked is answered when the watch has seen it, or soon after.
+    let named = |line: &str| line.starts_with("TCP stream of examples/http/connection.rs:");
+    let mut n = 25;
+    while server.get("/stalls").text().lines().filter(|line| named(line)).count() < 10 {
+        assert_eq!(server.get(&format!("/slow-inline?n={n}")).status, 200);
+        n = 40.min(n + 1);
+        assert!(begin.elapsed() < PATIENCE, "{}", server.get("/stalls").text());
+    }
+    assert_eq!(server.get("/slow-inline?n=35").status, 200);
+    assert_eq!(server.get("/stalls").text().lines().count(), 10);
+}
+
+#[test]
+fn a_limit_of_zero_watches_for_no_stalls() {
+    let server = Server::start(&["--stall-ms", "0"]);
+    assert_eq!(server.get("/stalls").text(), "nobody watches for stalls\n");
+}
+
 // ---- files ----
 
 #[test]
@@ -1087,7 +1109,7 @@ fn what_cannot_be_used_gets_one_clear_line() {
 
 #[test]
 fn golden_rule_measures_idle_loop_pool_and_worker() {
-    let output = example("golden_rule").args(["--n", "20", "--seconds", "0.2"]).output().unwrap();
+    let output = example("golden_rule").args(["--n", "35", "--seconds", "0.2"]).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     let starts =
@@ -1095,6 +1117,9 @@ fn golden_rule_measures_idle_loop_pool_and_worker() {
     for start in starts {
         assert!(printed.lines().any(|line| line.starts_with(start)), "no {start:?} in {printed}");
     }
+    // The line that registered the callback in which the sums were computed.
+    let (_, stalls) = printed.split_once("on the loop, callbacks of over 5000 us").unwrap();
+    assert!(stalls.contains("\nTCP stream of examples/http/connection.rs:"), "{printed}");
 }
 
 // ---- the parts that turn bytes into values ----

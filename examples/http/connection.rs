@@ -292,6 +292,7 @@ impl Connection {
         let response = match route(request) {
             Route::Answer(response) => response,
             Route::Metrics => Response::text(metrics::text(&self.shared)),
+            Route::Stalls => Response::text(self.shared.stalls_text()),
             // The mistake on show: this returns when the sum is done, and nothing else runs.
             Route::Slow(Place::Loop, n) => {
                 let response = sum(n, fib(n));
@@ -453,7 +454,7 @@ impl Connection {
                     Err(error) => this.failed(&error, reply),
                 });
             }
-            Route::Answer(_) | Route::Metrics => unreachable!("these need no job"),
+            Route::Answer(_) | Route::Metrics | Route::Stalls => unreachable!("these need no job"),
         }
     }
 

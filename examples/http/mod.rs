@@ -11,6 +11,7 @@
 //!                    └─ files.rs  on the pool, chunk by chunk
 //!
 //!   server.rs: the listener, the open connections, how it all stops
+//!   metrics.rs, stalls.rs: how busy the loop is, and what has blocked it
 //! ```
 //!
 //! `request`, `response`, `routes` and `files` know nothing of sockets or loops: bytes and values go
@@ -23,6 +24,7 @@ mod request;
 mod response;
 mod routes;
 mod server;
+mod stalls;
 mod sums;
 
 pub(crate) use server::{Config, Server};

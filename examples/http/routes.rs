@@ -26,6 +26,7 @@ pub(crate) enum Route {
     /// The answer is known already.
     Answer(Response),
     Metrics,
+    Stalls,
     Slow(Place, u32),
     /// The file at this path below the root.
     File(PathBuf),
@@ -46,6 +47,7 @@ pub(crate) fn route(request: &Request<'_>) -> Route {
         "/" | "" => Route::Answer(Response::ok(HTML, PAGE)),
         "/fast" => Route::Answer(Response::text("fast\n")),
         "/metrics" => Route::Metrics,
+        "/stalls" => Route::Stalls,
         "/slow" => slow(Place::Worker, query),
         "/slow-pool" => slow(Place::Pool, query),
         "/slow-inline" => slow(Place::Loop, query),
@@ -98,6 +100,8 @@ const PAGE: &str = r#"<!doctype html>
 <dd>Sends a file from below the root, read on the thread pool chunk by chunk.
 <dt><a href="/metrics">/metrics</a>
 <dd>How busy the loop, the pool and the workers are.
+<dt><a href="/stalls">/stalls</a>
+<dd>The last ten callbacks that blocked the loop, each with the line that registered it.
 </dl>
 </html>
 "#;

@@ -15,6 +15,7 @@ use windlass::{Laggard, Loop, Timer, set_timeout};
 
 use super::connection::Connection;
 use super::response::Date;
+use super::stalls::Stalls;
 use super::sums::Sum;
 
 /// How many clients beyond the limit are told so; those that come while so many are being told are
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) connections_max: usize,
     /// How long a client may do nothing, take to send one request, or take nothing of its answer.
     pub(crate) idle_timeout: Duration,
+    /// What `/stalls` tells of: callbacks that block the loop for longer. None: nobody watches.
+    pub(crate) stall_limit: Option<Duration>,
 }
 
 /// A running server. A clone is another name for the same one.
@@ -49,6 +52,7 @@ pub(crate) struct Shared {
     /// The root as the system names it, without links, to compare paths with.
     pub(crate) root: Arc<Path>,
     pub(crate) workers: WorkerPool<Sum, Option<u64>>,
+    stalls: Option<Stalls>,
     pub(crate) started: Instant,
     pub(crate) requests: Cell<u64>,
     pub(crate) date: Date,
@@ -86,6 +90,7 @@ impl Server {
             .map_err(|error| named(&error, format!("cannot start {} workers", config.workers)))?;
 
         let shared = Rc::new(Shared {
+            stalls: config.stall_limit.map(Stalls::watch),
             config,
             root: root.into(),
             workers,
@@ -138,6 +143,11 @@ impl Server {
 impl Shared {
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.borrow().len()
+    }
+
+    pub(crate) fn stalls_text(&self) -> String {
+        let nobody = || "nobody watches for stalls\n".to_owned();
+        self.stalls.as_ref().map_or_else(nobody, Stalls::text)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -77,6 +77,8 @@ impl State {
                 self.exit_code.set(1);
             }
         }
+        // No drain follows a hook, and perhaps no turn that would end its account.
+        self.teller.end_macrotask(&self.clock);
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
         self.turning.set(turning);
     }

@@ -86,7 +86,7 @@ impl Loop {
     pub fn shutdown(&self, limit: Duration) -> Request<Answer> {
         let (state, location) = (&self.state, Location::caller());
         if !state.is_open() {
-            return Request::finished(state, Ok(()));
+            return Request::finished(state, KIND, Ok(()));
         }
         let (completer, request) = Completer::new(state, KIND, location);
         match state.extension::<Shutdown>() {

@@ -286,7 +286,7 @@ impl ReadDir {
         let location = Location::caller();
         let first = listing.first.take();
         if !first.is_empty() {
-            return Request::finished(&listing.state, Ok(first));
+            return Request::finished(&listing.state, KIND, Ok(first));
         }
         if !listing.state.is_open() {
             return Request::failed_later(&listing.state, KIND, location, error::shut_down());

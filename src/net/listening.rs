@@ -312,6 +312,7 @@ impl<L: Listener> Listening<L> {
     }
 
     /// Calls `f` with each connection.
+    #[track_caller]
     pub(super) fn start(&self, f: Box<dyn FnMut(io::Result<L::Stream>)>) {
         if !self.is_open() {
             return;

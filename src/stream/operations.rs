@@ -124,7 +124,7 @@ impl<S: Stream> Connection<S> {
                 if self.writing.has_writes() {
                     return self.completed(location, Ok(()));
                 }
-                Request::finished(state, Ok(()))
+                Request::finished(state, S::KIND, Ok(()))
             }
             Ok(sent) => self.queue(location, data.into_rest(sent)),
             Err(error) => self.completed(location, Err(error)),
@@ -320,7 +320,7 @@ impl<S: Stream> Connection<S> {
         }
         if !self.writing.has_writes() {
             return match self.send_end() {
-                Ok(()) => Request::finished(state, Ok(())),
+                Ok(()) => Request::finished(state, S::KIND, Ok(())),
                 failed => Request::done(state, S::KIND, location, failed),
             };
         }

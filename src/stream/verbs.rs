@@ -483,6 +483,7 @@ macro_rules! impl_readable {
     ($stream:ty) => {
         impl crate::stream::sealed::Reads for $stream {}
         impl crate::stream::Readable for $stream {
+            #[track_caller]
             fn read_start(&self, f: impl FnMut(&Self, std::io::Result<&[u8]>) + 'static) {
                 Self::read_start(self, f);
             }

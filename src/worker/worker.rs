@@ -177,7 +177,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     pub fn terminate(&self) -> Request<i32> {
         let (worker, state) = (&self.handle, self.state());
         if let Some(code) = worker.exit_code() {
-            return Request::finished(state, code);
+            return Request::finished(state, KIND, code);
         }
         let (completer, request) = Completer::new(state, KIND, Location::caller());
         if state.is_open() {

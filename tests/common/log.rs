@@ -39,3 +39,8 @@ pub(crate) fn log_of(level: Level, act: impl FnOnce()) -> Vec<String> {
     act();
     LINES.take().into_iter().filter(|(at, _)| *at <= level).map(|(_, text)| text).collect()
 }
+
+/// What this thread has logged since it last asked. For a thread that is not the test's own.
+pub(crate) fn logged_on_this_thread() -> Vec<String> {
+    LINES.take().into_iter().map(|(_, text)| text).collect()
+}

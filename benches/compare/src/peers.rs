@@ -45,7 +45,9 @@ impl Peer {
     pub(crate) fn serve(&self, server: &str) -> Vec<String> {
         match &self.http {
             Some(http) if is_http(server) => {
-                let options = "--addr 127.0.0.1:0 --max-connections 20000 --idle-timeout-ms 600000";
+                // No peer watches for stalls.
+                let options = "--addr 127.0.0.1:0 --max-connections 20000 \
+                               --idle-timeout-ms 600000 --stall-ms 0";
                 let words = options.split(' ').map(str::to_owned);
                 std::iter::once(http.display().to_string()).chain(words).collect()
             }

@@ -315,7 +315,7 @@ impl Writer {
         location: &'static Location<'static>,
     ) -> Request<io::Result<()>> {
         if self.queued.get() < bytes {
-            return Request::finished(&self.state, Ok(()));
+            return Request::finished(&self.state, KIND, Ok(()));
         }
         let (promise, request) = Promise::new(&self.state, KIND, location);
         self.drains.borrow_mut().push((bytes, promise));

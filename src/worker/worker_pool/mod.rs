@@ -172,7 +172,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     pub fn closed(&self) -> Request<()> {
         let state = self.pool.state();
         if self.pool.has_ended() || !state.is_open() {
-            return Request::finished(state, ());
+            return Request::finished(state, KIND, ());
         }
         let (completer, request) = Completer::new(state, KIND, Location::caller());
         self.pool.add_closer(completer);
