@@ -1,4 +1,5 @@
-//! Sockets on the loop: [`TcpListener`] and [`TcpStream`].
+//! Sockets on the loop: [`TcpListener`] and [`TcpStream`], their like for Unix sockets, and
+//! [`UdpSocket`].
 //!
 //! A socket has a callback side, as in Node, and a future side; both stand on the poll forms, which
 //! adapters for other crates can use. Sockets are `Clone`: a clone is another name for the same
@@ -14,6 +15,7 @@ mod connect;
 mod listening;
 mod tcp_listener;
 mod tcp_stream;
+mod udp;
 mod unix_listener;
 mod unix_stream;
 
@@ -21,6 +23,7 @@ pub use address::Address;
 pub use listening::Accept;
 pub use tcp_listener::{DetachedTcpListener, TcpListener, TcpListenerBuilder};
 pub use tcp_stream::{DetachedTcpStream, TcpStream};
+pub use udp::{Datagram, UdpBuilder, UdpSocket};
 pub use unix_listener::UnixListener;
 pub use unix_stream::{PeerCredentials, UnixStream};
 

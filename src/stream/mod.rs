@@ -56,7 +56,7 @@ pub(crate) mod budget;
 pub(crate) mod connection;
 pub(crate) mod ending;
 pub(crate) mod operations;
-mod reading;
+pub(crate) mod reading;
 pub(crate) mod verbs;
 pub(crate) mod writing;
 

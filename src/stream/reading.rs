@@ -211,7 +211,7 @@ impl<S> Reading<S> {
 
 /// The loop's read buffer while a stream has it. One that is out when another is needed is
 /// replaced.
-pub(super) struct BufferLoan<'a> {
+pub(crate) struct BufferLoan<'a> {
     /// The loop, which gets the buffer back if it is open then.
     state: &'a State,
     /// Made when it is first used.
@@ -219,11 +219,11 @@ pub(super) struct BufferLoan<'a> {
 }
 
 impl<'a> BufferLoan<'a> {
-    pub(super) fn take(state: &'a State) -> BufferLoan<'a> {
+    pub(crate) fn take(state: &'a State) -> BufferLoan<'a> {
         BufferLoan { state, buffer: state.read_buffer.take() }
     }
 
-    pub(super) fn buffer(&mut self) -> &mut [u8] {
+    pub(crate) fn buffer(&mut self) -> &mut [u8] {
         self.buffer.get_or_insert_with(|| vec![0; READ_BUFFER].into())
     }
 }

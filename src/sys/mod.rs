@@ -6,6 +6,7 @@
 //! - [`TcpListener`], [`TcpStream`], [`UnixListener`] and [`UnixStream`]: non-blocking sockets that
 //!   can be registered with it;
 //! - [`Transport`]: the calls that every stream of bytes makes on its descriptor;
+//! - [`bind_udp`] and the calls on such a socket: datagrams;
 //! - [`Descriptor`]: pipes, terminals and descriptors that come from elsewhere, which never wait;
 //! - [`terminal`]: modes that are put back, and sizes;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
@@ -35,6 +36,7 @@ pub(crate) mod scrypt;
 pub(crate) mod signal;
 pub(crate) mod terminal;
 mod transport;
+mod udp;
 mod unix;
 mod unix_socket;
 
@@ -48,6 +50,10 @@ pub use descriptor::Kind;
 pub(crate) use descriptor::{Access, Descriptor, can_be_polled, duplicate, kind_of};
 pub(crate) use mio::net::{TcpListener, TcpStream, UnixListener};
 pub(crate) use transport::Transport;
+pub(crate) use udp::{
+    Received, UdpOptions, bind_udp, disconnect_udp, receive_datagram, send_datagram,
+    set_multicast_hops_v6, set_multicast_interface_v4, set_multicast_interface_v6, set_unicast_ttl,
+};
 pub(crate) use unix::{
     borrow_descriptor, descriptor_ready, is_out_of_descriptors, listen, monotonic_nanos,
     own_cpu_time, set_backlog, set_keepalive, set_reset_on_close, spare_descriptor,
@@ -59,6 +65,8 @@ pub(crate) const ECANCELED: i32 = libc::ECANCELED;
 pub(crate) const ENOTCONN: i32 = libc::ENOTCONN;
 pub(crate) const EPIPE: i32 = libc::EPIPE;
 pub(crate) const EINVAL: i32 = libc::EINVAL;
+pub(crate) const EISCONN: i32 = libc::EISCONN;
+pub(crate) const EDESTADDRREQ: i32 = libc::EDESTADDRREQ;
 pub(crate) const EBADF: i32 = libc::EBADF;
 /// An opening that waits for nobody, of a FIFO for example.
 pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
