@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use windlass::net::UdpSocket;
-use windlass::signal::{SIGINT, Signal};
+use windlass::signal::Signal;
 
 use common::{Long, Parser, Stop, complain, say};
 
@@ -34,6 +34,9 @@ usage: udp_time [--address ADDR] [--short]
   --short         ends after one answer, which it asks itself for
   --help          this text
 ";
+
+/// The signal of Ctrl-C, on every Unix.
+const SIGINT: i32 = 2;
 
 struct Options {
     address: String,
@@ -55,7 +58,10 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
     let mut options = Options { address: "127.0.0.1:1313".to_owned(), short: false };
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("address") => options.address = parser.value()?.parse()?,
+            Long("address") => {
+                options.address =
+                    common::value(parser, "--address")?.to_string_lossy().into_owned();
+            }
             Long("short") => options.short = true,
             argument => return Err(common::other(argument)),
         }
@@ -116,7 +122,9 @@ fn time_of_day() -> String {
 
 /// The date that is this many days after the first of January 1970.
 fn date(mut day: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while day >= 365 + u64::from(is_leap(year)) {
         day -= 365 + u64::from(is_leap(year));

@@ -80,8 +80,8 @@ impl UdpBuilder {
     }
 
     /// How many bytes of a datagram the receive callback gets. It is told of a longer one that it
-    /// was [truncated](super::Datagram::truncated). Without this, and with more than 65,536, it gets
-    /// all of any datagram.
+    /// was [truncated](super::Datagram::truncated). Without this, and with more than 65,536, it
+    /// gets all of any datagram.
     ///
     /// # Examples
     /// ```

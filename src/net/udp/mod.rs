@@ -449,8 +449,8 @@ impl UdpSocket {
     /// nothing. A receive callback, if there is one, may get the datagram instead.
     ///
     /// # Errors
-    /// As the callback of [`recv_start`](UdpSocket::recv_start) gets; bad-descriptor when the socket
-    /// is closed, also meanwhile.
+    /// As the callback of [`recv_start`](UdpSocket::recv_start) gets; bad-descriptor when the
+    /// socket is closed, also meanwhile.
     ///
     /// # Examples
     /// ```

@@ -1,4 +1,5 @@
-//! Addresses of a UDP socket, and what can be set on it: how far datagrams travel, broadcast, groups.
+//! Addresses of a UDP socket, and what can be set on it: how far datagrams travel, broadcast,
+//! groups.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -12,7 +12,8 @@ use crate::error::CancelError;
 
 /// The sending side of a socket.
 pub(super) struct Sending<C> {
-    /// The system takes datagrams, for all that is known. Set by an event, cleared by a would-block.
+    /// The system takes datagrams, for all that is known. Set by an event, cleared by a
+    /// would-block.
     writable: Cell<bool>,
     /// What the system did not take, and what came behind it.
     queue: RefCell<VecDeque<Waiting<C>>>,
