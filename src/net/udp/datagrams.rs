@@ -199,7 +199,7 @@ impl Datagrams {
         to: Option<SocketAddr>,
     ) -> Request<io::Result<()>> {
         match self.try_send(data, to) {
-            Ok(()) => Request::finished(self.state(), Ok(())),
+            Ok(()) => Request::finished(self.state(), KIND, Ok(())),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.queue(location, data.to_vec(), to)
             }
