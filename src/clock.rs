@@ -82,6 +82,15 @@ impl Clock {
         self.now.set(self.read());
     }
 
+    /// As [`update`](Clock::update), of a clock that is known to be real. Returns the time.
+    #[inline]
+    pub(crate) fn update_real(&self) -> Nanos {
+        debug_assert!(!self.is_virtual, "a virtual clock moves only as it is told");
+        let now = sys::monotonic_nanos() - self.zero;
+        self.now.set(now);
+        now
+    }
+
     /// The cached time as an [`Instant`].
     pub(crate) fn instant(&self) -> Instant {
         self.instant_at(self.now.get())

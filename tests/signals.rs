@@ -93,6 +93,24 @@ fn the_callback_runs_on_the_loop_thread_at_least_once_after_the_last_of_many_sig
     });
 }
 
+// The account of the iteration says so.
+#[test]
+fn what_wakes_a_loop_for_a_signal_is_a_source() {
+    bounded(|| {
+        let event_loop = real_loop();
+        let (wakes, signum) = (Rc::new(RefCell::new(Vec::new())), signal_of_test(0));
+        let told = wakes.clone();
+        event_loop.on_iteration(move |it| told.borrow_mut().push((it.woken_by, it.callbacks)));
+        event_loop.run(|| {
+            let signal = windlass::signal::Signal::once(signum, || ()).unwrap();
+            let sender = thread::spawn(move || kill(signum));
+            drop(signal);
+            windlass::on_exit(move |_| sender.join().unwrap());
+        });
+        assert!(wakes.borrow().contains(&(windlass::observe::Wake::Source, 1)));
+    });
+}
+
 // S-02.
 #[test]
 fn every_watcher_of_a_signal_is_called_on_one_loop_and_on_several() {

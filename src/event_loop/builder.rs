@@ -23,6 +23,7 @@ use crate::state::tasks::Tasks;
 use crate::state::{State, Status, Watchers};
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
+use crate::trace::delays::Delays;
 use crate::trace::roll;
 use crate::trace::teller::Teller;
 use crate::trace::track::Observed;
@@ -178,6 +179,7 @@ impl Parts {
             extensions: RefCell::default(),
             hooks: Hooks::default(),
             teller: Teller::new(track),
+            delays: Delays::default(),
             keeps_account: Cell::new(false),
             exit_code: Cell::new(0),
             over_limit: Cell::new(None),

@@ -27,7 +27,7 @@ impl State {
             if turned != Turned::Finished {
                 return false;
             }
-            log::debug!("nothing is alive: calling the before-exit hooks");
+            self.log(|| "nothing is alive: the before-exit hooks are called".to_owned());
             self.run_before_exit();
             if !self.is_alive() || self.is_halted() {
                 return true;
@@ -112,10 +112,10 @@ impl State {
         }
         let _entered = current::enter(self);
         if self.exits.get() > 0 {
-            log::debug!("exit with code {}", self.exit_code.get());
+            log::debug!("{}: exit with code {}", self.teller.track.name(), self.exit_code.get());
             self.run_exit_hooks();
         }
-        log::debug!("loop {} is torn down", self.id);
+        log::debug!("{}: the loop is torn down", self.teller.track.name());
         self.status.set(Status::TearingDown);
         self.mailbox.end();
         drop_each(self.mailbox.close());

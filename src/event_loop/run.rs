@@ -54,7 +54,8 @@ impl Turning {
         let entered = current::enter(state);
         state.mailbox.wake_up();
         state.turning.set(true);
-        state.tell_log(log::log_enabled!(log::Level::Debug));
+        state.delays.begin_turn(state.clock.read());
+        state.begin_log();
         Turning { state: state.clone(), _awake: Awake::new(), _entered: entered, _thread: thread }
     }
 
@@ -73,9 +74,9 @@ impl Turning {
 impl Drop for Turning {
     fn drop(&mut self) {
         self.state.set_running(None);
-        self.state.teller.set_phase(Phase::Main);
-        self.state.teller.end_macrotask(&self.state.clock);
-        self.state.tell_log(false);
+        self.state.teller.end_turn(&self.state.clock);
+        self.state.end_log();
+        self.state.delays.end_turn(self.state.clock.read());
         self.state.turning.set(false);
         // From here on other threads wake the loop's descriptor.
         self.state.mailbox.leave();

@@ -52,7 +52,7 @@ impl State {
     /// As many iterations as `mode` wants and there is something for: for the first one there is if
     /// the loop was `alive`.
     pub(super) fn iterations(self: &Rc<Self>, mode: RunMode, mut alive: bool) {
-        while alive && !self.is_stopping() && !self.is_halted() {
+        while alive && !self.mailbox.is_to_return() {
             self.iterate(mode, false);
             if mode != RunMode::Default {
                 return;

@@ -125,6 +125,11 @@ impl<L: Listener> Listening<L> {
         }
     }
 
+    /// Which listener it is, for the log.
+    fn made(&self) -> String {
+        format!("by the listener made at {}", self.location)
+    }
+
     fn update_liveness(&self) {
         self.registration.set_active(self.listening.get() || !self.acceptors.is_empty());
     }
@@ -136,6 +141,7 @@ impl<L: Listener> Listening<L> {
             return match self.with_socket(L::accept) {
                 Ok(socket) => {
                     self.lack_reported.set(false);
+                    self.state().log(|| format!("{} accepted, {}", L::Stream::KIND, self.made()));
                     Taken::Outcome(Connection::adopt(self.state(), socket, self.location))
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -30,8 +30,8 @@ pub struct Iteration {
     pub ticks: u64,
     /// The microtasks, and the polls of tasks.
     pub microtasks: u64,
-    /// The callback that took longest, together with the ticks and microtasks after it. None if
-    /// there was no callback.
+    /// The callback that took longest, or the main script, together with the ticks and microtasks
+    /// after it. None if there was none.
     pub longest: Option<Callback>,
     /// The time in each phase.
     phases: [u64; Phase::ALL.len()],
@@ -73,15 +73,17 @@ impl Loop {
     /// Calls `f` after each iteration with its account. Replaces the one before.
     ///
     /// It is no callback of the loop: nothing is drained after it, it holds nothing and is not
-    /// counted. The iteration in which it is set is reported from that moment on. A turn that ends
-    /// before its first iteration hands its time to the next one. What it queues runs where the
-    /// loop comes to it next.
+    /// counted. The iteration in which it is set is reported from that moment on, without the
+    /// callback that sets it. A turn that ends before its first iteration hands its time to the
+    /// next one. What it queues runs where the loop comes to it next, and is dropped if the loop
+    /// ends before. It may stop the loop, exit the program, or set another one in its place.
     ///
     /// # Cost
     /// While there is one, each callback reads the clock two or three times.
     ///
-    /// # Panics A panic of `f` is like that of a callback: it goes to
-    /// [`on_uncaught`](crate::on_uncaught), or else out of the turn. `f` stays.
+    /// # Panics
+    /// A panic of `f` is like that of a callback: it goes to [`on_uncaught`](crate::on_uncaught),
+    /// or else out of the turn. `f` stays.
     ///
     /// # Examples
     /// ```

@@ -2,6 +2,8 @@
 //!
 //! - [`Loop::on_iteration`](crate::Loop::on_iteration) gives the account of each iteration of one
 //!   loop: where its time went, to the nanosecond.
+//! - [`Loop::delays`](crate::Loop::delays) says how long its iterations have kept it busy. That is
+//!   always counted.
 //! - [`watch_stalls`] names the callback that blocks a loop, while it blocks it.
 //! - [`Recorder`] keeps what all loops, workers and pool threads of the process do, each callback
 //!   with the one in which it was scheduled.
@@ -10,6 +12,7 @@
 //! callback pays one branch for it. What is queued while somebody observes remembers where it was
 //! queued and in which callback; what was queued before has no place, and no cause.
 
+mod delays;
 mod iteration;
 mod recorder;
 mod stalls;
@@ -20,6 +23,7 @@ use std::time::Duration;
 use crate::trace::cause;
 
 pub use crate::trace::{Phase, Wake};
+pub use delays::Delays;
 pub use iteration::Iteration;
 pub use recorder::{Event, Recorder, Recording, What};
 pub use stalls::{Stall, StallWatch, watch_stalls};

@@ -17,10 +17,11 @@ use super::observe;
 use super::threads::Threads;
 use super::token::CancelToken;
 use crate::callback;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::error::{CancelError, WorkError};
 use crate::phase::timers::{self, Timer};
 use crate::report::Laggard;
+use crate::report::words::InWords;
 use crate::request::{Completer, Operation, Pending, Request};
 use crate::state::State;
 use crate::state::current;
@@ -123,6 +124,7 @@ pub(super) fn refuse<F, T: Claimable + 'static>(
     value: T,
 ) -> Request<T> {
     let (completer, request) = Completer::new(state, label.name, label.location);
+    state.log(|| format!("{} of {} refused", label.name, label.location));
     if state.is_open() {
         completer.complete_later(value);
     } else {
@@ -168,6 +170,7 @@ where
     arm(&pending);
     state.patience.job_begins();
 
+    state.log(|| format!("{} of {} submitted", label.name, label.location));
     let pool = pending.operation.pool();
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
@@ -246,9 +249,24 @@ where
     /// Completes the request, whose work never ran, in the next pending phase.
     fn end_later(&self, core: Rc<Pending<T>>, error: WorkError, work: F) {
         if self.close() {
+            self.log_end(Some(&error));
             core.complete_later((self.finish)(Err(error)));
         }
         drop(work); // Last: what it captured may call back into the loop.
+    }
+
+    /// The log is told how the job has ended. Its time is real, and left out in virtual time.
+    fn log_end(&self, error: Option<&WorkError>) {
+        let state = &self.registration.state;
+        state.log(|| {
+            let Label { name, location, .. } = self.job.label;
+            let took = clock::monotonic() - self.job.submitted();
+            match error {
+                Some(error) => format!("{name} of {location} failed: {error}"),
+                None if state.clock.is_virtual() => format!("{name} of {location} done"),
+                None => format!("{name} of {location} done after {}", InWords(took)),
+            }
+        });
     }
 
     /// Runs the job on the loop's own thread.
@@ -339,6 +357,7 @@ where
         }
         let Some((result, work)) = operation.job.take_result() else { return };
         if operation.close() {
+            operation.log_end(result.as_ref().err());
             self.complete((operation.finish)(result));
         }
         // Of a job that was refused. Last: what it captured may call back into the loop.

@@ -1,7 +1,8 @@
 //! What a loop reports of itself: what keeps it alive, its handles and requests, its figures, and
-//! the callback that runs. Plain values, which know no loop.
+//! durations in words. Plain values, which know no loop.
 
 pub(crate) mod metrics;
+pub(crate) mod words;
 
 use std::fmt;
 use std::panic::Location;

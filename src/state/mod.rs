@@ -28,7 +28,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::alloc;
-use crate::clock::Clock;
+use crate::clock::{Clock, Nanos};
 use crate::phase::timers::all::Timers;
 use crate::pool::Pool;
 use crate::queue::closing::Closing;
@@ -40,6 +40,7 @@ use crate::report::Alive;
 use crate::sys::Poller;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
+use crate::trace::delays::Delays;
 use crate::trace::teller::Teller;
 use crate::virtual_time::scheduler::Member;
 
@@ -122,6 +123,8 @@ pub(crate) struct State {
     /// What the loop tells those who observe it. Its track is shared with the figures, where other
     /// threads see what runs.
     pub(crate) teller: Teller,
+    /// How long iterations keep the loop busy.
+    pub(crate) delays: Delays,
     /// Somebody wants the account of each iteration.
     pub(super) keeps_account: Cell<bool>,
     /// What the program ends with.
@@ -167,6 +170,21 @@ impl State {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.mailbox.is_stopping()
+    }
+
+    /// A line of the log, at debug, of what has happened on this loop. Only within a turn, which
+    /// has asked at its beginning whether the log wants it: else this is one branch.
+    #[inline]
+    pub(crate) fn log(&self, line: impl FnOnce() -> String) {
+        if self.is_observed() {
+            self.teller.log(line);
+        }
+    }
+
+    /// So much time was spent blocked in poll.
+    pub(crate) fn add_idle(&self, nanos: Nanos) {
+        self.mailbox.figures.add_idle(nanos);
+        self.delays.idle(nanos);
     }
 
     /// Registers something with the poller, if the loop is open.

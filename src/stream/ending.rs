@@ -92,6 +92,7 @@ impl<S: Stream> Connection<S> {
     pub(crate) fn close(&self) {
         let Some((transport, mut callbacks)) = self.take_off() else { return };
         drop(transport);
+        self.log_close();
         if let Some(failure) = self.reading.take_failure() {
             self.lose(*failure);
         }
@@ -111,6 +112,13 @@ impl<S: Stream> Connection<S> {
         let entry = self.registration.close();
         self.wake_tasks();
         drop((callbacks, entry));
+    }
+
+    fn log_close(&self) {
+        self.state().log(|| match self.registration.location() {
+            Some(place) => format!("{} of {place} closed", S::KIND),
+            None => format!("{} closed", S::KIND),
+        });
     }
 
     /// The call of a close callback.
@@ -146,6 +154,9 @@ impl<S: Stream> Connection<S> {
 
     /// The loop ends: callbacks are dropped uncalled, requests get a shut-down error.
     pub(super) fn abandon(&self) {
+        if self.is_open() {
+            self.log_close();
+        }
         drop(self.registration.close());
         let taken = self.take_off();
         let mut on_close = None;

@@ -24,6 +24,10 @@ pub(crate) struct Account {
     pub(crate) woken_by: Wake,
     /// Macrotasks but for the main script.
     pub(crate) callbacks: u64,
+    /// Macrotasks with the main script, by phase.
+    pub(crate) called: [u32; Phase::ALL.len()],
+    /// Descriptors that the poll has found ready.
+    pub(crate) ready: usize,
     /// Ticks.
     pub(crate) ticks: u64,
     /// Microtasks and polls of tasks.
@@ -49,16 +53,18 @@ pub(crate) enum Sort {
 }
 
 impl Account {
-    /// The account of an iteration that begins at this moment.
-    pub(crate) fn new(started: Nanos) -> Account {
+    /// The account from this moment on, in this phase.
+    pub(super) fn new(started: Nanos, phase: Phase) -> Account {
         Account {
             started,
             booked: started,
-            phase: Phase::Main,
+            phase,
             phases: [0; Phase::ALL.len()],
             idle: 0,
             woken_by: Wake::None,
             callbacks: 0,
+            called: [0; Phase::ALL.len()],
+            ready: 0,
             ticks: 0,
             microtasks: 0,
             longest: None,
@@ -77,13 +83,15 @@ impl Account {
         (self.booked, self.woken_by) = (now, woken_by);
     }
 
+    /// A callback begins, in the phase that was entered.
     pub(super) fn count(&mut self, sort: Sort) {
         match sort {
             Sort::Main => {}
             Sort::Macrotask => self.callbacks += 1,
-            Sort::Tick => self.ticks += 1,
-            Sort::Microtask => self.microtasks += 1,
+            Sort::Tick => return self.ticks += 1,
+            Sort::Microtask => return self.microtasks += 1,
         }
+        self.called[self.phase as usize] += 1;
     }
 
     /// A macrotask has ended, with its drain.

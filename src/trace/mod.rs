@@ -18,7 +18,8 @@
 //! - [`track`]: a loop or a pool thread as observers see it. [`roll`]: all tracks of the process,
 //!   and who observes them.
 //! - [`running`]: what runs now on a track. [`ring`]: the newest events of a track.
-//! - [`teller`]: the loop's side. [`account`]: where the time of an iteration went.
+//! - [`teller`]: the loop's side. [`account`]: where the time of an iteration went. [`delays`]: how
+//!   long iterations keep the loop busy, which is counted whether somebody observes or not.
 //!
 //! While nobody observes, a callback pays one branch: the bit stands in the word of the mailbox
 //! that is read for each callback anyway. What is queued then records no cause; what is queued
@@ -30,6 +31,7 @@
 pub(crate) mod account;
 pub(crate) mod asked;
 pub(crate) mod cause;
+pub(crate) mod delays;
 pub(crate) mod origin;
 pub(crate) mod ring;
 pub(crate) mod roll;

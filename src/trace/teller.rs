@@ -8,7 +8,6 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::account::{Account, Sort};
 use super::cause;
@@ -17,6 +16,7 @@ use super::ring::{Event, Happened, Ring};
 use super::track::Track;
 use super::{Phase, Wake};
 use crate::clock::{Clock, Nanos};
+use crate::report::words::InWords;
 
 /// A callback that takes as long is told to the log.
 const LONG: Nanos = 10_000_000;
@@ -39,12 +39,21 @@ pub(crate) struct Teller {
     macrotask: Cell<Option<Macrotask>>,
     /// How many macrotasks were observed.
     macrotasks: Cell<u64>,
-    /// The account of the iteration, if somebody wants it.
-    account: RefCell<Option<Account>>,
-    /// Long callbacks are told to the log.
+    /// The accounts of the iteration, if somebody wants them, by [`Reader`].
+    accounts: [RefCell<Option<Account>>; 2],
+    /// The log wants what happens on this loop.
     logs: Cell<bool>,
     /// Who armed which timer while somebody observed.
     timers: RefCell<Vec<ArmedBy>>,
+}
+
+/// Who reads the account of an iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// The callback of `on_iteration`.
+    Hook,
+    /// The log.
+    Log,
 }
 
 /// A callback that runs.
@@ -71,8 +80,9 @@ struct Macrotask {
     origin: Origin,
     /// When it began.
     began: Nanos,
-    /// It is a drain that follows no callback.
-    is_bare: bool,
+    /// It may be the longest of its iteration: no drain that follows no callback, and not begun
+    /// before the account.
+    is_accounted: bool,
 }
 
 /// Who armed the timer of one place in the table of timers.
@@ -95,7 +105,7 @@ impl Teller {
             call: Cell::new(None),
             macrotask: Cell::new(None),
             macrotasks: Cell::new(0),
-            account: RefCell::new(None),
+            accounts: Default::default(),
             logs: Cell::new(false),
             timers: RefCell::default(),
         }
@@ -131,16 +141,17 @@ impl Teller {
         } else {
             self.end_macrotask_at(now);
             let phase = self.phase.get();
-            self.macrotask.set(Some(Macrotask { phase, origin, began: now, is_bare }));
+            let is_accounted = !is_bare;
+            self.macrotask.set(Some(Macrotask { phase, origin, began: now, is_accounted }));
             self.macrotasks.set(self.macrotasks.get() + 1);
             self.track.running.begin(self.macrotasks.get(), phase, queued(), origin);
         }
-        if let Some(account) = &mut *self.account.borrow_mut() {
+        self.on_accounts(|account| {
             account.enter(self.phase.get(), now);
             if is_bare || outer.is_none() {
                 account.count(sort);
             }
-        }
+        });
         let id = cause::next_id();
         let before = cause::set_running(id);
         self.call.replace(Some(Call { id, origin, began: now, before, is_first }))
@@ -196,14 +207,12 @@ impl Teller {
     }
 
     fn end_macrotask_at(&self, now: Nanos) {
-        let Some(Macrotask { phase, origin, began, is_bare }) = self.macrotask.take() else {
+        let Some(Macrotask { phase, origin, began, is_accounted }) = self.macrotask.take() else {
             return;
         };
         self.track.running.end();
-        if let Some(account) = &mut *self.account.borrow_mut()
-            && !is_bare
-        {
-            account.ended(phase, origin, now.saturating_sub(began));
+        if is_accounted {
+            self.on_accounts(|account| account.ended(phase, origin, now.saturating_sub(began)));
         }
     }
 
@@ -213,10 +222,13 @@ impl Teller {
         let now = self.now(clock);
         self.end_macrotask_at(now);
         self.phase.set(Phase::Poll);
-        if let Some(account) = &mut *self.account.borrow_mut() {
-            account.enter(Phase::Poll, now);
-        }
+        self.on_accounts(|account| account.enter(Phase::Poll, now));
         now
+    }
+
+    /// The poll has found so many descriptors ready.
+    pub(crate) fn found(&self, ready: usize) {
+        self.on_accounts(|account| account.ready = ready);
     }
 
     /// The wait that began at this time has ended.
@@ -225,9 +237,7 @@ impl Teller {
             return;
         }
         let now = clock.read();
-        if let Some(account) = &mut *self.account.borrow_mut() {
-            account.waited(now, woken_by);
-        }
+        self.on_accounts(|account| account.waited(now, woken_by));
         let origin = Origin::unknown("");
         self.write(Happened::Waited, began, now - began, 0, origin, woken_by);
     }
@@ -266,40 +276,62 @@ impl Teller {
         found.map_or(0, |it| it.cause)
     }
 
-    // ----- The account -----
+    // ----- The accounts -----
 
-    /// Somebody wants the account of each iteration, or nobody any more.
-    pub(crate) fn keep_account(&self, clock: &Clock, on: bool) {
-        let now = clock.read();
-        if let Some(macrotask) = self.macrotask.get() {
-            // Its time counts from here.
-            self.macrotask.set(Some(Macrotask { began: now, ..macrotask }));
+    /// This reader wants the account of each iteration from now on, or nothing any more.
+    pub(crate) fn keep_account(&self, clock: &Clock, reader: Reader, on: bool) {
+        if let Some(macrotask) = self.macrotask.get().filter(|_| reader == Reader::Hook) {
+            self.macrotask.set(Some(Macrotask { is_accounted: false, ..macrotask }));
         }
-        self.account.replace(on.then(|| Account::new(now)));
+        let account = on.then(|| Account::new(clock.read(), self.phase.get()));
+        self.accounts[reader as usize].replace(account);
     }
 
-    /// The iteration has ended. Its account, if it was kept; that of the next one begins.
-    pub(crate) fn end_iteration(&self, clock: &Clock, number: u64) -> Option<Account> {
+    /// The iteration has ended. Returns its accounts, by [`Reader`]; those of the next one begin.
+    pub(crate) fn end_iteration(&self, clock: &Clock, number: u64) -> [Option<Account>; 2] {
         self.iteration.set(number as u32);
         let now = self.now(clock);
         self.end_macrotask_at(now);
-        let mut kept = self.account.borrow_mut();
-        let mut account = kept.take()?;
-        account.enter(Phase::Main, now);
-        *kept = Some(Account::new(now));
-        Some(account)
+        self.phase.set(Phase::Main);
+        self.on_accounts(|account| account.enter(Phase::Main, now));
+        self.accounts.each_ref().map(|kept| {
+            let next = kept.borrow().is_some().then(|| Account::new(now, Phase::Main));
+            kept.replace(next)
+        })
     }
 
-    /// Whether long callbacks are told to the log. Returns whether that is a change.
+    /// The turn has ended. What passes until the next one is time of the main phase.
+    pub(crate) fn end_turn(&self, clock: &Clock) {
+        self.phase.set(Phase::Main);
+        let now = self.now(clock);
+        self.end_macrotask_at(now);
+        self.on_accounts(|account| account.enter(Phase::Main, now));
+    }
+
+    fn on_accounts(&self, mut f: impl FnMut(&mut Account)) {
+        self.accounts.iter().for_each(|kept| kept.borrow_mut().iter_mut().for_each(&mut f));
+    }
+
+    /// Whether the log wants what happens on this loop. Returns whether it did before.
     pub(crate) fn set_logs(&self, on: bool) -> bool {
-        self.logs.replace(on) != on
+        self.logs.replace(on)
+    }
+
+    /// A line of the log, if it wants it.
+    #[cold]
+    pub(crate) fn log(&self, line: impl FnOnce() -> String) {
+        if self.logs.get() {
+            log::debug!("{}: {}", self.track.name(), line());
+        }
     }
 
     // ----- Within -----
 
     /// Whether somebody wants to know when things happen. A stall watch does not.
     fn is_timed(&self) -> bool {
-        self.account.borrow().is_some() || self.logs.get() || !self.rings.borrow().is_empty()
+        self.logs.get()
+            || self.accounts.iter().any(|kept| kept.borrow().is_some())
+            || !self.rings.borrow().is_empty()
     }
 
     fn now(&self, clock: &Clock) -> Nanos {
@@ -336,10 +368,10 @@ impl Teller {
 /// One line of the log for a callback that took long.
 #[cold]
 fn log_long(loop_name: &str, origin: Origin, took: Nanos) {
-    let (took, kind) = (Duration::from_nanos(took), origin.kind);
+    let (took, kind) = (InWords(took), origin.kind);
     match origin.place {
-        Some(place) => log::debug!("{loop_name}: {kind} at {place} took {took:?}"),
-        None => log::debug!("{loop_name}: {kind} took {took:?}"),
+        Some(place) => log::debug!("{loop_name}: {kind} at {place} took {took}"),
+        None => log::debug!("{loop_name}: {kind} took {took}"),
     }
 }
 

@@ -196,6 +196,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         direct::enlist(id, shared.mailbox.clone());
         match builder.spawn(move || start.run()) {
             Ok(thread) => {
+                state.log(|| format!("worker {id} of {location} spawned"));
                 handle.begin(location, number, shared, thread);
                 Ok(Worker::of(handle))
             }

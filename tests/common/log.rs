@@ -34,7 +34,7 @@ pub(crate) fn warnings_of(act: impl FnOnce()) -> Vec<String> {
 pub(crate) fn log_of(level: Level, act: impl FnOnce()) -> Vec<String> {
     // Another test of this binary may have set it.
     ::log::set_logger(&Lines).unwrap_or(());
-    ::log::set_max_level(LevelFilter::Debug);
+    ::log::set_max_level(LevelFilter::Trace);
     LINES.take();
     act();
     LINES.take().into_iter().filter(|(at, _)| *at <= level).map(|(_, text)| text).collect()

@@ -39,8 +39,7 @@ const ITERATIONS_PER_LOOK: u64 = 32;
 ///
 /// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
 pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Duration> {
-    let something_waits = state.is_stopping()
-        || state.is_halted()
+    let something_waits = state.mailbox.is_to_return()
         || !state.ticks.is_empty()
         || !state.microtasks.is_empty()
         || !state.idle.is_empty()
@@ -78,7 +77,8 @@ pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
 #[inline(always)]
 fn wait_unobserved(state: &State, timeout: Option<Duration>) {
     if let Some(member) = &state.virtual_time {
-        return virtual_time::wait(state, member, timeout);
+        virtual_time::wait(state, member, timeout);
+        return state.delays.waited(state.clock.now());
     }
     if timeout == Some(Duration::ZERO) || look(state, timeout) || !state.mailbox.prepare_to_sleep()
     {
@@ -86,7 +86,7 @@ fn wait_unobserved(state: &State, timeout: Option<Duration>) {
     } else {
         sleep(state, timeout);
     }
-    state.clock.update();
+    state.delays.waited(state.clock.update_real());
 }
 
 /// Gives the memory of a burst back: before a long sleep all that is not used, else now and then

@@ -11,6 +11,7 @@ use crate::trace::Wake;
 pub(super) fn wait(state: &State, timeout: Option<Duration>) {
     let began = state.teller.begin_wait(&state.clock);
     wait_unobserved(state, timeout);
+    state.teller.found(state.handles.ready_count());
     if timeout != Some(Duration::ZERO) {
         state.teller.end_wait(&state.clock, began, woken_by(state));
     }
@@ -18,7 +19,7 @@ pub(super) fn wait(state: &State, timeout: Option<Duration>) {
 
 /// What ended the wait. Of several things the first.
 fn woken_by(state: &State) -> Wake {
-    if state.is_stopping() || state.is_halted() {
+    if state.mailbox.is_to_return() {
         Wake::Stop
     } else if state.handles.ready_count() > 0 {
         Wake::Source

@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
+use crate::report::words::InWords;
 use crate::state::State;
 use crate::state::key::Key;
 use crate::threads::patience::{self, Awake};
@@ -31,7 +32,7 @@ fn look_for(state: &State, limit: Nanos) -> bool {
         state.handles.ready_count() > 0
     };
     let found = patience::look(limit, || state.mailbox.has_news(), source);
-    state.mailbox.figures.add_idle(state.clock.read() - began);
+    state.add_idle(state.clock.read() - began);
     found
 }
 
@@ -39,7 +40,7 @@ fn look_for(state: &State, limit: Nanos) -> bool {
 /// it, or the time is over. Lists the handles that are ready.
 #[inline(never)]
 pub(crate) fn sleep(state: &State, timeout: Option<Duration>) {
-    log::trace!("poll: waiting for {timeout:?}");
+    log::trace!("{}: the poll waits{}", state.teller.track.name(), at_most(timeout));
     let began = state.clock.read();
     if state.sources.in_use() {
         let count = Awake::asleep(|| poll(state, timeout, began));
@@ -50,7 +51,12 @@ pub(crate) fn sleep(state: &State, timeout: Option<Duration>) {
     }
     let slept = state.clock.read() - began;
     state.patience.slept(slept);
-    state.mailbox.figures.add_idle(slept);
+    state.add_idle(slept);
+}
+
+/// The limit of a wait, for the log.
+fn at_most(timeout: Option<Duration>) -> String {
+    timeout.map_or(String::new(), |limit| format!(" {} at most", InWords::from(limit)))
 }
 
 /// Lists the handles that are ready at this moment. No system call without a poller in use.

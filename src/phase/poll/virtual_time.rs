@@ -23,6 +23,7 @@ pub(crate) fn wait(state: &State, member: &Member, timeout: Option<Duration>) {
         match member.wait(now, until, report, sources) {
             Next::Run(time) => {
                 state.clock.advance_to(time);
+                state.delays.idle(state.clock.now() - now);
                 state.mailbox.reveal(state.clock.now());
                 return;
             }

@@ -243,6 +243,12 @@ impl Mailbox {
         self.flags.get() & Flags::STOPPING != 0
     }
 
+    /// Whether the loop was told to end, or to stop.
+    #[inline]
+    pub(crate) fn is_to_return(&self) -> bool {
+        self.flags.get() & (Flags::HALTED | Flags::STOPPING) != 0
+    }
+
     /// Whether somebody observes the loop.
     #[inline]
     pub(crate) fn is_observed(&self) -> bool {
@@ -275,7 +281,7 @@ impl Mailbox {
     /// [`prepare_to_sleep`](Mailbox::prepare_to_sleep) decides.
     #[inline]
     pub(crate) fn has_news(&self) -> bool {
-        self.is_filled() || self.is_halted() || self.is_stopping()
+        self.is_filled() || self.is_to_return()
     }
 
     /// Whether a posted closure waits.

@@ -21,6 +21,7 @@ use crate::callback;
 use crate::channel::port::Port;
 use crate::error::CancelError;
 use crate::phase::timers::set_timeout;
+use crate::report::words::InWords;
 use crate::request::Completer;
 use crate::state::State;
 use crate::state::named::{Named, Names};
@@ -327,7 +328,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         };
         let doubled = 2_u32.saturating_pow(deaths.saturating_sub(1));
         let delay = first.saturating_mul(doubled).min(longest);
-        log::warn!("a worker of a pool has died: another comes in {delay:?}");
+        log::warn!("a worker of a pool has died: another comes in {}", InWords::from(delay));
         let weak = Rc::downgrade(self);
         let over = move || {
             if let Some(pool) = weak.upgrade() {

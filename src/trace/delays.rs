@@ -1,0 +1,256 @@
+//! How long iterations keep their loop busy: a histogram that is always kept.
+//!
+//! An iteration reads the clock after its poll, and before it sleeps. From these two readings the
+//! busy time is taken: from the end of one wait to the beginning of the next. So what runs before
+//! the poll counts with the iteration before it, but for the first iteration of a turn, which has
+//! the turn's beginning, and the last one ends with the turn.
+//!
+//! A bucket is found by what a float is anyway: the exponent and the first bits of the fraction of
+//! a number are the number of a bucket whose width is a 32nd of the power of two below it. That is
+//! three instructions; see DESIGN for why it is not a crate that does it.
+
+use std::cell::Cell;
+
+use crate::clock::Nanos;
+
+/// So many bits of the fraction tell the buckets of one power of two apart.
+const FRACTION: u32 = 5;
+
+/// What is left out of a float's bits to give the number of a bucket.
+const SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION;
+
+/// The bits of 1.0, the shortest time but zero, without those that are left out.
+const FIRST: usize = (1.0_f32.to_bits() >> SHIFT) as usize;
+
+/// 64 powers of two.
+const BUCKETS: usize = 64 << FRACTION;
+
+/// The busy times of the iterations of a loop.
+pub(crate) struct Delays {
+    /// From here on the time is not counted yet. The wait moves it on.
+    from: Cell<Nanos>,
+    /// No iteration of this turn has come to its wait.
+    is_first: Cell<bool>,
+    /// A time below this one is looked at more closely: zero, or less than there was. Also each
+    /// time that comes next after the beginning of a turn or a reset.
+    low: Cell<Nanos>,
+    /// So is one that is above `low` by more than this: it is more than there was.
+    range: Cell<Nanos>,
+    /// The shortest time. `Nanos::MAX` if there was none.
+    min: Cell<Nanos>,
+    /// The longest time.
+    max: Cell<Nanos>,
+    /// All times together.
+    sum: Cell<Nanos>,
+    /// How often it was zero.
+    zeros: Cell<u64>,
+    /// How often it was in each bucket.
+    buckets: Box<[Cell<u64>; BUCKETS]>,
+}
+
+/// What a histogram of busy times says at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histogram {
+    /// The shortest time.
+    pub(crate) min: Nanos,
+    /// The longest time.
+    pub(crate) max: Nanos,
+    /// All times together.
+    pub(crate) sum: Nanos,
+    /// How many there were.
+    pub(crate) count: u64,
+    /// The times of which there were some, shortest first, each with how many there were.
+    times: Vec<(Nanos, u64)>,
+}
+
+impl Default for Delays {
+    fn default() -> Delays {
+        Delays {
+            from: Cell::new(0),
+            is_first: Cell::new(true),
+            low: Cell::new(Nanos::MAX),
+            range: Cell::new(0),
+            min: Cell::new(Nanos::MAX),
+            max: Cell::new(0),
+            sum: Cell::new(0),
+            zeros: Cell::new(0),
+            buckets: Box::new([const { Cell::new(0) }; BUCKETS]),
+        }
+    }
+}
+
+impl Delays {
+    /// A turn begins.
+    pub(crate) fn begin_turn(&self, now: Nanos) {
+        self.from.set(now);
+        self.is_first.set(true);
+        self.look_closely();
+    }
+
+    /// The turn has ended, and with it its last iteration, if there was one.
+    pub(crate) fn end_turn(&self, now: Nanos) {
+        if !self.is_first.get() {
+            self.count_rare(now, now.saturating_sub(self.from.get()));
+        }
+    }
+
+    /// Of the time that passes so much is no busy time.
+    #[inline]
+    pub(crate) fn idle(&self, nanos: Nanos) {
+        self.from.set(self.from.get() + nanos);
+    }
+
+    /// A wait has ended at this time: the iteration before it is over.
+    #[inline(always)]
+    pub(crate) fn waited(&self, now: Nanos) {
+        let busy = now.wrapping_sub(self.from.replace(now));
+        if busy.wrapping_sub(self.low.get()) > self.range.get() {
+            return self.count_rare(now, busy);
+        }
+        self.count(busy);
+    }
+
+    /// Counts a time that is not zero.
+    #[inline(always)]
+    fn count(&self, busy: Nanos) {
+        add(&self.buckets[bucket_of(busy)], 1);
+        add(&self.sum, busy);
+    }
+
+    /// Counts a time that is shorter or longer than all before, or zero, or the first one.
+    #[cold]
+    #[inline(never)]
+    fn count_rare(&self, now: Nanos, busy: Nanos) {
+        if self.is_first.replace(false) {
+            // What the turn began with counts with its first iteration.
+            return self.from.set(now - busy);
+        }
+        self.min.set(self.min.get().min(busy));
+        self.max.set(self.max.get().max(busy));
+        if busy == 0 {
+            add(&self.zeros, 1)
+        } else {
+            self.count(busy)
+        }
+        if self.max.get() > 0 {
+            self.low.set(self.min.get().max(1));
+            self.range.set(self.max.get() - self.low.get());
+        }
+    }
+
+    /// Has the next time looked at closely.
+    fn look_closely(&self) {
+        self.low.set(Nanos::MAX);
+        self.range.set(0);
+    }
+
+    /// Forgets all. The iteration that is under way counts from now on.
+    pub(crate) fn reset(&self, now: Nanos) {
+        self.from.set(now);
+        self.look_closely();
+        self.min.set(Nanos::MAX);
+        self.max.set(0);
+        self.sum.set(0);
+        self.zeros.set(0);
+        self.buckets.iter().for_each(|bucket| bucket.set(0));
+    }
+
+    /// What there is so far.
+    pub(crate) fn histogram(&self) -> Histogram {
+        let zeros = (0, self.zeros.get());
+        let buckets = self.buckets.iter().enumerate();
+        let buckets = buckets.map(|(number, bucket)| (middle_of(number), bucket.get()));
+        let all = std::iter::once(zeros).chain(buckets);
+        let times: Vec<_> = all.filter(|(_, count)| *count > 0).collect();
+        let count = times.iter().map(|(_, count)| count).sum();
+        let min = if count == 0 { 0 } else { self.min.get() };
+        Histogram { min, max: self.max.get(), sum: self.sum.get(), count, times }
+    }
+}
+
+impl Histogram {
+    /// The time that so many of a hundred do not exceed.
+    pub(crate) fn percentile(&self, percent: f64) -> Nanos {
+        if percent >= 100.0 {
+            return self.max;
+        }
+        let rank = (percent / 100.0 * self.count as f64).ceil() as u64;
+        if rank == 0 {
+            return self.min;
+        }
+        let mut seen = 0;
+        let reached = self.times.iter().find(|(_, count)| {
+            seen += count;
+            seen >= rank
+        });
+        reached.map_or(self.max, |(time, _)| (*time).clamp(self.min, self.max))
+    }
+}
+
+/// The bucket of a time that is not zero.
+#[inline(always)]
+fn bucket_of(time: Nanos) -> usize {
+    // By way of a signed number, which the processor turns into a float by itself.
+    let bits = (time as i64 as f32).to_bits() >> SHIFT;
+    (bits as usize).wrapping_sub(FIRST) % BUCKETS
+}
+
+/// The time in the middle of a bucket.
+fn middle_of(bucket: usize) -> Nanos {
+    let edge = |bucket: usize| f64::from(f32::from_bits(((bucket + FIRST) as u32) << SHIFT));
+    ((edge(bucket) + edge(bucket + 1)) / 2.0) as Nanos
+}
+
+fn add(counter: &Cell<u64>, by: u64) {
+    counter.set(counter.get().wrapping_add(by));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The histogram of these times.
+    fn of(times: &[Nanos]) -> Histogram {
+        let (delays, mut now) = (Delays::default(), 0);
+        delays.begin_turn(0);
+        delays.waited(0);
+        for time in times {
+            now += time;
+            delays.waited(now);
+        }
+        delays.histogram()
+    }
+
+    #[test]
+    fn the_middle_of_a_times_bucket_is_off_by_less_than_3_percent() {
+        for power in 0..62 {
+            for step in 0..1000_u64 {
+                let time = (1_u64 << power) + ((1_u128 << power) * u128::from(step) / 1000) as u64;
+                let off = middle_of(bucket_of(time)).abs_diff(time);
+                assert!(off as f64 <= time as f64 * 0.03, "{time} is off by {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_times_have_buckets_of_their_own() {
+        assert!((1..64).all(|time| middle_of(bucket_of(time)) == time));
+    }
+
+    #[test]
+    fn shortest_longest_sum_and_count_are_exact() {
+        let histogram = of(&[700, 0, 1_000_001, 3, 700]);
+        let Histogram { min, max, sum, count, .. } = histogram;
+        assert_eq!((min, max, sum, count), (0, 1_000_001, 1_001_404, 5));
+        assert_eq!(histogram.percentile(20.0), 0);
+        assert_eq!(histogram.percentile(40.0), 3);
+        assert_eq!(histogram.percentile(80.0), middle_of(bucket_of(700)));
+        assert_eq!(histogram.percentile(80.1), 1_000_001);
+    }
+
+    #[test]
+    fn zero_alone_is_counted() {
+        let histogram = of(&[0, 0]);
+        assert_eq!((histogram.count, histogram.max, histogram.percentile(50.0)), (2, 0, 0));
+    }
+}
