@@ -13,6 +13,7 @@
 //! queued and in which callback; what was queued before has no place, and no cause.
 
 mod delays;
+mod chrome;
 mod iteration;
 mod recorder;
 mod stalls;
