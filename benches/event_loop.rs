@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use windlass::handle::{Idle, Notifier};
 use windlass::net::TcpListener;
+use windlass::observe::Recorder;
 use windlass::worker::Worker;
 use windlass::{Loop, RunMode, WorkKind};
 
@@ -50,6 +51,7 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("microtask_batch", microtask_batch, 2_000_000),
     ("microtask_chain", microtask_chain, 2_000_000),
     ("tick_chain", tick_chain, 2_000_000),
+    ("tick_chain recorded", |items| recorded(tick_chain, items), 2_000_000),
     ("loop_count", |items| loop_count(items, true), 300_000),
     ("loop_count without sources", |items| loop_count(items, false), 300_000),
     ("million_timers arm", timers_arm, 1_000_000),
@@ -63,6 +65,7 @@ const WORKLOADS: &[(&str, Workload, u64)] = &[
     ("timer_scaling 10^6 live", |items| timer_scaling(items, 1_000_000), 1_000_000),
     ("spawn and finish a task", spawn_task, 500_000),
     ("async_pummel", async_pummel, 1_000_000),
+    ("async_pummel recorded", |items| recorded(async_pummel, items), 1_000_000),
     ("async_ping_pong", |items| async_ping_pong(items, 0), 20_000),
     ("async_ping_pong spinning", |items| async_ping_pong(items, 50), 100_000),
     ("queue_work 1 in flight", |items| queue_work(items, 1), 10_000),
@@ -114,6 +117,12 @@ fn timed(program: impl FnOnce()) -> Duration {
     let start = Instant::now();
     event_loop.run(program);
     start.elapsed()
+}
+
+/// A workload while a recorder runs: what it takes longer is the cost of its events.
+fn recorded(workload: Workload, items: u64) -> (u64, Duration) {
+    let _recorder = Recorder::start();
+    workload(items)
 }
 
 /// A thousand microtasks queued, then drained.

@@ -42,7 +42,7 @@ fn short(name: &str, path: &Path) -> Vec<String> {
         "against_node" => &["--print", "--count", "50"],
         "cat" => &["Cargo.toml", "README.md", "DESIGN.md"],
         "copy_tree" => &["src", path],
-        "mandelbrot" => &["--short", path],
+        "mandelbrot" | "trace" => &["--short", path],
         "scenario" => &["tests/conformance/001-phases.json"],
         "server" => &["--addr", "127.0.0.1:0"],
         "tail_f" => &["--short", "README.md"],
