@@ -188,3 +188,225 @@ fn a_task_that_receives_is_woken_by_who_sent() {
     let last = calls(&recording).into_iter().rfind(|event| kind(event) == "task").unwrap();
     assert_eq!(last.cause, in_worker);
 }
+
+#[test]
+fn what_is_kept_and_what_was_dropped_is_all_that_there_was() {
+    let _alone = alone();
+    let tick_after_tick = || {
+        fn next(left: u32) {
+            if left > 0 {
+                windlass::next_tick(move || next(left - 1));
+            }
+        }
+        windlass::run(|| next(99));
+    };
+    let count = |recording: &Recording| {
+        let events = recording.events().iter();
+        events.filter(|event| !matches!(event.what, What::Track { .. })).count() as u64
+    };
+    let all = Recorder::start();
+    for capacity in [0, 1, 7, 99, 100, 1000] {
+        let recorder = Recorder::with_capacity(capacity);
+        tick_after_tick();
+        let recording = recorder.stop();
+        let kept = count(&recording);
+        assert_eq!(kept + recording.dropped(), 100);
+        assert_eq!(kept, capacity.min(100) as u64);
+        // The newest are kept.
+        if let Some(first) = calls(&recording).first().filter(|_| capacity < 100) {
+            assert_eq!((kind(first), calls(&recording).len()), ("tick", capacity));
+        }
+        assert!(recording.events().iter().any(|event| matches!(event.what, What::Track { .. })));
+    }
+    let recording = all.stop();
+    assert_eq!((count(&recording), recording.dropped()), (600, 0));
+}
+
+#[test]
+fn two_recorders_see_the_same() {
+    let _alone = alone();
+    let (one, other) = (Recorder::start(), Recorder::start());
+    windlass::run(|| windlass::set_immediate(|| windlass::next_tick(|| ())));
+    let ids = |recording: Recording| {
+        calls(&recording).iter().map(|it| (it.id, it.cause, it.track)).collect::<Vec<_>>()
+    };
+    let first = ids(one.stop());
+    windlass::run(|| ());
+    let second = ids(other.stop());
+    assert_eq!(first.len(), 3);
+    assert_eq!(second[..3], first[..]);
+    assert_eq!(second.len(), 4, "the one goes on when the other has stopped");
+}
+
+#[test]
+fn a_recorder_stops_on_any_thread_and_has_what_was_over_by_then() {
+    let _alone = alone();
+    let recorder = Recorder::start();
+    let ids = windlass::run(move || {
+        windlass::next_tick(|| windlass::next_tick(|| ()));
+        // A third callback, within which the recording stops.
+        let kinds = Rc::new(RefCell::new(Vec::new()));
+        let place = kinds.clone();
+        windlass::set_immediate(move || {
+            let recording = std::thread::spawn(move || recorder.stop()).join().unwrap();
+            place.replace(calls(&recording).into_iter().map(kind).collect());
+        });
+        kinds
+    });
+    assert_eq!(*ids.borrow(), ["main", "tick", "tick"]);
+}
+
+#[test]
+fn in_virtual_time_moments_and_lengths_are_virtual() {
+    let _alone = alone();
+    let recorder = Recorder::start();
+    let event_loop = windlass::Loop::builder().virtual_time(true).build().unwrap();
+    event_loop.run(|| {
+        windlass::set_timeout(Duration::from_secs(60), || {
+            windlass::time::advance(Duration::from_millis(7));
+            windlass::queue_work(|| ()).on_complete(|_| ());
+        });
+    });
+    let recording = recorder.stop();
+    let moments: Vec<_> = calls(&recording)
+        .iter()
+        .map(|it| (kind(it), it.at.as_millis(), it.took.as_millis()))
+        .collect();
+    assert_eq!(
+        moments,
+        [("main", 0, 0), ("timer", 60_000, 7), ("pool job", 60_007, 0), ("pool job", 60_007, 0)]
+    );
+    let waits = recording.events().iter().filter(|it| matches!(it.what, What::Wait { .. }));
+    assert!(waits.map(|it| it.took).any(|took| took == Duration::from_secs(60)));
+}
+
+#[test]
+fn a_callback_that_panics_is_recorded_and_says_so() {
+    let _alone = alone();
+    let recording = record(|| {
+        windlass::on_uncaught(|_| ());
+        windlass::set_immediate(|| {
+            windlass::next_tick(|| ());
+            panic!("on purpose");
+        });
+    });
+    let seen: Vec<_> = calls(&recording).iter().map(|it| (kind(it), it.panicked)).collect();
+    assert_eq!(
+        seen,
+        [("main", false), ("immediate", true), ("uncaught hook", false), ("tick", false)]
+    );
+}
+
+#[test]
+fn no_two_tracks_have_one_number() {
+    let _alone = alone();
+    let recorder = Recorder::start();
+    for _ in 0..5 {
+        windlass::run(|| {
+            let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
+            worker.on_exit(|code| assert_eq!(code, 0));
+        });
+    }
+    let recording = recorder.stop();
+    let numbers = recording.events().iter().filter_map(|event| match event.what {
+        What::Track { number, .. } => Some(number),
+        _ => None,
+    });
+    let mut numbers: Vec<_> = numbers.collect();
+    assert!(numbers.len() >= 10);
+    let count = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), count);
+}
+
+#[test]
+fn a_broadcast_comes_from_who_posted_it() {
+    let _alone = alone();
+    let recording = record(|| {
+        let name = "a broadcast of tests/recorder.rs";
+        let (from, to) = (
+            windlass::worker::BroadcastChannel::<u8>::new(name),
+            Rc::new(windlass::worker::BroadcastChannel::<u8>::new(name)),
+        );
+        let end = to.clone();
+        to.on_message(move |_| end.close());
+        windlass::set_immediate(move || {
+            from.post(1);
+            from.close();
+        });
+    });
+    let causes = causes(&recording);
+    assert!(causes.contains(&("broadcast channel", "immediate")), "{causes:?}");
+}
+
+#[test]
+fn requests_come_from_who_asked() {
+    let _alone = alone();
+    let recording = record(|| {
+        let listener = windlass::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = listener.clone();
+        listener.on_connection(move |stream| {
+            stream.unwrap().read_start(|stream, bytes| {
+                if bytes.is_err() || bytes.is_ok_and(<[u8]>::is_empty) {
+                    stream.close();
+                }
+            });
+            server.close();
+        });
+        windlass::set_immediate(move || {
+            windlass::net::TcpStream::connect(addr).on_complete(|stream| {
+                let stream = stream.unwrap();
+                let other = stream.clone();
+                windlass::next_tick(move || {
+                    stream.write(b"x").on_complete(move |_| other.close());
+                });
+            });
+        });
+        windlass::set_timeout(Duration::from_millis(1), || {
+            windlass::fs::metadata("Cargo.toml").on_complete(|it| drop(it.unwrap()));
+        });
+    });
+    let causes = causes(&recording);
+    for expected in [
+        ("TCP stream", "immediate"),      // Connected.
+        ("request", "tick"),              // Written.
+        ("TCP listener", "main"),         // Accepted: where it was registered.
+        ("TCP stream", "TCP listener"),   // Read.
+        ("file request", "timer"),        // The job.
+        ("file request", "file request"), // Its completion.
+    ] {
+        assert!(causes.contains(&expected), "{expected:?} in {causes:?}");
+    }
+}
+
+#[test]
+fn a_stream_that_has_moved_calls_back_for_who_registered_there() {
+    let _alone = alone();
+    let recording = record(|| {
+        type End = windlass::net::DetachedTcpStream;
+        let worker = Worker::<End, ()>::spawn(|port| {
+            let own = port.clone();
+            port.on_message(move |end| {
+                end.open().unwrap().read_start(|stream, bytes| {
+                    if bytes.is_ok_and(<[u8]>::is_empty) {
+                        stream.close();
+                    }
+                });
+                own.close();
+            });
+        })
+        .unwrap();
+        let listener = windlass::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        drop(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+        let server = listener.clone();
+        listener.on_connection(move |stream| {
+            worker.post(stream.unwrap().detach().unwrap());
+            server.close();
+        });
+    });
+    let causes = causes(&recording);
+    assert!(causes.contains(&("message port", "TCP listener")), "{causes:?}");
+    assert!(causes.contains(&("TCP stream", "message port")), "{causes:?}");
+}
