@@ -178,15 +178,22 @@ fn a_task_that_receives_is_woken_by_who_sent() {
     let _alone = alone();
     let recording = record(|| {
         let worker = Worker::<(), u32>::spawn(|port| {
-            port.post(1);
+            let answers = port.clone();
+            port.on_message(move |()| {
+                answers.post(1);
+                answers.close();
+            });
         })
         .unwrap();
+        let to = worker.clone();
         windlass::spawn(async move { assert_eq!(worker.recv().await, Some(1)) });
+        // Not before the task waits.
+        windlass::set_immediate(move || to.post(()));
     });
-    let main_scripts = calls(&recording).into_iter().filter(|event| kind(event) == "main");
-    let in_worker = main_scripts.max_by_key(|event| event.cause).unwrap().id;
-    let last = calls(&recording).into_iter().rfind(|event| kind(event) == "task").unwrap();
-    assert_eq!(last.cause, in_worker);
+    let calls = calls(&recording);
+    let sender = calls.iter().find(|event| kind(event) == "message port").unwrap();
+    let last = calls.iter().rfind(|event| kind(event) == "task").unwrap();
+    assert_eq!(last.cause, sender.id);
 }
 
 #[test]

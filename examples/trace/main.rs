@@ -105,7 +105,7 @@ fn serve(requests_per_client: usize, answered: Arc<Mutex<io::Result<usize>>>) ->
         idle_timeout: PATIENCE,
     })?;
     let addr = server.local_addr()?;
-    let stopping = windlass::handle::Notifier::new(move || server.stop(PATIENCE, |_| ()));
+    let stopping = windlass::handle::Notifier::new(move || server.stop(PATIENCE, |_, _| ()));
     thread::spawn(move || {
         let client =
             || (0..requests_per_client).try_for_each(|n| ask(addr, PATHS[n % PATHS.len()]));
