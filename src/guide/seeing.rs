@@ -9,6 +9,7 @@
 //! | Why does this callback come before that one? | [`scenario --explain`](#why-in-this-order) |
 //! | Which error did nobody take? | [`on_unhandled`](#errors-that-nobody-took) |
 //! | Why does the program not end? | [`Loop::why_alive`](#what-keeps-a-loop-alive) |
+//! | What does not end in time? | [`Loop::shutdown`](#the-end-in-order) |
 //!
 //! A tool that is not used costs nothing that you would notice: a branch for each callback. All
 //! tools may be used at the same time, also while the program runs. The programs on this page run
@@ -244,5 +245,33 @@
 //!     beat.clear();
 //!     assert!(Loop::current().why_alive().is_empty());
 //! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # The end, in order
+//!
+//! [`Loop::shutdown`](crate::Loop::shutdown) closes listeners, cancels jobs that wait, asks workers
+//! to end, and waits for what runs, until a limit. Then the loop ends in any case. The answer names
+//! what had not ended by then.
+//!
+//! ```
+//! use std::{cell::RefCell, rc::Rc, time::Duration};
+//! use windlass::{Loop, time::sleep};
+//!
+//! let event_loop = Loop::builder().virtual_time(true).build()?;
+//! let lines = Rc::new(RefCell::new(Vec::new()));
+//! let page = lines.clone();
+//! event_loop.run(move || {
+//!     let held = Loop::current().keep_alive();
+//!     windlass::spawn(async move {
+//!         sleep(Duration::from_secs(60)).await; // Longer than the shutdown waits.
+//!         drop(held);
+//!     });
+//!     Loop::current().shutdown(Duration::from_secs(5)).on_complete(move |ended| {
+//!         let laggards = ended.err().into_iter().flatten();
+//!         page.borrow_mut().extend(laggards.map(|laggard| laggard.to_string()));
+//!     });
+//! });
+//! assert_eq!(lines.borrow().len(), 1);
 //! # Ok::<(), std::io::Error>(())
 //! ```
