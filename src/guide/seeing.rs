@@ -4,8 +4,10 @@
 //! |---|---|
 //! | What does the program do, in words? | [the log](#the-log) |
 //! | Where did the time of an iteration go? | [`Loop::on_iteration`](#an-iterations-time) |
+//! | How long did others have to wait? | [`Loop::delays`](#how-long-others-waited) |
 //! | Which callback blocks a loop at this moment? | [`watch_stalls`](#a-stall) |
 //! | What ran, in which order, and what caused it? | [`Recorder`](#what-ran-and-what-caused-it) |
+//! | The same as a picture? | [`Recording::write_chrome_trace`](#the-same-as-a-picture) |
 //! | Why does this callback come before that one? | [`scenario --explain`](#why-in-this-order) |
 //! | Which error did nobody take? | [`on_unhandled`](#errors-that-nobody-took) |
 //! | Why does the program not end? | [`Loop::why_alive`](#what-keeps-a-loop-alive) |
@@ -92,6 +94,28 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # How long others waited
+//!
+//! [`Loop::delays`](crate::Loop::delays) has the busy times of all iterations: so long had to wait
+//! what became ready meanwhile. They are always counted. It is the figure for a page of metrics.
+//!
+//! ```
+//! use std::time::Duration;
+//! use windlass::{Loop, set_timeout, time::advance};
+//!
+//! let event_loop = Loop::builder().virtual_time(true).build()?;
+//! event_loop.run(|| {
+//!     for millis in 1..=100 {
+//!         let work = move || advance(Duration::from_millis(millis));
+//!         set_timeout(Duration::from_secs(millis), work);
+//!     }
+//! });
+//! let delays = event_loop.delays();
+//! assert_eq!(delays.max(), Duration::from_millis(100));
+//! assert!(delays.percentile(50.0) < Duration::from_millis(55));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! # A stall
 //!
 //! [`watch_stalls`](crate::observe::watch_stalls) watches all loops of the process from a thread of
@@ -166,6 +190,28 @@
 //!
 //! A "pool job" among the callbacks is the completion of one. What a program writes down itself is
 //! tied to these events by [`callback_id`](crate::observe::callback_id).
+//!
+//! # The same as a picture
+//!
+//! [`Recording::write_chrome_trace`](crate::observe::Recording::write_chrome_trace) writes a file
+//! for <https://ui.perfetto.dev>: a track for each loop and pool thread, and arrows from causes to
+//! what they caused. The example `trace` records a server under load and writes that file.
+//!
+//! ```
+//! use windlass::observe::Recorder;
+//!
+//! let recorder = Recorder::start();
+//! windlass::run(|| {
+//!     windlass::set_immediate(|| windlass::next_tick(|| ()));
+//! });
+//! let mut file = Vec::new(); // Or a `std::fs::File`.
+//! recorder.stop().write_chrome_trace(&mut file)?;
+//! let text = String::from_utf8(file).unwrap();
+//! for kind in ["main", "immediate", "tick"] {
+//!     assert!(text.contains(&format!(r#""name":"{kind}""#)));
+//! }
+//! # std::io::Result::Ok(())
+//! ```
 //!
 //! # Why in this order
 //!

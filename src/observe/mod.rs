@@ -12,8 +12,8 @@
 //! callback pays one branch for it. What is queued while somebody observes remembers where it was
 //! queued and in which callback; what was queued before has no place, and no cause.
 
-mod delays;
 mod chrome;
+mod delays;
 mod iteration;
 mod recorder;
 mod stalls;
