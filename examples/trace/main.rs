@@ -103,6 +103,7 @@ fn serve(requests_per_client: usize, answered: Arc<Mutex<io::Result<usize>>>) ->
         root: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
         connections_max: 100,
         idle_timeout: PATIENCE,
+        stall_limit: None,
     })?;
     let addr = server.local_addr()?;
     let stopping = windlass::handle::Notifier::new(move || server.stop(PATIENCE, |_, _| ()));
