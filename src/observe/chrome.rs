@@ -269,7 +269,7 @@ impl Line<'_> {
 
 /// A line that names the program or a track.
 fn write_name(to: &mut impl Write, what: &str, track: u32, name: &str) -> io::Result<()> {
-    write!(to, "\n")?;
+    writeln!(to)?;
     write!(to, r#"{{"ph":"M","pid":1,"tid":{track},"name":"{what}","#)?;
     write!(to, r#""args":{{"name":{}}}}}"#, Text(name))
 }
