@@ -378,7 +378,7 @@ fn requests_come_from_who_asked() {
     let causes = causes(&recording);
     for expected in [
         ("TCP stream", "immediate"),      // Connected.
-        ("request", "tick"),              // Written.
+        ("TCP stream", "tick"),           // Written.
         ("TCP listener", "main"),         // Accepted: where it was registered.
         ("TCP stream", "TCP listener"),   // Read.
         ("file request", "timer"),        // The job.

@@ -11,6 +11,7 @@ use crate::queue::ring::Ring;
 use crate::state::State;
 use crate::state::current;
 use crate::trace::account::Sort;
+use crate::trace::cause;
 use crate::trace::origin::Origin;
 use crate::trace::teller::{self, Call};
 
@@ -84,7 +85,7 @@ impl Drop for End<'_> {
 #[inline(never)]
 pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
-        state.ticks.push(noted(Origin::at("tick", place), f));
+        state.ticks.push(noted(|| "tick", place, f));
     }
 }
 
@@ -93,17 +94,26 @@ pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static
 #[inline(never)]
 pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
-        state.microtasks.push(noted(Origin::at("microtask", place), f));
+        state.microtasks.push(noted(|| "microtask", place, f));
     }
 }
 
 /// A line of the program.
 type Place = &'static Location<'static>;
 
-/// A closure that first says where it comes from, then does what it is for.
-pub(crate) fn noted(origin: Origin, f: impl FnOnce()) -> impl FnOnce() {
+/// A closure that first says where it comes from, then does what it is for. It is queued now, at
+/// this place.
+///
+/// The kind comes by a function, which takes no room: a closure of one word stays in the queue and
+/// is not boxed.
+pub(crate) fn noted(
+    kind: impl Fn() -> &'static str,
+    place: Place,
+    f: impl FnOnce(),
+) -> impl FnOnce() {
+    let cause = cause::running();
     move || {
-        say(0, origin);
+        say(0, Origin { kind: kind(), place: Some(place), cause });
         f();
     }
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::mailbox::{Mailbox, RemoteMailbox};
 use crate::callback::observed::noted;
 use crate::error::LoopGone;
-use crate::trace::origin::Origin;
 
 /// Sends closures to a loop from any thread.
 ///
@@ -49,8 +48,7 @@ impl Remote {
     #[track_caller]
     pub fn post(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopGone> {
         let posted = if self.mailbox.is_observed() {
-            let origin = Origin::at("post", Location::caller());
-            self.mailbox.post(noted(origin, f)).map_err(drop)
+            self.mailbox.post(noted(|| "post", Location::caller(), f)).map_err(drop)
         } else {
             self.mailbox.post(f).map_err(drop)
         };

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // One of the files that tests/tidy.rs lists.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 use super::running::{pointer, text};
 use super::{Phase, Wake};
@@ -82,19 +82,30 @@ pub(crate) struct Ring {
     slots: Box<[Slot]>,
     /// How many events have been written.
     written: AtomicU64,
+    /// The place of the next one. Only the writer reads it.
+    next: AtomicUsize,
 }
 
 impl Ring {
     pub(crate) fn new(capacity: usize) -> Ring {
-        Ring { slots: (0..capacity).map(|_| Slot::default()).collect(), written: AtomicU64::new(0) }
+        Ring {
+            slots: (0..capacity).map(|_| Slot::default()).collect(),
+            written: AtomicU64::new(0),
+            next: AtomicUsize::new(0),
+        }
     }
 
     /// Adds an event. On the track's thread.
     #[inline]
     pub(crate) fn write(&self, event: &Event) {
         let number = self.written.load(Ordering::Relaxed);
-        if !self.slots.is_empty() {
-            let slot = &self.slots[(number % self.slots.len() as u64) as usize];
+        // A place that goes round: a division would take as long as all the rest.
+        let place = self.next.load(Ordering::Relaxed);
+        if let Some(slot) = self.slots.get(place) {
+            self.next.store(
+                if place + 1 == self.slots.len() { 0 } else { place + 1 },
+                Ordering::Relaxed,
+            );
             slot.version.store(number * 2 + 1, Ordering::Relaxed);
             fence(Ordering::Release);
             slot.write(event);

@@ -41,8 +41,13 @@ pub(crate) struct Teller {
     macrotasks: Cell<u64>,
     /// The accounts of the iteration, if somebody wants them, by [`Reader`].
     accounts: [RefCell<Option<Account>>; 2],
+    /// Somebody wants such an account.
+    is_accounted: Cell<bool>,
     /// The log wants what happens on this loop.
     logs: Cell<bool>,
+    /// Somebody wants to know when things happen: the log, a reader of an account, or a recorder.
+    /// A stall watch does not.
+    is_timed: Cell<bool>,
     /// Who armed which timer while somebody observed.
     timers: RefCell<Vec<ArmedBy>>,
 }
@@ -63,8 +68,8 @@ pub(crate) struct Call {
     id: u64,
     /// What it is.
     origin: Origin,
-    /// When it began.
-    began: Nanos,
+    /// When it began, if somebody wanted to know that then.
+    began: Option<Nanos>,
     /// What ran on this thread before it.
     before: u64,
     /// The macrotask began with it.
@@ -106,7 +111,9 @@ impl Teller {
             macrotask: Cell::new(None),
             macrotasks: Cell::new(0),
             accounts: Default::default(),
+            is_accounted: Cell::new(false),
             logs: Cell::new(false),
+            is_timed: Cell::new(false),
             timers: RefCell::default(),
         }
     }
@@ -154,7 +161,8 @@ impl Teller {
         });
         let id = cause::next_id();
         let before = cause::set_running(id);
-        self.call.replace(Some(Call { id, origin, began: now, before, is_first }))
+        let began = self.is_timed.get().then_some(now);
+        self.call.replace(Some(Call { id, origin, began, before, is_first }))
     }
 
     /// The callback that runs is known better: by the closure that was queued for it.
@@ -188,12 +196,10 @@ impl Teller {
         if let Some(outer) = outer {
             self.track.running.go_on(outer.origin);
         }
-        if !self.is_timed() {
-            return;
-        }
-        let took = clock.read() - call.began;
+        let Call { id, origin, began, .. } = call;
+        let Some(at) = began.filter(|_| self.is_timed.get()) else { return };
+        let took = clock.read() - at;
         let happened = if panicked { Happened::Panicked } else { Happened::Called };
-        let Call { id, origin, began: at, .. } = call;
         self.write(happened, at, took, id, origin, Wake::None);
         if took >= LONG && self.logs.get() {
             log_long(self.track.name(), origin, took);
@@ -233,7 +239,7 @@ impl Teller {
 
     /// The wait that began at this time has ended.
     pub(crate) fn end_wait(&self, clock: &Clock, began: Nanos, woken_by: Wake) {
-        if !self.is_timed() {
+        if !self.is_timed.get() {
             return;
         }
         let now = clock.read();
@@ -245,7 +251,7 @@ impl Teller {
     /// What has this id was asked for once more, by what runs now, at this time of the track.
     pub(crate) fn link(&self, now: Nanos, id: u64) {
         self.look_for_changes();
-        if id > 0 && self.is_timed() {
+        if id > 0 && self.is_timed.get() {
             let origin = Origin { cause: cause::running(), ..Origin::unknown("") };
             self.write(Happened::Linked, now, 0, id, origin, Wake::None);
         }
@@ -285,6 +291,9 @@ impl Teller {
         }
         let account = on.then(|| Account::new(clock.read(), self.phase.get()));
         self.accounts[reader as usize].replace(account);
+        let is_kept = |kept: &RefCell<Option<Account>>| kept.borrow().is_some();
+        self.is_accounted.set(self.accounts.iter().any(is_kept));
+        self.ask_for_times();
     }
 
     /// The iteration has ended. Returns its accounts, by [`Reader`]; those of the next one begin.
@@ -309,12 +318,16 @@ impl Teller {
     }
 
     fn on_accounts(&self, mut f: impl FnMut(&mut Account)) {
-        self.accounts.iter().for_each(|kept| kept.borrow_mut().iter_mut().for_each(&mut f));
+        if self.is_accounted.get() {
+            self.accounts.iter().for_each(|kept| kept.borrow_mut().iter_mut().for_each(&mut f));
+        }
     }
 
     /// Whether the log wants what happens on this loop. Returns whether it did before.
     pub(crate) fn set_logs(&self, on: bool) -> bool {
-        self.logs.replace(on)
+        let before = self.logs.replace(on);
+        self.ask_for_times();
+        before
     }
 
     /// A line of the log, if it wants it.
@@ -327,15 +340,14 @@ impl Teller {
 
     // ----- Within -----
 
-    /// Whether somebody wants to know when things happen. A stall watch does not.
-    fn is_timed(&self) -> bool {
-        self.logs.get()
-            || self.accounts.iter().any(|kept| kept.borrow().is_some())
-            || !self.rings.borrow().is_empty()
+    /// Brings `is_timed` up to date.
+    fn ask_for_times(&self) {
+        let records = !self.rings.borrow().is_empty();
+        self.is_timed.set(records || self.logs.get() || self.is_accounted.get());
     }
 
     fn now(&self, clock: &Clock) -> Nanos {
-        if self.is_timed() { clock.read() } else { 0 }
+        if self.is_timed.get() { clock.read() } else { 0 }
     }
 
     /// Takes over the list of rings if it has changed.
@@ -345,6 +357,7 @@ impl Teller {
             let (rings, change) = self.track.rings();
             self.rings.replace(rings);
             self.seen.set(change);
+            self.ask_for_times();
         }
     }
 

@@ -23,7 +23,6 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::threads::mailbox::Mailbox;
-use crate::trace::origin::Origin;
 use crate::unhandled::{Failure, Lost};
 
 /// The mailboxes of all workers that run, by number.
@@ -158,7 +157,7 @@ pub fn post_direct<T: Send + 'static>(
     let mailbox = running().get(&worker).cloned();
     let from = this::id();
     // One that a loop gives back, or that has no loop to go to, is dropped unanswered.
-    let closure = noted(Origin::at("post", location), move || deliver(from, message, reply));
+    let closure = noted(|| "post", location, move || deliver(from, message, reply));
     match mailbox {
         Some(mailbox) => drop(mailbox.post(closure).err()),
         None => drop(closure),
