@@ -89,11 +89,14 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         for option in ["--nonsense", "--nonsense=1", "-x", "--shor"] {
             expect_refusal(&name, &[option]);
         }
-        if !matches!(&*name, "cat" | "copy_tree" | "mandelbrot" | "run" | "scenario" | "tail_f") {
+        if !matches!(
+            &*name,
+            "cat" | "copy_tree" | "mandelbrot" | "run" | "scenario" | "tail_f" | "trace"
+        ) {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 25] = [
+    let cases: [(&str, &[&str]); 26] = [
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -117,6 +120,7 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("server", &["--workers=1025"]),
         ("server", &["--addr", "nowhere"]),
         ("tail_f", &["one", "two"]),
+        ("trace", &["one", "two"]),
         ("watch", &["--quiet", "never", "src", "true"]),
         ("watch", &["--ignore"]),
     ];

@@ -426,6 +426,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri starts no programs")]
     fn without_descriptors_ends_are_heard_of_by_the_signal_and_no_signal_goes_astray() {
         let told = Rc::new(Cell::new(0));
         run(|| {
