@@ -641,6 +641,9 @@ fn a_loop_that_ends_first_answers_who_waits_and_leaves_no_zombie() {
     }
     child.on_exit(|_| unreachable!("the loop has ended"));
     child.kill().unwrap();
+    wait_until(|| state_of(child.id()) != Some('S'));
+    // Another loop reaps it, and its own handle knows the status all the same.
+    run(|| drop(Command::new("true").spawn().unwrap()));
     wait_until(|| child.try_status().is_some());
     assert_eq!(child.try_status().unwrap().signal(), Some(libc::SIGKILL));
     assert!(pids.borrow().iter().all(|pid| state_of(*pid).is_none()));

@@ -213,20 +213,25 @@ pub(crate) struct Pid {
     /// Names this process and no other, and is readable once it has ended. None where there is no
     /// such thing: then the number is used, until the child was waited for.
     descriptor: Option<OwnedFd>,
+    /// How it ended, once somebody here has waited for it: a loop that reaps orphans, or the child's
+    /// own handle, whichever comes first.
+    status: Mutex<Option<ExitStatus>>,
 }
 
 impl Pid {
     /// Names a child that has not been waited for.
     fn open(number: u32) -> io::Result<Pid> {
         match pidfd_open(number) {
-            Ok(descriptor) => Ok(Pid { number, descriptor: Some(descriptor) }),
+            Ok(descriptor) => {
+                Ok(Pid { number, descriptor: Some(descriptor), status: Mutex::default() })
+            }
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Pid { number, descriptor: None })
+                Ok(Pid { number, descriptor: None, status: Mutex::default() })
             }
             Err(error) => match error.raw_os_error() {
                 // Before Linux 5.3, or under a filter. Or others have waited for it already.
                 Some(libc::ENOSYS | libc::EPERM | libc::ESRCH) => {
-                    Ok(Pid { number, descriptor: None })
+                    Ok(Pid { number, descriptor: None, status: Mutex::default() })
                 }
                 _ => Err(error),
             },
@@ -236,7 +241,7 @@ impl Pid {
     /// As [`open`](Pid::open) where the system has no descriptors of processes.
     #[cfg(test)]
     pub(crate) fn without_descriptor(number: u32) -> Pid {
-        Pid { number, descriptor: None }
+        Pid { number, descriptor: None, status: Mutex::default() }
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -248,14 +253,19 @@ impl Pid {
         self.descriptor.as_ref().map(AsFd::as_fd)
     }
 
-    /// Its status, once, if it has ended. An error if somebody else has waited for it.
+    /// Its status, if it has ended, and the same each time from then on. An error if other code has
+    /// waited for it.
     pub(crate) fn try_wait(&self) -> io::Result<Option<ExitStatus>> {
-        loop {
+        // Nobody blocks under the lock: the system only looks.
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        while status.is_none() {
             match self.try_wait_once() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(Some(ended)) => *status = Some(ended),
                 result => return result,
             }
         }
+        Ok(*status)
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
