@@ -213,8 +213,8 @@ pub(crate) struct Pid {
     /// Names this process and no other, and is readable once it has ended. None where there is no
     /// such thing: then the number is used, until the child was waited for.
     descriptor: Option<OwnedFd>,
-    /// How it ended, once somebody here has waited for it: a loop that reaps orphans, or the child's
-    /// own handle, whichever comes first.
+    /// How it ended, once somebody here has waited for it: a loop that reaps orphans, or the
+    /// child's own handle, whichever comes first.
     status: Mutex<Option<ExitStatus>>,
 }
 
