@@ -22,7 +22,7 @@ const CAPACITY: usize = 1 << 15;
 /// is dropped without [`stop`](Recorder::stop) ends too.
 ///
 /// # Cost
-/// Less than 100 ns for each callback and job, of which two readings of the clock are the half; 64
+/// Some 100 ns for each callback and job, of which two readings of the clock are the half; 64
 /// bytes for each event that is kept, on each thread.
 ///
 /// # Examples
