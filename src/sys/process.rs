@@ -297,7 +297,7 @@ impl Pid {
         wait_for_number(self.number)
     }
 
-    /// Sends a signal. The process was not waited for.
+    /// Sends a signal, unless somebody here has waited for the process: then it is not found.
     pub(crate) fn signal(&self, signum: i32) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(descriptor) = &self.descriptor {
@@ -306,6 +306,11 @@ impl Pid {
             // SAFETY: a call whose only pointer may be null.
             let failed = unsafe { libc::syscall(call, descriptor.as_raw_fd(), signum, null, 0) };
             return super::file::check(failed as libc::c_int);
+        }
+        // Held until the signal is sent: another loop may be about to wait for an orphan.
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.is_some() {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         // SAFETY: a call without pointers. Nobody else has the number before it was waited for.
         super::file::check(unsafe { libc::kill(self.number as libc::pid_t, signum) })
