@@ -87,7 +87,7 @@ fn each_line_but_the_first_has_an_earlier_one_that_armed_it_and_its_time_is_not_
 #[test]
 fn the_statement_is_the_one_for_which_the_guide_names_the_program() {
     let _alone = alone();
-    let guide = include_str!("../src/guide/order.rs");
+    let guide = include_str!("../src/guide/order.md");
     let all = programs("");
     let mut missing = Vec::new();
     for (number, name, label) in [
@@ -183,13 +183,11 @@ fn block<'a>(page: &'a str, kind: &str) -> &'a str {
 #[test]
 fn the_guide_shows_what_is_printed_for_its_program() {
     let _alone = alone();
-    let page = include_str!("../src/guide/seeing.rs").lines();
-    let page: String =
-        page.map(|line| format!("{}\n", line[3..].trim_start_matches(' '))).collect();
-    let scenario: Scenario = serde_json::from_str(block(&page, "json")).unwrap();
+    let page = include_str!("../src/guide/seeing.md");
+    let scenario: Scenario = serde_json::from_str(block(page, "json")).unwrap();
     let bare = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let printed = format!("lunch\n{}", explain(&scenario).table());
-    let shown = block(&page, "text").split_once('\n').unwrap().1;
+    let shown = block(page, "text").split_once('\n').unwrap().1;
     assert_eq!(bare(shown), bare(&printed));
 }
 

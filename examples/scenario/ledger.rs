@@ -234,7 +234,7 @@ impl Ledger {
 
     /// The statements that the table names, each once, in the words of the guide.
     pub(crate) fn statements(&self) -> String {
-        let guide = include_str!("../../src/guide/order.rs");
+        let guide = include_str!("../../src/guide/order.md");
         let mut numbers: Vec<_> = self.lines.iter().filter_map(|line| line.statement).collect();
         numbers.sort_unstable_by_key(|number| (number.len(), *number));
         numbers.dedup();
@@ -243,30 +243,12 @@ impl Ledger {
     }
 }
 
-/// A statement in words, without the tests that it names in brackets.
+/// A statement in words, without the tests that it names in small type.
 fn words(guide: &str, number: &str) -> String {
     let text = guide.split(&format!("- **{number}** ")).nth(1).unwrap_or_default();
-    let text = text.split("\n//!\n").next().unwrap_or_default();
-    let text = text.split("- **O-").next().unwrap_or_default();
-    let mut sentences = String::new();
-    let mut in_brackets = false;
-    for word in text.split_whitespace().filter(|word| *word != "//!") {
-        in_brackets |= word.starts_with("(`");
-        if !in_brackets {
-            sentences = sentences + " " + &without_link(word);
-        } else if let Some((_, stop)) = word.rsplit_once(')') {
-            sentences += stop;
-            in_brackets = false;
-        }
-    }
-    sentences.trim_start().to_owned()
-}
-
-/// A link of the documentation is its text: [`now`](crate::now).
-fn without_link(word: &str) -> String {
-    let link = word.split_once("[`").and_then(|(before, rest)| {
-        let (text, rest) = rest.split_once("`](")?;
-        Some(format!("{before}{text}{}", rest.split_once(')')?.1))
-    });
-    link.unwrap_or_else(|| word.to_owned())
+    let ends = ["\n\n", "- **O-", "<br>"];
+    let text = ends.iter().fold(text, |text, end| text.split(end).next().unwrap_or_default());
+    // A link is its text: [`now`].
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").replace("[`", "`").replace("`]", "`")
 }

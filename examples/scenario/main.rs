@@ -16,7 +16,7 @@
 //! differences are what is wanted to be seen: there Node's order after an exception is an accident
 //! of its implementation, and the loop's rule is simpler.
 //!
-//! `--explain` prints each callback with what armed it, and the statement of `src/guide/order.rs`
+//! `--explain` prints each callback with what armed it, and the statement of `src/guide/order.md`
 //! that put it there; `--json-lines` prints the same for programs. `--predict` asks for the order
 //! first and says where the guess goes wrong.
 

@@ -1,7 +1,7 @@
 //! Which statement of the guide puts a callback where it is.
 //!
 //! A rule from what happened: the callback's kind and phase, the callback that armed it, and those
-//! that ran before it on its loop. The statements stand in `src/guide/order.rs`.
+//! that ran before it on its loop. The statements stand in `src/guide/order.md`.
 
 use windlass::observe::Phase;
 

@@ -1,7 +1,24 @@
-//! The guide: what the loop promises, in words.
+//! The guide: a short book on event loops, and what this one promises.
 //!
-//! There is no code here, only pages to read. [`order`] says what runs when. [`seeing`] says how to
-//! see what a loop does.
+#![doc = include_str!("links.md")]
+#![doc = "<!--"]
+#![doc = include_str!("README.md")]
 
-pub mod order;
-pub mod seeing;
+// The file of a page can be read as it is, so it begins with a title, its question and its drawing,
+// up to a comment. Here the module has the title, the question is its first line, and the drawing
+// itself follows. So what the file begins with stands in a comment, which ends with the file's own.
+
+/// What runs when?
+///
+#[doc = include_str!("links.md")]
+#[doc = include_str!("phases.svg")]
+#[doc = "<!--"]
+#[doc = include_str!("order.md")]
+pub mod order {}
+
+/// Which tool answers which question?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("seeing.md")]
+pub mod seeing {}
