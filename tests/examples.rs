@@ -1,5 +1,5 @@
-//! What all examples promise, run as the programs that they are: `--help`, one line for what they do
-//! not understand, and no panic when nobody reads on.
+//! What all examples but those of the tour promise, run as the programs that they are: `--help`, one
+//! line for what they do not understand, and no panic when nobody reads on.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use common::*;
 
-/// The names of all examples, and of those that are built without a feature.
+/// The names of these examples, and of those that are built without a feature.
 fn names() -> Vec<String> {
     let entries = std::fs::read_dir("examples").unwrap().map(|entry| entry.unwrap().path());
     let programs = entries.filter(|path| path.is_file() || path.join("main.rs").exists());
@@ -46,7 +46,6 @@ fn short(name: &str, path: &Path) -> Vec<String> {
         "scenario" => &["tests/conformance/001-phases.json"],
         "server" => &["--addr", "127.0.0.1:0"],
         "tail_f" => &["--short", "README.md"],
-        "worker" => &[],
         _ => &["--short"],
     };
     let mut args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
@@ -199,7 +198,7 @@ fn no_example_minds_that_nobody_hears_its_complaints() {
 
 #[test]
 fn an_output_that_fails_is_named() {
-    for name in ["worker", "primes", "scenario"] {
+    for name in ["primes", "scenario"] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let args = short(name, Path::new(""));
         let output = example(name).args(args).stdout(full).output().unwrap();

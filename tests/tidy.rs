@@ -7,6 +7,8 @@ use std::path::Path;
 mod design;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/tour.rs"]
+mod tour;
 
 /// A word, the places under `src/` that may have it in their code, and why no other may.
 type Fence = (&'static [&'static str], &'static [&'static str], &'static str);

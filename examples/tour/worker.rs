@@ -9,29 +9,9 @@
 //! the worker ended with code 0
 //! ```
 
-#[path = "common/mod.rs"]
-mod common;
-
-use std::io;
-use std::process::ExitCode;
-
 use windlass::worker::{Port, Worker};
 
-use common::say;
-
-const HELP: &str = "\
-Starts a worker, greets it, and prints what it says.
-
-usage: worker
-
-  --help   this text
-";
-
-fn main() -> ExitCode {
-    common::main(HELP, common::nothing, |()| greet())
-}
-
-fn greet() -> io::Result<()> {
+fn main() -> std::io::Result<()> {
     windlass::run(|| {
         let worker = Worker::spawn(|port: Port<String, &str>| {
             let reply = port.clone();
@@ -41,8 +21,8 @@ fn greet() -> io::Result<()> {
                 reply.close();
             });
         })?;
-        worker.on_message(|text| say!("the worker says: {text}"));
-        worker.on_exit(|code| say!("the worker ended with code {code}"));
+        worker.on_message(|text| println!("the worker says: {text}"));
+        worker.on_exit(|code| println!("the worker ended with code {code}"));
         worker.post("parent"); // Waits in the queue until the worker is up.
         Ok(())
     })

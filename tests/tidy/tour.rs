@@ -1,0 +1,91 @@
+//! The tour: that each program of examples/tour is small, opens with its question and its trace, and is in the list of
+//! README.md, which has no other.
+
+use std::fs;
+use std::ops::RangeInclusive;
+
+use crate::read;
+use crate::source::lines_of_code;
+
+/// Lines of code that a program may have.
+const CODE: RangeInclusive<usize> = 12..=35;
+/// Columns that a line may have.
+const COLUMNS_MAX: usize = 100;
+
+/// What is wrong with the program called `name`.
+fn faults_of_program(name: &str, source: &str, manifest: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let count = lines_of_code(source);
+    if !CODE.contains(&count) {
+        faults.push(format!("{count} lines of code, where {CODE:?} are due"));
+    }
+    if source.lines().any(|line| line.chars().count() > COLUMNS_MAX) {
+        faults.push(format!("a line has more than {COLUMNS_MAX} columns"));
+    }
+    if question(source).is_none() {
+        faults.push("it does not open with its question".to_owned());
+    }
+    let command = format!("//! ```text\n//! $ cargo run --example {name}\n//! ");
+    let trace = source.split_once(&command).map_or("", |(_, rest)| rest);
+    if trace.is_empty() || trace.starts_with("```") {
+        faults.push("its header has no trace beneath the command that runs it".to_owned());
+    }
+    if !manifest.contains(&format!("\nname = \"{name}\"\npath = \"examples/tour/{name}.rs\"\n")) {
+        faults.push("Cargo.toml does not have it".to_owned());
+    }
+    faults
+}
+
+/// The question that a program answers.
+fn question(source: &str) -> Option<&str> {
+    let first = source.lines().next()?.strip_prefix("//! ")?;
+    first.ends_with('?').then_some(first)
+}
+
+/// The rows of the list in README.md: names and questions.
+fn rows(readme: &str) -> Vec<(&str, &str)> {
+    let rows = readme.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](examples/tour/")?;
+        let (file, question) = rest.split_once(".rs) | ")?;
+        (file == name).then_some((name, question.strip_suffix(" |")?))
+    });
+    rows.collect()
+}
+
+#[test]
+fn each_program_of_the_tour_is_small_and_opens_with_its_question_and_trace() {
+    let paths = fs::read_dir("examples/tour").unwrap().map(|entry| entry.unwrap().path());
+    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
+    let mut rows = rows(&readme);
+    assert!(rows.len() >= 18, "the list of README.md is found");
+    for path in paths {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let source = read(path.to_str().unwrap());
+        let faults = faults_of_program(name, &source, &manifest);
+        assert!(faults.is_empty(), "{}:\n{}", path.display(), faults.join("\n"));
+        let listed =
+            rows.iter().position(|row| Some(*row) == question(&source).map(|it| (name, it)));
+        rows.remove(listed.unwrap_or_else(|| panic!("README.md lacks {name} with its question")));
+    }
+    assert_eq!(rows, [], "README.md lists what is not there, or twice");
+}
+
+#[test]
+fn the_checker_of_the_tour_finds_what_it_looks_for() {
+    let header = "//! Why?\n//!\n//! ```text\n//! $ cargo run --example a\n//! b\n//! ```\n";
+    let manifest = "\nname = \"a\"\npath = \"examples/tour/a.rs\"\n";
+    let good = header.to_owned() + &"f();\n".repeat(12);
+    let faults = |source: &str| faults_of_program("a", source, manifest).len();
+    assert_eq!(faults(&good), 0);
+    assert_eq!(faults_of_program("a", &good, "").len(), 1);
+    assert_eq!(faults(&good.replacen("f();\n", "// f();\n", 1)), 1);
+    assert_eq!(faults(&(good.clone() + &"f();\n".repeat(24))), 1);
+    assert_eq!(faults(&good.replace("Why?", "Why.")), 1);
+    assert_eq!(faults(&good.replace("//! b\n", "")), 1);
+    assert_eq!(faults(&good.replace("example a", "example b")), 1);
+    assert_eq!(faults(&good.replace("f();\n", &"f".repeat(101))), 2);
+    assert_eq!(
+        rows("| [`a`](examples/tour/a.rs) | Why? |\n| [`a`](b.rs) | Why? |"),
+        [("a", "Why?")]
+    );
+}
