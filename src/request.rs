@@ -330,15 +330,21 @@ impl<T> Future for Request<T> {
         match &mut self.stage {
             Stage::Finished(.., value) => Poll::Ready(value.take().expect(POLLED_AGAIN)),
             Stage::Spent => unreachable!("a request with a callback is gone"),
-            Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
-                Claim::Done(value) => Poll::Ready(value),
-                Claim::Claimed => panic!("{POLLED_AGAIN}"),
-                before => {
-                    pending.claim.set(Claim::Awaited(cx.waker().clone()));
-                    drop(before);
-                    Poll::Pending
+            Stage::Pending(pending) => {
+                if !pending.is_done() {
+                    // Anybody's code: it may panic, and it may complete the request.
+                    let waker = cx.waker().clone();
+                    if !pending.is_done() {
+                        let before = pending.claim.replace(Claim::Awaited(waker));
+                        drop(before);
+                        return Poll::Pending;
+                    }
                 }
-            },
+                match pending.claim.replace(Claim::Claimed) {
+                    Claim::Done(value) => Poll::Ready(value),
+                    _ => panic!("{POLLED_AGAIN}"),
+                }
+            }
         }
     }
 }

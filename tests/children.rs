@@ -15,6 +15,7 @@ use std::thread;
 
 use common::*;
 use windlass::process::{Child, Command, Stdio};
+use windlass::stream::Readable;
 use windlass::{Loop, block_on, next_tick, run, spawn};
 
 /// A script for the shell.
@@ -37,8 +38,8 @@ fn state_of(pid: u32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Reads a pipe of a child to its end.
-async fn read_all(reader: &windlass::pipe::Reader) -> Vec<u8> {
+/// Reads what a child writes to its end.
+async fn read_all(reader: &impl Readable) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match reader.read(&mut buffer).await.expect("a read") {
@@ -155,6 +156,87 @@ fn every_descriptor_arrives_where_it_was_asked_for() {
         drop(unsafe { OwnedFd::from_raw_fd(high) });
         let error = sh("true").fd(high, Stdio::inherit()).spawn().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "it is not open: {error}");
+    });
+}
+
+/// The child of the next test: echoes, on each of these descriptors to its end.
+#[test]
+fn a_program_that_echoes_on_its_descriptors() {
+    let Ok(numbers) = std::env::var("ECHO_ON") else { return };
+    for number in numbers.split(' ') {
+        // SAFETY: the one who started this program has given it such a descriptor, and nobody else
+        // here uses it.
+        let mut stream = unsafe { UnixStream::from_raw_fd(number.parse().unwrap()) };
+        io::copy(&mut stream.try_clone().unwrap(), &mut stream).unwrap();
+    }
+}
+
+/// C-4: a socket of our own for each of several numbers, which goes both ways.
+#[test]
+fn further_descriptors_can_be_sockets_that_both_sides_read_and_write() {
+    block_on(async {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["a_program_that_echoes_on_its_descriptors", "--exact"]);
+        command.env("ECHO_ON", "3 4 10").stdout(Stdio::null());
+        for number in [10, 3, 4] {
+            command.fd(number, Stdio::piped());
+        }
+        let child = command.spawn().unwrap();
+        assert!(child.take_fd(5).is_none() && child.take_fd(0).is_none(), "not asked for");
+        for number in [3, 4, 10] {
+            let end = child.take_fd(number).expect("it was asked for");
+            assert!(child.take_fd(number).is_none(), "once");
+            // More than both directions hold, and each ends on its own.
+            let bytes: Vec<u8> = (0..1 << 20).map(|at| (at ^ at >> 8 ^ number) as u8).collect();
+            drop((end.write(&bytes), end.shutdown()));
+            assert!(read_all(&end).await == bytes);
+        }
+        assert!(child.wait().await.unwrap().success());
+    });
+}
+
+/// C-4, C-6, C-7: such a socket waits in the child, and the child has none of our ends.
+#[test]
+fn a_socket_of_a_child_waits_there_and_ends_with_the_child() {
+    block_on(async {
+        let mut command = sh("grep flags /proc/self/fdinfo/3 >&3; exec ls /proc/self/fd >&3");
+        let child = command.fd(3, Stdio::piped()).fd(7, Stdio::piped()).spawn().unwrap();
+        let said = read_all(&child.take_fd(3).unwrap()).await;
+        // Reading and writing, and neither O_NONBLOCK nor anything else; `ls` has one more open.
+        let lines: Vec<_> = text(&said).split_whitespace().collect();
+        assert_eq!(lines[0], "flags:");
+        let flags = i32::from_str_radix(lines[1], 8).unwrap();
+        assert_eq!(flags & libc::O_NONBLOCK, 0, "it waits in its calls");
+        assert_eq!(lines[2..], ["0", "1", "2", "3", "4", "7"]);
+        assert!(child.wait().await.unwrap().success());
+    });
+}
+
+/// Nobody can take the end of a child that is a request, so it must not wait for one for ever.
+#[test]
+fn a_request_closes_the_ends_of_further_sockets_at_once() {
+    block_on(async {
+        let mut command = sh("cat <&3; echo the end");
+        assert_eq!(said(command.fd(3, Stdio::piped())).await, "the end\n");
+        assert!(sh("cat <&3").fd(3, Stdio::piped()).status().await.unwrap().success());
+    });
+}
+
+/// Children whose sockets nobody takes leave none open here.
+#[test]
+fn ends_that_nobody_takes_are_closed_with_the_last_child() {
+    block_on(async {
+        let mut command = sh("cat <&3");
+        command.fd(3, Stdio::piped());
+        let child = command.spawn().unwrap();
+        let waits = child.clone();
+        let ended = spawn(async move { waits.wait().await });
+        let clone = child.clone();
+        drop(child);
+        iterations(3).await;
+        assert_eq!(clone.try_status(), None, "a clone can still take it");
+        drop(clone.take_fd(3));
+        assert!(ended.await.unwrap().unwrap().success());
     });
 }
 

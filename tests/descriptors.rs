@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use common::*;
-use windlass::handle::{Interest, Poll};
+use windlass::handle::{Interest, Poll, Readiness};
 use windlass::{Loop, block_on, queue_work, run, set_interval, set_timeout};
 
 /// A pipe whose ends can be watched and used at the same time.
@@ -740,6 +740,88 @@ fn a_task_that_waits_holds_the_loop_and_hears_of_a_close_and_of_what_cannot_be_p
             let file = Poll::new(File::open("Cargo.toml").unwrap());
             let error = file.readable().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        });
+    });
+}
+
+/// A source whose `as_fd` does something.
+struct Asked {
+    end: UnixStream,
+    act: Box<dyn Fn()>,
+}
+
+impl AsFd for Asked {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (self.act)();
+        self.end.as_fd()
+    }
+}
+
+// Else a source that panics or calls back would meet a borrow, or cost the watcher an edge.
+#[test]
+fn a_source_is_asked_for_its_descriptor_when_watching_begins_and_then_no_more() {
+    bounded(|| {
+        block_on(async {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let asked = Counter::new();
+            let asks = asked.clone();
+            let act = Box::new(move || assert!(asks.add() < 4, "asked once more"));
+            let watcher = Poll::new(Asked { end: ours, act });
+            let calls = Counter::new();
+            for begun in 1..=2 {
+                watcher.start(Interest::READABLE, calls_of(&calls)).unwrap();
+                let both = Interest::READABLE | Interest::WRITABLE;
+                watcher.start(both, calls_of(&calls)).unwrap();
+                let before = calls.get();
+                until(|| calls.get() > before).await;
+                (&theirs).write_all(b"x").unwrap();
+                watcher.readable().await.unwrap();
+                watcher.stop();
+                assert_eq!(asked.get(), begun);
+            }
+            watcher.writable().await.unwrap();
+            assert!(watcher.into_inner().is_some() && asked.get() == 3);
+        });
+    });
+}
+
+/// A callback that counts its calls.
+fn calls_of(calls: &Counter) -> impl FnMut(Readiness) + 'static {
+    let mut adds = calls.adds();
+    move |_| adds()
+}
+
+#[test]
+fn a_source_may_close_its_watcher_or_panic_when_it_is_asked_and_nothing_is_left_behind() {
+    bounded(|| {
+        block_on(async {
+            let (ours, _theirs) = UnixStream::pair().unwrap();
+            let copy = ours.try_clone().unwrap();
+            let own: Rc<RefCell<Option<Poll<Asked>>>> = Rc::default();
+            let inside = own.clone();
+            let act = Box::new(move || {
+                if let Some(watcher) = inside.take() {
+                    watcher.close();
+                }
+            });
+            let watcher = Poll::new(Asked { end: ours, act });
+            own.replace(Some(watcher.clone()));
+            let error = watcher.start(Interest::WRITABLE, |_| unreachable!("closed")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            drop(watcher);
+            // Its descriptor is not in the poller any more.
+            let panics = Rc::new(Cell::new(true));
+            let still = panics.clone();
+            let act = Box::new(move || assert!(!still.get(), "as_fd"));
+            let watcher = Poll::new(Asked { end: copy, act });
+            let start = || watcher.start(Interest::WRITABLE, |_| ());
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(start));
+            assert!(caught.is_err() && !watcher.is_active());
+            panics.set(false);
+            watcher.start(Interest::WRITABLE, |_| ()).unwrap();
+            panics.set(true);
+            watcher.writable().await.unwrap();
+            watcher.stop();
         });
     });
 }

@@ -139,6 +139,35 @@ fn of_several_destructors_that_panic_at_the_close_of_a_stream_the_first_is_uncau
 
 // E-07
 #[test]
+fn a_read_callback_that_panics_is_told_also_when_the_end_of_its_stream_panics() {
+    bounded(|| {
+        let trace = Trace::new();
+        windlass::run(|| -> Result<()> {
+            let seen = trace.clone();
+            on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+            let (ours, theirs) = windlass::net::UnixStream::pair()?;
+            drop(theirs.write(b"x"));
+            let hang_up = bomb("on_hang_up");
+            ours.on_hang_up(move || hang_up.touch());
+            ours.read_start(|stream, _| {
+                stream.read_stop(); // The stream closes with its last name, which the round has.
+                panic!("read");
+            });
+            drop(ours);
+            let kept = trace.clone();
+            after_iterations(2, move || {
+                kept.say("on it goes");
+                drop(theirs);
+            });
+            Ok(())
+        })
+        .unwrap();
+        trace.expect(&["!read", "on it goes"]);
+    });
+}
+
+// E-07
+#[test]
 fn several_destructors_that_panic_at_the_end_of_a_loop_end_nothing() {
     let (here, there) = channel::<Message, ()>();
     let dropped = Counter::new();

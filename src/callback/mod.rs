@@ -135,6 +135,17 @@ pub(crate) fn settle(state: &State, outcome: thread::Result<()>) {
     }
 }
 
+/// As [`settle`], and drops what the callback was lent before that. Of its panic and one of a
+/// destructor the first counts.
+#[inline]
+pub(crate) fn settle_and_drop<T>(state: &State, outcome: Option<thread::Result<()>>, lent: T) {
+    if let Some(Err(payload)) = outcome {
+        return settle(state, slot::and_drop(Err(payload), lent));
+    }
+    drop(lent);
+    drain(state);
+}
+
 /// Runs ticks and microtasks until none is left, or the loop has been told to end.
 #[inline]
 pub(crate) fn drain(state: &State) {

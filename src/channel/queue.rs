@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
-    program, this_moment,
+    drop_quietly, program, this_moment, wake_each,
 };
 
 /// A list of messages that is empty keeps at most this many bytes: a steady load does not allocate,
@@ -374,7 +374,7 @@ impl<T> Queue<T> {
                 bound.waiters.insert(number, waker)
             };
             drop(queue);
-            drop(before);
+            drop_quietly(before);
             return if granted { Poll::Ready(true) } else { Poll::Pending };
         }
         if free {
@@ -400,7 +400,8 @@ impl<T> Queue<T> {
             None
         };
         drop(queue);
-        drop(waiter);
+        // What others wait for must not be lost by a panic, nor what the caller gets.
+        drop_quietly(waiter);
         next.into_iter().for_each(Waker::wake);
     }
 
@@ -539,7 +540,7 @@ impl<T> Queue<T> {
         queue.end = end;
         let waiters = queue.all_waiters();
         self.notify(queue);
-        waiters.into_iter().for_each(Waker::wake);
+        wake_each(waiters);
     }
 
     /// The receiving end is closed. Messages that were never received come back, to be dropped.
@@ -550,7 +551,7 @@ impl<T> Queue<T> {
         let messages = queue.take();
         let waiters = queue.all_waiters();
         drop(queue);
-        waiters.into_iter().for_each(Waker::wake);
+        wake_each(waiters);
         messages
     }
 
@@ -600,7 +601,7 @@ impl<T> Queue<T> {
     /// Has all senders that wait for a place look again: the sending end has left its loop.
     pub(crate) fn wake_waiters(&self) {
         let waiters = self.lock().all_waiters();
-        waiters.into_iter().for_each(Waker::wake);
+        wake_each(waiters);
     }
 
     /// The sending end is being closed: from here on nothing is taken in, not even to a reserved

@@ -7,7 +7,9 @@
 pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use crate::callback::drop_quietly;
 pub(crate) use crate::clock::Nanos;
+pub(crate) use crate::task::waiters::wake_each;
 pub(crate) use crate::threads::OwnLine;
 
 use crate::state::current;

@@ -10,11 +10,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::BitOr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{self, Context, Waker};
+use std::task::{self, Context};
 
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::Slot;
@@ -22,11 +22,12 @@ use crate::callback::{self, Apart};
 use crate::error;
 use crate::state::State;
 use crate::state::current;
+use crate::state::key::Key;
 use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
-use crate::sys::{self, Event};
-use crate::task::waiters::{Place, Waiters};
+use crate::sys::{self, Event, Poller};
+use crate::task::waiters::{self, Place, Waiters};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +81,9 @@ impl Readiness {
 /// Watches a descriptor of any kind that the system can poll: a socket, a pipe, a terminal.
 ///
 /// Owns what it is given, so the descriptor stays open as long as it is watched; give it an
-/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. Levels, not edges: the callback comes
+/// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. What it is given is asked for its
+/// descriptor when watching begins, and must keep that one until it ends. Levels, not edges: the
+/// callback comes
 /// again in every iteration until it has read, or written, what there is. A clone is the same
 /// watcher. An active one belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
 ///
@@ -121,9 +124,9 @@ struct Descriptor<F> {
     source: RefCell<Option<Rc<F>>>,
     /// The events that the callback is for. Empty while the watcher is stopped.
     interest: Cell<Event>,
-    /// The events that the descriptor is registered for with the poller: those of the callback and
-    /// of the tasks. Empty while it is not registered.
-    registered: Cell<Event>,
+    /// Its number and the events that it is registered for with the poller: those of the callback
+    /// and of the tasks. None while it is not registered.
+    registered: Cell<Option<(RawFd, Event)>>,
     /// The disconnect was reported since the last start: not again.
     disconnected: Cell<bool>,
     /// The tasks that wait until a read will not block.
@@ -148,7 +151,7 @@ impl<F: AsFd + 'static> Poll<F> {
             registration: Registration::new(state.clone()),
             source: RefCell::new(Some(Rc::new(source))),
             interest: Cell::new(Event::default()),
-            registered: Cell::new(Event::default()),
+            registered: Cell::new(None),
             readers: Waiters::default(),
             writers: Waiters::default(),
             disconnected: Cell::new(false),
@@ -279,20 +282,27 @@ impl<F: AsFd + 'static> Descriptor<F> {
         if !self.registration.state.is_open() {
             return Err(error::shut_down());
         }
-        let Some((key, source)) = self.registration.key().zip(self.source.borrow().clone()) else {
+        let source = self.source.borrow().clone();
+        // Anybody's code, which may close this watcher: asked first, and only to begin.
+        let fd = source.as_ref().filter(|_| self.registered.get().is_none()).map(|s| s.as_fd());
+        let Some(key) = self.registration.key().map(Key::to_bits) else {
             let text = "a descriptor watcher was used after it was closed";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         };
-        let (state, key) = (&self.registration.state, key.to_bits());
-        let before = self.registered.get();
-        if before.is_empty() {
-            state.register(|poller| poller.register_descriptor(source.as_fd(), events, key))?;
-        } else if anew || before != events {
-            state
-                .sources
-                .reregister(|poller| poller.reregister_descriptor(source.as_fd(), events, key))?;
-        }
-        self.registered.set(events);
+        let state = &self.registration.state;
+        let number = match (self.registered.get(), fd) {
+            (None, Some(fd)) => {
+                state.register(|poller| poller.register_descriptor(fd, events, key))?;
+                fd.as_raw_fd()
+            }
+            (Some((number, before)), _) if anew || before != events => {
+                let change = |poller: &Poller| poller.reregister_descriptor(number, events, key);
+                state.sources.reregister(change)?;
+                number
+            }
+            _ => return Ok(()),
+        };
+        self.registered.set(Some((number, events)));
         Ok(())
     }
 
@@ -319,7 +329,8 @@ impl<F: AsFd + 'static> Descriptor<F> {
 
     /// Has a task wait at this place for an event, to be asked for in the next poll phase.
     fn wait(&self, event: Event, place: &Place, cx: &Context<'_>) -> io::Result<()> {
-        let events = self.registered.get().with(event).with(self.interest.get());
+        let before = self.registered.get().map_or(Event::default(), |(_, events)| events);
+        let events = before.with(event).with(self.interest.get());
         self.watch_for(events, false)?;
         self.waiters(event).wait(place, cx);
         self.update_liveness();
@@ -327,12 +338,12 @@ impl<F: AsFd + 'static> Descriptor<F> {
         Ok(())
     }
 
-    /// Whether the event is there at this moment.
-    fn is_ready(&self, event: Event) -> io::Result<bool> {
-        let source = self.source.borrow().clone();
-        source.map_or(Ok(false), |source| {
-            Ok(!sys::descriptor_ready(source.as_fd(), event)?.is_empty())
-        })
+    /// What of `events` is there at this moment. Nothing if the descriptor is not watched.
+    fn look(&self, events: Event) -> io::Result<Event> {
+        match self.registered.get() {
+            Some((fd, _)) => sys::descriptor_ready(fd, events),
+            None => Ok(Event::default()),
+        }
     }
 
     /// Stops calling back. Returns the callback for the caller to drop. Tasks wait on.
@@ -346,27 +357,21 @@ impl<F: AsFd + 'static> Descriptor<F> {
     }
 
     fn unwatch(&self) {
-        if !self.registered.replace(Event::default()).is_empty()
-            && let Some(source) = self.source.borrow().clone()
-        {
-            self.registration
-                .state
-                .sources
-                .deregister(|poller| poller.deregister_descriptor(source.as_fd()));
+        if let Some((fd, _)) = self.registered.take() {
+            let sources = &self.registration.state.sources;
+            sources.deregister(|poller| poller.deregister_descriptor(fd));
         }
     }
 
     /// Wakes the tasks whose event is there at this moment. The others wait for the next edge.
     fn wake_ready(&self, state: &State, awaited: Event) {
-        let source = self.source.borrow().clone();
-        let seen = source.map(|source| sys::descriptor_ready(source.as_fd(), awaited));
         // An error is for whoever asks next.
-        let seen = seen.and_then(Result::ok).unwrap_or(awaited);
+        let seen = self.look(awaited).unwrap_or(awaited);
         // Taken out before the first is woken, which may be anybody's code.
         let readers = seen.has(Event::READABLE).then(|| self.readers.take());
         let writers = seen.has(Event::WRITABLE).then(|| self.writers.take());
         self.update_liveness();
-        readers.into_iter().flatten().chain(writers.into_iter().flatten()).for_each(Waker::wake);
+        waiters::wake_each(readers.into_iter().flatten().chain(writers.into_iter().flatten()));
         callback::drain(state);
     }
 
@@ -403,7 +408,6 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
             self.wake_ready(state, awaited);
             again.forget();
         }
-        let Some(source) = self.source.borrow().clone() else { return };
         let mut interest = self.interest.get();
         if interest.is_empty() {
             return;
@@ -411,14 +415,13 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
         if self.disconnected.get() {
             interest = interest.without(Event::READ_CLOSED);
         }
-        let seen = match sys::descriptor_ready(source.as_fd(), interest) {
+        let seen = match self.look(interest) {
             Ok(seen) => seen,
             Err(error) => {
                 log::error!("a watched descriptor could not be polled: {error}");
                 return;
             }
         };
-        drop(source);
         if seen.is_empty() || interest.is_empty() {
             // The next edge will tell. Errors alone are nothing new once the disconnect was
             // reported.
@@ -490,11 +493,16 @@ impl<F: AsFd + 'static> Future for Ready<'_, F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<io::Result<()>> {
         let descriptor = &self.watcher.descriptor;
         let is_open = descriptor.registration.is_open();
-        let ready =
-            if self.has_waited && is_open { descriptor.is_ready(self.event) } else { Ok(false) };
-        let outcome = match ready {
-            Ok(false) => descriptor.wait(self.event, &self.place, cx).map(|()| None),
-            Ok(true) => Ok(Some(())),
+        let seen = if self.has_waited && is_open {
+            descriptor.look(self.event)
+        } else {
+            Ok(Event::default())
+        };
+        let outcome = match seen {
+            Ok(seen) if seen.is_empty() => {
+                descriptor.wait(self.event, &self.place, cx).map(|()| None)
+            }
+            Ok(_) => Ok(Some(())),
             Err(error) => Err(error),
         };
         self.has_waited = true;

@@ -18,7 +18,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::tcp_stream::TcpStream;
@@ -34,7 +34,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::stream::budget::Budget;
 use crate::stream::connection::{Connection, Stream};
 use crate::sys::{self, Event, Poller};
-use crate::task::waiters::{Place, Waiters};
+use crate::task::waiters::{self, Place, Waiters};
 use crate::trace::origin::Origin;
 
 /// Connections that may wait to be accepted. The system may allow fewer.
@@ -368,7 +368,7 @@ impl<L: Listener> Handle for Listening<L> {
         if !self.acceptors.is_empty() {
             let acceptors = self.acceptors.take();
             self.update_liveness();
-            acceptors.for_each(Waker::wake);
+            waiters::wake_each(acceptors);
             callback::drain(state);
         }
         self.accept_round(state);

@@ -20,6 +20,7 @@ use super::plumbing::Ends;
 use crate::callback;
 use crate::callback::slot::{Once, Registered};
 use crate::error;
+use crate::net;
 use crate::pipe;
 use crate::queue::closure::Closure;
 use crate::signal::Signal;
@@ -59,7 +60,7 @@ pub(super) struct Process {
     signal: Cell<Option<Signal>>,
     /// It is killed when the last name is dropped.
     kill_on_drop: bool,
-    /// This process's ends of its pipes.
+    /// This process's ends of its pipes and sockets.
     ends: RefCell<Ends>,
     /// Called with the end. Gone once it is.
     on_end: Once<dyn FnOnce(io::Result<ExitStatus>)>,
@@ -314,6 +315,21 @@ impl Child {
     /// The end of the pipe to which the child writes its errors, once, if it was asked for.
     pub fn take_stderr(&self) -> Option<pipe::Reader> {
         self.process.ends.borrow_mut().stderr.take()
+    }
+
+    /// This process's end of the pair of sockets that the child has as this descriptor, once, if
+    /// one above 2 was asked for by [`Command::fd`](super::Command::fd). What either side writes
+    /// the other one reads, and it ends each way on its own; descriptors can travel over it.
+    pub fn take_fd(&self, number: i32) -> Option<net::UnixStream> {
+        let further = &mut self.process.ends.borrow_mut().further;
+        let place = further.iter().position(|(asked, _)| *asked == number)?;
+        Some(further.swap_remove(place).1)
+    }
+
+    /// Closes the ends of the further descriptors, for nobody can take them.
+    pub(super) fn close_further(&self) {
+        let further = std::mem::take(&mut self.process.ends.borrow_mut().further);
+        drop(further);
     }
 
     /// Calls `f` once the child has ended, with its status, last in the poll phase; or in the

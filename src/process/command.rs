@@ -14,6 +14,7 @@ use super::output;
 use super::plumbing::{Ends, Numbers, Stdio};
 use super::{ExitStatus, Output};
 use crate::error;
+use crate::net;
 use crate::pipe;
 use crate::request::Request;
 use crate::state::State;
@@ -201,7 +202,29 @@ impl Command {
         self
     }
 
-    /// A further descriptor of the program, by its number there, which is above 2.
+    /// A further descriptor of the program, by its number there, which is above 2. One that is
+    /// [piped](Stdio::piped) goes both ways, and its other end is [`Child::take_fd`]'s; nobody can
+    /// take that from a request, so that with [`output`](Command::output) and
+    /// [`status`](Command::status) it is closed at once.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::process::{Command, Stdio};
+    ///
+    /// windlass::block_on(async {
+    ///     let mut command = Command::new("sh");
+    ///     command.args(["-c", "read name <&3; echo hello, $name >&3"]);
+    ///     let child = command.fd(3, Stdio::piped()).spawn()?;
+    ///     let channel = child.take_fd(3).expect("it was asked for");
+    ///     channel.write(b"child\n").await?;
+    ///     let mut buffer = [0; 64];
+    ///     let count = channel.read(&mut buffer).await?;
+    ///     assert_eq!(&buffer[..count], b"hello, child\n");
+    ///     assert!(child.wait().await?.success());
+    ///     Ok::<(), std::io::Error>(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fd(&mut self, number: i32, stdio: impl Into<Stdio>) -> &mut Self {
         self.further.retain(|(other, _)| *other != number);
         self.further.push((number, stdio.into()));
@@ -303,14 +326,18 @@ impl Command {
         let (stderr, reader) = standard(2)?;
         ends.stderr = reader.map(pipe::Reader::from_fd).transpose()?;
         command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let further = self.further.iter().map(|(number, stdio)| {
-            let descriptor = numbers.further(*number, stdio)?;
-            Ok((*number, descriptor))
-        });
+        let mut descriptors = Vec::with_capacity(self.further.len());
+        for (number, stdio) in &self.further {
+            let (theirs, ours) = numbers.further(*number, stdio)?;
+            descriptors.push((*number, theirs));
+            if let Some(ours) = ours {
+                ends.further.push((*number, net::UnixStream::from_std(ours)?));
+            }
+        }
         let preparation = Preparation {
             new_session: self.detached,
             drop_groups: self.gid.is_some() && self.uid.is_none() && sys_process::is_root(),
-            descriptors: further.collect::<io::Result<_>>()?,
+            descriptors,
         };
         sys_process::reap_orphans();
         let pid = sys_process::spawn(command, preparation)?;

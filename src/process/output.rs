@@ -31,6 +31,7 @@ impl<T: 'static> Running<T> {
         location: &'static Location<'static>,
     ) -> (Rc<Running<T>>, Request<io::Result<T>>) {
         let (promise, request) = Promise::new(state, KIND, location);
+        child.close_further();
         let (readers, unset) = (RefCell::default(), Cell::new(None));
         let running = Rc::new(Running { child, readers, promise: unset });
         // The child owns it: when the loop ends first, the promise is dropped, and says so.

@@ -7,8 +7,10 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::process;
 
+use crate::net;
 use crate::pipe;
 use crate::sys::process::{duplicate_above, duplicate_number, is_inherited, occupy};
 
@@ -27,7 +29,7 @@ enum Kind {
     Null,
     /// What has the same number here.
     Inherit,
-    /// A new pipe, whose other end stays here.
+    /// A new pipe or pair of sockets, whose other end stays here.
     Piped,
     /// A copy of this one.
     Descriptor(OwnedFd),
@@ -45,7 +47,8 @@ impl Stdio {
         Stdio(Kind::Inherit)
     }
 
-    /// A new pipe. The other end is taken from the [`Child`](super::Child).
+    /// A new pipe, as one of the first three; a pair of Unix sockets above them, for a program that
+    /// reads and writes there. The other end is taken from the [`Child`](super::Child).
     pub fn piped() -> Stdio {
         Stdio(Kind::Piped)
     }
@@ -122,8 +125,14 @@ impl Numbers {
         })
     }
 
-    /// What a child is given as a further descriptor, under a number that is in nothing's way.
-    pub(super) fn further(&self, number: RawFd, stdio: &Stdio) -> io::Result<OwnedFd> {
+    /// What a child is given as a further descriptor, under a number that is in nothing's way, and
+    /// this process's end if that is a new pair of sockets.
+    pub(super) fn further(
+        &self,
+        number: RawFd,
+        stdio: &Stdio,
+    ) -> io::Result<(OwnedFd, Option<UnixStream>)> {
+        let mut ours = None;
         let source = match &stdio.0 {
             Kind::Null => OpenOptions::new().read(true).write(true).open("/dev/null")?.into(),
             Kind::Inherit if self.was_free(number) => {
@@ -131,18 +140,18 @@ impl Numbers {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
             }
             Kind::Inherit => duplicate_number(number)?,
-            Kind::Descriptor(fd) => return duplicate_above(fd.as_fd(), self.above),
+            Kind::Descriptor(fd) => return Ok((duplicate_above(fd.as_fd(), self.above)?, None)),
             Kind::Piped => {
-                let text =
-                    format!("descriptor {number} cannot be a pipe: only the first three can");
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+                let (own, theirs) = UnixStream::pair()?;
+                ours = Some(own);
+                theirs.into()
             }
         };
-        duplicate_above(source.as_fd(), self.above)
+        Ok((duplicate_above(source.as_fd(), self.above)?, ours))
     }
 }
 
-/// This process's ends of the pipes of a child, each until it is taken.
+/// This process's ends of the pipes and sockets of a child, each until it is taken.
 #[derive(Default)]
 pub(super) struct Ends {
     /// What is written here is read by the child.
@@ -151,4 +160,6 @@ pub(super) struct Ends {
     pub(super) stdout: Option<pipe::Reader>,
     /// What the child writes of errors.
     pub(super) stderr: Option<pipe::Reader>,
+    /// Those of the further ones, by the numbers that they have there.
+    pub(super) further: Vec<(RawFd, net::UnixStream)>,
 }

@@ -25,7 +25,6 @@ use std::cell::RefCell;
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
-use std::task::Waker;
 
 use super::budget::Budget;
 use super::reading::{BufferLoan, Reading};
@@ -39,6 +38,7 @@ use crate::state::State;
 use crate::state::named::{Name, Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event, Transport};
+use crate::task::waiters;
 
 /// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast
 /// sender cannot hold the loop.
@@ -214,7 +214,7 @@ impl<S: Stream> Connection<S> {
         if !self.reading.tasks.is_empty() {
             let tasks = self.reading.tasks.take();
             self.update_liveness();
-            tasks.for_each(Waker::wake);
+            waiters::wake_each(tasks);
             callback::drain(state);
         }
     }
@@ -242,8 +242,7 @@ impl<S: Stream> Connection<S> {
                 }
                 f(&stream, chunk);
             });
-            drop(stream);
-            callback::settle(state, outcome.unwrap_or(Ok(())));
+            callback::settle_and_drop(state, outcome, stream);
         }
         if self.reading.has_more() {
             self.registration.call_again();

@@ -216,18 +216,17 @@ impl Poller {
     /// reported anew.
     pub(crate) fn reregister_descriptor(
         &self,
-        fd: BorrowedFd<'_>,
+        fd: RawFd,
         interest: Event,
         key: u64,
     ) -> io::Result<()> {
         let token = mio::Token(key as usize);
-        let raw = fd.as_raw_fd();
-        self.poll.registry().reregister(&mut mio::unix::SourceFd(&raw), token, to_mio(interest))
+        self.poll.registry().reregister(&mut mio::unix::SourceFd(&fd), token, to_mio(interest))
     }
 
     /// Removes a descriptor; must come before it is closed, for a copy of it elsewhere would keep
     /// the registration alive.
-    pub(crate) fn deregister_descriptor(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn deregister_descriptor(&self, fd: impl AsRawFd) -> io::Result<()> {
         self.poll.registry().deregister(&mut mio::unix::SourceFd(&fd.as_raw_fd()))
     }
 }

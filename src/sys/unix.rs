@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Event, TcpListener, TcpStream, Transport};
 
 /// What of `interest` is true of the descriptor at this moment. Never waits.
-pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Result<Event> {
+pub(crate) fn descriptor_ready(fd: RawFd, interest: Event) -> io::Result<Event> {
     let mut events = 0;
     let mut ask = |when: Event, bits: libc::c_short| {
         if interest.has(when) {
@@ -28,7 +28,7 @@ pub(crate) fn descriptor_ready(fd: BorrowedFd<'_>, interest: Event) -> io::Resul
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     ask(Event::READ_CLOSED, libc::POLLIN);
 
-    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut poll = libc::pollfd { fd, events, revents: 0 };
     loop {
         // SAFETY: one pollfd, which lives on this stack frame for the whole call.
         let count = unsafe { libc::poll(&raw mut poll, 1, 0) };

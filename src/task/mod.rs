@@ -284,14 +284,19 @@ impl<T> Future for Task<T> {
     /// # Panics
     /// When polled again after it was ready.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.future.output().replace(Output::Taken) {
-            Output::Finished(result) => Poll::Ready(result),
-            Output::Taken => panic!("windlass: a task was polled after it was ready"),
-            before => {
-                self.future.output().set(Output::Awaited(cx.waker().clone()));
+        let output = self.future.output();
+        if !self.is_finished() {
+            // Anybody's code: it may panic, and it may finish the task.
+            let waker = cx.waker().clone();
+            if !self.is_finished() {
+                let before = output.replace(Output::Awaited(waker));
                 drop(before);
-                Poll::Pending
+                return Poll::Pending;
             }
+        }
+        match output.replace(Output::Taken) {
+            Output::Finished(result) => Poll::Ready(result),
+            _ => panic!("windlass: a task was polled after it was ready"),
         }
     }
 }

@@ -32,8 +32,9 @@ impl Signal {
         if self.fired.take() {
             return Poll::Ready(());
         }
-        // The old waker may drop a user's value, so not while the cell is being changed.
-        let before = self.waker.replace(Some(cx.waker().clone()));
+        // Anybody's code, as is dropping the old one: not while the cell is being changed.
+        let waker = cx.waker().clone();
+        let before = self.waker.replace(Some(waker));
         drop(before);
         Poll::Pending
     }

@@ -12,6 +12,8 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::task::{Context, Waker};
 
+use crate::callback;
+
 /// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
 /// on, so that the future that has waited longest is woken first.
 ///
@@ -95,7 +97,8 @@ impl Waiters {
     pub(crate) fn leave(&self, place: &Place) {
         if let Some(number) = place.0.take() {
             let waker = self.list.borrow_mut().remove(number);
-            drop(waker);
+            // Its task may be about to get a value, which a panic would lose.
+            callback::drop_quietly(waker);
         }
     }
 
@@ -108,7 +111,27 @@ impl Waiters {
 
     /// Wakes all futures that wait.
     pub(crate) fn wake(&self) {
-        self.take().for_each(Waker::wake);
+        wake_each(self.take());
+    }
+}
+
+/// Wakes one after the other. A wake is anybody's code: when one panics, the others are woken all
+/// the same.
+pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
+    let mut left = Left(wakers.into_iter());
+    for waker in left.0.by_ref() {
+        waker.wake();
+    }
+}
+
+/// Wakers that are left when a panic passes by.
+struct Left<I: Iterator<Item = Waker>>(I);
+
+impl<I: Iterator<Item = Waker>> Drop for Left<I> {
+    fn drop(&mut self) {
+        for waker in self.0.by_ref() {
+            callback::quietly(|| waker.wake());
+        }
     }
 }
 

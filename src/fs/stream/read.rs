@@ -341,10 +341,7 @@ impl Reader {
         let chunk = next.map(Option::unwrap_or_default);
         let state = self.state().clone();
         let outcome = self.on_data.invoke(&state, KIND, |f| f(&stream, chunk));
-        drop(stream);
-        if let Some(outcome) = outcome {
-            callback::settle(&state, outcome);
-        }
+        callback::settle_and_drop(&state, outcome, stream);
     }
 
     /// Calls a callback for the last time.

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, UdpSocket as System};
 use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::sending::Sending;
 use super::{Datagram, UdpSocket};
@@ -26,7 +26,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::stream::budget::Budget;
 use crate::stream::reading::BufferLoan;
 use crate::sys::{self, Event, Poller};
-use crate::task::waiters::{Place, Waiters};
+use crate::task::waiters::{self, Place, Waiters};
 use crate::trace::origin::Origin;
 
 /// What a UDP socket is called in reports.
@@ -291,7 +291,7 @@ impl Datagrams {
         if !self.senders.is_empty() {
             let senders = self.senders.take();
             self.update_liveness();
-            senders.for_each(Waker::wake);
+            waiters::wake_each(senders);
             callback::drain(state);
         }
     }
@@ -388,8 +388,7 @@ impl Datagrams {
             };
             let socket = UdpSocket { shared: Name::new(self.clone()) };
             let outcome = self.on_datagram.invoke(state, KIND, |f| f(&socket, datagram));
-            drop(socket);
-            callback::settle(state, outcome.unwrap_or(Ok(())));
+            callback::settle_and_drop(state, outcome, socket);
         }
         if self.receiving.get() && self.readable.get() {
             self.registration.call_again();
@@ -496,7 +495,7 @@ impl Handle for Datagrams {
             if !self.receivers.is_empty() {
                 let receivers = self.receivers.take();
                 self.update_liveness();
-                receivers.for_each(Waker::wake);
+                waiters::wake_each(receivers);
                 callback::drain(state);
             }
             self.receive_round(state);

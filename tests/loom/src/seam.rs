@@ -87,3 +87,13 @@ pub(super) fn program() -> u64 {
 pub(super) fn this_moment(_program: u64) -> Nanos {
     0
 }
+
+/// Destructors and wakes do not panic here.
+pub(super) fn drop_quietly<T>(value: T) {
+    drop(value);
+}
+
+/// As [`drop_quietly`].
+pub(super) fn wake_each(wakers: impl IntoIterator<Item = std::task::Waker>) {
+    wakers.into_iter().for_each(std::task::Waker::wake);
+}
