@@ -35,8 +35,10 @@ pub(crate) struct Opened {
 /// # Errors
 /// 400 for a broken percent encoding or a NUL, 404 for a path that leads upwards.
 pub(crate) fn relative_path(encoded: &str) -> Result<PathBuf, Status> {
-    let decoded = percent_decode(encoded.as_bytes()).ok_or(Status::BAD_REQUEST)?;
-    if decoded.contains(&0) {
+    let decoded = Vec::from_iter(percent_encoding::percent_decode_str(encoded));
+    // Each `%41` has become one byte. A sign that begins no such thing is left as it is.
+    let signs = encoded.bytes().filter(|byte| *byte == b'%').count();
+    if decoded.len() + 2 * signs != encoded.len() || decoded.contains(&0) {
         return Err(Status::BAD_REQUEST);
     }
     let mut path = PathBuf::new();
@@ -53,23 +55,6 @@ pub(crate) fn relative_path(encoded: &str) -> Result<PathBuf, Status> {
         path.push("");
     }
     Ok(path)
-}
-
-/// Replaces each `%41` by its byte, once: what comes out is not looked at again.
-fn percent_decode(encoded: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut bytes = encoded.iter();
-    while let Some(&byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => hex(*bytes.next()?)? << 4 | hex(*bytes.next()?)?,
-            _ => byte,
-        });
-    }
-    Some(decoded)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// Opens the file at `relative` below `root`, which must be a canonical path, and reads its first

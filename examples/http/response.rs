@@ -121,7 +121,7 @@ pub(crate) fn write_head(
     out.extend_from_slice(content_type.as_bytes());
     if let Some(length) = content_length {
         out.extend_from_slice(b"\r\nContent-Length: ");
-        write_number(out, length);
+        out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
     }
     match status {
         Status::METHOD_NOT_ALLOWED => out.extend_from_slice(b"\r\nAllow: GET, HEAD"),
@@ -132,20 +132,6 @@ pub(crate) fn write_head(
         out.extend_from_slice(b"\r\nConnection: keep-alive\r\n\r\n");
     } else {
         out.extend_from_slice(b"\r\nConnection: close\r\n\r\n");
-    }
-}
-
-/// Appends a number in digits.
-fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        digits[first] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return out.extend_from_slice(&digits[first..]);
-        }
     }
 }
 
@@ -169,39 +155,9 @@ impl Date {
         if now >= self.until.get() {
             let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let left = Duration::from_nanos(1_000_000_000 - u64::from(time.subsec_nanos()));
-            self.header.replace(format!("Date: {}\r\n", HttpDate(time.as_secs())));
+            let text = httpdate::fmt_http_date(UNIX_EPOCH + time);
+            self.header.replace(format!("Date: {text}\r\n"));
             self.until.set(now + left);
         }
-    }
-}
-
-/// Prints seconds since 1970 as HTTP wants them: `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub(crate) struct HttpDate(pub(crate) u64);
-
-impl std::fmt::Display for HttpDate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] =
-            ["Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec", "Jan", "Feb"];
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
-        // Years are counted from the first of March of the year 0, so that the leap day comes last.
-        // Four centuries have 146,097 days; the corrections take out the leap days passed so far.
-        let day = days + 719_468;
-        let (era, day) = (day / 146_097, day % 146_097);
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        // From March on, the months' lengths repeat as 31, 30, 31, 30, 31: 153 days in five months.
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let year = era * 400 + year + u64::from(month >= 10);
-        write!(
-            f,
-            "{}, {day:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-            DAYS[(days % 7) as usize],
-            MONTHS[month as usize],
-            second / 3_600,
-            second / 60 % 60,
-            second % 60,
-        )
     }
 }
