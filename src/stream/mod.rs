@@ -55,6 +55,7 @@
 pub(crate) mod budget;
 pub(crate) mod connection;
 pub(crate) mod ending;
+mod lines;
 pub(crate) mod operations;
 pub(crate) mod reading;
 pub(crate) mod verbs;
@@ -68,6 +69,8 @@ use std::task::{Context, Poll};
 
 use crate::request::Request;
 use crate::task::waiters::Place;
+
+pub use lines::Lines;
 
 pub(crate) mod sealed {
     /// Implemented by the streams of this crate that can be read.
