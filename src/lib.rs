@@ -64,8 +64,8 @@
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`pipe`], a standard stream of [`stdio`], a terminal of [`tty`], a
 //!   [`worker::Worker`]. A [`Request`] is one operation that completes once: those of [`fs`] and
-//!   [`dns`], a connect, a write. With the feature `crypto` there is a module of that name, for
-//!   keys and digests.
+//!   [`dns`], a connect, a write. With the feature `digest` there is a module `crypto`, for
+//!   digests and keys; with the feature `crypto` it has scrypt too, which needs a C compiler.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -90,14 +90,13 @@ mod report;
 mod request;
 mod state;
 mod sys;
-mod task;
 mod threads;
 mod trace;
 mod unhandled;
 mod virtual_time;
 
 pub mod alloc;
-#[cfg(feature = "crypto")]
+#[cfg(feature = "digest")]
 pub mod crypto;
 pub mod dns;
 pub mod fs;
@@ -110,6 +109,7 @@ pub mod process;
 pub mod signal;
 pub mod stdio;
 pub mod stream;
+pub mod task;
 pub mod time;
 pub mod tty;
 pub mod worker;
@@ -139,7 +139,7 @@ pub use pool::{
 pub use report::metrics::Metrics;
 pub use report::{Alive, HandleInfo, Laggard};
 pub use request::{Canceller, Request};
-pub use task::{Task, spawn};
+pub use task::{Task, spawn, spawn_detached};
 pub use threads::remote::Remote;
 pub use unhandled::{Unhandled, on_unhandled, spawn_try};
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,19 +13,28 @@ use crate::clock;
 use crate::phase::timers::{Timer, set_interval, set_timer};
 use crate::state::current;
 use crate::task::signal::Signal;
+use crate::threads::mailbox::Mailbox;
+use crate::threads::signal::SendSignal;
 
 /// A future that is ready when a delay has passed. Made by [`sleep`].
+///
+/// It may be polled, reset and dropped on any thread. The timer stays on the loop that made it,
+/// which wakes the task from there. Once ready, it is ready at every poll until it is reset; after
+/// the end of its loop it is always ready.
 #[derive(Debug)]
 pub struct Sleep {
     /// Fires when the delay has passed. Armed again by a reset.
     timer: Timer,
     /// From the timer's callback to this future.
-    signal: Rc<Signal>,
+    signal: Arc<SendSignal>,
+    /// The way to the timer from other threads.
+    mailbox: Way,
 }
 
 /// Waits for `duration`, counted from this call, like [`set_timeout`](crate::set_timeout).
 ///
-/// Keeps the loop alive until it is ready or dropped; dropping it clears the timer.
+/// Keeps the loop alive until it is ready or dropped; dropping it clears the timer, from another
+/// thread by a post.
 ///
 /// # Panics
 /// When no loop is current.
@@ -39,16 +49,56 @@ pub struct Sleep {
 /// ```
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    let signal = Rc::new(Signal::default());
-    let inner = signal.clone();
-    Sleep { timer: set_timer(duration, move |_| inner.fire()), signal }
+    let mailbox = Way(current::expect_with("sleep", |state| state.mailbox.clone()));
+    let signal = Arc::new(SendSignal::default());
+    let end = End(signal.clone());
+    Sleep { timer: set_timer(duration, move |_| end.fire()), signal, mailbox }
+}
+
+/// What the timer's callback has. Dropped with the callback: then it comes no more.
+struct End(Arc<SendSignal>);
+
+impl End {
+    fn fire(&self) {
+        self.0.fire();
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The way to a loop, which has nothing to show.
+struct Way(Arc<Mailbox>);
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
 }
 
 impl Sleep {
-    /// Counts the whole duration anew from now, also when it has passed already.
+    /// Counts the whole duration anew from now, also when it has passed already. On another thread
+    /// than the loop's it is counted from the moment when the loop hears of it, by a post.
     pub fn reset(&self) {
-        self.signal.clear();
-        self.timer.restart();
+        if self.timer.is_here() {
+            self.signal.clear();
+            self.timer.restart();
+            return;
+        }
+        self.signal.begin_reset();
+        let (timer, signal) = (self.timer, self.signal.clone());
+        self.post(move || {
+            signal.arrive();
+            timer.restart();
+        });
+    }
+
+    /// Has something done on the loop. When it has ended, nothing is left to do.
+    fn post(&self, f: impl FnOnce() + Send + 'static) {
+        self.mailbox.0.post(f).unwrap_or_else(drop);
     }
 }
 
@@ -62,7 +112,14 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        self.timer.clear();
+        // Before the timer's callback is dropped, which wakes who waits.
+        self.signal.leave();
+        let timer = self.timer;
+        if timer.is_here() {
+            timer.clear();
+        } else {
+            self.post(move || timer.clear());
+        }
     }
 }
 

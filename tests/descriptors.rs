@@ -5,6 +5,7 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::net::TcpListener as StdListener;
 use std::net::TcpStream as StdStream;
@@ -823,5 +824,34 @@ fn a_source_may_close_its_watcher_or_panic_when_it_is_asked_and_nothing_is_left_
             watcher.writable().await.unwrap();
             watcher.stop();
         });
+    });
+}
+
+#[test]
+fn a_task_that_polls_waits_for_each_direction_and_tries_what_it_watches() {
+    windlass::block_on(async {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let watcher = Poll::new(ours);
+        let read = |watcher: &Poll<UnixStream>| {
+            watcher.try_io(|mut source| {
+                let mut byte = [0];
+                source.read(&mut byte).map(|_| byte[0])
+            })
+        };
+        assert_eq!(read(&watcher).unwrap_err().kind(), ErrorKind::WouldBlock);
+        poll_fn(|cx| watcher.poll_writable(cx)).await.unwrap();
+        assert!(!watcher.is_active(), "a wait that is over holds nothing");
+        windlass::set_immediate(move || theirs.write_all(&[7, 8]).unwrap());
+        for expected in [7, 8] {
+            poll_fn(|cx| watcher.poll_readable(cx)).await.unwrap();
+            assert_eq!(read(&watcher).unwrap(), expected);
+        }
+        // The end, for their side is dropped.
+        poll_fn(|cx| watcher.poll_readable(cx)).await.unwrap();
+        watcher.close();
+        assert_eq!(read(&watcher).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let closed = poll_fn(|cx| watcher.poll_readable(cx)).await;
+        assert_eq!(closed.unwrap_err().kind(), ErrorKind::InvalidInput);
     });
 }

@@ -10,6 +10,7 @@ use windlass::fs::{DirEntry, File, PathError, ReadDir};
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::{DetachedTcpListener, DetachedTcpStream, TcpListener, TcpStream};
 use windlass::signal::Signal;
+use windlass::task::Local;
 use windlass::time::{Elapsed, Sleep};
 use windlass::worker::{
     Bounded, BroadcastChannel, Call, CallError, DirectError, Permit, Port, PortEnd,
@@ -73,13 +74,10 @@ fn nothing_of_a_loop_crosses_threads() {
     assert_stays_on_its_thread!(
         Loop,
         KeepAlive,
-        Timer,
-        Immediate,
         Idle,
         Prepare,
         Check,
         Signal,
-        Sleep,
         YieldNow,
         TcpListener,
         TcpStream,
@@ -119,6 +117,12 @@ fn workers_and_open_ports_stay_on_their_thread_whatever_they_carry() {
 #[test]
 fn what_wakes_a_loop_is_shared_by_threads() {
     assert_is_shared_by_threads!(Remote, Notifier, std::task::Waker, Metrics);
+}
+
+// A number does nothing on another thread; a sleep is still its loop's.
+#[test]
+fn ids_and_sleeps_are_shared_by_threads() {
+    assert_is_shared_by_threads!(Timer, Immediate, Sleep, Local<Rc<u8>>, Local<TcpStream>);
 }
 
 #[test]

@@ -167,6 +167,9 @@ pub(crate) fn has_queued(state: &State) -> bool {
 fn drain_queues(state: &State) {
     // Queues do not record where their closures came from, unless somebody observes.
     state.set_running(None);
+    if let Some(budget) = &state.poll_budget {
+        budget.begin_drain();
+    }
     loop {
         // Not after a panic in a microtask: that ends it like a return, and the next microtask
         // follows.

@@ -13,10 +13,10 @@
 //! `InvalidInput` with the name of the argument and its limits.
 //!
 //! Copies of passwords and salts, keys, random bytes and digests that nobody came for, and the
-//! memory of scrypt are wiped: also when the request was cancelled, and when its loop has ended. The
-//! `Vec` that a request completes with is the caller's, to be wiped by the caller. Not wiped are the
-//! text that [`hash`] was given, and what the processor's registers and the stack of a pool thread
-//! may hold of a hash function's state.
+//! memory of scrypt are wiped: also when the request was cancelled, and when its loop has ended.
+//! The `Vec` that a request completes with is the caller's, to be wiped by the caller. Not wiped
+//! are the text that [`hash`] was given, and what the processor's registers and the stack of a pool
+//! thread may hold of a hash function's state.
 
 mod digest;
 #[cfg(feature = "crypto")]

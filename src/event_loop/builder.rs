@@ -21,6 +21,7 @@ use crate::state::named::Names;
 use crate::state::sources::Sources;
 use crate::state::tasks::Tasks;
 use crate::state::{State, Status, Watchers};
+use crate::task::budget::PollBudget;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
 use crate::trace::delays::Delays;
@@ -62,6 +63,8 @@ pub struct Builder {
     spin: Duration,
     /// A pool other than the one that all loops share.
     pool: Option<Pool>,
+    /// How many tasks may be polled in one drain. None for no limit.
+    poll_budget: Option<usize>,
 }
 
 impl Builder {
@@ -121,6 +124,40 @@ impl Builder {
         self
     }
 
+    /// Lets the loop poll tasks at most `polls` times in one drain, so that tasks that always find
+    /// something to do, as on a channel that is never empty, cannot keep it from timers and I/O.
+    /// Off by default, as in Node: then a drain lasts until nothing is queued. Zero counts as one.
+    /// Workers take the limit over from the loop that starts them.
+    ///
+    /// # Ordering
+    /// The polls beyond the limit are held, and go on in the check phase that follows the next poll
+    /// phase, in the order in which the tasks were woken, again at most `polls` of them in a drain.
+    /// A task that is woken while others are held waits behind these. Ticks and
+    /// [`queue_microtask`](crate::queue_microtask) are not held: they overtake a task that is, and
+    /// can still starve the loop.
+    ///
+    /// # Liveness
+    /// A poll that is held holds the loop, as an immediate of the line that spawned the task.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let event_loop = windlass::Loop::builder().poll_budget(128).build()?;
+    /// event_loop.run(|| {
+    ///     let endless = windlass::spawn(std::future::poll_fn(|cx| {
+    ///         cx.waker().wake_by_ref(); // Without a budget nothing else would ever run.
+    ///         std::task::Poll::<()>::Pending
+    ///     }));
+    ///     windlass::set_timeout(Duration::from_millis(1), move || endless.abort());
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll_budget(mut self, polls: usize) -> Self {
+        self.poll_budget = Some(polls.max(1));
+        self
+    }
+
     /// Gives the loop a blocking pool other than the one that all loops share.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = Some(pool);
@@ -162,6 +199,7 @@ impl Parts {
             patience: Patience::of_loop(builder.spin),
             handles: Handles::default(),
             tasks: Tasks::default(),
+            poll_budget: builder.poll_budget.map(PollBudget::new),
             ticks: Ring::default(),
             microtasks: Ring::default(),
             in_microtasks: Cell::new(false),

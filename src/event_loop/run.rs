@@ -17,7 +17,7 @@ use crate::phase::mode::RunMode;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
-use crate::task::scoped;
+use crate::task::{scoped, span};
 use crate::threads::patience::Awake;
 use crate::trace::Phase;
 use crate::trace::origin::Origin;
@@ -176,6 +176,8 @@ impl Loop {
         let _turning = Turning::begin(state, "block_on");
         state.clock.update();
 
+        let location = Location::caller();
+        let (future, span) = span::traced(future, "block_on", location);
         let mut future = pin!(future);
         let mut output = None;
         let done = Cell::new(false);
@@ -203,9 +205,8 @@ impl Loop {
                 state.iterate(RunMode::Once, true);
             }
         };
-        let location = Location::caller();
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-            scoped::with_main(state, location, &mut poll, turns);
+            scoped::with_main(state, location, span, &mut poll, turns);
         }));
         state.mailbox.clear_stop();
         state.end_if_halted();

@@ -133,6 +133,10 @@ struct Descriptor<F> {
     readers: Waiters,
     /// The tasks that wait until a write will not block.
     writers: Waiters,
+    /// The wait of [`Poll::poll_readable`].
+    polled_readable: Wait,
+    /// The wait of [`Poll::poll_writable`].
+    polled_writable: Wait,
     /// Called for as long as the watcher is started.
     callback: Slot<dyn FnMut(Readiness)>,
     /// How many [`Poll`]s there are for it.
@@ -154,6 +158,8 @@ impl<F: AsFd + 'static> Poll<F> {
             registered: Cell::new(None),
             readers: Waiters::default(),
             writers: Waiters::default(),
+            polled_readable: Wait::default(),
+            polled_writable: Wait::default(),
             disconnected: Cell::new(false),
             callback: Slot::default(),
             names: Names::default(),
@@ -246,6 +252,64 @@ impl<F: AsFd + 'static> Poll<F> {
         Ready::new(self, Event::WRITABLE)
     }
 
+    /// As [`readable`](Poll::readable), for a future of one's own: ready when a read will not
+    /// block, else the task is woken when that is so. One task can wait so, the last that asked. It
+    /// holds the loop until it is woken, also if it asks no more.
+    ///
+    /// Try first, with [`try_io`](Poll::try_io), and ask here when that would block.
+    ///
+    /// # Errors
+    /// As [`readable`](Poll::readable).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::io::{ErrorKind, Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::task::{Poll, ready};
+    ///
+    /// windlass::block_on(async {
+    ///     let (ours, mut theirs) = UnixStream::pair()?;
+    ///     ours.set_nonblocking(true)?;
+    ///     let watcher = windlass::handle::Poll::new(ours);
+    ///     windlass::set_immediate(move || theirs.write_all(b"hello").unwrap());
+    ///     let mut bytes = [0; 5];
+    ///     let count = poll_fn(|cx| loop {
+    ///         match watcher.try_io(|mut source| source.read(&mut bytes)) {
+    ///             Err(error) if error.kind() == ErrorKind::WouldBlock => {
+    ///                 ready!(watcher.poll_readable(cx))?;
+    ///             }
+    ///             done => return Poll::Ready(done),
+    ///         }
+    ///     });
+    ///     assert_eq!(count.await?, 5);
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn poll_readable(&self, cx: &Context<'_>) -> task::Poll<io::Result<()>> {
+        self.descriptor.poll_ready(Event::READABLE, &self.descriptor.polled_readable, cx)
+    }
+
+    /// As [`poll_readable`](Poll::poll_readable), for a write.
+    ///
+    /// # Errors
+    /// As [`readable`](Poll::readable).
+    pub fn poll_writable(&self, cx: &Context<'_>) -> task::Poll<io::Result<()>> {
+        self.descriptor.poll_ready(Event::WRITABLE, &self.descriptor.polled_writable, cx)
+    }
+
+    /// Calls `f` with what is watched. Nothing else: whether it blocks is up to `f`, and whether
+    /// the descriptor is in non-blocking mode up to who made it.
+    ///
+    /// # Errors
+    /// Those of `f`. `WouldBlock` says to wait for [`readable`](Poll::readable) or
+    /// [`writable`](Poll::writable), and try again. `InvalidInput` when the watcher is closed.
+    pub fn try_io<R>(&self, f: impl FnOnce(&F) -> io::Result<R>) -> io::Result<R> {
+        let source = self.descriptor.source.borrow().clone().ok_or_else(closed)?;
+        f(&source)
+    }
+
     /// Whether the watcher is started, or a task waits on it.
     pub fn is_active(&self) -> bool {
         self.descriptor.registration.is_active()
@@ -286,8 +350,7 @@ impl<F: AsFd + 'static> Descriptor<F> {
         // Anybody's code, which may close this watcher: asked first, and only to begin.
         let fd = source.as_ref().filter(|_| self.registered.get().is_none()).map(|s| s.as_fd());
         let Some(key) = self.registration.key().map(Key::to_bits) else {
-            let text = "a descriptor watcher was used after it was closed";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            return Err(closed());
         };
         let state = &self.registration.state;
         let number = match (self.registered.get(), fd) {
@@ -344,6 +407,37 @@ impl<F: AsFd + 'static> Descriptor<F> {
             Some((fd, _)) => sys::descriptor_ready(fd, events),
             None => Ok(Event::default()),
         }
+    }
+
+    /// The task of this place no longer waits.
+    fn leave(&self, event: Event, place: &Place) {
+        self.waiters(event).leave(place);
+        if self.interest.get().with(self.awaited()).is_empty() {
+            self.unwatch();
+        }
+        self.update_liveness();
+    }
+
+    /// A look at a wait that goes on: whether it is over, else the task is woken when it is.
+    fn poll_ready(
+        &self,
+        event: Event,
+        wait: &Wait,
+        cx: &Context<'_>,
+    ) -> task::Poll<io::Result<()>> {
+        let looks = wait.has_begun.replace(true) && self.registration.is_open();
+        let seen = if looks { self.look(event) } else { Ok(Event::default()) };
+        let outcome = match seen {
+            Ok(seen) if seen.is_empty() => match self.wait(event, &wait.place, cx) {
+                Ok(()) => return task::Poll::Pending,
+                Err(error) => Err(error),
+            },
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        wait.has_begun.set(false);
+        self.leave(event, &wait.place);
+        task::Poll::Ready(outcome)
     }
 
     /// Stops calling back. Returns the callback for the caller to drop. Tasks wait on.
@@ -475,52 +569,41 @@ pub struct Ready<'a, F: AsFd + 'static> {
     watcher: &'a Poll<F>,
     /// What for: one of `READABLE` and `WRITABLE`.
     event: Event,
+    /// How far it is.
+    wait: Wait,
+}
+
+/// Of one task, for one event.
+#[derive(Default)]
+struct Wait {
     /// The poll phase was waited for at least once.
-    has_waited: bool,
+    has_begun: Cell<bool>,
     /// Its place among the tasks that wait.
     place: Place,
 }
 
+fn closed() -> io::Error {
+    let text = "a descriptor watcher was used after it was closed";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
 impl<'a, F: AsFd + 'static> Ready<'a, F> {
     fn new(watcher: &'a Poll<F>, event: Event) -> Ready<'a, F> {
-        Ready { watcher, event, has_waited: false, place: Place::default() }
+        Ready { watcher, event, wait: Wait::default() }
     }
 }
 
 impl<F: AsFd + 'static> Future for Ready<'_, F> {
     type Output = io::Result<()>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<io::Result<()>> {
-        let descriptor = &self.watcher.descriptor;
-        let is_open = descriptor.registration.is_open();
-        let seen = if self.has_waited && is_open {
-            descriptor.look(self.event)
-        } else {
-            Ok(Event::default())
-        };
-        let outcome = match seen {
-            Ok(seen) if seen.is_empty() => {
-                descriptor.wait(self.event, &self.place, cx).map(|()| None)
-            }
-            Ok(_) => Ok(Some(())),
-            Err(error) => Err(error),
-        };
-        self.has_waited = true;
-        match outcome.transpose() {
-            None => task::Poll::Pending,
-            Some(outcome) => task::Poll::Ready(outcome),
-        }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<io::Result<()>> {
+        self.watcher.descriptor.poll_ready(self.event, &self.wait, cx)
     }
 }
 
 impl<F: AsFd + 'static> Drop for Ready<'_, F> {
     fn drop(&mut self) {
-        let descriptor = &self.watcher.descriptor;
-        descriptor.waiters(self.event).leave(&self.place);
-        if descriptor.interest.get().with(descriptor.awaited()).is_empty() {
-            descriptor.unwatch();
-        }
-        descriptor.update_liveness();
+        self.watcher.descriptor.leave(self.event, &self.wait.place);
     }
 }
 

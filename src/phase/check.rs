@@ -1,6 +1,5 @@
 //! The check phase: watchers that run right after poll, then the immediates.
 
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -62,11 +61,12 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
     let location = Location::caller();
     current::expect_with("set_immediate", |state| {
         let number = if state.is_open() { state.immediates.push(f, location) } else { u64::MAX };
-        Immediate { loop_id: state.id, number, _not_send: PhantomData }
+        Immediate { loop_id: state.id, number }
     })
 }
 
-/// A queued immediate. `Copy`; dropping it clears nothing.
+/// A queued immediate. `Copy`; dropping it clears nothing. A number, which any thread may have: it
+/// does nothing on another thread than its loop's, and once its loop has ended.
 ///
 /// # Examples
 /// ```
@@ -81,15 +81,14 @@ pub struct Immediate {
     loop_id: u32,
     /// Its number in the queue. `u64::MAX` if it was never queued, because its loop had ended.
     number: u64,
-    /// Its loop belongs to one thread.
-    _not_send: PhantomData<*const ()>,
 }
 
 impl Immediate {
     /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its
     /// loop has ended. Drops the closure.
     pub fn clear(&self) {
-        let callback = current::find_with(self.loop_id, |state| state.immediates.take(self.number));
+        let callback =
+            current::find_id_with(self.loop_id, |state| state.immediates.take(self.number));
         drop(callback);
     }
 
@@ -97,11 +96,11 @@ impl Immediate {
         "immediate" while "waits", "It still runs if the loop goes on.";
         |immediate: &Immediate, on| {
             let (id, number) = (immediate.loop_id, immediate.number);
-            current::find_with(id, |state| state.immediates.set_ref(number, on));
+            current::find_id_with(id, |state| state.immediates.set_ref(number, on));
         },
         |immediate: &Immediate| {
             let (id, number) = (immediate.loop_id, immediate.number);
-            current::find_with(id, |state| state.immediates.has_ref(number)).unwrap_or(false)
+            current::find_id_with(id, |state| state.immediates.has_ref(number)).unwrap_or(false)
         }
     );
 }

@@ -105,6 +105,25 @@ pub(crate) fn find_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
     }
 }
 
+/// As [`find_with`], for an id that may be used on any thread. A pool job's thread is not its
+/// loop's, also in virtual time.
+#[inline]
+pub(crate) fn find_id_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
+    // SAFETY: as in `with`.
+    match unsafe { CURRENT.get().as_ref() } {
+        Some(state) if state.id == id => Some(f(state)),
+        _ if is_in_job_of(id) => None,
+        _ => find_elsewhere(id, f),
+    }
+}
+
+/// Whether this thread runs a pool job of this loop at the moment, in virtual time.
+#[cold]
+fn is_in_job_of(id: u32) -> bool {
+    // SAFETY: as in `with_owner`.
+    unsafe { JOB_OF.get().as_ref() }.is_some_and(|state| state.id == id)
+}
+
 /// As [`find_with`], apart from it: its destructor would make the usual way save registers.
 #[cold]
 #[inline(never)]

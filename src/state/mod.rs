@@ -38,6 +38,7 @@ use crate::queue::numbered::Numbered;
 use crate::queue::ring::Ring;
 use crate::report::Alive;
 use crate::sys::Poller;
+use crate::task::budget::PollBudget;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
 use crate::trace::delays::Delays;
@@ -86,6 +87,8 @@ pub(crate) struct State {
     pub(crate) handles: Handles<dyn Handle>,
     /// The spawned futures that have not finished.
     pub(crate) tasks: Tasks,
+    /// How many of them may be polled in one drain, if there is a limit.
+    pub(crate) poll_budget: Option<PollBudget>,
 
     /// Run right after the callback that is running.
     pub(crate) ticks: Ring,

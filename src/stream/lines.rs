@@ -42,7 +42,7 @@ pub struct Lines<R: Readable> {
     stream: R,
     /// The longest piece, with its last byte.
     limit: usize,
-    /// What was read, up to `used`. Behind that there is room, and before `given` what was given out.
+    /// What was read, up to `used`. Behind that there is room, before `given` what was given out.
     buffer: Vec<u8>,
     /// Where the next piece begins.
     given: usize,

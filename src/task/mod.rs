@@ -4,8 +4,11 @@
 //! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See
 //! `state/tasks.rs` and [`waker`].
 
+pub(crate) mod budget;
+mod local;
 pub(crate) mod scoped;
 pub(crate) mod signal;
+pub(crate) mod span;
 pub(crate) mod waiters;
 pub(crate) mod waker;
 
@@ -27,6 +30,8 @@ use crate::unhandled;
 
 use crate::state::tasks::Run;
 use waker::TaskWaker;
+
+pub use local::Local;
 
 /// What reports call a task.
 const KIND: &str = "task";
@@ -96,6 +101,8 @@ struct Spawned<F: Future> {
     future: Cell<Option<Pin<Box<F>>>>,
     /// Aborted while it was polled: it is dropped as soon as the poll returns.
     aborted: Cell<bool>,
+    /// Its panics are logged, and go to nobody.
+    logs_panics: bool,
     /// Its output, and what waits for that.
     output: Cell<Output<F::Output>>,
 }
@@ -114,6 +121,7 @@ impl<F: Future + 'static> Spawned<F> {
                 drop(removed);
                 match result {
                     Ok(output) => self.lose(output),
+                    Err(TaskError::Panicked(panic)) if self.logs_panics => self.log(&panic),
                     Err(TaskError::Panicked(panic)) => {
                         callback::raise(&self.state, panic, Some(self.location))
                     }
@@ -136,9 +144,17 @@ impl<F: Future + 'static> Spawned<F> {
     fn end(&self, future: Pin<Box<F>>, result: Result<F::Output, TaskError>) {
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
         self.finish(result);
-        if let Err(payload) = dropped {
-            panic::resume_unwind(payload);
+        match dropped {
+            Err(payload) if self.logs_panics && !payload.is::<Halt>() => {
+                self.log(&Panic::new(payload));
+            }
+            Err(payload) => panic::resume_unwind(payload),
+            Ok(()) => {}
         }
+    }
+
+    fn log(&self, panic: &Panic) {
+        log::error!("a task spawned at {} panicked: {}", self.location, panic.message());
     }
 }
 
@@ -235,20 +251,49 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 /// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
-    let state = current::expect("spawn");
+    start(current::expect("spawn"), future, false)
+}
+
+/// Runs a future on the current loop and forgets it. A panic of it costs nobody else anything: it
+/// is logged at `error`, with the line that spawned it, and goes to no hook.
+///
+/// For one of many alike, as the connection of a server is. An output that is an error is heard of
+/// by [`on_unhandled`](crate::on_unhandled), as that of a [`Task`] that was dropped. In all else as
+/// [`spawn`].
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::spawn_detached(async { panic!("of this connection") });
+///     windlass::set_immediate(|| println!("the server goes on"));
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_detached<F: Future + 'static>(future: F) {
+    drop(start(current::expect("spawn_detached"), future, true));
+}
+
+#[track_caller]
+fn start<F: Future + 'static>(state: Rc<State>, future: F, logs_panics: bool) -> Task<F::Output> {
+    let location = Location::caller();
+    let (future, span) = span::traced(future, KIND, location);
     let spawned = Rc::new(Spawned {
         state: state.clone(),
-        location: Location::caller(),
+        location,
         key: Cell::new(None),
         future: Cell::new(None),
         aborted: Cell::new(false),
+        logs_panics,
         output: Cell::new(Output::Running),
     });
     if state.is_open() {
         spawned.future.set(Some(Box::pin(future)));
         let key = state.tasks.insert(spawned.clone());
         spawned.key.set(Some(key));
-        TaskWaker::new(&state, key).schedule(&state);
+        TaskWaker::new(&state, key, span).schedule(&state);
     } else {
         spawned.output.set(Output::Finished(Err(TaskError::Aborted)));
     }

@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::Waker;
 
+use super::span::SpanId;
 use super::waker::TaskWaker;
 use crate::state::State;
 use crate::state::key::Key;
@@ -56,6 +57,7 @@ impl Run for Main {
 pub(crate) fn with_main<R>(
     state: &Rc<State>,
     location: &'static Location<'static>,
+    span: SpanId,
     poll: &mut Poll<'_>,
     body: impl FnOnce() -> R,
 ) -> R {
@@ -67,7 +69,7 @@ pub(crate) fn with_main<R>(
     let main = Rc::new(Main { location, poll: Cell::new(Some(pointer)) });
     let key = state.tasks.insert(main.clone());
     let _take_back = TakeBack { state, main, key };
-    TaskWaker::new(state, key).schedule(state);
+    TaskWaker::new(state, key, span).schedule(state);
     body()
 }
 

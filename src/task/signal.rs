@@ -22,11 +22,6 @@ impl Signal {
         }
     }
 
-    /// Forgets a callback that has come.
-    pub(crate) fn clear(&self) {
-        self.fired.set(false);
-    }
-
     /// Ready once for all callbacks that have come since it was ready last.
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.fired.take() {

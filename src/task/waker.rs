@@ -4,9 +4,12 @@
 //! loop. A wake on the loop's thread queues a microtask at once; from another thread it goes
 //! through the mailbox. Between a wake and the poll that follows, more wakes change nothing.
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
+use super::budget;
+use super::span::SpanId;
 use crate::callback::observed;
 use crate::state::State;
 use crate::state::current;
@@ -27,15 +30,21 @@ pub(crate) struct TaskWaker {
     key: Key,
     /// Pending while a microtask that will poll the task is on its way.
     poll: Asked,
+    /// The loop has a limit on the polls of one drain.
+    has_budget: bool,
+    /// Where a wake is told.
+    span: SpanId,
 }
 
 impl TaskWaker {
-    pub(crate) fn new(state: &State, key: Key) -> Arc<TaskWaker> {
+    pub(crate) fn new(state: &State, key: Key, span: SpanId) -> Arc<TaskWaker> {
         Arc::new(TaskWaker {
             loop_id: state.id,
             mailbox: state.mailbox.clone(),
             key,
             poll: Asked::default(),
+            has_budget: state.poll_budget.is_some(),
+            span,
         })
     }
 
@@ -81,8 +90,22 @@ impl TaskWaker {
         }
     }
 
+    /// As [`queue_on`](TaskWaker::queue_on), on whatever loop of this thread.
+    pub(super) fn queue_here(self: Arc<Self>) {
+        current::find_with(self.loop_id, |state| self.clone().queue_on(state));
+    }
+
+    /// The line that spawned the task.
+    pub(super) fn location(&self, state: &State) -> &'static Location<'static> {
+        let task = state.tasks.get(self.key);
+        task.map_or_else(Location::caller, |task| task.location())
+    }
+
     /// The microtask: polls the task, if it has not finished.
     fn run(self: Arc<Self>) {
+        if self.has_budget && budget::holds(&self, self.loop_id) {
+            return;
+        }
         let poll = self.poll.happens();
         let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
         if let Some(task) = task.flatten() {
@@ -96,18 +119,20 @@ impl TaskWaker {
 
 impl Woken for TaskWaker {
     fn queue(self: Arc<Self>) {
-        current::find_with(self.loop_id, |state| self.clone().queue_on(state));
+        self.queue_here();
     }
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
+        self.span.woken();
         if self.ask() {
             self.deliver();
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.span.woken();
         if self.ask() {
             self.clone().deliver();
         }

@@ -165,7 +165,12 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
         let name = self.name.clone().unwrap_or_else(|| format!("worker {id}"));
-        let mut parts = Loop::builder().name(name).pool(pool).spin(state.patience.spin()).parts();
+        let builder = Loop::builder().name(name).pool(pool).spin(state.patience.spin());
+        let builder = match &state.poll_budget {
+            Some(budget) => builder.poll_budget(budget.limit()),
+            None => builder,
+        };
+        let mut parts = builder.parts();
         let mut environment = inherited::inherited(&state);
         environment.extend(self.environment);
         let (link, theirs) = Link::pair();

@@ -45,7 +45,6 @@ mod table;
 mod timer;
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
@@ -124,14 +123,19 @@ fn fire(state: &State, due: Due, now: Nanos) {
 impl Timer {
     #[inline]
     fn with<R>(&self, f: impl FnOnce(&State, &mut Table) -> R) -> Option<R> {
-        current::find_with(self.loop_id, |state| f(state, &mut state.timers.table.borrow_mut()))
+        current::find_id_with(self.loop_id, |state| f(state, &mut state.timers.table.borrow_mut()))
+    }
+
+    /// Whether its loop lives on this thread.
+    pub(crate) fn is_here(&self) -> bool {
+        current::find_id_with(self.loop_id, |_| ()).is_some()
     }
 
     /// Keeps the timer from firing, for good, and drops its closure. Harmless when it has fired or
     /// was cleared, and in its own callback. A timer that is due in the running phase does not
     /// fire.
     pub fn clear(&self) {
-        current::find_with(self.loop_id, |state| {
+        current::find_id_with(self.loop_id, |state| {
             let callback = state.timers.table.borrow_mut().clear(*self);
             drop(callback);
         });
@@ -241,7 +245,7 @@ fn arm_noted(
 ) -> Timer {
     if !state.is_open() {
         drop(callback);
-        return Timer { loop_id: 0, index: NONE, generation: 0, _not_send: PhantomData };
+        return Timer { loop_id: 0, index: NONE, generation: 0 };
     }
     let timer = insert(state, duration, life, callback, location);
     state.teller.armed(timer.index, timer.generation);

@@ -14,7 +14,6 @@ use crate::queue::memory::{self, Lately};
 use crate::report::Alive;
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::panic::Location;
 
 /// The kind of a timer, and what it is doing. The order makes each question about it one
@@ -257,7 +256,7 @@ impl Table {
         self.holding += 1;
         self.used += 1;
         self.append(index, list);
-        Timer { loop_id, index, generation, _not_send: PhantomData }
+        Timer { loop_id, index, generation }
     }
 
     /// Takes a free place, which the caller fills field by field, so that nothing is moved.
@@ -345,7 +344,7 @@ impl Table {
         let due_at = self.entries[index as usize].due_at();
         if due_at <= now {
             let index = self.name_of(index, generation);
-            self.chosen = Some(Timer { loop_id, index, generation, _not_send: PhantomData });
+            self.chosen = Some(Timer { loop_id, index, generation });
         } else {
             let sequence = self.take_sequence();
             self.lists.set_sequence(list, sequence);

@@ -1,10 +1,9 @@
 //! A timer by its name, and the unit of its delay. What can be done with it stands in [`super`].
 
-use std::marker::PhantomData;
-
 use crate::clock::Nanos;
 
-/// A timer. `Copy`; dropping it clears nothing. Does nothing once its loop has ended.
+/// A timer. `Copy`; dropping it clears nothing. A number, which any thread may have: it does
+/// nothing on another thread than its loop's, and once its loop has ended.
 ///
 /// # Examples
 /// ```
@@ -26,8 +25,6 @@ pub struct Timer {
     pub(super) index: u32,
     /// Tells it from the other timers that had this place.
     pub(super) generation: u32,
-    /// Its loop belongs to one thread.
-    pub(super) _not_send: PhantomData<*const ()>,
 }
 
 pub(super) const NANOS_PER_MILLI: u64 = 1_000_000;
