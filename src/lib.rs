@@ -66,6 +66,7 @@
 //!   [`worker::Worker`]. A [`Request`] is one operation that completes once: those of [`fs`] and
 //!   [`dns`], a connect, a write. With the feature `digest` there is a module `crypto`, for
 //!   digests and keys; with the feature `crypto` it has scrypt too, which needs a C compiler.
+//!   With `futures` there are the traits of those crates, with `hyper` those of hyper.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -100,8 +101,12 @@ pub mod alloc;
 pub mod crypto;
 pub mod dns;
 pub mod fs;
+#[cfg(feature = "futures")]
+pub mod futures;
 pub mod guide;
 pub mod handle;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 pub mod net;
 pub mod observe;
 pub mod pipe;

@@ -62,8 +62,6 @@ struct Listener {
     has_come: Cell<bool>,
     /// The tasks that wait for the signal.
     receivers: Waiters,
-    /// The place of the task that waits by [`Signal::poll_recv`].
-    poller: Place,
     /// How many [`Signal`]s there are for it.
     names: Names,
 }
@@ -185,7 +183,8 @@ impl Listener {
     }
 
     fn update_liveness(&self) {
-        self.registration.set_active(self.has_callback || !self.receivers.is_empty());
+        let active = self.has_callback || self.receivers.has_futures();
+        self.registration.set_active_or_polled(active, self.receivers.has_poller());
     }
 
     /// Stops for good. Again it does nothing.
@@ -226,6 +225,10 @@ impl Named for Listener {
 impl Handle for Listener {
     fn kind(&self) -> &'static str {
         "signal watcher"
+    }
+
+    fn ask(&self) {
+        self.receivers.ask_poller();
     }
 
     fn registration(&self) -> &Registration {
@@ -376,7 +379,7 @@ impl Signal {
     /// comes. One task can wait so: a later one takes the place of the one before. Those in
     /// [`recv`](Signal::recv) wait beside it.
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.listener.poll_recv(&self.listener.poller, cx)
+        self.listener.poll_recv(self.listener.receivers.poller(), cx)
     }
 
     /// Stops for good: no callback comes, not even for a signal that has been caught already.
@@ -416,7 +419,6 @@ fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
         once: matches!(then, Then::CallOnce(_)),
         has_come: Cell::new(false),
         receivers: Waiters::default(),
-        poller: Place::default(),
         names: Names::default(),
     });
     if let Then::Call(f) | Then::CallOnce(f) = then {

@@ -9,13 +9,14 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::link::Link;
 use super::open_port::OpenPort;
 use super::port::{Port, PortEnd};
 use super::queue::{Queue, Refused};
 use super::sent::Sent;
+use crate::cell::peek;
 
 /// Makes a channel that holds at most `capacity` messages in each direction.
 ///
@@ -96,6 +97,75 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R, Bounded> {
     pub fn reserve(&self) -> Reserve<'_, S, R> {
         Reserve { port: &self.port, queue: None, ticket: None }
     }
+
+    /// A place for one message, or keeps the task's waker until there is one; none when either end
+    /// is closed. One task of a port can wait so: a later one takes the place of the one before,
+    /// also in the line. Those in [`reserve`](Port::reserve) wait beside it.
+    ///
+    /// A place that was granted to a task which then does not poll again is kept for the next that
+    /// does.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::future::poll_fn;
+    /// use windlass::worker::channel_bounded;
+    ///
+    /// windlass::block_on(async {
+    ///     let (here, there) = channel_bounded::<u32, ()>(1);
+    ///     let (here, there) = (here.open(), there.open());
+    ///     let permit = poll_fn(|cx| here.poll_reserve(cx)).await.unwrap();
+    ///     permit.post(1).unwrap();
+    ///     assert_eq!(there.recv().await, Some(1));
+    /// });
+    /// ```
+    pub fn poll_reserve(&self, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
+        self.port.poll_reserve(cx)
+    }
+}
+
+/// The place in the line of the task that waits by a function that polls.
+pub(super) struct Ticket<S> {
+    /// The queue in whose line it waits.
+    queue: Arc<Queue<Sent<S>>>,
+    /// Its number there.
+    number: u64,
+}
+
+impl<S> Ticket<S> {
+    /// Leaves the line. The waker comes back, if the task was not woken.
+    fn leave(self) -> Option<Waker> {
+        self.queue.stop_waiting(self.number)
+    }
+}
+
+impl<S, R> OpenPort<S, R> {
+    fn poll_reserve(&self, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
+        let before = self.ticket.take();
+        let Some(queue) = self.outgoing() else {
+            drop(before.and_then(Ticket::leave));
+            return Poll::Ready(None);
+        };
+        let mut number = before.map(|ticket| ticket.number);
+        let polled = queue.poll_reserve(&mut number, cx);
+        let after = number.map(|number| Ticket { queue: queue.clone(), number });
+        // One that the waker's own code has taken in between.
+        let other = self.ticket.replace(after);
+        drop(other.and_then(Ticket::leave));
+        self.update_liveness();
+        polled.map(|reserved| reserved.then(|| Permit { queue: Some(queue) }))
+    }
+
+    /// Leaves the line in which a task waits by a function that polls, and wakes that.
+    pub(super) fn leave_line(&self) {
+        if let Some(waker) = self.ticket.take().and_then(Ticket::leave) {
+            waker.wake();
+        }
+    }
+
+    /// Whether a task waits by a function that polls for a place.
+    pub(super) fn has_ticket(&self) -> bool {
+        peek(&self.ticket, Option::is_some)
+    }
 }
 
 /// Waits for a place in a bounded channel. Made by [`Port::reserve`].
@@ -112,7 +182,7 @@ impl<S, R> Reserve<'_, S, R> {
     /// Gives up its place in the line, if it has one.
     fn leave_line(&mut self) {
         if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
-            queue.stop_waiting(ticket);
+            drop(queue.stop_waiting(ticket));
         }
         self.set_waiting(None);
     }

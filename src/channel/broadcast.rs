@@ -348,6 +348,12 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         Recv::new(&**self.member)
     }
 
+    /// The next message, or keeps the task's waker until it comes; none when the channel is closed.
+    /// One task can wait so: see [`Port::poll_recv`](super::port::Port::poll_recv).
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.member.poll_recv(self.member.handler.waiters.poller(), cx)
+    }
+
     /// Closes the channel. Messages that wait here are dropped. Closing again does nothing.
     pub fn close(&self) {
         self.member.close();

@@ -83,11 +83,6 @@ impl<T> MessageHandler<T> {
         self.left.get().is_some()
     }
 
-    /// Whether a callback or a task wants messages.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.listening.get() || !self.waiters.is_empty()
-    }
-
     /// Registers a callback. The one before comes back, to be dropped.
     #[track_caller]
     pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {

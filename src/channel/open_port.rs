@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use super::bounded::Ticket;
 use super::handler::{MessageHandler, Round};
 use super::link::{CloseNotice, Link};
 use super::queue::{End, Queue};
@@ -57,6 +58,9 @@ pub(super) struct OpenPort<S, R> {
     finished: Cell<bool>,
     /// How many tasks wait for a place to send to.
     reserving: Cell<usize>,
+    /// The place in the line of the task that waits by
+    /// [`poll_reserve`](super::port::Port::poll_reserve).
+    pub(super) ticket: Cell<Option<Ticket<S>>>,
 }
 
 impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
@@ -74,6 +78,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             names: Names::default(),
             finished: Cell::new(false),
             reserving: Cell::new(0),
+            ticket: Cell::new(None),
         });
         if state.is_open() {
             port.registration.open(port.clone(), Location::caller(), false);
@@ -116,8 +121,11 @@ impl<S, R> OpenPort<S, R> {
     /// Says whether the port is active: a callback or a task wants messages that may come, or a
     /// task waits for a place to send to.
     pub(super) fn update_liveness(&self) {
-        let receives = !self.finished.get() && self.handler.is_wanted();
-        self.registration.set_active(receives || self.reserving.get() > 0);
+        let more = !self.finished.get();
+        let receives = self.handler.is_listening() || self.handler.waiters.has_futures();
+        let polled = more && self.handler.waiters.has_poller() || self.has_ticket();
+        let active = more && receives || self.reserving.get() > 0;
+        self.registration.set_active_or_polled(active, polled);
     }
 
     /// Counts a task that begins or ends to wait for a place to send to.
@@ -163,6 +171,7 @@ impl<S, R> OpenPort<S, R> {
             link.outgoing.set_sender_thread(None);
             link.outgoing.wake_waiters();
         }
+        self.leave_line();
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
@@ -182,6 +191,7 @@ impl<S, R> OpenPort<S, R> {
         self.state().closing.push_all(notice.into_iter().chain(on_close));
         self.closing_link.set(Some(link));
         let left = if self.handler.is_in_round() { None } else { self.finish_close() };
+        self.leave_line();
         self.handler.waiters.wake();
         // Last: messages and callbacks are the user's values.
         drop(left);
@@ -233,7 +243,13 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
         }
     }
 
+    fn ask(&self) {
+        self.handler.waiters.ask_poller();
+        self.leave_line();
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
+        self.leave_line();
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         let unseen = self.handler.close();

@@ -5,15 +5,20 @@
 //!
 //! Whether a channel has a bound is part of the port's type: see [`bounded`](super::bounded).
 
+#[cfg(feature = "futures")]
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+#[cfg(feature = "futures")]
+use super::bounded::Permit;
 use super::link::Link;
 use super::open_port::{KIND, OpenPort};
-use super::recv::{Recv, RecvTimeoutError};
+use super::recv::{Receive, Recv, RecvTimeoutError};
 use super::sent::Sent;
 use crate::callback::slot::Registered;
 use crate::state::State;
@@ -83,7 +88,7 @@ impl<S: Send + 'static, R: Send + 'static, K> PortEnd<S, R, K> {
     #[track_caller]
     pub fn open(self) -> Port<S, R, K> {
         let port = OpenPort::open(current::expect("PortEnd::open"), self.link);
-        Port { port: Name::new(port), kind: PhantomData }
+        Port::new(Name::new(port))
     }
 }
 
@@ -123,11 +128,23 @@ impl<S, R, K> fmt::Debug for PortEnd<S, R, K> {
 pub struct Port<S, R, K = Unbounded> {
     /// The port, which its loop has too while it is open.
     pub(super) port: Name<OpenPort<S, R>>,
+    /// A place in a bounded channel that this name has as a sink.
+    #[cfg(feature = "futures")]
+    pub(crate) permit: Cell<Option<Permit<S>>>,
     /// Says whether the channel has a bound. Holds nothing.
     kind: PhantomData<K>,
 }
 
 impl<S, R, K> Port<S, R, K> {
+    fn new(port: Name<OpenPort<S, R>>) -> Self {
+        Port {
+            port,
+            #[cfg(feature = "futures")]
+            permit: Cell::new(None),
+            kind: PhantomData,
+        }
+    }
+
     pub(crate) fn state(&self) -> &Rc<State> {
         self.port.state()
     }
@@ -258,6 +275,26 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         Recv::new(&**self.port)
     }
 
+    /// The next message, or keeps the task's waker until it comes; none when the channel is closed
+    /// and all has been taken. One task can wait so: a later one takes the place of the one before.
+    /// Those in [`recv`](Port::recv) wait beside it.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::future::poll_fn;
+    /// use windlass::worker::channel;
+    ///
+    /// windlass::block_on(async {
+    ///     let (here, there) = channel::<u32, ()>();
+    ///     let (here, there) = (here.open(), there.open());
+    ///     here.post(1);
+    ///     assert_eq!(poll_fn(|cx| there.poll_recv(cx)).await, Some(1));
+    /// });
+    /// ```
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<R>> {
+        self.port.poll_recv(self.port.handler.waiters.poller(), cx)
+    }
+
     /// Blocks this thread until there is a message, no longer than `timeout`.
     ///
     /// The loop stands still meanwhile: for the rare program that has nothing else to do, such as a
@@ -311,7 +348,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
 
 impl<S, R, K> Clone for Port<S, R, K> {
     fn clone(&self) -> Self {
-        Port { port: self.port.clone(), kind: PhantomData }
+        Port::new(self.port.clone())
     }
 }
 

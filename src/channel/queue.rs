@@ -389,9 +389,10 @@ impl<T> Queue<T> {
     }
 
     /// The sender with this ticket no longer waits. A place that it was granted goes to the next.
-    pub(crate) fn stop_waiting(&self, ticket: u64) {
+    /// Its waker comes back, if it was not woken.
+    pub(crate) fn stop_waiting(&self, ticket: u64) -> Option<Waker> {
         let mut queue = self.lock();
-        let Some(bound) = &mut queue.bound else { return };
+        let bound = queue.bound.as_mut()?;
         let waiter = bound.waiters.remove(&ticket);
         let next = if waiter.is_some() && ticket < bound.first_to_grant {
             bound.reserved -= 1;
@@ -400,9 +401,8 @@ impl<T> Queue<T> {
             None
         };
         drop(queue);
-        // What others wait for must not be lost by a panic, nor what the caller gets.
-        drop_quietly(waiter);
         next.into_iter().for_each(Waker::wake);
+        waiter.flatten()
     }
 
     /// Gives a reserved place back.

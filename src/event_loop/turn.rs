@@ -39,6 +39,9 @@ impl State {
             }
             self.iterations(mode, alive);
         }
+        if mode != RunMode::Default {
+            poll::ask(self); // Whoever turns the loop asks next how long it may wait.
+        }
         let stopped = self.is_stopping();
         self.cut_short.set(stopped);
         self.mailbox.clear_stop();
@@ -69,6 +72,9 @@ impl State {
         idle::run(self);
         prepare::run(self);
 
+        if mode != RunMode::NoWait && !hold {
+            poll::ask(self);
+        }
         poll::wait(self, poll::timeout(self, mode, hold)); // The only sleep.
         poll::dispatch(self);
         pending::run_after_poll(self);
@@ -100,8 +106,12 @@ impl State {
 
     /// Whether anything is left that keeps the loop alive.
     pub(crate) fn is_alive(&self) -> bool {
-        self.handles.any_holding()
-            || self.timers.any_holding()
+        self.handles.any_holding() || self.is_alive_besides_handles()
+    }
+
+    /// As [`is_alive`](State::is_alive), but for what is in the table of handles.
+    pub(crate) fn is_alive_besides_handles(&self) -> bool {
+        self.timers.any_holding()
             || self.immediates.any_referenced()
             || !self.pending.is_empty()
             || !self.closing.is_empty()

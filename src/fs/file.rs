@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::attributes::FileTime;
 use super::job::Step;
+use super::polled::Polled;
 use super::queue::FileQueue;
 use super::transfer::{Sending, Writing, read_buffers, read_on};
 use super::whole::Reading;
@@ -122,6 +123,26 @@ impl File {
     #[track_caller]
     pub fn close(&self) -> Request<io::Result<()>> {
         self.queue.close(Location::caller())
+    }
+
+    /// As [`close`](File::close), asked for at this line.
+    pub(super) fn close_at(&self, location: &'static Location<'static>) -> Request<io::Result<()>> {
+        self.queue.close(location)
+    }
+
+    /// Whether it was closed or given away, or is about to be.
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.is_ending() || self.queue.with_file(|_| ()).is_none()
+    }
+
+    /// What the functions that poll have begun.
+    pub(super) fn polled(&self) -> &Polled {
+        &self.queue.polled
+    }
+
+    /// The line that made the file.
+    pub(super) fn made_at(&self) -> &'static Location<'static> {
+        self.queue.location
     }
 
     /// The path that the file was opened by.
@@ -307,7 +328,16 @@ impl File {
     /// The system's: `InvalidInput` before the start, `NotSeekable` for a pipe.
     #[track_caller]
     pub fn seek(&self, to: SeekFrom) -> Request<io::Result<u64>> {
-        self.one_call("seek", Location::caller(), move |mut file| file.seek(to))
+        self.seek_at(to, Location::caller())
+    }
+
+    /// As [`seek`](File::seek), asked for at this line.
+    pub(super) fn seek_at(
+        &self,
+        to: SeekFrom,
+        location: &'static Location<'static>,
+    ) -> Request<io::Result<u64>> {
+        self.one_call("seek", location, move |mut file| file.seek(to))
     }
 
     /// What is known of the file.

@@ -36,6 +36,7 @@ mod file;
 mod job;
 mod options;
 mod path;
+mod polled;
 mod queue;
 mod remove;
 pub mod stream;

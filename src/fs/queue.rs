@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::error::PathError;
 use super::job::{self, FirstJob, KIND, NextJob, Step};
+use super::polled::Polled;
 use crate::error::{self, CancelError};
 use crate::promise::Promise;
 use crate::request::Request;
@@ -27,8 +28,9 @@ use crate::unhandled::Claimable;
 pub(super) struct FileQueue {
     /// The loop that it belongs to.
     pub(super) state: Rc<State>,
-    /// The line that made the file, for the close that nobody asks for.
-    location: &'static Location<'static>,
+    /// The line that made the file, for what no line asks for: the close, operations by functions
+    /// that poll.
+    pub(super) location: &'static Location<'static>,
     /// The descriptor, shared with the job that uses it. Taken out when the file is closed or given
     /// away.
     file: RefCell<Option<Arc<File>>>,
@@ -43,6 +45,8 @@ pub(super) struct FileQueue {
     last_number: Cell<u64>,
     /// The file's last operation has been asked for: it is to be closed or given away.
     ending: Cell<bool>,
+    /// What the functions that poll have begun.
+    pub(super) polled: Polled,
 }
 
 /// An operation that waits. It is called once, with what becomes of it; one that is dropped has its
@@ -112,6 +116,7 @@ impl FileQueue {
             running: RefCell::default(),
             last_number: Cell::new(0),
             ending: Cell::new(false),
+            polled: Polled::default(),
         })
     }
 
@@ -229,6 +234,11 @@ impl FileQueue {
                 None
             }
         }
+    }
+
+    /// Whether the last operation has been asked for.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// Whether no operation runs or waits.

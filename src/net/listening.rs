@@ -78,9 +78,7 @@ pub(super) struct Listening<L: Listener> {
     /// Called with each connection, while a program accepts by callback.
     on_connection: Slot<dyn FnMut(io::Result<L::Stream>)>,
     /// The tasks that wait for a connection.
-    acceptors: Waiters,
-    /// The place of the task that waits by a function that polls.
-    pub(super) poller: Place,
+    pub(super) acceptors: Waiters,
     /// What tasks have accepted in this iteration.
     budget: Budget,
     /// Waits for this side to close. Gone when it is queued for the close phase.
@@ -131,7 +129,8 @@ impl<L: Listener> Listening<L> {
     }
 
     fn update_liveness(&self) {
-        self.registration.set_active(self.listening.get() || !self.acceptors.is_empty());
+        let accepts = self.listening.get() || self.acceptors.has_futures();
+        self.registration.set_active_or_polled(accepts, self.acceptors.has_poller());
     }
 
     /// Takes one connection. A lack of descriptors is reported once until a connection is accepted
@@ -299,7 +298,6 @@ impl<L: Listener> Listening<L> {
             lack_reported: Cell::new(false),
             on_connection: Slot::default(),
             acceptors: Waiters::default(),
-            poller: Place::default(),
             budget: Budget::default(),
             on_close: Once::default(),
             location,
@@ -375,6 +373,10 @@ impl<L: Listener> Handle for Listening<L> {
         again.forget();
     }
 
+    fn ask(&self) {
+        self.acceptors.ask_poller();
+    }
+
     fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
         self.close();
     }
@@ -412,6 +414,10 @@ pub(super) trait AcceptAt<S> {
 
     /// The task of this place no longer waits.
     fn leave(&self, place: &Place);
+
+    /// Whether the listener was closed: nothing comes any more.
+    #[cfg(feature = "futures")]
+    fn is_over(&self) -> bool;
 }
 
 impl<L: Listener> AcceptAt<L::Stream> for Listening<L> {
@@ -422,6 +428,11 @@ impl<L: Listener> AcceptAt<L::Stream> for Listening<L> {
     fn leave(&self, place: &Place) {
         self.acceptors.leave(place);
         self.update_liveness();
+    }
+
+    #[cfg(feature = "futures")]
+    fn is_over(&self) -> bool {
+        !self.is_open()
     }
 }
 
@@ -436,6 +447,12 @@ pub struct Accept<'a, S = TcpStream> {
 impl<'a, S> Accept<'a, S> {
     pub(super) fn new(listener: &'a dyn AcceptAt<S>) -> Accept<'a, S> {
         Accept { listener, place: Place::default() }
+    }
+
+    /// Whether the listener was closed.
+    #[cfg(feature = "futures")]
+    pub(crate) fn is_over(&self) -> bool {
+        self.listener.is_over()
     }
 }
 
@@ -532,7 +549,7 @@ macro_rules! listener_methods {
             &self,
             cx: &mut std::task::Context<'_>,
         ) -> std::task::Poll<std::io::Result<$stream>> {
-            self.shared.poll_accept(&self.shared.poller, cx)
+            self.shared.poll_accept(self.shared.acceptors.poller(), cx)
         }
 
         /// Closes the listener now. Connections that wait are reset by the system. Closing again

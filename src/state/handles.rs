@@ -5,6 +5,10 @@
 //! keep the loop alive) and *busy* (a request of it is pending). The number of entries that hold
 //! the loop is kept beside the table: asking whether a loop is alive costs one look.
 //!
+//! An entry may also be *polled*: a task waits on it by a function that polls. It holds the loop as
+//! an active one does, but nothing tells when the task no longer waits. So it is asked: see
+//! `phase/poll/asking.rs`.
+//!
 //! Timers and immediates are not here: there can be a million of them, and they have tables of
 //! their own.
 
@@ -34,6 +38,10 @@ pub(crate) struct Handles<H: ?Sized> {
     table: RefCell<Table<H>>,
     /// How many entries hold the loop.
     holding: Cell<usize>,
+    /// How many of them do so by being polled alone.
+    by_polls: Cell<usize>,
+    /// How many entries were asked and have not answered.
+    asked: Cell<usize>,
 }
 
 /// The entries, and which of them are ready.
@@ -71,6 +79,10 @@ impl Flags {
     const BUSY: Flags = Flags(1 << 2);
     /// It stands in the ready list, where it stands once.
     const LISTED: Flags = Flags(1 << 3);
+    /// A task waits on it by a function that polls. Holds the loop if it is referenced too.
+    const POLLED: Flags = Flags(1 << 4);
+    /// That task was asked whether it still waits, and has not polled since.
+    const ASKED: Flags = Flags(1 << 5);
 
     #[inline]
     fn has(self, flag: Flags) -> bool {
@@ -105,7 +117,12 @@ impl Moment {
 
 impl<H: ?Sized> Default for Handles<H> {
     fn default() -> Handles<H> {
-        Handles { table: RefCell::default(), holding: Cell::new(0) }
+        Handles {
+            table: RefCell::default(),
+            holding: Cell::new(0),
+            by_polls: Cell::new(0),
+            asked: Cell::new(0),
+        }
     }
 }
 
@@ -118,8 +135,13 @@ impl<H: ?Sized> Default for Table<H> {
 impl<H: ?Sized> Entry<H> {
     /// Whether it keeps the loop alive.
     fn holds(&self) -> bool {
-        let flags = self.flags;
-        flags.has(Flags::BUSY) || flags.has(Flags::ACTIVE) && flags.has(Flags::REFERENCED)
+        let is_on = self.flags.has(Flags::ACTIVE) || self.flags.has(Flags::POLLED);
+        self.flags.has(Flags::BUSY) || is_on && self.flags.has(Flags::REFERENCED)
+    }
+
+    /// Whether it does so by being polled alone.
+    fn holds_by_polls(&self) -> bool {
+        self.holds() && !self.flags.has(Flags::BUSY) && !self.flags.has(Flags::ACTIVE)
     }
 }
 
@@ -148,9 +170,26 @@ impl<H: ?Sized> Handles<H> {
 
     /// Ends an entry and gives its owner back, for the caller to drop. None if it has ended before.
     pub(super) fn close(&self, key: Key) -> Option<Rc<H>> {
-        let entry = self.table.borrow_mut().entries.remove(key)?;
-        self.holding.set(self.holding.get() - usize::from(entry.holds()));
+        let mut entry = self.table.borrow_mut().entries.remove(key)?;
+        self.count(&mut entry, |entry| entry.flags = Flags(0));
         Some(entry.owner)
+    }
+
+    /// Changes an entry and keeps the numbers.
+    #[inline]
+    fn count(&self, entry: &mut Entry<H>, f: impl FnOnce(&mut Entry<H>)) {
+        let states = |entry: &Entry<H>| {
+            (entry.holds(), entry.holds_by_polls(), entry.flags.has(Flags::ASKED))
+        };
+        let before = states(entry);
+        f(entry);
+        let after = states(entry);
+        let count = |number: &Cell<usize>, before: bool, after: bool| {
+            number.set(number.get() + usize::from(after) - usize::from(before));
+        };
+        count(&self.holding, before.0, after.0);
+        count(&self.by_polls, before.1, after.1);
+        count(&self.asked, before.2, after.2);
     }
 
     fn with<R>(&self, key: Key, f: impl FnOnce(&mut Entry<H>) -> R) -> Option<R> {
@@ -158,11 +197,7 @@ impl<H: ?Sized> Handles<H> {
     }
 
     fn change(&self, key: Key, f: impl FnOnce(&mut Entry<H>)) {
-        self.with(key, |entry| {
-            let before = usize::from(entry.holds());
-            f(entry);
-            self.holding.set(self.holding.get() + usize::from(entry.holds()) - before);
-        });
+        self.with(key, |entry| self.count(entry, f));
     }
 
     pub(super) fn set_active(&self, key: Key, on: bool) {
@@ -171,6 +206,15 @@ impl<H: ?Sized> Handles<H> {
 
     pub(super) fn set_busy(&self, key: Key, on: bool) {
         self.change(key, |entry| entry.flags.set(Flags::BUSY, on));
+    }
+
+    /// Sets whether it is active, and whether it is polled, which answers who asked.
+    pub(super) fn set_active_or_polled(&self, key: Key, active: bool, polled: bool) {
+        self.change(key, |entry| {
+            entry.flags.set(Flags::ACTIVE, active);
+            entry.flags.set(Flags::POLLED, polled);
+            entry.flags.set(Flags::ASKED, false);
+        });
     }
 
     pub(super) fn set_ref(&self, key: Key, on: bool) {
@@ -182,7 +226,9 @@ impl<H: ?Sized> Handles<H> {
     }
 
     pub(super) fn is_active(&self, key: Key) -> bool {
-        self.with(key, |entry| entry.flags.has(Flags::ACTIVE)).unwrap_or(false)
+        let is_active =
+            |entry: &mut Entry<H>| entry.flags.has(Flags::ACTIVE) || entry.flags.has(Flags::POLLED);
+        self.with(key, is_active).unwrap_or(false)
     }
 
     /// When an entry was opened that has not ended, to the millisecond.
@@ -199,6 +245,43 @@ impl<H: ?Sized> Handles<H> {
     #[inline]
     pub(crate) fn any_holding(&self) -> bool {
         self.holding.get() > 0
+    }
+
+    /// Whether entries keep the loop alive that do so by being polled alone, and no others.
+    #[inline]
+    pub(crate) fn only_polls_hold(&self) -> bool {
+        self.by_polls.get() > 0 && self.by_polls.get() == self.holding.get()
+    }
+
+    /// Whether an entry was asked and has not answered.
+    #[inline]
+    pub(crate) fn awaits_answers(&self) -> bool {
+        self.asked.get() > 0
+    }
+
+    /// Notes of all entries that hold the loop by being polled alone that they are asked. Their
+    /// owners are for the caller to ask.
+    pub(crate) fn ask(&self) -> Vec<Rc<H>> {
+        let mut table = self.table.borrow_mut();
+        let mut asked = Vec::new();
+        for entry in table.entries.values_mut().filter(|entry| entry.holds_by_polls()) {
+            self.count(entry, |entry| entry.flags.set(Flags::ASKED, true));
+            asked.push(entry.owner.clone());
+        }
+        asked
+    }
+
+    /// Nobody waits on the entries that were asked and have not answered.
+    pub(crate) fn forget_unanswered(&self) {
+        if self.awaits_answers() {
+            let mut table = self.table.borrow_mut();
+            for entry in table.entries.values_mut().filter(|entry| entry.flags.has(Flags::ASKED)) {
+                self.count(entry, |entry| {
+                    entry.flags.set(Flags::POLLED, false);
+                    entry.flags.set(Flags::ASKED, false);
+                });
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -252,6 +335,8 @@ impl<H: ?Sized> Handles<H> {
     /// Takes all entries out. For teardown.
     pub(crate) fn take_all(&self) -> Vec<Rc<H>> {
         self.holding.set(0);
+        self.by_polls.set(0);
+        self.asked.set(0);
         let mut table = self.table.borrow_mut();
         table.ready.clear();
         table.entries.take_all().into_iter().map(|entry| entry.owner).collect()
@@ -273,7 +358,7 @@ impl<H: Described + ?Sized> Handles<H> {
         let info = |entry: &Entry<H>| HandleInfo {
             kind: entry.owner.kind(),
             location: entry.owner.location(),
-            active: entry.flags.has(Flags::ACTIVE),
+            active: entry.flags.has(Flags::ACTIVE) || entry.flags.has(Flags::POLLED),
             has_ref: entry.flags.has(Flags::REFERENCED),
         };
         table.entries.values().map(info).collect()

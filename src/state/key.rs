@@ -68,6 +68,10 @@ impl<T> Keyed<T> {
         self.entries.iter().map(|(_, (_, value))| value)
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().map(|(_, (_, value))| value)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

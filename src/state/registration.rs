@@ -33,6 +33,10 @@ pub(crate) trait Handle {
         false
     }
 
+    /// Wakes the tasks that wait on it by a function that polls, and forgets them: one that still
+    /// waits polls again. Changes nothing else.
+    fn ask(&self) {}
+
     /// It has not ended in time. Sets what it knows better than its registration does.
     fn explain(&self, _laggard: &mut Laggard) {}
 
@@ -101,6 +105,13 @@ impl Registration {
     pub(crate) fn set_active(&self, on: bool) {
         if let Some(key) = self.key() {
             self.state.handles.set_active(key, on);
+        }
+    }
+
+    /// Sets whether the handle is started, and whether a task waits on it by a function that polls.
+    pub(crate) fn set_active_or_polled(&self, active: bool, polled: bool) {
+        if let Some(key) = self.key() {
+            self.state.handles.set_active_or_polled(key, active, polled);
         }
     }
 

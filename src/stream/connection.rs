@@ -119,6 +119,13 @@ impl<S: Stream> Handle for Connection<S> {
         self.reading.is_wanted() || self.writing.is_busy() || self.writing.has_task()
     }
 
+    fn ask(&self) {
+        self.reading.tasks.ask_poller();
+        if let Some(task) = self.writing.take_task() {
+            task.wake();
+        }
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         self.abandon();
     }
@@ -334,7 +341,9 @@ impl<S: Stream> Connection<S> {
     /// Tells the table whether the stream keeps the loop alive, after any change of what it waits
     /// for.
     pub(super) fn update_liveness(&self) {
-        self.registration.set_active(self.reading.is_wanted() || self.writing.has_task());
+        let reading = self.reading.is_on() || self.reading.tasks.has_futures();
+        let polled = self.reading.tasks.has_poller() || self.writing.has_task();
+        self.registration.set_active_or_polled(reading, polled);
         self.registration.set_busy(self.writing.is_busy());
     }
 

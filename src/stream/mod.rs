@@ -143,6 +143,16 @@ pub trait Writable: Clone + sealed::Writes + 'static {
     /// task can wait so, or for [`poll_shutdown`](Writable::poll_shutdown).
     fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>>;
 
+    /// As [`poll_write`](Writable::poll_write), of several buffers as one.
+    fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>>;
+
+    /// Ready when nothing is queued any more.
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
     /// Sends the end of the stream, once all queued writes have gone.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 

@@ -184,6 +184,25 @@ impl<S: Stream> Connection<S> {
         })
     }
 
+    /// As [`poll_write`](Connection::poll_write), of several buffers.
+    pub(crate) fn poll_write_vectored(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let some = data.iter().filter(|buffer| !buffer.is_empty()).count();
+        if some < 2 || self.sends_later() {
+            let first = data.iter().find(|buffer| !buffer.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |buffer| buffer));
+        }
+        self.poll_write_by(cx, || {
+            // What one call takes: what is left comes with the next one.
+            self.with_transport(|transport| {
+                self.writing.try_send(1, |_| transport.send_vectored(data))
+            })
+        })
+    }
+
     /// Whether what is written is handed over, and goes later.
     fn sends_later(&self) -> bool {
         self.transport.borrow().as_ref().is_some_and(Transport::sends_later)
@@ -408,6 +427,15 @@ impl<S: Stream> Connection<S> {
         self.can(Transport::can_send) && !self.writing.has_ended()
     }
 
+    /// Reads what has come, without waiting for it.
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return if self.is_open() { Ok(0) } else { Err(self.closed_error()) };
+        }
+        self.reading.expect_reader();
+        self.read(buffer)
+    }
+
     fn poll_once(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));
@@ -431,14 +459,23 @@ impl<S: Stream> Connection<S> {
         cx: &Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if data.is_empty() {
+            return Poll::Ready(self.refusal().map_or(Ok(0), Err));
+        }
+        self.poll_write_by(cx, || self.write_now(data))
+    }
+
+    /// Writes by `write` what the system takes, or has the task wait until it takes some.
+    fn poll_write_by(
+        self: &Rc<Self>,
+        cx: &Context<'_>,
+        write: impl FnOnce() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
         if let Some(error) = self.refusal() {
             return Poll::Ready(Err(error));
         }
-        if data.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
         if !self.writing.has_unsent() && self.may_go_on() {
-            let sent = self.write_now(data);
+            let sent = write();
             if !matches!(sent, Ok(0)) {
                 return Poll::Ready(sent);
             }
@@ -466,12 +503,12 @@ impl<S: Stream> Connection<S> {
         self.enqueue(Rest { data: data.to_vec(), ..Rest::default() }, completer);
     }
 
-    /// Sends the end of the stream, or has the task wait until all writes have gone.
-    pub(crate) fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when nothing is queued any more, or has the task wait for that.
+    pub(crate) fn poll_flush(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_open() {
-            return Poll::Ready(Err(self.closed_error()));
+            return Poll::Ready(self.after_close());
         }
-        if self.writing.is_busy() {
+        if self.writing.has_unsent() {
             return self.wait_to_write(cx);
         }
         if self.sends_later()
@@ -479,10 +516,25 @@ impl<S: Stream> Connection<S> {
         {
             return Poll::Ready(Err(write.error));
         }
-        if self.writing.end() {
-            return Poll::Ready(Ok(()));
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends the end of the stream, or has the task wait until all writes have gone.
+    pub(crate) fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_open() && self.writing.is_busy() {
+            return self.wait_to_write(cx);
+        }
+        let flushed = self.poll_flush(cx);
+        if !matches!(flushed, Poll::Ready(Ok(()))) || self.writing.end() {
+            return flushed;
         }
         Poll::Ready(self.send_end())
+    }
+
+    /// What comes of ending a stream that is not open: nothing, if that is how it was ended.
+    fn after_close(&self) -> io::Result<()> {
+        let is_ended = S::Transport::CLOSE_IS_END && self.writing.has_ended();
+        if is_ended && self.state().is_open() { Ok(()) } else { Err(self.closed_error()) }
     }
 
     /// Keeps the task's waker until it can write.

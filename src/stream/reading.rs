@@ -12,7 +12,7 @@ use super::ending::LostWrite;
 use crate::callback::slot::Slot;
 use crate::state::State;
 use crate::sys::Event;
-use crate::task::waiters::{Place, Waiters};
+use crate::task::waiters::Waiters;
 
 /// The size of the buffer that the streams of a loop read into: what one call is worth.
 const READ_BUFFER: usize = 64 * 1024;
@@ -47,9 +47,7 @@ pub(crate) struct Reading<S: 'static> {
     /// A write that failed and whose request was dropped. Its error comes behind what has arrived.
     failure: Cell<Option<Box<LostWrite>>>,
     /// The tasks that wait until they can read.
-    pub(super) tasks: Waiters,
-    /// The place in `tasks` of the task that waits by a function that polls.
-    pub(crate) poller: Place,
+    pub(crate) tasks: Waiters,
 }
 
 impl<S> Reading<S> {
@@ -64,7 +62,6 @@ impl<S> Reading<S> {
             may_resume: Cell::new(false),
             failure: Cell::new(None),
             tasks: Waiters::default(),
-            poller: Place::default(),
         }
     }
 

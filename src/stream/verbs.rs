@@ -114,7 +114,31 @@ macro_rules! read_methods {
             cx: &mut std::task::Context<'_>,
             buffer: &mut [u8],
         ) -> std::task::Poll<std::io::Result<usize>> {
-            self.connection.poll_read(&self.connection.reading.poller, cx, buffer)
+            self.connection.poll_read(self.connection.reading.tasks.poller(), cx, buffer)
+        }
+
+        /// Reads what has come, at most as much as `buffer` takes: how many bytes, 0 at the end. It
+        /// does not wait.
+        ///
+        /// # Errors
+        /// Would-block when nothing has come; else as [`read`](Self::read).
+        ///
+        /// # Examples
+        #[doc = $fence]
+        /// use std::io::ErrorKind;
+        ///
+        /// windlass::block_on(async {
+        #[doc = $pair]
+        ///     let mut buffer = [0; 16];
+        ///     let nothing = reader.try_read(&mut buffer).unwrap_err();
+        ///     assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+        ///     # drop(writer);
+        ///     Ok::<(), std::io::Error>(())
+        /// })?;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        pub fn try_read(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.connection.try_read(buffer)
         }
 
         /// Whether reading makes sense: not after a failure or a close. The end of the stream alone
@@ -307,6 +331,34 @@ macro_rules! write_methods {
             self.connection.poll_write(cx, data)
         }
 
+        /// As [`poll_write`](Self::poll_write), of several buffers as one: how many bytes of them
+        /// in all.
+        ///
+        /// # Errors
+        /// As [`write`](Self::write).
+        ///
+        /// # Examples
+        #[doc = $fence]
+        /// use std::future::poll_fn;
+        /// use std::io::IoSlice;
+        ///
+        /// windlass::block_on(async {
+        #[doc = $pair]
+        ///     let parts = [IoSlice::new(b"head"), IoSlice::new(b"tail")];
+        ///     assert_eq!(poll_fn(|cx| writer.poll_write_vectored(cx, &parts)).await?, 8);
+        ///     # drop(reader);
+        ///     Ok::<(), std::io::Error>(())
+        /// })?;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        pub fn poll_write_vectored(
+            &self,
+            cx: &mut std::task::Context<'_>,
+            data: &[std::io::IoSlice<'_>],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            self.connection.poll_write_vectored(cx, data)
+        }
+
         /// Sends the end of the stream, once all queued writes have gone. Ready at once when that
         /// is done already.
         ///
@@ -331,6 +383,33 @@ macro_rules! write_methods {
             cx: &mut std::task::Context<'_>,
         ) -> std::task::Poll<std::io::Result<()>> {
             self.connection.poll_shutdown(cx)
+        }
+
+        /// Ready when nothing is queued any more. One task can wait so, or for the other functions
+        /// that poll this side.
+        ///
+        /// # Errors
+        /// Not-connected when the stream is closed.
+        ///
+        /// # Examples
+        #[doc = $fence]
+        /// use std::future::poll_fn;
+        ///
+        /// windlass::block_on(async {
+        #[doc = $pair]
+        ///     drop(writer.write(b"hello"));
+        ///     poll_fn(|cx| writer.poll_flush(cx)).await?;
+        ///     assert_eq!(writer.write_queue_size(), 0);
+        ///     # drop(reader);
+        ///     Ok::<(), std::io::Error>(())
+        /// })?;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        pub fn poll_flush(
+            &self,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            self.connection.poll_flush(cx)
         }
 
         /// Whether writing makes sense: not after a shutdown was requested, a failure or a close.
@@ -541,6 +620,21 @@ macro_rules! impl_writable {
                 data: &[u8],
             ) -> std::task::Poll<std::io::Result<usize>> {
                 Self::poll_write(self, cx, data)
+            }
+
+            fn poll_write_vectored(
+                &self,
+                cx: &mut std::task::Context<'_>,
+                data: &[std::io::IoSlice<'_>],
+            ) -> std::task::Poll<std::io::Result<usize>> {
+                Self::poll_write_vectored(self, cx, data)
+            }
+
+            fn poll_flush(
+                &self,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<std::io::Result<()>> {
+                Self::poll_flush(self, cx)
             }
 
             fn poll_shutdown(

@@ -17,8 +17,8 @@ use crate::callback;
 /// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
 /// on, so that the future that has waited longest is woken first.
 ///
-/// Where a task waits without a future, by a function that polls, the source keeps a place for it:
-/// the task that polled last has it.
+/// Where a task waits without a future, by a function that polls, the source keeps a place for it
+/// ([`Waiters::poller`]): the task that polled last has it.
 #[derive(Debug, Default)]
 pub(crate) struct Place(Cell<Option<NonZeroU64>>);
 
@@ -27,6 +27,9 @@ pub(crate) struct Place(Cell<Option<NonZeroU64>>);
 pub(crate) struct Waiters {
     /// How many have waited: the number of the last one.
     last: Cell<u64>,
+    /// The place of the task that waits by a function that polls. No destructor tells when it no
+    /// longer does.
+    poller: Place,
     /// Never borrowed while a waker is cloned, dropped or called: that may be anybody's code.
     list: RefCell<List>,
 }
@@ -63,6 +66,11 @@ impl List {
         }
     }
 
+    fn has(&self, number: NonZeroU64) -> bool {
+        self.first.as_ref().is_some_and(|(first, _)| *first == number)
+            || self.others.contains_key(&number)
+    }
+
     fn remove(&mut self, number: NonZeroU64) -> Option<Waker> {
         let is_first = self.first.as_ref().is_some_and(|(first, _)| *first == number);
         if !is_first {
@@ -77,6 +85,34 @@ impl Waiters {
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.borrow().first.is_none()
+    }
+
+    /// The place of the task that waits by a function that polls.
+    pub(crate) fn poller(&self) -> &Place {
+        &self.poller
+    }
+
+    /// Whether a task waits by a function that polls.
+    pub(crate) fn has_poller(&self) -> bool {
+        self.poller.0.get().is_some_and(|number| self.list.borrow().has(number))
+    }
+
+    /// Whether a future waits: one that says so when it no longer does.
+    pub(crate) fn has_futures(&self) -> bool {
+        let list = self.list.borrow();
+        let count = usize::from(list.first.is_some()) + list.others.len();
+        count > usize::from(self.poller.0.get().is_some_and(|number| list.has(number)))
+    }
+
+    /// Wakes the task that waits by a function that polls: if it still does, it polls again, and
+    /// keeps its place.
+    pub(crate) fn ask_poller(&self) {
+        if let Some(number) = self.poller.0.get() {
+            let waker = self.list.borrow_mut().remove(number);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
     }
 
     /// Has the future of this place wait, or wait with another waker.

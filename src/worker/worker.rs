@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::error::WorkerError;
@@ -14,7 +15,7 @@ use crate::callback;
 use crate::callback::slot::Once;
 use crate::channel::call::{self, Call, CallError, Reply};
 use crate::channel::port::PortEnd;
-use crate::channel::recv::{Recv, RecvTimeoutError};
+use crate::channel::recv::{Receive, Recv, RecvTimeoutError};
 use crate::channel::sent::Sent;
 use crate::phase::timers::set_timeout;
 use crate::report::metrics::Metrics;
@@ -119,6 +120,13 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// Any number may wait, and beside a handler: see [`Port::recv`](super::Port::recv).
     pub fn recv(&self) -> Recv<'_, Out> {
         Recv::new(&*self.handle)
+    }
+
+    /// The next message, or keeps the task's waker until it comes; none when the worker has ended
+    /// and all has been taken. One task can wait so: see
+    /// [`Port::poll_recv`](super::Port::poll_recv).
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<Option<Out>> {
+        self.handle.poll_recv(self.handle.handler.waiters.poller(), cx)
     }
 
     /// Blocks this thread until there is a message, no longer than `timeout`. The loop stands still

@@ -169,8 +169,6 @@ pub(super) struct Reader {
     on_data: Slot<OnData>,
     /// The tasks that wait for a chunk.
     readers: Waiters,
-    /// The place of the task that waits by [`ReadStream::poll_next`].
-    poller: Place,
     /// How many [`ReadStream`]s there are for this stream.
     names: Cell<u32>,
 }
@@ -198,7 +196,6 @@ impl Reader {
             has_callback: Cell::new(false),
             on_data: Slot::default(),
             readers: Waiters::default(),
-            poller: Place::default(),
             names: Cell::new(0),
         });
         if state.is_open() {
@@ -589,7 +586,7 @@ impl ReadStream {
     /// # Errors
     /// As [`next`](ReadStream::next).
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Vec<u8>>>> {
-        self.reader.poll_next(&self.reader.poller, cx)
+        self.reader.poll_next(self.reader.readers.poller(), cx)
     }
 
     /// Moves all that is left to a file or a socket and ends that; how many bytes. As

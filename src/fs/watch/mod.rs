@@ -202,7 +202,7 @@ impl Watcher {
     /// # Errors
     /// As [`next`](Watcher::next).
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<io::Result<WatchEvent>> {
-        self.watching.poll_next(&self.watching.poller, cx)
+        self.watching.poll_next(self.watching.readers.poller(), cx)
     }
 
     /// What is watched, as it was given.

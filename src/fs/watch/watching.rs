@@ -55,9 +55,7 @@ pub(super) struct Watching {
     /// Called with each event.
     on_event: Slot<dyn FnMut(io::Result<WatchEvent>)>,
     /// The tasks that wait for an event.
-    readers: Waiters,
-    /// The place of the task that waits by [`Watcher::poll_next`](super::Watcher::poll_next).
-    pub(super) poller: Place,
+    pub(super) readers: Waiters,
     /// Waits for the close. Gone when it is queued for the close phase.
     on_close: Once<dyn FnOnce()>,
 }
@@ -85,7 +83,6 @@ impl Watching {
             listening: Cell::new(false),
             on_event: Slot::default(),
             readers: Waiters::default(),
-            poller: Place::default(),
             on_close: Once::default(),
         });
         watching.registration.open(watching.clone(), location, false);
@@ -120,7 +117,8 @@ impl Watching {
     }
 
     fn update_liveness(&self) {
-        self.registration.set_active(self.listening.get() || !self.readers.is_empty());
+        let active = self.listening.get() || self.readers.has_futures();
+        self.registration.set_active_or_polled(active, self.readers.has_poller());
     }
 
     #[track_caller]
@@ -232,6 +230,10 @@ impl Handle for Watching {
         }
         self.round(state);
         again.forget();
+    }
+
+    fn ask(&self) {
+        self.readers.ask_poller();
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -61,13 +61,9 @@ pub(crate) struct Datagrams {
     /// What waits to go.
     sending: Sending<Completer<io::Result<()>>>,
     /// The tasks that wait for a datagram.
-    receivers: Waiters,
-    /// The place in `receivers` of the task that waits by a function that polls.
-    pub(super) receiver: Place,
+    pub(super) receivers: Waiters,
     /// The tasks that wait until they can send.
-    senders: Waiters,
-    /// The place in `senders` of the task that waits by a function that polls.
-    pub(super) sender: Place,
+    pub(super) senders: Waiters,
     /// What tasks have received and sent in this iteration.
     budget: Budget,
     /// Counts the public names of this socket.
@@ -101,9 +97,7 @@ impl Datagrams {
             on_datagram: Slot::default(),
             sending: Sending::new(),
             receivers: Waiters::default(),
-            receiver: Place::default(),
             senders: Waiters::default(),
-            sender: Place::default(),
             budget: Budget::default(),
             names: Names::default(),
             on_close: Once::default(),
@@ -147,8 +141,9 @@ impl Datagrams {
     }
 
     fn update_liveness(&self) {
-        let waits = !self.receivers.is_empty() || !self.senders.is_empty();
-        self.registration.set_active(self.receiving.get() || waits);
+        let waits = self.receivers.has_futures() || self.senders.has_futures();
+        let polled = self.receivers.has_poller() || self.senders.has_poller();
+        self.registration.set_active_or_polled(self.receiving.get() || waits, polled);
         self.registration.set_busy(!self.sending.is_empty());
     }
 
@@ -502,6 +497,11 @@ impl Handle for Datagrams {
         }
         self.close_if_unnamed();
         again.forget();
+    }
+
+    fn ask(&self) {
+        self.receivers.ask_poller();
+        self.senders.ask_poller();
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -349,7 +349,7 @@ impl UdpSocket {
         data: &[u8],
         to: SocketAddr,
     ) -> Poll<io::Result<()>> {
-        self.shared.poll_send(&self.shared.sender, cx, data, Some(to))
+        self.shared.poll_send(self.shared.senders.poller(), cx, data, Some(to))
     }
 
     /// Sends a datagram to the address that the socket is connected to. Otherwise as
@@ -371,7 +371,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn poll_send(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<()>> {
-        self.shared.poll_send(&self.shared.sender, cx, data, None)
+        self.shared.poll_send(self.shared.senders.poller(), cx, data, None)
     }
 
     /// Bytes that wait to be sent.
@@ -498,7 +498,7 @@ impl UdpSocket {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.shared.poll_receive(&self.shared.receiver, cx, buffer)
+        self.shared.poll_receive(self.shared.receivers.poller(), cx, buffer)
     }
 
     /// Closes the socket now. Datagrams that wait are cancelled. Closing again does nothing.

@@ -1,6 +1,7 @@
 //! The poll phase: the loop's only sleep, and the delivery of what woke it.
 //!
-//! [`timeout`] says how long the loop may sleep. [`wait`] touches the system and calls nobody:
+//! [`ask`] makes sure that there is something to wait for. [`timeout`] says how long the loop may
+//! sleep. [`wait`] touches the system and calls nobody:
 //! it looks for a while ([patience](crate::threads::patience)), sleeps, or only collects what is
 //! ready ([`sleep`]; [`virtual_time`] for a loop in virtual time). [`dispatch`] calls back and does
 //! not wait: handles that the poller reported first, then what other threads made ready
@@ -10,6 +11,7 @@
 //! says would-block asks to be called again (`Registration::call_again`), and while any such handle
 //! is listed the poll does not block.
 
+mod asking;
 mod deliver;
 mod observed;
 mod sleep;
@@ -25,6 +27,8 @@ use crate::state::State;
 use crate::trace::Phase;
 use sleep::{collect, look, sleep};
 
+pub(crate) use asking::ask;
+
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
 
@@ -39,17 +43,8 @@ const ITERATIONS_PER_LOOK: u64 = 32;
 ///
 /// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
 pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Duration> {
-    let something_waits = state.mailbox.is_to_return()
-        || !state.ticks.is_empty()
-        || !state.microtasks.is_empty()
-        || !state.idle.is_empty()
-        || state.immediates.any_referenced()
-        || state.handles.ready_count() > 0
-        || !state.pending.is_empty()
-        || !state.closing.is_empty()
-        || !state.poll_last.is_empty()
-        || !state.delivery.is_empty();
-    if mode == RunMode::NoWait || something_waits || !(hold || state.is_alive()) {
+    let must_not = something_waits(state) || state.handles.awaits_answers();
+    if mode == RunMode::NoWait || must_not || !(hold || state.is_alive()) {
         return Some(Duration::ZERO);
     }
     // Counted from this moment, not from the cached time, which idle and prepare watchers may have
@@ -59,6 +54,21 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
     // In whole milliseconds, as the system's pollers wait: timers that are close together are
     // served together, for a sleep costs more than a dozen of them.
     Some(Duration::from_millis(left.div_ceil(MILLISECOND)))
+}
+
+/// Whether the loop has something to do at once.
+#[inline(always)]
+fn something_waits(state: &State) -> bool {
+    state.mailbox.is_to_return()
+        || !state.ticks.is_empty()
+        || !state.microtasks.is_empty()
+        || !state.idle.is_empty()
+        || state.immediates.any_referenced()
+        || state.handles.ready_count() > 0
+        || !state.pending.is_empty()
+        || !state.closing.is_empty()
+        || !state.poll_last.is_empty()
+        || !state.delivery.is_empty()
 }
 
 /// Waits until something is ready, at most for `timeout`, and lists the handles that are.
