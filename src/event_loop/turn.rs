@@ -72,9 +72,7 @@ impl State {
         idle::run(self);
         prepare::run(self);
 
-        if mode != RunMode::NoWait && !hold {
-            poll::ask(self);
-        }
+        poll::ask_before(self, mode, hold);
         poll::wait(self, poll::timeout(self, mode, hold)); // The only sleep.
         poll::dispatch(self);
         pending::run_after_poll(self);

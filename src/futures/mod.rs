@@ -4,7 +4,8 @@
 //! - [`AsyncRead`](futures_io::AsyncRead) and [`AsyncWrite`](futures_io::AsyncWrite): every stream
 //!   of bytes, and references to it; of a [`fs::File`](crate::fs::File) also
 //!   [`AsyncSeek`](futures_io::AsyncSeek).
-//! - [`Stream`](futures_core::Stream): [`Incoming`] connections, [`Interval`](crate::time::Interval),
+//! - [`Stream`](futures_core::Stream): [`Incoming`] connections,
+//! [`Interval`](crate::time::Interval),
 //!   [`Signal`](crate::signal::Signal), [`Port`](crate::worker::Port),
 //!   [`Worker`](crate::worker::Worker), [`BroadcastChannel`](crate::worker::BroadcastChannel),
 //!   [`ReadStream`](crate::fs::stream::ReadStream), [`Watcher`](crate::fs::Watcher). Each is one

@@ -1,6 +1,7 @@
 //! hyper on the loop: what its client and server ask of a runtime. Feature `hyper`.
 //!
-//! [`Io`] is any stream with the traits of futures-io, and [`Executor`] runs futures that need not be
+//! [`Io`] is any stream with the traits of futures-io, and [`Executor`] runs futures that need not
+//! be
 //! `Send`.
 
 mod executor;

@@ -1,7 +1,8 @@
 //! Before the loop waits: whether those who keep it alive still wait.
 //!
 //! A future that waits says when it no longer does: it is dropped. A function that polls, as
-//! `poll_read` or `AsyncRead`, keeps a waker, and nothing says when the task has turned to something
+//! `poll_read` or `AsyncRead`, keeps a waker, and nothing says when the task has turned to
+//! something
 //! else: the loser of a `select!` is dropped without a word. So a loop that would wait for nothing
 //! but such tasks *asks* them. It wakes each of them once, and who still waits polls again. A wake
 //! without a reason is allowed to every waker, so this is right for those of other executors too.
@@ -13,7 +14,16 @@ use std::rc::Rc;
 
 use super::something_waits;
 use crate::callback;
+use crate::phase::mode::RunMode;
 use crate::state::State;
+
+/// As [`ask`], before a wait in this mode. `hold` says that the loop waits in any case.
+#[inline]
+pub(crate) fn ask_before(state: &Rc<State>, mode: RunMode, hold: bool) {
+    if mode != RunMode::NoWait && !hold {
+        ask(state);
+    }
+}
 
 /// Asks the tasks that wait by functions that poll, if nothing else keeps the loop alive.
 #[inline]

@@ -27,7 +27,7 @@ use crate::state::State;
 use crate::trace::Phase;
 use sleep::{collect, look, sleep};
 
-pub(crate) use asking::ask;
+pub(crate) use asking::{ask, ask_before};
 
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
