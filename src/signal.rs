@@ -26,7 +26,7 @@ use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
-use crate::task::waiters::{Place, Waiters};
+use crate::task::waiters::{self, Place, Waiters};
 
 /// The signals of one loop: where they come in, and who listens.
 struct Hub {
@@ -228,7 +228,7 @@ impl Handle for Listener {
     }
 
     fn ask(&self) {
-        self.receivers.ask_poller();
+        wake_each(self.receivers.take_poller());
     }
 
     fn registration(&self) -> &Registration {

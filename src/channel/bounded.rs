@@ -16,6 +16,7 @@ use super::open_port::OpenPort;
 use super::port::{Port, PortEnd};
 use super::queue::{Queue, Refused};
 use super::sent::Sent;
+use crate::callback;
 use crate::cell::peek;
 
 /// Makes a channel that holds at most `capacity` messages in each direction.
@@ -142,7 +143,7 @@ impl<S, R> OpenPort<S, R> {
     fn poll_reserve(&self, cx: &mut Context<'_>) -> Poll<Option<Permit<S>>> {
         let before = self.ticket.take();
         let Some(queue) = self.outgoing() else {
-            drop(before.and_then(Ticket::leave));
+            callback::drop_quietly(before.and_then(Ticket::leave));
             return Poll::Ready(None);
         };
         let mut number = before.map(|ticket| ticket.number);
@@ -150,16 +151,15 @@ impl<S, R> OpenPort<S, R> {
         let after = number.map(|number| Ticket { queue: queue.clone(), number });
         // One that the waker's own code has taken in between.
         let other = self.ticket.replace(after);
-        drop(other.and_then(Ticket::leave));
+        callback::drop_quietly(other.and_then(Ticket::leave));
         self.update_liveness();
         polled.map(|reserved| reserved.then(|| Permit { queue: Some(queue) }))
     }
 
-    /// Leaves the line in which a task waits by a function that polls, and wakes that.
-    pub(super) fn leave_line(&self) {
-        if let Some(waker) = self.ticket.take().and_then(Ticket::leave) {
-            waker.wake();
-        }
+    /// Leaves the line in which a task waits by a function that polls, which is for the caller to
+    /// wake.
+    pub(super) fn leave_line(&self) -> Option<Waker> {
+        self.ticket.take().and_then(Ticket::leave)
     }
 
     /// Whether a task waits by a function that polls for a place.
@@ -182,7 +182,7 @@ impl<S, R> Reserve<'_, S, R> {
     /// Gives up its place in the line, if it has one.
     fn leave_line(&mut self) {
         if let (Some(queue), Some(ticket)) = (&self.queue, self.ticket.take()) {
-            drop(queue.stop_waiting(ticket));
+            callback::drop_quietly(queue.stop_waiting(ticket));
         }
         self.set_waiting(None);
     }

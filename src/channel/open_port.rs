@@ -27,7 +27,7 @@ use crate::state::State;
 use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
-use crate::task::waiters::Place;
+use crate::task::waiters::{self, Place};
 use crate::trace::origin::Origin;
 
 /// The number of a port that receives no more.
@@ -171,7 +171,7 @@ impl<S, R> OpenPort<S, R> {
             link.outgoing.set_sender_thread(None);
             link.outgoing.wake_waiters();
         }
-        self.leave_line();
+        wake_each(self.leave_line());
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
@@ -191,7 +191,7 @@ impl<S, R> OpenPort<S, R> {
         self.state().closing.push_all(notice.into_iter().chain(on_close));
         self.closing_link.set(Some(link));
         let left = if self.handler.is_in_round() { None } else { self.finish_close() };
-        self.leave_line();
+        wake_each(self.leave_line());
         self.handler.waiters.wake();
         // Last: messages and callbacks are the user's values.
         drop(left);
@@ -244,12 +244,11 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
     }
 
     fn ask(&self) {
-        self.handler.waiters.ask_poller();
-        self.leave_line();
+        wake_each([self.handler.waiters.take_poller(), self.leave_line()].into_iter().flatten());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
-        self.leave_line();
+        let sender = self.leave_line();
         let link = self.link.take();
         callback::drop_quietly(self.leave());
         let unseen = self.handler.close();
@@ -258,7 +257,7 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
         callback::drop_quietly(unseen);
         callback::drop_quietly(self.notice.take());
         callback::drop_quietly(self.on_close.clear());
-        self.handler.waiters.wake();
+        wake_each(self.handler.waiters.take().chain(sender));
     }
 }
 

@@ -120,10 +120,8 @@ impl<S: Stream> Handle for Connection<S> {
     }
 
     fn ask(&self) {
-        self.reading.tasks.ask_poller();
-        if let Some(task) = self.writing.take_task() {
-            task.wake();
-        }
+        let tasks = [self.reading.tasks.take_poller(), self.writing.take_task()];
+        wake_each(tasks.into_iter().flatten());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

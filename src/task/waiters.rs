@@ -104,15 +104,10 @@ impl Waiters {
         count > usize::from(self.poller.0.get().is_some_and(|number| list.has(number)))
     }
 
-    /// Wakes the task that waits by a function that polls: if it still does, it polls again, and
-    /// keeps its place.
-    pub(crate) fn ask_poller(&self) {
-        if let Some(number) = self.poller.0.get() {
-            let waker = self.list.borrow_mut().remove(number);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
+    /// Takes the waker of the task out that waits by a function that polls. If it still waits when
+    /// it is woken, it polls again, and keeps its place.
+    pub(crate) fn take_poller(&self) -> Option<Waker> {
+        self.poller.0.get().and_then(|number| self.list.borrow_mut().remove(number))
     }
 
     /// Has the future of this place wait, or wait with another waker.

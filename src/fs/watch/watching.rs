@@ -20,7 +20,7 @@ use crate::state::State;
 use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
-use crate::task::waiters::{Place, Waiters};
+use crate::task::waiters::{self, Place, Waiters};
 use crate::trace::origin::Origin;
 
 /// Events that wait to be told. The kernel's queue is as long, unless the system is told otherwise.
@@ -233,7 +233,7 @@ impl Handle for Watching {
     }
 
     fn ask(&self) {
-        self.readers.ask_poller();
+        wake_each(self.readers.take_poller());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -500,8 +500,8 @@ impl Handle for Datagrams {
     }
 
     fn ask(&self) {
-        self.receivers.ask_poller();
-        self.senders.ask_poller();
+        let tasks = [self.receivers.take_poller(), self.senders.take_poller()];
+        wake_each(tasks.into_iter().flatten());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
