@@ -228,7 +228,7 @@ impl Handle for Listener {
     }
 
     fn ask(&self) {
-        wake_each(self.receivers.take_poller());
+        waiters::wake_each(self.receivers.take_poller());
     }
 
     fn registration(&self) -> &Registration {

@@ -171,7 +171,7 @@ impl<S, R> OpenPort<S, R> {
             link.outgoing.set_sender_thread(None);
             link.outgoing.wake_waiters();
         }
-        wake_each(self.leave_line());
+        waiters::wake_each(self.leave_line());
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
@@ -191,7 +191,7 @@ impl<S, R> OpenPort<S, R> {
         self.state().closing.push_all(notice.into_iter().chain(on_close));
         self.closing_link.set(Some(link));
         let left = if self.handler.is_in_round() { None } else { self.finish_close() };
-        wake_each(self.leave_line());
+        waiters::wake_each(self.leave_line());
         self.handler.waiters.wake();
         // Last: messages and callbacks are the user's values.
         drop(left);
@@ -244,7 +244,9 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
     }
 
     fn ask(&self) {
-        wake_each([self.handler.waiters.take_poller(), self.leave_line()].into_iter().flatten());
+        waiters::wake_each(
+            [self.handler.waiters.take_poller(), self.leave_line()].into_iter().flatten(),
+        );
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
@@ -257,7 +259,7 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
         callback::drop_quietly(unseen);
         callback::drop_quietly(self.notice.take());
         callback::drop_quietly(self.on_close.clear());
-        wake_each(self.handler.waiters.take().chain(sender));
+        waiters::wake_each(self.handler.waiters.take().chain(sender));
     }
 }
 

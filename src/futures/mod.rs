@@ -5,9 +5,9 @@
 //!   of bytes, and references to it; of a [`fs::File`](crate::fs::File) also
 //!   [`AsyncSeek`](futures_io::AsyncSeek).
 //! - [`Stream`](futures_core::Stream): [`Incoming`] connections,
-//! [`Interval`](crate::time::Interval),
-//!   [`Signal`](crate::signal::Signal), [`Port`](crate::worker::Port),
-//!   [`Worker`](crate::worker::Worker), [`BroadcastChannel`](crate::worker::BroadcastChannel),
+//!   [`Interval`](crate::time::Interval), [`Signal`](crate::signal::Signal),
+//!   [`Port`](crate::worker::Port), [`Worker`](crate::worker::Worker),
+//!   [`BroadcastChannel`](crate::worker::BroadcastChannel),
 //!   [`ReadStream`](crate::fs::stream::ReadStream), [`Watcher`](crate::fs::Watcher). Each is one
 //!   more name of what it is: dropping it as a stream closes what dropping it closes.
 //! - [`Sink`](futures_sink::Sink): a [`Port`](crate::worker::Port), bounded or not. Its close is

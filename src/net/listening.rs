@@ -374,7 +374,7 @@ impl<L: Listener> Handle for Listening<L> {
     }
 
     fn ask(&self) {
-        wake_each(self.acceptors.take_poller());
+        waiters::wake_each(self.acceptors.take_poller());
     }
 
     fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {

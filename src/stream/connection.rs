@@ -121,7 +121,7 @@ impl<S: Stream> Handle for Connection<S> {
 
     fn ask(&self) {
         let tasks = [self.reading.tasks.take_poller(), self.writing.take_task()];
-        wake_each(tasks.into_iter().flatten());
+        waiters::wake_each(tasks.into_iter().flatten());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -233,7 +233,7 @@ impl Handle for Watching {
     }
 
     fn ask(&self) {
-        wake_each(self.readers.take_poller());
+        waiters::wake_each(self.readers.take_poller());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {

@@ -501,7 +501,7 @@ impl Handle for Datagrams {
 
     fn ask(&self) {
         let tasks = [self.receivers.take_poller(), self.senders.take_poller()];
-        wake_each(tasks.into_iter().flatten());
+        waiters::wake_each(tasks.into_iter().flatten());
     }
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
