@@ -11,12 +11,15 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::sys;
 
 /// Nanoseconds since the loop was made.
 pub(crate) type Nanos = u64;
+
+/// The wall clock of a virtual day begins here: the first second of 2000, in UTC.
+const VIRTUAL_DAY: Duration = Duration::from_secs(946_684_800);
 
 /// The clock of a loop.
 #[derive(Debug)]
@@ -99,6 +102,17 @@ impl Clock {
     /// A time of this clock as an [`Instant`].
     pub(crate) fn instant_at(&self, time: Nanos) -> Instant {
         self.start + Duration::from_nanos(time)
+    }
+
+    /// The time of day: the system's, or on a virtual clock a day of its own and `ahead` more, in
+    /// nanoseconds.
+    pub(crate) fn wall(&self, ahead: i64) -> SystemTime {
+        if !self.is_virtual {
+            return SystemTime::now();
+        }
+        let time = SystemTime::UNIX_EPOCH + VIRTUAL_DAY + Duration::from_nanos(self.now.get());
+        let jump = Duration::from_nanos(ahead.unsigned_abs());
+        if ahead < 0 { time - jump } else { time + jump }
     }
 
     /// A moment as a time of this clock.

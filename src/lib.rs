@@ -112,6 +112,7 @@ pub mod observe;
 pub mod pipe;
 pub mod process;
 pub mod signal;
+pub mod sim;
 pub mod stdio;
 pub mod stream;
 pub mod task;

@@ -402,6 +402,7 @@ fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
     if !state.is_open() {
         return Err(crate::error::shut_down());
     }
+    state.refuse_in_simulation("signals")?;
     let hub = Hub::of(&state)?;
     if let Err(error) = hub.post.listen(signum) {
         hub.leave_if_unused();

@@ -7,7 +7,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::clock;
 use crate::phase::timers::{Timer, set_interval, set_timer};
@@ -15,6 +15,7 @@ use crate::state::current;
 use crate::task::signal::Signal;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::signal::SendSignal;
+use crate::virtual_time::chance::Chance;
 
 /// A future that is ready when a delay has passed. Made by [`sleep`].
 ///
@@ -162,6 +163,35 @@ pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output,
         Poll::Pending => limit.as_mut().poll(cx).map(|()| Err(Elapsed)),
     })
     .await
+}
+
+/// The time of day on the current loop's clock: the system's, and in virtual time the first second
+/// of 2000 (UTC) and what has passed since the loop was made. In a simulation it may jump, as
+/// [`Faults::clock_jump`](crate::sim::Faults::clock_jump) says.
+///
+/// For what is shown and stored. Durations are measured with [`now`](crate::now), which never goes
+/// back.
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// let event_loop = windlass::Loop::builder().virtual_time(true).build()?;
+/// event_loop.run(|| {
+///     let midnight = UNIX_EPOCH + Duration::from_secs(946_684_800);
+///     assert_eq!(windlass::time::system_now(), midnight);
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn system_now() -> SystemTime {
+    current::expect_with("time::system_now", |state| {
+        let ahead = state.chance().map_or(0, Chance::wall_ahead);
+        state.clock.wall(ahead)
+    })
 }
 
 /// Ticks a period apart. Made by [`interval`].

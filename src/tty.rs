@@ -171,6 +171,7 @@ impl Tty {
     #[track_caller]
     pub fn open(fd: OwnedFd) -> io::Result<Tty> {
         let state = current::expect("Tty::open");
+        state.refuse_in_simulation("terminals")?;
         if sys::kind_of(fd.as_raw_fd()) != Kind::Terminal {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no terminal"));
         }

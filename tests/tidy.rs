@@ -31,7 +31,7 @@ const FENCES: &[Fence] = &[
     (&["crate::stream", "crate::net", "crate::fs", "crate::dns", "crate::crypto", "crate::worker", "crate::signal", "crate::process"],
         &["stream/", "net/", "process/", "pipe.rs", "stdio/", "tty.rs", "fs/", "dns/", "crypto/", "worker/", "signal.rs", "futures/", "hyper/", "lib.rs", "unhandled/known.rs"],
         "the loop knows nothing that is built on it"),
-    (&["catch_unwind"], &["callback/", "event_loop/", "lib.rs", "task/mod.rs", "pool/", "worker/start.rs"],
+    (&["catch_unwind"], &["callback/", "event_loop/", "lib.rs", "task/mod.rs", "pool/", "worker/start.rs", "sim/mod.rs"],
         "panics are caught in callback/ and where a thread or a future ends"),
     (&["println!", "eprintln!", "print!", "eprint!", "dbg!", "todo!", "unimplemented!"], &[], "nothing unfinished, no stray print"),
     (&["let _ ="], &[], "what is dropped is dropped by name"),

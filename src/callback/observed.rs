@@ -75,6 +75,10 @@ struct End<'a> {
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
+        let State { teller, clock, virtual_time, .. } = self.state;
+        if let Some(member) = virtual_time {
+            member.note(teller.kind(), teller.phase(), clock.now());
+        }
         self.state.teller.end(&self.state.clock, thread::panicking(), self.outer);
     }
 }

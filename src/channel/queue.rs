@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
-    drop_quietly, program, this_moment, wake_each,
+    arrival, drop_quietly, program, this_moment, wake_each,
 };
 
 /// A list of messages that is empty keeps at most this many bytes: a steady load does not allocate,
@@ -84,9 +84,10 @@ struct Contents<T> {
     sender_thread: Option<ThreadId>,
     /// None for a queue without a bound.
     bound: Option<Box<Bound>>,
-    /// In virtual time: when each of the messages was sent. Empty otherwise.
+    /// In virtual time: from when on each of the messages is seen. Empty otherwise.
     stamps: VecDeque<Nanos>,
-    /// In virtual time: when the sending end finished or was closed. Zero otherwise.
+    /// In virtual time: from when on it is seen that the sending end finished or was closed. Zero
+    /// otherwise.
     end_at: Nanos,
 }
 
@@ -172,7 +173,10 @@ impl<T> Contents<T> {
             self.behind.push_back(message);
         }
         if self.is_virtual {
-            self.stamps.push_back(this_moment(self.program));
+            let time = arrival(self.program);
+            // Messages do not overtake each other.
+            let time = self.stamps.back().map_or(time, |last| time.max(*last));
+            self.stamps.push_back(time);
         }
     }
 
@@ -210,6 +214,16 @@ impl<T> Contents<T> {
             return Some(self.stamps.front().copied().unwrap_or(0));
         }
         (self.end != End::Open).then_some(self.end_at)
+    }
+
+    /// When the receiver sees the next message, or the end, if it takes its time on the way, as in
+    /// a simulation.
+    #[inline]
+    fn seen_later(&self) -> Option<Nanos> {
+        if !self.is_virtual {
+            return None;
+        }
+        self.next_at().filter(|time| *time > this_moment(self.program))
     }
 
     /// Whether more may come, as far as it can be seen at this time.
@@ -346,8 +360,12 @@ impl<T> Queue<T> {
         }
         let Some(receiver) = queue.receiver.clone() else { return };
         queue.notified = true;
+        let later = queue.seen_later();
         drop(queue);
-        receiver.notify();
+        match later {
+            Some(time) => receiver.notify_at(time),
+            None => receiver.notify(),
+        }
     }
 
     /// Reserves a place, or keeps the waker until one is granted. False when nothing can be sent
@@ -535,7 +553,8 @@ impl<T> Queue<T> {
     fn set_end(&self, end: End) {
         let mut queue = self.lock();
         if queue.is_virtual {
-            queue.end_at = this_moment(queue.program);
+            let last = queue.stamps.back().copied().unwrap_or(0);
+            queue.end_at = arrival(queue.program).max(last);
         }
         queue.end = end;
         let waiters = queue.all_waiters();

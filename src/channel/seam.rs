@@ -27,7 +27,7 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// There is something now.
     pub(crate) fn notify(&self) {
-        self.mailbox.notify(self.number);
+        self.mailbox.notify_now(self.number);
     }
 
     /// In virtual time: there is something from `time` on.
@@ -51,4 +51,11 @@ pub(crate) fn program() -> u64 {
 /// Zero, so that it is seen at once, if it is sent from elsewhere: no two programs share a time.
 pub(crate) fn this_moment(program: u64) -> Nanos {
     current::place().filter(|here| here.program == program).map_or(0, |here| here.time)
+}
+
+/// When a message arrives that is sent here and now to a loop of this program: in virtual time at
+/// once, in a simulation some time later. Zero as above.
+pub(crate) fn arrival(program: u64) -> Nanos {
+    let here = current::place().filter(|here| here.program == program);
+    here.map_or(0, |here| here.time + current::message_time())
 }

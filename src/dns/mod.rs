@@ -15,6 +15,7 @@
 
 mod error;
 mod options;
+mod resolve;
 mod shared;
 
 use std::ffi::CString;
@@ -232,7 +233,7 @@ pub struct HostAndService {
 pub fn lookup_service(address: SocketAddr) -> Request<io::Result<HostAndService>> {
     let state = current::expect("dns::lookup_service");
     let work = move || {
-        let (host, service) = resolver::names(address)?;
+        let (host, service) = resolve::names(address)?;
         Ok(HostAndService { host, service })
     };
     ask(&state, "address look-up", Location::caller(), address.to_string(), work)

@@ -18,12 +18,12 @@ use std::sync;
 
 use super::error::LookupError;
 use super::options::{Family, LookupOptions};
+use super::resolve;
 use crate::error::{self, CancelError, WorkError};
 use crate::pool::{self, Admission, Label, WorkKind};
 use crate::request::{Canceller, Completer, Request};
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
-use crate::sys::resolver;
 
 /// What requests for addresses complete with. Their ports are 0.
 type Answer = io::Result<Vec<SocketAddr>>;
@@ -134,7 +134,7 @@ impl Call {
         drop(joined);
         let work = move || {
             drop(begun);
-            resolver::addresses(&host, family)
+            resolve::addresses(&host, family)
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;

@@ -28,6 +28,7 @@ use crate::trace::delays::Delays;
 use crate::trace::roll;
 use crate::trace::teller::Teller;
 use crate::trace::track::Observed;
+use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
 
 /// The parts of a loop that is to be made, perhaps on another thread.
@@ -65,6 +66,8 @@ pub struct Builder {
     pool: Option<Pool>,
     /// How many tasks may be polled in one drain. None for no limit.
     poll_budget: Option<usize>,
+    /// The loop is the first of a simulation, where this decides what is open.
+    chance: Option<Arc<Chance>>,
 }
 
 impl Builder {
@@ -164,6 +167,12 @@ impl Builder {
         self
     }
 
+    /// Makes the loop the first one of a simulation: in virtual time, with chance.
+    pub(crate) fn chance(mut self, chance: Arc<Chance>) -> Self {
+        self.chance = Some(chance);
+        self.virtual_time(true)
+    }
+
     /// The parts of this loop.
     pub(crate) fn parts(self) -> Parts {
         Parts { mailbox: Arc::new(Mailbox::new()), builder: self, virtual_time: None }
@@ -179,7 +188,8 @@ impl Parts {
         let (virtual_time, clock) = match virtual_time {
             Some((member, parent)) => (Some(member), Clock::of_worker(parent)),
             None if builder.virtual_time => {
-                (Some(Member::first(&mailbox, current::place)), Clock::new(true))
+                let member = Member::first(&mailbox, current::place, builder.chance);
+                (Some(member), Clock::new(true))
             }
             None => (None, Clock::new(false)),
         };
@@ -189,6 +199,10 @@ impl Parts {
         track.set_observed(observed);
         track.set_name(builder.name.unwrap_or_else(|| "main".to_owned()));
         roll::join(&track);
+        if virtual_time.as_ref().is_some_and(|member| member.chance().is_some()) {
+            // Chance is told of each callback.
+            mailbox.add_observer();
+        }
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             status: Cell::new(Status::Open),

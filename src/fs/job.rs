@@ -18,6 +18,7 @@ use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 use crate::state::State;
 use crate::state::current;
+use crate::virtual_time::chance::Chance;
 
 /// The most bytes that one job moves.
 pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
@@ -55,7 +56,9 @@ pub(super) fn on_path<T: Send + 'static>(
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
     one_job(operation, move || {
-        let result = act(&path).map_err(|error| PathError::wrap(operation, &path, error));
+        let result = luck()
+            .and_then(|()| act(&path))
+            .map_err(|error| PathError::wrap(operation, &path, error));
         (result, path)
     })
 }
@@ -70,9 +73,14 @@ pub(super) fn on_two_paths<T: Send + 'static>(
 ) -> Request<io::Result<T>> {
     let (from, to) = (from.as_ref().to_owned(), to.as_ref().to_owned());
     one_job(operation, move || {
-        let result = act(&from, &to);
+        let result = luck().and_then(|()| act(&from, &to));
         (result.map_err(|error| PathError::wrap_two(operation, &from, &to, error)), (from, to))
     })
+}
+
+/// In a simulation a file request may fail. Asked in its job.
+pub(super) fn luck() -> io::Result<()> {
+    current::with_chance(Chance::file_error).flatten().map_or(Ok(()), Err)
 }
 
 #[track_caller]
@@ -103,7 +111,7 @@ pub(super) fn on_path_in_steps<T: Send + 'static>(
     polish: fn(&mut T),
 ) -> Request<io::Result<T>> {
     let path = path.as_ref().to_owned();
-    let named = move || match first(&path, &mut room) {
+    let named = move || match luck().and_then(|()| first(&path, &mut room)) {
         Ok(Step::More(next)) => (Ok(Step::More(with_path(operation, path, next))), (None, room)),
         Ok(done) => (Ok(done), (Some(path), room)),
         Err(error) => (Err(PathError::wrap(operation, &path, error)), (Some(path), room)),
@@ -180,6 +188,7 @@ pub(super) fn run<T: Send + 'static>(
     job: impl FnOnce() -> io::Result<Step<T>> + Send + 'static,
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
+    let job = move || luck().and_then(|()| job());
     let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
     go_on(state, location, request, then)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::job::{BYTES_PER_JOB, Step};
 use super::whole::write_all;
+use crate::state::current;
 use crate::sys;
 
 /// Reads until `len` bytes are there, or less comes than was asked for.
@@ -26,7 +27,8 @@ pub(super) fn read_on(
     while data.len() < full {
         let asked = full - data.len();
         let at = offset.map(|offset| offset.saturating_add(data.len() as u64));
-        let count = sys::file::read_spare(&file, &mut data, asked, at)?;
+        let given = current::with_chance(|chance| chance.read_len(asked)).unwrap_or(asked);
+        let count = sys::file::read_spare(&file, &mut data, given, at)?;
         if count < asked {
             // A pipe may give a few bytes at a time, and they may wait in a queue.
             if data.len() < data.capacity() / 2 {

@@ -282,7 +282,7 @@ fn start_copy(from: &Path, to: &Path, exclusive: bool) -> Request<io::Result<u64
     let state = current::expect("copy");
     let paths = Paths { from: from.to_owned(), to: to.to_owned() };
     let first = move || {
-        let opened = open_pair(&paths.from, &paths.to, exclusive);
+        let opened = job::luck().and_then(|()| open_pair(&paths.from, &paths.to, exclusive));
         match opened.map_err(|error| paths.wrap(error))? {
             Some(copying) => Copying { paths, ..copying }.go_on(),
             // Source and target are the same file.

@@ -21,6 +21,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::exchanged::Exchanged;
 use super::tcp_stream::TcpStream;
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered, Slot};
@@ -36,6 +37,8 @@ use crate::stream::connection::{Connection, Stream};
 use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{self, Place, Waiters};
 use crate::trace::origin::Origin;
+use crate::virtual_time::network::link::Socket;
+use crate::virtual_time::network::listening::Listener as InMemory;
 
 /// Connections that may wait to be accepted. The system may allow fewer.
 pub(super) const BACKLOG: i32 = 1024;
@@ -47,13 +50,24 @@ const ACCEPTS_PER_ROUND: u16 = 64;
 /// only be told the same again, and ten looks a second cost nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A listening socket of the system, or one in memory.
+pub(super) type Source<L> = Exchanged<L, InMemory>;
+
+/// Takes one connection, or says would-block.
+fn accept<L: Listener>(source: &Source<L>) -> io::Result<<L::Stream as Stream>::Transport> {
+    match source {
+        Exchanged::System(socket) => socket.accept(),
+        Exchanged::Simulated(socket) => socket.accept().map(Into::into),
+    }
+}
+
 /// A socket that connections come to.
 pub(super) trait Listener: AsFd + 'static {
     /// What it is called in reports.
     const KIND: &'static str;
 
     /// The public type of its connections.
-    type Stream: Stream;
+    type Stream: Stream<Transport: From<Socket>>;
 
     /// Takes one connection, or says would-block.
     fn accept(&self) -> io::Result<<Self::Stream as Stream>::Transport>;
@@ -64,7 +78,7 @@ pub(super) struct Listening<L: Listener> {
     /// Its entry in the loop's table.
     pub(super) registration: Registration,
     /// Taken out when the listener is closed or detached: then it is no longer open.
-    socket: RefCell<Option<L>>,
+    socket: RefCell<Option<Source<L>>>,
     /// Connections wait, for all that is known.
     ready: Cell<bool>,
     /// A connection callback is registered. It may be running, and is then not in its slot.
@@ -107,7 +121,10 @@ impl<L: Listener> Listening<L> {
         self.socket.borrow().is_some()
     }
 
-    pub(super) fn with_socket<R>(&self, f: impl FnOnce(&L) -> io::Result<R>) -> io::Result<R> {
+    pub(super) fn with_socket<R>(
+        &self,
+        f: impl FnOnce(&Source<L>) -> io::Result<R>,
+    ) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
             None => Err(self.closed_error()),
@@ -137,7 +154,7 @@ impl<L: Listener> Listening<L> {
     /// again.
     fn take(&self) -> Taken<L::Stream> {
         loop {
-            return match self.with_socket(L::accept) {
+            return match self.with_socket(accept) {
                 Ok(socket) => {
                     self.lack_reported.set(false);
                     self.state().log(|| format!("{} accepted, {}", L::Stream::KIND, self.made()));
@@ -172,8 +189,10 @@ impl<L: Listener> Listening<L> {
     /// spare one. Then the listener pauses.
     fn shed(&self) -> bool {
         let outcome = self.spare.take().map(|_given_up| ());
-        let outcome = outcome.map(|()| self.with_socket(|socket| socket.accept().map(drop)));
-        self.spare.set(sys::spare_descriptor());
+        let outcome = outcome.map(|()| self.with_socket(|socket| accept(socket).map(drop)));
+        if self.with_socket(|socket| socket.system().map(drop)).is_ok() {
+            self.spare.set(sys::spare_descriptor());
+        }
         match outcome {
             Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return false,
             // Another thread has taken it.
@@ -246,10 +265,21 @@ impl<L: Listener> Listening<L> {
         Poll::Pending
     }
 
+    /// The socket is on the loop no more.
+    fn unwatch(&self, socket: &Source<L>) {
+        match socket {
+            Exchanged::System(socket) => {
+                let unwatch = |poller: &Poller| poller.deregister_descriptor(socket.as_fd());
+                self.state().sources.deregister(unwatch);
+            }
+            Exchanged::Simulated(socket) => socket.report_to(None),
+        }
+    }
+
     /// Takes the socket off the loop, if the listener is open.
-    fn take_off(&self) -> Option<L> {
+    fn take_off(&self) -> Option<Source<L>> {
         let socket = self.socket.take()?;
-        self.state().sources.deregister(|poller| poller.deregister_descriptor(socket.as_fd()));
+        self.unwatch(&socket);
         drop(self.spare.take());
         self.listening.set(false);
         Some(socket)
@@ -269,7 +299,7 @@ impl<L: Listener> Listening<L> {
     }
 
     /// Takes the listener off its loop, open.
-    pub(super) fn detach(&self) -> io::Result<L> {
+    pub(super) fn detach(&self) -> io::Result<Source<L>> {
         let Some(socket) = self.take_off() else { return Err(self.closed_error()) };
         let callbacks = (Apart(self.on_connection.clear()), Apart(self.on_close.clear()));
         let entry = self.registration.close();
@@ -282,7 +312,7 @@ impl<L: Listener> Listening<L> {
     /// Takes a socket that listens into a loop.
     pub(super) fn adopt(
         state: &Rc<State>,
-        socket: L,
+        socket: Source<L>,
         location: &'static Location<'static>,
     ) -> io::Result<Name<Listening<L>>> {
         if !state.is_open() {
@@ -294,7 +324,7 @@ impl<L: Listener> Listening<L> {
             ready: Cell::new(false),
             listening: Cell::new(false),
             names: Names::default(),
-            spare: Cell::new(sys::spare_descriptor()),
+            spare: Cell::new(socket.system().ok().and_then(|_| sys::spare_descriptor())),
             lack_reported: Cell::new(false),
             on_connection: Slot::default(),
             acceptors: Waiters::default(),
@@ -304,12 +334,19 @@ impl<L: Listener> Listening<L> {
         });
         shared.registration.open(shared.clone(), location, false);
         let key = shared.registration.key().expect("an open handle has a key");
-        let register = |poller: &Poller| {
-            poller.register_descriptor(socket.as_fd(), Event::OF_STREAMS, key.to_bits())
-        };
-        if let Err(error) = state.register(register) {
-            drop(shared.registration.close());
-            return Err(error);
+        match &socket {
+            Exchanged::Simulated(socket) => {
+                state.enter_for(|| socket.report_to(Some(key.to_bits())));
+            }
+            Exchanged::System(socket) => {
+                let watch = |poller: &Poller| {
+                    poller.register_descriptor(socket.as_fd(), Event::OF_STREAMS, key.to_bits())
+                };
+                if let Err(error) = state.register(watch) {
+                    drop(shared.registration.close());
+                    return Err(error);
+                }
+            }
         }
         shared.socket.replace(Some(socket));
         Ok(Name::new(shared))
@@ -385,7 +422,7 @@ impl<L: Listener> Handle for Listening<L> {
         drop(self.registration.close());
         self.listening.set(false);
         if let Some(socket) = self.socket.take() {
-            self.state().sources.deregister(|poller| poller.deregister_descriptor(socket.as_fd()));
+            self.unwatch(&socket);
         }
         drop(self.spare.take());
         callback::drop_quietly(self.on_connection.clear());

@@ -12,6 +12,7 @@
 
 mod address;
 mod connect;
+mod exchanged;
 mod listening;
 mod tcp_listener;
 mod tcp_stream;

@@ -10,21 +10,23 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::address::{Address, Target};
-use super::listening::{BACKLOG, Listener, Listening, listener_methods};
+use super::exchanged::Exchanged;
+use super::listening::{BACKLOG, Listener, Listening, Source, listener_methods};
 use super::tcp_stream::TcpStream;
 use crate::error;
 use crate::state::State;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::sys;
+use crate::virtual_time::network::{self, listening::Listener as InMemory};
 
 impl Listener for sys::TcpListener {
     const KIND: &'static str = "TCP listener";
 
     type Stream = TcpStream;
 
-    fn accept(&self) -> io::Result<sys::TcpStream> {
-        sys::TcpListener::accept(self).map(|(socket, _peer)| socket)
+    fn accept(&self) -> io::Result<Exchanged<sys::TcpStream>> {
+        sys::TcpListener::accept(self).map(|(socket, _peer)| Exchanged::System(socket))
     }
 }
 
@@ -151,7 +153,7 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn detach(&self) -> io::Result<DetachedTcpListener> {
-        Ok(DetachedTcpListener { socket: self.shared.detach()?.into() })
+        Ok(DetachedTcpListener { socket: self.shared.detach()?.map(Into::into) })
     }
 
     /// Takes a listening socket of the standard library into the current loop.
@@ -165,15 +167,15 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let state = current::expect("TcpListener::from_std");
         listener.set_nonblocking(true)?;
-        TcpListener::adopt(&state, listener, Location::caller())
+        TcpListener::adopt(&state, Exchanged::System(listener), Location::caller())
     }
 
     fn adopt(
         state: &Rc<State>,
-        socket: std::net::TcpListener,
+        socket: Source<std::net::TcpListener>,
         location: &'static Location<'static>,
     ) -> io::Result<TcpListener> {
-        let shared = Listening::adopt(state, sys::TcpListener::from_std(socket), location)?;
+        let shared = Listening::adopt(state, socket.map(sys::TcpListener::from_std), location)?;
         Ok(TcpListener { shared })
     }
 
@@ -196,6 +198,7 @@ impl TcpListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        self.shared.with_socket(|socket| socket.system().map(drop))?;
         let socket = self.detach()?.into_std();
         socket.set_nonblocking(false)?;
         Ok(socket)
@@ -213,14 +216,17 @@ impl TcpListener {
     /// # Errors
     /// The system's; invalid-input when the listener was closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.with_socket(|socket| socket.local_addr())
+        self.shared.with_socket(|socket| match socket {
+            Exchanged::System(socket) => socket.local_addr(),
+            Exchanged::Simulated(socket) => socket.address().to_internet(),
+        })
     }
 }
 
 impl AsRawFd for TcpListener {
     /// The descriptor, for options and reports. -1 when the listener is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.shared.with_socket(|socket| Ok(socket.as_raw_fd())).unwrap_or(-1)
+        self.shared.with_socket(|socket| Ok(socket.system()?.as_raw_fd())).unwrap_or(-1)
     }
 }
 
@@ -238,7 +244,7 @@ impl fmt::Debug for TcpListener {
 #[derive(Debug)]
 pub struct DetachedTcpListener {
     /// Non-blocking, and still listening.
-    socket: std::net::TcpListener,
+    socket: Source<std::net::TcpListener>,
 }
 
 impl DetachedTcpListener {
@@ -253,12 +259,17 @@ impl DetachedTcpListener {
     #[track_caller]
     pub fn open(self) -> io::Result<TcpListener> {
         let state = current::expect("DetachedTcpListener::open");
+        self.socket.check(&state)?;
         TcpListener::adopt(&state, self.socket, Location::caller())
     }
 
     /// The socket for use without a loop. It is non-blocking.
+    ///
+    /// # Panics
+    /// When it is one of a [simulation](crate::sim), which has no descriptor.
+    #[track_caller]
     pub fn into_std(self) -> std::net::TcpListener {
-        self.socket
+        self.socket.into_system().expect("windlass: into_std")
     }
 }
 
@@ -362,10 +373,18 @@ impl TcpListenerBuilder {
         if !state.is_open() {
             return Err(error::shut_down());
         }
+        let shared = Listening::adopt(&state, self.listen(&state, address)?, Location::caller())?;
+        Ok(TcpListener { shared })
+    }
+
+    /// Makes a listening socket, in memory if the loop is in a simulation.
+    fn listen(self, state: &State, address: SocketAddr) -> io::Result<Source<sys::TcpListener>> {
         let backlog = self.backlog.map_or(BACKLOG, |count| count.try_into().unwrap_or(i32::MAX));
         let only_v6 = self.only_v6.filter(|_| address.is_ipv6());
-        let socket = sys::listen(address, backlog, self.reuse_port, only_v6)?;
-        let shared = Listening::adopt(&state, socket, Location::caller())?;
-        Ok(TcpListener { shared })
+        if state.chance().is_some() {
+            let address = network::Address::Internet(address);
+            return InMemory::bind(&address, backlog as usize).map(Exchanged::Simulated);
+        }
+        sys::listen(address, backlog, self.reuse_port, only_v6).map(Exchanged::System)
     }
 }

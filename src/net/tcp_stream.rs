@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::address::{Address, Target};
 use super::connect::{Connect, Connecting};
+use super::exchanged::Exchanged;
 use crate::dns::{self, LookupOptions};
 use crate::error;
 use crate::request::Request;
@@ -23,6 +24,7 @@ use crate::stream::verbs::{
     write_methods,
 };
 use crate::sys;
+use crate::virtual_time::network;
 
 /// A TCP connection.
 ///
@@ -79,7 +81,7 @@ pub struct TcpStream {
 impl Stream for TcpStream {
     const KIND: &'static str = "TCP stream";
 
-    type Transport = sys::TcpStream;
+    type Transport = Exchanged<sys::TcpStream>;
 
     fn of(connection: Name<Connection<TcpStream>>) -> TcpStream {
         TcpStream { connection }
@@ -93,8 +95,11 @@ impl Connect for TcpStream {
         &self.connection
     }
 
-    fn begin(address: SocketAddr) -> io::Result<sys::TcpStream> {
-        sys::TcpStream::connect(address)
+    fn begin(address: SocketAddr) -> io::Result<Exchanged<sys::TcpStream>> {
+        if let Some(socket) = network::connect_to(address) {
+            return Ok(Exchanged::Simulated(socket));
+        }
+        sys::TcpStream::connect(address).map(Exchanged::System)
     }
 }
 
@@ -190,7 +195,7 @@ impl TcpStream {
     pub fn detach(&self) -> io::Result<DetachedTcpStream> {
         let detached = self.connection.detach()?;
         let (ended, failure) = (detached.ended, detached.failure);
-        Ok(DetachedTcpStream { socket: detached.transport.into(), ended, failure })
+        Ok(DetachedTcpStream { socket: detached.transport.map(Into::into), ended, failure })
     }
 
     /// Takes a connected socket of the standard library into the current loop.
@@ -204,7 +209,8 @@ impl TcpStream {
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
         let state = current::expect("TcpStream::from_std");
         stream.set_nonblocking(true)?;
-        Connection::adopt(&state, sys::TcpStream::from_std(stream), Location::caller())
+        let socket = Exchanged::System(sys::TcpStream::from_std(stream));
+        Connection::adopt(&state, socket, Location::caller())
     }
 
     /// Takes the connection off its loop, for use without one: blocking. All other clones are
@@ -231,12 +237,14 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.connection.with_transport(|socket| socket.system().map(drop))?;
         let detached = self.detach()?;
         if let Some(failure) = detached.failure {
             self.connection.lose(*failure);
         }
-        detached.socket.set_nonblocking(false)?;
-        Ok(detached.socket)
+        let socket = detached.socket.into_system()?;
+        socket.set_nonblocking(false)?;
+        Ok(socket)
     }
 
     methods! {
@@ -258,7 +266,13 @@ impl TcpStream {
         if self.connection.writing.has_ended() && self.connection.is_open() {
             return Err(io::Error::from_raw_os_error(sys::EINVAL));
         }
-        self.connection.with_transport(sys::set_reset_on_close)?;
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => sys::set_reset_on_close(socket),
+            Exchanged::Simulated(socket) => {
+                socket.reset_on_close();
+                Ok(())
+            }
+        })?;
         self.connection.close();
         Ok(())
     }
@@ -268,7 +282,10 @@ impl TcpStream {
     /// # Errors
     /// The system's; not-connected when the connection is closed.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.connection.with_transport(|socket| socket.set_nodelay(on))
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => socket.set_nodelay(on),
+            Exchanged::Simulated(_) => Ok(()), // Nothing is ever kept back.
+        })
     }
 
     /// Sets after which time without a byte the system asks the peer whether it is there, and
@@ -299,7 +316,10 @@ impl TcpStream {
             return Err(io::Error::from_raw_os_error(sys::EINVAL));
         }
         let idle = idle.map(|idle| idle.max(Duration::from_secs(1)));
-        self.connection.with_transport(|socket| sys::set_keepalive(socket, idle))
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => sys::set_keepalive(socket, idle),
+            Exchanged::Simulated(_) => Ok(()), // No peer goes without a word.
+        })
     }
 
     /// This end's address.
@@ -307,7 +327,10 @@ impl TcpStream {
     /// # Errors
     /// The system's; not-connected when the connection is closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.connection.with_transport(|socket| socket.local_addr())
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => socket.local_addr(),
+            Exchanged::Simulated(socket) => socket.local().to_internet(),
+        })
     }
 
     /// The other end's address.
@@ -315,7 +338,10 @@ impl TcpStream {
     /// # Errors
     /// The system's; not-connected when the connection is closed or reset.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.connection.with_transport(|socket| socket.peer_addr())
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => socket.peer_addr(),
+            Exchanged::Simulated(socket) => socket.peer().to_internet(),
+        })
     }
 }
 
@@ -325,7 +351,7 @@ impl_writable!(TcpStream);
 impl AsRawFd for TcpStream {
     /// The descriptor, for options and reports. -1 when the connection is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.connection.with_transport(|socket| Ok(socket.as_raw_fd())).unwrap_or(-1)
+        self.connection.with_transport(|socket| Ok(socket.system()?.as_raw_fd())).unwrap_or(-1)
     }
 }
 
@@ -344,7 +370,7 @@ impl fmt::Debug for TcpStream {
 #[derive(Debug)]
 pub struct DetachedTcpStream {
     /// Non-blocking.
-    socket: std::net::TcpStream,
+    socket: Exchanged<std::net::TcpStream>,
     /// A shutdown was requested: no more writes.
     ended: bool,
     /// The write that failed and whose request was dropped. It comes behind what has arrived.
@@ -363,14 +389,19 @@ impl DetachedTcpStream {
     #[track_caller]
     pub fn open(self) -> io::Result<TcpStream> {
         let state = current::expect("DetachedTcpStream::open");
-        let socket = sys::TcpStream::from_std(self.socket);
+        self.socket.check(&state)?;
+        let socket = self.socket.map(sys::TcpStream::from_std);
         let stream: TcpStream = Connection::adopt(&state, socket, Location::caller())?;
         stream.connection.take_over(self.ended, self.failure);
         Ok(stream)
     }
 
     /// The socket for use without a loop. It is non-blocking.
+    ///
+    /// # Panics
+    /// When it is one of a [simulation](crate::sim), which has no descriptor.
+    #[track_caller]
     pub fn into_std(self) -> std::net::TcpStream {
-        self.socket
+        self.socket.into_system().expect("windlass: into_std")
     }
 }

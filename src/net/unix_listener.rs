@@ -11,12 +11,14 @@ use std::os::unix::net::{self, SocketAddr};
 use std::panic::Location;
 use std::path::{self, Path, PathBuf};
 
+use super::exchanged::Exchanged;
 use super::listening::{BACKLOG, Listener, Listening, listener_methods};
 use super::unix_stream::UnixStream;
 use crate::error;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::sys;
+use crate::virtual_time::network::{self, listening::Listener as InMemory};
 
 /// A socket that listens, and its file.
 struct Bound {
@@ -69,9 +71,9 @@ impl Listener for Bound {
 
     type Stream = UnixStream;
 
-    fn accept(&self) -> io::Result<sys::UnixStream> {
+    fn accept(&self) -> io::Result<Exchanged<sys::UnixStream>> {
         let (socket, _peer) = self.socket.accept()?;
-        Ok(sys::UnixStream::from_std(socket.into()))
+        Ok(Exchanged::System(sys::UnixStream::from_std(socket.into())))
     }
 }
 
@@ -168,6 +170,12 @@ impl UnixListener {
         if !state.is_open() {
             return Err(error::shut_down());
         }
+        if state.chance().is_some() {
+            let backlog = BACKLOG as usize;
+            let socket = InMemory::bind(&network::Address::of_unix(address), backlog)?;
+            let (socket, location) = (Exchanged::Simulated(socket), Location::caller());
+            return Ok(UnixListener { shared: Listening::adopt(&state, socket, location)? });
+        }
         let socket = net::UnixListener::bind_addr(address)?;
         let file = SocketFile::at(address);
         sys::set_backlog(&socket, BACKLOG)?;
@@ -210,6 +218,7 @@ impl UnixListener {
         let state = current::expect("UnixListener");
         socket.set_nonblocking(true)?;
         let bound = Bound { _file: file, socket: sys::UnixListener::from_std(socket) };
+        let bound = Exchanged::System(bound);
         Ok(UnixListener { shared: Listening::adopt(&state, bound, location)? })
     }
 
@@ -234,7 +243,10 @@ impl UnixListener {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.shared.with_socket(|bound| bound.socket.local_addr())
+        self.shared.with_socket(|socket| match socket {
+            Exchanged::System(bound) => bound.socket.local_addr(),
+            Exchanged::Simulated(socket) => socket.address().to_unix(),
+        })
     }
 
     listener_methods! {
@@ -250,7 +262,7 @@ impl UnixListener {
 impl AsRawFd for UnixListener {
     /// The descriptor, for options and reports. -1 when the listener is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.shared.with_socket(|bound| Ok(bound.socket.as_raw_fd())).unwrap_or(-1)
+        self.shared.with_socket(|bound| Ok(bound.system()?.socket.as_raw_fd())).unwrap_or(-1)
     }
 }
 

@@ -10,6 +10,7 @@ use std::panic::Location;
 use std::path::Path;
 
 use super::connect::{Connect, Connecting};
+use super::exchanged::Exchanged;
 use crate::error;
 use crate::request::Request;
 use crate::state::current;
@@ -21,6 +22,7 @@ use crate::stream::verbs::{
     write_methods,
 };
 use crate::sys;
+use crate::virtual_time::network::{self, link::Socket};
 
 /// A connected Unix socket: a stream between programs on one machine, which carries descriptors
 /// too.
@@ -68,7 +70,7 @@ pub struct UnixStream {
 impl Stream for UnixStream {
     const KIND: &'static str = "Unix stream";
 
-    type Transport = sys::UnixStream;
+    type Transport = Exchanged<sys::UnixStream>;
 
     fn of(connection: Name<Connection<UnixStream>>) -> UnixStream {
         UnixStream { connection }
@@ -82,8 +84,11 @@ impl Connect for UnixStream {
         &self.connection
     }
 
-    fn begin(address: SocketAddr) -> io::Result<sys::UnixStream> {
-        sys::UnixStream::connect(&address)
+    fn begin(address: SocketAddr) -> io::Result<Exchanged<sys::UnixStream>> {
+        if let Some(socket) = network::connect_to_unix(&address) {
+            return Ok(Exchanged::Simulated(socket));
+        }
+        sys::UnixStream::connect(&address).map(Exchanged::System)
     }
 }
 
@@ -180,7 +185,13 @@ impl UnixStream {
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
         let (state, location) = (current::expect("UnixStream::pair"), Location::caller());
-        let (one, other) = sys::UnixStream::pair()?;
+        let (one, other) = if state.chance().is_some() {
+            let (one, other) = Socket::pair();
+            (Exchanged::Simulated(one), Exchanged::Simulated(other))
+        } else {
+            let (one, other) = sys::UnixStream::pair()?;
+            (Exchanged::System(one), Exchanged::System(other))
+        };
         let one = Connection::adopt(&state, one, location)?;
         Ok((one, Connection::adopt(&state, other, location)?))
     }
@@ -210,7 +221,8 @@ impl UnixStream {
     pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
         let state = current::expect("UnixStream::from_std");
         stream.set_nonblocking(true)?;
-        Connection::adopt(&state, sys::UnixStream::from_std(stream), Location::caller())
+        let socket = Exchanged::System(sys::UnixStream::from_std(stream));
+        Connection::adopt(&state, socket, Location::caller())
     }
 
     /// Takes the connection off its loop, for use without one: blocking. All other clones are
@@ -234,11 +246,12 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_std(self) -> io::Result<net::UnixStream> {
+        self.connection.with_transport(|socket| socket.system().map(drop))?;
         let detached = self.connection.detach()?;
         if let Some(failure) = detached.failure {
             self.connection.lose(*failure);
         }
-        let socket = detached.transport.into_std();
+        let socket = detached.transport.into_system()?.into_std();
         socket.set_nonblocking(false)?;
         Ok(socket)
     }
@@ -262,7 +275,8 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peer_credentials(&self) -> io::Result<PeerCredentials> {
-        let (pid, uid, gid) = self.connection.with_transport(sys::peer_credentials)?;
+        let (pid, uid, gid) =
+            self.connection.with_transport(|socket| sys::peer_credentials(socket.system()?))?;
         Ok(PeerCredentials { pid, uid, gid })
     }
 
@@ -283,7 +297,10 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.connection.with_transport(|socket| socket.socket().local_addr())
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => socket.socket().local_addr(),
+            Exchanged::Simulated(socket) => socket.local().to_unix(),
+        })
     }
 
     /// The other end's address: that of its listener at a client, mostly unnamed at a server.
@@ -303,7 +320,10 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.connection.with_transport(|socket| socket.socket().peer_addr())
+        self.connection.with_transport(|socket| match socket {
+            Exchanged::System(socket) => socket.socket().peer_addr(),
+            Exchanged::Simulated(socket) => socket.peer().to_unix(),
+        })
     }
 
     /// Writes bytes, and with the first of them copies of descriptors: of files, sockets, whatever
@@ -373,7 +393,8 @@ impl UnixStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn take_descriptors(&self) -> Vec<OwnedFd> {
-        let taken = self.connection.with_transport(|socket| Ok(socket.take_descriptors()));
+        let taken =
+            self.connection.with_transport(|socket| Ok(socket.system()?.take_descriptors()));
         taken.unwrap_or_default() // A closed stream has closed them.
     }
 
@@ -407,7 +428,7 @@ impl_writable!(UnixStream);
 impl AsRawFd for UnixStream {
     /// The descriptor, for options and reports. -1 when the connection is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.connection.with_transport(|socket| Ok(socket.as_raw_fd())).unwrap_or(-1)
+        self.connection.with_transport(|socket| Ok(socket.system()?.as_raw_fd())).unwrap_or(-1)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
+use crate::threads::mailbox::incoming::Done;
 use crate::unhandled::{Claimable, Lost};
 
 /// What may be asked of a job beyond running it.
@@ -65,6 +66,7 @@ struct InPool<F, R, T> {
 }
 
 /// What few jobs have.
+#[derive(Default)]
 struct Special {
     /// None for the loop's own pool.
     pool: Option<Pool>,
@@ -72,6 +74,8 @@ struct Special {
     deadline: Option<Nanos>,
     /// Ends the request at its deadline if the job still waits then.
     alarm: Cell<Option<Timer>>,
+    /// In a simulation: when the job ends.
+    ends_at: Cell<Nanos>,
 }
 
 /// Runs `work` on the loop's pool and completes with what `finish` makes of its result. A job that
@@ -151,9 +155,10 @@ where
     let deadline = wishes.deadline.filter(|_| !in_virtual_time);
     let limits = (wishes.token.is_some() || deadline.is_some())
         .then(|| Box::new(Limits { token: wishes.token, deadline }));
-    let special = (wishes.deadline.is_some() || wishes.pool.is_some()).then(|| {
+    let is_special = wishes.deadline.is_some() || wishes.pool.is_some() || state.chance().is_some();
+    let special = is_special.then(|| {
         let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
-        Box::new(Special { pool: wishes.pool, deadline, alarm: Cell::new(None) })
+        Box::new(Special { pool: wishes.pool, deadline, ..Special::default() })
     });
     let job = Arc::new(JobCell::new(label, limits, work, state.mailbox.clone()));
     let operation = InPool {
@@ -175,7 +180,15 @@ where
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
         pool.queues.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
-        state.delivery.complete(key);
+        match (state.chance(), &pending.operation.special) {
+            (Some(chance), Some(special)) => {
+                let now = state.clock.now();
+                let (begins, ends) = chance.job_times(pool.number, pool.max, now);
+                special.ends_at.set(ends);
+                state.mailbox.complete_at(Done { request: key.to_bits(), job: None }, begins);
+            }
+            _ => state.delivery.complete(key),
+        }
     } else {
         pool.submit(job);
     }
@@ -269,6 +282,16 @@ where
         });
     }
 
+    /// In a simulation the job has run and its end is to come.
+    fn is_to_come(&self, state: &State) -> bool {
+        let ends_at = self.special.as_ref().map_or(0, |special| special.ends_at.get());
+        let Some(key) = self.registration.key().filter(|_| ends_at > state.clock.now()) else {
+            return false;
+        };
+        state.mailbox.complete_at(Done { request: key.to_bits(), job: None }, ends_at);
+        true
+    }
+
     /// Runs the job on the loop's own thread.
     fn run_here(&self, state: &State) {
         let (pool, label) = (self.pool(), &self.job.label);
@@ -353,7 +376,11 @@ where
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
         let operation = &self.operation;
         if state.clock.is_virtual() {
+            let waited = operation.job.is_queued();
             operation.run_here(state);
+            if waited && operation.is_to_come(state) {
+                return;
+            }
         }
         let Some((result, work)) = operation.job.take_result() else { return };
         if operation.close() {

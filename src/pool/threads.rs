@@ -29,7 +29,7 @@
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -54,6 +54,8 @@ use crate::trace::teller::Teller;
 pub(super) struct Threads {
     /// The jobs that wait.
     pub(super) queues: Queues,
+    /// Unique in the process.
+    pub(super) number: u64,
     /// The most threads that there will be.
     pub(super) max: usize,
     /// What the threads are called, without their number.
@@ -87,7 +89,9 @@ struct List {
 
 impl Threads {
     pub(super) fn new(max: usize, queue_limit: Option<usize>, name: String) -> Threads {
+        static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
         Threads {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             // Slow jobs get half the threads, rounded up (as libuv).
             queues: Queues::new(max.div_ceil(2), queue_limit),
             max,

@@ -308,6 +308,7 @@ impl Command {
         if !state.is_open() {
             return Err(error::shut_down());
         }
+        state.refuse_in_simulation("child processes")?;
         if let Some((number, _)) = self.further.iter().find(|(number, _)| *number < 3) {
             let text = format!("descriptor {number} is no further one: those begin with 3");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -20,8 +20,10 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
+use crate::clock::Nanos;
 use crate::state::State;
 use crate::virtual_time::arrivals::Place;
+use crate::virtual_time::chance::Chance;
 
 thread_local! {
     /// The loop that the verbs act on, or null. Needs no destructor, so it can be read until the
@@ -162,6 +164,16 @@ pub(crate) fn place() -> Option<Place> {
         Some(Place { mailbox: &raw const *state.mailbox, program, time: state.clock.now() })
     })
     .flatten()
+}
+
+/// How long a message is on its way that is sent here: zero but in a simulation.
+pub(crate) fn message_time() -> Nanos {
+    with_chance(Chance::message_time).unwrap_or(0)
+}
+
+/// Does something with what decides here what is open, in a simulation.
+pub(crate) fn with_chance<R>(f: impl FnOnce(&Chance) -> R) -> Option<R> {
+    with_owner(|state| state.chance().map(f)).flatten()
 }
 
 /// Does something with the current loop, or else with the one whose job this thread runs in virtual

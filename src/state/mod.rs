@@ -43,6 +43,7 @@ use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
 use crate::trace::delays::Delays;
 use crate::trace::teller::Teller;
+use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
 
 use delivery::Delivery;
@@ -169,6 +170,20 @@ impl State {
     #[inline]
     pub(crate) fn set_running(&self, place: Option<&'static Location<'static>>) {
         self.teller.track.running.set(place);
+    }
+
+    /// Decides what is open, in a simulation.
+    pub(crate) fn chance(&self) -> Option<&Chance> {
+        self.virtual_time.as_ref()?.chance().map(Arc::as_ref)
+    }
+
+    /// Refuses what a simulation does not have.
+    pub(crate) fn refuse_in_simulation(&self, what: &str) -> io::Result<()> {
+        if self.chance().is_none() {
+            return Ok(());
+        }
+        let text = format!("a simulation has no {what}");
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

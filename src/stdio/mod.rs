@@ -23,6 +23,7 @@ mod transport;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::io;
 use std::os::fd::RawFd;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
@@ -115,7 +116,11 @@ where
     if let Some(known) = known.filter(|known| known.is_open()) {
         return S::of(Name::new(known));
     }
-    let new: S = Connection::adopt(state, Standard::open(state, location, fd, kept), location)
+    let standard = match state.chance() {
+        Some(_) => Standard::failed(state, &io::Error::from_raw_os_error(sys::EOPNOTSUPP)),
+        None => Standard::open(state, location, fd, kept),
+    };
+    let new: S = Connection::adopt(state, standard, location)
         .or_else(|error| Connection::adopt(state, Standard::failed(state, &error), location))
         .unwrap_or_else(|_ended| Connection::closed(state));
     stream.replace(Rc::downgrade(connection(&new)));

@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 use super::file::PooledFile;
 use crate::state::State;
 use crate::state::key::Key;
-use crate::sys::{self, Descriptor, Event, Kind, Poller, Transport};
+use crate::sys::{self, Descriptor, Event, Kind, Transport};
 
 /// What a standard stream runs on. It has a descriptor of its own: those from 0 to 2 stay open.
 pub(crate) struct Standard {
@@ -120,17 +120,13 @@ impl Transport for Standard {
         matches!(self.calls, Calls::Pooled(_))
     }
 
-    fn register(&mut self, poller: &Poller, key: u64) -> io::Result<()> {
-        if let Calls::Polled(descriptor) = &mut self.calls {
-            return descriptor.register(poller, key);
-        }
-        let key = Key::from_bits(key);
+    fn report_to(&mut self, key: Option<u64>) {
+        let Some(key) = key.map(Key::from_bits) else { return };
         if let Calls::Pooled(file) = &self.calls {
             file.report_to(key);
         }
         // A first call is worth a try at any time.
         self.state.handles.mark_ready(key, Event::READABLE);
-        Ok(())
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -37,7 +37,7 @@ use crate::request::Completer;
 use crate::state::State;
 use crate::state::named::{Name, Named, Names};
 use crate::state::registration::{Handle, Registration};
-use crate::sys::{self, Event, Transport};
+use crate::sys::{self, Event, Poller, Transport};
 use crate::task::waiters;
 
 /// Reads of one stream in one poll phase. What is left waits for the next one, so that a fast
@@ -297,9 +297,17 @@ impl<S: Stream> Connection<S> {
         let connection = Rc::new(Connection::new(state));
         connection.registration.open(connection.clone(), location, false);
         let key = connection.registration.key().expect("an open handle has a key");
-        if let Err(error) = state.register(|poller| transport.register(poller, key.to_bits())) {
-            drop(connection.registration.close());
-            return Err(error);
+        match transport.watched() {
+            None => state.enter_for(|| transport.report_to(Some(key.to_bits()))),
+            Some(fd) => {
+                let watch = |poller: &Poller| {
+                    poller.register_descriptor(fd, Event::OF_STREAMS, key.to_bits())
+                };
+                if let Err(error) = state.register(watch) {
+                    drop(connection.registration.close());
+                    return Err(error);
+                }
+            }
         }
         connection.transport.replace(Some(transport));
         Ok(S::of(Name::new(connection)))

@@ -62,7 +62,12 @@ impl<S: Stream> Connection<S> {
     /// if it was not.
     fn take_off(&self) -> Option<(S::Transport, Callbacks<S>)> {
         let mut transport = self.transport.take()?;
-        self.state().sources.deregister(|poller| transport.deregister(poller));
+        match transport.watched() {
+            None => transport.report_to(None),
+            Some(fd) => {
+                self.state().sources.deregister(|poller| poller.deregister_descriptor(fd));
+            }
+        }
         let callbacks = Callbacks {
             on_read: Apart(self.reading.stop()),
             on_read_closed: Apart(self.on_read_closed.clear()),

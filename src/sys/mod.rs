@@ -68,6 +68,14 @@ pub(crate) const EINVAL: i32 = libc::EINVAL;
 pub(crate) const EISCONN: i32 = libc::EISCONN;
 pub(crate) const EDESTADDRREQ: i32 = libc::EDESTADDRREQ;
 pub(crate) const EBADF: i32 = libc::EBADF;
+pub(crate) const EOPNOTSUPP: i32 = libc::EOPNOTSUPP;
+pub(crate) const EIO: i32 = libc::EIO;
+pub(crate) const ENOSPC: i32 = libc::ENOSPC;
+pub(crate) const EMFILE: i32 = libc::EMFILE;
+pub(crate) const EACCES: i32 = libc::EACCES;
+pub(crate) const EAGAIN: i32 = libc::EAGAIN;
+pub(crate) const EADDRINUSE: i32 = libc::EADDRINUSE;
+pub(crate) const EMSGSIZE: i32 = libc::EMSGSIZE;
 /// An opening that waits for nobody, of a FIFO for example.
 pub(crate) const O_NONBLOCK: i32 = libc::O_NONBLOCK;
 

@@ -22,6 +22,12 @@ pub(crate) enum AddressFamily {
     V6,
 }
 
+/// The code for a name of which nothing is known.
+pub(crate) const NO_NAME: c_int = libc::EAI_NONAME;
+
+/// What may come of asking for a name that there is.
+pub(crate) const OF_LUCK: [c_int; 3] = [NO_NAME, libc::EAI_AGAIN, libc::EAI_FAIL];
+
 /// What a service is spoken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -218,7 +224,7 @@ fn socket_address(entry: &libc::addrinfo) -> Option<SocketAddr> {
 impl Failure {
     /// What a code of `getaddrinfo` or `getnameinfo` says. Called right after the call, as for
     /// `EAI_SYSTEM` the rest is in `errno`.
-    fn of(code: c_int) -> Failure {
+    pub(crate) fn of(code: c_int) -> Failure {
         if code == libc::EAI_SYSTEM {
             let error = io::Error::last_os_error();
             let reason = Reason::System(error.raw_os_error().unwrap_or(0));

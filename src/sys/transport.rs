@@ -3,8 +3,6 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::{Event, Poller};
-
 /// A descriptor that gives and takes bytes in order and never blocks: a call that would gives
 /// `WouldBlock`, and the poller, or the transport itself, reports when it is worth another try.
 ///
@@ -15,7 +13,8 @@ pub(crate) trait Transport: 'static {
     /// behind [`send_end`](Transport::send_end).
     const CLOSE_IS_END: bool = false;
 
-    /// What the poller watches. None for what no poller watches, such as a file.
+    /// What the poller watches. None for what no poller watches, such as a file: that reports by
+    /// itself, with the key that [`report_to`](Transport::report_to) gives it.
     fn watched(&self) -> Option<BorrowedFd<'_>>;
 
     /// Whether it was opened for reading.
@@ -38,17 +37,9 @@ pub(crate) trait Transport: 'static {
         false
     }
 
-    /// Has the events of this descriptor reported with this key. What no poller watches keeps the
-    /// key, and reports by itself.
-    fn register(&mut self, poller: &Poller, key: u64) -> io::Result<()> {
-        let watch = |fd| poller.register_descriptor(fd, Event::OF_STREAMS, key);
-        self.watched().map_or(Ok(()), watch)
-    }
-
-    /// Ends that, before the descriptor is closed or goes to another loop.
-    fn deregister(&mut self, poller: &Poller) -> io::Result<()> {
-        self.watched().map_or(Ok(()), |fd| poller.deregister_descriptor(fd))
-    }
+    /// What no poller watches reports with this key of the current loop from now on; with None it
+    /// leaves its loop.
+    fn report_to(&mut self, _key: Option<u64>) {}
 
     /// Reads what has come, at most as much as `buffer` takes. Zero is the end.
     fn receive(&self, _buffer: &mut [u8]) -> io::Result<usize> {

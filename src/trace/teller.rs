@@ -126,7 +126,17 @@ impl Teller {
         self.phase.set(phase);
     }
 
+    /// The phase that calls back.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
     // ----- While somebody observes -----
+
+    /// The kind of the callback that runs.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.call.get().map_or("", |call| call.origin.kind)
+    }
 
     /// A callback begins. `queued` counts the ticks, microtasks and immediates that wait. Returns
     /// the callback within which it does, as a completion within which a file stream calls back;

@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::chance::Chance;
 use super::scheduler::Program;
 use crate::clock::Nanos;
+use crate::sys::Event;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Incoming;
 
@@ -32,6 +34,8 @@ pub(crate) struct Arrivals {
     scheduler: Weak<Program>,
     /// Where in virtual time the calling thread is.
     place: fn() -> Option<Place>,
+    /// Decides how long things are on their way, in a simulation.
+    chance: Option<Arc<Chance>>,
     /// What the loop does not see yet. No other lock is taken under this one.
     later: Mutex<Later>,
 }
@@ -41,6 +45,11 @@ pub(crate) struct Arrivals {
 struct Later {
     /// What loops that are ahead have sent, by their time.
     incoming: BTreeMap<Nanos, Incoming>,
+    /// Up to when all is seen that a loop of the program has put in order. The loop is known by the
+    /// address of its mailbox, which is not followed. Used in a simulation only.
+    in_order: BTreeMap<usize, Nanos>,
+    /// What happens at sockets in memory, by its time: the keys of their handles.
+    reports: BTreeMap<Nanos, Vec<(u64, Event)>>,
     /// When the loop is told to end.
     halt_at: Option<Nanos>,
     /// When the loop is told to stop.
@@ -49,14 +58,26 @@ struct Later {
     closed: bool,
 }
 
+/// How something comes from one loop to another in a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In its time, behind what the sender has sent before: a post.
+    InOrder,
+    /// In its time: a wake, a call of a notifier.
+    Alone,
+    /// At once: the sender has seen to the time.
+    Direct,
+}
+
 /// When the loop sees what the calling thread sends.
 enum Seen {
     /// At once: the loop itself sends.
     Now,
     /// At once, and the scheduler is told: the sender is outside of the program.
     NowFromOutside,
-    /// When the loop's clock has come to the sender's.
-    At(Nanos),
+    /// When the loop's clock has come to the sender's, and in a simulation some time later. What
+    /// one sender puts in order is seen in order.
+    At { time: Nanos, sender: usize },
 }
 
 impl Arrivals {
@@ -64,8 +85,9 @@ impl Arrivals {
         program: u64,
         scheduler: Weak<Program>,
         place: fn() -> Option<Place>,
+        chance: Option<Arc<Chance>>,
     ) -> Arrivals {
-        Arrivals { program, scheduler, place, later: Mutex::default() }
+        Arrivals { program, scheduler, place, chance, later: Mutex::default() }
     }
 
     pub(crate) fn program(&self) -> u64 {
@@ -80,9 +102,24 @@ impl Arrivals {
     fn seen(&self, mailbox: &Mailbox) -> Seen {
         match (self.place)() {
             Some(here) if ptr::eq(here.mailbox, mailbox) => Seen::Now,
-            Some(here) if here.program == self.program => Seen::At(here.time),
+            Some(here) if here.program == self.program => {
+                Seen::At { time: here.time, sender: here.mailbox.addr() }
+            }
             _ => Seen::NowFromOutside,
         }
+    }
+
+    /// When something is seen that is sent now, at `time`.
+    fn arrival(&self, time: Nanos, sender: usize, way: Way) -> Nanos {
+        let Some(chance) = self.chance.as_ref().filter(|_| way != Way::Direct) else { return time };
+        let time = time.saturating_add(chance.message_time());
+        if way == Way::Alone {
+            return time;
+        }
+        let mut later = self.lock();
+        let last = later.in_order.entry(sender).or_default();
+        *last = time.max(*last);
+        *last
     }
 
     /// Puts something in its mailbox, now or for later. It comes back when the loop has ended.
@@ -90,6 +127,7 @@ impl Arrivals {
         &self,
         mailbox: &Mailbox,
         item: T,
+        way: Way,
         push: impl FnOnce(&mut Incoming, T),
     ) -> Result<(), T> {
         match self.seen(mailbox) {
@@ -99,7 +137,10 @@ impl Arrivals {
                 self.wake_scheduler();
                 Ok(())
             }
-            Seen::At(time) => self.put_at(time, item, push),
+            Seen::At { time, sender } => {
+                let time = self.arrival(time, sender, way);
+                self.put_at(time, item, push)
+            }
         }
     }
 
@@ -116,6 +157,22 @@ impl Arrivals {
         }
         push(later.incoming.entry(time).or_default(), item);
         Ok(())
+    }
+
+    /// Keeps what happens at a socket at this time.
+    pub(crate) fn report_at(&self, time: Nanos, key: u64, event: Event) {
+        let mut later = self.lock();
+        if !later.closed {
+            later.reports.entry(time).or_default().push((key, event));
+        }
+    }
+
+    /// Takes out what has happened at sockets up to this time.
+    pub(crate) fn reports(&self, now: Nanos) -> Vec<(u64, Event)> {
+        let mut later = self.lock();
+        let hidden = later.reports.split_off(&now.saturating_add(1));
+        let visible = std::mem::replace(&mut later.reports, hidden);
+        visible.into_values().flatten().collect()
     }
 
     /// Tells the loop to end.
@@ -137,7 +194,8 @@ impl Arrivals {
                 now(mailbox);
                 self.wake_scheduler();
             }
-            Seen::At(time) => {
+            Seen::At { time, sender } => {
+                let time = self.arrival(time, sender, Way::Alone);
                 let mut later = self.lock();
                 let earliest = at(&mut later);
                 *earliest = Some(earliest.map_or(time, |before| before.min(time)));
@@ -156,7 +214,14 @@ impl Arrivals {
     pub(crate) fn next(&self) -> Nanos {
         let later = self.lock();
         let first = later.incoming.keys().next().copied();
-        first.into_iter().chain(later.halt_at).chain(later.stop_at).min().unwrap_or(Nanos::MAX)
+        let report = later.reports.keys().next().copied();
+        first
+            .into_iter()
+            .chain(report)
+            .chain(later.halt_at)
+            .chain(later.stop_at)
+            .min()
+            .unwrap_or(Nanos::MAX)
     }
 
     /// Whether a posted closure is to come.
@@ -185,6 +250,7 @@ impl Arrivals {
     pub(crate) fn close(&self) -> BTreeMap<Nanos, Incoming> {
         let mut later = self.lock();
         later.closed = true;
+        later.reports.clear();
         std::mem::take(&mut later.incoming)
     }
 }

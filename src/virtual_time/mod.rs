@@ -7,6 +7,12 @@
 //!
 //! Elsewhere three branches lead here: `poll::wait` and `Mailbox::put` call this module, and the
 //! pool runs a job of such a loop on the loop's own thread.
+//!
+//! In a simulation ([`crate::sim`]) a program has [`chance`] besides, which decides what virtual
+//! time leaves fixed, within the [`odds`] that the user has set.
 
 pub(crate) mod arrivals;
+pub(crate) mod chance;
+pub(crate) mod network;
+pub(crate) mod odds;
 pub(crate) mod scheduler;

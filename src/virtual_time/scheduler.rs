@@ -6,7 +6,7 @@
 //! at which it can go on: now if something is ready, else when its next timer is due or the next
 //! message in its mailbox was sent. So nothing ever arrives in a loop's past, and a program is the
 //! same to the last callback each time it runs. Among equals the loop goes first that has waited
-//! longest.
+//! longest, or in a simulation any of them, as [`Chance`] decides.
 //!
 //! Lock order: the table first, then what a mailbox locks.
 
@@ -16,8 +16,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::arrivals::{Arrivals, Place};
+use super::chance::Chance;
 use crate::clock::Nanos;
 use crate::threads::mailbox::Mailbox;
+use crate::trace::Phase;
 
 /// The longest sleep in real time while several loops have sources: each is to look at its own.
 const REAL_SLEEP_MAX: Duration = Duration::from_millis(5);
@@ -28,6 +30,8 @@ pub(crate) struct Program {
     number: u64,
     /// Where in virtual time the calling thread is. Given from above: only the event loop knows.
     place: fn() -> Option<Place>,
+    /// Decides what is open, in a simulation.
+    chance: Option<Arc<Chance>>,
     /// The loops, and which of them runs.
     table: Mutex<Table>,
 }
@@ -47,6 +51,10 @@ struct Table {
     deadlock: Option<String>,
     /// The loop that runs sleeps in real time, for sources or for threads outside of the program.
     in_real_time: bool,
+    /// As in [`Program`].
+    chance: Option<Arc<Chance>>,
+    /// All loops were told to end.
+    is_over: bool,
 }
 
 /// A loop, as its program knows it.
@@ -125,14 +133,41 @@ impl Table {
     fn run_next(&mut self) -> bool {
         self.running = None;
         self.in_real_time = false;
-        let entries = self.entries.iter();
-        let ready =
-            entries.filter_map(|(number, e)| Some((self.ready_at(e)?, e.last_run, *number)));
-        let next = ready.min();
-        if let Some((time, _, number)) = next {
+        let mut next = self.next();
+        let end = self.chance.as_ref().and_then(|chance| chance.end);
+        if let (Some(end), Some((time, _))) = (end, next)
+            && time > end.at
+            && !self.is_over
+        {
+            self.chance.iter().for_each(|chance| chance.is_over(end));
+            self.end_all();
+            next = self.next();
+        }
+        if let Some((time, number)) = next {
             self.run(number, time);
         }
         next.is_some()
+    }
+
+    /// The loop that is furthest behind, and when it can go on.
+    fn next(&self) -> Option<(Nanos, usize)> {
+        let entries = self.entries.iter();
+        let ready =
+            entries.filter_map(|(number, e)| Some((self.ready_at(e)?, e.last_run, *number)));
+        let Some(chance) = &self.chance else {
+            return ready.min().map(|(time, _, number)| (time, number));
+        };
+        let ready: Vec<_> = ready.collect();
+        let (first, _, _) = *ready.iter().min()?;
+        let equals: Vec<_> = ready.iter().filter(|(time, _, _)| *time == first).collect();
+        let (time, _, number) = *equals[chance.one_of(equals.len())];
+        Some((time, number))
+    }
+
+    /// Tells all loops to end.
+    fn end_all(&mut self) {
+        self.is_over = true;
+        self.entries.values().for_each(|entry| entry.mailbox.halt());
     }
 
     /// Lets a loop run, unless it has ended: then no loop runs.
@@ -190,11 +225,16 @@ impl Table {
 impl Member {
     /// Begins a program with its first loop, which runs. `place` tells where in virtual time the
     /// calling thread is.
-    pub(crate) fn first(mailbox: &Arc<Mailbox>, place: fn() -> Option<Place>) -> Member {
+    pub(crate) fn first(
+        mailbox: &Arc<Mailbox>,
+        place: fn() -> Option<Place>,
+        chance: Option<Arc<Chance>>,
+    ) -> Member {
         static NEXT_PROGRAM: AtomicU64 = AtomicU64::new(1);
         let program = Arc::new(Program {
             number: NEXT_PROGRAM.fetch_add(1, Ordering::Relaxed),
             place,
+            chance: chance.clone(),
             table: Mutex::new(Table {
                 entries: BTreeMap::new(),
                 next_number: 0,
@@ -202,6 +242,8 @@ impl Member {
                 runs: 0,
                 deadlock: None,
                 in_real_time: false,
+                chance,
+                is_over: false,
             }),
         });
         Member::new(program, mailbox, 0)
@@ -213,9 +255,12 @@ impl Member {
     }
 
     fn new(program: Arc<Program>, mailbox: &Arc<Mailbox>, clock: Nanos) -> Member {
-        let scheduler = Arc::downgrade(&program);
-        mailbox.enter_virtual_time(Arrivals::new(program.number, scheduler, program.place));
+        let (scheduler, chance) = (Arc::downgrade(&program), program.chance.clone());
+        mailbox.enter_virtual_time(Arrivals::new(program.number, scheduler, program.place, chance));
         let mut table = program.lock();
+        if table.is_over {
+            mailbox.halt();
+        }
         let number = table.next_number;
         table.next_number += 1;
         let entry = Entry {
@@ -240,6 +285,20 @@ impl Member {
 
     pub(crate) fn is_first(&self) -> bool {
         self.number == 0
+    }
+
+    /// What decides in its program what is open, in a simulation.
+    pub(crate) fn chance(&self) -> Option<&Arc<Chance>> {
+        self.program.chance.as_ref()
+    }
+
+    /// Tells chance of a callback that has run, which ends the program after too many.
+    pub(crate) fn note(&self, kind: &str, phase: Phase, now: Nanos) {
+        let Some(chance) = self.chance() else { return };
+        if !chance.note(self.number, kind, phase, now) {
+            chance.fail(chance.too_many());
+            self.program.lock().end_all();
+        }
     }
 
     /// Blocks the worker's thread until the worker runs for the first time.
@@ -321,7 +380,7 @@ mod tests {
 
     #[test]
     fn loops_that_have_ended_leave_nothing_in_the_table() {
-        let first = Member::first(&Arc::new(Mailbox::new()), || None);
+        let first = Member::first(&Arc::new(Mailbox::new()), || None, None);
         for _ in 0..100 {
             let worker = first.add_worker(&Arc::new(Mailbox::new()), 0);
             // It ran, and ends: the first loop goes on.

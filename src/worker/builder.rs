@@ -25,6 +25,7 @@ use crate::event_loop::Loop;
 use crate::pool::Pool;
 use crate::state::current;
 use crate::trace::cause;
+use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
 
 /// Sets up a worker. Made by [`Worker::builder`].
@@ -161,6 +162,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             return Err(shut_down());
         }
         self.check()?;
+        if let Some(error) = state.chance().and_then(Chance::worker_error) {
+            return Err(error);
+        }
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());

@@ -70,7 +70,10 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         // The parent must hear of the end, also if a destructor panics there.
         callback::quietly(|| event_loop.tear_down());
         let exit_code = event_loop.exit_code();
-        let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES);
+        // Behind its last message, however long that one is on its way.
+        let messages = shared.member.as_ref().and_then(Member::chance);
+        let messages = messages.map_or(0, |chance| chance.message_time_max());
+        let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES + messages);
         let over_limit = event_loop.over_limit();
         // With it what the worker has inherited, which may be the last of its kind.
         callback::drop_quietly(event_loop);

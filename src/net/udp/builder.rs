@@ -4,6 +4,7 @@ use std::io;
 use std::panic::Location;
 
 use super::datagrams::Datagrams;
+use super::socket::Socket;
 use super::{UdpSocket, address_of};
 use crate::error;
 use crate::net::Address;
@@ -134,7 +135,7 @@ impl UdpBuilder {
         if !state.is_open() {
             return Err(error::shut_down());
         }
-        let socket = sys::bind_udp(address, options)?;
+        let socket = Socket::bind(&state, address, options)?;
         let receive_size = self.receive_size.unwrap_or(RECEIVE_SIZE);
         Datagrams::adopt(&state, socket, receive_size, Location::caller())
     }

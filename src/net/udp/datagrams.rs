@@ -6,18 +6,20 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{SocketAddr, UdpSocket as System};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::sending::Sending;
+use super::socket::Socket;
 use super::{Datagram, UdpSocket};
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered, Slot};
 use crate::callback::{self, Apart};
 use crate::error::{self, CancelError};
+use crate::net::exchanged::Exchanged;
 use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::state::State;
@@ -47,7 +49,7 @@ pub(crate) struct Datagrams {
     /// Its entry in the loop's table.
     pub(super) registration: Registration,
     /// Non-blocking. Taken out when the socket is closed or detached: then it is no longer open.
-    socket: RefCell<Option<System>>,
+    socket: RefCell<Option<Socket>>,
     /// It is connected: it sends to one address, and receives from no other.
     connected: Cell<bool>,
     /// How much of a datagram the receive callback gets.
@@ -76,7 +78,7 @@ impl Datagrams {
     /// Takes a socket into a loop. It is non-blocking.
     pub(super) fn adopt(
         state: &Rc<State>,
-        socket: System,
+        socket: Socket,
         receive_size: usize,
         location: &'static Location<'static>,
     ) -> io::Result<UdpSocket> {
@@ -105,11 +107,19 @@ impl Datagrams {
         shared.registration.open(shared.clone(), location, false);
         let key = shared.registration.key().expect("an open handle has a key");
         let interest = Event::READABLE.with(Event::WRITABLE);
-        let register =
-            |poller: &Poller| poller.register_descriptor(socket.as_fd(), interest, key.to_bits());
-        if let Err(error) = state.register(register) {
-            drop(shared.registration.close());
-            return Err(error);
+        match &socket {
+            Exchanged::Simulated(socket) => {
+                state.enter_for(|| socket.report_to(Some(key.to_bits())));
+            }
+            Exchanged::System(socket) => {
+                let watch = |poller: &Poller| {
+                    poller.register_descriptor(socket.as_fd(), interest, key.to_bits())
+                };
+                if let Err(error) = state.register(watch) {
+                    drop(shared.registration.close());
+                    return Err(error);
+                }
+            }
         }
         shared.socket.replace(Some(socket));
         Ok(UdpSocket { shared: Name::new(shared) })
@@ -124,7 +134,7 @@ impl Datagrams {
     }
 
     /// Uses the socket, if it is open.
-    pub(super) fn with_socket<R>(&self, f: impl FnOnce(&System) -> io::Result<R>) -> io::Result<R> {
+    pub(super) fn with_socket<R>(&self, f: impl FnOnce(&Socket) -> io::Result<R>) -> io::Result<R> {
         match self.socket.borrow().as_ref() {
             Some(socket) => f(socket),
             None => Err(self.closed_error()),
@@ -172,7 +182,7 @@ impl Datagrams {
         if !self.connected.get() && self.is_open() {
             return Err(io::Error::from_raw_os_error(sys::ENOTCONN));
         }
-        self.with_socket(sys::disconnect_udp)?;
+        self.with_socket(Socket::disconnect)?;
         self.connected.set(false);
         Ok(())
     }
@@ -182,7 +192,7 @@ impl Datagrams {
         self.with_socket(|socket| match (self.connected.get(), to) {
             (true, Some(_)) => Err(io::Error::from_raw_os_error(sys::EISCONN)),
             (false, None) => Err(io::Error::from_raw_os_error(sys::EDESTADDRREQ)),
-            _ => self.sending.send_now(|| sys::send_datagram(socket, data, to)),
+            _ => self.sending.send_now(|| socket.send(data, to)),
         })
     }
 
@@ -264,9 +274,11 @@ impl Datagrams {
             if state.is_halted() {
                 return;
             }
-            let sent = self.socket.borrow().as_ref().and_then(|socket| {
-                self.sending.send_first(|data, to| sys::send_datagram(socket, data, to))
-            });
+            let sent = self
+                .socket
+                .borrow()
+                .as_ref()
+                .and_then(|socket| self.sending.send_first(|data, to| socket.send(data, to)));
             let Some((completer, outcome)) = sent else { break };
             self.update_liveness();
             // All is booked by now, so that a callback may send, cancel, close or panic. Behind
@@ -298,7 +310,7 @@ impl Datagrams {
     fn receive(&self, buffer: &mut [u8]) -> io::Result<sys::Received> {
         self.with_socket(|socket| {
             loop {
-                match sys::receive_datagram(socket, buffer) {
+                match socket.receive(buffer) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.readable.set(false);
@@ -394,9 +406,15 @@ impl Datagrams {
 /// Ending.
 impl Datagrams {
     /// Takes the socket off the loop, if it is open.
-    fn take_off(&self) -> Option<System> {
+    fn take_off(&self) -> Option<Socket> {
         let socket = self.socket.take()?;
-        self.state().sources.deregister(|poller| poller.deregister_descriptor(socket.as_fd()));
+        match &socket {
+            Exchanged::Simulated(socket) => socket.report_to(None),
+            Exchanged::System(socket) => {
+                let unwatch = |poller: &Poller| poller.deregister_descriptor(socket.as_fd());
+                self.state().sources.deregister(unwatch);
+            }
+        }
         self.receiving.set(false);
         Some(socket)
     }
@@ -428,7 +446,7 @@ impl Datagrams {
     }
 
     /// Takes the socket off its loop, open. Refused while datagrams wait.
-    pub(super) fn detach(&self) -> io::Result<System> {
+    pub(super) fn detach(&self) -> io::Result<Socket> {
         if !self.sending.is_empty() {
             let text = "datagrams wait to be sent";
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));

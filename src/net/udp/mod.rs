@@ -7,6 +7,7 @@ mod builder;
 mod datagrams;
 mod options;
 mod sending;
+mod socket;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,6 +21,7 @@ pub use builder::UdpBuilder;
 
 use self::datagrams::Datagrams;
 use super::address::{Address, Target};
+use super::exchanged::Exchanged;
 use crate::request::Request;
 use crate::state::current;
 use crate::state::named::Name;
@@ -155,6 +157,7 @@ impl UdpSocket {
     pub fn from_std(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
         let state = current::expect("UdpSocket::from_std");
         socket.set_nonblocking(true)?;
+        let socket = Exchanged::System(socket);
         Datagrams::adopt(&state, socket, builder::RECEIVE_SIZE, Location::caller())
     }
 
@@ -177,7 +180,8 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
-        let socket = self.shared.detach()?;
+        self.shared.with_socket(|socket| socket.system().map(drop))?;
+        let socket = self.shared.detach()?.into_system()?;
         socket.set_nonblocking(false)?;
         Ok(socket)
     }
@@ -563,7 +567,7 @@ impl Drop for Receiving<'_> {
 impl AsRawFd for UdpSocket {
     /// The descriptor, for options and reports. -1 when the socket is closed.
     fn as_raw_fd(&self) -> RawFd {
-        self.shared.with_socket(|socket| Ok(socket.as_raw_fd())).unwrap_or(-1)
+        self.shared.with_socket(|socket| Ok(socket.system()?.as_raw_fd())).unwrap_or(-1)
     }
 }
 

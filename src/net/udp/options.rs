@@ -49,7 +49,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.set_broadcast(on))
+        self.shared.with_socket(|socket| socket.set(|socket| socket.set_broadcast(on)))
     }
 
     /// How many hops a datagram may travel, from 1 to 255.
@@ -69,7 +69,7 @@ impl UdpSocket {
     /// ```
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         let ttl = checked(ttl, 1)?;
-        self.shared.with_socket(|socket| sys::set_unicast_ttl(socket, ttl))
+        self.shared.with_socket(|socket| socket.set(|socket| sys::set_unicast_ttl(socket, ttl)))
     }
 
     /// Whether what is sent to a group of IPv4 also comes back to members on this machine. True
@@ -88,7 +88,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.set_multicast_loop_v4(on))
+        self.shared.with_socket(|socket| socket.set(|socket| socket.set_multicast_loop_v4(on)))
     }
 
     /// As [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4), for groups of IPv6.
@@ -109,7 +109,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.set_multicast_loop_v6(on))
+        self.shared.with_socket(|socket| socket.set(|socket| socket.set_multicast_loop_v6(on)))
     }
 
     /// How many hops a datagram to a group of IPv4 may travel, from 0, which does not leave the
@@ -130,7 +130,7 @@ impl UdpSocket {
     /// ```
     pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
         let ttl = checked(ttl, 0)?;
-        self.shared.with_socket(|socket| socket.set_multicast_ttl_v4(ttl))
+        self.shared.with_socket(|socket| socket.set(|socket| socket.set_multicast_ttl_v4(ttl)))
     }
 
     /// As [`set_multicast_ttl_v4`](UdpSocket::set_multicast_ttl_v4), for groups of IPv6.
@@ -152,7 +152,8 @@ impl UdpSocket {
     /// ```
     pub fn set_multicast_ttl_v6(&self, ttl: u32) -> io::Result<()> {
         let hops = checked(ttl, 0)?;
-        self.shared.with_socket(|socket| sys::set_multicast_hops_v6(socket, hops))
+        self.shared
+            .with_socket(|socket| socket.set(|socket| sys::set_multicast_hops_v6(socket, hops)))
     }
 
     /// Has what is sent to groups of IPv4 go through the interface that has this address.
@@ -172,7 +173,9 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_multicast_interface_v4(&self, interface: Ipv4Addr) -> io::Result<()> {
-        self.shared.with_socket(|socket| sys::set_multicast_interface_v4(socket, interface))
+        self.shared.with_socket(|socket| {
+            socket.set(|socket| sys::set_multicast_interface_v4(socket, interface))
+        })
     }
 
     /// Has what is sent to groups of IPv6 go through the interface of this number. 0 leaves the
@@ -194,7 +197,9 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn set_multicast_interface_v6(&self, interface: u32) -> io::Result<()> {
-        self.shared.with_socket(|socket| sys::set_multicast_interface_v6(socket, interface))
+        self.shared.with_socket(|socket| {
+            socket.set(|socket| sys::set_multicast_interface_v6(socket, interface))
+        })
     }
 
     /// Receives what is sent to a group of IPv4, through the interface that has this address.
@@ -217,7 +222,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.join_multicast_v4(&group, &interface))
+        self.shared.with_socket(|socket| socket.system()?.join_multicast_v4(&group, &interface))
     }
 
     /// Ends what [`join_multicast_v4`](UdpSocket::join_multicast_v4) has begun, with the same
@@ -239,7 +244,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.leave_multicast_v4(&group, &interface))
+        self.shared.with_socket(|socket| socket.system()?.leave_multicast_v4(&group, &interface))
     }
 
     /// Receives what is sent to a group of IPv6, through the interface of this number. 0 leaves the
@@ -264,7 +269,7 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn join_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.join_multicast_v6(group, interface))
+        self.shared.with_socket(|socket| socket.system()?.join_multicast_v6(group, interface))
     }
 
     /// Ends what [`join_multicast_v6`](UdpSocket::join_multicast_v6) has begun, with the same
@@ -288,6 +293,6 @@ impl UdpSocket {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn leave_multicast_v6(&self, group: &Ipv6Addr, interface: u32) -> io::Result<()> {
-        self.shared.with_socket(|socket| socket.leave_multicast_v6(group, interface))
+        self.shared.with_socket(|socket| socket.system()?.leave_multicast_v6(group, interface))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::sleep::{collect, sleep};
 use crate::clock::Nanos;
 use crate::state::State;
+use crate::state::key::Key;
 use crate::virtual_time::scheduler::{Member, Next};
 
 /// Lists the handles that are ready, and moves the clock to the time at which the loop goes on.
@@ -25,6 +26,9 @@ pub(crate) fn wait(state: &State, member: &Member, timeout: Option<Duration>) {
                 state.clock.advance_to(time);
                 state.delays.idle(state.clock.now() - now);
                 state.mailbox.reveal(state.clock.now());
+                for (key, event) in state.mailbox.reports(state.clock.now()) {
+                    state.handles.mark_ready(Key::from_bits(key), event);
+                }
                 return;
             }
             Next::SleepInRealTime(limit) => {

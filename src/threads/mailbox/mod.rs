@@ -30,7 +30,7 @@ use crate::report::metrics::Figures;
 use crate::sys;
 use crate::threads::OwnLine;
 use crate::trace::track::Observed;
-use crate::virtual_time::arrivals::Arrivals;
+use crate::virtual_time::arrivals::{Arrivals, Way};
 use incoming::{Done, Incoming, Woken};
 
 /// How often a wake that fails is tried again at once.
@@ -125,32 +125,41 @@ impl Mailbox {
     /// Has a closure called on the loop. It comes back when the loop is gone.
     #[inline]
     pub(crate) fn post<F: FnOnce() + Send + 'static>(&self, closure: F) -> Result<(), F> {
-        self.put(closure, |incoming, closure| incoming.posts.push(closure))
+        self.put(closure, Way::InOrder, |incoming, closure| incoming.posts.push(closure))
     }
 
     /// A receiver has something.
     pub(crate) fn notify(&self, receiver: u64) {
+        let push = |incoming: &mut Incoming, number| incoming.receivers.push(number);
         // A loop that is gone has no receivers.
-        self.put(receiver, |incoming, number| incoming.receivers.push(number)).unwrap_or_default();
+        self.put(receiver, Way::Alone, push).unwrap_or_default();
+    }
+
+    /// As [`notify`](Mailbox::notify), by a sender that sees to the time at which it is seen.
+    pub(crate) fn notify_now(&self, receiver: u64) {
+        let push = |incoming: &mut Incoming, number| incoming.receivers.push(number);
+        self.put(receiver, Way::Direct, push).unwrap_or_default();
     }
 
     /// A pool request's work is done.
     pub(crate) fn complete(&self, done: Done) {
         // A loop that is gone has dropped the request, and the result goes with the job, here.
-        self.put(done, |incoming, done| incoming.completions.push(done)).unwrap_or_else(drop);
+        let push = |incoming: &mut Incoming, done| incoming.completions.push(done);
+        self.put(done, Way::Alone, push).unwrap_or_else(drop);
     }
 
     /// Has a task polled.
     pub(crate) fn wake_task(&self, task: Arc<dyn Woken>) {
         // The tasks of a loop that is gone are gone too.
-        self.put(task, |incoming, task| incoming.tasks.push(task)).unwrap_or_default();
+        let push = |incoming: &mut Incoming, task| incoming.tasks.push(task);
+        self.put(task, Way::Alone, push).unwrap_or_default();
     }
 
     /// Puts something in and wakes the loop if it sleeps. It comes back when the loop is gone.
     #[inline]
-    fn put<T>(&self, item: T, push: impl FnOnce(&mut Incoming, T)) -> Result<(), T> {
+    fn put<T>(&self, item: T, way: Way, push: impl FnOnce(&mut Incoming, T)) -> Result<(), T> {
         if let Some(virtual_time) = self.virtual_time.get() {
-            return virtual_time.put(self, item, push);
+            return virtual_time.put(self, item, way, push);
         }
         self.put_now(item, push)
     }
@@ -400,12 +409,30 @@ impl Mailbox {
         self.remotes.load(Ordering::Relaxed) > 0
     }
 
+    /// A request's work is done, or begins, at `time`, a time of the loop's program.
+    pub(crate) fn complete_at(&self, done: Done, time: Nanos) {
+        let Some(virtual_time) = self.virtual_time.get() else { return self.complete(done) };
+        let push = |incoming: &mut Incoming, done| incoming.completions.push(done);
+        // As in `complete`.
+        virtual_time.put_at(time, done, push).unwrap_or_else(drop);
+    }
+
     /// A receiver has something that is seen from `time` on, a time of the loop's program.
     pub(crate) fn notify_at(&self, receiver: u64, time: Nanos) {
         let Some(virtual_time) = self.virtual_time.get() else { return self.notify(receiver) };
         let push = |incoming: &mut Incoming, number| incoming.receivers.push(number);
         // A loop that is gone has no receivers.
         virtual_time.put_at(time, receiver, push).unwrap_or_default();
+    }
+
+    /// What happens at a socket in memory at `time`, a time of the loop's program.
+    pub(crate) fn report_at(&self, time: Nanos, key: u64, event: sys::Event) {
+        self.virtual_time.get().iter().for_each(|arrivals| arrivals.report_at(time, key, event));
+    }
+
+    /// What has happened at sockets in memory up to this time, by the keys of their handles.
+    pub(crate) fn reports(&self, now: Nanos) -> Vec<(u64, sys::Event)> {
+        self.virtual_time.get().map_or_else(Vec::new, |arrivals| arrivals.reports(now))
     }
 
     /// As [`halt`](Mailbox::halt), in virtual time when the loop's clock has come to the sender's.

@@ -1,0 +1,276 @@
+//! Whole programs with chance and misfortune from a seed.
+//!
+//! Virtual time ([`Builder::virtual_time`](crate::Builder::virtual_time)) makes a program
+//! repeatable, and lets it run in one way only. Real machines run it in many: a message comes
+//! sooner or later, of two jobs either is done first, a disk is full. In a simulation all of that
+//! comes from a *seed*. The same seed is the same run, to the last callback, in every process of
+//! one build; another seed is another run. So a program can be run in thousands of ways in a
+//! second, and a failure that one of them shows can be had again from its number.
+//!
+//! It is the production code that runs: the loop, its workers, pool, ports, timers, files and
+//! streams. Exchanged are only the clock, the wait, the hand-over between loops and the pool's
+//! threads, where virtual time exchanges them too; and what lies below sockets: TCP, UDP and Unix
+//! sockets of a simulation reach each other in memory, and nothing else. No descriptor is opened
+//! for
+//! them, and to an address that nobody has a connect is refused.
+//!
+//! # What the seed decides
+//! - Which of several loops that can go on at the same moment goes first.
+//! - How long messages, posts, notifiers and wakes are on their way from one loop to another. What
+//!   the API keeps in order stays so: the messages of one port, the posts of one loop.
+//! - How many threads a pool has, up to its number, and how long each job takes; so also which of
+//!   several ends first, and whether a cancel comes in time.
+//! - How long bytes, datagrams and connects travel, and what the [`Network`] does to them.
+//! - Which of the [`Faults`] strike.
+//!
+//! Ticks, microtasks, immediates and timers are not shuffled: their order is a promise
+//! ([`guide::order`](crate::guide::order)). What is not promised there is what a seed may change.
+//!
+//! # What a simulation does not cover
+//! Files are the machine's; how long their requests take is the seed's. A program is no longer the
+//! same in each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
+//! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
+//! walks through a `HashMap` (whose order differs from run to run), takes sockets of the machine in
+//! (`from_std`), or depends on what files hold. A socket of a simulation has no descriptor
+//! (`into_std` is `Unsupported`); signals, children, terminals and the standard streams are
+//! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
+//!
+//! # Examples
+//! Two workers count in a file's manner: each reads the number, and writes one more. Some seed
+//! shows
+//! that an update gets lost.
+//! ```
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use std::time::Duration;
+//! use windlass::sim::{Sim, explore};
+//! use windlass::worker::Worker;
+//!
+//! let failure = explore(0..1_000, Sim::new, || {
+//!     let number = Arc::new(AtomicU32::new(0));
+//!     let last = number.clone();
+//!     windlass::on_exit(move |_| assert_eq!(last.load(Ordering::Relaxed), 2, "an update is
+//! lost"));
+//!     for _ in 0..2 {
+//!         let number = number.clone();
+//!         let worker = Worker::<(), ()>::spawn(move |port| {
+//!             port.unref();
+//!             let read = number.load(Ordering::Relaxed);
+//!             // Another loop may go on here.
+//!             windlass::queue_work(|| ()).on_complete(move |_| {
+//!                 number.store(read + 1, Ordering::Relaxed);
+//!             });
+//!         });
+//!         drop(worker.expect("a worker"));
+//!     }
+//! });
+//! assert!(failure.unwrap_err().message.contains("an update is lost"));
+//! ```
+
+mod explore;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::callback::Halt;
+use crate::clock::saturating_nanos;
+use crate::error::panic_message;
+use crate::event_loop::Loop;
+use crate::virtual_time::chance::{Chance, End, Setup};
+
+pub use crate::virtual_time::odds::{Faults, Network};
+pub use explore::{Failure, explore};
+
+/// How many callbacks a program may have unless [`Sim::callbacks`] says otherwise.
+const CALLBACKS_MAX: u64 = 100_000_000;
+
+/// A simulation: a seed, and what may happen. See the [module](self).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::sim::Sim;
+///
+/// let program = || windlass::set_timeout(Duration::from_secs(3_600), || println!("an hour"));
+/// let outcome = Sim::new(7).run(program);
+/// assert_eq!(outcome.elapsed, Duration::from_secs(3_600));
+/// assert_eq!(outcome.digest, Sim::new(7).run(program).digest);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Sim {
+    /// Of all that is decided.
+    seed: u64,
+    /// What the network does.
+    network: Network,
+    /// What else may happen.
+    faults: Faults,
+    /// When the program is ended.
+    end: Option<End>,
+    /// How many callbacks it may have.
+    callbacks: u64,
+    /// The faults that may strike, for shrinking. None: all.
+    allowed: Option<BTreeSet<u64>>,
+}
+
+/// How a simulation ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Outcome<R> {
+    /// What the main script has returned.
+    pub value: R,
+    /// Of all callbacks, ticks, microtasks and polls of tasks on all loops, in their order: which
+    /// loop, what kind, which phase, when in virtual time. Equal for equal runs in all processes of
+    /// one build; says nothing between builds.
+    pub digest: u64,
+    /// How long the program took, in virtual time.
+    pub elapsed: Duration,
+}
+
+impl Sim {
+    /// A simulation with this seed. Each number is a good one.
+    pub fn new(seed: u64) -> Sim {
+        Sim {
+            seed,
+            network: Network::default(),
+            faults: Faults::default(),
+            end: None,
+            callbacks: CALLBACKS_MAX,
+            allowed: None,
+        }
+    }
+
+    /// Sets what the network does.
+    #[must_use]
+    pub fn network(self, network: Network) -> Self {
+        Sim { network, ..self }
+    }
+
+    /// Sets what may go wrong, and how long things take.
+    #[must_use]
+    pub fn faults(self, faults: Faults) -> Self {
+        Sim { faults, ..self }
+    }
+
+    /// The program fails when it goes on for longer, in virtual time.
+    #[must_use]
+    pub fn limit(self, limit: Duration) -> Self {
+        Sim { end: Some(End { at: saturating_nanos(limit), is_failure: true }), ..self }
+    }
+
+    /// The program fails when it has more callbacks than this, on all loops together; ticks,
+    /// microtasks and polls count. A hundred million unless said here.
+    #[must_use]
+    pub fn callbacks(self, most: u64) -> Self {
+        Sim { callbacks: most, ..self }
+    }
+
+    /// Runs a program as [`windlass::run`](crate::run) does: `main` first, then its loop until
+    /// nothing is alive.
+    ///
+    /// # Panics
+    /// With the panic of the program, or because it went beyond a limit, with the seed in the
+    /// message: `seed 7: ` and the panic's own. As [`windlass::run`](crate::run) when a loop is
+    /// running on this thread already.
+    #[track_caller]
+    pub fn run<R>(&self, main: impl FnOnce() -> R) -> Outcome<R> {
+        self.run_on_loop(|event_loop| event_loop.run(main))
+    }
+
+    /// As [`run`](Sim::run), and ends the program at this virtual time if it still runs then: what
+    /// is left is dropped uncalled, and that is no failure.
+    ///
+    /// # Panics
+    /// As [`run`](Sim::run).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::cell::Cell;
+    /// use std::rc::Rc;
+    /// use std::time::Duration;
+    /// use windlass::sim::Sim;
+    ///
+    /// let beats = Rc::new(Cell::new(0));
+    /// let count = beats.clone();
+    /// Sim::new(1).run_until(Duration::from_secs(3_600), move || {
+    ///     windlass::set_interval(Duration::from_secs(1), move |_| count.set(count.get() + 1));
+    /// });
+    /// assert_eq!(beats.get(), 3_600);
+    /// ```
+    #[track_caller]
+    pub fn run_until<R>(&self, end: Duration, main: impl FnOnce() -> R) -> Outcome<R> {
+        let end = End { at: saturating_nanos(end), is_failure: false };
+        Sim { end: Some(end), ..self.clone() }.run(main)
+    }
+
+    /// Turns a loop of the simulation until a future is done, as
+    /// [`windlass::block_on`](crate::block_on) does.
+    ///
+    /// # Panics
+    /// As [`run`](Sim::run).
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::sim::Sim;
+    /// use windlass::time::sleep;
+    ///
+    /// let outcome = Sim::new(1).block_on(sleep_long());
+    /// async fn sleep_long() -> u32 {
+    ///     sleep(Duration::from_secs(60)).await;
+    ///     5
+    /// }
+    /// assert_eq!((outcome.value, outcome.elapsed), (5, Duration::from_secs(60)));
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> Outcome<F::Output> {
+        self.run_on_loop(|event_loop| event_loop.block_on(future))
+    }
+
+    #[track_caller]
+    fn run_on_loop<R>(&self, run: impl FnOnce(&Loop) -> R) -> Outcome<R> {
+        match self.try_run(run) {
+            (Ok(outcome), _) => outcome,
+            (Err(message), _) => panic!("{message}"),
+        }
+    }
+
+    /// Runs a program, and gives its outcome or the message of its failure; and the faults that
+    /// struck.
+    fn try_run<R>(
+        &self,
+        run: impl FnOnce(&Loop) -> R,
+    ) -> (Result<Outcome<R>, String>, Vec<(u64, String)>) {
+        let chance = Arc::new(Chance::new(Setup {
+            seed: self.seed,
+            network: self.network.clone(),
+            faults: self.faults.clone(),
+            end: self.end,
+            callbacks_max: self.callbacks,
+            allowed: self.allowed.clone(),
+        }));
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            let event_loop = Loop::builder().chance(chance.clone()).build();
+            let event_loop = event_loop.expect("a loop that waits for no descriptor can be made");
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(&event_loop)));
+            if outcome.is_err() {
+                event_loop.fail();
+            }
+            let elapsed = Duration::from_nanos(event_loop.virtual_now());
+            event_loop.tear_down();
+            (outcome, elapsed)
+        }));
+        let (digest, failure) = chance.outcome();
+        let result = match (result, failure) {
+            (Ok((Err(payload), _)) | Err(payload), failure) => {
+                let own = (!payload.is::<Halt>()).then(|| panic_message(payload.as_ref()));
+                Err(own.or(failure).unwrap_or_else(|| "the program has ended before".to_owned()))
+            }
+            (Ok(_), Some(failure)) => Err(failure),
+            (Ok((Ok(value), elapsed)), None) => Ok(Outcome { value, digest, elapsed }),
+        };
+        (result.map_err(|message| format!("seed {}: {message}", self.seed)), chance.faults())
+    }
+}

@@ -1,0 +1,106 @@
+//! A listener in memory.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::link::Socket;
+use super::{Address, Owner, now};
+use crate::clock::Nanos;
+use crate::state::current;
+use crate::sys::Event;
+
+/// What a listener shares with those who connect to it.
+pub(crate) struct Listening {
+    /// What the lock guards.
+    state: Mutex<State>,
+}
+
+/// What the lock guards.
+struct State {
+    /// Connections that wait.
+    waiting: VecDeque<Socket>,
+    /// How many may.
+    backlog: usize,
+    /// Who is told of them.
+    owner: Option<Owner>,
+}
+
+/// A listener in memory.
+pub(crate) struct Listener {
+    /// What it shares. Its end in the book goes with it.
+    shared: Arc<Listening>,
+    /// Where it is.
+    address: Address,
+}
+
+impl Listening {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No user code runs under the lock, so what it guards is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connect has arrived. False when there is no room for it.
+    pub(super) fn arrive(&self, socket: Socket, now: Nanos) -> bool {
+        let mut state = self.lock();
+        if state.waiting.len() > state.backlog {
+            drop(state);
+            drop(socket);
+            return false;
+        }
+        state.waiting.push_back(socket);
+        state.owner.iter().for_each(|owner| owner.tell(now, Event::READABLE));
+        true
+    }
+}
+
+impl Listener {
+    /// Listens at an address, in a simulation. A port or name of the address's own if it has none.
+    pub(crate) fn bind(address: &Address, backlog: usize) -> io::Result<Listener> {
+        let state = State { waiting: VecDeque::new(), backlog, owner: None };
+        let shared = Arc::new(Listening { state: Mutex::new(state) });
+        let bind = current::with_chance(|chance| {
+            let address = chance.book.free_address(address, true);
+            chance.book.listen(&address, &shared).map(|()| address)
+        });
+        let address = bind.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))?;
+        Ok(Listener { shared, address })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The key by which connections are reported. None when the listener leaves its loop.
+    pub(crate) fn report_to(&self, key: Option<u64>) {
+        let mut state = self.shared.lock();
+        state.owner = key.and_then(Owner::here);
+        if !state.waiting.is_empty() {
+            state.owner.iter().for_each(|owner| owner.tell(now(0), Event::READABLE));
+        }
+    }
+
+    pub(crate) fn accept(&self) -> io::Result<Socket> {
+        let first = self.shared.lock().waiting.pop_front();
+        let socket = first.ok_or(io::ErrorKind::WouldBlock)?;
+        if let Some(error) = current::with_chance(|chance| chance.accept_error()).flatten() {
+            return Err(error); // The connection is closed.
+        }
+        Ok(socket)
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let waiting = std::mem::take(&mut self.shared.lock().waiting);
+        waiting.iter().for_each(Socket::reset_on_close);
+        drop(waiting);
+    }
+}

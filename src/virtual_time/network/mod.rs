@@ -1,0 +1,271 @@
+//! The network of a simulation: sockets in memory, between the loops of one program.
+//!
+//! A connection is a [`Link`](link::Link) of two ends; what one end sends lies at the other one
+//! with
+//! the time of its arrival. [`Listening`](listening::Listening) keeps the connections that wait to
+//! be accepted. The [`Book`] says who listens at which address; no other address answers.
+//!
+//! Nothing here waits or calls back. What happens at a socket later is told to the mailbox of its
+//! owner's loop ([`Owner::tell`]), which reports it when its clock has come there, as the poller
+//! reports of a socket of the system.
+//!
+//! Lock order: the book, a listener, a link, a mailbox or the dice.
+
+pub(crate) mod datagrams;
+pub(crate) mod link;
+pub(crate) mod listening;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::net;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::clock::Nanos;
+use crate::state::current;
+use crate::sys::{self, Event};
+use crate::threads::mailbox::Mailbox;
+use datagrams::Inbox;
+use link::Socket;
+use listening::Listening;
+
+/// The first port that is given to who asks for any (RFC 6335).
+const FIRST_FREE_PORT: u16 = 49_152;
+
+/// Where a socket is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Address {
+    /// Of the Internet.
+    Internet(SocketAddr),
+    /// A path.
+    Path(PathBuf),
+    /// A name of a Unix socket that is no path.
+    Name(Vec<u8>),
+    /// Of a Unix socket that has none.
+    Nobody,
+}
+
+impl Address {
+    /// The address of a Unix socket.
+    pub(crate) fn of_unix(address: &net::SocketAddr) -> Address {
+        if let Some(path) = address.as_pathname() {
+            return Address::Path(path.to_owned());
+        }
+        abstract_name(address).map_or(Address::Nobody, |name| Address::Name(name.to_owned()))
+    }
+
+    /// As the standard library has it, of a Unix socket.
+    pub(crate) fn to_unix(&self) -> io::Result<net::SocketAddr> {
+        match self {
+            Address::Path(path) => net::SocketAddr::from_pathname(path),
+            Address::Name(name) => from_abstract_name(name),
+            Address::Internet(_) | Address::Nobody => net::SocketAddr::from_pathname(""),
+        }
+    }
+
+    /// As the standard library has it, of a socket of the Internet.
+    pub(crate) fn to_internet(&self) -> io::Result<SocketAddr> {
+        match self {
+            Address::Internet(address) => Ok(*address),
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    /// The same at any address of the host.
+    fn anywhere(&self) -> Option<Address> {
+        let Address::Internet(address) = self else { return None };
+        Some(Address::Internet(anywhere(*address)))
+    }
+}
+
+/// The same port at any address of the host.
+fn anywhere(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(match address.ip() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    });
+    address
+}
+
+/// Whom the system means by an address: any address of the host is the host itself.
+fn host_of(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_name(address: &net::SocketAddr) -> Option<&[u8]> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    address.as_abstract_name()
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn from_abstract_name(name: &[u8]) -> io::Result<net::SocketAddr> {
+    #[cfg(target_os = "android")]
+    use std::os::android::net::SocketAddrExt;
+    #[cfg(target_os = "linux")]
+    use std::os::linux::net::SocketAddrExt;
+    net::SocketAddr::from_abstract_name(name)
+}
+
+/// As above, where there are no such names.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_name(_address: &net::SocketAddr) -> Option<&[u8]> {
+    None
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn from_abstract_name(name: &[u8]) -> io::Result<net::SocketAddr> {
+    {
+        use std::os::unix::ffi::OsStrExt;
+        net::SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))
+    }
+}
+
+/// The handle that a socket belongs to, and its loop.
+pub(super) struct Owner {
+    /// Of the loop.
+    mailbox: Arc<Mailbox>,
+    /// Of the handle.
+    key: u64,
+}
+
+impl Owner {
+    /// The handle with this key, of the current loop.
+    fn here(key: u64) -> Option<Owner> {
+        current::with(|state| Owner { mailbox: state.mailbox.clone(), key })
+    }
+
+    /// Reports this to the handle, at this time.
+    fn tell(&self, at: Nanos, event: Event) {
+        self.mailbox.report_at(at, self.key, event);
+    }
+}
+
+/// Who is at which address.
+#[derive(Default)]
+pub(crate) struct Book {
+    /// What the lock guards.
+    entries: Mutex<Entries>,
+}
+
+/// What the lock guards.
+#[derive(Default)]
+struct Entries {
+    /// Who listens. Gone when the listener is.
+    listening: BTreeMap<Address, Weak<Listening>>,
+    /// Who has a UDP socket. Gone when the socket is.
+    inboxes: BTreeMap<SocketAddr, Weak<Inbox>>,
+    /// How many ports were given to who asked for any.
+    given: u16,
+}
+
+impl Entries {
+    /// A port that nobody has asked for.
+    fn free_port(&mut self) -> u16 {
+        let port = FIRST_FREE_PORT + self.given % (u16::MAX - FIRST_FREE_PORT);
+        self.given = self.given.wrapping_add(1);
+        port
+    }
+
+    fn is_taken(&self, address: &Address) -> bool {
+        self.listening.get(address).is_some_and(|listening| listening.strong_count() > 0)
+    }
+}
+
+impl Book {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // No user code runs under the lock, so what it guards is whole.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An address like this one, with a port if it has none; of a Unix socket that is to be found,
+    /// with a name.
+    pub(super) fn free_address(&self, address: &Address, is_found: bool) -> Address {
+        let mut entries = self.lock();
+        let mut address = address.clone();
+        match &mut address {
+            Address::Internet(address) if address.port() == 0 => {
+                address.set_port(entries.free_port());
+            }
+            Address::Nobody if is_found => {
+                address = Address::Name(entries.free_port().to_string().into());
+            }
+            _ => {}
+        }
+        address
+    }
+
+    /// Opens a listener.
+    fn listen(&self, address: &Address, listening: &Arc<Listening>) -> io::Result<()> {
+        let mut entries = self.lock();
+        let anywhere = address.anywhere().filter(|any| any != address);
+        if entries.is_taken(address) || anywhere.is_some_and(|any| entries.is_taken(&any)) {
+            return Err(io::Error::from_raw_os_error(sys::EADDRINUSE));
+        }
+        entries.listening.insert(address.clone(), Arc::downgrade(listening));
+        Ok(())
+    }
+
+    /// Binds a UDP socket. Returns where it is.
+    fn bind(&self, mut address: SocketAddr, inbox: &Arc<Inbox>) -> io::Result<SocketAddr> {
+        let mut entries = self.lock();
+        if address.port() == 0 {
+            address.set_port(entries.free_port());
+        }
+        let before = entries.inboxes.get(&address);
+        if before.is_some_and(|inbox| inbox.strong_count() > 0) {
+            return Err(io::Error::from_raw_os_error(sys::EADDRINUSE));
+        }
+        entries.inboxes.insert(address, Arc::downgrade(inbox));
+        Ok(address)
+    }
+
+    /// Who has the UDP socket at an address.
+    fn inbox(&self, address: SocketAddr) -> Option<Arc<Inbox>> {
+        let entries = self.lock();
+        let at = |address: &SocketAddr| entries.inboxes.get(address).and_then(Weak::upgrade);
+        at(&address).or_else(|| at(&anywhere(address)))
+    }
+
+    /// Who listens at an address.
+    fn find(&self, address: &Address) -> Option<Arc<Listening>> {
+        let entries = self.lock();
+        let at = |address: &Address| entries.listening.get(address).and_then(Weak::upgrade);
+        at(address).or_else(|| at(&address.anywhere()?))
+    }
+}
+
+/// Begins to connect to an address of the Internet, in a simulation. None elsewhere.
+pub(crate) fn connect_to(to: SocketAddr) -> Option<Socket> {
+    current::with_chance(|_| ())?;
+    let to = host_of(to);
+    // Who connects is at the same host.
+    let from = Address::Internet(SocketAddr::new(to.ip(), 0));
+    Some(Socket::connect(&from, Address::Internet(to)))
+}
+
+/// As [`connect_to`], for a Unix socket.
+pub(crate) fn connect_to_unix(to: &net::SocketAddr) -> Option<Socket> {
+    current::with_chance(|_| ())?;
+    Some(Socket::connect(&Address::Nobody, Address::of_unix(to)))
+}
+
+/// The time of the calling thread's loop, or the latest that is known.
+fn now(latest: Nanos) -> Nanos {
+    current::place().map_or(latest, |here| here.time)
+}
+
+/// How long something is on its way that is sent here.
+fn latency() -> Nanos {
+    current::with_chance(|chance| chance.latency()).unwrap_or(0)
+}

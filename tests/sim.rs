@@ -1,0 +1,580 @@
+//! Simulations: chance and misfortune from a seed, and the same run for the same seed.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use common::*;
+use windlass::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
+use windlass::sim::{Faults, Network, Sim, explore};
+use windlass::worker::Worker;
+use windlass::{fs, queue_work, set_interval, set_timeout, time};
+
+/// What a program of messages, jobs and timers in a parent and three workers says with this seed, and
+/// the digest.
+fn told(seed: u64) -> (Vec<String>, u64) {
+    let log = Trace::new();
+    let say = log.clone();
+    let outcome = Sim::new(seed).run(move || {
+        for number in 0..3 {
+            let worker: Worker<u32, u32> = Worker::spawn(move |port| {
+                let out = port.clone();
+                port.on_message(move |value| out.post(value * 10 + number));
+                set_timeout(ms(3), move || port.off_message());
+            })
+            .expect("a worker");
+            let said = say.clone();
+            worker.on_message(move |value| said.say(format!("message {value}")));
+            let said = say.clone();
+            worker.on_exit(move |code| said.say(format!("exit {number} {code}")));
+            (0..3).for_each(|value| worker.post(value));
+        }
+        for number in 0..5 {
+            let said = say.clone();
+            queue_work(move || number)
+                .on_complete(move |done| said.say(format!("job {}", done.unwrap())));
+        }
+    });
+    (log.take(), outcome.digest)
+}
+
+#[test]
+fn one_seed_is_one_run_and_two_hundred_seeds_are_many() {
+    let mut digests = BTreeSet::new();
+    let mut orders = BTreeSet::new();
+    for seed in 0..200 {
+        let (log, digest) = told(seed);
+        assert_eq!((log.clone(), digest), told(seed), "seed {seed}");
+        digests.insert(digest);
+        orders.insert(log);
+    }
+    assert!(digests.len() >= 50, "{} digests", digests.len());
+    assert!(orders.len() >= 50, "{} orders", orders.len());
+}
+
+#[test]
+fn what_the_api_keeps_in_order_stays_so_with_each_seed() {
+    for seed in 0..200 {
+        let (log, _) = told(seed);
+        assert_eq!(log.len(), 3 * 3 + 3 + 5, "seed {seed}: {log:?}");
+        for number in 0..3 {
+            let of_worker: Vec<_> = log
+                .iter()
+                .filter(|line| {
+                    line.strip_prefix("message ")
+                        .is_some_and(|value| value.parse::<u32>().unwrap() % 10 == number)
+                        || line.starts_with(&format!("exit {number}"))
+                })
+                .collect();
+            let expected = [
+                format!("message {number}"),
+                format!("message {}", 10 + number),
+                format!("message {}", 20 + number),
+                format!("exit {number} 0"),
+            ];
+            assert_eq!(of_worker, expected.iter().collect::<Vec<_>>(), "seed {seed}");
+        }
+    }
+}
+
+/// What a race can end with under the seeds 0 to 99.
+fn outcomes(race: impl Fn(&Trace) + Clone + 'static) -> BTreeSet<String> {
+    (0..100)
+        .map(|seed| {
+            let log = Trace::new();
+            let (race, inner) = (race.clone(), log.clone());
+            Sim::new(seed).run(move || race(&inner));
+            log.take().join(" ")
+        })
+        .collect()
+}
+
+// O-67.
+#[test]
+fn of_two_jobs_either_is_done_first() {
+    let seen = outcomes(|log| {
+        for name in ["a", "b"] {
+            let log = log.clone();
+            queue_work(|| ()).on_complete(move |_| log.say(name));
+        }
+    });
+    assert_eq!(seen, ["a b".to_owned(), "b a".to_owned()].into());
+}
+
+// O-67.
+#[test]
+fn a_request_comes_before_or_after_a_timer() {
+    let seen = outcomes(|log| {
+        let inner = log.clone();
+        fs::metadata("Cargo.toml").on_complete(move |_| inner.say("file"));
+        let inner = log.clone();
+        queue_work(|| ()).on_complete(move |_| {
+            let second = inner.clone();
+            queue_work(|| ()).on_complete(move |_| second.say("work"));
+        });
+        let inner = log.clone();
+        set_timeout(ms(1), move || inner.say("timer"));
+    });
+    for outcome in ["file work timer", "file timer work"] {
+        assert!(seen.contains(outcome), "{seen:?}");
+    }
+}
+
+// O-69.
+#[test]
+fn of_two_workers_either_is_heard_first() {
+    let seen = outcomes(|log| {
+        for name in ["a", "b"] {
+            let worker = Worker::<(), ()>::spawn(|port| {
+                port.post(());
+                port.unref();
+            });
+            let log = log.clone();
+            worker.expect("a worker").on_message(move |()| log.say(name));
+        }
+    });
+    assert_eq!(seen, ["a b".to_owned(), "b a".to_owned()].into());
+}
+
+// O-69.
+#[test]
+fn a_message_of_a_worker_comes_before_or_after_a_timer_of_the_parent() {
+    let seen = outcomes(|log| {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            queue_work(|| ()).on_complete(move |_| port.post(()));
+        });
+        let inner = log.clone();
+        worker.expect("a worker").on_message(move |()| inner.say("message"));
+        let inner = log.clone();
+        set_timeout(ms(1), move || inner.say("timer"));
+    });
+    assert_eq!(seen, ["message timer".to_owned(), "timer message".to_owned()].into());
+}
+
+#[test]
+fn a_cancel_comes_in_time_or_does_not() {
+    let seen = outcomes(|log| {
+        let pool = windlass::Pool::new(1).expect("a pool");
+        let first = windlass::work(|_| ()).pool(&pool).submit();
+        let second = windlass::work(|_| ()).pool(&pool).submit();
+        let canceller = second.canceller();
+        let inner = log.clone();
+        drop(first);
+        second.on_complete(move |result| {
+            inner.say(if result.is_ok() { "done" } else { "cancelled" });
+        });
+        let worker = Worker::<(), ()>::spawn(|port| {
+            port.post(());
+            port.unref();
+        });
+        worker.expect("a worker").on_message(move |()| drop(canceller.cancel()));
+    });
+    assert_eq!(seen, ["cancelled".to_owned(), "done".to_owned()].into());
+}
+
+#[test]
+fn posts_of_one_loop_come_in_order_and_those_of_two_do_not() {
+    let seen = outcomes(|log| {
+        let remote = windlass::Loop::current().remote();
+        for name in ["a", "b"] {
+            let remote = remote.clone();
+            let worker = Worker::<(), ()>::spawn(move |port| {
+                port.unref();
+                for number in 0..3 {
+                    remote
+                        .post(move || SAID.with_borrow_mut(|said| said.push((name, number))))
+                        .unwrap();
+                }
+            });
+            drop(worker.expect("a worker"));
+        }
+        thread_local!(static SAID: RefCell<Vec<(&'static str, u32)>> = const { RefCell::new(Vec::new()) });
+        let log = log.clone();
+        windlass::on_exit(move |_| {
+            let said = SAID.take();
+            for name in ["a", "b"] {
+                let of_one: Vec<_> =
+                    said.iter().filter(|one| one.0 == name).map(|one| one.1).collect();
+                assert_eq!(of_one, [0, 1, 2]);
+            }
+            said.iter().for_each(|(name, _)| log.say(*name));
+        });
+    });
+    assert!(seen.len() > 2, "{seen:?}");
+}
+
+#[test]
+fn an_hour_of_heartbeats_on_three_loops_takes_no_time() {
+    let began = Instant::now();
+    let beats = Arc::new(AtomicU32::new(0));
+    let count = beats.clone();
+    let outcome = Sim::new(1).run_until(Duration::from_secs(3_600), move || {
+        for _ in 0..2 {
+            let count = count.clone();
+            let worker = Worker::<(), ()>::spawn(move |_port| {
+                set_interval(Duration::from_secs(1), move |_| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+            std::mem::forget(worker.expect("a worker"));
+        }
+        set_interval(Duration::from_secs(1), move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    println!("{:?}", began.elapsed());
+    assert_eq!(outcome.elapsed, Duration::from_secs(3_600));
+    assert!(beats.load(Ordering::Relaxed) >= 3 * 3_599);
+}
+
+#[test]
+fn a_panic_says_its_seed() {
+    let outcome = panic::catch_unwind(|| {
+        Sim::new(42).run(|| {
+            set_timeout(ms(5), || panic!("oh"));
+        })
+    });
+    let payload = outcome.map(drop).unwrap_err();
+    assert_eq!(payload.downcast_ref::<String>().unwrap(), "seed 42: oh");
+}
+
+#[test]
+fn a_program_that_goes_on_beyond_its_limit_fails() {
+    let endless = || {
+        set_interval(ms(10), |_| {});
+    };
+    let message = |sim: Sim| {
+        let payload = panic::catch_unwind(|| sim.run(endless)).map(drop).unwrap_err();
+        payload.downcast_ref::<String>().unwrap().clone()
+    };
+    let text = message(Sim::new(3).limit(Duration::from_secs(1)));
+    assert_eq!(text, "seed 3: the program still ran after 1s of virtual time");
+    let text = message(Sim::new(3).callbacks(1_000));
+    assert_eq!(text, "seed 3: the program still ran after 1000 callbacks");
+    // Ticks that queue ticks never leave their drain.
+    let chain = || {
+        fn again() {
+            windlass::next_tick(again);
+        }
+        again();
+    };
+    let outcome = panic::catch_unwind(|| Sim::new(3).callbacks(1_000).run(chain));
+    assert!(outcome.is_err());
+}
+
+#[test]
+fn explore_stops_at_the_first_seed_that_fails_and_counts_those_that_do_not() {
+    assert_eq!(explore(0..20, Sim::new, || ()).unwrap(), 20);
+    let tried = Cell::new(0);
+    let failure = explore(10..20, Sim::new, || {
+        tried.set(tried.get() + 1);
+        assert!(tried.get() < 4, "the fourth");
+    })
+    .unwrap_err();
+    assert_eq!((failure.seed, failure.message.as_str()), (13, "seed 13: the fourth"));
+}
+
+#[test]
+fn a_request_fails_with_an_error_that_the_system_gives() {
+    let kinds = RefCell::new(BTreeSet::new());
+    for seed in 0..50 {
+        let sim = Sim::new(seed).faults(Faults::default().request(0.5));
+        let outcome = sim.block_on(async {
+            let error = fs::read("Cargo.toml").await.err();
+            error.map(|error| error.to_string())
+        });
+        kinds.borrow_mut().insert(outcome.value);
+    }
+    let codes = [libc::EIO, libc::ENOSPC, libc::EMFILE, libc::EACCES];
+    let error = |code| format!("read Cargo.toml: {}", io::Error::from_raw_os_error(code));
+    let mut expected: BTreeSet<_> = codes.into_iter().map(|code| Some(error(code))).collect();
+    expected.insert(None);
+    assert_eq!(kinds.into_inner(), expected);
+}
+
+#[test]
+fn a_worker_that_cannot_start_is_an_error_of_spawn() {
+    let sim = Sim::new(0).faults(Faults::default().worker_start(1.0));
+    sim.run(|| {
+        let error = Worker::<(), ()>::spawn(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn short_reads_give_less_than_there_is_and_lose_nothing() {
+    let whole = std::fs::read("Cargo.toml").unwrap();
+    let mut short = 0;
+    for seed in 0..20 {
+        let sim = Sim::new(seed).faults(Faults::default().short_reads(0.7));
+        let (read, pieces) = sim
+            .block_on(async {
+                let file = fs::File::open("Cargo.toml").await?;
+                let (mut read, mut pieces) = (Vec::new(), 0);
+                loop {
+                    let piece = file.read(1 << 20).await?;
+                    if piece.is_empty() {
+                        return io::Result::Ok((read, pieces));
+                    }
+                    pieces += 1;
+                    read.extend(piece);
+                }
+            })
+            .value
+            .unwrap();
+        assert_eq!(read, whole);
+        short += u32::from(pieces > 1);
+    }
+    assert!(short > 5, "{short}");
+}
+
+#[test]
+fn the_wall_clock_is_virtual_and_may_jump() {
+    let midnight = std::time::UNIX_EPOCH + Duration::from_secs(946_684_800);
+    Sim::new(1).run(move || {
+        set_timeout(Duration::from_secs(60), move || {
+            assert_eq!(time::system_now(), midnight + Duration::from_secs(60));
+        });
+    });
+    let jumps = (0..20).filter(|seed| {
+        let sim = Sim::new(*seed).faults(Faults::default().clock_jump(0.5));
+        sim.run(time::system_now).value != midnight
+    });
+    assert!((1..20).contains(&jumps.count()));
+}
+
+#[test]
+fn a_panic_in_a_simulation_leaves_the_thread_fit_for_the_next() {
+    for seed in 0..5 {
+        let held = Rc::new(());
+        let inner = held.clone();
+        let run = || {
+            Sim::new(seed).run(move || {
+                let kept = inner.clone();
+                set_timeout(ms(50), move || drop(kept));
+                set_timeout(ms(1), || panic!("oh"));
+            })
+        };
+        assert!(panic::catch_unwind(AssertUnwindSafe(run)).is_err());
+        assert_eq!(Rc::strong_count(&held), 1);
+    }
+}
+
+/// An echo between two workers over a socket: what came back.
+fn echo(sim: &Sim, data: &[u8]) -> io::Result<Vec<u8>> {
+    let (sent, len) = (data.to_vec(), data.len());
+    sim.block_on(async move {
+        let listener = TcpListener::bind("10.0.0.1:80")?;
+        let server = Worker::<windlass::net::DetachedTcpListener, ()>::spawn(|port| {
+            let own = port.clone();
+            port.on_message(move |listener| {
+                own.off_message();
+                let listener = listener.open().unwrap();
+                let once = listener.clone();
+                listener.on_connection(move |stream| {
+                    once.close();
+                    let stream = stream.unwrap();
+                    let writer = stream.clone();
+                    stream.read_start(move |_, data| match data {
+                        Ok([]) => drop(writer.shutdown()),
+                        Ok(data) => drop(writer.write(data)),
+                        Err(_) => writer.close(),
+                    });
+                });
+            });
+        })?;
+        server.post(listener.detach()?);
+        let stream = TcpStream::connect("10.0.0.1:80").await?;
+        assert_eq!(stream.peer_addr()?.to_string(), "10.0.0.1:80");
+        let writer = stream.clone();
+        let writing = windlass::spawn(async move {
+            for chunk in sent.chunks(1000) {
+                writer.write(chunk).await?;
+            }
+            writer.shutdown().await
+        });
+        let (mut back, mut buffer) = (Vec::new(), [0; 700]);
+        loop {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                count => back.extend_from_slice(&buffer[..count]),
+            }
+        }
+        writing.await.unwrap()?;
+        assert_eq!(back.len(), len);
+        Ok(back)
+    })
+    .value
+}
+
+#[test]
+fn bytes_over_a_simulated_connection_come_whole_and_in_order() {
+    let data: Vec<u8> = (0..300_000_u32).map(|number| (number * 7 % 251) as u8).collect();
+    for seed in 0..30 {
+        let faults = Faults::default().short_reads(0.3).short_writes(0.3);
+        let sim = Sim::new(seed).network(Network::default().split(0.5)).faults(faults);
+        assert_eq!(echo(&sim, &data).unwrap(), data, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_reset_is_an_error_at_both_ends_and_loses_no_promise() {
+    let data = vec![7; 20_000];
+    let mut kinds = BTreeSet::new();
+    for seed in 0..60 {
+        let sim = Sim::new(seed).network(Network::default().reset(0.02));
+        kinds.insert(echo(&sim, &data).map(drop).map_err(|error| error.kind()));
+    }
+    assert!(kinds.contains(&Ok(())), "{kinds:?}");
+    assert!(kinds.contains(&Err(io::ErrorKind::ConnectionReset)), "{kinds:?}");
+    kinds.remove(&Ok(()));
+    kinds.remove(&Err(io::ErrorKind::ConnectionReset));
+    kinds.remove(&Err(io::ErrorKind::BrokenPipe));
+    assert!(kinds.is_empty(), "{kinds:?}");
+}
+
+#[test]
+fn nobody_answers_at_an_address_that_nobody_has() {
+    let outcome = Sim::new(1).block_on(async { TcpStream::connect("192.0.2.1:80").await });
+    assert_eq!(outcome.value.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    assert!(outcome.elapsed > Duration::ZERO, "the answer takes its time");
+}
+
+#[test]
+fn an_address_is_taken_once_and_free_when_its_listener_has_closed() {
+    Sim::new(1).run(|| {
+        let first = TcpListener::bind("127.0.0.1:80").unwrap();
+        let error = TcpListener::bind("127.0.0.1:80").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        first.close();
+        let again = TcpListener::bind("127.0.0.1:80").unwrap();
+        let any = TcpListener::bind("0.0.0.0:0").unwrap();
+        assert_ne!(any.local_addr().unwrap().port(), 0);
+        assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&again), -1);
+        assert_eq!(again.into_std().unwrap_err().kind(), io::ErrorKind::Unsupported);
+    });
+}
+
+#[test]
+fn unix_sockets_meet_in_memory_and_leave_no_file() {
+    let outcome = Sim::new(1).block_on(async {
+        let listener = UnixListener::bind("/no/such/folder/socket")?;
+        let client = UnixStream::connect("/no/such/folder/socket");
+        let server = listener.accept().await?;
+        let client = client.await?;
+        client.write(b"over").await?;
+        client.shutdown().await?;
+        let mut buffer = [0; 16];
+        assert_eq!(server.read(&mut buffer).await?, 4);
+        assert_eq!(server.read(&mut buffer).await?, 0);
+        let (one, other) = UnixStream::pair()?;
+        one.write(b"pair").await?;
+        assert_eq!(other.read(&mut buffer).await?, 4);
+        io::Result::Ok(())
+    });
+    outcome.value.unwrap();
+}
+
+#[test]
+fn two_clients_are_accepted_in_either_order() {
+    let seen = outcomes(|log| {
+        let listener = TcpListener::bind("10.0.0.1:80").unwrap();
+        for name in ["a", "b"] {
+            TcpStream::connect("10.0.0.1:80").on_complete(move |stream| {
+                drop(stream.unwrap().write(name.as_bytes()));
+            });
+        }
+        let (log, count, own) = (log.clone(), Cell::new(0), listener.clone());
+        listener.on_connection(move |stream| {
+            count.set(count.get() + 1);
+            if count.get() == 2 {
+                own.close();
+            }
+            let log = log.clone();
+            stream.unwrap().read_start(move |stream, data| match data {
+                Ok([]) | Err(_) => stream.close(),
+                Ok(data) => log.say(String::from_utf8_lossy(data)),
+            });
+        });
+    });
+    assert_eq!(seen, ["a b".to_owned(), "b a".to_owned()].into());
+}
+
+/// Which of ten datagrams arrive, in which order.
+fn datagrams(sim: &Sim) -> Vec<u8> {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let log = seen.clone();
+    sim.run(move || {
+        let receiver = UdpSocket::bind("10.0.0.1:53").unwrap();
+        receiver.recv_start(move |_, datagram| {
+            let datagram = datagram.unwrap();
+            assert_eq!(datagram.from.ip().to_string(), "10.0.0.2");
+            log.borrow_mut().extend(datagram.data);
+        });
+        let sender = UdpSocket::bind("10.0.0.2:0").unwrap();
+        for number in 0..10 {
+            drop(sender.send_to(&[number], "10.0.0.1:53".parse().unwrap()));
+        }
+        drop(sender.send_to(b"nobody", "10.0.0.9:53".parse().unwrap()));
+        set_timeout(ms(10), move || receiver.close());
+    });
+    seen.take()
+}
+
+#[test]
+fn datagrams_overtake_each_other_get_lost_and_come_twice_as_the_network_is_set() {
+    let all: Vec<u8> = (0..10).collect();
+    let (mut in_order, mut lost, mut twice) = (0, 0, 0);
+    for seed in 0..50 {
+        let mut seen = datagrams(&Sim::new(seed));
+        in_order += u32::from(seen == all);
+        seen.sort_unstable();
+        assert_eq!(seen, all, "none is lost unless it is asked for");
+        lost += u32::from(
+            datagrams(&Sim::new(seed).network(Network::default().lose_datagram(0.2))).len() < 10,
+        );
+        twice += u32::from(
+            datagrams(&Sim::new(seed).network(Network::default().double_datagram(0.2))).len() > 10,
+        );
+    }
+    assert!(in_order < 10 && lost > 20 && twice > 20, "{in_order} {lost} {twice}");
+}
+
+#[test]
+fn what_a_simulation_does_not_have_is_unsupported() {
+    Sim::new(1).block_on(async {
+        let unsupported = io::ErrorKind::Unsupported;
+        let error = windlass::signal::Signal::start(libc::SIGUSR1, || ()).unwrap_err();
+        assert_eq!(error.kind(), unsupported, "{error}");
+        let error = windlass::process::Command::new("true").spawn().unwrap_err();
+        assert_eq!(error.kind(), unsupported, "{error}");
+        let terminal = Pty::open();
+        let error = windlass::tty::Tty::open(terminal.slave()).unwrap_err();
+        assert_eq!(error.kind(), unsupported, "{error}");
+        let error = windlass::stdio::stdout().write(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), unsupported, "{error}");
+        let error = windlass::stdio::stdin().read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), unsupported, "{error}");
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(one.peer_credentials().unwrap_err().kind(), unsupported);
+    });
+}
+
+#[test]
+fn names_are_those_of_the_simulation() {
+    let network = Network::default().host("db", [10, 0, 0, 1].into());
+    Sim::new(1).network(network).block_on(async {
+        let found = windlass::dns::lookup("db").await.unwrap();
+        assert_eq!(found, [std::net::IpAddr::from([10, 0, 0, 1])]);
+        let error = windlass::dns::lookup("example.com").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert_eq!(windlass::dns::lookup("localhost").await.unwrap().len(), 2);
+    });
+}
