@@ -1,4 +1,4 @@
-//! Random scripts over the public API, on the virtual clock and on the real one.
+//! Random scripts over the public API, on the virtual clock, in simulations and on the real clock.
 //!
 //! Whatever a script does: a callback that is spent by its call is called at most once, and once if nothing forbids
 //! it; every value is dropped exactly once; no panic comes from the crate; the loop ends; and in virtual time two runs
@@ -22,11 +22,11 @@ fn from_environment(name: &str) -> Option<u64> {
 }
 
 /// Runs the scripts of so many seeds. The first that fails is made smaller, and printed.
-fn check(count: u64, clock: Clock) {
+fn check(count: u64, clock_of: impl Fn(u64) -> Clock) {
     let first = from_environment("WINDLASS_SEED").unwrap_or(0);
     let mut calls = 0;
     for seed in first..first + count {
-        let script = Script::from_seed(seed);
+        let (script, clock) = (Script::from_seed(seed), clock_of(seed));
         let (found, called) = faults(&script, clock, ENDLESS);
         calls += called as u64;
         if !found.is_empty() {
@@ -46,12 +46,17 @@ fn check(count: u64, clock: Clock) {
 
 #[test]
 fn random_scripts_end_call_once_drop_once_and_are_the_same_each_time() {
-    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000), Clock::Virtual);
+    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000), |_| Clock::Virtual);
+}
+
+#[test]
+fn random_scripts_end_call_once_drop_once_and_are_the_same_for_a_seed_of_chance() {
+    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000), Clock::Simulated);
 }
 
 #[test]
 fn random_scripts_end_call_once_and_drop_once_on_the_real_clock() {
-    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000) / 20, Clock::Real);
+    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000) / 20, |_| Clock::Real);
 }
 
 /// The engine sees what it looks for: a script that ends, with a trace, a drop and a panic in it.

@@ -229,6 +229,40 @@ impl Sim {
         self.run_on_loop(|event_loop| event_loop.block_on(future))
     }
 
+    /// A loop of a simulation, to be turned by hand. Its panics have no seed in their message.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::RunMode;
+    /// use windlass::sim::Sim;
+    ///
+    /// let event_loop = Sim::new(5).event_loop();
+    /// let start = event_loop.enter(windlass::now);
+    /// event_loop.enter(|| windlass::set_timeout(Duration::from_secs(60), || ()));
+    /// while event_loop.turn(RunMode::Once) {}
+    /// assert_eq!(event_loop.enter(windlass::now) - start, Duration::from_secs(60));
+    /// ```
+    pub fn event_loop(&self) -> Loop {
+        self.make(&self.chance())
+    }
+
+    fn make(&self, chance: &Arc<Chance>) -> Loop {
+        let event_loop = Loop::builder().chance(chance.clone()).build();
+        event_loop.expect("a loop that waits for no descriptor can be made")
+    }
+
+    fn chance(&self) -> Arc<Chance> {
+        Arc::new(Chance::new(Setup {
+            seed: self.seed,
+            network: self.network.clone(),
+            faults: self.faults.clone(),
+            end: self.end,
+            callbacks_max: self.callbacks,
+            allowed: self.allowed.clone(),
+        }))
+    }
+
     #[track_caller]
     fn run_on_loop<R>(&self, run: impl FnOnce(&Loop) -> R) -> Outcome<R> {
         match self.try_run(run) {
@@ -243,17 +277,9 @@ impl Sim {
         &self,
         run: impl FnOnce(&Loop) -> R,
     ) -> (Result<Outcome<R>, String>, Vec<(u64, String)>) {
-        let chance = Arc::new(Chance::new(Setup {
-            seed: self.seed,
-            network: self.network.clone(),
-            faults: self.faults.clone(),
-            end: self.end,
-            callbacks_max: self.callbacks,
-            allowed: self.allowed.clone(),
-        }));
+        let chance = self.chance();
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
-            let event_loop = Loop::builder().chance(chance.clone()).build();
-            let event_loop = event_loop.expect("a loop that waits for no descriptor can be made");
+            let event_loop = self.make(&chance);
             let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(&event_loop)));
             if outcome.is_err() {
                 event_loop.fail();

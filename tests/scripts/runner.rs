@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use windlass::handle::{Check, Idle, Notifier, Prepare};
+use windlass::sim::Sim;
 use windlass::worker::{Port, PortEnd, Worker, WorkerError, WorkerPool, channel};
 use windlass::{
     Canceller, Immediate, KeepAlive, Loop, LoopGone, Request, Task, Timer, WorkError, WorkKind,
@@ -38,6 +39,8 @@ const PANIC: &str = "a script's panic";
 pub(crate) enum Clock {
     Virtual,
     Real,
+    /// Virtual, with chance from this seed.
+    Simulated(u64),
 }
 
 /// What a run has shown.
@@ -629,7 +632,7 @@ impl Act {
             }
             Act::OnUncaught(body) => set_hook(world, body),
             Act::Advance(duration) => {
-                if ledger.clock == Clock::Virtual {
+                if ledger.clock != Clock::Real {
                     time::advance(ms(*duration));
                 }
             }
@@ -797,9 +800,11 @@ pub(crate) fn run(script: &Script, clock: Clock, limit: Duration) -> Outcome {
 
 /// Runs a script on this thread, until its loop has ended.
 fn run_here(script: &Script, ledger: &Arc<Ledger>) {
-    let virtual_time = ledger.clock == Clock::Virtual;
-    let event_loop =
-        Loop::builder().virtual_time(virtual_time).build().expect("a loop can be made");
+    let event_loop = match ledger.clock {
+        Clock::Real => Loop::new().expect("a loop can be made"),
+        Clock::Virtual => Loop::builder().virtual_time(true).build().expect("a loop can be made"),
+        Clock::Simulated(seed) => Sim::new(seed).event_loop(),
+    };
     let world = World::new(String::new(), ledger);
     WORLD.set(Some(world.clone()));
     let main = || {
@@ -808,7 +813,7 @@ fn run_here(script: &Script, ledger: &Arc<Ledger>) {
         }
         let shared = ledger.clone();
         on_exit(move |_| shared.closes.store(true, Ordering::Relaxed));
-        let end = if virtual_time { END } else { Duration::from_millis(60) };
+        let end = if ledger.clock != Clock::Real { END } else { Duration::from_millis(60) };
         let (own, shared) = (world.clone(), ledger.clone());
         set_timeout(end, move || {
             shared.acts.store(0, Ordering::Relaxed);
