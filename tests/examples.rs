@@ -228,3 +228,22 @@ fn each_example_prints_the_log_when_asked() {
         assert!(first.starts_with('['), "{name}: {first:?}");
     }
 }
+
+#[test]
+fn sim_kv_survives_its_seeds_and_finds_the_bug_that_was_planted() {
+    let output = example("sim_kv").arg("--short").output().expect("the example");
+    assert!(output.status.success(), "{output:?}");
+    let output = example("sim_kv").args(["--bug", "lost-update"]).output().expect("the example");
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).expect("text");
+    let (_, again) = text.split_once("to run it again: WINDLASS_SEED=").expect("how to run it");
+    let seed = again.lines().next().expect("a seed").to_owned();
+    // The seed alone shows the same.
+    let mut one = example("sim_kv");
+    let output = one.args(["--bug", "lost-update"]).env("WINDLASS_SEED", &seed).output();
+    let alone = String::from_utf8(output.expect("the example").stderr).expect("text");
+    let says =
+        |text: &str| text.lines().find(|line| line.contains("was answered")).map(str::to_owned);
+    assert_eq!(says(&text), says(&alone));
+    assert!(says(&text).is_some());
+}
