@@ -32,11 +32,19 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::hint::black_box;
 
-thread_local! {
-    /// What this thread allocated less what it freed, in bytes.
-    static ALLOCATED: Cell<i64> = const { Cell::new(0) };
+/// The memory of a thread. Both in one place: they are looked at together for each callback.
+struct Memory {
+    /// What the thread allocated less what it freed, in bytes.
+    allocated: Cell<i64>,
     /// Above this the thread's loop is to end.
-    static LIMIT: Cell<i64> = const { Cell::new(i64::MAX) };
+    limit: Cell<i64>,
+}
+
+thread_local! {
+    /// That of this thread. Needs no destructor, so it is there as long as the thread.
+    static MEMORY: Memory = const {
+        Memory { allocated: Cell::new(0), limit: Cell::new(i64::MAX) }
+    };
 }
 
 /// Counts for each thread what it allocates, and leaves the work to another allocator.
@@ -69,8 +77,7 @@ impl<A> Counting<A> {
 /// Adds to this thread's count. Sizes are below `isize::MAX`.
 #[inline]
 fn book(bytes: i64) {
-    // Neither cell has a destructor, so they are there as long as their thread.
-    ALLOCATED.with(|count| count.set(count.get().wrapping_add(bytes)));
+    MEMORY.with(|memory| memory.allocated.set(memory.allocated.get().wrapping_add(bytes)));
 }
 
 // SAFETY: every call goes to the allocator below with the arguments it came with, and its answer
@@ -118,15 +125,16 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
 /// What this thread has allocated and not freed, in bytes; 0 without [`Counting`].
 ///
 /// Below zero on a thread that frees what others have allocated.
+#[inline]
 pub fn allocated() -> i64 {
-    ALLOCATED.get()
+    MEMORY.with(|memory| memory.allocated.get())
 }
 
 /// Whether the program has installed [`Counting`].
 pub fn is_counting() -> bool {
-    let before = ALLOCATED.get();
+    let before = allocated();
     let probe = black_box(Box::new(0_u64));
-    let counted = ALLOCATED.get() != before;
+    let counted = allocated() != before;
     drop(probe);
     counted
 }
@@ -150,16 +158,16 @@ pub fn received(bytes: usize) {
 
 /// Limits this thread's count. Nothing happens by itself: its loop asks.
 pub(crate) fn set_limit(bytes: usize) {
-    LIMIT.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    MEMORY.with(|memory| memory.limit.set(i64::try_from(bytes).unwrap_or(i64::MAX)));
 }
 
 /// Lifts the limit, which has done its work.
 pub(crate) fn lift_limit() {
-    LIMIT.set(i64::MAX);
+    MEMORY.with(|memory| memory.limit.set(i64::MAX));
 }
 
 /// Whether this thread has more than its limit.
 #[inline]
 pub(crate) fn is_over_limit() -> bool {
-    ALLOCATED.get() > LIMIT.get()
+    MEMORY.with(|memory| memory.allocated.get() > memory.limit.get())
 }

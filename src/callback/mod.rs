@@ -42,7 +42,8 @@ pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, q
 pub(crate) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
     state.set_running(origin.place);
     if state.is_observed() {
-        return observed::call(state, origin, f);
+        // Word by word: what is kept together would be put together before the branch.
+        return observed::call(state, origin.kind, origin.place, origin.cause, f);
     }
     f();
     drain(state);
@@ -53,7 +54,7 @@ pub(crate) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
 pub(crate) fn call_queued(state: &State, posts: &SendRing) {
     state.set_running(None);
     if state.is_observed() {
-        return observed::call(state, Origin::unknown("post"), || {
+        return observed::call(state, "post", None, 0, || {
             posts.call_first();
         });
     }
@@ -173,10 +174,12 @@ fn drain_queues(state: &State) {
     loop {
         // Not after a panic in a microtask: that ends it like a return, and the next microtask
         // follows.
-        while !state.in_microtasks.get() && call_next(state, &state.ticks, Sort::Tick) {}
+        if !state.in_microtasks.get() {
+            call_all(state, &state.ticks, Sort::Tick);
+        }
         state.in_microtasks.set(true);
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
-        while call_next(state, &state.microtasks, Sort::Microtask) {}
+        call_all(state, &state.microtasks, Sort::Microtask);
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
             return;
@@ -184,16 +187,22 @@ fn drain_queues(state: &State) {
     }
 }
 
-/// Calls the first closure of a queue. False if there is none, or if none may run any more.
+/// Calls the closures of a queue until there is none, or none may run any more.
 #[inline]
-fn call_next(state: &State, queue: &Ring, sort: Sort) -> bool {
-    if alloc::is_over_limit() {
-        state.end_for_memory();
+fn call_all(state: &State, queue: &Ring, sort: Sort) {
+    loop {
+        if alloc::is_over_limit() {
+            state.end_for_memory();
+        }
+        let goes_on = if state.mailbox.is_undisturbed() {
+            queue.call_first()
+        } else {
+            observed::call_all(state, queue, sort)
+        };
+        if !goes_on {
+            return;
+        }
     }
-    if state.mailbox.is_undisturbed() {
-        return queue.call_first();
-    }
-    !state.is_halted() && observed::call_next(state, queue, sort)
 }
 
 /// Does a phase's work, again after each panic that the hook has taken, until it is done.

@@ -6,33 +6,57 @@
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
-use crate::clock;
+use super::on_drop::OnDrop;
+use crate::alloc;
+use crate::clock::{self, Nanos};
 use crate::queue::ring::Ring;
 use crate::state::State;
 use crate::state::current;
 use crate::trace::account::Sort;
 use crate::trace::cause;
 use crate::trace::origin::Origin;
-use crate::trace::teller::{self, Call};
+use crate::trace::teller;
 
 /// As [`call`](super::call).
 #[cold]
-pub(super) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
-    tell(state, sort_of(origin), origin, f);
+#[inline(never)]
+pub(super) fn call(
+    state: &State,
+    kind: &'static str,
+    place: Option<Place>,
+    cause: u64,
+    f: impl FnOnce(),
+) {
+    let origin = Origin { kind, place, cause };
+    tell(state, None, sort_of(origin), origin, f);
     super::drain(state);
 }
 
 /// As [`invoke`](super::invoke).
 #[cold]
 pub(super) fn invoke<R>(state: &State, origin: Origin, f: impl FnOnce() -> R) -> thread::Result<R> {
-    panic::catch_unwind(AssertUnwindSafe(|| tell(state, sort_of(origin), origin, f)))
+    panic::catch_unwind(AssertUnwindSafe(|| tell(state, None, sort_of(origin), origin, f).0))
 }
 
-/// As `call_first` of the queue.
+/// Calls the closures of a queue while somebody observes. False if there is none any more, or if
+/// none may run any more.
 #[cold]
-pub(super) fn call_next(state: &State, queue: &Ring, sort: Sort) -> bool {
+#[inline(never)]
+pub(super) fn call_all(state: &State, queue: &Ring, sort: Sort) -> bool {
     let kind = if sort == Sort::Tick { "tick" } else { "microtask" };
-    !queue.is_empty() && tell(state, sort, Origin::unknown(kind), || queue.call_first())
+    let mut time = None;
+    while !state.is_halted() && !queue.is_empty() {
+        if !state.is_observed() {
+            return true;
+        }
+        // Nothing of the program's runs between two of them: the end of one is the beginning of the
+        // next.
+        time = tell(state, time, sort, Origin::unknown(kind), || queue.call_first()).1;
+        if alloc::is_over_limit() {
+            state.end_for_memory();
+        }
+    }
+    false
 }
 
 impl State {
@@ -43,7 +67,7 @@ impl State {
         main: impl FnOnce() -> R,
     ) -> R {
         if self.is_observed() {
-            tell(self, Sort::Main, Origin::at(MAIN, place), main)
+            tell(self, None, Sort::Main, Origin::at(MAIN, place), main).0
         } else {
             main()
         }
@@ -57,30 +81,30 @@ fn sort_of(origin: Origin) -> Sort {
     if origin.kind == MAIN { Sort::Main } else { Sort::Macrotask }
 }
 
-/// Tells the observers of a call, before and after it.
-fn tell<R>(state: &State, sort: Sort, origin: Origin, f: impl FnOnce() -> R) -> R {
+/// Tells the observers of a call, before and after it. It begins at this time, or now. Returns with
+/// its result when it has ended, if somebody wants to know that.
+fn tell<R>(
+    state: &State,
+    time: Option<Nanos>,
+    sort: Sort,
+    origin: Origin,
+    f: impl FnOnce() -> R,
+) -> (R, Option<Nanos>) {
+    let (teller, clock) = (&state.teller, &state.clock);
     let queued = || state.ticks.len() + state.microtasks.len() + state.immediates.len();
-    let outer = state.teller.begin(&state.clock, sort, origin, queued);
-    let _end = End { state, outer };
-    f()
-}
-
-/// Tells the end of a call, also when a panic passes by.
-struct End<'a> {
-    /// Where the call is.
-    state: &'a State,
-    /// The call within which it is.
-    outer: Option<Call>,
-}
-
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        let State { teller, clock, virtual_time, .. } = self.state;
-        if let Some(member) = virtual_time {
+    teller.begin(clock, time, sort, origin, queued);
+    let end = |panicked| {
+        if let Some(member) = &state.virtual_time {
             member.note(teller.kind(), teller.phase(), clock.now());
         }
-        self.state.teller.end(&self.state.clock, thread::panicking(), self.outer);
-    }
+        teller.end(clock, panicked)
+    };
+    let if_it_panics = OnDrop(|| {
+        end(true);
+    });
+    let result = f();
+    if_it_panics.forget();
+    (result, end(false))
 }
 
 /// Queues a tick where more than the push is to be done: the loop is observed, or takes nothing in

@@ -12,6 +12,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, UnsafeCell};
+use std::hint::assert_unchecked;
 use std::mem::{self, MaybeUninit};
 
 use super::closure::Closure;
@@ -55,6 +56,8 @@ impl Ring {
         if tail.wrapping_sub(self.head.get()) == slots.len() {
             slots = self.grow();
         }
+        // SAFETY: a ring without slots holds nothing, so it was full and has grown.
+        unsafe { assert_unchecked(!slots.is_empty()) };
         let mask = slots.len() - 1;
         slots[tail & mask].write(make());
         self.tail.set(tail.wrapping_add(1));
@@ -134,6 +137,8 @@ impl Ring {
         self.head.set(head.wrapping_add(1));
         // SAFETY: as in `push`; the borrow ends with this function.
         let slots = unsafe { &mut *self.slots.get() };
+        // SAFETY: there is a closure in the ring, so there are slots.
+        unsafe { assert_unchecked(!slots.is_empty()) };
         let mask = slots.len() - 1;
         Some(&raw mut slots[head & mask])
     }

@@ -293,7 +293,7 @@ fn start<F: Future + 'static>(state: Rc<State>, future: F, logs_panics: bool) ->
         spawned.future.set(Some(Box::pin(future)));
         let key = state.tasks.insert(spawned.clone());
         spawned.key.set(Some(key));
-        TaskWaker::new(&state, key, span).schedule(&state);
+        TaskWaker::schedule(&state, key, span);
     } else {
         spawned.output.set(Output::Finished(Err(TaskError::Aborted)));
     }

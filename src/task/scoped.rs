@@ -69,7 +69,7 @@ pub(crate) fn with_main<R>(
     let main = Rc::new(Main { location, poll: Cell::new(Some(pointer)) });
     let key = state.tasks.insert(main.clone());
     let _take_back = TakeBack { state, main, key };
-    TaskWaker::new(state, key, span).schedule(state);
+    TaskWaker::schedule(state, key, span);
     body()
 }
 

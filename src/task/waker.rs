@@ -5,6 +5,7 @@
 //! through the mailbox. Between a wake and the poll that follows, more wakes change nothing.
 
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -37,21 +38,17 @@ pub(crate) struct TaskWaker {
 }
 
 impl TaskWaker {
-    pub(crate) fn new(state: &State, key: Key, span: SpanId) -> Arc<TaskWaker> {
-        Arc::new(TaskWaker {
+    /// Schedules a task for the first time. On the loop's thread.
+    pub(crate) fn schedule(state: &State, key: Key, span: SpanId) {
+        let waker = Arc::new(TaskWaker {
             loop_id: state.id,
             mailbox: state.mailbox.clone(),
             key,
-            poll: Asked::default(),
+            poll: Asked::once(state.is_observed()),
             has_budget: state.poll_budget.is_some(),
             span,
-        })
-    }
-
-    /// Schedules the task for the first time. On the loop's thread.
-    pub(crate) fn schedule(self: Arc<Self>, state: &State) {
-        self.ask();
-        self.queue_on(state);
+        });
+        waker.queue_on(state);
     }
 
     /// Asks for a poll. Whether that is the first time since the last one.
@@ -67,12 +64,20 @@ impl TaskWaker {
         }
     }
 
-    /// Tells who observes that the task is polled, with this id.
+    /// Tells who observes that the task, if it has not finished, is polled, with this id.
     #[cold]
     #[inline(never)]
-    fn tell(&self, task: &dyn Run, poll: u64) {
-        let (place, cause) = (Some(task.location()), self.poll.cause());
-        observed::say(poll, Origin { kind: "task", place, cause });
+    fn tell(&self, poll: u64) {
+        if let Some(task) = self.task() {
+            let (place, cause) = (Some(task.location()), self.poll.cause());
+            observed::say(poll, Origin { kind: "task", place, cause });
+        }
+    }
+
+    /// The task, if it has not finished.
+    #[inline]
+    fn task(&self) -> Option<Rc<dyn Run>> {
+        current::find_with(self.loop_id, |state| state.tasks.get(self.key)).flatten()
     }
 
     /// Has the microtask queued, from any thread.
@@ -107,11 +112,10 @@ impl TaskWaker {
             return;
         }
         let poll = self.poll.happens();
-        let task = current::find_with(self.loop_id, |state| state.tasks.get(self.key));
-        if let Some(task) = task.flatten() {
-            if poll > 0 {
-                self.tell(&*task, poll);
-            }
+        if poll > 0 {
+            self.tell(poll);
+        }
+        if let Some(task) = self.task() {
             task.run(&Waker::from(self));
         }
     }

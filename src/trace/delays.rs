@@ -19,7 +19,8 @@ const FRACTION: u32 = 5;
 /// What is left out of a float's bits to give the number of a bucket.
 const SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION;
 
-/// The bits of 1.0, the shortest time but zero, without those that are left out.
+/// The bits of 1.0, the shortest time but zero, without those that are left out. From this bucket
+/// on they go round.
 const FIRST: usize = (1.0_f32.to_bits() >> SHIFT) as usize;
 
 /// 64 powers of two.
@@ -40,8 +41,8 @@ pub(crate) struct Delays {
     min: Cell<Nanos>,
     /// The longest time.
     max: Cell<Nanos>,
-    /// All times together.
-    sum: Cell<Nanos>,
+    /// So much of the time before `from` was no busy time of an iteration. The rest is the sum.
+    left_out: Cell<Nanos>,
     /// How often it was zero.
     zeros: Cell<u64>,
     /// How often it was in each bucket.
@@ -72,7 +73,7 @@ impl Default for Delays {
             range: Cell::new(0),
             min: Cell::new(Nanos::MAX),
             max: Cell::new(0),
-            sum: Cell::new(0),
+            left_out: Cell::new(0),
             zeros: Cell::new(0),
             buckets: Box::new([const { Cell::new(0) }; BUCKETS]),
         }
@@ -82,7 +83,7 @@ impl Default for Delays {
 impl Delays {
     /// A turn begins.
     pub(crate) fn begin_turn(&self, now: Nanos) {
-        self.from.set(now);
+        self.idle(now.wrapping_sub(self.from.get()));
         self.is_first.set(true);
         self.look_closely();
     }
@@ -90,14 +91,15 @@ impl Delays {
     /// The turn has ended, and with it its last iteration, if there was one.
     pub(crate) fn end_turn(&self, now: Nanos) {
         if !self.is_first.get() {
-            self.count_rare(now, now.saturating_sub(self.from.get()));
+            self.count_rare(now, now.wrapping_sub(self.from.replace(now)));
         }
     }
 
     /// Of the time that passes so much is no busy time.
     #[inline]
     pub(crate) fn idle(&self, nanos: Nanos) {
-        self.from.set(self.from.get() + nanos);
+        add(&self.from, nanos);
+        add(&self.left_out, nanos);
     }
 
     /// A wait has ended at this time: the iteration before it is over.
@@ -113,8 +115,7 @@ impl Delays {
     /// Counts a time that is not zero.
     #[inline(always)]
     fn count(&self, busy: Nanos) {
-        add(&self.buckets[bucket_of(busy)], 1);
-        add(&self.sum, busy);
+        add(&self.buckets[bits_of(busy) % BUCKETS], 1);
     }
 
     /// Counts a time that is shorter or longer than all before, or zero, or the first one.
@@ -147,10 +148,10 @@ impl Delays {
     /// Forgets all. The iteration that is under way counts from now on.
     pub(crate) fn reset(&self, now: Nanos) {
         self.from.set(now);
+        self.left_out.set(now);
         self.look_closely();
         self.min.set(Nanos::MAX);
         self.max.set(0);
-        self.sum.set(0);
         self.zeros.set(0);
         self.buckets.iter().for_each(|bucket| bucket.set(0));
     }
@@ -158,13 +159,14 @@ impl Delays {
     /// What there is so far.
     pub(crate) fn histogram(&self) -> Histogram {
         let zeros = (0, self.zeros.get());
-        let buckets = self.buckets.iter().enumerate();
-        let buckets = buckets.map(|(number, bucket)| (middle_of(number), bucket.get()));
+        let buckets = FIRST..FIRST + BUCKETS;
+        let buckets = buckets.map(|bits| (middle_of(bits), self.buckets[bits % BUCKETS].get()));
         let all = std::iter::once(zeros).chain(buckets);
         let times: Vec<_> = all.filter(|(_, count)| *count > 0).collect();
         let count = times.iter().map(|(_, count)| count).sum();
         let min = if count == 0 { 0 } else { self.min.get() };
-        Histogram { min, max: self.max.get(), sum: self.sum.get(), count, times }
+        let sum = self.from.get().wrapping_sub(self.left_out.get());
+        Histogram { min, max: self.max.get(), sum, count, times }
     }
 }
 
@@ -187,18 +189,17 @@ impl Histogram {
     }
 }
 
-/// The bucket of a time that is not zero.
+/// The first bits of a time as a float: so many as tell the buckets apart.
 #[inline(always)]
-fn bucket_of(time: Nanos) -> usize {
+fn bits_of(time: Nanos) -> usize {
     // By way of a signed number, which the processor turns into a float by itself.
-    let bits = (time as i64 as f32).to_bits() >> SHIFT;
-    (bits as usize).wrapping_sub(FIRST) % BUCKETS
+    ((time as i64 as f32).to_bits() >> SHIFT) as usize
 }
 
-/// The time in the middle of a bucket.
-fn middle_of(bucket: usize) -> Nanos {
-    let edge = |bucket: usize| f64::from(f32::from_bits(((bucket + FIRST) as u32) << SHIFT));
-    ((edge(bucket) + edge(bucket + 1)) / 2.0) as Nanos
+/// The time in the middle of those whose floats have these bits.
+fn middle_of(bits: usize) -> Nanos {
+    let edge = |bits: usize| f64::from(f32::from_bits((bits as u32) << SHIFT));
+    ((edge(bits) + edge(bits + 1)) / 2.0) as Nanos
 }
 
 fn add(counter: &Cell<u64>, by: u64) {
@@ -226,7 +227,7 @@ mod tests {
         for power in 0..62 {
             for step in 0..1000_u64 {
                 let time = (1_u64 << power) + ((1_u128 << power) * u128::from(step) / 1000) as u64;
-                let off = middle_of(bucket_of(time)).abs_diff(time);
+                let off = middle_of(bits_of(time)).abs_diff(time);
                 assert!(off as f64 <= time as f64 * 0.03, "{time} is off by {off}");
             }
         }
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn short_times_have_buckets_of_their_own() {
-        assert!((1..64).all(|time| middle_of(bucket_of(time)) == time));
+        assert!((1..64).all(|time| middle_of(bits_of(time)) == time));
     }
 
     #[test]
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!((min, max, sum, count), (0, 1_000_001, 1_001_404, 5));
         assert_eq!(histogram.percentile(20.0), 0);
         assert_eq!(histogram.percentile(40.0), 3);
-        assert_eq!(histogram.percentile(80.0), middle_of(bucket_of(700)));
+        assert_eq!(histogram.percentile(80.0), middle_of(bits_of(700)));
         assert_eq!(histogram.percentile(80.1), 1_000_001);
     }
 

@@ -21,6 +21,9 @@ use crate::report::words::InWords;
 /// A callback that takes as long is told to the log.
 const LONG: Nanos = 10_000_000;
 
+/// Room for so many callbacks within each other. More of them allocate.
+const CALLS: usize = 4;
+
 /// What a loop or a pool thread tells its observers. It belongs to its thread.
 pub(crate) struct Teller {
     /// Where others see it.
@@ -33,10 +36,11 @@ pub(crate) struct Teller {
     phase: Cell<Phase>,
     /// The iteration that is under way.
     iteration: Cell<u32>,
-    /// The callback that runs, if it began while somebody observed.
-    call: Cell<Option<Call>>,
+    /// The callbacks that run and began while somebody observed, the innermost last: a completion
+    /// within which a file stream calls back, and nearly always a single one.
+    calls: RefCell<Vec<Call>>,
     /// The macrotask that runs, if it began while somebody observed.
-    macrotask: Cell<Option<Macrotask>>,
+    macrotask: RefCell<Option<Macrotask>>,
     /// How many macrotasks were observed.
     macrotasks: Cell<u64>,
     /// The accounts of the iteration, if somebody wants them, by [`Reader`].
@@ -62,8 +66,7 @@ pub(crate) enum Reader {
 }
 
 /// A callback that runs.
-#[derive(Clone, Copy)]
-pub(crate) struct Call {
+struct Call {
     /// Its id.
     id: u64,
     /// What it is.
@@ -77,7 +80,6 @@ pub(crate) struct Call {
 }
 
 /// A macrotask that runs.
-#[derive(Clone, Copy)]
 struct Macrotask {
     /// The phase it belongs to.
     phase: Phase,
@@ -107,8 +109,8 @@ impl Teller {
             seen: Cell::new(0),
             phase: Cell::new(Phase::Main),
             iteration: Cell::new(0),
-            call: Cell::new(None),
-            macrotask: Cell::new(None),
+            calls: RefCell::new(Vec::with_capacity(CALLS)),
+            macrotask: RefCell::default(),
             macrotasks: Cell::new(0),
             accounts: Default::default(),
             is_accounted: Cell::new(false),
@@ -135,85 +137,96 @@ impl Teller {
 
     /// The kind of the callback that runs.
     pub(crate) fn kind(&self) -> &'static str {
-        self.call.get().map_or("", |call| call.origin.kind)
+        self.calls.borrow().last().map_or("", |call| call.origin.kind)
     }
 
-    /// A callback begins. `queued` counts the ticks, microtasks and immediates that wait. Returns
-    /// the callback within which it does, as a completion within which a file stream calls back;
-    /// for [`end`](Teller::end).
+    /// A callback begins: at this `time` if it is known, else now. `queued` counts the ticks,
+    /// microtasks and immediates that wait.
     pub(crate) fn begin(
         &self,
         clock: &Clock,
+        time: Option<Nanos>,
         sort: Sort,
         origin: Origin,
         queued: impl FnOnce() -> usize,
-    ) -> Option<Call> {
+    ) {
         self.look_for_changes();
-        let now = self.now(clock);
+        let now = time.unwrap_or_else(|| self.now(clock));
         let is_bare = matches!(sort, Sort::Tick | Sort::Microtask);
-        let outer = self.call.get();
-        let is_first = outer.is_none() && (!is_bare || self.macrotask.get().is_none());
+        let is_outermost = self.calls.borrow().is_empty();
+        let is_first = is_outermost && (!is_bare || self.macrotask.borrow().is_none());
         if !is_first {
             self.track.running.go_on(origin);
         } else {
             self.end_macrotask_at(now);
             let phase = self.phase.get();
             let is_accounted = !is_bare;
-            self.macrotask.set(Some(Macrotask { phase, origin, began: now, is_accounted }));
+            self.macrotask.replace(Some(Macrotask { phase, origin, began: now, is_accounted }));
             self.macrotasks.set(self.macrotasks.get() + 1);
             self.track.running.begin(self.macrotasks.get(), phase, queued(), origin);
         }
         self.on_accounts(|account| {
             account.enter(self.phase.get(), now);
-            if is_bare || outer.is_none() {
+            if is_bare || is_outermost {
                 account.count(sort);
             }
         });
         let id = cause::next_id();
         let before = cause::set_running(id);
         let began = self.is_timed.get().then_some(now);
-        self.call.replace(Some(Call { id, origin, began, before, is_first }))
+        self.calls.borrow_mut().push(Call { id, origin, began, before, is_first });
     }
 
     /// The callback that runs is known better: by the closure that was queued for it.
     pub(crate) fn tell(&self, id: u64, origin: Origin) {
-        let Some(call) = self.call.get() else { return };
-        let id = if id > 0 { id } else { call.id };
-        cause::set_running(id);
-        self.call.set(Some(Call { id, origin, ..call }));
-        if let Some(macrotask) = self.macrotask.get().filter(|_| call.is_first) {
-            self.macrotask.set(Some(Macrotask { origin, ..macrotask }));
+        let is_first = {
+            let mut calls = self.calls.borrow_mut();
+            let Some(call) = calls.last_mut() else { return };
+            if id > 0 {
+                call.id = id;
+            }
+            call.origin = origin;
+            cause::set_running(call.id);
+            call.is_first
+        };
+        if is_first && let Some(macrotask) = &mut *self.macrotask.borrow_mut() {
+            macrotask.origin = origin;
         }
         self.track.running.go_on(origin);
     }
 
     /// What scheduled the callback that runs. Zero: none, or nobody observes.
     pub(crate) fn cause(&self) -> u64 {
-        self.call.get().map_or(0, |call| call.origin.cause)
+        self.calls.borrow().last().map_or(0, |call| call.origin.cause)
     }
 
     /// The callback that runs was asked for, by what has the id `cause`, and has the id `id` since.
     pub(crate) fn tell_asked(&self, id: u64, cause: u64) {
-        if let Some(call) = self.call.get() {
-            self.tell(id, Origin { cause, ..call.origin });
+        let origin = self.calls.borrow().last().map(|call| call.origin);
+        if let Some(origin) = origin {
+            self.tell(id, Origin { cause, ..origin });
         }
     }
 
-    /// The callback that runs has ended, and `outer` goes on, if there is one.
-    pub(crate) fn end(&self, clock: &Clock, panicked: bool, outer: Option<Call>) {
-        let Some(call) = self.call.replace(outer) else { return };
-        cause::set_running(call.before);
-        if let Some(outer) = outer {
+    /// The callback that runs has ended, and the one within which it ran goes on, if there is one.
+    /// Returns when, if somebody wants to know that.
+    pub(crate) fn end(&self, clock: &Clock, panicked: bool) -> Option<Nanos> {
+        let mut calls = self.calls.borrow_mut();
+        let Call { id, origin, began, before, .. } = calls.pop()?;
+        cause::set_running(before);
+        if let Some(outer) = calls.last() {
             self.track.running.go_on(outer.origin);
         }
-        let Call { id, origin, began, .. } = call;
-        let Some(at) = began.filter(|_| self.is_timed.get()) else { return };
-        let took = clock.read() - at;
+        drop(calls);
+        let at = began.filter(|_| self.is_timed.get())?;
+        let now = clock.read();
+        let took = now - at;
         let happened = if panicked { Happened::Panicked } else { Happened::Called };
         self.write(happened, at, took, id, origin, Wake::None);
         if took >= LONG && self.logs.get() {
             log_long(self.track.name(), origin, took);
         }
+        Some(now)
     }
 
     /// The macrotask that runs, if one does, has ended by now: its callback, and the drain.
@@ -296,8 +309,10 @@ impl Teller {
 
     /// This reader wants the account of each iteration from now on, or nothing any more.
     pub(crate) fn keep_account(&self, clock: &Clock, reader: Reader, on: bool) {
-        if let Some(macrotask) = self.macrotask.get().filter(|_| reader == Reader::Hook) {
-            self.macrotask.set(Some(Macrotask { is_accounted: false, ..macrotask }));
+        if reader == Reader::Hook
+            && let Some(macrotask) = &mut *self.macrotask.borrow_mut()
+        {
+            macrotask.is_accounted = false;
         }
         let account = on.then(|| Account::new(clock.read(), self.phase.get()));
         self.accounts[reader as usize].replace(account);

@@ -42,9 +42,18 @@ const ITERATIONS_PER_LOOK: u64 = 32;
 /// How long the poll may block: none for without limit.
 ///
 /// `hold` says that the loop waits although nothing on it is alive, as `block_on` does.
+#[inline]
 pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Duration> {
-    let must_not = something_waits(state) || state.handles.awaits_answers();
-    if mode == RunMode::NoWait || must_not || !(hold || state.is_alive()) {
+    if mode == RunMode::NoWait || something_waits(state) {
+        return Some(Duration::ZERO);
+    }
+    until_timer(state, hold)
+}
+
+/// How long the poll may block when nothing waits.
+#[inline(never)]
+fn until_timer(state: &State, hold: bool) -> Option<Duration> {
+    if state.handles.awaits_answers() || !(hold || state.is_alive()) {
         return Some(Duration::ZERO);
     }
     // Counted from this moment, not from the cached time, which idle and prepare watchers may have
@@ -77,21 +86,22 @@ fn something_waits(state: &State) -> bool {
 #[inline(always)]
 pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
-    give_back(state, timeout);
+    let may_sleep = timeout != Some(Duration::ZERO);
+    give_back(state, may_sleep && timeout.is_none_or(|timeout| timeout >= LONG_SLEEP));
     if state.is_observed() {
         return observed::wait(state, timeout);
     }
-    wait_unobserved(state, timeout);
+    wait_unobserved(state, timeout, may_sleep);
 }
 
+/// `may_sleep` says whether the timeout is not zero.
 #[inline(always)]
-fn wait_unobserved(state: &State, timeout: Option<Duration>) {
+fn wait_unobserved(state: &State, timeout: Option<Duration>, may_sleep: bool) {
     if let Some(member) = &state.virtual_time {
         virtual_time::wait(state, member, timeout);
         return state.delays.waited(state.clock.now());
     }
-    if timeout == Some(Duration::ZERO) || look(state, timeout) || !state.mailbox.prepare_to_sleep()
-    {
+    if !may_sleep || look(state, timeout) || !state.mailbox.prepare_to_sleep() {
         collect(state);
     } else {
         sleep(state, timeout);
@@ -102,9 +112,7 @@ fn wait_unobserved(state: &State, timeout: Option<Duration>) {
 /// Gives the memory of a burst back: before a long sleep all that is not used, else now and then
 /// what is used much less than before.
 #[inline(always)]
-fn give_back(state: &State, timeout: Option<Duration>) {
-    let sleeps_long =
-        timeout != Some(Duration::ZERO) && timeout.is_none_or(|timeout| timeout >= LONG_SLEEP);
+fn give_back(state: &State, sleeps_long: bool) {
     let iterations = state.mailbox.figures.iterations();
     if sleeps_long || iterations.is_multiple_of(ITERATIONS_PER_LOOK) {
         state.give_back(sleeps_long);

@@ -10,9 +10,10 @@ use crate::trace::Wake;
 #[cold]
 pub(super) fn wait(state: &State, timeout: Option<Duration>) {
     let began = state.teller.begin_wait(&state.clock);
-    wait_unobserved(state, timeout);
+    let may_sleep = timeout != Some(Duration::ZERO);
+    wait_unobserved(state, timeout, may_sleep);
     state.teller.found(state.handles.ready_count());
-    if timeout != Some(Duration::ZERO) {
+    if may_sleep {
         state.teller.end_wait(&state.clock, began, woken_by(state));
     }
 }

@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use common::Figures;
 use windlass::handle::Idle;
+use windlass::observe::Recorder;
 
 use crate::timed;
 
@@ -64,6 +65,12 @@ pub(crate) fn tick_chain(items: u64) -> Figures {
     timed(items, || next(items))
 }
 
+/// The same while a recorder runs: what it takes longer is the cost of an event.
+pub(crate) fn tick_chain_recorded(items: u64) -> Figures {
+    let _recorder = Recorder::start();
+    tick_chain(items)
+}
+
 /// Iterations with an idle watcher and a chain of immediates.
 pub(crate) fn loop_count(items: u64) -> Figures {
     fn next(left: u64, idle: Idle) {
@@ -73,6 +80,12 @@ pub(crate) fn loop_count(items: u64) -> Figures {
         windlass::set_immediate(move || next(left - 1, idle));
     }
     timed(items, || next(items, Idle::start(|| ())))
+}
+
+/// The same while a recorder runs, with two callbacks an iteration.
+pub(crate) fn loop_count_recorded(items: u64) -> Figures {
+    let _recorder = Recorder::start();
+    loop_count(items)
 }
 
 pub(crate) fn spawn_task(items: u64) -> Figures {
