@@ -22,3 +22,10 @@ pub mod order {}
 #[doc = "<!--"]
 #[doc = include_str!("seeing.md")]
 pub mod seeing {}
+
+/// How much of an event loop is the loop, and what is all the rest for?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("tiny_loop.md")]
+pub mod tiny_loop {}

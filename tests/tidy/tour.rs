@@ -1,16 +1,19 @@
 //! The tour: that each program of examples/tour is small, opens with its question and its trace, and is in the list of
-//! README.md, which has no other.
+//! README.md, which has no other. And the tiny loop: that it is tiny, and that its page shows all of it as it is.
 
 use std::fs;
 use std::ops::RangeInclusive;
 
-use crate::read;
 use crate::source::lines_of_code;
+use crate::{has_word, read};
 
 /// Lines of code that a program may have.
 const CODE: RangeInclusive<usize> = 12..=35;
 /// Columns that a line may have.
 const COLUMNS_MAX: usize = 100;
+
+/// Lines of code that the tiny loop may have, without what it imports and its main program.
+const TINY_MAX: usize = 150;
 
 /// What is wrong with the program called `name`.
 fn faults_of_program(name: &str, source: &str, manifest: &str) -> Vec<String> {
@@ -68,6 +71,46 @@ fn each_program_of_the_tour_is_small_and_opens_with_its_question_and_trace() {
         rows.remove(listed.unwrap_or_else(|| panic!("README.md lacks {name} with its question")));
     }
     assert_eq!(rows, [], "README.md lists what is not there, or twice");
+}
+
+/// What is wrong with the tiny loop, and with the page that goes through it.
+fn faults_of_tiny_loop(source: &str, page: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (own, _) = source.split_once("\nfn main() {").unwrap_or((source, ""));
+    let count = lines_of_code(own) - own.lines().filter(|line| line.starts_with("use ")).count();
+    if count > TINY_MAX {
+        faults.push(format!("{count} lines of code, {TINY_MAX} at most"));
+    }
+    let lines: Vec<_> = own.lines().map(str::trim).collect();
+    let blocks = page.split("```rs\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(""));
+    let blocks: Vec<Vec<_>> = blocks.map(|block| block.lines().map(str::trim).collect()).collect();
+    for block in &blocks {
+        if !lines.windows(block.len().max(1)).any(|some| some == block) {
+            faults.push(format!("the page shows what is not there: {}", block.join(" ")));
+        }
+    }
+    let is_shown = |line: &&str| blocks.iter().any(|block| block.contains(line));
+    let functions = lines.iter().filter(|line| has_word(line, "fn") && line.ends_with('{'));
+    faults
+        .extend(functions.filter(|line| !is_shown(line)).map(|line| format!("not shown: {line}")));
+    faults
+}
+
+#[test]
+fn the_tiny_loop_is_tiny_and_its_page_shows_all_of_it() {
+    let (source, page) = (read("examples/tiny_loop.rs"), read("src/guide/tiny_loop.md"));
+    assert_eq!(faults_of_tiny_loop(&source, &page), [""; 0]);
+}
+
+#[test]
+fn the_checker_of_the_tiny_loop_finds_what_it_looks_for() {
+    let source = "use a;\n    fn b() {\n        c();\n    }\n\nfn main() {\n    d();\n}\n";
+    let page = "# A\n```rs\nfn b() {\n    c();\n}\n```\n";
+    assert_eq!(faults_of_tiny_loop(source, page), [""; 0]);
+    assert_eq!(faults_of_tiny_loop(source, &page.replace("c()", "e()")).len(), 1);
+    assert_eq!(faults_of_tiny_loop(source, "# A\n"), ["not shown: fn b() {"]);
+    let long = source.replace("c();\n", &"c();\n".repeat(149));
+    assert_eq!(faults_of_tiny_loop(&long, page).len(), 2);
 }
 
 #[test]
