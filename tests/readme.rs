@@ -1,10 +1,11 @@
-//! The first program of README.md, which people copy: that it is the one that is tested, and right
-//! about streams.
+//! README.md: that its first program, which people copy, is the one that is tested and is right about
+//! streams, and that its commands name what there is.
 
 mod common;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -99,4 +100,42 @@ fn the_first_program_of_the_readme_is_the_one_that_is_tested() {
     let readme = std::fs::read_to_string("README.md").unwrap();
     let first = readme.split("```rust\n").nth(1).unwrap().split("```\n").next().unwrap();
     assert_eq!(first, include_str!("readme/first_program.rs"));
+}
+
+/// The commands of a document: the lines of its blocks for a shell.
+fn commands(document: &str) -> impl Iterator<Item = &str> {
+    let blocks = document.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.flat_map(str::lines)
+}
+
+/// What a command names and the repository does not have.
+fn missing(command: &str) -> Vec<String> {
+    let words: Vec<_> = command.split(" #").next().unwrap().split_whitespace().collect();
+    let behind = |option| {
+        let at = words.iter().position(|word| *word == option);
+        at.and_then(|at| words.get(at + 1)).copied()
+    };
+    let exists = |path: &str| Path::new(path).exists();
+    let example = behind("--example").filter(|name| {
+        let paths = ["{}.rs", "{}/main.rs", "tour/{}.rs"].map(|path| path.replace("{}", name));
+        !paths.iter().any(|path| exists(&format!("examples/{path}")))
+    });
+    let test = behind("--test").filter(|name| !exists(&format!("tests/{name}.rs")));
+    let script = words.first().filter(|word| word.starts_with(".ci/") && !exists(word));
+    let folder = behind("cd").filter(|name| name.contains('/') && !exists(name));
+    [example, test, script.copied(), folder].into_iter().flatten().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_commands_of_the_readmes_name_what_there_is() {
+    for path in ["README.md", "examples/README.md"] {
+        let document = std::fs::read_to_string(path).unwrap();
+        assert!(commands(&document).count() >= 4, "{path}: the commands are found");
+        for command in commands(&document) {
+            assert_eq!(missing(command), [""; 0], "{path}: {command}");
+        }
+    }
+    let wrong = "cargo run --example nowhere --test neither";
+    assert_eq!(missing(wrong), ["nowhere", "neither"]);
+    assert_eq!(missing("cd benches/nowhere && cargo run"), ["benches/nowhere"]);
 }

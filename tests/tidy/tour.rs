@@ -1,5 +1,5 @@
 //! The tour: that each program of examples/tour is small, opens with its question and its trace, and is in the list of
-//! README.md, which has no other. And the tiny loop: that it is tiny, and that its page shows all of it as it is.
+//! examples/README.md, which has no other, and in README.md. And the tiny loop: that it is tiny, and that its page shows all of it as it is.
 
 use std::fs;
 use std::ops::RangeInclusive;
@@ -45,10 +45,10 @@ fn question(source: &str) -> Option<&str> {
     first.ends_with('?').then_some(first)
 }
 
-/// The rows of the list in README.md: names and questions.
+/// The rows of the list in examples/README.md: names and questions.
 fn rows(readme: &str) -> Vec<(&str, &str)> {
     let rows = readme.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](examples/tour/")?;
+        let (name, rest) = line.strip_prefix("| [`")?.split_once("`](tour/")?;
         let (file, question) = rest.split_once(".rs) | ")?;
         (file == name).then_some((name, question.strip_suffix(" |")?))
     });
@@ -58,19 +58,22 @@ fn rows(readme: &str) -> Vec<(&str, &str)> {
 #[test]
 fn each_program_of_the_tour_is_small_and_opens_with_its_question_and_trace() {
     let paths = fs::read_dir("examples/tour").unwrap().map(|entry| entry.unwrap().path());
-    let (readme, manifest) = (read("README.md"), read("Cargo.toml"));
-    let mut rows = rows(&readme);
-    assert!(rows.len() >= 18, "the list of README.md is found");
+    let (readme, list) = (read("README.md"), read("examples/README.md"));
+    let manifest = read("Cargo.toml");
+    let mut rows = rows(&list);
+    assert!(rows.len() >= 18, "the list is found");
     for path in paths {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let source = read(path.to_str().unwrap());
         let faults = faults_of_program(name, &source, &manifest);
         assert!(faults.is_empty(), "{}:\n{}", path.display(), faults.join("\n"));
+        let link = format!("[`{name}`](examples/tour/{name}.rs)");
+        assert!(readme.contains(&link), "README.md lacks {name}");
         let listed =
             rows.iter().position(|row| Some(*row) == question(&source).map(|it| (name, it)));
-        rows.remove(listed.unwrap_or_else(|| panic!("README.md lacks {name} with its question")));
+        rows.remove(listed.unwrap_or_else(|| panic!("the list lacks {name} with its question")));
     }
-    assert_eq!(rows, [], "README.md lists what is not there, or twice");
+    assert_eq!(rows, [], "the list has what is not there, or has it twice");
 }
 
 /// What is wrong with the tiny loop, and with the page that goes through it.
@@ -127,8 +130,5 @@ fn the_checker_of_the_tour_finds_what_it_looks_for() {
     assert_eq!(faults(&good.replace("//! b\n", "")), 1);
     assert_eq!(faults(&good.replace("example a", "example b")), 1);
     assert_eq!(faults(&good.replace("f();\n", &"f".repeat(101))), 2);
-    assert_eq!(
-        rows("| [`a`](examples/tour/a.rs) | Why? |\n| [`a`](b.rs) | Why? |"),
-        [("a", "Why?")]
-    );
+    assert_eq!(rows("| [`a`](tour/a.rs) | Why? |\n| [`a`](b.rs) | Why? |"), [("a", "Why?")]);
 }
