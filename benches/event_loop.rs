@@ -13,6 +13,8 @@
 #[path = "../examples/common/mod.rs"]
 mod common;
 mod options;
+#[path = "options/progress.rs"]
+mod progress;
 
 use std::cell::{Cell, OnceCell};
 use std::hint::black_box;
@@ -31,6 +33,7 @@ use windlass::{Loop, RunMode, WorkKind};
 
 use common::say;
 use options::Options;
+use progress::Progress;
 
 const HELP: &str = "\
 Measures what the loop costs: nanoseconds for each item of a workload.
@@ -91,22 +94,25 @@ fn main() -> ExitCode {
 }
 
 fn measure_all(options: &Options) {
-    let wanted = WORKLOADS.iter().filter(|(name, ..)| options.wants(name));
+    let wanted: Vec<_> = WORKLOADS.iter().filter(|(name, ..)| options.wants(name)).collect();
     if options.list {
-        return wanted.for_each(|(name, ..)| say!("{name}: benchmark"));
+        return wanted.iter().for_each(|(name, ..)| say!("{name}: benchmark"));
     }
     let rounds = if options.test { 1 } else { 7 };
     say!("{:32} {:>12} {:>12} {:>12}", "ns per item", "median", "min", "max");
-    for (name, workload, items) in wanted {
+    let progress = Progress::new(wanted.len(), rounds);
+    for (index, (name, workload, items)) in wanted.into_iter().enumerate() {
         let items = if options.test { (items / 100).max(10) } else { *items };
         let mut figures: Vec<f64> = (0..rounds)
-            .map(|_| {
+            .map(|round| {
+                progress.at(name, index, round);
                 let (done, time) = workload(items);
                 time.as_nanos() as f64 / done as f64
             })
             .collect();
         figures.sort_by(f64::total_cmp);
         let (median, last) = (figures[figures.len() / 2], figures.len() - 1);
+        progress.clear();
         say!("{name:32} {median:12.1} {:12.1} {:12.1}", figures[0], figures[last]);
     }
 }

@@ -20,12 +20,16 @@ mod http;
 
 use std::cell::Cell;
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
 use windlass::Laggard;
+use windlass::observe::Recorder;
 use windlass::signal::Signal;
 
 use common::{Long, Parser, Stop, complain, mention};
@@ -45,6 +49,8 @@ usage: server [options]
                           such span is served, however slow (default 10000)
   --stall-ms MS           /stalls names callbacks that block the loop for longer than
                           this (default 20); 0 for none
+  --record FILE           record what the loops do, and write the last of it to FILE when
+                          the server ends; https://ui.perfetto.dev shows it
   --grace-ms MS           how long running requests may go on after the first SIGINT
                           or SIGTERM (default 5000); a second one ends them at once
   --help                  this text
@@ -62,6 +68,8 @@ struct Options {
     config: Config,
     /// How long running requests may go on after the first signal.
     grace: Duration,
+    /// Where a recording of the loops goes.
+    record: Option<PathBuf>,
 }
 
 /// The main script: starts everything and returns; the loop turns until a signal has it end in
@@ -69,7 +77,8 @@ struct Options {
 fn serve(options: Options) {
     let started = Server::start(options.config).and_then(|server| {
         let addr = server.local_addr()?;
-        let signals = Signals { server, grace: options.grace, seen: Cell::new(0) };
+        let recording = Cell::new(options.record.map(Recording::start).transpose()?);
+        let signals = Signals { server, grace: options.grace, seen: Cell::new(0), recording };
         // Before the address is printed: whoever reads it may send a signal at once.
         signals.watch()?;
         print_commands(addr);
@@ -96,10 +105,11 @@ struct Signals {
     server: Server,
     grace: Duration,
     seen: Cell<u32>,
+    recording: Cell<Option<Recording>>,
 }
 
 impl Signals {
-    fn watch(self) -> std::io::Result<()> {
+    fn watch(self) -> io::Result<()> {
         let signals = Rc::new(self);
         for signum in [SIGINT, SIGTERM] {
             let signals = Rc::clone(&signals);
@@ -116,7 +126,33 @@ impl Signals {
             return windlass::exit(128 + signum);
         }
         complain!("stopping; a second signal stops at once");
-        self.server.stop(self.grace, |unanswered, late| report(unanswered, &late));
+        let recording = self.recording.take();
+        self.server.stop(self.grace, |unanswered, late| {
+            report(unanswered, &late);
+            if let Some(Err(error)) = recording.map(Recording::write) {
+                complain!("the recording: {error}");
+                windlass::set_exit_code(1);
+            }
+        });
+    }
+}
+
+/// A recorder, and the file for what it has seen. The file is made first: if that fails, nothing has begun.
+struct Recording {
+    recorder: Recorder,
+    file: File,
+}
+
+impl Recording {
+    fn start(path: PathBuf) -> io::Result<Recording> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let file = File::create(&path).map_err(named)?;
+        Ok(Recording { recorder: Recorder::start(), file })
+    }
+
+    fn write(self) -> io::Result<()> {
+        self.recorder.stop().write_chrome_trace(self.file)
     }
 }
 
@@ -144,7 +180,7 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
         idle_timeout: Duration::from_secs(10),
         stall_limit: Some(Duration::from_millis(20)),
     };
-    let mut grace = Duration::from_secs(5);
+    let (mut grace, mut record) = (Duration::from_secs(5), None);
     let millis = |parser: &mut Parser, name, min| {
         common::number(parser, name, min, 3_600_000).map(Duration::from_millis)
     };
@@ -163,11 +199,12 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
                 let limit = millis(parser, "--stall-ms", 0)?;
                 config.stall_limit = Some(limit).filter(|limit| !limit.is_zero());
             }
+            Long("record") => record = Some(common::value(parser, "--record")?.into()),
             Long("grace-ms") => grace = millis(parser, "--grace-ms", 0)?,
             argument => return Err(common::other(argument)),
         }
     }
-    Ok(Options { config, grace })
+    Ok(Options { config, grace, record })
 }
 
 fn parse_addr(text: &OsStr) -> Result<SocketAddr, Stop> {

@@ -61,7 +61,8 @@ fn served(
 ) -> io::Result<()> {
     let load = Load::of(row, requests, short);
     let mut server = Server::start(&tool(peer.serve("echo")), &run::cores(1))?;
-    let ran = Client::connect(server.port, &load).and_then(|mut client| client.run(load.requests));
+    let ran =
+        Client::connect(&server.address, &load).and_then(|mut client| client.run(load.requests));
     // In any case: a tool that is killed leaves its program running.
     server.end()?;
     ran

@@ -1,8 +1,10 @@
 //! The client of the echo servers: one thread on an epoll of its own, on a core that the server does not use.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use common::system;
@@ -32,9 +34,25 @@ impl Load {
 
 /// A connection with one message under way.
 struct Connection {
-    stream: TcpStream,
+    stream: File,
     unsent: usize,
     unread: usize,
+}
+
+/// A stream that blocks, of either kind: both are read and written as files are.
+fn connect(address: &str) -> io::Result<File> {
+    let patience = Some(Duration::from_millis(ANSWER_MAX_MS as u64));
+    let stream: OwnedFd = if address.starts_with('/') {
+        let stream = UnixStream::connect(address)?;
+        stream.set_read_timeout(patience)?;
+        stream.into()
+    } else {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(patience)?;
+        stream.into()
+    };
+    Ok(stream.into())
 }
 
 /// Connected to a server, and warm.
@@ -47,19 +65,17 @@ pub(crate) struct Client {
 
 impl Client {
     /// Opens the connections, and sends one message on each.
-    pub(crate) fn connect(port: u16, load: &Load) -> io::Result<Client> {
+    pub(crate) fn connect(address: &str, load: &Load) -> io::Result<Client> {
         system::raise_descriptor_limit();
         // SAFETY: the descriptor is new and nobody else's.
         let poller = unsafe { OwnedFd::from_raw_fd(libc::epoll_create1(libc::EPOLL_CLOEXEC)) };
         let message = vec![7; load.bytes];
         let mut connections = Vec::new();
         for index in 0..load.connections {
-            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_millis(ANSWER_MAX_MS as u64)))?;
+            let mut stream = connect(address)?;
             stream.write_all(&message)?;
             stream.read_exact(&mut vec![0; load.bytes])?;
-            stream.set_nonblocking(true)?;
+            system::set_nonblocking(&stream)?;
             let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: index as u64 };
             let (poller, socket) = (poller.as_raw_fd(), stream.as_raw_fd());
             // SAFETY: the event outlives the call.
@@ -146,7 +162,7 @@ impl Client {
 /// Time and server CPU for each request.
 pub(crate) fn measure(server: &Server, load: &Load) -> io::Result<Figures> {
     system::pin_thread(0);
-    let mut client = Client::connect(server.port, load)?;
+    let mut client = Client::connect(&server.address, load)?;
     client.run(load.requests / 10)?;
     let (process, start) = (server.child.id(), Instant::now());
     let before = system::cpu_time_of(process)?;
@@ -161,9 +177,9 @@ pub(crate) fn memory(server: &Server, connections: usize) -> io::Result<Figures>
     system::pin_thread(0);
     // The first ones find the server's own buffers missing.
     let load = |connections| Load { connections, busy: 0, bytes: 64, requests: 0 };
-    let _first = Client::connect(server.port, &load(10))?;
+    let _first = Client::connect(&server.address, &load(10))?;
     let before = system::resident(server.child.id())?;
-    let _client = Client::connect(server.port, &load(connections))?;
+    let _client = Client::connect(&server.address, &load(connections))?;
     let bytes = system::resident(server.child.id())?.saturating_sub(before);
     Ok(Figures::from([("bytes".into(), bytes as f64 / connections as f64)]))
 }

@@ -31,7 +31,7 @@ pub(crate) fn wrk(
     if !has_wrk() {
         return Ok(None);
     }
-    let url = format!("http://127.0.0.1:{}/fast", server.port);
+    let url = format!("http://{}/fast", server.address);
     let wrk = |seconds: u64| {
         let words = ["wrk", "-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), &url];
         run::print(&words.map(str::to_owned), &system::cores()[..1])
@@ -59,7 +59,7 @@ pub(crate) fn golden(server: &Server, slow: Option<&str>, time: Duration) -> io:
     let over = AtomicBool::new(false);
     let mut clients = Vec::new();
     for path in slow.into_iter().flat_map(|path| [path; HAMMERS]) {
-        clients.push((Client::connect(server.port)?, path));
+        clients.push((Client::connect(&server.address)?, path));
     }
     let times = thread::scope(|scope| {
         let mut hammers = Vec::new();
@@ -72,7 +72,7 @@ pub(crate) fn golden(server: &Server, slow: Option<&str>, time: Duration) -> io:
                 io::Result::Ok(())
             }));
         }
-        let times = time_fast(server.port, time);
+        let times = time_fast(&server.address, time);
         over.store(true, Ordering::Relaxed);
         for hammer in hammers {
             hammer.join().expect("a client")?;
@@ -87,8 +87,8 @@ pub(crate) fn golden(server: &Server, slow: Option<&str>, time: Duration) -> io:
 }
 
 /// Times requests for `/fast` on one connection, one after the other, and sorts the times.
-fn time_fast(port: u16, time: Duration) -> io::Result<Vec<Duration>> {
-    let mut client = Client::connect(port)?;
+fn time_fast(address: &str, time: Duration) -> io::Result<Vec<Duration>> {
+    let mut client = Client::connect(address)?;
     let begun = Instant::now();
     let mut times = Vec::new();
     // The first quarter finds cold caches and sleeping threads.
@@ -109,8 +109,8 @@ struct Client {
 }
 
 impl Client {
-    fn connect(port: u16) -> io::Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+    fn connect(address: &str) -> io::Result<Client> {
+        let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_MAX))?;
         Ok(Client { stream: BufReader::new(stream) })

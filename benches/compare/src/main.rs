@@ -8,6 +8,7 @@
 //! cargo run --release -- --instructions             # against results/instructions.txt
 //! ```
 
+mod brief;
 mod chart;
 mod counted;
 mod echo;
@@ -15,21 +16,25 @@ mod http;
 mod instructions;
 mod machine;
 mod peers;
+mod pipe;
 mod results;
 mod rows;
 mod run;
 mod table;
+mod terminal;
+mod udp;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use peers::Peer;
 use results::Results;
 use rows::{Kind, Row};
+use terminal::Progress;
 
 const HELP: &str = "\
 Runs the same workloads on this crate and on its peers, and prints a table.
@@ -38,7 +43,7 @@ usage: cargo run --release -- [options]
 
   --rounds N        how often each program runs, in turn with the others (default 5)
   --only A,B        the rows whose names have A or B in them; nothing is written
-  --peers A,B       of ours, limit, libuv, tokio, runite, node (default: all)
+  --peers A,B       of ours, baseline, libuv, tokio, runite, node (default: all)
   --short           one tiny round, to see that every program runs; nothing is written
   --write           write the results although they are not of all rows
   --no-wait         do not wait for a quiet machine
@@ -169,20 +174,23 @@ fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
     let limit = if options.no_wait { Duration::ZERO } else { WAIT_MAX };
     let mut quiet = machine::Quiet::new(limit);
     let mut failures = 0;
-    let mut runs: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
-    rows.iter().for_each(|row| runs.entry(row.key()).or_default().push(row));
-    for row in rows {
-        let Some(sharing) = runs.remove(&row.key()) else { continue };
-        eprintln!("{}", row.name);
+    let runs = sharing(rows);
+    let expected = runs.iter().map(|rows| seconds_expected(rows[0], &results, options.short));
+    let mut progress = Progress::new(expected.collect());
+    for sharing in &runs {
+        let row = sharing[0];
         let rounds = if row.kind.is_counted() { 1 } else { results.rounds };
-        for _ in 0..rounds {
-            for peer in &peers {
-                if !options.short && !row.kind.is_counted() {
-                    quiet.wait();
-                }
-                failures += usize::from(!run_one(peer, &sharing, options.short, &mut results));
+        progress.begin(&row.name);
+        for turn in 0..rounds * peers.len() {
+            let peer = &peers[turn % peers.len()];
+            let share = turn as f64 / (rounds * peers.len()) as f64;
+            progress.at(&format!("{}: {}", row.name, peer.name), share);
+            if !options.short && !row.kind.is_counted() {
+                quiet.wait();
             }
+            failures += usize::from(!run_one(peer, sharing, options.short, &mut results));
         }
+        results.seconds.insert(row.name.clone(), progress.end());
     }
     (results.runs, results.disturbed) = (quiet.looks, quiet.disturbed);
     print!("{}", table::plain(&results, all));
@@ -199,6 +207,29 @@ fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
     Ok(failures == 0)
 }
 
+/// The rows in groups that share their runs, in the order of the table.
+fn sharing<'a>(rows: &[&'a Row]) -> Vec<Vec<&'a Row>> {
+    let mut groups: Vec<Vec<&Row>> = Vec::new();
+    for row in rows {
+        match groups.iter_mut().find(|group| group[0].key() == row.key()) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups
+}
+
+/// How long a row takes, by the last full run; a guess where that does not know it.
+fn seconds_expected(row: &Row, results: &Results, short: bool) -> f64 {
+    static LAST: OnceLock<Results> = OnceLock::new();
+    let last = LAST.get_or_init(|| Results::read(&folder()).unwrap_or_default());
+    match last.seconds.get(&row.name) {
+        _ if short => 2.0,
+        Some(seconds) => seconds * results.rounds as f64 / last.rounds.max(1) as f64,
+        None => 4.0 * results.rounds as f64,
+    }
+}
+
 /// Runs a peer once, for all rows that share the run; false when it failed.
 fn run_one(peer: &Peer, rows: &[&Row], short: bool, results: &mut Results) -> bool {
     let figures = match run::once(peer, rows[0], short) {
@@ -211,7 +242,7 @@ fn run_one(peer: &Peer, rows: &[&Row], short: bool, results: &mut Results) -> bo
     };
     for row in rows {
         let Some(figure) = figures.get(&row.figure) else {
-            eprintln!("failed: {} on {}: no figure {:?}", row.name, peer.name, row.figure);
+            eprintln!("failed: {} on {}: no figure {}", row.name, peer.name, row.figure);
             return false;
         };
         let row = results.rows.entry(row.name.clone()).or_default();
@@ -249,8 +280,9 @@ fn write_readme(table: &str) -> io::Result<()> {
 fn render(results: &Results, rows: &[Row]) -> io::Result<()> {
     let folder = folder();
     fs::write(folder.join("table.md"), table::markdown(results, rows))?;
-    fs::write(folder.join("chart.svg"), chart::svg(results, rows))?;
-    write_readme(&table::brief(results, rows))?;
+    let briefs = rows::brief();
+    fs::write(folder.join("chart.svg"), chart::svg(results, &briefs))?;
+    write_readme(&brief::markdown(results, rows, &briefs))?;
     println!("written to {}", folder.display());
     Ok(())
 }

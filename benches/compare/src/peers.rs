@@ -1,11 +1,12 @@
 //! The peers: building them, and asking what they have.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// In the order in which they take turns.
-pub(crate) const NAMES: [&str; 6] = ["ours", "limit", "libuv", "tokio", "runite", "node"];
+pub(crate) const NAMES: [&str; 6] = ["ours", "baseline", "libuv", "tokio", "runite", "node"];
 
 /// A peer that is there.
 #[derive(Debug)]
@@ -15,15 +16,10 @@ pub(crate) struct Peer {
     pub(crate) version: String,
     /// The command line before the workload.
     command: Vec<PathBuf>,
-    /// Our HTTP server is the crate's example, a program of its own.
-    http: Option<PathBuf>,
-    /// What it can run and serve.
+    /// Servers that are programs of their own, with their command lines.
+    servers: BTreeMap<&'static str, Vec<String>>,
+    /// What it can run and serve besides.
     has: Vec<String>,
-}
-
-/// The servers that the crate's example takes the part of.
-fn is_http(server: &str) -> bool {
-    matches!(server, "http" | "golden")
 }
 
 /// The folder of this package.
@@ -33,7 +29,7 @@ pub(crate) fn home() -> &'static Path {
 
 impl Peer {
     pub(crate) fn has(&self, program: &str) -> bool {
-        self.has.iter().any(|has| has == program) || (self.http.is_some() && is_http(program))
+        self.has.iter().any(|has| has == program) || self.servers.contains_key(program)
     }
 
     /// The command that runs so many items of a workload.
@@ -43,16 +39,7 @@ impl Peer {
 
     /// The command that serves.
     pub(crate) fn serve(&self, server: &str) -> Vec<String> {
-        match &self.http {
-            Some(http) if is_http(server) => {
-                // No peer watches for stalls.
-                let options = "--addr 127.0.0.1:0 --max-connections 20000 \
-                               --idle-timeout-ms 600000 --stall-ms 0";
-                let words = options.split(' ').map(str::to_owned);
-                std::iter::once(http.display().to_string()).chain(words).collect()
-            }
-            _ => self.with(&["--serve", server]),
-        }
+        self.servers.get(server).cloned().unwrap_or_else(|| self.with(&["--serve", server]))
     }
 
     fn with(&self, arguments: &[&str]) -> Vec<String> {
@@ -81,22 +68,44 @@ pub(crate) fn build(wanted: &[String]) -> Vec<Peer> {
 }
 
 fn build_one(name: &'static str) -> io::Result<Peer> {
-    let mut http = None;
+    let mut servers = BTreeMap::new();
     let command = if name == "node" {
         vec!["node".into(), home().join("peers/node/peer.mjs")]
     } else {
         let program = format!("peer_{name}");
         if name == "ours" {
-            let root = home().join("../../Cargo.toml");
-            http = Some(cargo_build(&root, &["--example", "server"])?);
+            servers = our_servers()?;
         }
         let manifest = home().join("Cargo.toml");
         vec![cargo_build(&manifest, &["--bin", &program, "--features", name])?]
     };
-    let mut peer = Peer { name, version: String::new(), command, http, has: Vec::new() };
+    let mut peer = Peer { name, version: String::new(), command, servers, has: Vec::new() };
     peer.has = output(&peer.with(&["--list"]))?.lines().map(str::to_owned).collect();
     peer.version = version(name)?;
     Ok(peer)
+}
+
+/// The HTTP servers on this crate: its example, alone and with a recorder, and hyper.
+fn our_servers() -> io::Result<BTreeMap<&'static str, Vec<String>>> {
+    let example = cargo_build(&home().join("../../Cargo.toml"), &["--example", "server"])?;
+    // No peer watches for stalls.
+    let options =
+        "--addr 127.0.0.1:0 --max-connections 20000 --idle-timeout-ms 600000 --stall-ms 0";
+    let with = |more: &[&str]| -> Vec<String> {
+        let program = std::iter::once(example.display().to_string());
+        program.chain(options.split(' ').chain(more.iter().copied()).map(str::to_owned)).collect()
+    };
+    let mut servers = BTreeMap::from([
+        ("http", with(&[])),
+        ("golden", with(&[])),
+        ("http recorded", with(&["--record", "/dev/null"])),
+    ]);
+    let manifest = home().join("Cargo.toml");
+    match cargo_build(&manifest, &["--bin", "server_hyper", "--features", "hyper"]) {
+        Ok(hyper) => drop(servers.insert("http on hyper", vec![hyper.display().to_string()])),
+        Err(error) => eprintln!("skipped: hyper on ours: {error}"),
+    }
+    Ok(servers)
 }
 
 /// Builds one program and returns where it is.
@@ -121,7 +130,7 @@ fn cargo_build(manifest: &Path, what: &[&str]) -> io::Result<PathBuf> {
 fn version(name: &str) -> io::Result<String> {
     match name {
         "node" => Ok(format!("Node {}", output(&["node", "--version"])?.trim())),
-        "limit" => Ok("std and libc".into()),
+        "baseline" => Ok("baseline: std and libc, by hand".into()),
         "ours" => {
             let commit = output(&[
                 "git",

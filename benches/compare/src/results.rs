@@ -18,6 +18,10 @@ pub(crate) struct Results {
     /// How many runs began although the machine was never quiet, and how many there were.
     pub(crate) disturbed: u32,
     pub(crate) runs: u32,
+    /// What each row took, all its rounds on all peers together, to tell how long the next time
+    /// will be.
+    #[serde(default)]
+    pub(crate) seconds: BTreeMap<String, f64>,
     /// Each peer that was there, with its version.
     pub(crate) peers: BTreeMap<String, String>,
     /// The figures of each row and peer, in the order of the rounds.
@@ -32,19 +36,56 @@ pub(crate) struct Summary {
     pub(crate) max: f64,
 }
 
+/// The spread of a cell that says little any more.
+const NOISY: f64 = 0.2;
+
+impl Summary {
+    /// Half the distance between the smallest and the largest figure, as a share of the median.
+    pub(crate) fn spread(&self) -> f64 {
+        (self.max - self.min) / 2.0 / self.median.max(f64::MIN_POSITIVE)
+    }
+
+    /// It may serve as a hint, and proves nothing.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.spread() > NOISY
+    }
+
+    /// The difference between the two is within the noise: one's figures overlap with the other's.
+    pub(crate) fn is_level_with(&self, other: &Summary) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+
+    /// What two things take that are done one after the other.
+    pub(crate) fn and(self, other: Summary) -> Summary {
+        Summary {
+            median: self.median + other.median,
+            min: self.min + other.min,
+            max: self.max + other.max,
+        }
+    }
+}
+
+/// What became of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Missed,
+    /// One of its figures has a spread that lets nobody say.
+    Noisy,
+    /// One of its figures is missing.
+    Unknown,
+}
+
 /// A target, compared with what came out.
 pub(crate) struct Verdict<'a> {
     pub(crate) target: &'a Target,
-    /// The figure itself, or the ratio if the target is one; nothing when one of the two is missing.
+    /// The figure itself, or the ratio if the target is one; nothing when one of the two is
+    /// missing.
     pub(crate) reached: Option<f64>,
+    pub(crate) outcome: Outcome,
 }
 
 impl Verdict<'_> {
-    pub(crate) fn is_ok(&self) -> bool {
-        self.reached
-            .is_some_and(|reached| reached <= self.target.at_most * (1.0 + self.target.noise))
-    }
-
     /// As in "≤ 0.3 × runite: 0.25 ok".
     pub(crate) fn words(&self) -> String {
         let Target { at_most, of, row, .. } = self.target;
@@ -53,13 +94,13 @@ impl Verdict<'_> {
             (Some(peer), None) => format!(" × {peer}"),
             _ => String::new(),
         };
-        match self.reached {
-            None => format!("≤ {at_most}{of}: no figure"),
-            Some(reached) => {
-                let word = if self.is_ok() { "ok" } else { "missed" };
-                format!("≤ {at_most}{of}: {} {word}", short(reached))
-            }
-        }
+        let word = match self.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Missed => "missed",
+            Outcome::Noisy => "noisy",
+            Outcome::Unknown => return format!("≤ {at_most}{of}: no figure"),
+        };
+        format!("≤ {at_most}{of}: {} {word}", self.reached.map(short).unwrap_or_default())
     }
 }
 
@@ -72,24 +113,29 @@ impl Results {
         Some(Summary { median: (low + high) / 2.0, min, max })
     }
 
-    fn median(&self, row: &str, peer: &str) -> Option<f64> {
-        self.summary(row, peer).map(|summary| summary.median)
-    }
-
     /// How a row stands against each of its targets.
     pub(crate) fn verdicts<'a>(&self, row: &'a Row) -> Vec<Verdict<'a>> {
-        let ours = self.median(&row.name, "ours");
-        let judge = |target: &'a Target| {
-            let reached = match &target.of {
-                None => ours,
-                Some(peer) => {
-                    let other = self.median(target.row.as_ref().unwrap_or(&row.name), peer);
-                    ours.zip(other).map(|(ours, other)| ours / other)
-                }
+        row.targets.iter().map(|target| self.verdict(row, target)).collect()
+    }
+
+    fn verdict<'a>(&self, row: &Row, target: &'a Target) -> Verdict<'a> {
+        let unknown = Verdict { target, reached: None, outcome: Outcome::Unknown };
+        let Some(ours) = self.summary(&row.name, "ours") else { return unknown };
+        let Some(peer) = &target.of else {
+            let is_kept = ours.median <= target.at_most;
+            return Verdict {
+                target,
+                reached: Some(ours.median),
+                outcome: outcome(is_kept, &[ours]),
             };
-            Verdict { target, reached }
         };
-        row.targets.iter().map(judge).collect()
+        let other = self.summary(target.row.as_ref().unwrap_or(&row.name), peer);
+        let Some(other) = other else { return unknown };
+        let reached = ours.median / other.median;
+        // To be no worse than another is to be better, or level.
+        let is_level = target.at_most == 1.0 && ours.is_level_with(&other);
+        let outcome = outcome(reached <= target.at_most || is_level, &[ours, other]);
+        Verdict { target, reached: Some(reached), outcome }
     }
 
     pub(crate) fn read(folder: &Path) -> io::Result<Results> {
@@ -100,6 +146,14 @@ impl Results {
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("raw.json"), serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+fn outcome(is_kept: bool, figures: &[Summary]) -> Outcome {
+    match is_kept {
+        _ if figures.iter().any(Summary::is_noisy) => Outcome::Noisy,
+        true => Outcome::Ok,
+        false => Outcome::Missed,
     }
 }
 
@@ -153,12 +207,48 @@ mod tests {
         let mut results = Results::default();
         assert!(results.verdicts(row).iter().all(|verdict| verdict.reached.is_none()));
         for (name, figures) in
-            [("worker_move 1 MiB", [1.0, 9.0, 2.0]), ("worker_move 1 KiB", [2.0, 4.0, 3.0])]
+            [("worker_move 1 MiB", [1.9, 2.1, 2.0]), ("worker_move 1 KiB", [3.0, 3.1, 3.0])]
         {
             let row = results.rows.entry(name.to_owned()).or_default();
             row.insert("ours".to_owned(), figures.to_vec());
         }
-        let reached: Vec<_> = results.verdicts(row).iter().map(|verdict| verdict.reached).collect();
-        assert_eq!(reached, [Some(2.0 / 3.0)]);
+        let judged = results.verdicts(row);
+        let judged: Vec<_> =
+            judged.iter().map(|verdict| (verdict.reached, verdict.outcome)).collect();
+        assert_eq!(judged, [(Some(2.0 / 3.0), Outcome::Ok)]);
+    }
+
+    fn results(row: &str, figures: &[(&str, [f64; 3])]) -> Results {
+        let mut results = Results::default();
+        for (peer, figures) in figures {
+            let row = results.rows.entry(row.to_owned()).or_default();
+            row.insert((*peer).to_owned(), figures.to_vec());
+        }
+        results
+    }
+
+    #[test]
+    fn what_varies_by_more_than_a_fifth_is_never_ok() {
+        let rows = crate::rows::all();
+        let row = rows.iter().find(|row| row.name == "memory live timer").expect("a row");
+        let outcome = |figures| results(&row.name, &[("ours", figures)]).verdicts(row)[0].outcome;
+        assert_eq!(outcome([50.0, 51.0, 52.0]), Outcome::Ok);
+        assert_eq!(outcome([90.0, 91.0, 92.0]), Outcome::Missed);
+        assert_eq!(outcome([10.0, 51.0, 52.0]), Outcome::Noisy);
+    }
+
+    #[test]
+    fn who_is_to_be_no_worse_may_be_level() {
+        let rows = crate::rows::all();
+        let row = rows.iter().find(|row| row.name == "process_spawn").expect("a row");
+        let outcome = |ours, libuv| {
+            let results = results(&row.name, &[("ours", ours), ("libuv", libuv)]);
+            let verdicts = results.verdicts(row);
+            let of_libuv = |verdict: &&Verdict| verdict.target.of.as_deref() == Some("libuv");
+            verdicts.iter().find(of_libuv).expect("a target").outcome
+        };
+        assert_eq!(outcome([101.0, 102.0, 103.0], [99.0, 100.0, 101.0]), Outcome::Ok);
+        assert_eq!(outcome([102.0, 103.0, 104.0], [99.0, 100.0, 101.0]), Outcome::Missed);
+        assert_eq!(outcome([90.0, 91.0, 92.0], [99.0, 100.0, 101.0]), Outcome::Ok);
     }
 }

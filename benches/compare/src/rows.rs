@@ -12,7 +12,7 @@ pub(crate) struct Row {
     pub(crate) what: String,
     /// What the peers are asked to run, if not the name.
     program: Option<String>,
-    /// What the peers other than ours and the limit run instead.
+    /// What the peers other than ours and the baseline run instead.
     others: Option<String>,
     #[serde(default)]
     pub(crate) kind: Kind,
@@ -65,6 +65,12 @@ pub(crate) enum Kind {
     Program,
     /// The peer serves; our client sends and waits.
     Echo,
+    /// The peer sends datagrams back to our client.
+    Udp,
+    /// The peer counts the datagrams with which our client floods it. The items are seconds.
+    Flood,
+    /// The peer copies its standard input to its standard output; ours are the other ends.
+    Pipe,
     /// The peer serves; wrk asks. The items are seconds.
     Http,
     /// The peer serves; one client is timed while others hammer. The items are seconds.
@@ -100,26 +106,36 @@ pub(crate) struct Target {
     pub(crate) of: Option<String>,
     /// In this row; in the same one when there is none.
     pub(crate) row: Option<String>,
-    /// Differences up to this share of it are noise.
-    #[serde(default)]
-    pub(crate) noise: f64,
+}
+
+/// A row of the crate's README: one of the table in other words, or several that are done in sequence.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Brief {
+    pub(crate) label: String,
+    /// Which others it stands beside in the chart.
+    pub(crate) group: String,
+    /// The rows whose figures it adds up.
+    pub(crate) rows: Vec<String>,
 }
 
 impl Row {
     /// What `peer` is asked to run or to serve.
     pub(crate) fn program(&self, peer: &str) -> &str {
-        match self.kind {
+        let usual = match self.kind {
             Kind::Echo | Kind::EchoInstructions | Kind::EchoCalls => "echo",
+            Kind::Udp => "udp echo",
+            Kind::Flood => "udp sink",
+            Kind::Pipe => "pipe",
             Kind::Http => "http",
             // A server that knows the slow paths, too.
             Kind::Golden => "golden",
             Kind::Idle => "idle",
-            _ => {
-                let own = self.program.as_deref().unwrap_or(&self.name);
-                let others = self.others.as_deref().filter(|_| !matches!(peer, "ours" | "limit"));
-                others.unwrap_or(own)
-            }
-        }
+            Kind::Program | Kind::Instructions | Kind::Calls => &self.name,
+        };
+        let own = self.program.as_deref().unwrap_or(usual);
+        let others = self.others.as_deref().filter(|_| !matches!(peer, "ours" | "baseline"));
+        others.unwrap_or(own)
     }
 
     /// How many items `peer` does in a run; few if it is only to be seen that it runs.
@@ -127,7 +143,7 @@ impl Row {
         let items = *self.fewer.get(peer).unwrap_or(&self.items);
         match self.kind {
             _ if !short => items,
-            Kind::Http | Kind::Golden => 1,
+            Kind::Http | Kind::Golden | Kind::Flood => 1,
             _ => (items / 200).clamp(2, 5_000),
         }
     }
@@ -150,17 +166,28 @@ impl Row {
     }
 }
 
+#[derive(Deserialize)]
+struct File {
+    row: Vec<Row>,
+    brief: Vec<Brief>,
+}
+
+fn file() -> File {
+    let file: File = toml::from_str(include_str!("../rows.toml")).expect("rows.toml");
+    let of_targets = file.row.iter().flat_map(|row| &row.targets);
+    let named = of_targets.filter_map(|target| target.row.as_ref());
+    for name in named.chain(file.brief.iter().flat_map(|brief| &brief.rows)) {
+        assert!(file.row.iter().any(|row| row.name == *name), "rows.toml: no row {name}");
+    }
+    file
+}
+
 /// All rows.
 pub(crate) fn all() -> Vec<Row> {
-    #[derive(Deserialize)]
-    struct File {
-        row: Vec<Row>,
-    }
-    let file: File = toml::from_str(include_str!("../rows.toml")).expect("rows.toml");
-    for row in &file.row {
-        for other in row.targets.iter().filter_map(|target| target.row.as_ref()) {
-            assert!(file.row.iter().any(|row| row.name == *other), "rows.toml: no row {other}");
-        }
-    }
-    file.row
+    file().row
+}
+
+/// The rows of the crate's README.
+pub(crate) fn brief() -> Vec<Brief> {
+    file().brief
 }

@@ -15,7 +15,9 @@ use crate::counted;
 use crate::echo;
 use crate::http;
 use crate::peers::Peer;
+use crate::pipe;
 use crate::rows::{Kind, Row};
+use crate::udp;
 
 /// The figures of a run by name.
 pub(crate) type Figures = BTreeMap<String, f64>;
@@ -47,6 +49,16 @@ pub(crate) fn once(peer: &Peer, row: &Row, short: bool) -> io::Result<Option<Fig
             let load = echo::Load::of(row, items, short);
             server.while_alive(|server| echo::measure(server, &load)).map(Some)
         }
+        Kind::Udp => {
+            let server = Server::start(&peer.serve(program), &cores(1))?;
+            server.while_alive(|server| udp::ping_pong(server, row, items)).map(Some)
+        }
+        Kind::Flood => {
+            let server = Server::start(&peer.serve(program), &cores(1))?;
+            let time = if short { Duration::from_millis(100) } else { Duration::from_secs(items) };
+            server.while_alive(|server| udp::flood(server, row.bytes, time)).map(Some)
+        }
+        Kind::Pipe => pipe::measure(&peer.serve(program), items).map(Some),
         Kind::Idle => {
             let server = Server::start(&peer.serve(program), &cores(1))?;
             server.while_alive(|server| echo::memory(server, items as usize)).map(Some)
@@ -76,7 +88,7 @@ pub(crate) fn cores(count: usize) -> Vec<usize> {
 }
 
 /// A command that starts on these cores, and ends when the driver does.
-fn command(words: &[String], cores: &[usize]) -> Command {
+pub(crate) fn command(words: &[String], cores: &[usize]) -> Command {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
     let cores = cores.to_vec();
@@ -118,7 +130,8 @@ pub(crate) fn print(words: &[String], cores: &[usize]) -> io::Result<String> {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) child: Child,
-    pub(crate) port: u16,
+    /// Where it listens: an address with a port, or the path of a Unix socket.
+    pub(crate) address: String,
     /// Open, so that the server can go on printing.
     _stdout: BufReader<ChildStdout>,
 }
@@ -130,11 +143,10 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         while stdout.read_line(&mut line)? > 0 {
-            let port = line.strip_prefix("port ").or_else(|| {
-                line.strip_prefix("listening on http://").and_then(|rest| rest.split(':').nth(1))
-            });
-            if let Some(port) = port.and_then(|port| port.trim().parse().ok()) {
-                return Ok(Server { child, port, _stdout: stdout });
+            let words = line.trim_end().strip_prefix("listening on ");
+            if let Some(address) = words.map(|words| words.trim_start_matches("http://")) {
+                let address = address.to_owned();
+                return Ok(Server { child, address, _stdout: stdout });
             }
             line.clear();
         }
@@ -175,5 +187,9 @@ impl Drop for Server {
         // It may have ended already; either way it is gone after the wait.
         drop(self.child.kill());
         drop(self.child.wait());
+        if self.address.starts_with('/') {
+            // A killed server leaves its socket there. If it has removed it, all the better.
+            drop(fs::remove_file(&self.address));
+        }
     }
 }

@@ -3,88 +3,107 @@
 use std::fmt::Write;
 
 use crate::peers::NAMES;
-use crate::results::{Results, short};
+use crate::results::{Outcome, Results, Summary, Verdict, short};
 use crate::rows::Row;
+use crate::terminal::{Colour, paint};
+
+const HOW_TO_READ: &str = "\
+A cell has the median of the rounds, half the distance between the smallest and the largest figure in per cent of it,
+and how many times ours it is: above 1 it is worse than ours, and = is within the noise, which is where the figures of
+the one overlap with those of the other. Lower is better. A spread above 20 % makes a cell grey, with a ~ before it,
+and a target that needs it *noisy*, which is neither kept nor missed. *baseline* is a plain program, written by hand for
+the row alone; ours is below it here and there. Why a target is missed stands [below](#notes).
+";
 
 /// The whole of results/table.md.
 pub(crate) fn markdown(results: &Results, rows: &[Row]) -> String {
     let mut text = String::from("<!-- Written by benches/compare; see its README. -->\n\n");
-    write!(
-        text,
-        "{}. {} rounds, of which each cell shows the median and half the distance between the\n\
-         smallest and the largest figure, in per cent of it; below, how many times ours it is. Lower is better.\n",
-        results.machine, results.rounds
-    )
-    .expect("a string");
     let peers = NAMES.iter().filter_map(|name| results.peers.get(*name));
     let peers: Vec<&str> = peers.map(String::as_str).collect();
-    writeln!(text, "Compared: {}.", peers.join("; ")).expect("a string");
+    line(&mut text, &format!("{}. {} rounds.", results.machine, results.rounds));
+    line(&mut text, &format!("Compared: {}.\n", peers.join("; ")));
+    text += HOW_TO_READ;
     if results.disturbed > 0 {
         let (disturbed, runs) = (results.disturbed, results.runs);
-        writeln!(
-            text,
-            "\n**The machine was not quiet for {disturbed} of {runs} runs: these figures are a smoke test.**"
-        )
-        .expect("a string");
+        line(
+            &mut text,
+            &format!("\n**The machine was not quiet for {disturbed} of {runs} runs.**"),
+        );
     }
+    line(&mut text, &format!("\n{}\n", counts(results, rows)));
     let header = NAMES.map(|name| format!(" {name} |")).concat();
-    let line = NAMES.map(|_| "---:|").concat();
-    writeln!(text, "\n| workload | unit |{header} targets |").expect("a string");
-    writeln!(text, "|---|---|{line}---|").expect("a string");
+    line(&mut text, &format!("| workload | unit |{header} targets |"));
+    line(&mut text, &format!("|---|---|{}---|", NAMES.map(|_| "---:|").concat()));
+    let mut notes = Vec::new();
     for row in rows.iter().filter(|row| results.rows.contains_key(&row.name)) {
         let cells = NAMES.map(|name| format!(" {} |", cell(results, row, name))).concat();
-        let mut targets: Vec<String> =
-            results.verdicts(row).iter().map(|verdict| verdict.words()).collect();
-        if results.verdicts(row).iter().any(|verdict| !verdict.is_ok()) {
-            targets.extend(row.answer.clone());
+        let verdicts = results.verdicts(row);
+        let mut targets: Vec<String> = verdicts.iter().map(Verdict::words).collect();
+        let is_kept = |verdict: &Verdict| verdict.outcome == Outcome::Ok;
+        if let Some(answer) = row.answer.as_ref().filter(|_| !verdicts.iter().all(is_kept)) {
+            notes.push(format!("**{}**: {answer}", row.name));
+            targets.push(format!("[note {}](#notes)", notes.len()));
         }
         let (name, what, unit) = (&row.name, &row.what, &row.unit);
         let targets = targets.join("<br>");
-        writeln!(text, "| **{name}**<br>{what} | {unit} |{cells} {targets} |").expect("a string");
+        line(&mut text, &format!("| **{name}**<br>{what} | {unit} |{cells} {targets} |"));
+    }
+    line(&mut text, "\n## Notes\n");
+    for (index, note) in notes.iter().enumerate() {
+        line(&mut text, &format!("{}. {note}", index + 1));
     }
     text
 }
 
-/// The table as the crate's README has it: medians, and what became of the targets.
-pub(crate) fn brief(results: &Results, rows: &[Row]) -> String {
-    let header = NAMES.map(|name| format!(" {name} |")).concat();
-    let line = NAMES.map(|_| "---:|").concat();
-    let mut text = format!("| workload |{header} targets |\n|---|{line}---|\n");
-    for row in rows.iter().filter(|row| results.rows.contains_key(&row.name)) {
-        let median = |name| results.summary(&row.name, name).map(|summary| short(summary.median));
-        let cells = NAMES.map(|name| format!(" {} |", median(name).unwrap_or_else(|| "–".into())));
-        let verdicts = results.verdicts(row);
-        let missed: Vec<String> = verdicts
-            .iter()
-            .filter(|verdict| !verdict.is_ok())
-            .map(|verdict| verdict.words())
-            .chain(row.answer.clone())
-            .collect();
-        let targets = match (verdicts.is_empty(), missed.len() > usize::from(row.answer.is_some()))
-        {
-            (true, _) => String::new(),
-            (false, false) => "ok".into(),
-            (false, true) => missed.join("; "),
-        };
-        let (name, unit, cells) = (&row.name, &row.unit, cells.concat());
-        writeln!(text, "| {name}, {unit} |{cells} {targets} |").expect("a string");
+fn line(text: &mut String, words: &str) {
+    text.push_str(words);
+    text.push('\n');
+}
+
+/// How many targets there are of each outcome, as a sentence.
+pub(crate) fn counts(results: &Results, rows: &[Row]) -> String {
+    let measured = rows.iter().filter(|row| results.rows.contains_key(&row.name));
+    let verdicts = measured.flat_map(|row| results.verdicts(row));
+    let outcomes: Vec<Outcome> = verdicts.map(|verdict| verdict.outcome).collect();
+    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+    let (kept, missed, noisy) = (count(Outcome::Ok), count(Outcome::Missed), count(Outcome::Noisy));
+    let all = outcomes.len();
+    let unknown = match count(Outcome::Unknown) {
+        0 => String::new(),
+        unknown => format!(", {unknown} lack a figure"),
+    };
+    format!(
+        "Of {all} targets {kept} are kept, {missed} are missed, {noisy} are too noisy to say{unknown}."
+    )
+}
+
+/// How a figure stands to ours.
+pub(crate) fn ratio(ours: &Summary, other: &Summary) -> String {
+    match ours.median > 0.0 {
+        _ if ours.is_level_with(other) => "=".into(),
+        true => format!("{}×", short(other.median / ours.median)),
+        // Nothing is there to be multiplied.
+        false => "more".into(),
     }
-    text
+}
+
+/// Makes words grey that say little. Where colours are not shown, the sign says so.
+pub(crate) fn greyed(words: &str) -> String {
+    format!("<span style=\"color:#888\">~{words}</span>")
 }
 
 /// A median, its spread and how many times ours it is; a dash where there is none.
 fn cell(results: &Results, row: &Row, peer: &str) -> String {
     let Some(summary) = results.summary(&row.name, peer) else { return "–".into() };
-    let spread = (summary.max - summary.min) / 2.0 / summary.median.max(f64::MIN_POSITIVE) * 100.0;
     let mut cell = short(summary.median);
     if !row.kind.is_counted() {
-        write!(cell, " ±{spread:.0}%").expect("a string");
+        write!(cell, " ±{:.0}%", summary.spread() * 100.0).expect("a string");
+    }
+    if summary.is_noisy() {
+        cell = greyed(&cell);
     }
     let ours = results.summary(&row.name, "ours").filter(|_| peer != "ours");
-    if let Some(ours) = ours.filter(|ours| ours.median > 0.0) {
-        write!(cell, "<br>{}×", short(summary.median / ours.median)).expect("a string");
-    }
-    cell
+    ours.map_or(cell.clone(), |ours| format!("{cell}<br>{}", ratio(&ours, &summary)))
 }
 
 /// The same for a terminal: medians, each followed by how many times ours it is.
@@ -94,15 +113,16 @@ pub(crate) fn plain(results: &Results, rows: &[Row]) -> String {
     text.push('\n');
     for row in rows.iter().filter(|row| results.rows.contains_key(&row.name)) {
         write!(text, "{:38} {:>6}", row.name, row.unit).expect("a string");
-        let ours = results.summary(&row.name, "ours").map(|summary| summary.median);
+        let ours = results.summary(&row.name, "ours");
         for name in NAMES {
-            let cell = results.summary(&row.name, name).map(|summary| {
-                let ours = ours.filter(|ours| name != "ours" && *ours > 0.0);
-                let ratio = ours.map(|ours| summary.median / ours);
-                let ratio = ratio.map_or(String::new(), |ratio| format!(" ({}×)", short(ratio)));
-                short(summary.median) + &ratio
-            });
-            write!(text, "{:>18}", cell.unwrap_or_else(|| "–".into())).expect("a string");
+            let Some(summary) = results.summary(&row.name, name) else {
+                write!(text, "{:>18}", "–").expect("a string");
+                continue;
+            };
+            let ours = ours.filter(|_| name != "ours");
+            let ratio = ours.map_or(String::new(), |ours| format!(" ({})", ratio(&ours, &summary)));
+            let cell = format!("{:>18}", short(summary.median) + &ratio);
+            text += &if summary.is_noisy() { paint(&cell, Colour::Grey) } else { cell };
         }
         text.push('\n');
     }
@@ -111,14 +131,16 @@ pub(crate) fn plain(results: &Results, rows: &[Row]) -> String {
 
 /// Each row with its targets, and whether they are kept.
 pub(crate) fn targets(results: &Results, rows: &[Row]) -> String {
-    let (mut text, mut ok, mut all) = (String::new(), 0, 0);
-    for row in rows.iter().filter(|row| !row.targets.is_empty()) {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| results.rows.contains_key(&row.name)) {
         for verdict in results.verdicts(row) {
-            all += 1;
-            ok += usize::from(verdict.is_ok());
-            writeln!(text, "{:38} {}", row.name, verdict.words()).expect("a string");
+            let words = match verdict.outcome {
+                Outcome::Ok => paint(&verdict.words(), Colour::Green),
+                Outcome::Missed => paint(&verdict.words(), Colour::Red),
+                Outcome::Noisy | Outcome::Unknown => paint(&verdict.words(), Colour::Grey),
+            };
+            line(&mut text, &format!("{:38} {words}", row.name));
         }
     }
-    writeln!(text, "{ok} of {all} targets are kept").expect("a string");
-    text
+    text + &counts(results, rows) + "\n"
 }

@@ -6,9 +6,13 @@
 
 mod files;
 mod net;
+mod processes;
 mod queues;
+mod streams;
 mod threads;
 mod timers;
+mod udp;
+mod watching;
 
 use std::mem::MaybeUninit;
 
@@ -28,6 +32,8 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
     ("fs_stat 64 in flight", files::stat),
     ("fs_read 64 in flight", files::read),
+    ("process_spawn", processes::spawn),
+    ("fs_watch", watching::watch),
     ("worker_spawn to first message", threads::spawn),
     ("worker_ping_pong", threads::async_ping_pong),
     ("worker_stream", threads::async_pummel),
@@ -35,7 +41,15 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("memory idle worker", threads::idle_worker),
 ];
 
-const SERVERS: &[(&str, fn())] = &[("echo", net::echo), ("idle", net::echo), ("http", net::http)];
+const SERVERS: &[(&str, fn())] = &[
+    ("echo", net::echo),
+    ("idle", net::echo),
+    ("unix echo", streams::unix_echo),
+    ("pipe", streams::copy),
+    ("udp echo", udp::echo),
+    ("udp sink", udp::sink),
+    ("http", net::http),
+];
 
 fn main() {
     Peer { workloads: WORKLOADS, servers: SERVERS }.main();

@@ -66,7 +66,11 @@ unsafe extern "C" fn connected(listener: *mut uv::uv_stream_t, status: c_int) {
     }
 }
 
-unsafe extern "C" fn allocate(_: *mut uv::uv_handle_t, _: usize, buffer: *mut uv::uv_buf_t) {
+pub(crate) unsafe extern "C" fn allocate(
+    _: *mut uv::uv_handle_t,
+    _: usize,
+    buffer: *mut uv::uv_buf_t,
+) {
     // SAFETY: there is room for the answer; the one buffer is free between two reads.
     unsafe { *buffer = uv::uv_buf_t { base: BUFFER.get().cast(), len: READ_MAX } };
 }
@@ -91,7 +95,7 @@ unsafe extern "C" fn read(stream: *mut uv::uv_stream_t, got: isize, buffer: *con
     }
 }
 
-fn send(stream: *mut uv::uv_stream_t, bytes: &[u8]) {
+pub(crate) fn send(stream: *mut uv::uv_stream_t, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }

@@ -2,6 +2,8 @@
 //
 // The same command line as the other peers: WORKLOAD ITEMS, --serve SERVER, --list.
 
+import { spawn } from 'node:child_process';
+import dgram from 'node:dgram';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -168,6 +170,41 @@ const workloads = {
     return inFlight(items, (done) => fs.readFile(name, done));
   },
 
+  'process_spawn': (items) => chain(items, (next) => {
+    spawn('/bin/true', { stdio: 'ignore' }).on('exit', next);
+  }),
+
+  // The same directories and changes as in src/common/inputs.rs.
+  async 'fs_watch'(items) {
+    const [count, rounds] = [1000, 8];
+    const folder = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
+    const top = path.join(folder, `windlass-compare-${process.pid}`);
+    const paths = Array.from({ length: count }, (_, index) => path.join(top, `${index}`));
+    for (const name of paths) fs.mkdirSync(name, { recursive: true });
+    let awaited = 0, heard;
+    const before = process.memoryUsage.rss();
+    const watchers = paths.map((name) => fs.watch(name, () => { if (--awaited === 0) heard(); }));
+    const bytes = (process.memoryUsage.rss() - before) / count;
+    const batches = Math.ceil(items / (count * rounds));
+    let filled = false;
+    const sum = { ns: 0, cpu: 0 };
+    for (let batch = 0; batch < batches; batch++) {
+      for (let round = 0; round < rounds; round++) {
+        const change = filled ? fs.rmdirSync : fs.mkdirSync;
+        for (const name of paths) change(path.join(name, 'within'));
+        filled = !filled;
+      }
+      awaited = count * rounds;
+      const lap = await timed(1, (done) => { heard = done; });
+      sum.ns += lap.ns;
+      sum.cpu += lap.cpu;
+    }
+    watchers.forEach((watcher) => watcher.close());
+    fs.rmSync(top, { recursive: true });
+    const events = batches * count * rounds;
+    return { ns: sum.ns / events, cpu: sum.cpu / events, bytes };
+  },
+
   async 'worker_spawn to first message'(items) {
     let nanos = 0;
     const stopwatch = new Stopwatch();
@@ -254,19 +291,59 @@ function serveHttp() {
       response.end();
     }
   });
-  server.listen(0, '127.0.0.1', 1024, () => console.log(`port ${server.address().port}`));
+  server.listen(0, '127.0.0.1', 1024, () => printPort(server));
 }
 
-function serveEcho() {
-  const server = net.createServer((socket) => {
-    socket.setNoDelay(true);
+function echoServer() {
+  return net.createServer({ noDelay: true }, (socket) => {
     socket.on('data', (chunk) => socket.write(chunk));
     socket.on('error', () => socket.destroy());
   });
-  server.listen(0, '127.0.0.1', 1024, () => console.log(`port ${server.address().port}`));
 }
 
-const servers = { echo: serveEcho, idle: serveEcho, http: serveHttp, golden: serveHttp };
+function serveEcho() {
+  const server = echoServer();
+  server.listen(0, '127.0.0.1', 1024, () => printPort(server));
+}
+
+function serveUnixEcho() {
+  const name = path.join(os.tmpdir(), `windlass-compare-${process.pid}.sock`);
+  echoServer().listen(name, () => console.log(`listening on ${name}`));
+}
+
+function serveUdp(onMessage) {
+  const socket = dgram.createSocket('udp4', (message, from) => onMessage(socket, message, from));
+  socket.bind(0, '127.0.0.1', () => printPort(socket));
+}
+
+function serveUdpSink() {
+  let count = 0n;
+  serveUdp((socket, message, from) => {
+    if (message.length !== 5) {
+      count++;
+      return;
+    }
+    const answer = Buffer.alloc(8);
+    answer.writeBigUInt64LE(count);
+    socket.send(answer, from.port, from.address);
+  });
+}
+
+function printPort(server) {
+  console.log(`listening on 127.0.0.1:${server.address().port}`);
+}
+
+const servers = {
+  echo: serveEcho,
+  idle: serveEcho,
+  'unix echo': serveUnixEcho,
+  pipe: () => process.stdin.pipe(process.stdout),
+  'udp echo': () => serveUdp((socket, message, from) =>
+    socket.send(message, from.port, from.address)),
+  'udp sink': serveUdpSink,
+  http: serveHttp,
+  golden: serveHttp,
+};
 
 const [wanted, value] = process.argv.slice(2);
 if (wanted === '--list') {

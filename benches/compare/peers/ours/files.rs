@@ -1,11 +1,13 @@
-//! Files: looking at one, reading one, 64 requests at a time.
+//! Files: looking at one, reading one, 64 requests at a time; watching directories.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use common::Figures;
-use common::inputs::file_4k;
+use common::inputs::{Directories, file_4k};
+use common::{Figures, Laps, system};
+use windlass::Loop;
+use windlass::fs::Watcher;
 
 use crate::timed;
 
@@ -50,4 +52,68 @@ pub(crate) fn read(items: u64) -> Figures {
         }
     }
     Work::run(items, next)
+}
+
+/// What is under way while directories are watched.
+struct Watching {
+    directories: Directories,
+    watchers: Vec<Watcher>,
+    /// Events that have not come yet of those that have happened.
+    awaited: usize,
+    batches_left: u64,
+    laps: Laps,
+}
+
+impl Watching {
+    /// Has things happen, or ends.
+    fn go_on(&mut self) {
+        if self.batches_left == 0 {
+            return self.watchers.drain(..).for_each(|watcher| watcher.close());
+        }
+        self.batches_left -= 1;
+        self.directories.change();
+        self.awaited = Directories::COUNT * Directories::ROUNDS;
+        self.laps.start();
+    }
+
+    fn heard(&mut self) {
+        self.awaited -= 1;
+        if self.awaited == 0 {
+            self.laps.stop();
+            self.go_on();
+        }
+    }
+}
+
+/// Things happen, and then it is time to hear of them. `bytes` is the memory of a watch.
+pub(crate) fn watch(items: u64) -> Figures {
+    let event_loop = Loop::new().expect("a loop");
+    let batches = Directories::batches(items);
+    let mut bytes = 0;
+    let watching = Rc::new(RefCell::new(Watching {
+        directories: Directories::new(),
+        watchers: Vec::with_capacity(Directories::COUNT),
+        awaited: 0,
+        batches_left: batches,
+        laps: Laps::default(),
+    }));
+    event_loop.run(|| {
+        let before = system::resident_own();
+        let mut begun = watching.borrow_mut();
+        for index in 0..Directories::COUNT {
+            let watcher = windlass::fs::watch(&begun.directories.paths()[index]).expect("a watch");
+            let heard = watching.clone();
+            watcher.on_event(move |event| {
+                event.expect("an event");
+                heard.borrow_mut().heard();
+            });
+            begun.watchers.push(watcher);
+        }
+        bytes = system::resident_own() - before;
+        begun.go_on();
+    });
+    let events = batches * (Directories::COUNT * Directories::ROUNDS) as u64;
+    let bytes = bytes as f64 / Directories::COUNT as f64;
+    let watching = watching.borrow();
+    watching.laps.figures(events).with("bytes", bytes)
 }

@@ -3,9 +3,12 @@
 mod files;
 mod memory;
 mod net;
+mod processes;
 mod queues;
+mod streams;
 mod threads;
 mod timers;
+mod udp;
 mod workers;
 
 use std::time::Duration;
@@ -22,8 +25,10 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("tick_batch", queues::tick_batch),
     ("tick_chain", queues::tick_chain),
     ("tick_chain recorded", queues::tick_chain_recorded),
+    ("recorder: an event", queues::recorded_event),
     ("loop_count", queues::loop_count),
     ("loop_count recorded", queues::loop_count_recorded),
+    ("loop_count with a source", queues::loop_count_with_source),
     ("million_timers arm", timers::arm),
     ("million_timers clear", timers::clear),
     ("million_timers fire", timers::fire),
@@ -43,6 +48,8 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000, Duration::ZERO)),
     ("fs_stat 64 in flight", files::stat),
     ("fs_read 64 in flight", files::read),
+    ("process_spawn", processes::spawn),
+    ("fs_watch", files::watch),
     ("worker_spawn to first message", workers::spawn),
     ("worker_ping_pong", |items| workers::ping_pong(items, Duration::ZERO)),
     ("worker_ping_pong spinning", |items| workers::ping_pong(items, SPIN)),
@@ -53,7 +60,14 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("memory idle worker", memory::idle_worker),
 ];
 
-const SERVERS: &[(&str, fn())] = &[("echo", net::echo), ("idle", net::echo)];
+const SERVERS: &[(&str, fn())] = &[
+    ("echo", net::echo),
+    ("idle", net::echo),
+    ("unix echo", net::unix_echo),
+    ("pipe", streams::copy),
+    ("udp echo", udp::echo),
+    ("udp sink", udp::sink),
+];
 
 fn main() {
     // The crate counts the cores when the first loop is made, and the workloads bind their threads to one.

@@ -5,9 +5,10 @@ use std::hint::black_box;
 
 use common::Figures;
 use windlass::handle::Idle;
+use windlass::net::TcpListener;
 use windlass::observe::Recorder;
 
-use crate::timed;
+use crate::{timed, timed_on};
 
 /// Items of one batch.
 const BATCH: u64 = 1000;
@@ -71,15 +72,41 @@ pub(crate) fn tick_chain_recorded(items: u64) -> Figures {
     tick_chain(items)
 }
 
+/// What a recorder adds to a chain of ticks, for each of its events.
+pub(crate) fn recorded_event(items: u64) -> Figures {
+    let alone = tick_chain(items);
+    let recorder = Recorder::start();
+    let recorded = tick_chain(items);
+    let recording = recorder.stop();
+    let events = recording.events().len() as u64 + recording.dropped();
+    let each = |name| (recorded.get(name) - alone.get(name)) * items as f64 / events as f64;
+    Figures::new().with("ns", each("ns")).with("cpu", each("cpu"))
+}
+
+/// As [`loop_count`], on a loop that has something to ask the system about.
+pub(crate) fn loop_count_with_source(items: u64) -> Figures {
+    let event_loop = windlass::Loop::new().expect("a loop");
+    let listener = event_loop.enter(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        listener.on_connection(|_| ());
+        listener.unref();
+        listener
+    });
+    let figures = timed_on(&event_loop, items, || next_iteration(items, Idle::start(|| ())));
+    drop(listener);
+    figures
+}
+
+fn next_iteration(left: u64, idle: Idle) {
+    if left == 0 {
+        return idle.stop();
+    }
+    windlass::set_immediate(move || next_iteration(left - 1, idle));
+}
+
 /// Iterations with an idle watcher and a chain of immediates.
 pub(crate) fn loop_count(items: u64) -> Figures {
-    fn next(left: u64, idle: Idle) {
-        if left == 0 {
-            return idle.stop();
-        }
-        windlass::set_immediate(move || next(left - 1, idle));
-    }
-    timed(items, || next(items, Idle::start(|| ())))
+    timed(items, || next_iteration(items, Idle::start(|| ())))
 }
 
 /// The same while a recorder runs, with two callbacks an iteration.

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Figures, Stopwatch, system};
 use windlass::Loop;
@@ -54,7 +54,7 @@ thread_local! {
     static POSTED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Closures posted by another thread. `sender` is the time of a post on that thread.
+/// Closures posted by another thread.
 pub(crate) fn async_pummel(items: u64) -> Figures {
     let event_loop = Loop::new().expect("a loop");
     let remote = event_loop.remote();
@@ -63,20 +63,17 @@ pub(crate) fn async_pummel(items: u64) -> Figures {
     let begun = Stopwatch::start();
     let sender = thread::spawn(move || {
         system::pin_thread(1);
-        let start = Instant::now();
         for _ in 0..items {
             remote.post(|| POSTED.set(POSTED.get() + 1)).expect("the loop is there");
         }
-        let time = start.elapsed();
         remote.post(|| Loop::current().stop()).expect("the loop is there");
-        time
     });
     event_loop.turn(windlass::RunMode::Default);
     let figures = begun.stop(items);
     drop(held);
     assert_eq!(POSTED.get(), items);
-    let time = sender.join().expect("the sender");
-    figures.with("sender", time.as_nanos() as f64 / items as f64)
+    sender.join().expect("the sender");
+    figures
 }
 
 /// Jobs that do nothing, so many at a time, on a loop that looks for results for so long before it sleeps.

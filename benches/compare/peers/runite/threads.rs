@@ -115,18 +115,11 @@ fn stream(
     send: impl FnOnce() + Send + 'static,
     receive: impl AsyncFnOnce(),
 ) -> Figures {
-    let (timed, mut time) = unbounded_channel();
-    let figures = timed_async(items, async {
-        let worker = start_worker(async move || {
-            let start = Instant::now();
-            send();
-            timed.send(start.elapsed()).expect("a receiver");
-        });
+    timed_async(items, async {
+        let worker = start_worker(async move || send());
         receive().await;
         worker.join().await.expect("the worker ends by itself");
-    });
-    let time = runite::block_on(time.recv()).expect("a time");
-    figures.with("sender", time.as_nanos() as f64 / items as f64)
+    })
 }
 
 /// Tasks that await one job after another.

@@ -4,9 +4,11 @@
 mod files;
 mod http;
 mod net;
+mod processes;
 mod queues;
 mod threads;
 mod timers;
+mod udp;
 
 use common::{Peer, Workload};
 use tokio::runtime::{Builder, Runtime};
@@ -27,6 +29,8 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
     ("fs_stat 64 in flight", files::stat),
     ("fs_read 64 in flight", files::read),
+    ("process_spawn", processes::spawn),
+    ("fs_watch", files::watch),
     ("worker_spawn to first message", threads::spawn),
     ("worker_ping_pong", threads::worker_ping_pong),
     ("worker_stream", threads::worker_stream),
@@ -36,8 +40,16 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("memory idle worker", threads::idle_worker),
 ];
 
-const SERVERS: &[(&str, fn())] =
-    &[("echo", net::echo), ("idle", net::idle), ("http", http::serve), ("golden", http::serve)];
+const SERVERS: &[(&str, fn())] = &[
+    ("echo", net::echo),
+    ("idle", net::idle),
+    ("unix echo", net::unix_echo),
+    ("pipe", net::pipe),
+    ("udp echo", udp::echo),
+    ("udp sink", udp::sink),
+    ("http", http::serve),
+    ("golden", http::serve),
+];
 
 fn main() {
     Peer { workloads: WORKLOADS, servers: SERVERS }.main();

@@ -51,9 +51,7 @@ pub(crate) fn async_pummel(items: u64) -> Figures {
     let begun = Stopwatch::start();
     let sender = thread::spawn(move || {
         system::pin_thread(1);
-        let start = Instant::now();
         (0..items).for_each(|item| to.send(item).expect("a receiver"));
-        start.elapsed()
     });
     let mut count = 0;
     runtime().block_on(async {
@@ -63,8 +61,8 @@ pub(crate) fn async_pummel(items: u64) -> Figures {
     });
     let figures = begun.stop(items);
     assert_eq!(count, items);
-    let time = sender.join().expect("the sender");
-    figures.with("sender", time.as_nanos() as f64 / items as f64)
+    sender.join().expect("the sender");
+    figures
 }
 
 pub(crate) fn worker_stream(items: u64) -> Figures {

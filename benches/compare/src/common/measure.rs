@@ -1,5 +1,7 @@
 //! Timing a workload, and the command line of a peer.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::system;
@@ -19,6 +21,14 @@ impl Figures {
     pub fn with(mut self, name: &'static str, value: f64) -> Figures {
         self.0.push((name, value));
         self
+    }
+
+    /// The figure of this name.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn get(&self, name: &str) -> f64 {
+        self.0.iter().find(|(known, _)| *known == name).expect("a figure").1
     }
 }
 
@@ -49,6 +59,37 @@ impl Stopwatch {
         let (wall, cpu) = (self.wall.elapsed(), system::cpu_time_own() - self.cpu);
         let each = |time: Duration| time.as_nanos() as f64 / items as f64;
         Figures::new().with("ns", each(wall)).with("cpu", each(cpu))
+    }
+}
+
+/// Both clocks, over the stretches in which the workload itself runs.
+#[derive(Debug, Default)]
+pub struct Laps {
+    lap: Option<Stopwatch>,
+    wall: Duration,
+    cpu: Duration,
+}
+
+impl Laps {
+    /// Begins a stretch.
+    pub fn start(&mut self) {
+        self.lap = Some(Stopwatch::start());
+    }
+
+    /// Ends the stretch that has begun.
+    ///
+    /// # Panics
+    /// When none has.
+    pub fn stop(&mut self) {
+        let lap = self.lap.take().expect("a lap that has begun");
+        self.wall += lap.wall.elapsed();
+        self.cpu += system::cpu_time_own() - lap.cpu;
+    }
+
+    /// The time of all stretches, shared out among the items.
+    pub fn figures(&self, items: u64) -> Figures {
+        let each = |time: Duration| time.as_nanos() as f64 / items as f64;
+        Figures::new().with("ns", each(self.wall)).with("cpu", each(self.cpu))
     }
 }
 
@@ -100,8 +141,15 @@ impl Peer {
 }
 
 /// Tells whoever started a server where it listens.
-pub fn print_port(port: u16) {
-    use std::io::Write;
-    println!("port {port}");
+///
+/// # Panics
+/// When nobody reads it.
+pub fn print_address(address: impl Display) {
+    println!("listening on {address}");
     std::io::stdout().flush().expect("someone reads it");
+}
+
+/// As [`print_address`], of a port of this machine.
+pub fn print_port(port: u16) {
+    print_address(format_args!("127.0.0.1:{port}"));
 }

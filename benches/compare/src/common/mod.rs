@@ -8,4 +8,4 @@ pub mod inputs;
 pub mod measure;
 pub mod system;
 
-pub use measure::{Figures, Peer, Stopwatch, Workload};
+pub use measure::{Figures, Laps, Peer, Stopwatch, Workload};

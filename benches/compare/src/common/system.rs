@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -96,6 +97,19 @@ pub fn resident(process: u32) -> io::Result<u64> {
 /// When there is no /proc.
 pub fn resident_own() -> u64 {
     resident(std::process::id()).expect("/proc")
+}
+
+/// Has reads and writes of this descriptor return at once.
+///
+/// # Errors
+/// The system's.
+pub fn set_nonblocking(descriptor: &impl AsRawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the number outlives the call.
+    match unsafe { libc::ioctl(descriptor.as_raw_fd(), libc::FIONBIO, &on) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Lets this process have as many descriptors as it can get without asking anybody.

@@ -1,11 +1,15 @@
-//! The least work that any program could do for each workload, straight on std and libc: no loop to speak
-//! of, no error paths, nothing that a user could build on. What the others cost above it is what they give.
+//! A plain baseline, written by hand for each workload, straight on std and libc: no loop to speak
+//! of, no error
+//! paths, nothing that a user could build on. It is no lower bound: what is cleverer than plain can
+//! be faster.
 
 mod files;
 mod net;
+mod processes;
 mod queues;
 mod threads;
 mod timers;
+mod udp;
 
 use common::{Peer, Workload};
 
@@ -15,6 +19,7 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("tick_batch", queues::batch),
     ("tick_chain", queues::chain),
     ("loop_count", queues::loop_count),
+    ("loop_count with a source", queues::loop_count),
     ("million_timers arm", timers::arm),
     ("million_timers clear", timers::clear),
     ("million_timers fire", timers::fire),
@@ -28,6 +33,8 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("queue_work 1,000 in flight", |items| threads::queue_work(items, 1000)),
     ("fs_stat 64 in flight", files::stat),
     ("fs_read 64 in flight", files::read),
+    ("process_spawn", processes::spawn),
+    ("fs_watch", files::watch),
     ("worker_spawn to first message", threads::spawn),
     ("worker_ping_pong", threads::ping_pong_blocking),
     ("worker_ping_pong spinning", threads::ping_pong_spinning),
@@ -35,7 +42,15 @@ const WORKLOADS: &[(&str, Workload)] = &[
     ("memory idle worker", threads::idle_thread),
 ];
 
-const SERVERS: &[(&str, fn())] = &[("echo", net::echo), ("idle", net::echo), ("http", net::http)];
+const SERVERS: &[(&str, fn())] = &[
+    ("echo", net::echo),
+    ("idle", net::echo),
+    ("unix echo", net::unix_echo),
+    ("pipe", net::pipe),
+    ("udp echo", udp::echo),
+    ("udp sink", udp::sink),
+    ("http", net::http),
+];
 
 fn main() {
     Peer { workloads: WORKLOADS, servers: SERVERS }.main();
