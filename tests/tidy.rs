@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+#[path = "tidy/book.rs"]
+mod book;
 #[path = "tidy/design.rs"]
 mod design;
 #[path = "tidy/source.rs"]
@@ -362,15 +364,6 @@ fn every_fault_made_on_purpose_can_be_made_and_names_a_test_that_exists() {
 }
 
 #[test]
-fn the_picture_can_stand_in_a_page() {
-    // A line that is empty, or that does not begin the element, would end the HTML within the page.
-    let picture = read("src/guide/phases.svg");
-    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
-    assert!(picture.lines().all(|line| !line.trim().is_empty()), "it has no empty line");
-    assert!(picture.lines().next().is_some_and(|line| line.ends_with('>')), "its tag is one line");
-}
-
-#[test]
 fn the_checker_finds_what_it_looks_for() {
     let faulty = |name: &str, line: &str| faults(name, &format!("//! Doc.\n{line}\n"));
     for (name, line) in [
@@ -421,7 +414,7 @@ fn the_checker_of_the_faults_made_on_purpose_finds_what_it_looks_for() {
     let faults = |test: &str, hunks: &str| {
         faults_of_mutant(&format!("Something is wrong.\ntest {test}\n{hunks}\n"), &sources)
     };
-    let good = "tidy::the_picture_can_stand_in_a_page";
+    let good = "tidy::the_phases_stand_in_one_order_everywhere";
     assert_eq!(faults(good, "  a();\n- b();\n+ c();"), [""; 0]);
     assert_eq!(faults(good, "- b();"), ["2 places instead of one have [\"b();\"]"]);
     assert_eq!(faults(good, "- a();\n\n- c();"), ["0 places instead of one have [\"c();\"]"]);
@@ -432,7 +425,7 @@ fn the_checker_of_the_faults_made_on_purpose_finds_what_it_looks_for() {
 #[test]
 fn the_checker_of_the_guide_finds_what_it_looks_for() {
     let page = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-    let tested = "- **O-1** One (`tidy::the_picture_can_stand_in_a_page`).";
+    let tested = "- **O-1** One (`tidy::the_phases_stand_in_one_order_everywhere`).";
     let example = ["- **O-2** Two.", "", "```", "# use a::*;", "assert!(true);", "```"];
     let good = [&[tested][..], &example, &["# Heading", "Words."]].concat();
     assert_eq!(faults_of_guide(&page(&good)), [""; 0]);

@@ -2,7 +2,7 @@
 //!
 //! A task's future belongs to the loop's table and is taken out of it while it is polled, so that
 //! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See
-//! `state/tasks.rs` and [`waker`].
+//! `state/tasks.rs` and `task/waker.rs`.
 
 pub(crate) mod budget;
 mod local;

@@ -273,7 +273,7 @@ fn the_checker_of_the_numbers_finds_what_it_looks_for() {
     let text = "const A: usize = 1_024;\nconst B: Duration = Duration::from_micros(50);\n\
         const C: usize = 8 * KIB;\nconst KIB: usize = 1 << 10;\n";
     let source = |path: &str| (path == "a/b.rs").then(|| text.to_owned());
-    let test = "`tidy::the_picture_can_stand_in_a_page`";
+    let test = "`tidy::the_phases_stand_in_one_order_everywhere`";
     let faults = |row: &str| {
         let good = format!("| 1,024 posts | `a/b.rs: A` | few | {test} |\n").repeat(8);
         let head = "\n## Numbers that shape behaviour\n\n| number | where | reason | test |\n|---|---|---|---|\n";
