@@ -251,7 +251,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 /// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
-    start(current::expect("spawn"), future, false)
+    start(current::expect("spawn"), Location::caller(), future, false)
 }
 
 /// Runs a future on the current loop and forgets it. A panic of it costs nobody else anything: it
@@ -273,12 +273,21 @@ pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
 /// ```
 #[track_caller]
 pub fn spawn_detached<F: Future + 'static>(future: F) {
-    drop(start(current::expect("spawn_detached"), future, true));
+    drop(start(current::expect("spawn_detached"), Location::caller(), future, true));
 }
 
-#[track_caller]
-fn start<F: Future + 'static>(state: Rc<State>, future: F, logs_panics: bool) -> Task<F::Output> {
-    let location = Location::caller();
+/// As [`spawn_detached`], spawned at this line.
+#[cfg(feature = "hyper")]
+pub(crate) fn spawn_detached_at<F: Future + 'static>(at: &'static Location<'static>, future: F) {
+    drop(start(current::expect("spawn_detached"), at, future, true));
+}
+
+fn start<F: Future + 'static>(
+    state: Rc<State>,
+    location: &'static Location<'static>,
+    future: F,
+    logs_panics: bool,
+) -> Task<F::Output> {
     let (future, span) = span::traced(future, KIND, location);
     let spawned = Rc::new(Spawned {
         state: state.clone(),

@@ -172,6 +172,13 @@ impl Claimable for i32 {
     }
 }
 
+/// How many of something there were.
+impl Claimable for usize {
+    fn into_lost(self) -> Option<Lost> {
+        None
+    }
+}
+
 impl Claimable for () {
     fn into_lost(self) -> Option<Lost> {
         None
