@@ -223,7 +223,7 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let answer = Answer::new(self.activity.clone());
-        Answering { future: self.service.call(request), answer: Some(answer) }
+        Answering { future: S::call(&self.service, request), answer: Some(answer) }
     }
 }
 
@@ -247,8 +247,10 @@ impl Drop for Answer {
 pin_project! {
     /// The service's future, which counts as an answer.
     struct Answering<F> {
+        /// The future.
         #[pin]
         future: F,
+        /// Given on to the body.
         answer: Option<Answer>,
     }
 }
@@ -270,8 +272,10 @@ where
 pin_project! {
     /// The body of an answer, which counts until it has gone.
     struct Answered<B> {
+        /// The body.
         #[pin]
         body: B,
+        /// What counts.
         _answer: Option<Answer>,
     }
 }
