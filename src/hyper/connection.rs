@@ -247,10 +247,10 @@ impl Drop for Answer {
 pin_project! {
     /// The service's future, which counts as an answer.
     struct Answering<F> {
-        /// The future.
+        // The future.
         #[pin]
         future: F,
-        /// Given on to the body.
+        // Given on to the body.
         answer: Option<Answer>,
     }
 }
@@ -272,10 +272,10 @@ where
 pin_project! {
     /// The body of an answer, which counts until it has gone.
     struct Answered<B> {
-        /// The body.
+        // The body.
         #[pin]
         body: B,
-        /// What counts.
+        // What counts.
         _answer: Option<Answer>,
     }
 }

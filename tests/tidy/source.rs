@@ -101,10 +101,13 @@ fn unexplained(text: &str) -> Vec<(usize, String)> {
     // Of the item whose braces have yet to open.
     let mut next = Inside::Code;
     let mut explained = false;
+    // That macro takes no documentation of fields, so plain comments do.
+    let mut in_pin_project = false;
     for (at, line) in lines(text) {
         let trimmed = line.trim();
+        in_pin_project = line == "pin_project! {" || in_pin_project && line != "}";
         if trimmed.starts_with("//") {
-            explained |= trimmed.starts_with("///") && trimmed.len() > 4;
+            explained |= (trimmed.starts_with("///") || in_pin_project) && trimmed.len() > 4;
             continue;
         }
         // What a derive or the like says comes between the two.
@@ -262,6 +265,7 @@ fn the_checker_of_the_house_finds_what_it_looks_for() {
     }
     for text in [
         "/// A.\n#[derive(B)]\nstruct A {\n    /// A.\n    a: u8,\n    /// B, over\n    /// two lines.\n    pub b: C,\n}",
+        "pin_project! {\n    /// A.\n    struct A {\n        // B.\n        #[pin]\n        a: u8,\n    }\n}",
         "/// A.\nstruct A(u8);\nfn a() {\n    let b: u8 = 1;\n    B {\n        c: 1,\n    };\n    Some(D);\n}",
         "/// A.\nenum A {\n    /// B.\n    B(u8),\n    /// C.\n    C { a: u8 },\n}\nimpl A {\n    fn a(\n        b: u8,\n    ) {\n    }\n}",
         "#[cfg(test)]\nstruct A {\n    a: u8,\n}",
