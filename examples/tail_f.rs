@@ -1,9 +1,11 @@
 //! How does a program follow a file that grows, and never wait for it?
 //!
-//! By reading it to its end on the pool, again and again: a file cannot be waited for, but a timer can.
-//! What is read goes to the standard output, and nothing more is read before that has taken it. A file
-//! that was cut off is read from its start again, and so is one that has taken its place, as a log file
-//! that is rotated does.
+//! By reading it to its end on the pool, whenever something has happened to it: the end of a file cannot be
+//! waited for, but a watcher of its folder can. That hears of a file that takes its place too. Not all file
+//! systems tell what other machines do, so that a look is taken once in a while in any case. What is read
+//! goes to the standard output, and nothing more is read before that has taken it. A file that was cut off
+//! is read from its start again, and so is one that has taken its place, as a log file that is rotated
+//! does.
 //!
 //! ```text
 //! $ cargo run --example tail_f -- /var/log/messages
@@ -19,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use windlass::fs::{self, File};
+use windlass::fs::{self, File, Watcher};
 use windlass::stdio::stdout;
-use windlass::time::sleep;
+use windlass::time::timeout;
 
 use common::{Long, Parser, Stop, Value, complain};
 
@@ -37,8 +39,8 @@ usage: tail_f [--short] FILE
 /// What is printed of what was there before.
 const BYTES_AT_FIRST: u64 = 1024;
 
-/// How long an end is left alone.
-const PAUSE: Duration = Duration::from_millis(100);
+/// After how long a file is looked at although nothing was heard of it.
+const QUIET: Duration = Duration::from_secs(1);
 
 struct Options {
     path: PathBuf,
@@ -83,6 +85,8 @@ enum Failure {
 }
 
 async fn tail(options: &Options) -> Result<(), Failure> {
+    // Before the first look: what happens after it is told.
+    let watcher = watch_folder(&options.path);
     let mut file = File::open(&options.path).await.map_err(Failure::Input)?;
     let length = file.metadata().await.map_err(Failure::Input)?.len();
     let mut offset = length.saturating_sub(BYTES_AT_FIRST);
@@ -91,7 +95,8 @@ async fn tail(options: &Options) -> Result<(), Failure> {
         if !options.follow {
             return Ok(());
         }
-        sleep(PAUSE).await;
+        // An elapsed limit is as good as a change.
+        timeout(QUIET, change(watcher.as_ref(), &options.path)).await.ok();
         if let Some(other) = changed_places(&file, &options.path).await {
             // What was added to the old one last, and then the new one from its start.
             print_from(&file, offset).await?;
@@ -100,6 +105,25 @@ async fn tail(options: &Options) -> Result<(), Failure> {
             offset = 0;
         }
     }
+}
+
+/// Watches the folder of a file, where the system can.
+fn watch_folder(path: &Path) -> Option<Watcher> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::watch(folder.unwrap_or(Path::new("."))).ok()
+}
+
+/// Waits until something has happened to the file at a path, as far as that is told.
+async fn change(watcher: Option<&Watcher>, path: &Path) {
+    if let Some(watcher) = watcher {
+        // An error is the last that a watcher tells.
+        while let Ok(event) = watcher.next().await {
+            if event.path.file_name() == path.file_name() {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Prints all that there is behind an offset. Returns where the end was.

@@ -8,6 +8,9 @@
 //! A pipe ends when its last writer has gone; a write that nobody can read any more is broken-pipe.
 //! The system tells of the latter by the signal SIGPIPE too. Rust programs ignore it; one that has
 //! put it back to its default is ended by such a write, as most programs in C are.
+//!
+//! # Virtual time
+//! As all [streams](crate::stream#virtual-time).
 
 use std::fmt;
 use std::io;

@@ -5,6 +5,10 @@
 //! signal is called, on every loop. Handlers that others have installed for the signal are called
 //! as before. When the last listener of a signal is gone, what the signal did before the first
 //! comes back.
+//!
+//! # Virtual time
+//! Signals come in their own time. With a timer armed the clock of the loop goes on without them;
+//! with nothing else left it waits for them in the system.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -5,6 +5,13 @@
 //! whatever reason: [`close`](Tty::close), the last clone dropped, the end of the loop, by
 //! [`exit`](crate::exit), by a panic or by itself, in a worker too; and when the process exits. For
 //! all other ways out there is [`reset_mode`].
+//!
+//! A terminal goes both ways and has no end but its close: a [`shutdown`](Tty::shutdown) completes
+//! behind the writes that wait, and tells the other side nothing.
+//!
+//! # Virtual time
+//! Keys come in their own time, as what all [streams](crate::stream#virtual-time) carry; so does
+//! the signal that tells of a new size.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::net::TcpListener as StdListener;
 use std::net::TcpStream as StdStream;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -741,6 +741,31 @@ fn a_task_that_waits_holds_the_loop_and_hears_of_a_close_and_of_what_cannot_be_p
             let file = Poll::new(File::open("Cargo.toml").unwrap());
             let error = file.readable().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        });
+    });
+}
+
+// U-19.
+#[test]
+fn a_socket_for_datagrams_that_is_full_can_be_written_again_when_some_were_received() {
+    bounded(|| {
+        block_on(async {
+            let (one, other) = UnixDatagram::pair().unwrap();
+            one.set_nonblocking(true).unwrap();
+            let one = Rc::new(one);
+            let error = std::iter::repeat_with(|| one.send(&[0; 1000])).find_map(Result::err);
+            assert_eq!(error.unwrap().kind(), ErrorKind::WouldBlock);
+            let watcher = Poll::new(one.clone());
+            let mut writable = std::pin::pin!(watcher.writable());
+            let (waker, wakes) = Wakes::new();
+            assert!(poll_once(writable.as_mut(), &waker).is_pending());
+            iterations(3).await;
+            assert_eq!(wakes.count(), 0, "there is no room");
+            // Linux tells once most of the sender's own room is free.
+            other.set_nonblocking(true).unwrap();
+            while other.recv(&mut [0; 1000]).is_ok() {}
+            writable.await.unwrap();
+            assert_eq!(one.send(b"one more").unwrap(), 8);
         });
     });
 }

@@ -62,6 +62,24 @@ fn count(signum: i32) -> (Signal, Rc<Cell<usize>>) {
     (signal, calls)
 }
 
+// S-07: a watcher that is active is not started again; another one takes its place.
+#[test]
+fn a_watcher_that_takes_the_place_of_another_gets_the_signal_that_is_on_its_way() {
+    bounded(|| {
+        block_on(async {
+            let signum = signal_of_test(24);
+            let (first, before) = count(signum);
+            raise(signum);
+            let (second, after) = count(signum);
+            first.stop();
+            until(|| after.get() > 0).await;
+            iterations(3).await;
+            assert_eq!((before.get(), after.get()), (0, 1));
+            second.stop();
+        });
+    });
+}
+
 // S-01 and S-12.
 #[test]
 fn the_callback_runs_on_the_loop_thread_at_least_once_after_the_last_of_many_signals() {

@@ -83,9 +83,9 @@ impl Readiness {
 /// Owns what it is given, so the descriptor stays open as long as it is watched; give it an
 /// `Rc<OwnedFd>` or a `BorrowedFd<'static>` to share one. What it is given is asked for its
 /// descriptor when watching begins, and must keep that one until it ends. Levels, not edges: the
-/// callback comes
-/// again in every iteration until it has read, or written, what there is. A clone is the same
-/// watcher. An active one belongs to the loop and keeps it alive unless [`unref`](Poll::unref)'d.
+/// callback comes again in every iteration until it has read, or written, what there is. A clone is
+/// the same watcher. An active one belongs to the loop and keeps it alive unless
+/// [`unref`](Poll::unref)'d.
 ///
 /// # Examples
 /// ```

@@ -27,7 +27,9 @@
 //! more memory this process has: 0.2 ms at least, some 5 ms with 100 MB. The loop waits for that.
 //!
 //! # Virtual time
-//! Children know none. They end in their own time, as sockets answer in theirs.
+//! Children know none. They write and end in their own time, as sockets answer in theirs: with a
+//! timer armed the clock goes on without them, and with nothing else left the loop waits for them
+//! in the system. A limit on a child's time is one of the real clock.
 
 mod child;
 mod command;

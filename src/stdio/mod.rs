@@ -14,6 +14,10 @@
 //! not the `Stdout` of the standard library, which `println!` uses and which has a buffer of its
 //! own: of a program that uses both, the order is not kept.
 //!
+//! # Virtual time
+//! Files are read and written by the loop itself, at no time. The others are as all
+//! [streams](crate::stream#virtual-time).
+//!
 //! # When the program ends
 //! A loop that ends by itself has written all: a write that waits keeps it alive.
 //! [`exit`](crate::exit) and a panic cut off what waits, as always.

@@ -14,7 +14,8 @@
 //! The system knows no virtual time. In a loop of virtual time the clock moves on whenever none of
 //! its streams is ready at that moment, as though the other end had not answered in time: a loop
 //! that talks to others through the system belongs on the real clock. Nothing waits for ever
-//! unheard: with nothing left but streams, such a loop waits for them in the system.
+//! unheard: with nothing left but streams, such a loop waits for them in the system. The same goes
+//! for datagrams, children, file events and signals.
 //!
 //! # Examples
 //! ```

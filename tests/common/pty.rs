@@ -74,6 +74,17 @@ impl Pty {
         }
     }
 
+    /// Has the terminal change nothing of what goes through it.
+    pub(crate) fn make_raw(&self) {
+        // SAFETY: the structure lives here and is filled in by the first call.
+        unsafe {
+            let mut modes: libc::termios = std::mem::zeroed();
+            assert_eq!(libc::tcgetattr(self.slave.as_raw_fd(), &mut modes), 0);
+            libc::cfmakeraw(&mut modes);
+            assert_eq!(libc::tcsetattr(self.slave.as_raw_fd(), libc::TCSANOW, &modes), 0);
+        }
+    }
+
     /// Sets the size of the window, as who shows the terminal does. The programs in front are sent SIGWINCH.
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };

@@ -67,7 +67,8 @@ pub struct WatchEvent {
 /// Some system calls. All watchers of a loop share one descriptor, which the loop keeps.
 ///
 /// # Virtual time
-/// Files know none: events come in their own time, as those of sockets do.
+/// Files know none: events come in their own time, as those of sockets do. With a timer armed the
+/// clock goes on without them; with nothing else left the loop waits for them in the system.
 ///
 /// # Panics
 /// When no loop is current.

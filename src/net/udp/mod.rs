@@ -52,6 +52,11 @@ pub struct Datagram<'a> {
 /// A socket keeps the loop alive while a callback is registered, a task waits on it or datagrams
 /// wait to be sent, unless [`unref`](UdpSocket::unref)'d. What waits to be sent counts too then.
 ///
+/// # Virtual time
+/// Datagrams come in their own time, as what [streams](crate::stream#virtual-time) carry does: with
+/// a timer armed the clock goes on without them, and with nothing else left the loop waits for them
+/// in the system.
+///
 /// # Examples
 /// ```
 /// use windlass::net::UdpSocket;
@@ -406,6 +411,9 @@ impl UdpSocket {
     /// At most 32 datagrams are received in one poll phase, so that other handles are served. What
     /// the system cannot hold meanwhile is lost. Nothing is received any more once the callback has
     /// stopped or closed the socket.
+    ///
+    /// # Cost
+    /// One system call for each datagram.
     ///
     /// # Errors
     /// On a connected socket the callback gets `ConnectionRefused`, once for each notice that
