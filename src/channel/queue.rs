@@ -173,7 +173,7 @@ impl<T> Contents<T> {
             self.behind.push_back(message);
         }
         if self.is_virtual {
-            let time = arrival(self.program);
+            let time = arrival(self.program, self.receiver.as_ref());
             // Messages do not overtake each other.
             let time = self.stamps.back().map_or(time, |last| time.max(*last));
             self.stamps.push_back(time);
@@ -554,7 +554,7 @@ impl<T> Queue<T> {
         let mut queue = self.lock();
         if queue.is_virtual {
             let last = queue.stamps.back().copied().unwrap_or(0);
-            queue.end_at = arrival(queue.program).max(last);
+            queue.end_at = arrival(queue.program, queue.receiver.as_ref()).max(last);
         }
         queue.end = end;
         let waiters = queue.all_waiters();

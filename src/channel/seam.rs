@@ -4,6 +4,7 @@
 //! The model checker of `tests/loom` has a seam of its own, with locks whose every order it tries
 //! and a receiver that it can watch.
 
+use std::ptr;
 pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -53,9 +54,12 @@ pub(crate) fn this_moment(program: u64) -> Nanos {
     current::place().filter(|here| here.program == program).map_or(0, |here| here.time)
 }
 
-/// When a message arrives that is sent here and now to a loop of this program: in virtual time at
-/// once, in a simulation some time later. Zero as above.
-pub(crate) fn arrival(program: u64) -> Nanos {
-    let here = current::place().filter(|here| here.program == program);
-    here.map_or(0, |here| here.time + current::message_time())
+/// When a message arrives that is sent here and now to this receiver, of a loop of this program: at
+/// once, or in a simulation some time later if it is another loop's. Zero as above.
+pub(crate) fn arrival(program: u64, receiver: Option<&Receiver>) -> Nanos {
+    let Some(here) = current::place().filter(|here| here.program == program) else { return 0 };
+    match receiver {
+        Some(receiver) if ptr::eq(Arc::as_ptr(&receiver.mailbox), here.mailbox) => here.time,
+        _ => here.time + current::message_time(),
+    }
 }

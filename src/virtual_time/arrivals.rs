@@ -194,8 +194,9 @@ impl Arrivals {
                 now(mailbox);
                 self.wake_scheduler();
             }
-            Seen::At { time, sender } => {
-                let time = self.arrival(time, sender, Way::Alone);
+            Seen::At { time, .. } => {
+                // A flag, which overtakes all that is on its way, and is never behind what its
+                // sender does next.
                 let mut later = self.lock();
                 let earliest = at(&mut later);
                 *earliest = Some(earliest.map_or(time, |before| before.min(time)));

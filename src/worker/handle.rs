@@ -278,8 +278,9 @@ impl<In, Out> WorkerHandle<In, Out> {
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
     fn close_channel(&self) {
-        self.handler.buffer.detach();
+        // While this loop has the receiving end, for the end is seen at once.
         self.handler.buffer.queue().close_sender();
+        self.handler.buffer.detach();
         self.close_outgoing();
         self.handler.waiters.wake();
     }

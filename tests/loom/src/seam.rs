@@ -98,6 +98,6 @@ pub(super) fn wake_each(wakers: impl IntoIterator<Item = std::task::Waker>) {
     wakers.into_iter().for_each(std::task::Waker::wake);
 }
 
-pub(super) fn arrival(_program: u64) -> Nanos {
+pub(super) fn arrival(_program: u64, _receiver: Option<&Receiver>) -> Nanos {
     0
 }

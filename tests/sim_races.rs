@@ -1,0 +1,182 @@
+//! Races of threads, walked through in simulations: each of ten thousand seeds is one way in which they can meet. The
+//! tests of `worker_races` run the same on real threads, in as many ways as the machine happens to show.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use windlass::sim::{Faults, Sim};
+use windlass::worker::{PortEnd, Worker, WorkerError, channel};
+use windlass::{CancelError, Loop, WorkError, exit, queue_work, set_timeout, time};
+
+const SEEDS: u64 = 10_000;
+
+/// Runs a race with each seed. Each of the outcomes named must be seen, and no other.
+fn race(expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
+    let mut seen = BTreeMap::new();
+    for seed in 0..SEEDS {
+        let faults = Faults::default().message_time(Duration::ZERO..=Duration::from_micros(20));
+        let sim =
+            Sim::new(seed).faults(faults.job_time(Duration::ZERO..=Duration::from_micros(20)));
+        let outcome = sim.limit(Duration::from_secs(60)).block_on(async move { program().await });
+        seen.entry(outcome.value).or_insert(seed);
+    }
+    let outcomes: Vec<_> = seen.keys().map(String::as_str).collect();
+    assert_eq!(outcomes, expected, "with the first seed of each: {seen:?}");
+}
+
+#[test]
+fn terminate_against_post_ends_every_time_and_leaves_no_message() {
+    race(&["0", "1", "2", "3"], async || {
+        let alive = Arc::new(());
+        let worker = Worker::<Arc<()>, Arc<()>>::spawn(|port| {
+            let replies = port.clone();
+            port.on_message(move |message| replies.post(message));
+        })
+        .unwrap();
+        (0..3).for_each(|_| worker.post(alive.clone()));
+        time::sleep(Duration::from_millis(1)).await;
+        (0..3).for_each(|_| worker.post(alive.clone()));
+        queue_work(|| ()).await.unwrap();
+        drop(worker.terminate());
+        assert_eq!(worker.join().await, Err(WorkerError::Terminated));
+        worker.post(alive.clone());
+        let mut answered = 0;
+        while worker.recv().await.is_some() {
+            answered += 1;
+        }
+        assert_eq!(Arc::strong_count(&alive), 1, "none is left behind");
+        (answered - 3).to_string()
+    });
+}
+
+#[test]
+fn exit_against_message_loses_nothing_that_was_posted_before_the_end() {
+    race(&["answered", "refused"], async || {
+        let worker = Worker::<u32, u32>::spawn(|port| {
+            let out = port.clone();
+            port.on_message(move |number| out.post(number));
+            queue_work(|| ()).on_complete(|_| exit(7));
+        })
+        .unwrap();
+        worker.post(1);
+        assert_eq!(worker.join().await, Ok(7));
+        let told = worker.recv().await;
+        assert!(matches!(told, None | Some(1)));
+        assert_eq!(worker.recv().await, None);
+        if told.is_some() { "answered" } else { "refused" }.to_owned()
+    });
+}
+
+#[test]
+fn terminate_against_exit_ends_with_one_of_the_two() {
+    race(&["Err(Terminated)", "Ok(7)"], async || {
+        let worker = Worker::<(), ()>::spawn(|_| {
+            queue_work(|| ()).on_complete(|_| exit(7));
+        })
+        .unwrap();
+        queue_work(|| ()).await.unwrap();
+        drop(worker.terminate());
+        format!("{:?}", worker.join().await)
+    });
+}
+
+#[test]
+fn panic_against_port_is_heard_behind_every_message_before_it() {
+    race(&["1", "2"], async || {
+        let (own, end) = channel::<u32, u32>();
+        let own = own.open();
+        let worker = Worker::<PortEnd<u32, u32>, ()>::spawn(|port| {
+            port.on_message(|end| {
+                let port = end.open();
+                port.post(1);
+                let kept = port.clone();
+                queue_work(|| ()).on_complete(move |_| kept.post(2));
+                queue_work(|| ()).on_complete(move |_| {
+                    drop(port);
+                    // As a panic, but without its message on the screen.
+                    std::panic::resume_unwind(Box::new("a test's panic"));
+                });
+            });
+        })
+        .unwrap();
+        worker.post(end);
+        let mut heard = 0;
+        while let Some(number) = own.recv().await {
+            heard += 1;
+            assert_eq!(number, heard);
+        }
+        let outcome = worker.join().await;
+        assert_eq!(outcome, Err(WorkerError::Panicked("a test's panic".to_owned())));
+        heard.to_string()
+    });
+}
+
+#[test]
+fn cancel_against_start_is_one_of_the_two_and_tells_which() {
+    race(&["busy", "cancelled"], async || {
+        let ran = Arc::new(AtomicUsize::new(0));
+        let first = queue_work(|| ());
+        let (inner, pool) = (ran.clone(), windlass::Pool::new(1).unwrap());
+        let before = windlass::work(|_| ()).pool(&pool).submit();
+        let job =
+            windlass::work(move |_| inner.fetch_add(1, Ordering::Relaxed)).pool(&pool).submit();
+        let canceller = job.canceller();
+        drop(before);
+        first.await.unwrap();
+        let answer = canceller.cancel();
+        let result = job.await;
+        match answer {
+            Ok(()) => {
+                assert!(matches!(result, Err(WorkError::Cancelled)));
+                assert_eq!(ran.load(Ordering::Relaxed), 0);
+                "cancelled".to_owned()
+            }
+            Err(CancelError::Busy | CancelError::Done) => {
+                assert!(result.is_ok());
+                assert_eq!(ran.load(Ordering::Relaxed), 1);
+                "busy".to_owned()
+            }
+        }
+    });
+}
+
+#[test]
+fn shutdown_against_all_waits_for_what_is_under_way_or_names_it() {
+    let outcomes = Rc::new(Cell::new([0_u32; 2]));
+    for seed in 0..SEEDS {
+        let faults = Faults::default().job_time(Duration::ZERO..=Duration::from_millis(2));
+        let (outcomes, held) = (outcomes.clone(), Arc::new(()));
+        let inner = held.clone();
+        Sim::new(seed).faults(faults).limit(Duration::from_secs(60)).run(move || {
+            let (in_job, in_worker, in_timer) = (inner.clone(), inner.clone(), inner.clone());
+            queue_work(move || drop(in_job)).on_complete(|result| assert!(result.is_ok()));
+            let worker = Worker::<Arc<()>, ()>::spawn(|port| {
+                let own = port.clone();
+                port.on_message(move |held| {
+                    let own = own.clone();
+                    queue_work(move || drop(held)).on_complete(move |_| own.off_message());
+                });
+            })
+            .unwrap();
+            worker.post(in_worker);
+            // Holds nothing, and is dropped uncalled.
+            set_timeout(Duration::from_secs(3_600), move || drop(in_timer));
+            set_timeout(Duration::from_micros(500), move || {
+                let _worker = &worker;
+                Loop::current().shutdown(Duration::from_millis(2)).on_complete(move |answer| {
+                    let mut counts = outcomes.get();
+                    counts[usize::from(answer.is_err())] += 1;
+                    outcomes.set(counts);
+                });
+            });
+        });
+        assert_eq!(Arc::strong_count(&held), 1, "seed {seed}: everything is dropped");
+    }
+    let [in_time, late] = outcomes.get();
+    assert_eq!(u64::from(in_time + late), SEEDS);
+    assert!(in_time > 0 && late > 0, "{in_time} in time, {late} late");
+}
