@@ -40,10 +40,11 @@ use common::{Long, Parser, Stop, say};
 const HELP: &str = "\
 Runs a replicated store of three workers with one seed after the other.
 
-usage: sim_kv [--bug lost-update] [--seeds N] [--short]
+usage: sim_kv [--bug lost-update] [--seeds N | --seed N] [--short]
 
   --bug lost-update  the leader forgets what is under way
   --seeds N          how many seeds: 1,000 unless said
+  --seed N           this seed alone, and says how its run went
   --short            20 seeds
   --help             this text
 
@@ -60,12 +61,22 @@ const LINE_MAX: usize = 100;
 struct Options {
     bug: bool,
     seeds: u64,
+    seed: Option<u64>,
 }
 
 fn main() -> ExitCode {
-    common::main(HELP, read, |Options { bug, seeds }| {
+    common::main(HELP, read, |Options { bug, seeds, seed }| {
         let network = Network::default().split(0.1).reset(0.01);
         let make = |seed| Sim::new(seed).network(network.clone()).limit(Duration::from_secs(60));
+        if let Some(seed) = seed {
+            let outcome = make(seed).run(|| program(bug));
+            say!(
+                "seed {seed}: {:?} of virtual time, digest {:016x}",
+                outcome.elapsed,
+                outcome.digest
+            );
+            return ExitCode::SUCCESS;
+        }
         match explore(0..seeds, make, || program(bug)) {
             Ok(count) => {
                 say!("{count} seeds: each answered addition counts, and all three stores agree");
@@ -77,7 +88,7 @@ fn main() -> ExitCode {
 }
 
 fn read(parser: &mut Parser) -> Result<Options, Stop> {
-    let mut options = Options { bug: false, seeds: 1_000 };
+    let mut options = Options { bug: false, seeds: 1_000, seed: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("bug") => match common::value(parser, "--bug")?.to_str() {
@@ -85,6 +96,9 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
                 _ => return Err(Stop::Wrong("the only bug is lost-update".to_owned())),
             },
             Long("seeds") => options.seeds = common::number(parser, "--seeds", 1, u64::MAX)?,
+            Long("seed") => {
+                options.seed = Some(common::number(parser, "--seed", 0, u64::MAX)?);
+            }
             Long("short") => options.seeds = 20,
             argument => return Err(common::other(argument)),
         }

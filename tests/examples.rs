@@ -240,6 +240,11 @@ fn sim_kv_survives_its_seeds_and_finds_the_bug_that_was_planted() {
     let text = String::from_utf8(output.stderr).expect("text");
     let (_, again) = text.split_once("to run it again: WINDLASS_SEED=").expect("how to run it");
     let seed = again.lines().next().expect("a seed").to_owned();
+    // Each process runs it in the same way.
+    let run = || example("sim_kv").args(["--seed", "7"]).output().expect("the example").stdout;
+    let told = String::from_utf8(run()).expect("text");
+    assert!(told.contains("digest"), "{told}");
+    assert_eq!(told.as_bytes(), run());
     // The seed alone shows the same.
     let mut one = example("sim_kv");
     let output = one.args(["--bug", "lost-update"]).env("WINDLASS_SEED", &seed).output();
