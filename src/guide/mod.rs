@@ -112,6 +112,13 @@ pub mod embedding {}
 #[doc = include_str!("testing.md")]
 pub mod testing {}
 
+/// How can a program be run in all the ways in which a real machine might run it?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("simulation.md")]
+pub mod simulation {}
+
 /// Why should you believe any of this?
 ///
 #[doc = include_str!("links.md")]
