@@ -154,3 +154,17 @@ pub mod seeing {}
 #[doc = "<!--"]
 #[doc = include_str!("tiny_loop.md")]
 pub mod tiny_loop {}
+
+/// Which techniques does it take, what does each gain, and what does it cost the reader?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("why_fast.md")]
+pub mod why_fast {}
+
+/// Which limits and times decide what a program sees, and why are they as they are?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("numbers.md")]
+pub mod numbers {}

@@ -318,7 +318,7 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
     fn tell(self: Arc<Self>, last: &mut Option<Arc<Mailbox>>) {
         let request = self.request.load(Ordering::Relaxed);
         // The loop counts its mailbox up and down with each job. The thread keeps a count of its
-        // own, so that the two change no count at one moment: see DESIGN, How it is fast.
+        // own, so that the two change no count at one moment: see the guide, Why it is fast.
         let known = last.take().filter(|last| Arc::ptr_eq(last, &self.mailbox));
         let mailbox = last.insert(known.unwrap_or_else(|| self.mailbox.clone()));
         mailbox.complete(Done { request, job: Some(self) });

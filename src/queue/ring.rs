@@ -2,7 +2,7 @@
 //!
 //! The queue behind ticks and microtasks, of which a program has more than of any other callback. A
 //! closure is written straight into its slot and called from there: it is never moved, and no
-//! borrow flag is set and taken back for it. See DESIGN, How it is fast.
+//! borrow flag is set and taken back for it. See the guide, Why it is fast.
 //!
 //! One of the files with `unsafe` code, which rests on two facts. The slots from `head` to `tail`
 //! are written, and no others: both counters move together with the slots they count, before

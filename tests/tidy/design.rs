@@ -94,6 +94,44 @@ fn faults_of_ways(design: &str, source: impl Fn(&str) -> Option<String>) -> Vec<
     faults
 }
 
+/// What is wrong with the stops of a first reading: each a file, the lines that it has, functions in it, and a question.
+fn faults_of_stops(design: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let Some(chapter) = chapter(design, "## Read the source in an hour") else {
+        return vec!["there are no stops".to_owned()];
+    };
+    let (mut faults, rows) = (Vec::new(), rows(chapter));
+    if rows.len() != 8 {
+        faults.push(format!("{} stops, and not eight", rows.len()));
+    }
+    for row in rows {
+        let [_, file, said, functions, question] = row[..] else {
+            faults.push(format!("not number, file, lines, functions and question: {row:?}"));
+            continue;
+        };
+        let Some(text) = source(file.trim_matches('`')) else {
+            faults.push(format!("there is no {file}"));
+            continue;
+        };
+        let lines = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+        // It need not be exact: a change of the file is no change of the stop.
+        if said.parse().is_ok_and(|said: usize| said.abs_diff(lines) * 5 > lines) {
+            faults.push(format!("{file} has {lines} lines"));
+        }
+        for function in quoted(functions) {
+            if !has_word(&text, &format!("fn {function}")) {
+                faults.push(format!("{file} has no {function}"));
+            }
+        }
+        if quoted(functions).count() == 0
+            || said.parse::<usize>().is_err()
+            || !question.ends_with('?')
+        {
+            faults.push(format!("{file}: lines, a function and a question are due"));
+        }
+    }
+    faults
+}
+
 /// A number with a unit, as the table has it, in the smallest unit: bytes or nanoseconds, or plain.
 fn number_said(cell: &str) -> Option<u128> {
     let mut parts = cell.split([' ', ',']).filter(|part| !part.is_empty());
@@ -156,11 +194,8 @@ fn constant<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// What is wrong with the tables of numbers. `source` reads a file of the sources.
-fn faults_of_numbers(design: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let Some(chapter) = chapter(design, "## Numbers that shape behaviour") else {
-        return vec!["there is no chapter of numbers".to_owned()];
-    };
-    let (mut faults, rows) = (Vec::new(), rows(chapter));
+fn faults_of_numbers(page: &str, source: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let (mut faults, rows) = (Vec::new(), rows(page));
     if rows.len() < 8 {
         faults.push(format!("{} numbers are too few", rows.len()));
     }
@@ -208,8 +243,14 @@ fn every_hop_from_a_call_to_its_callback_exists() {
 }
 
 #[test]
+fn the_stops_of_a_first_reading_are_there() {
+    assert_eq!(faults_of_stops(&read("DESIGN.md"), source), [""; 0], "DESIGN.md");
+}
+
+#[test]
 fn every_number_that_shapes_behaviour_is_the_one_in_the_sources() {
-    assert_eq!(faults_of_numbers(&read("DESIGN.md"), source), [""; 0], "DESIGN.md");
+    let page = "src/guide/numbers.md";
+    assert_eq!(faults_of_numbers(&read(page), source), [""; 0], "{page}");
 }
 
 #[test]
@@ -276,7 +317,7 @@ fn the_checker_of_the_numbers_finds_what_it_looks_for() {
     let test = "`tidy::the_phases_stand_in_one_order_everywhere`";
     let faults = |row: &str| {
         let good = format!("| 1,024 posts | `a/b.rs: A` | few | {test} |\n").repeat(8);
-        let head = "\n## Numbers that shape behaviour\n\n| number | where | reason | test |\n|---|---|---|---|\n";
+        let head = "\n| number | where | reason | test |\n|---|---|---|---|\n";
         faults_of_numbers(&format!("{head}{good}{row}\n"), source)
     };
     assert_eq!(faults(""), [""; 0]);
@@ -291,8 +332,25 @@ fn the_checker_of_the_numbers_finds_what_it_looks_for() {
         ["1,024: a reason and a test are due"]
     );
     assert_eq!(faults("| 1,024 | `a/b.rs: A` | r |").len(), 1);
-    assert_eq!(faults_of_numbers("", source), ["there is no chapter of numbers"]);
+    assert_eq!(faults_of_numbers("", source), ["0 numbers are too few"]);
     let said = ["64 looks, 4 pauses", "1,024", "8 MiB", "1 s"].map(number_said);
     assert_eq!(said, [64, 1_024, 8 << 20, 1_000_000_000].map(Some));
     assert_eq!(number_said("some"), None);
+}
+
+#[test]
+fn the_checker_of_the_stops_finds_what_it_looks_for() {
+    let source = |path: &str| (path == "a/b.rs").then(|| "fn one() {\n}\n".repeat(5));
+    let faults = |row: &str| {
+        let head = "\n## Read the source in an hour\n\n| stop | open | lines | look at | question |\n|---|---|---|---|---|\n";
+        let good = "| 1 | `a/b.rs` | 11 | `one` | Why? |\n".repeat(7);
+        faults_of_stops(&format!("{head}{good}{row}\n\n## Next\n"), source)
+    };
+    assert_eq!(faults("| 8 | `a/b.rs` | 9 | `one`, `one` | Why? |"), [""; 0]);
+    assert_eq!(faults(""), ["7 stops, and not eight"]);
+    assert_eq!(faults("| 8 | `a/b.rs` | 14 | `one` | Why? |"), ["`a/b.rs` has 10 lines"]);
+    assert_eq!(faults("| 8 | `a/c.rs` | 9 | `one` | Why? |"), ["there is no `a/c.rs`"]);
+    assert_eq!(faults("| 8 | `a/b.rs` | 9 | `two` | Why? |"), ["`a/b.rs` has no two"]);
+    assert_eq!(faults("| 8 | `a/b.rs` | 9 | `one` | So. |").len(), 1);
+    assert_eq!(faults_of_stops("", source), ["there are no stops"]);
 }

@@ -82,7 +82,7 @@ fn something_waits(state: &State) -> bool {
 
 /// Waits until something is ready, at most for `timeout`, and lists the handles that are.
 ///
-/// Inlined down to the system call, as are the callers (see DESIGN, How it is fast).
+/// Inlined down to the system call, as are the callers (see the guide, Why it is fast).
 #[inline(always)]
 pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();

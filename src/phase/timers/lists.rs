@@ -8,7 +8,7 @@
 //! up.
 //!
 //! The ends of a list, which each arming reads, stand apart from the rest of it: those of 100,000
-//! lists fit the second-level cache. See DESIGN, How it is fast.
+//! lists fit the second-level cache. See the guide, Why it is fast.
 
 use std::collections::HashMap;
 

@@ -3,7 +3,7 @@
 //! A timer takes 72 bytes in two arrays: 64 bytes that are touched once when it is armed and once
 //! when it ends, and the links to its neighbours, which arming, clearing and refreshing the
 //! neighbours also touch. With the links among the rest a refresh took three times as long, and a
-//! call a third longer. See DESIGN, How it is fast.
+//! call a third longer. See the guide, Why it is fast.
 
 use super::heap::{Heap, Item};
 use super::lists::{Ends, KEPT, Lists, NONE};
@@ -227,7 +227,7 @@ impl Table {
 
     /// Adds a timer and arms it. `life` is one of the three that wait.
     ///
-    /// The function `callback` makes its callback at its place: see DESIGN, How it is fast.
+    /// The function `callback` makes its callback at its place: see the guide, Why it is fast.
     #[inline(always)]
     pub(super) fn insert(
         &mut self,
@@ -362,7 +362,7 @@ impl Table {
     }
 
     /// Begins to bring the first timer of a list, which is about to fire, into the cache, by
-    /// writing what stands there, or what nobody reads: see DESIGN, How it is fast.
+    /// writing what stands there, or what nobody reads: see the guide, Why it is fast.
     #[inline]
     fn fetch(&mut self, list: u32) {
         let first = self.lists.ends(list).first;
