@@ -163,3 +163,29 @@ fn a_panic_of_a_destructor_that_went_back_is_one_of_the_post() {
     });
     assert!(seen.load(Ordering::Relaxed));
 }
+
+#[cfg(feature = "futures")]
+#[test]
+fn a_stream_keeps_its_traits_and_passes_for_send() {
+    use futures_core::Stream;
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    fn is_sent<S: AsyncRead + AsyncWrite + Unpin + Send>(stream: S) -> S {
+        stream
+    }
+
+    windlass::block_on(async {
+        let (ours, theirs) = windlass::net::UnixStream::pair().unwrap();
+        let mut ours = is_sent(Local::new(ours));
+        assert_eq!(poll_fn(|cx| Pin::new(&mut ours).poll_write(cx, b"there")).await.unwrap(), 5);
+        let mut buffer = [0; 10];
+        assert_eq!(theirs.read(&mut buffer).await.unwrap(), 5);
+        theirs.write(b"back").await.unwrap();
+        assert_eq!(poll_fn(|cx| Pin::new(&mut ours).poll_read(cx, &mut buffer)).await.unwrap(), 4);
+        poll_fn(|cx| Pin::new(&mut ours).poll_close(cx)).await.unwrap();
+        assert_eq!(theirs.read(&mut buffer).await.unwrap(), 0);
+
+        let mut beat = Local::new(windlass::time::interval(std::time::Duration::from_millis(1)));
+        poll_fn(|cx| Pin::new(&mut beat).poll_next(cx)).await.unwrap();
+    });
+}

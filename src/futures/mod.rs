@@ -13,6 +13,8 @@
 //! - [`Sink`](futures_sink::Sink): a [`Port`](crate::worker::Port), bounded or not. Its close is
 //!   the port's, in both directions.
 //!
+//! A [`task::Local`](crate::task::Local) has all of these that its value has, and is `Send`.
+//!
 //! The implementations are thin. Each calls the verb of the same meaning that the type has without
 //! this feature: `poll_read`, `poll_write`, `poll_flush`, `poll_shutdown`.
 //!
@@ -26,6 +28,7 @@ mod bytes;
 mod file;
 mod io;
 mod items;
+mod local;
 mod sink;
 
 pub use io::Io;

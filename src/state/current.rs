@@ -114,16 +114,17 @@ pub(crate) fn find_id_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R>
     // SAFETY: as in `with`.
     match unsafe { CURRENT.get().as_ref() } {
         Some(state) if state.id == id => Some(f(state)),
-        _ if is_in_job_of(id) => None,
-        _ => find_elsewhere(id, f),
+        _ => find_id_elsewhere(id, f),
     }
 }
 
-/// Whether this thread runs a pool job of this loop at the moment, in virtual time.
+/// As [`find_id_with`], apart from it, like [`find_elsewhere`].
 #[cold]
-fn is_in_job_of(id: u32) -> bool {
+#[inline(never)]
+fn find_id_elsewhere<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
     // SAFETY: as in `with_owner`.
-    unsafe { JOB_OF.get().as_ref() }.is_some_and(|state| state.id == id)
+    let is_in_its_job = unsafe { JOB_OF.get().as_ref() }.is_some_and(|state| state.id == id);
+    if is_in_its_job { None } else { find_elsewhere(id, f) }
 }
 
 /// As [`find_with`], apart from it: its destructor would make the usual way save registers.

@@ -1,8 +1,11 @@
 //! Tasks: futures on the loop. Every wake is one microtask.
 //!
-//! A task's future belongs to the loop's table and is taken out of it while it is polled, so that
-//! whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See
-//! `state/tasks.rs` and `task/waker.rs`.
+//! [`spawn`] starts one, [`spawn_detached`] one of many alike. A [`Local`] has a value of one loop
+//! pass a bound that asks for `Send`.
+
+// A task's future belongs to the loop's table and is taken out of it while it is polled, so that
+// whatever it does (spawn, abort itself, end the loop) finds no borrow in its way. See
+// `state/tasks.rs` and `waker`.
 
 pub(crate) mod budget;
 mod local;
