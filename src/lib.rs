@@ -57,8 +57,9 @@
 //!   [`set_timeout`], [`set_interval`], [`set_immediate`], [`next_tick`], [`queue_microtask`],
 //!   [`spawn`], [`queue_work`].
 //! - [`guide::order`] says what runs when: the specification in words, each statement with its
-//!   test. [`guide::seeing`] says which tool shows what a loop does: its log, the account of each
-//!   iteration, the callback that blocks it, what caused what.
+//!   test. [`guide::seeing`] says which tool shows what a loop does: its log, the account of
+//!   each iteration, the callback that blocks it, what caused what.
+//!   [`guide::with_other_crates`] says which other crates work on a loop, and how.
 //! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by
 //!   hand.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the

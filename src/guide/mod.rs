@@ -168,3 +168,10 @@ pub mod why_fast {}
 #[doc = "<!--"]
 #[doc = include_str!("numbers.md")]
 pub mod numbers {}
+
+/// Which other crates work on a loop, and how?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("with_other_crates.md")]
+pub mod with_other_crates {}
