@@ -79,6 +79,13 @@ impl Clock {
         if self.is_virtual { self.now.get() } else { sys::monotonic_nanos() - self.zero }
     }
 
+    /// This very moment on the clock of the process, as [`monotonic`] gives it. `now` was just
+    /// [read](Clock::read) here, and if that is real time, nothing else is.
+    #[inline]
+    pub(crate) fn real(&self, now: Nanos) -> Nanos {
+        if self.is_virtual { monotonic() } else { now + self.zero }
+    }
+
     /// Moves the cached time to this moment.
     #[inline]
     pub(crate) fn update(&self) {

@@ -187,8 +187,9 @@ fn a_task_that_receives_is_woken_by_who_sent() {
         .unwrap();
         let to = worker.clone();
         windlass::spawn(async move { assert_eq!(worker.recv().await, Some(1)) });
-        // Not before the task waits.
-        windlass::set_immediate(move || to.post(()));
+        // Not before the task waits, nor while it is woken for the news that the worker is online.
+        let online = to.clone();
+        online.on_online(move || to.post(()));
     });
     let calls = calls(&recording);
     let sender = calls.iter().find(|event| kind(event) == "message port").unwrap();

@@ -271,6 +271,36 @@ fn what_waits_is_the_mailbox_and_what_was_queued_when_the_callback_began() {
     reports.expect(&stuck, true);
 }
 
+// ----- A watch without a core -----
+
+#[test]
+fn a_stall_that_ends_while_the_watch_cannot_look_is_reported_late_and_in_both_reports() {
+    let _alone = alone();
+    let (tell, told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let watch = watch_stalls(LIMIT, move |stall| {
+        tell.send((stall.callback.kind, stall.over)).unwrap_or_default();
+        may_go_on.recv().unwrap_or_default();
+    });
+    windlass::run(move || {
+        windlass::set_immediate(move || {
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), ("immediate", false));
+            // The watch is held in its report.
+            windlass::set_timeout(ms(0), || spin(LIMIT * 2));
+            windlass::set_timeout(ms(1), move || {
+                drop(go_on);
+                let mut of_timers = Vec::new();
+                while of_timers.len() < 2 {
+                    let (kind, over) = told.recv_timeout(PATIENCE).expect("this is reported");
+                    of_timers.extend((kind == "timer").then_some(over));
+                }
+                assert_eq!(of_timers, [false, true]);
+            });
+        });
+    });
+    drop(watch);
+}
+
 // ----- The end of a watch -----
 
 #[test]
@@ -410,6 +440,31 @@ fn stalls_of_50_ms_are_named_within_twice_the_limit_of_20_ms() {
     assert!(busy_reported <= gaps, "a false report");
     assert_eq!(delays.len(), planted);
     assert!(delays.iter().all(|delay| *delay <= limit * 2));
+}
+
+/// A minute each, and a figure of the machine: run by hand, with `--ignored --nocapture`.
+#[test]
+#[ignore = "takes two minutes, and measures the machine"]
+fn nothing_false_is_reported_in_a_minute_of_idling_and_a_minute_of_load() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let _alone = alone();
+    let (tell, told) = mpsc::channel();
+    let watch = watch_stalls(MEASURED.0, move |stall| {
+        tell.send(stall.clone()).unwrap_or_default();
+    });
+    windlass::run(|| windlass::set_timeout(MINUTE, || ()));
+    let of_idling: Vec<_> = told.try_iter().collect();
+    let (over, gaps) = (Arc::new(AtomicBool::new(false)), Rc::new(Cell::new(0)));
+    let (end, inner) = (over.clone(), gaps.clone());
+    windlass::run(move || {
+        windlass::set_timeout(MINUTE, move || end.store(true, Ordering::Relaxed));
+        until_set(over, inner, Instant::now());
+    });
+    drop(watch);
+    let of_load = told.try_iter().filter(|stall| !stall.over).count();
+    let gaps = gaps.get();
+    println!("of idling {of_idling:?}; of load {of_load}, which lost its core {gaps} times");
+    assert!(of_idling.is_empty() && of_load <= gaps);
 }
 
 /// Keeps a loop busy with short callbacks, and counts those that took long all the same: there are

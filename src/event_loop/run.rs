@@ -73,10 +73,11 @@ impl Turning {
 
 impl Drop for Turning {
     fn drop(&mut self) {
+        let now = self.state.clock.read();
         self.state.set_running(None);
-        self.state.teller.end_turn(&self.state.clock);
+        self.state.teller.end_turn(&self.state.clock, now);
         self.state.end_log();
-        self.state.delays.end_turn(self.state.clock.read());
+        self.state.delays.end_turn(now);
         self.state.turning.set(false);
         // From here on other threads wake the loop's descriptor.
         self.state.mailbox.leave();
@@ -244,6 +245,7 @@ impl Loop {
         state.poll_last.push(Closure::new(move || {
             inner.teller.set_phase(Phase::Main);
             callback::call(&inner, origin, main);
+            inner.teller.set_phase(Phase::Poll);
         }));
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             state.iterate(RunMode::NoWait, true);

@@ -1,11 +1,12 @@
 //! The stall watch: a thread that looks what runs on each loop.
 //!
-//! A loop says which macrotask runs, and nothing about time. The watch looks every eighth of the
-//! limit. A macrotask that it sees at two looks has run all the time between them, so the time from
-//! the first look to the last is a lower bound of what it took, two looks short at most.
+//! A loop says which macrotask runs and when that began. The watch looks every eighth of the limit,
+//! and one that has run for as long as the limit is reported. A watch that gets no core meanwhile
+//! misses nothing: the loop itself keeps what took so long, and the watch reports it late.
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use super::Callback;
 use crate::callback::{attempt, drop_quietly};
 use crate::clock::{self, Nanos, saturating_nanos};
-use crate::trace::roll::{self, Observer};
+use crate::trace::roll::{self, Observer, Stalled, Watch};
 use crate::trace::running::Seen;
 use crate::trace::track::Track;
 
@@ -59,18 +60,12 @@ struct Ending {
     changed: Condvar,
 }
 
-/// What was seen of one loop.
-struct Sighting {
-    /// The loop.
-    track: Arc<Track>,
-    /// What ran at the last look.
-    seen: Seen,
-    /// When the macrotask was seen first.
-    first: Nanos,
-    /// When it was seen last.
-    last: Nanos,
-    /// It was reported.
-    reported: bool,
+/// What a watch knows.
+struct Looks {
+    /// In nanoseconds of real time.
+    limit: Nanos,
+    /// The macrotasks that were reported and still ran at the last look, by their tracks' numbers.
+    reported: HashMap<u32, Stalled>,
 }
 
 /// Reports each callback of any loop of the process that runs longer than `limit`, with its ticks
@@ -78,8 +73,11 @@ struct Sighting {
 ///
 /// `f` is called on a thread of the watch, for one stall at a time. A callback that takes 1.5 ×
 /// `limit` or longer is reported before twice the limit is over, if the machine has a core for the
-/// watch by then; of one that takes less the two reports may be missing. The second report comes
-/// also when the loop has ended meanwhile. The limit is real time, also for a loop in virtual time.
+/// watch by then. Else both reports come late, in their order: a stall of the length of the limit
+/// is
+/// never lost, but for those beyond 1,024 that end while `f` does not return. The second report
+/// comes also when the loop has ended meanwhile. The limit is real time, also for a loop in virtual
+/// time.
 ///
 /// The place is the line that registered what runs: of a stream that was accepted that of
 /// `read_start`, not that of the listener; of a tick that of `next_tick`. What was queued before
@@ -94,7 +92,8 @@ struct Sighting {
 ///
 /// # Cost
 /// A thread that looks eight times in each limit, but no more often than every 50 µs. For the
-/// loops, a few stores a callback, and no reading of the clock.
+/// loops, two readings of the clock a callback, one of a tick or microtask, and some stores; and a
+/// short lock when something has taken as long as the limit.
 ///
 /// # Panics
 /// When the system gives no thread.
@@ -166,83 +165,91 @@ impl fmt::Debug for StallWatch {
 /// The thread of a watch.
 fn watch(limit: Duration, mut f: impl FnMut(&Stall), ending: &Ending, observer: Observer) {
     let pause = (limit / LOOKS).max(SHORTEST);
-    let limit = saturating_nanos(limit);
-    let mut sightings = HashMap::new();
+    let over = Watch::begin(saturating_nanos(limit.max(SHORTEST)));
+    let mut looks = Looks { limit: saturating_nanos(limit), reported: HashMap::new() };
     while !ending.comes_within(pause) {
-        for stall in look(&mut sightings, roll::tracks(), clock::monotonic, limit) {
+        for stall in looks.look(roll::tracks(), clock::monotonic, || over.take()) {
             if ending.is_asked() {
                 break; // Perhaps within the report before.
             }
             if let Err(panic) = attempt(|| f(&stall)) {
                 log::error!("a stall watch ends, for its report panicked: {}", panic.message());
                 drop_quietly(panic);
+                over.end();
                 drop_quietly(f);
                 return drop(observer);
             }
         }
     }
+    over.end();
     drop(observer);
     drop_quietly(f);
 }
 
-/// Looks at all loops. Returns what is to be reported.
-fn look(
-    sightings: &mut HashMap<u32, Sighting>,
-    tracks: Vec<Arc<Track>>,
-    clock: impl Fn() -> Nanos,
-    limit: Nanos,
-) -> Vec<Stall> {
-    let mut stalls = Vec::new();
-    let mut before = std::mem::take(sightings);
-    for track in tracks {
-        let number = track.number();
-        // This thread may lose its core between any two lines. What it sees again has run until
-        // this reading. What it sees first has perhaps begun after it.
-        let now = clock();
-        let seen = track.running.look();
-        let goes_on = |it: &Sighting| seen.is_some_and(|seen| seen.macrotask == it.seen.macrotask);
-        match (before.remove(&number), seen) {
-            (Some(mut sighting), Some(seen)) if goes_on(&sighting) => {
-                (sighting.seen, sighting.last) = (seen, now);
-                if !sighting.reported && now.saturating_sub(sighting.first) >= limit {
-                    sighting.reported = true;
-                    stalls.push(sighting.stall(limit, false));
-                }
-                sightings.insert(number, sighting);
+impl Looks {
+    /// Looks at all loops, and then at what is `over` since the last look. Returns what is to be
+    /// reported.
+    fn look(
+        &mut self,
+        tracks: Vec<Arc<Track>>,
+        clock: impl Fn() -> Nanos,
+        over: impl FnOnce() -> Vec<Stalled>,
+    ) -> Vec<Stall> {
+        let mut before = mem::take(&mut self.reported);
+        let (mut ended, mut first) = (Vec::new(), Vec::new());
+        for track in tracks {
+            // This thread may lose its core between any two lines. What it sees has run until this
+            // reading, or has begun after it.
+            let now = clock();
+            let Some(seen) = track.running.look() else { continue };
+            let took = now.saturating_sub(seen.macrotask.since);
+            let running = Stalled { track, seen, took };
+            let is_known = take_same(&mut before, &running);
+            if !is_known && took >= self.limit {
+                first.push(running.stall(self.limit, false));
             }
-            (ended, seen) => {
-                stalls.extend(ended.and_then(|sighting| sighting.end(limit)));
-                if let Some(seen) = seen {
-                    let first = clock();
-                    let sighting = Sighting { track, seen, first, last: first, reported: false };
-                    sightings.insert(number, sighting);
-                }
+            if is_known || took >= self.limit {
+                self.reported.insert(running.track.number(), running);
             }
         }
+        // A loop says that something is over before it goes on. So of what was reported and runs no
+        // more, the end is here; and what is here was perhaps never seen to run.
+        let mut over_already = Vec::new();
+        for stalled in over() {
+            if take_same(&mut self.reported, &stalled) {
+                over_already.push(stalled.stall(self.limit, true));
+                continue;
+            }
+            if !take_same(&mut before, &stalled) {
+                ended.push(stalled.stall(self.limit, false));
+            }
+            ended.push(stalled.stall(self.limit, true));
+        }
+        // Shorter than what a loop tells of.
+        ended.extend(before.into_values().map(|stalled| stalled.stall(self.limit, true)));
+        ended.into_iter().chain(first).chain(over_already).collect()
     }
-    // Of loops that are gone.
-    stalls.extend(before.into_values().filter_map(|sighting| sighting.end(limit)));
-    stalls
 }
 
-impl Sighting {
+/// Takes this macrotask out of those known. False if it is none of them.
+fn take_same(known: &mut HashMap<u32, Stalled>, stalled: &Stalled) -> bool {
+    let number = stalled.track.number();
+    let same = |it: &Stalled| it.seen.macrotask.number == stalled.seen.macrotask.number;
+    known.get(&number).is_some_and(same) && known.remove(&number).is_some()
+}
+
+impl Stalled {
     fn stall(&self, limit: Nanos, over: bool) -> Stall {
-        let Seen { phase, kind, place: location, queued, .. } = self.seen;
-        let took = self.last.saturating_sub(self.first).max(limit);
-        let took = Duration::from_nanos(took);
+        let Seen { macrotask, kind, place: location } = self.seen;
+        let took = Duration::from_nanos(self.took.max(limit));
         let in_mailbox = self.track.observed().map_or(0, |observed| observed.waiting());
         Stall {
             loop_name: self.track.name().to_owned(),
             worker: self.track.worker(),
-            callback: Callback { phase, kind, location, took },
+            callback: Callback { phase: macrotask.phase, kind, location, took },
             over,
-            waiting: in_mailbox + queued,
+            waiting: in_mailbox + macrotask.queued,
         }
-    }
-
-    /// The second report of a macrotask that has ended, if there was a first one.
-    fn end(self, limit: Nanos) -> Option<Stall> {
-        self.reported.then(|| self.stall(limit, true))
     }
 }
 
@@ -251,6 +258,7 @@ mod tests {
     use super::*;
     use crate::trace::Phase;
     use crate::trace::origin::Origin;
+    use crate::trace::running::Begun;
     use std::cell::Cell;
 
     const LIMIT: Nanos = 100;
@@ -258,30 +266,48 @@ mod tests {
     /// A watch that looks at one loop when it is told to.
     struct Watched {
         track: Arc<Track>,
-        sightings: HashMap<u32, Sighting>,
+        looks: Looks,
+        over: Vec<Stalled>,
+    }
+
+    /// What a report says: which kind, for how long, over or not.
+    type Report = (&'static str, Nanos, bool);
+
+    fn words(stall: Stall) -> Report {
+        let Callback { kind, took, .. } = stall.callback;
+        (kind, saturating_nanos(took), stall.over)
+    }
+
+    fn begun(number: u64, since: Nanos) -> Begun {
+        Begun { number, phase: Phase::Poll, since, queued: 0 }
     }
 
     impl Watched {
         fn new() -> Watched {
-            Watched { track: Track::new(), sightings: HashMap::new() }
+            let looks = Looks { limit: LIMIT, reported: HashMap::new() };
+            Watched { track: Track::new(), looks, over: Vec::new() }
         }
 
         /// The loop begins a macrotask.
-        fn begin(&self, number: u64, kind: &'static str) {
-            self.track.running.begin(number, Phase::Poll, 0, Origin::unknown(kind));
+        fn begin(&self, number: u64, since: Nanos, kind: &'static str) {
+            self.track.running.begin(begun(number, since), Origin::unknown(kind));
         }
 
-        /// A look at this time. What it reports: which kind, for how long, over or not.
-        fn look(&mut self, now: Nanos) -> Vec<(&'static str, u64, bool)> {
+        /// The loop ends a macrotask that took as long as the limit.
+        fn end(&mut self, number: u64, kind: &'static str, took: Nanos) {
+            let seen = Seen { macrotask: begun(number, 0), kind, place: None };
+            self.over.push(Stalled { track: self.track.clone(), seen, took });
+            self.track.running.end();
+        }
+
+        /// A look at this time.
+        fn look(&mut self, now: Nanos) -> Vec<Report> {
             self.look_by(|| now)
         }
 
-        fn look_by(&mut self, clock: impl Fn() -> Nanos) -> Vec<(&'static str, u64, bool)> {
-            let stalls = look(&mut self.sightings, vec![self.track.clone()], clock, LIMIT);
-            let words = |stall: Stall| {
-                let Callback { kind, took, .. } = stall.callback;
-                (kind, saturating_nanos(took), stall.over)
-            };
+        fn look_by(&mut self, clock: impl Fn() -> Nanos) -> Vec<Report> {
+            let over = || mem::take(&mut self.over);
+            let stalls = self.looks.look(vec![self.track.clone()], clock, over);
             stalls.into_iter().map(words).collect()
         }
     }
@@ -289,7 +315,7 @@ mod tests {
     #[test]
     fn a_loop_that_runs_nothing_is_not_reported() {
         let mut watched = Watched::new();
-        watched.begin(1, "timer");
+        watched.begin(1, 0, "timer");
         assert_eq!(watched.look(0), []);
         watched.track.running.end();
         assert!((1..100).all(|at| watched.look(at * LIMIT).is_empty()));
@@ -299,7 +325,7 @@ mod tests {
     fn a_loop_that_runs_another_callback_at_each_look_is_not_reported() {
         let mut watched = Watched::new();
         for number in 1..100 {
-            watched.begin(number, "timer");
+            watched.begin(number, number * LIMIT, "timer");
             assert_eq!(watched.look(number * LIMIT), []);
             watched.track.running.go_on(Origin::unknown("tick"));
             assert_eq!(watched.look(number * LIMIT + LIMIT - 1), []);
@@ -307,40 +333,67 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_from_one_look_to_another_is_reported_once_and_once_when_it_is_over() {
+    fn what_runs_as_long_as_the_limit_is_reported_once_and_once_when_it_is_over() {
         let mut watched = Watched::new();
-        watched.begin(1, "timer");
-        assert_eq!(watched.look(5), []);
+        watched.begin(1, 5, "timer");
         watched.track.running.go_on(Origin::unknown("tick"));
         assert_eq!(watched.look(5 + LIMIT), [("tick", LIMIT, false)]);
         assert_eq!(watched.look(5 + LIMIT * 2), []);
-        watched.begin(2, "immediate");
-        assert_eq!(watched.look(5 + LIMIT * 3), [("tick", LIMIT * 2, true)]);
+        watched.end(1, "tick", LIMIT * 2 + 7);
+        watched.begin(2, LIMIT * 2 + 20, "immediate");
+        assert_eq!(watched.look(5 + LIMIT * 3), [("tick", LIMIT * 2 + 7, true)]);
+        assert_eq!(watched.look(5 + LIMIT * 3), []);
+    }
+
+    #[test]
+    fn what_a_watch_without_a_core_has_missed_is_reported_late_and_in_order() {
+        let mut watched = Watched::new();
+        watched.end(1, "timer", LIMIT);
+        watched.end(2, "read", LIMIT * 3);
+        watched.begin(3, 0, "tick");
+        let expected = [
+            ("timer", LIMIT, false),
+            ("timer", LIMIT, true),
+            ("read", LIMIT * 3, false),
+            ("read", LIMIT * 3, true),
+            ("tick", LIMIT * 9, false),
+        ];
+        assert_eq!(watched.look(LIMIT * 9), expected);
     }
 
     #[test]
     fn of_a_loop_that_is_gone_the_second_report_comes() {
         let mut watched = Watched::new();
-        watched.begin(1, "timer");
-        assert_eq!(watched.look(0), []);
+        watched.begin(1, 0, "timer");
         assert_eq!(watched.look(LIMIT), [("timer", LIMIT, false)]);
-        let over = look(&mut watched.sightings, Vec::new(), || LIMIT * 2, LIMIT);
-        assert!(over.len() == 1 && over[0].over);
+        watched.end(1, "timer", LIMIT * 2);
+        let over = watched.over;
+        let stalls = watched.looks.look(Vec::new(), || LIMIT * 2, || over);
+        assert!(stalls.into_iter().map(words).eq([("timer", LIMIT * 2, true)]));
+    }
+
+    #[test]
+    fn what_ends_while_the_watch_looks_is_reported_before_it_is_over() {
+        let mut watched = Watched::new();
+        watched.begin(1, 0, "timer");
+        let seen = Seen { macrotask: begun(1, 0), kind: "timer", place: None };
+        let over = vec![Stalled { track: watched.track.clone(), seen, took: LIMIT + 1 }];
+        let stalls = watched.looks.look(vec![watched.track.clone()], || LIMIT, || over);
+        let expected = [("timer", LIMIT, false), ("timer", LIMIT + 1, true)];
+        assert!(stalls.into_iter().map(words).eq(expected));
     }
 
     #[test]
     fn a_watch_that_loses_its_core_while_it_looks_makes_no_callback_longer() {
         let mut watched = Watched::new();
         let (running, readings) = (watched.track.clone(), Cell::new(0));
-        // Between the first reading and the look much time goes by, and the callback begins.
+        // Between the reading and the look much time goes by, and the callback begins.
         let clock = move || {
             readings.set(readings.get() + 1);
             if readings.get() == 1 {
-                running.running.begin(1, Phase::Poll, 0, Origin::unknown("timer"));
-                0
-            } else {
-                LIMIT
+                running.running.begin(begun(1, LIMIT), Origin::unknown("timer"));
             }
+            0
         };
         assert_eq!(watched.look_by(clock), []);
         assert_eq!(watched.look(LIMIT * 2 - 1), []);

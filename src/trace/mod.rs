@@ -24,7 +24,8 @@
 //! While nobody observes, a callback pays one branch: the bit stands in the word of the mailbox
 //! that is read for each callback anyway. What is queued then records no cause; what is queued
 //! while somebody observes does. To tell of an event locks nothing, calls no system but for the
-//! time, and allocates nothing on the thread that is observed. A closure of more than one word is
+//! time, and allocates nothing on the thread that is observed, but when a stall is over. A closure
+//! of more than one word is
 //! boxed when it is queued, for its place and cause go with it, and the list of who armed which
 //! timer grows with the timers.
 //!

@@ -4,16 +4,23 @@
 //! later. One lock guards the roll; it is taken when a track or an observer comes or goes.
 
 use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::ring::Ring;
+use super::running::Seen;
 use super::track::Track;
+use crate::clock::Nanos;
 
 /// How many observe the whole process. Read by pool threads for each job.
 static OBSERVERS: AtomicUsize = AtomicUsize::new(0);
 
-static ROLL: Mutex<Roll> = Mutex::new(Roll { tracks: Vec::new(), recorders: Vec::new() });
+/// The shortest limit of a stall watch. `Nanos::MAX` while there is none. Read after each callback
+/// that is observed.
+static LIMIT: AtomicU64 = AtomicU64::new(Nanos::MAX);
+
+static ROLL: Mutex<Roll> =
+    Mutex::new(Roll { tracks: Vec::new(), recorders: Vec::new(), watches: Vec::new() });
 
 /// What the lock guards.
 struct Roll {
@@ -21,6 +28,8 @@ struct Roll {
     tracks: Vec<Weak<Track>>,
     /// Those that record.
     recorders: Vec<Arc<Session>>,
+    /// Those that watch for stalls.
+    watches: Vec<Arc<Watch>>,
 }
 
 /// One recording: a ring for each track.
@@ -30,6 +39,28 @@ pub(crate) struct Session {
     /// The tracks that there were, also those that have ended since.
     tracks: Mutex<Vec<(Arc<Track>, Arc<Ring>)>>,
 }
+
+/// A stall watch: who is told of each macrotask that took as long as its limit, when that is over.
+pub(crate) struct Watch {
+    /// In real time.
+    limit: Nanos,
+    /// What is not yet taken.
+    over: Mutex<Vec<Stalled>>,
+}
+
+/// A macrotask that is over and took long.
+#[derive(Clone)]
+pub(crate) struct Stalled {
+    /// Its loop.
+    pub(crate) track: Arc<Track>,
+    /// The macrotask, and what ran in it when the shortest limit had passed.
+    pub(crate) seen: Seen,
+    /// How long it took, in real time.
+    pub(crate) took: Nanos,
+}
+
+/// So many stalls are kept for a watch whose report does not return. Later ones are dropped.
+const STALLS_MAX: usize = 1024;
 
 /// Something that observes the whole process, until it is dropped.
 pub(crate) struct Observer(());
@@ -106,5 +137,58 @@ impl Session {
             (track, ring, written)
         };
         tracks.into_iter().map(with_count).collect()
+    }
+}
+
+/// The shortest limit of a stall watch, or `Nanos::MAX`.
+#[inline]
+pub(crate) fn shortest_limit() -> Nanos {
+    LIMIT.load(Ordering::Relaxed)
+}
+
+/// Tells the stall watches of a macrotask that has ended. A short lock, beside a stall.
+#[cold]
+pub(super) fn tell_stalled(stalled: &Stalled) {
+    let watches = lock().watches.clone();
+    for watch in watches.iter().filter(|watch| watch.limit <= stalled.took) {
+        let mut over = watch.lock();
+        if over.len() < STALLS_MAX {
+            over.push(stalled.clone());
+        }
+    }
+}
+
+impl Roll {
+    /// The watches have changed.
+    fn set_limit(&self) {
+        let shortest = self.watches.iter().map(|watch| watch.limit).min();
+        LIMIT.store(shortest.unwrap_or(Nanos::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(crate) fn begin(limit: Nanos) -> Arc<Watch> {
+        let watch = Arc::new(Watch { limit, over: Mutex::default() });
+        let mut roll = lock();
+        roll.watches.push(watch.clone());
+        roll.set_limit();
+        watch
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Stalled>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is over since the last call.
+    pub(crate) fn take(&self) -> Vec<Stalled> {
+        mem::take(&mut *self.lock())
+    }
+
+    /// Watches no more.
+    pub(crate) fn end(self: &Arc<Self>) {
+        let mut roll = lock();
+        roll.watches.retain(|watch| !Arc::ptr_eq(watch, self));
+        roll.set_limit();
     }
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, f
 
 use super::Phase;
 use super::origin::Origin;
+use crate::clock::Nanos;
 
 /// What runs now. Only its loop writes.
 #[derive(Debug, Default)]
@@ -34,23 +35,34 @@ pub(crate) struct Running {
     kind_length: AtomicUsize,
     /// The line that registered what runs at this moment.
     registered: AtomicPtr<Location<'static>>,
+    /// When the macrotask began, on the clock of the process.
+    since: AtomicU64,
     /// The immediates, ticks and microtasks that were queued when the macrotask began.
     queued: AtomicUsize,
+}
+
+/// A macrotask that begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    /// Its number on its loop, from one on.
+    pub(crate) number: u64,
+    /// Its phase.
+    pub(crate) phase: Phase,
+    /// When it began, in real time, also of a loop in virtual time.
+    pub(crate) since: Nanos,
+    /// The immediates, ticks and microtasks that were queued then.
+    pub(crate) queued: usize,
 }
 
 /// What ran on a loop when somebody looked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// The number of the macrotask.
-    pub(crate) macrotask: u64,
-    /// Its phase.
-    pub(crate) phase: Phase,
+    /// The macrotask.
+    pub(crate) macrotask: Begun,
     /// The kind of what ran.
     pub(crate) kind: &'static str,
     /// The line that registered what ran.
     pub(crate) place: Option<&'static Location<'static>>,
-    /// What was queued on the loop when the macrotask began.
-    pub(crate) queued: usize,
 }
 
 /// How often a reader looks again before it leaves it at that: the loop is not stuck, for it
@@ -70,11 +82,12 @@ impl Running {
     }
 
     /// A macrotask has begun.
-    pub(crate) fn begin(&self, macrotask: u64, phase: Phase, queued: usize, what: Origin) {
+    pub(crate) fn begin(&self, macrotask: Begun, what: Origin) {
         self.write(what, || {
-            self.macrotask.store(macrotask, Ordering::Relaxed);
-            self.phase.store(phase as u8, Ordering::Relaxed);
-            self.queued.store(queued, Ordering::Relaxed);
+            self.macrotask.store(macrotask.number, Ordering::Relaxed);
+            self.phase.store(macrotask.phase as u8, Ordering::Relaxed);
+            self.since.store(macrotask.since, Ordering::Relaxed);
+            self.queued.store(macrotask.queued, Ordering::Relaxed);
         });
     }
 
@@ -108,11 +121,12 @@ impl Running {
     /// None if the loop was writing.
     fn look_once(&self) -> Option<Option<Seen>> {
         let version = self.version.load(Ordering::Acquire);
-        let macrotask = self.macrotask.load(Ordering::Acquire);
-        if macrotask == 0 {
+        let number = self.macrotask.load(Ordering::Acquire);
+        if number == 0 {
             return Some(None);
         }
         let phase = Phase::of(self.phase.load(Ordering::Relaxed));
+        let since = self.since.load(Ordering::Relaxed);
         let queued = self.queued.load(Ordering::Relaxed);
         let (kind, length) =
             (self.kind.load(Ordering::Relaxed), self.kind_length.load(Ordering::Relaxed));
@@ -124,7 +138,7 @@ impl Running {
         // SAFETY: the version was even and the same before and after, so both were written by one
         // `write`, from a string that is borrowed for 'static; see `pointer` for the other.
         let (kind, place) = unsafe { (text(kind, length), registered.as_ref()) };
-        Some(Some(Seen { macrotask, phase, kind, place, queued }))
+        Some(Some(Seen { macrotask: Begun { number, phase, since, queued }, kind, place }))
     }
 }
 
@@ -157,14 +171,17 @@ mod tests {
                 let kinds = ["a", "bb", "ccc", "dddd"];
                 for round in 1..rounds {
                     let kind = kinds[round % 4];
-                    running.begin(round as u64, Phase::Poll, round, Origin::unknown(kind));
+                    let (number, since, phase) = (round as u64, round as u64, Phase::Poll);
+                    let begun = Begun { number, phase, since, queued: round };
+                    running.begin(begun, Origin::unknown(kind));
                 }
                 over.store(true, Ordering::Relaxed);
             });
             while !over.load(Ordering::Relaxed) {
                 let Some(seen) = running.look() else { continue };
-                assert_eq!(seen.queued as u64, seen.macrotask);
-                assert_eq!(seen.kind.len(), seen.queued % 4 + 1);
+                let Begun { number, since, queued, .. } = seen.macrotask;
+                assert_eq!((queued as u64, since), (number, number));
+                assert_eq!(seen.kind.len(), queued % 4 + 1);
             }
         });
         running.end();

@@ -13,6 +13,8 @@ use super::account::{Account, Sort};
 use super::cause;
 use super::origin::Origin;
 use super::ring::{Event, Happened, Ring};
+use super::roll::{self, Stalled};
+use super::running::{Begun, Seen};
 use super::track::Track;
 use super::{Phase, Wake};
 use crate::clock::{Clock, Nanos};
@@ -49,9 +51,6 @@ pub(crate) struct Teller {
     is_accounted: Cell<bool>,
     /// The log wants what happens on this loop.
     logs: Cell<bool>,
-    /// Somebody wants to know when things happen: the log, a reader of an account, or a recorder.
-    /// A stall watch does not.
-    is_timed: Cell<bool>,
     /// Who armed which timer while somebody observed.
     timers: RefCell<Vec<ArmedBy>>,
 }
@@ -71,8 +70,8 @@ struct Call {
     id: u64,
     /// What it is.
     origin: Origin,
-    /// When it began, if somebody wanted to know that then.
-    began: Option<Nanos>,
+    /// When it began.
+    began: Nanos,
     /// What ran on this thread before it.
     before: u64,
     /// The macrotask began with it.
@@ -81,15 +80,17 @@ struct Call {
 
 /// A macrotask that runs.
 struct Macrotask {
-    /// The phase it belongs to.
-    phase: Phase,
+    /// What others see of it.
+    begun: Begun,
     /// What it is.
     origin: Origin,
-    /// When it began.
+    /// When it began, on the loop's clock.
     began: Nanos,
     /// It may be the longest of its iteration: no drain that follows no callback, and not begun
     /// before the account.
     is_accounted: bool,
+    /// What ran when the limit of a stall watch passed.
+    stalled: Option<Origin>,
 }
 
 /// Who armed the timer of one place in the table of timers.
@@ -115,7 +116,6 @@ impl Teller {
             accounts: Default::default(),
             is_accounted: Cell::new(false),
             logs: Cell::new(false),
-            is_timed: Cell::new(false),
             timers: RefCell::default(),
         }
     }
@@ -151,19 +151,21 @@ impl Teller {
         queued: impl FnOnce() -> usize,
     ) {
         self.look_for_changes();
-        let now = time.unwrap_or_else(|| self.now(clock));
+        let now = time.unwrap_or_else(|| clock.read());
         let is_bare = matches!(sort, Sort::Tick | Sort::Microtask);
         let is_outermost = self.calls.borrow().is_empty();
         let is_first = is_outermost && (!is_bare || self.macrotask.borrow().is_none());
         if !is_first {
-            self.track.running.go_on(origin);
+            self.show(origin);
         } else {
-            self.end_macrotask_at(now);
-            let phase = self.phase.get();
-            let is_accounted = !is_bare;
-            self.macrotask.replace(Some(Macrotask { phase, origin, began: now, is_accounted }));
+            self.end_macrotask_at(clock, now);
             self.macrotasks.set(self.macrotasks.get() + 1);
-            self.track.running.begin(self.macrotasks.get(), phase, queued(), origin);
+            let (number, phase) = (self.macrotasks.get(), self.phase.get());
+            let begun = Begun { number, phase, since: clock.real(now), queued: queued() };
+            self.track.running.begin(begun, origin);
+            let (is_accounted, stalled) = (!is_bare, None);
+            let macrotask = Macrotask { begun, origin, began: now, is_accounted, stalled };
+            self.macrotask.replace(Some(macrotask));
         }
         self.on_accounts(|account| {
             account.enter(self.phase.get(), now);
@@ -173,8 +175,7 @@ impl Teller {
         });
         let id = cause::next_id();
         let before = cause::set_running(id);
-        let began = self.is_timed.get().then_some(now);
-        self.calls.borrow_mut().push(Call { id, origin, began, before, is_first });
+        self.calls.borrow_mut().push(Call { id, origin, began: now, before, is_first });
     }
 
     /// The callback that runs is known better: by the closure that was queued for it.
@@ -192,7 +193,7 @@ impl Teller {
         if is_first && let Some(macrotask) = &mut *self.macrotask.borrow_mut() {
             macrotask.origin = origin;
         }
-        self.track.running.go_on(origin);
+        self.show(origin);
     }
 
     /// What scheduled the callback that runs. Zero: none, or nobody observes.
@@ -209,47 +210,83 @@ impl Teller {
     }
 
     /// The callback that runs has ended, and the one within which it ran goes on, if there is one.
-    /// Returns when, if somebody wants to know that.
+    /// Returns when it ended. None: nothing ran that was observed.
     pub(crate) fn end(&self, clock: &Clock, panicked: bool) -> Option<Nanos> {
         let mut calls = self.calls.borrow_mut();
         let Call { id, origin, began, before, .. } = calls.pop()?;
         cause::set_running(before);
         if let Some(outer) = calls.last() {
-            self.track.running.go_on(outer.origin);
+            self.show(outer.origin);
         }
         drop(calls);
-        let at = began.filter(|_| self.is_timed.get())?;
         let now = clock.read();
-        let took = now - at;
+        if roll::shortest_limit() < Nanos::MAX {
+            self.look_for_stall(clock.real(now), origin);
+        }
+        let took = now - began;
         let happened = if panicked { Happened::Panicked } else { Happened::Called };
-        self.write(happened, at, took, id, origin, Wake::None);
+        self.write(happened, began, took, id, origin, Wake::None);
         if took >= LONG && self.logs.get() {
             log_long(self.track.name(), origin, took);
         }
         Some(now)
     }
 
-    /// The macrotask that runs, if one does, has ended by now: its callback, and the drain.
-    pub(crate) fn end_macrotask(&self, clock: &Clock) {
-        let now = self.now(clock);
-        self.end_macrotask_at(now);
+    /// A callback has ended: the macrotask goes on, and perhaps takes longer than the limit of a
+    /// stall watch by this real time.
+    #[cold]
+    fn look_for_stall(&self, now: Nanos, origin: Origin) {
+        if let Some(macrotask) = &mut *self.macrotask.borrow_mut()
+            && macrotask.stalled.is_none()
+            && now.saturating_sub(macrotask.begun.since) >= roll::shortest_limit()
+        {
+            macrotask.stalled = Some(origin);
+            // So that a watch that comes late does not name what follows.
+            self.track.running.go_on(origin);
+        }
     }
 
-    fn end_macrotask_at(&self, now: Nanos) {
-        let Some(Macrotask { phase, origin, began, is_accounted }) = self.macrotask.take() else {
-            return;
-        };
+    /// Shows others what runs at this moment, unless the limit of a stall watch has passed: from
+    /// then on they see what ran then.
+    fn show(&self, origin: Origin) {
+        let stalled = self.macrotask.borrow().as_ref().is_some_and(|it| it.stalled.is_some());
+        if !stalled {
+            self.track.running.go_on(origin);
+        }
+    }
+
+    /// The macrotask that runs, if one does, has ended by now: its callback, and the drain.
+    pub(crate) fn end_macrotask(&self, clock: &Clock) {
+        if self.macrotask.borrow().is_some() {
+            self.end_macrotask_at(clock, clock.read());
+        }
+    }
+
+    fn end_macrotask_at(&self, clock: &Clock, now: Nanos) {
+        let Some(macrotask) = self.macrotask.take() else { return };
+        let Macrotask { begun, origin, began, is_accounted, stalled } = macrotask;
+        let limit = roll::shortest_limit();
+        if limit < Nanos::MAX {
+            let took = clock.real(now).saturating_sub(begun.since);
+            if took >= limit {
+                let Origin { kind, place, .. } = stalled.unwrap_or(origin);
+                let seen = Seen { macrotask: begun, kind, place };
+                // Before it is seen to be over.
+                roll::tell_stalled(&Stalled { track: self.track.clone(), seen, took });
+            }
+        }
         self.track.running.end();
         if is_accounted {
-            self.on_accounts(|account| account.ended(phase, origin, now.saturating_sub(began)));
+            let took = now.saturating_sub(began);
+            self.on_accounts(|account| account.ended(begun.phase, origin, took));
         }
     }
 
     /// The poll phase begins, with the wait of this iteration. Returns when it began.
     pub(crate) fn begin_wait(&self, clock: &Clock) -> Nanos {
         self.look_for_changes();
-        let now = self.now(clock);
-        self.end_macrotask_at(now);
+        let now = clock.read();
+        self.end_macrotask_at(clock, now);
         self.phase.set(Phase::Poll);
         self.on_accounts(|account| account.enter(Phase::Poll, now));
         now
@@ -262,9 +299,6 @@ impl Teller {
 
     /// The wait that began at this time has ended.
     pub(crate) fn end_wait(&self, clock: &Clock, began: Nanos, woken_by: Wake) {
-        if !self.is_timed.get() {
-            return;
-        }
         let now = clock.read();
         self.on_accounts(|account| account.waited(now, woken_by));
         let origin = Origin::unknown("");
@@ -274,7 +308,7 @@ impl Teller {
     /// What has this id was asked for once more, by what runs now, at this time of the track.
     pub(crate) fn link(&self, now: Nanos, id: u64) {
         self.look_for_changes();
-        if id > 0 && self.is_timed.get() {
+        if id > 0 {
             let origin = Origin { cause: cause::running(), ..Origin::unknown("") };
             self.write(Happened::Linked, now, 0, id, origin, Wake::None);
         }
@@ -318,14 +352,13 @@ impl Teller {
         self.accounts[reader as usize].replace(account);
         let is_kept = |kept: &RefCell<Option<Account>>| kept.borrow().is_some();
         self.is_accounted.set(self.accounts.iter().any(is_kept));
-        self.ask_for_times();
     }
 
     /// The iteration has ended. Returns its accounts, by [`Reader`]; those of the next one begin.
     pub(crate) fn end_iteration(&self, clock: &Clock, number: u64) -> [Option<Account>; 2] {
         self.iteration.set(number as u32);
-        let now = self.now(clock);
-        self.end_macrotask_at(now);
+        let now = clock.read();
+        self.end_macrotask_at(clock, now);
         self.phase.set(Phase::Main);
         self.on_accounts(|account| account.enter(Phase::Main, now));
         self.accounts.each_ref().map(|kept| {
@@ -335,10 +368,9 @@ impl Teller {
     }
 
     /// The turn has ended. What passes until the next one is time of the main phase.
-    pub(crate) fn end_turn(&self, clock: &Clock) {
+    pub(crate) fn end_turn(&self, clock: &Clock, now: Nanos) {
         self.phase.set(Phase::Main);
-        let now = self.now(clock);
-        self.end_macrotask_at(now);
+        self.end_macrotask_at(clock, now);
         self.on_accounts(|account| account.enter(Phase::Main, now));
     }
 
@@ -350,9 +382,7 @@ impl Teller {
 
     /// Whether the log wants what happens on this loop. Returns whether it did before.
     pub(crate) fn set_logs(&self, on: bool) -> bool {
-        let before = self.logs.replace(on);
-        self.ask_for_times();
-        before
+        self.logs.replace(on)
     }
 
     /// A line of the log, if it wants it.
@@ -365,16 +395,6 @@ impl Teller {
 
     // ----- Within -----
 
-    /// Brings `is_timed` up to date.
-    fn ask_for_times(&self) {
-        let records = !self.rings.borrow().is_empty();
-        self.is_timed.set(records || self.logs.get() || self.is_accounted.get());
-    }
-
-    fn now(&self, clock: &Clock) -> Nanos {
-        if self.is_timed.get() { clock.read() } else { 0 }
-    }
-
     /// Takes over the list of rings if it has changed.
     #[inline]
     fn look_for_changes(&self) {
@@ -382,7 +402,6 @@ impl Teller {
             let (rings, change) = self.track.rings();
             self.rings.replace(rings);
             self.seen.set(change);
-            self.ask_for_times();
         }
     }
 
