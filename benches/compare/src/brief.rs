@@ -107,7 +107,7 @@ fn verdict(results: &Results, rows: &[Row], shown: &[(&Brief, Summary)]) -> Stri
     let worst: Vec<String> = last
         .iter()
         .take(3)
-        .map(|(times, row, peer)| format!("{row} ({} times {})", short(*times), proper(peer)))
+        .map(|(times, row, peer)| format!("`{row}` ({} times {})", short(*times), proper(peer)))
         .collect();
     let first = format!(
         "Of the rows below ours is first, or within the noise of the first, in {} of {}.",

@@ -118,7 +118,8 @@ impl Hub {
         let inotify = inotify.as_ref().ok_or_else(crate::error::shut_down)?;
         let watch = inotify.add(full, !path.as_os_str().is_empty())?;
         let mut places = self.places.borrow_mut();
-        let places = places.entry(watch).or_default();
+        // Most watches have one watcher: room for four would be most of what a place costs.
+        let places = places.entry(watch).or_insert_with(|| Vec::with_capacity(1));
         let same = |place: &Place| Rc::ptr_eq(&place.watcher, watcher) && place.path == path;
         if !places.iter().any(same) {
             places.push(Place { watcher: watcher.clone(), path: path.to_owned() });
