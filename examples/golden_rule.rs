@@ -70,8 +70,15 @@ const WARM_UP: usize = 50;
 /// A callback on the loop that takes longer is a stall.
 const STALL: Duration = Duration::from_millis(5);
 
+/// The variant without slow work.
+const IDLE: &str = "idle";
+
 /// The variant that breaks the rule.
 const ON_THE_LOOP: &str = "on the loop";
+
+/// Where slow work may run, and the page that runs it there.
+const BUSY: [(&str, &str); 3] =
+    [(ON_THE_LOOP, "/slow-inline"), ("on the pool", "/slow-pool"), ("in a worker", "/slow")];
 
 /// How long to wait for an answer before something is thought to be broken.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
@@ -147,14 +154,22 @@ fn measure_all(addr: SocketAddr, options: &Options) -> io::Result<()> {
     say!("while two clients ask for fib({n}), /fast takes\n");
     say!("{:<16}{:>12}{:>11}{:>11}{:>11}{:>7}", "", "requests", "p50", "p99", "max", "sums");
 
+    let count = 1 + BUSY.len();
+    let progress = |done: usize, name: &str| {
+        let left = options.time * (count - done) as u32;
+        common::progress(format_args!(
+            "measures {name}: {} of {count}, {} s left",
+            done + 1,
+            left.as_secs().max(1)
+        ));
+    };
+    progress(0, IDLE);
     let idle = measure(addr, None, options.time)?;
-    idle.print("idle");
+    idle.print(IDLE);
     let (mut worker_p99, mut stalls) = (Duration::ZERO, Vec::new());
-    for (name, path) in [
-        (ON_THE_LOOP, format!("/slow-inline?n={n}")),
-        ("on the pool", format!("/slow-pool?n={n}")),
-        ("in a worker", format!("/slow?n={n}")),
-    ] {
+    for (done, (name, page)) in (1..).zip(BUSY) {
+        progress(done, name);
+        let path = format!("{page}?n={n}");
         let measured = || measure(addr, Some(&path), options.time);
         let busy = if name == ON_THE_LOOP {
             let busy;
@@ -216,6 +231,7 @@ impl Sample {
     }
 
     fn print(&self, name: &str) {
+        common::end_progress();
         say!(
             "{name:<16}{:>12}{:>11}{:>11}{:>11}{:>7}",
             self.times.len(),

@@ -54,6 +54,19 @@ thread_local! {
 /// # Cost
 /// An addition to a thread's own counter for each allocation and each release: about a nanosecond
 /// (`cargo bench --bench alloc`).
+///
+/// # Examples
+/// ```
+/// use windlass::alloc::{self, Counting};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Counting = Counting::new();
+///
+/// let before = alloc::allocated();
+/// let kept = vec![0_u8; 64];
+/// assert_eq!(alloc::allocated() - before, 64);
+/// # drop(kept);
+/// ```
 #[derive(Debug, Default)]
 pub struct Counting<A = System> {
     /// Does the work.
@@ -125,12 +138,23 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
 /// What this thread has allocated and not freed, in bytes; 0 without [`Counting`].
 ///
 /// Below zero on a thread that frees what others have allocated.
+///
+/// # Examples
+/// ```
+/// // This program has not installed `Counting`, so nothing is counted.
+/// assert_eq!(windlass::alloc::allocated(), 0);
+/// ```
 #[inline]
 pub fn allocated() -> i64 {
     MEMORY.with(|memory| memory.allocated.get())
 }
 
 /// Whether the program has installed [`Counting`].
+///
+/// # Examples
+/// ```
+/// assert!(!windlass::alloc::is_counting(), "this program has not installed it");
+/// ```
 pub fn is_counting() -> bool {
     let before = allocated();
     let probe = black_box(Box::new(0_u64));
@@ -152,6 +176,13 @@ pub fn sent(bytes: usize) {
 }
 
 /// Adds `bytes` to this thread's count: they came with a message, and will be freed here.
+///
+/// # Examples
+/// ```
+/// // In a handler, of a message whose sender has called `sent`:
+/// let frame = vec![0_u8; 4096];
+/// windlass::alloc::received(frame.len());
+/// ```
 pub fn received(bytes: usize) {
     book(i64::try_from(bytes).unwrap_or(i64::MAX));
 }

@@ -158,6 +158,17 @@ impl Uncaught {
 /// Why a request was not cancelled.
 ///
 /// It is not `Copy`, so `drop(request.cancel())` discards the outcome without a warning.
+///
+/// # Examples
+/// ```
+/// use windlass::CancelError;
+///
+/// windlass::run(|| {
+///     let request = windlass::fs::metadata("/");
+///     let canceller = request.canceller();
+///     request.on_complete(move |_| assert_eq!(canceller.cancel(), Err(CancelError::Done)));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CancelError {
     /// It has started and cannot be stopped any more. It will complete normally.
@@ -178,6 +189,19 @@ impl fmt::Display for CancelError {
 impl Error for CancelError {}
 
 /// Why a pool job has no result.
+///
+/// # Examples
+/// ```
+/// use windlass::{WorkError, queue_work};
+///
+/// windlass::run(|| {
+///     queue_work(|| -> u32 { panic!("an accident") }).on_complete(|outcome| match outcome {
+///         Ok(number) => println!("{number}"),
+///         Err(WorkError::Panicked(panic)) => assert_eq!(panic.message(), "an accident"),
+///         Err(error) => println!("{error}"),
+///     });
+/// });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WorkError {
@@ -228,6 +252,17 @@ impl From<WorkError> for io::Error {
 }
 
 /// Why a task has no output.
+///
+/// # Examples
+/// ```
+/// use windlass::{TaskError, spawn};
+///
+/// windlass::block_on(async {
+///     let task = spawn(std::future::pending::<()>());
+///     task.abort();
+///     assert!(matches!(task.await, Err(TaskError::Aborted)));
+/// });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TaskError {

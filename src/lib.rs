@@ -4,6 +4,42 @@
 //! callback; what would keep it busy goes to workers, threads with loops of their own that talk to
 //! it through typed ports. The golden rule is Node's: *don't block the event loop*.
 //!
+//! # The verbs
+//!
+//! They act on the loop that is current on this thread, as Node's do.
+//!
+//! | call | runs what it is given |
+//! |---|---|
+//! | [`run`], [`run_main`] | as a program: the main script, then all that follows from it |
+//! | [`block_on`], [`spawn`] | a future, as the program or beside it |
+//! | [`next_tick`] | right after the running callback |
+//! | [`queue_microtask`] | after the ticks, before the loop goes on |
+//! | [`set_immediate`] | in the next check phase |
+//! | [`set_timeout`], [`set_interval`], [`set_timer`] | when a time has passed; again and again |
+//! | [`queue_work`], [`work`] | on a thread of the pool; its result comes back as a callback |
+//! | [`worker::Worker::spawn`] | on a thread with a loop of its own |
+//! | [`on_uncaught`], [`on_unhandled`] | when a callback panics; when nobody takes an error |
+//! | [`on_before_exit`], [`on_exit`], [`stop`], [`exit`] | at the end, and make it come |
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! windlass::run(|| {
+//!     windlass::set_timeout(Duration::from_millis(1), || println!("5. timer"));
+//!     windlass::set_immediate(|| println!("4. immediate"));
+//!     windlass::queue_microtask(|| println!("3. microtask"));
+//!     windlass::next_tick(|| println!("2. tick"));
+//!     println!("1. main script");
+//! });
+//! ```
+//!
+//! # The order
+//!
+//! The phases of an iteration, and what is called in each. [`guide`] tells it slowly, and
+//! [`guide::order`] is the specification in words, each statement with its test.
+//!
 //! ```text
 //!        main script
 //!             │
@@ -37,31 +73,12 @@
 //!  After every single callback: all ticks, then all microtasks, until both are empty.
 //! ```
 //!
-//! # Examples
-//!
-//! ```
-//! use std::time::Duration;
-//!
-//! windlass::run(|| {
-//!     windlass::set_timeout(Duration::from_millis(1), || println!("5. timer"));
-//!     windlass::set_immediate(|| println!("4. immediate"));
-//!     windlass::queue_microtask(|| println!("3. microtask"));
-//!     windlass::next_tick(|| println!("2. tick"));
-//!     println!("1. main script");
-//! });
-//! ```
-//!
 //! # What is where
 //!
-//! - Node's verbs act on the loop that is current on this thread, and stand at the crate root:
-//!   [`set_timeout`], [`set_interval`], [`set_immediate`], [`next_tick`], [`queue_microtask`],
-//!   [`spawn`], [`queue_work`].
-//! - [`guide::order`] says what runs when: the specification in words, each statement with its
-//!   test. [`guide::seeing`] says which tool shows what a loop does: its log, the account of
-//!   each iteration, the callback that blocks it, what caused what.
+//! - [`guide::seeing`] says which tool shows what a loop does: its log, the account of each
+//!   iteration, the callback that blocks it, what caused what.
 //!   [`guide::with_other_crates`] says which other crates work on a loop, and how.
-//! - [`run`] runs a program, [`block_on`] a future; [`Loop`] is for programs that turn a loop by
-//!   hand.
+//! - [`Loop`] is for programs that turn a loop by hand, [`time`] has sleeps, [`observe`] looks on.
 //! - A *handle* lives long and calls back many times: a [`Timer`], the watchers in [`handle`], the
 //!   sockets in [`net`], a [`pipe`], a standard stream of [`stdio`], a terminal of [`tty`], a
 //!   [`worker::Worker`]. A [`Request`] is one operation that completes once: those of [`fs`] and
@@ -70,6 +87,62 @@
 //!   With `futures` there are the traits of those crates, with `hyper` those of hyper.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
+//!
+//! # When it does not compile
+//!
+//! *"… cannot be sent between threads safely"*: a socket or a port belongs to its loop. It crosses
+//! to a worker or to the pool by `detach`, and is opened there.
+//!
+//! ```compile_fail,E0277
+//! # windlass::run(|| -> std::io::Result<()> {
+//! let listener = windlass::net::TcpListener::bind("127.0.0.1:0")?;
+//! windlass::worker::Worker::<(), ()>::spawn(move |_| drop(listener))?;
+//! # Ok(()) });
+//! ```
+//!
+//! ```
+//! # windlass::run(|| -> std::io::Result<()> {
+//! let listener = windlass::net::TcpListener::bind("127.0.0.1:0")?.detach()?;
+//! windlass::worker::Worker::<(), ()>::spawn(move |_| drop(listener.open()))?;
+//! # Ok(()) })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! *"expected a `FnOnce()` closure, found `{async block}`"*: [`run`] takes a main script. For a
+//! future there is [`block_on`].
+//!
+//! ```compile_fail,E0277
+//! windlass::run(async { println!("hello") });
+//! ```
+//!
+//! ```
+//! windlass::block_on(async { println!("hello") });
+//! ```
+//!
+//! *"the `?` operator can only be used in a closure that returns `Result`"*: a callback returns to
+//! the loop, which could do nothing with an error. Handle it there, or write a task.
+//!
+//! ```compile_fail,E0277
+//! # windlass::run(|| {
+//! windlass::set_immediate(|| {
+//!     let text = std::fs::read_to_string("Cargo.toml")?;
+//!     println!("{text}");
+//! });
+//! # });
+//! ```
+//!
+//! ```
+//! # windlass::run(|| {
+//! windlass::set_immediate(|| {
+//!     let Ok(text) = std::fs::read_to_string("Cargo.toml") else { return };
+//!     println!("{text}");
+//! });
+//! windlass::spawn_try(async {
+//!     println!("{}", windlass::fs::read_to_string("Cargo.toml").await?);
+//!     Ok::<(), std::io::Error>(()) // An error goes to `on_unhandled`.
+//! });
+//! # });
+//! ```
 //!
 //! # Platforms
 //!
@@ -167,7 +240,10 @@ pub use unhandled::{Unhandled, on_unhandled, spawn_try};
 /// assert_eq!(answer, 42);
 /// ```
 #[track_caller]
-pub fn run<R>(main: impl FnOnce() -> R) -> R {
+#[rustfmt::skip] // A line by itself, for the compiler shows it where the bound is not met.
+pub fn run<R>(
+    main: impl FnOnce() -> R, // For a future use block_on.
+) -> R {
     let event_loop = Program::new(make_loop());
     let result = event_loop.event_loop.run(main);
     event_loop.failed.set(false);
@@ -188,7 +264,10 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 /// }
 /// ```
 #[track_caller]
-pub fn run_main(main: impl FnOnce()) -> ExitCode {
+#[rustfmt::skip] // A line by itself, for the compiler shows it where the bound is not met.
+pub fn run_main(
+    main: impl FnOnce(), // For a future use block_on.
+) -> ExitCode {
     let event_loop = make_loop();
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| event_loop.run(main)));
     if outcome.is_err() {
@@ -463,6 +542,15 @@ pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
 }
 
 /// A future that lets the loop do its round. Made by [`yield_now`].
+///
+/// # Examples
+/// ```
+/// windlass::block_on(async {
+///     windlass::set_immediate(|| println!("first"));
+///     windlass::yield_now().await;
+///     println!("second");
+/// });
+/// ```
 #[derive(Debug)]
 pub struct YieldNow {
     /// The immediate that resumes the task, and its way to the future. None before the first poll.

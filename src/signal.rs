@@ -435,6 +435,20 @@ fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
 }
 
 /// A signal that is waited for. Made by [`Signal::recv`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::signal::Signal;
+///
+/// windlass::block_on(async {
+///     let signal = Signal::watch(libc::SIGUSR1)?;
+///     let come = windlass::time::timeout(Duration::from_millis(1), signal.recv()).await;
+///     assert!(come.is_err(), "nobody has sent it");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Recv<'a> {
     /// The listener that is waited for.

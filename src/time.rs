@@ -22,6 +22,17 @@ use crate::virtual_time::chance::Chance;
 /// It may be polled, reset and dropped on any thread. The timer stays on the loop that made it,
 /// which wakes the task from there. Once ready, it is ready at every poll until it is reset; after
 /// the end of its loop it is always ready.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     let sleep = windlass::time::sleep(Duration::from_millis(1));
+///     sleep.await;
+///     println!("a millisecond later");
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Sleep {
     /// Fires when the delay has passed. Armed again by a reset.
@@ -125,6 +136,17 @@ impl Drop for Sleep {
 }
 
 /// A future was not ready in time. Returned by [`timeout`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::time::{Elapsed, timeout};
+///
+/// windlass::block_on(async {
+///     let never = std::future::pending::<()>();
+///     assert_eq!(timeout(Duration::from_millis(1), never).await, Err(Elapsed));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -195,6 +217,18 @@ pub fn system_now() -> SystemTime {
 }
 
 /// Ticks a period apart. Made by [`interval`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     let mut beat = windlass::time::interval(Duration::from_millis(1));
+///     for _ in 0..3 {
+///         beat.tick().await;
+///     }
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Interval {
     /// Fires once a period.

@@ -37,6 +37,12 @@ use crate::trace::origin::Origin;
 pub use crate::sys::terminal::Mode;
 
 /// The size of a terminal's window, in characters.
+///
+/// # Examples
+/// ```
+/// let size = windlass::tty::WindowSize { columns: 80, rows: 24 };
+/// assert_eq!(size, (80, 24).into());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowSize {
     /// The width.

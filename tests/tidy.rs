@@ -7,6 +7,8 @@ use std::path::Path;
 mod book;
 #[path = "tidy/design.rs"]
 mod design;
+#[path = "tidy/items.rs"]
+mod items;
 #[path = "tidy/source.rs"]
 mod source;
 #[path = "tidy/tour.rs"]

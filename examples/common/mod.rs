@@ -9,7 +9,7 @@
 
 use std::ffi::OsString;
 use std::fmt::{Arguments, Display};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::{ExitCode, Termination};
 use std::str::FromStr;
 
@@ -120,6 +120,28 @@ pub(crate) fn print(text: Arguments<'_>, gone: Gone) {
             complain!("the standard output: {error}");
             std::process::exit(1);
         }
+    }
+}
+
+/// Says on a terminal what goes on, in a line that `end_progress` takes away. Nothing elsewhere.
+pub(crate) fn progress(text: Arguments<'_>) {
+    // As no-color.org has it: set and not empty.
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let (dim, plain) = if colour { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+    on_terminal(format_args!("\r\x1b[K{dim}{text}{plain}"));
+}
+
+/// Takes the line of `progress` away.
+pub(crate) fn end_progress() {
+    on_terminal(format_args!("\r\x1b[K"));
+}
+
+fn on_terminal(text: Arguments<'_>) {
+    let mut err = io::stderr().lock();
+    if err.is_terminal()
+        && let Err(error) = err.write_fmt(text)
+    {
+        log::debug!("cannot say how far it is: {error}");
     }
 }
 

@@ -58,6 +58,20 @@ pub fn channel_bounded<A: Send + 'static, B: Send + 'static>(
 }
 
 /// Says of a port that its channel holds a limited number of messages. See [`channel_bounded`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Bounded, Port, channel_bounded};
+///
+/// fn fill(port: &Port<u32, (), Bounded>) -> usize {
+///     (0..).take_while(|number| port.try_post(*number).is_ok()).count()
+/// }
+///
+/// windlass::run(|| {
+///     let (here, _there) = channel_bounded::<u32, ()>(4);
+///     assert_eq!(fill(&here.open()), 4);
+/// });
+/// ```
 #[derive(Debug)]
 pub enum Bounded {}
 
@@ -169,6 +183,21 @@ impl<S, R> OpenPort<S, R> {
 }
 
 /// Waits for a place in a bounded channel. Made by [`Port::reserve`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::channel_bounded;
+///
+/// windlass::block_on(async {
+///     let (here, there) = channel_bounded::<String, ()>(1);
+///     let (here, there) = (here.open(), there.open());
+///     // The text is made when there is room for it.
+///     if let Some(permit) = here.reserve().await {
+///         permit.post("hello".to_owned()).unwrap();
+///     }
+///     assert_eq!(there.recv().await.as_deref(), Some("hello"));
+/// });
+/// ```
 pub struct Reserve<'a, S, R> {
     /// The port that sends.
     port: &'a OpenPort<S, R>,
@@ -234,6 +263,20 @@ impl<S, R> fmt::Debug for Reserve<'_, S, R> {
 /// waits.
 ///
 /// Made by [`Port::reserve`]. It may outlive its port.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::channel_bounded;
+///
+/// windlass::block_on(async {
+///     let (here, there) = channel_bounded::<u32, ()>(1);
+///     let (here, there) = (here.open(), there.open());
+///     let permit = here.reserve().await.unwrap();
+///     assert!(here.try_post(1).is_err(), "the only place is taken");
+///     permit.post(2).unwrap();
+///     assert_eq!(there.recv().await, Some(2));
+/// });
+/// ```
 pub struct Permit<S> {
     /// The queue in which the place is. Taken by the post.
     queue: Option<Arc<Queue<Sent<S>>>>,
@@ -267,6 +310,20 @@ impl<S> fmt::Debug for Permit<S> {
 }
 
 /// Why a message was given back by a bounded channel.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{TryPostError, channel_bounded};
+///
+/// windlass::run(|| {
+///     let (here, there) = channel_bounded::<u32, ()>(1);
+///     let here = here.open();
+///     here.try_post(1).unwrap();
+///     assert_eq!(here.try_post(2), Err(TryPostError::Full(2)));
+///     drop(there);
+///     assert_eq!(here.try_post(3).unwrap_err().into_message(), 3);
+/// });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryPostError<T> {

@@ -65,6 +65,20 @@ fn leave_name<T: Send + 'static>(name: &str, id: u64) {
 }
 
 /// Why a message of a broadcast could not be delivered to one channel.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{BroadcastChannel, MessageError};
+///
+/// windlass::run(|| {
+///     let channel = BroadcastChannel::<u32>::new("news");
+///     channel.on_message_error(|error| match error {
+///         MessageError::ClonePanicked(message) => eprintln!("its clone panicked: {message}"),
+///         other => eprintln!("lost: {other}"),
+///     });
+///     channel.close();
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageError {

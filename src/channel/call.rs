@@ -71,6 +71,25 @@ impl<Q, A> Call<Q, A> {
 }
 
 /// The way for one answer. Dropped without one, the question fails with [`CallError::NoReply`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Call, Worker};
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<Call<u64, u64>, ()>::spawn(|port| {
+///         port.on_message(|call: Call<u64, u64>| {
+///             let (number, reply) = call.into_parts();
+///             // The answer may come later, from another callback.
+///             windlass::set_immediate(move || reply.send(number + 1));
+///         });
+///     })?;
+///     assert_eq!(worker.call(41).await, Ok(42));
+///     drop(worker.terminate());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Reply<A> {
     /// Where the answer goes. Taken by the answer.
     queue: Option<Arc<Queue<A>>>,
@@ -107,6 +126,21 @@ impl<A> fmt::Debug for Reply<A> {
 }
 
 /// Why a question has no answer.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Call, CallError, Worker};
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<Call<u64, u64>, ()>::spawn(|port| {
+///         port.on_message(|call| drop(call)); // Without an answer.
+///     })?;
+///     assert_eq!(worker.call(41).await, Err(CallError::NoReply));
+///     drop(worker.terminate());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {

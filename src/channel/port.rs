@@ -52,6 +52,21 @@ pub fn channel<A: Send + 'static, B: Send + 'static>() -> (PortEnd<A, B>, PortEn
 }
 
 /// Says of a port that its channel holds any number of messages. See [`channel`].
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Port, Unbounded, channel};
+///
+/// // The third parameter is `Unbounded` where it is left out.
+/// fn greet(port: &Port<String, (), Unbounded>) {
+///     port.post("hello".to_owned());
+/// }
+///
+/// windlass::run(|| {
+///     let (here, _there) = channel::<String, ()>();
+///     greet(&here.open());
+/// });
+/// ```
 #[derive(Debug)]
 pub enum Unbounded {}
 
@@ -67,6 +82,19 @@ pub enum Unbounded {}
 /// before, where that can happen.
 ///
 /// `K` says whether the channel has a bound.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{PortEnd, Worker, channel};
+///
+/// windlass::run(|| {
+///     let (ours, theirs) = channel::<(), u32>();
+///     let ours = ours.open();
+///     // An end may be moved to another thread; a port may not.
+///     Worker::<(), ()>::spawn(move |_| theirs.open().post(42)).unwrap();
+///     ours.on_message(|number| assert_eq!(number, 42));
+/// });
+/// ```
 pub struct PortEnd<S, R, K = Unbounded> {
     /// Both directions. Its drop closes the channel.
     pub(crate) link: Link<S, R>,

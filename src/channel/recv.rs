@@ -18,6 +18,20 @@ pub(crate) trait Receive<T> {
 
 /// A receive that is going on. Made by [`Port::recv`](super::port::Port::recv) and
 /// [`Worker::recv`](crate::worker::Worker::recv).
+///
+/// # Examples
+/// ```
+/// use windlass::worker::channel;
+///
+/// windlass::block_on(async {
+///     let (here, there) = channel::<u32, ()>();
+///     let (here, there) = (here.open(), there.open());
+///     here.post(1);
+///     here.close();
+///     assert_eq!(there.recv().await, Some(1));
+///     assert_eq!(there.recv().await, None, "closed, and nothing is left");
+/// });
+/// ```
 pub struct Recv<'a, T> {
     /// Where the message comes from.
     source: &'a dyn Receive<T>,
@@ -54,6 +68,20 @@ impl<T> fmt::Debug for Recv<'_, T> {
 }
 
 /// Why [`Port::recv_timeout`](super::port::Port::recv_timeout) has no message.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::worker::{RecvTimeoutError, channel};
+///
+/// windlass::run(|| {
+///     let (here, there) = channel::<(), ()>();
+///     let (here, _there) = (here.open(), there.open());
+///     // Both ends are on this thread: nobody could post while it blocks.
+///     let error = here.recv_timeout(Duration::from_secs(1)).unwrap_err();
+///     assert_eq!(error, RecvTimeoutError::WouldDeadlock);
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {

@@ -37,6 +37,16 @@ pub struct LookupError {
 }
 
 /// What kind of failure it was.
+///
+/// # Examples
+/// ```
+/// use windlass::dns::LookupErrorKind;
+///
+/// fn is_worth_another_try(kind: LookupErrorKind) -> bool {
+///     matches!(kind, LookupErrorKind::Temporary | LookupErrorKind::Failed)
+/// }
+/// assert!(!is_worth_another_try(LookupErrorKind::NoSuchHost));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LookupErrorKind {

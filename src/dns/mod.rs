@@ -198,6 +198,18 @@ fn find(
 }
 
 /// The host and the service at an address, as the system names them.
+///
+/// # Examples
+/// ```
+/// use std::net::SocketAddr;
+/// use windlass::dns::lookup_service;
+///
+/// windlass::block_on(async {
+///     if let Ok(found) = lookup_service(SocketAddr::from(([127, 0, 0, 1], 22))).await {
+///         println!("{} at {}", found.service, found.host); // ssh at localhost
+///     }
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct HostAndService {

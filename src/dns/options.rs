@@ -5,6 +5,18 @@ use std::net::SocketAddr;
 use crate::sys::resolver::{AddressFamily, Transport};
 
 /// Which addresses a look-up asks for.
+///
+/// # Examples
+/// ```
+/// use windlass::dns::{Family, LookupOptions, lookup_with};
+///
+/// windlass::block_on(async {
+///     let addresses = lookup_with("127.0.0.1", LookupOptions::new().family(Family::V4)).await?;
+///     assert!(addresses.iter().all(|address| address.is_ipv4()));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Family {
@@ -18,6 +30,18 @@ pub enum Family {
 }
 
 /// The order of the addresses that a look-up gives (the `order` of Node's `dns.lookup`).
+///
+/// # Examples
+/// ```
+/// use windlass::dns::{LookupOptions, Order, lookup_with};
+///
+/// windlass::block_on(async {
+///     let options = LookupOptions::new().order(Order::Ipv4First);
+///     assert!(lookup_with("localhost", options).await?[0].is_ipv4());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Order {
@@ -31,6 +55,17 @@ pub enum Order {
 }
 
 /// What a service is spoken over.
+///
+/// # Examples
+/// ```
+/// use windlass::dns::{Protocol, lookup_port};
+///
+/// windlass::block_on(async {
+///     assert_eq!(lookup_port("8080", Protocol::Udp).await?, 8080);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {

@@ -110,7 +110,10 @@ impl Loop {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     #[track_caller]
-    pub fn run<R>(&self, main: impl FnOnce() -> R) -> R {
+    pub fn run<R>(
+        &self,
+        main: impl FnOnce() -> R, // For a future use block_on.
+    ) -> R {
         let state = &self.state;
         let turning = Turning::begin(state, "run");
         state.clock.update();

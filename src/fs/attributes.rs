@@ -11,6 +11,18 @@ use crate::request::Request;
 use crate::sys::file::{self as sys_file, Moment};
 
 /// What [`access`] asks for: constants that are combined with `|`.
+///
+/// # Examples
+/// ```
+/// use windlass::fs::{Access, access};
+///
+/// windlass::block_on(async {
+///     access("Cargo.toml", Access::EXISTS | Access::READ).await?;
+///     assert!(access("Cargo.toml", Access::EXECUTE).await.is_err());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access(u8);
 
@@ -136,6 +148,15 @@ pub fn lchown(
 }
 
 /// What one of a file's times is set to.
+///
+/// # Examples
+/// ```
+/// use std::time::UNIX_EPOCH;
+/// use windlass::fs::FileTime;
+///
+/// assert_eq!(FileTime::from(UNIX_EPOCH), FileTime::At(UNIX_EPOCH));
+/// assert_eq!(FileTime::default(), FileTime::Leave);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileTime {

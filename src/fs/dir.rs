@@ -191,6 +191,19 @@ fn read_batch(
 }
 
 /// An entry of a directory. It belongs to no loop and may cross threads.
+///
+/// # Examples
+/// ```
+/// windlass::block_on(async {
+///     let mut entries = windlass::fs::read_dir("src").await?;
+///     while let Some(entry) = entries.next().await? {
+///         let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+///         println!("{}{}", entry.path().display(), if is_folder { "/" } else { "" });
+///     }
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct DirEntry {
     /// The path that was listed, one for all its entries.
@@ -223,6 +236,20 @@ impl DirEntry {
 ///
 /// It does not keep the loop alive; a batch that is being read does. Dropped half-way, it closes
 /// the directory on a pool thread.
+///
+/// # Examples
+/// ```
+/// windlass::block_on(async {
+///     let mut entries = windlass::fs::read_dir("src").await?;
+///     let mut count = 0;
+///     while entries.next().await?.is_some() {
+///         count += 1;
+///     }
+///     assert!(count > 10);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct ReadDir {
     /// The listing, also held by the job that reads.
     listing: Rc<Listing>,

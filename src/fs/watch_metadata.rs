@@ -265,6 +265,21 @@ pub fn watch_metadata(path: impl AsRef<Path>, interval: Duration) -> MetadataWat
 ///
 /// `Clone`: a clone is another name for the same watcher. With a callback registered it belongs to
 /// the loop until it is closed; without one it closes when the last clone is dropped.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::run(|| {
+///     let watcher = windlass::fs::watch_metadata("Cargo.toml", Duration::from_secs(1));
+///     watcher.on_change(|before, now| {
+///         if let (Ok(before), Ok(now)) = (before, now) {
+///             println!("{} bytes, then {}", before.len(), now.len());
+///         }
+///     });
+///     watcher.close();
+/// });
+/// ```
 #[derive(Clone)]
 pub struct MetadataWatcher {
     /// A name of what all clones share.

@@ -11,6 +11,23 @@ use crate::tty::Tty;
 ///
 /// It does what the stream does: closing, holding the loop and the end of the last clone are the
 /// stream's.
+///
+/// # Examples
+/// ```
+/// use futures_util::io::{AsyncReadExt, AsyncWriteExt};
+/// use windlass::net::UnixStream;
+///
+/// windlass::block_on(async {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     let (mut ours, mut theirs) = (ours.into_io(), theirs.into_io());
+///     ours.write_all(b"hello").await?;
+///     let mut bytes = [0; 5];
+///     theirs.read_exact(&mut bytes).await?;
+///     assert_eq!(&bytes, b"hello");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Io<S>(S);
 

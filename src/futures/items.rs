@@ -23,6 +23,21 @@ use crate::worker::Worker;
 ///
 /// # Liveness
 /// It keeps the loop alive while a task waits for the next connection.
+///
+/// # Examples
+/// ```
+/// use futures_util::StreamExt;
+/// use windlass::net::{TcpListener, TcpStream};
+///
+/// windlass::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let _client = TcpStream::connect(listener.local_addr()?).await?;
+///     let connection = listener.incoming().next().await.expect("the listener is open")?;
+///     assert!(connection.peer_addr().is_ok());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a, S> {
     /// The wait for the next one.

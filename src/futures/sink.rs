@@ -11,6 +11,19 @@ use crate::channel::bounded::Bounded;
 use crate::channel::port::Port;
 
 /// The channel is closed: the message that was being sent is gone.
+///
+/// # Examples
+/// ```
+/// use futures_util::SinkExt;
+/// use windlass::{futures::Closed, worker::channel};
+///
+/// windlass::block_on(async {
+///     let (here, there) = channel::<u32, ()>();
+///     let mut here = here.open();
+///     drop(there);
+///     assert_eq!(here.send(1).await, Err(Closed));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 

@@ -30,6 +30,14 @@ use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{self, Place, Waiters};
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
+///
+/// # Examples
+/// ```
+/// use windlass::handle::Interest;
+///
+/// let interest = Interest::READABLE | Interest::WRITABLE;
+/// assert_ne!(interest, Interest::READABLE);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interest(Event);
 
@@ -53,6 +61,24 @@ impl BitOr for Interest {
 }
 
 /// What a [`Poll`] saw. Only what it watches for, and errors.
+///
+/// # Examples
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use windlass::handle::{Interest, Poll};
+///
+/// windlass::run(|| -> std::io::Result<()> {
+///     let (ours, _theirs) = UnixStream::pair()?;
+///     let watcher = Poll::new(ours);
+///     let own = watcher.clone();
+///     watcher.start(Interest::READABLE | Interest::WRITABLE, move |readiness| {
+///         assert!(readiness.is_writable());
+///         own.close();
+///     })?;
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness(Event);
 
@@ -564,6 +590,19 @@ impl<F: AsFd + 'static> fmt::Debug for Poll<F> {
 }
 
 /// A wait for a descriptor that is going on. Made by [`Poll::readable`] and [`Poll::writable`].
+///
+/// # Examples
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use windlass::handle::Poll;
+///
+/// windlass::block_on(async {
+///     let (ours, _theirs) = UnixStream::pair()?;
+///     Poll::new(ours).writable().await?;
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Ready<'a, F: AsFd + 'static> {
     /// What is waited on.
     watcher: &'a Poll<F>,

@@ -9,6 +9,16 @@ use std::future::Future;
 ///
 /// # Panics
 /// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use hyper::rt::Executor as _;
+///
+/// windlass::run(|| {
+///     let text = std::rc::Rc::new("no Send is asked for");
+///     windlass::hyper::Executor.execute(async move { println!("{text}") });
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Executor;
 

@@ -15,6 +15,19 @@ use crate::stream::reading::BufferLoan;
 /// # Cost
 /// What is read is copied once, out of the buffer that all streams of the loop share: hyper's own
 /// need not hold anything before.
+///
+/// # Examples
+/// ```
+/// use windlass::{hyper::Io, net::UnixStream};
+///
+/// windlass::run(|| {
+///     let (ours, _theirs) = UnixStream::pair()?;
+///     let io = Io::new(ours); // For hyper's connections.
+///     assert!(io.get_ref().is_readable());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Io<S>(S);
 

@@ -21,6 +21,22 @@ use crate::task;
 use crate::time::timeout;
 
 /// What a server accepts connections from.
+///
+/// # Examples
+/// ```
+/// use windlass::hyper::Listen;
+/// use windlass::net::TcpListener;
+///
+/// fn stop(listener: &impl Listen) {
+///     listener.close();
+/// }
+///
+/// windlass::run(|| {
+///     stop(&TcpListener::bind("127.0.0.1:0")?);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Listen: 'static {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + 'static;
@@ -151,6 +167,34 @@ where
 ///
 /// # Panics
 /// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::service::service_fn;
+/// use hyper::{Request, Response};
+/// use windlass::hyper::{Options, serve_with};
+/// use windlass::net::{TcpListener, TcpStream};
+///
+/// windlass::block_on(async {
+///     let hello = service_fn(|_request: Request<Incoming>| async {
+///         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
+///     });
+///     let handshake = |stream: TcpStream| async move {
+///         println!("a client from {}", stream.peer_addr()?);
+///         Ok::<TcpStream, std::io::Error>(stream)
+///     };
+///     let server =
+///         serve_with(TcpListener::bind("127.0.0.1:0")?, handshake, hello, Options::new());
+///     assert_eq!(server.shutdown(Duration::from_secs(5)).await, 0);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn serve_with<L, H, F, T, S, B>(
     listener: L,

@@ -84,6 +84,30 @@ impl Default for Options {
 /// A server that runs on this loop. Made by [`serve`](super::serve()).
 ///
 /// `Clone`: a clone is the same server. It belongs to its loop: dropping this stops nothing.
+///
+/// # Examples
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+///
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::service::service_fn;
+/// use hyper::{Request, Response};
+/// use windlass::hyper::{Options, serve};
+/// use windlass::net::TcpListener;
+///
+/// windlass::run(|| {
+///     let hello = service_fn(|_request: Request<Incoming>| async {
+///         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
+///     });
+///     let server = serve(TcpListener::bind("127.0.0.1:0")?, hello, Options::new());
+///     // It would go on for ever.
+///     windlass::set_immediate(move || drop(server.shutdown(Duration::from_secs(5))));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Server {
     /// What its connections know of it.

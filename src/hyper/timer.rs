@@ -12,6 +12,16 @@ use crate::time;
 ///
 /// # Panics
 /// Its methods, when no loop is current.
+///
+/// # Examples
+/// ```
+/// use hyper::rt::Timer as _;
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     windlass::hyper::Timer.sleep(Duration::from_millis(1)).await;
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 
@@ -20,6 +30,18 @@ pub struct Timer;
 ///
 /// # Liveness
 /// It keeps its loop alive until it is ready or dropped.
+///
+/// # Examples
+/// ```
+/// use hyper::rt::Timer as _;
+/// use std::time::{Duration, Instant};
+///
+/// windlass::block_on(async {
+///     let deadline = Instant::now() + Duration::from_millis(1);
+///     windlass::hyper::Timer.sleep_until(deadline).await;
+///     assert!(Instant::now() >= deadline);
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Sleep(time::Sleep);
 

@@ -11,6 +11,24 @@ use crate::sys::resolver;
 /// pool; [`TcpListener::bind`](super::TcpListener::bind) refuses names. An IPv6 address with a port
 /// is written `[::1]:80`, and one with a scope `[fe80::1%eth0]:80` or `[fe80::1%2]:80`, by the name
 /// or the number of a network interface. Sealed: only the types listed here are addresses.
+///
+/// # Examples
+/// ```
+/// use std::net::{Ipv4Addr, SocketAddr};
+/// use windlass::net::{Address, TcpListener};
+///
+/// fn listen(address: impl Address) -> std::io::Result<SocketAddr> {
+///     TcpListener::bind(address)?.local_addr()
+/// }
+///
+/// windlass::run(|| {
+///     listen("127.0.0.1:0")?;
+///     listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+///     assert!(listen("localhost:0").is_err(), "a name is no address to listen at");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Address: sealed::Target {}
 
 /// An address as it was understood.

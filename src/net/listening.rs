@@ -474,6 +474,20 @@ impl<L: Listener> AcceptAt<L::Stream> for Listening<L> {
 }
 
 /// An accept that is going on, of a listener of any kind.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::net::TcpListener;
+///
+/// windlass::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let accepted = windlass::time::timeout(Duration::from_millis(1), listener.accept()).await;
+///     assert!(accepted.is_err(), "nobody came");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Accept<'a, S = TcpStream> {
     /// The listener that is waited for.
     listener: &'a dyn AcceptAt<S>,

@@ -241,6 +241,24 @@ impl fmt::Debug for TcpListener {
 /// A listener that is on no loop: what travels between threads. Made by [`TcpListener::detach`].
 ///
 /// Connections wait in it. Dropping it closes it, and they are reset.
+///
+/// # Examples
+/// ```
+/// use windlass::net::TcpListener;
+/// use windlass::worker::Worker;
+///
+/// windlass::run(|| {
+///     let listener = TcpListener::bind("127.0.0.1:0")?.detach()?;
+///     // It serves there from now on.
+///     Worker::<(), ()>::spawn(move |_| {
+///         let listener = listener.open().expect("the worker has descriptors left");
+///         listener.on_connection(|_| ());
+///         listener.close();
+///     })?;
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DetachedTcpListener {
     /// Non-blocking, and still listening.
@@ -274,6 +292,18 @@ impl DetachedTcpListener {
 }
 
 /// Settings for a [`TcpListener`] that is bound last. Made by [`TcpListener::builder`].
+///
+/// # Examples
+/// ```
+/// use windlass::net::TcpListener;
+///
+/// windlass::run(|| {
+///     let listener = TcpListener::builder().reuse_port(true).bind("127.0.0.1:0")?;
+///     assert_ne!(listener.local_addr()?.port(), 0);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct TcpListenerBuilder {
     /// Other sockets of this user may bind the address too.

@@ -367,6 +367,26 @@ impl fmt::Debug for TcpStream {
 /// A connection that is on no loop: what travels between threads. Made by [`TcpStream::detach`].
 ///
 /// Dropping it closes the connection.
+///
+/// # Examples
+/// ```
+/// use windlass::net::{TcpListener, TcpStream};
+/// use windlass::worker::Worker;
+///
+/// windlass::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0")?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let connection = listener.accept().await?.detach()?;
+///     Worker::<(), ()>::spawn(move |_| {
+///         let connection = connection.open().expect("the worker has descriptors left");
+///         drop(connection.write(b"from the worker"));
+///     })?;
+///     let mut bytes = [0; 64];
+///     assert!(client.read(&mut bytes).await? > 0);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct DetachedTcpStream {
     /// Non-blocking.

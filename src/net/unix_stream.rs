@@ -93,6 +93,19 @@ impl Connect for UnixStream {
 }
 
 /// Who is at the other end of a Unix socket. See [`UnixStream::peer_credentials`].
+///
+/// # Examples
+/// ```
+/// use windlass::net::UnixStream;
+///
+/// windlass::run(|| {
+///     let (ours, _theirs) = UnixStream::pair()?;
+///     let peer = ours.peer_credentials()?;
+///     println!("user {} of group {}", peer.uid, peer.gid);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerCredentials {
     /// The process. None where the system does not tell, or keeps it from this process.

@@ -14,6 +14,18 @@ use crate::trace::delays::Histogram;
 /// The first iteration of a turn has in addition what the turn began with, such as the main script;
 /// the last one ends with the turn. What passes between two turns does not count. In virtual time
 /// it is virtual.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let event_loop = windlass::Loop::current();
+///     windlass::set_immediate(move || {
+///         let delays = event_loop.delays();
+///         println!("99 of 100 iterations were done within {:?}", delays.percentile(99.0));
+///         assert!(delays.min() <= delays.max());
+///     });
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Delays {
     /// The times.

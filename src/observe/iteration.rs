@@ -13,6 +13,17 @@ use crate::trace::account::Account;
 /// phases together, and one iteration begins where the one before ended. What passes between two
 /// turns, and the time of the hook itself, belong to the [`Main`](Phase::Main) phase of the next
 /// iteration. In virtual time all of it is virtual.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::Loop::current().on_iteration(|iteration| {
+///         assert_eq!(iteration.callbacks, 1);
+///         println!("{:?}, of which idle {:?}", iteration.wall(), iteration.idle);
+///     });
+///     windlass::set_immediate(|| ());
+/// });
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Iteration {

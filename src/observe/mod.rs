@@ -55,6 +55,18 @@ pub fn callback_id() -> u64 {
 }
 
 /// A callback that ran or runs.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::Loop::current().on_iteration(|iteration| {
+///         if let Some(callback) = &iteration.longest {
+///             println!("{} in {:?}: {:?}", callback.kind, callback.phase, callback.took);
+///         }
+///     });
+///     windlass::set_immediate(|| ());
+/// });
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Callback {

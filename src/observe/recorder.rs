@@ -51,6 +51,19 @@ pub struct Recorder {
 }
 
 /// What a [`Recorder`] has seen.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::Recorder;
+///
+/// let recorder = Recorder::start();
+/// windlass::run(|| windlass::set_immediate(|| ()));
+/// let recording = recorder.stop();
+/// assert_eq!(recording.dropped(), 0);
+/// let mut trace = Vec::new();
+/// recording.write_chrome_trace(&mut trace)?; // For Perfetto.
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Recording {
     /// In the order of their times.
@@ -60,6 +73,19 @@ pub struct Recording {
 }
 
 /// Something that happened on a track: on a loop, or on a pool thread.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Recorder, What};
+///
+/// let recorder = Recorder::start();
+/// windlass::run(|| windlass::set_immediate(|| ()));
+/// for event in recorder.stop().events() {
+///     if let What::Callback(callback) = &event.what {
+///         println!("{} of track {}: {:?}", callback.kind, event.track, event.took);
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Event {
@@ -82,6 +108,17 @@ pub struct Event {
 }
 
 /// What an [`Event`] was.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Recorder, What};
+///
+/// let recorder = Recorder::start();
+/// windlass::run(|| windlass::queue_work(|| ()).on_complete(|_| ()));
+/// let recording = recorder.stop();
+/// let jobs = recording.events().iter().filter(|event| matches!(event.what, What::Job { .. }));
+/// assert_eq!(jobs.count(), 1);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum What {

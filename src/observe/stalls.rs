@@ -25,6 +25,22 @@ const LOOKS: u32 = 8;
 const SHORTEST: Duration = Duration::from_micros(50);
 
 /// A callback that blocks its loop, as [`watch_stalls`] reports it.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::observe::{Stall, watch_stalls};
+///
+/// fn report(stall: &Stall) {
+///     if stall.over {
+///         eprintln!("{} took {:?}", stall.callback.kind, stall.callback.took);
+///     }
+/// }
+///
+/// let watch = watch_stalls(Duration::from_millis(50), report);
+/// windlass::run(|| windlass::set_immediate(|| println!("short enough")));
+/// drop(watch);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stall {
@@ -43,6 +59,16 @@ pub struct Stall {
 }
 
 /// Watches until it is dropped. Made by [`watch_stalls`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::observe::watch_stalls;
+///
+/// let watch = watch_stalls(Duration::from_millis(50), |stall| eprintln!("{stall:?}"));
+/// windlass::run(|| ());
+/// drop(watch); // It ends here.
+/// ```
 #[must_use = "a watch that is dropped watches nothing"]
 pub struct StallWatch {
     /// Tells the thread to end.

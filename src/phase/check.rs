@@ -129,6 +129,16 @@ impl Immediate {
 pub type Check = PhaseWatcher<InCheck>;
 
 /// Names the phase of [`Check`].
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{Check, InCheck, PhaseWatcher};
+///
+/// windlass::run(|| {
+///     let watcher: PhaseWatcher<InCheck> = Check::start(|| ());
+///     watcher.stop();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum InCheck {}
 

@@ -34,6 +34,16 @@ pub(crate) fn run(state: &Rc<State>) {
 pub type Idle = PhaseWatcher<InIdle>;
 
 /// Names the phase of [`Idle`].
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{Idle, InIdle, PhaseWatcher};
+///
+/// windlass::run(|| {
+///     let watcher: PhaseWatcher<InIdle> = Idle::start(|| ());
+///     watcher.stop();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum InIdle {}
 

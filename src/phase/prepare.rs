@@ -34,6 +34,16 @@ pub(crate) fn run(state: &Rc<State>) {
 pub type Prepare = PhaseWatcher<InPrepare>;
 
 /// Names the phase of [`Prepare`].
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{InPrepare, PhaseWatcher, Prepare};
+///
+/// windlass::run(|| {
+///     let watcher: PhaseWatcher<InPrepare> = Prepare::start(|| ());
+///     watcher.stop();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum InPrepare {}
 

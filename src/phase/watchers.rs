@@ -19,6 +19,14 @@ use crate::sys::Event;
 use crate::trace;
 
 /// Which of the three lists.
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{Idle, InIdle, InPhase, Phase};
+///
+/// assert!(matches!(InIdle::PHASE, Phase::Idle));
+/// windlass::run(|| Idle::start(|| ()).stop());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Phase {
     /// Before poll, which then does not block.
@@ -30,6 +38,22 @@ pub enum Phase {
 }
 
 /// The differences between the three kinds of watchers. Implemented by their names alone.
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{Idle, InPhase, PhaseWatcher, Prepare};
+///
+/// fn is_active<P: InPhase>(watcher: &PhaseWatcher<P>) -> bool {
+///     watcher.is_active()
+/// }
+///
+/// windlass::run(|| {
+///     let (idle, prepare) = (Idle::start(|| ()), Prepare::start(|| ()));
+///     assert!(is_active(&idle) && is_active(&prepare));
+///     idle.stop();
+///     prepare.stop();
+/// });
+/// ```
 pub trait InPhase: 'static {
     /// The phase that calls it.
     const PHASE: Phase;
@@ -41,6 +65,20 @@ pub trait InPhase: 'static {
 
 /// A watcher that is called once an iteration, in its phase: an [`Idle`](super::idle::Idle),
 /// [`Prepare`](super::prepare::Prepare) or [`Check`](super::check::Check).
+///
+/// # Examples
+/// ```
+/// use windlass::handle::{Check, PhaseWatcher, InPhase};
+///
+/// fn stop<P: InPhase>(watcher: &PhaseWatcher<P>) {
+///     watcher.stop();
+/// }
+///
+/// windlass::run(|| {
+///     let watcher = Check::start(|| println!("after each poll"));
+///     windlass::set_immediate(move || stop(&watcher));
+/// });
+/// ```
 pub struct PhaseWatcher<P> {
     /// Shared by all clones; the loop has it too, until it is stopped.
     watcher: Rc<Watcher>,

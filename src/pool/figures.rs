@@ -44,6 +44,17 @@ pub struct PoolMetrics {
 /// The figures of one kind of jobs. Two snapshots give differences.
 ///
 /// A job that was run in virtual time counts as one that neither waited nor ran for any time.
+///
+/// # Examples
+/// ```
+/// use windlass::{Pool, WorkKind};
+///
+/// let pool = Pool::new(1)?;
+/// let metrics = pool.metrics();
+/// let cpu = metrics.kind(WorkKind::Cpu);
+/// assert_eq!((cpu.completed, cpu.mean_run()), (0, None));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KindMetrics {

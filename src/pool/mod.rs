@@ -70,6 +70,18 @@ static SHARED: OnceLock<Pool> = OnceLock::new();
 /// # Ordering
 /// Jobs of one kind start in the order submitted. `Cpu` and `FastIo` share a queue, so their order
 /// among each other is kept too.
+///
+/// # Examples
+/// ```
+/// use windlass::{WorkKind, work};
+///
+/// windlass::run(|| {
+///     work(|_| std::fs::read_to_string("Cargo.toml"))
+///         .kind(WorkKind::SlowIo) // Half of the threads at most do such jobs.
+///         .submit()
+///         .on_complete(|text| assert!(text.unwrap().is_ok()));
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WorkKind {
     /// Computes.

@@ -8,6 +8,17 @@ use super::WorkKind;
 use super::job::Label;
 
 /// A job that a pool thread is running.
+///
+/// # Examples
+/// ```
+/// use windlass::Pool;
+///
+/// let pool = Pool::new(1)?;
+/// for job in pool.running_jobs() {
+///     println!("{} on {}, from {}", job.name, job.thread, job.location);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunningJob {
@@ -39,6 +50,18 @@ impl fmt::Display for RunningJob {
 /// them.
 ///
 /// They go on to their end, and their requests complete then.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::Pool;
+///
+/// let pool = Pool::new(1)?;
+/// if let Err(laggards) = pool.shutdown(Duration::from_secs(1)) {
+///     println!("{laggards}");
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Laggards {
     /// What still ran, at least one job.

@@ -39,7 +39,7 @@ const NAME: &str = "pool job";
 /// ```
 #[track_caller]
 pub fn queue_work<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
+    work: impl FnOnce() -> T + Send + 'static, // Across threads: detach.
 ) -> Request<Result<T, WorkError>> {
     let state = current::expect("queue_work");
     let label = Label::new(WorkKind::Cpu, NAME, Location::caller());
@@ -77,6 +77,19 @@ where
 }
 
 /// A job that has not been submitted. Made by [`work`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::run(|| {
+///     windlass::work(|_| 6 * 7)
+///         .name("a product")
+///         .deadline(Duration::from_secs(10))
+///         .submit()
+///         .on_complete(|product| assert_eq!(product.unwrap(), 42));
+/// });
+/// ```
 #[must_use = "a job runs only when it is submitted"]
 #[derive(Clone)]
 pub struct Work<F> {
@@ -257,6 +270,21 @@ impl<F> fmt::Debug for Work<F> {
 }
 
 /// A job that was not taken: why, and the job. See [`Work::try_submit`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::{Pool, WorkError, work};
+///
+/// let pool = Pool::new(1)?;
+/// pool.shutdown(Duration::ZERO)?;
+/// windlass::run(|| {
+///     let refused = work(|_| 42).pool(&pool).try_submit().unwrap_err();
+///     assert!(matches!(refused.reason(), WorkError::PoolShutDown));
+///     drop(refused.into_work().submit()); // Or elsewhere.
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SubmitError<W> {
     /// Why it was not taken.
     reason: WorkError,

@@ -405,6 +405,18 @@ impl fmt::Debug for Child {
 }
 
 /// The end of a child, waited for. Made by [`Child::wait`].
+///
+/// # Examples
+/// ```
+/// use windlass::process::Command;
+///
+/// windlass::block_on(async {
+///     let child = Command::new("true").spawn()?;
+///     assert!(child.wait().await?.success());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Wait<'a> {
     /// The child that is waited for.

@@ -19,6 +19,19 @@ use crate::sys::process::{duplicate_above, duplicate_number, is_inherited, occup
 /// Made by its functions, or from a file, a socket or another descriptor. What it is made from
 /// stays open with the [`Command`](super::Command), which may be spawned again: a pipe whose
 /// writing end a command has does not end before that is dropped.
+///
+/// # Examples
+/// ```
+/// use windlass::process::{Command, Stdio};
+///
+/// windlass::block_on(async {
+///     let output = std::fs::File::create("/dev/null")?;
+///     let child = Command::new("true").stdin(Stdio::null()).stdout(Stdio::from(output)).spawn()?;
+///     assert!(child.wait().await?.success());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Stdio(Kind);
 

@@ -9,6 +9,17 @@ use std::panic::Location;
 use std::time::Duration;
 
 /// One thing that keeps a loop alive, as [`Loop::why_alive`](crate::Loop::why_alive) reports it.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let timer = windlass::set_timeout(std::time::Duration::from_secs(3600), || ());
+///     let alive = windlass::Loop::current().why_alive();
+///     assert_eq!(alive[0].kind, "timer");
+///     println!("{}", alive[0]);
+///     timer.clear();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alive {
     /// What it is: "timer", "TCP listener", "pool job", …
@@ -24,6 +35,19 @@ impl fmt::Display for Alive {
 }
 
 /// One open handle or pending request, as [`Loop::handles`](crate::Loop::handles) lists it.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let listener = windlass::net::TcpListener::bind("127.0.0.1:0")?;
+///     for handle in windlass::Loop::current().handles() {
+///         println!("{} made at {}", handle.kind, handle.location);
+///     }
+///     listener.close();
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandleInfo {
     /// What it is.
@@ -37,6 +61,20 @@ pub struct HandleInfo {
 }
 
 /// What had not ended when a [`Loop::shutdown`](crate::Loop::shutdown) stopped waiting for it.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::run(|| {
+///     let ended = windlass::Loop::current().shutdown(Duration::from_secs(1));
+///     ended.on_complete(|outcome| {
+///         for laggard in outcome.err().unwrap_or_default() {
+///             eprintln!("still busy: {laggard}");
+///         }
+///     });
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Laggard {
     /// What it is, as [`Alive`] names it.

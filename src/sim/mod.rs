@@ -37,8 +37,8 @@
 //!
 //! # Examples
 //! Two workers count in a file's manner: each reads the number, and writes one more. Some seed
-//! shows
-//! that an update gets lost.
+//! shows that an update gets lost.
+//!
 //! ```
 //! use std::sync::Arc;
 //! use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,8 +49,9 @@
 //! let failure = explore(0..1_000, Sim::new, || {
 //!     let number = Arc::new(AtomicU32::new(0));
 //!     let last = number.clone();
-//!     windlass::on_exit(move |_| assert_eq!(last.load(Ordering::Relaxed), 2, "an update is
-//! lost"));
+//!     windlass::on_before_exit(move || {
+//!         assert_eq!(last.load(Ordering::Relaxed), 2, "an update is lost");
+//!     });
 //!     for _ in 0..2 {
 //!         let number = number.clone();
 //!         let worker = Worker::<(), ()>::spawn(move |port| {
@@ -116,6 +117,18 @@ pub struct Sim {
 }
 
 /// How a simulation ended.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::sim::Sim;
+///
+/// let outcome = Sim::new(1).run(|| {
+///     windlass::set_timeout(Duration::from_secs(60), || ());
+///     "done"
+/// });
+/// assert_eq!((outcome.value, outcome.elapsed), ("done", Duration::from_secs(60)));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome<R> {

@@ -202,6 +202,18 @@ pub fn stderr() -> Stdout {
 /// the program has room for.
 ///
 /// Where descriptor 0 is closed, reads fail with `EBADF`.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let input = windlass::stdio::stdin();
+///     input.read_start(|input, bytes| match bytes {
+///         Ok(bytes) if !bytes.is_empty() => println!("{} bytes", bytes.len()),
+///         _ => input.read_stop(),
+///     });
+/// #   input.close();
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Stdin {
     /// What all clones share.
@@ -214,6 +226,15 @@ pub struct Stdin {
 /// write completes when the bytes are in the pipe, the file or the terminal. A
 /// [`shutdown`](Stdout::shutdown) waits for the writes before it, and lets none follow; the reader
 /// of a pipe sees the end when the process ends.
+///
+/// # Examples
+/// ```
+/// windlass::block_on(async {
+///     windlass::stdio::stdout().write(b"hello\n").await?;
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Stdout {
     /// What all clones share.

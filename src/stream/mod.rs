@@ -176,6 +176,20 @@ pub(crate) trait ReadAt {
 }
 
 /// A read that is going on, of a stream of any kind.
+///
+/// # Examples
+/// ```
+/// use windlass::net::UnixStream;
+///
+/// windlass::block_on(async {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     ours.write(b"hello").await?;
+///     let mut bytes = [0; 8];
+///     assert_eq!(theirs.read(&mut bytes).await?, 5);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Read<'a> {
     /// The stream that is read.
     stream: &'a dyn ReadAt,

@@ -23,6 +23,16 @@ use super::terminal;
 use super::unix::NO_SIGNAL;
 
 /// What is behind a descriptor. See [`kind_of`](crate::stdio::kind_of).
+///
+/// # Examples
+/// ```
+/// use std::os::fd::AsRawFd;
+/// use windlass::stdio::{Kind, kind_of};
+///
+/// let file = std::fs::File::open("Cargo.toml")?;
+/// assert_eq!(kind_of(file.as_raw_fd()), Kind::File);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {

@@ -25,6 +25,16 @@ use super::descriptor;
 use super::file::{check, errno_location};
 
 /// How a terminal treats what is typed. See [`Tty::set_mode`](crate::tty::Tty::set_mode).
+///
+/// # Examples
+/// ```
+/// use windlass::tty::{Mode, Tty};
+///
+/// /// Takes single keys from now on.
+/// fn begin(terminal: &Tty) -> std::io::Result<()> {
+///     terminal.set_mode(Mode::Raw)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// As it was before the first change: mostly line by line, with echo.

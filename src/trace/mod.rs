@@ -43,6 +43,18 @@ pub(crate) mod teller;
 pub(crate) mod track;
 
 /// Where in a turn. `Main` is the main script and whatever runs outside of a turn.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::Phase;
+///
+/// windlass::run(|| {
+///     windlass::Loop::current().on_iteration(|iteration| {
+///         println!("{:?} in the check phase", iteration.phase(Phase::Check));
+///     });
+///     windlass::set_immediate(|| ());
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Phase {
@@ -85,6 +97,19 @@ impl Phase {
 }
 
 /// What ended the wait of an iteration.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::Wake;
+///
+/// windlass::run(|| {
+///     windlass::Loop::current().on_iteration(|iteration| {
+///         // With an immediate there is no wait.
+///         assert_eq!(iteration.woken_by, Wake::None);
+///     });
+///     windlass::set_immediate(|| ());
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 #[non_exhaustive]

@@ -26,6 +26,17 @@ use crate::sys;
 pub(crate) use known::of_task;
 
 /// A task or request that ended in an `Err` which nobody took. [`on_unhandled`] gets it.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::on_unhandled(|unhandled| {
+///         assert_eq!(unhandled.kind, "task");
+///         eprintln!("{unhandled}");
+///     });
+///     drop(windlass::spawn(async { Err::<(), _>("an error that nobody takes") }));
+/// });
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unhandled {

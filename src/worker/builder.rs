@@ -146,7 +146,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
     )]
     pub fn spawn(
         self,
-        main: impl FnOnce(Port<Out, In>) + Send + 'static,
+        main: impl FnOnce(Port<Out, In>) + Send + 'static, // Across threads: detach.
     ) -> io::Result<Worker<In, Out>> {
         self.spawn_at(Location::caller(), main)
     }
@@ -259,7 +259,9 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         deprecated(note = "with panic = \"abort\" a worker's panic ends the \
         whole process, and a checkpoint does not end the worker")
     )]
-    pub fn spawn(main: impl FnOnce(Port<Out, In>) + Send + 'static) -> io::Result<Self> {
+    pub fn spawn(
+        main: impl FnOnce(Port<Out, In>) + Send + 'static, // Across threads: detach.
+    ) -> io::Result<Self> {
         Worker::builder().spawn(main)
     }
 
@@ -298,7 +300,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         whole process, and a checkpoint does not end the worker")
     )]
     pub fn spawn_async<F: Future<Output = ()> + 'static>(
-        main: impl FnOnce(Port<Out, In>) -> F + Send + 'static,
+        main: impl FnOnce(Port<Out, In>) -> F + Send + 'static, // Across threads: detach.
     ) -> io::Result<Self> {
         Worker::builder().spawn(move |port| {
             let guard = Loop::current().keep_alive();

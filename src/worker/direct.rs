@@ -43,6 +43,16 @@ pub(super) fn discharge(id: u64) {
 }
 
 /// Why a direct message was not delivered.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{DirectError, post_direct};
+///
+/// windlass::block_on(async {
+///     let error = post_direct(u64::MAX, "hello", None).await.unwrap_err();
+///     assert_eq!(error, DirectError::NoWorker);
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DirectError {
@@ -206,6 +216,23 @@ fn deliver<T: Send + 'static>(from: u64, message: T, reply: Reply<Delivered>) {
 ///
 /// # Panics
 /// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Worker, on_direct_message, post_direct};
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<(), ()>::spawn(|port| {
+///         on_direct_message(|from: u64, text: String| println!("{from}: {text}"));
+///         port.on_message(|()| ()); // Keeps the worker alive.
+///     })?;
+///     let sent = post_direct(worker.id(), "hello".to_owned(), None).await;
+///     println!("{sent:?}");
+///     drop(worker.terminate());
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn on_direct_message<T: Send + 'static>(f: impl FnMut(u64, T) + 'static) {
     let state = current::expect("worker::on_direct_message");

@@ -7,6 +7,16 @@ use std::io;
 use crate::unhandled::{Failure, Lost};
 
 /// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Worker, WorkerError};
+///
+/// windlass::run(|| {
+///     let worker = Worker::<(), ()>::spawn(|_| panic!("an accident")).unwrap();
+///     worker.on_error(|error| assert_eq!(error, WorkerError::Panicked("an accident".to_owned())));
+/// });
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerError {

@@ -42,6 +42,19 @@ pub(super) const KIND: &str = "worker";
 pub(super) type Outcome = Result<i32, WorkerError>;
 
 /// How a worker ends that still runs when its parent's loop ends.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::worker::{ParentExit, Worker};
+///
+/// windlass::run(|| {
+///     Worker::<(), ()>::builder()
+///         .parent_exit(ParentExit::ShutDown(Duration::from_secs(1)))
+///         .spawn(|_| println!("may finish what it has begun"))
+///         .unwrap();
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParentExit {

@@ -62,6 +62,19 @@ pub fn set_environment<T: Send + Sync + 'static>(value: T) {
 ///
 /// # Panics
 /// When no loop is current.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{Worker, environment, set_environment};
+///
+/// windlass::run(|| {
+///     set_environment("a setting".to_owned());
+///     Worker::<(), ()>::spawn(|_| {
+///         assert_eq!(*environment::<String>().unwrap(), "a setting");
+///     })
+///     .unwrap();
+/// });
+/// ```
 #[track_caller]
 pub fn environment<T: Send + Sync + 'static>() -> Option<Arc<T>> {
     let state = current::expect("worker::environment");

@@ -33,6 +33,18 @@ impl<In, Out> JoinSource for WorkerHandle<In, Out> {
 }
 
 /// A wait for a worker's end. Made by [`Worker::join`](super::Worker::join).
+///
+/// # Examples
+/// ```
+/// use windlass::worker::Worker;
+///
+/// windlass::block_on(async {
+///     let worker = Worker::<(), ()>::spawn(|_| windlass::exit(3))?;
+///     assert_eq!(worker.join().await, Ok(3));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Join<'a> {
     /// The worker.
     source: &'a dyn JoinSource,

@@ -25,11 +25,31 @@ pub(super) fn has_begun() -> bool {
 
 /// The number of the worker that this thread is, unique in the process and never used again; 0 on
 /// other threads.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{self, Worker};
+///
+/// assert_eq!(worker::id(), 0);
+/// windlass::run(|| {
+///     Worker::<(), ()>::spawn(|_| assert_ne!(worker::id(), 0)).unwrap();
+/// });
+/// ```
 pub fn id() -> u64 {
     this_worker().map_or(0, |shared| shared.id)
 }
 
 /// Whether this thread is no worker.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::{self, Worker};
+///
+/// assert!(worker::is_main());
+/// windlass::run(|| {
+///     Worker::<(), ()>::spawn(|_| assert!(!worker::is_main())).unwrap();
+/// });
+/// ```
 pub fn is_main() -> bool {
     this_worker().is_none()
 }
@@ -51,6 +71,15 @@ pub fn is_terminating() -> bool {
 
 /// Whether this worker was asked to [`shutdown`](super::Worker::shutdown), also when the notice has
 /// not come to its turn yet. False on other threads.
+///
+/// # Examples
+/// ```
+/// fn work_off(mut jobs: Vec<u32>) -> Vec<u32> {
+///     while !windlass::worker::is_shutting_down() && jobs.pop().is_some() {}
+///     jobs // What is left for another worker.
+/// }
+/// assert_eq!(work_off(vec![1, 2, 3]), [0; 0]);
+/// ```
 pub fn is_shutting_down() -> bool {
     this_worker().is_some_and(|shared| shared.finishing.load(Ordering::SeqCst))
 }
@@ -62,6 +91,19 @@ pub fn is_shutting_down() -> bool {
 /// worker catches; no message is shown. Does nothing otherwise, and on other threads. In a program
 /// that aborts on panic there is no unwind: the worker then ends at the end of its callback, as it
 /// would without the checkpoint.
+///
+/// # Examples
+/// ```
+/// fn sum(numbers: &[u64]) -> u64 {
+///     let mut sum = 0;
+///     for chunk in numbers.chunks(1000) {
+///         windlass::worker::checkpoint(); // A terminated worker ends here.
+///         sum += chunk.iter().sum::<u64>();
+///     }
+///     sum
+/// }
+/// assert_eq!(sum(&[1, 2, 3]), 6);
+/// ```
 pub fn checkpoint() {
     // Not the current loop, which may be another one that the worker has made and entered.
     if alloc::is_over_limit()

@@ -20,6 +20,19 @@ const LOOKS: u32 = 4;
 
 /// A worker that does not come round. See
 /// [`Worker::on_unresponsive`](super::Worker::on_unresponsive).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use windlass::worker::Worker;
+///
+/// windlass::run(|| {
+///     let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
+///     worker.on_unresponsive(Duration::from_secs(5), |unresponsive| {
+///         eprintln!("{unresponsive}");
+///     });
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unresponsive {

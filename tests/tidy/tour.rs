@@ -76,6 +76,24 @@ fn each_program_of_the_tour_is_small_and_opens_with_its_question_and_trace() {
     assert_eq!(rows, [], "the list has what is not there, or has it twice");
 }
 
+#[test]
+fn every_example_is_in_the_list() {
+    let list = read("examples/README.md");
+    for entry in fs::read_dir("examples").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let file = if path.join("main.rs").is_file() {
+            format!("{name}/main.rs")
+        } else if path.extension().is_some_and(|kind| kind == "rs") {
+            format!("{name}.rs")
+        } else {
+            continue; // What examples share, and the tour.
+        };
+        let row = format!("| [`{name}`]({file}) | ");
+        assert!(list.contains(&row), "examples/README.md lacks {name}");
+    }
+}
+
 /// What is wrong with the tiny loop, and with the page that goes through it.
 fn faults_of_tiny_loop(source: &str, page: &str) -> Vec<String> {
     let mut faults = Vec::new();

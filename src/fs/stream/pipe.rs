@@ -58,6 +58,32 @@ pub trait Source {
 }
 
 /// Where [`pipe`] puts it.
+///
+/// # Examples
+/// ```
+/// use std::io;
+/// use windlass::fs::stream::{ReadStream, Sink, pipe};
+///
+/// /// Takes anything, and keeps nothing.
+/// struct Nowhere;
+///
+/// impl Sink for Nowhere {
+///     async fn write_chunk(&self, _chunk: Vec<u8>) -> io::Result<()> {
+///         Ok(())
+///     }
+///
+///     async fn end(&self) -> io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// windlass::block_on(async {
+///     let count = pipe(ReadStream::open("Cargo.toml"), Nowhere).await?;
+///     assert!(count > 100);
+///     Ok::<(), io::Error>(())
+/// })?;
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Sink {
     /// Takes a chunk. Ready when there is room for another one. What cannot be taken any more is an
     /// error.

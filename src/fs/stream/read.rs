@@ -638,6 +638,22 @@ impl fmt::Debug for ReadStream {
 }
 
 /// The wait for a chunk. Made by [`ReadStream::next`].
+///
+/// # Examples
+/// ```
+/// use windlass::fs::stream::ReadStream;
+///
+/// windlass::block_on(async {
+///     let stream = ReadStream::open("Cargo.toml");
+///     let mut length = 0;
+///     while let Some(chunk) = stream.next().await? {
+///         length += chunk.len();
+///     }
+///     assert!(length > 100);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Next<'a> {
     /// The stream.

@@ -26,6 +26,23 @@ use hub::Hub;
 use watching::Watching;
 
 /// What a [`Watcher`] tells of.
+///
+/// # Examples
+/// ```
+/// use windlass::fs::{Change, watch};
+///
+/// windlass::run(|| {
+///     let watcher = watch("Cargo.toml")?;
+///     watcher.on_event(|event| match event {
+///         Ok(event) if event.change == Change::Renamed => println!("moved or removed"),
+///         Ok(_) => println!("changed"),
+///         Err(error) => println!("{error}"),
+///     });
+///     watcher.close();
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -36,6 +53,21 @@ pub enum Change {
 }
 
 /// One event of a [`Watcher`].
+///
+/// # Examples
+/// ```
+/// let folder = std::env::temp_dir().join(format!("windlass-watch-event-{}", std::process::id()));
+/// std::fs::create_dir(&folder)?;
+/// windlass::block_on(async {
+///     let watcher = windlass::fs::watch(&folder)?;
+///     std::fs::write(folder.join("new"), "text")?;
+///     let event = watcher.next().await?;
+///     assert_eq!(event.path.as_os_str(), "new");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchEvent {
     /// What has happened.
@@ -171,6 +203,20 @@ fn start(
 /// # Liveness
 /// It keeps the loop alive while a callback is registered or a task waits for an event, unless
 /// [`unref`](Watcher::unref)'d. That goes on when the watched thing is gone.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     let watcher = windlass::fs::watch("src")?;
+///     watcher.on_event(|event| match event {
+///         Ok(event) => println!("{:?}: {}", event.change, event.path.display()),
+///         Err(error) => println!("{error}"),
+///     });
+///     watcher.unref(); // Watches for as long as something else goes on.
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Watcher {
     /// A name of what all clones share.
@@ -241,6 +287,19 @@ impl fmt::Debug for Watcher {
 }
 
 /// An event that is waited for. Made by [`Watcher::next`].
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// windlass::block_on(async {
+///     let watcher = windlass::fs::watch("Cargo.toml")?;
+///     let event = windlass::time::timeout(Duration::from_millis(1), watcher.next()).await;
+///     assert!(event.is_err(), "nothing has changed");
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct NextEvent<'a> {
     /// The watcher that is waited for.

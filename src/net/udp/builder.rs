@@ -15,6 +15,19 @@ use crate::sys;
 pub(super) const RECEIVE_SIZE: usize = 64 * 1024;
 
 /// Settings for a [`UdpSocket`] that is bound last. Made by [`UdpSocket::builder`].
+///
+/// # Examples
+/// ```
+/// use windlass::net::UdpSocket;
+///
+/// windlass::run(|| {
+///     let settings = UdpSocket::builder().reuse_address(true).receive_size(512);
+///     let socket = settings.bind("127.0.0.1:0")?;
+///     assert_ne!(socket.local_addr()?.port(), 0);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct UdpBuilder {
     /// What the system is told.

@@ -29,6 +29,23 @@ use crate::state::references::ref_methods;
 use crate::task::waiters::Place;
 
 /// A datagram as the receive callback sees it.
+///
+/// # Examples
+/// ```
+/// use windlass::net::UdpSocket;
+///
+/// windlass::run(|| -> std::io::Result<()> {
+///     let socket = UdpSocket::bind("127.0.0.1:0")?;
+///     socket.recv_start(|_, datagram| {
+///         if let Ok(datagram) = datagram {
+///             println!("{} bytes from {}", datagram.data.len(), datagram.from);
+///         }
+///     });
+///     socket.close();
+///     Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Datagram<'a> {
     /// What has come. It may be empty: then the datagram is.

@@ -28,6 +28,20 @@ use place::{Input, Place};
 pub use builder::WorkerPoolBuilder;
 
 /// The figures of a worker pool at one moment.
+///
+/// # Examples
+/// ```
+/// use windlass::worker::WorkerPool;
+///
+/// windlass::block_on(async {
+///     let pool = WorkerPool::new(2, || |number: u32| number + 1)?;
+///     assert_eq!(pool.run(1).await, Ok(2));
+///     let metrics = pool.metrics();
+///     assert_eq!((metrics.size, metrics.completed), (2, 1));
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerPoolMetrics {
