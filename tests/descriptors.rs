@@ -880,3 +880,36 @@ fn a_task_that_polls_waits_for_each_direction_and_tries_what_it_watches() {
         assert_eq!(closed.unwrap_err().kind(), ErrorKind::InvalidInput);
     });
 }
+
+#[test]
+fn a_task_that_polled_holds_the_loop_while_it_waits_and_no_longer() {
+    bounded(|| {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        run(move || {
+            let watcher = Poll::new(ours);
+            windlass::spawn_detached(async move {
+                // Asked once, and given up.
+                poll_fn(|cx| {
+                    assert!(watcher.poll_readable(cx).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                std::future::pending::<()>().await;
+            });
+        });
+
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let told = Rc::new(Cell::new(false));
+        let tells = told.clone();
+        let writer = std::thread::spawn(move || theirs.write_all(b"x").unwrap());
+        run(move || {
+            let watcher = Poll::new(ours);
+            windlass::spawn_detached(async move {
+                poll_fn(|cx| watcher.poll_readable(cx)).await.unwrap();
+                tells.set(true);
+            });
+        });
+        writer.join().unwrap();
+        assert!(told.get());
+    });
+}

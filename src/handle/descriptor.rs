@@ -159,10 +159,10 @@ struct Descriptor<F> {
     readers: Waiters,
     /// The tasks that wait until a write will not block.
     writers: Waiters,
-    /// The wait of [`Poll::poll_readable`].
-    polled_readable: Wait,
-    /// The wait of [`Poll::poll_writable`].
-    polled_writable: Wait,
+    /// A task that waits by [`Poll::poll_readable`] has waited for the poll phase.
+    readable_polled: Cell<bool>,
+    /// A task that waits by [`Poll::poll_writable`] has waited for the poll phase.
+    writable_polled: Cell<bool>,
     /// Called for as long as the watcher is started.
     callback: Slot<dyn FnMut(Readiness)>,
     /// How many [`Poll`]s there are for it.
@@ -184,8 +184,8 @@ impl<F: AsFd + 'static> Poll<F> {
             registered: Cell::new(None),
             readers: Waiters::default(),
             writers: Waiters::default(),
-            polled_readable: Wait::default(),
-            polled_writable: Wait::default(),
+            readable_polled: Cell::new(false),
+            writable_polled: Cell::new(false),
             disconnected: Cell::new(false),
             callback: Slot::default(),
             names: Names::default(),
@@ -280,7 +280,8 @@ impl<F: AsFd + 'static> Poll<F> {
 
     /// As [`readable`](Poll::readable), for a future of one's own: ready when a read will not
     /// block, else the task is woken when that is so. One task can wait so, the last that asked. It
-    /// holds the loop until it is woken, also if it asks no more.
+    /// holds the loop as long as it waits: it is woken without a reason, to ask again, when nothing
+    /// but such tasks would keep the loop alive.
     ///
     /// Try first, with [`try_io`](Poll::try_io), and ask here when that would block.
     ///
@@ -314,7 +315,8 @@ impl<F: AsFd + 'static> Poll<F> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn poll_readable(&self, cx: &Context<'_>) -> task::Poll<io::Result<()>> {
-        self.descriptor.poll_ready(Event::READABLE, &self.descriptor.polled_readable, cx)
+        let Descriptor { readers, readable_polled, .. } = &**self.descriptor;
+        self.descriptor.poll_ready(Event::READABLE, readable_polled, readers.poller(), cx)
     }
 
     /// As [`poll_readable`](Poll::poll_readable), for a write.
@@ -322,7 +324,8 @@ impl<F: AsFd + 'static> Poll<F> {
     /// # Errors
     /// As [`readable`](Poll::readable).
     pub fn poll_writable(&self, cx: &Context<'_>) -> task::Poll<io::Result<()>> {
-        self.descriptor.poll_ready(Event::WRITABLE, &self.descriptor.polled_writable, cx)
+        let Descriptor { writers, writable_polled, .. } = &**self.descriptor;
+        self.descriptor.poll_ready(Event::WRITABLE, writable_polled, writers.poller(), cx)
     }
 
     /// Calls `f` with what is watched. Nothing else: whether it blocks is up to `f`, and whether
@@ -412,8 +415,10 @@ impl<F: AsFd + 'static> Descriptor<F> {
     }
 
     fn update_liveness(&self) {
-        let wanted = self.interest.get().with(self.awaited());
-        self.registration.set_active(!wanted.is_empty());
+        let waits = self.readers.has_futures() || self.writers.has_futures();
+        let polled = self.readers.has_poller() || self.writers.has_poller();
+        let started = !self.interest.get().is_empty();
+        self.registration.set_active_or_polled(started || waits, polled);
     }
 
     /// Has a task wait at this place for an event, to be asked for in the next poll phase.
@@ -448,21 +453,22 @@ impl<F: AsFd + 'static> Descriptor<F> {
     fn poll_ready(
         &self,
         event: Event,
-        wait: &Wait,
+        has_waited: &Cell<bool>,
+        place: &Place,
         cx: &Context<'_>,
     ) -> task::Poll<io::Result<()>> {
-        let looks = wait.has_begun.replace(true) && self.registration.is_open();
+        let looks = has_waited.replace(true) && self.registration.is_open();
         let seen = if looks { self.look(event) } else { Ok(Event::default()) };
         let outcome = match seen {
-            Ok(seen) if seen.is_empty() => match self.wait(event, &wait.place, cx) {
+            Ok(seen) if seen.is_empty() => match self.wait(event, place, cx) {
                 Ok(()) => return task::Poll::Pending,
                 Err(error) => Err(error),
             },
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        wait.has_begun.set(false);
-        self.leave(event, &wait.place);
+        has_waited.set(false);
+        self.leave(event, place);
         task::Poll::Ready(outcome)
     }
 
@@ -555,6 +561,11 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
         callback::settle(state, outcome.unwrap_or(Ok(())));
     }
 
+    fn ask(&self) {
+        let tasks = [self.readers.take_poller(), self.writers.take_poller()];
+        waiters::wake_each(tasks.into_iter().flatten());
+    }
+
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         callback::drop_quietly(self.stop());
         self.unwatch();
@@ -608,15 +619,8 @@ pub struct Ready<'a, F: AsFd + 'static> {
     watcher: &'a Poll<F>,
     /// What for: one of `READABLE` and `WRITABLE`.
     event: Event,
-    /// How far it is.
-    wait: Wait,
-}
-
-/// Of one task, for one event.
-#[derive(Default)]
-struct Wait {
     /// The poll phase was waited for at least once.
-    has_begun: Cell<bool>,
+    has_waited: Cell<bool>,
     /// Its place among the tasks that wait.
     place: Place,
 }
@@ -628,7 +632,7 @@ fn closed() -> io::Error {
 
 impl<'a, F: AsFd + 'static> Ready<'a, F> {
     fn new(watcher: &'a Poll<F>, event: Event) -> Ready<'a, F> {
-        Ready { watcher, event, wait: Wait::default() }
+        Ready { watcher, event, has_waited: Cell::new(false), place: Place::default() }
     }
 }
 
@@ -636,13 +640,14 @@ impl<F: AsFd + 'static> Future for Ready<'_, F> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> task::Poll<io::Result<()>> {
-        self.watcher.descriptor.poll_ready(self.event, &self.wait, cx)
+        let Ready { watcher, event, has_waited, place } = &*self;
+        watcher.descriptor.poll_ready(*event, has_waited, place, cx)
     }
 }
 
 impl<F: AsFd + 'static> Drop for Ready<'_, F> {
     fn drop(&mut self) {
-        self.watcher.descriptor.leave(self.event, &self.wait.place);
+        self.watcher.descriptor.leave(self.event, &self.place);
     }
 }
 
