@@ -290,7 +290,7 @@ impl<T: 'static> Request<io::Result<T>> {
 fn defer(state: &Rc<State>, origin: Origin, f: impl FnOnce() + 'static) {
     if state.is_open() {
         let inner = state.clone();
-        state.pending.push(Closure::new(move || callback::call(&inner, origin, f)));
+        state.push_pending(Closure::new(move || callback::call(&inner, origin, f)));
     }
 }
 
@@ -526,7 +526,7 @@ impl<T: 'static> Pending<T> {
     pub(crate) fn complete_later(self: Rc<Self>, value: T) {
         let state = self.state.clone();
         let later = Later { parts: Some((self, value)) };
-        state.pending.push(Closure::new(move || later.complete()));
+        state.push_pending(Closure::new(move || later.complete()));
     }
 }
 

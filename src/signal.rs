@@ -133,7 +133,7 @@ impl Handle for Hub {
             let listeners = self.listeners.borrow();
             for listener in listeners.values().filter(|listener| listener.signum == signum) {
                 let (listener, own) = (listener.clone(), state.clone());
-                state.poll_last.push(Closure::new(move || listener.fire(&own)));
+                state.push_poll_last(Closure::new(move || listener.fire(&own)));
             }
         }
     }

@@ -145,7 +145,7 @@ impl Drop for Resize {
     fn drop(&mut self) {
         if self.state.is_open() {
             let (state, signal) = (self.state.clone(), self.signal.clone());
-            self.state.pending.push(Closure::new(move || {
+            self.state.push_pending(Closure::new(move || {
                 callback::call(&state, Origin::unknown("terminal"), || signal.stop());
             }));
         }

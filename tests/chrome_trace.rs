@@ -31,8 +31,10 @@ struct Trace {
     slices: Vec<Slice>,
     /// For each arrow the ids of the slices at its two ends.
     arrows: Vec<(u64, u64)>,
-    /// The values of each counter.
+    /// The values of each counter. One that has several is their sum.
     counters: BTreeMap<String, Vec<i64>>,
+    /// Why a poll did not sleep, each time.
+    no_sleeps: Vec<String>,
 }
 
 fn nanos(value: &Value) -> u64 {
@@ -85,9 +87,14 @@ fn read(text: &[u8]) -> Trace {
             }
             "C" => {
                 let name = line["name"].as_str().unwrap().to_owned();
-                let value = line["args"]["queued"].as_i64().unwrap();
-                assert!(value >= 0, "{name} is {value}");
-                trace.counters.entry(name).or_default().push(value);
+                let values = line["args"].as_object().unwrap().values();
+                let values: Vec<_> = values.map(|value| value.as_i64().unwrap()).collect();
+                assert!(values.iter().all(|value| *value >= 0), "{name} is {values:?}");
+                trace.counters.entry(name).or_default().push(values.iter().sum());
+            }
+            "i" => {
+                assert_eq!((&line["s"], &line["name"]), (&"t".into(), &"no sleep".into()));
+                trace.no_sleeps.push(line["args"]["why"].as_str().unwrap().to_owned());
             }
             other => panic!("a line of kind {other}"),
         }
@@ -116,6 +123,7 @@ fn check_trace(recording: &Recording) -> Trace {
                 continue;
             }
             What::Link { to } => *to,
+            What::Detail(_) => continue,
             _ => {
                 slices += 1;
                 event.id
@@ -227,13 +235,45 @@ fn counters_say_what_is_queued() {
 }
 
 #[test]
+fn a_detailed_trace_has_the_length_of_each_queue_and_why_a_poll_does_not_sleep() {
+    let _alone = alone();
+    let recorder = Recorder::detailed(10_000);
+    windlass::run(program);
+    let trace = check_trace(&recorder.stop());
+    for name in ["queues of main", "queues of worker", "jobs of pool", "messages of channel"] {
+        let counters: Vec<_> = trace.counters.iter().filter(|it| it.0.starts_with(name)).collect();
+        assert!(!counters.is_empty(), "{name}: {:?}", trace.counters.keys());
+        for (name, values) in counters {
+            assert!(values.iter().any(|value| *value > 0), "{name} is {values:?}");
+            assert_eq!(values.last(), Some(&0), "{name}: in the end nothing waits");
+        }
+    }
+    assert!(trace.no_sleeps.iter().any(|why| why == "an immediate waits"), "{:?}", trace.no_sleeps);
+}
+
+#[test]
+fn the_counters_of_a_detailed_trace_are_exact() {
+    let _alone = alone();
+    let recorder = Recorder::detailed(10_000);
+    virtual_loop().run(|| {
+        for delay in 1..=3 {
+            windlass::set_timeout(ms(delay), || ());
+        }
+        windlass::set_timeout(ms(9), || ()).clear();
+    });
+    let trace = check_trace(&recorder.stop());
+    assert_eq!(trace.counters.values().collect::<Vec<_>>(), [&vec![3, 2, 1, 0]]);
+}
+
+#[test]
 fn a_trace_of_a_ring_that_was_too_small_keeps_the_rules_too() {
     let _alone = alone();
-    let recorder = Recorder::with_capacity(9);
-    windlass::run(program);
-    let recording = recorder.stop();
-    assert!(recording.dropped() > 0);
-    check_trace(&recording);
+    for recorder in [Recorder::with_capacity(9), Recorder::detailed(40)] {
+        windlass::run(program);
+        let recording = recorder.stop();
+        assert!(recording.dropped() > 0);
+        check_trace(&recording);
+    }
 }
 
 #[test]

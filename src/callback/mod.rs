@@ -31,6 +31,7 @@ use crate::queue::ring::{Ring, SendRing};
 use crate::state::State;
 use crate::trace::Phase;
 use crate::trace::account::Sort;
+use crate::trace::detail::{self, Queue};
 use crate::trace::origin::Origin;
 
 use slot::Slot;
@@ -171,7 +172,9 @@ fn drain_queues(state: &State) {
     if let Some(budget) = &state.poll_budget {
         budget.begin_drain();
     }
+    let mut rounds = 0;
     loop {
+        rounds += 1;
         // Not after a panic in a microtask: that ends it like a return, and the next microtask
         // follows.
         if !state.in_microtasks.get() {
@@ -182,6 +185,9 @@ fn drain_queues(state: &State) {
         call_all(state, &state.microtasks, Sort::Microtask);
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
+            if detail::is_wanted() {
+                state.tell_drained(rounds);
+            }
             return;
         }
     }
@@ -240,10 +246,10 @@ pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>
 
 /// Calls the deferred callbacks that are there now, in this phase.
 #[inline]
-pub(crate) fn call_deferred(state: &State, phase: Phase, deferred: &Deferred) {
+pub(crate) fn call_deferred(state: &State, phase: Phase, queue: Queue, deferred: &Deferred) {
     if deferred.begin_run() {
-        state.teller.set_phase(phase);
-        call_each(state, || deferred.next());
+        state.begin_phase(phase, || deferred.left());
+        call_each(state, || state.taken(queue, deferred.next()));
     }
 }
 

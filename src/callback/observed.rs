@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::trace::account::Sort;
 use crate::trace::cause;
+use crate::trace::detail::{Detail, Queue};
 use crate::trace::origin::Origin;
 use crate::trace::teller;
 
@@ -114,6 +115,7 @@ fn tell<R>(
 pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
         state.ticks.push(noted(|| "tick", place, f));
+        state.queued(Queue::Ticks, None, "tick", Some(place));
     }
 }
 
@@ -123,6 +125,7 @@ pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static
 pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
         state.microtasks.push(noted(|| "microtask", place, f));
+        state.queued(Queue::Microtasks, None, "microtask", Some(place));
     }
 }
 
@@ -151,6 +154,16 @@ pub(crate) fn link(id: u64) {
     let linked = current::with(|state| state.teller.link(state.clock.read(), id));
     if linked.is_none() {
         teller::of_pool_thread(|teller| teller.link(clock::monotonic(), id));
+    }
+}
+
+/// Tells a detail of what happens on this thread: on its loop's track, or on that of its pool
+/// thread.
+/// Nobody hears it on another thread.
+#[cold]
+pub(crate) fn tell_here(detail: Detail) {
+    if current::with_owner(|state| state.say(detail)).is_none() {
+        teller::of_pool_thread(|teller| teller.say(clock::monotonic(), detail));
     }
 }
 

@@ -258,6 +258,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             member.registration.open(member.clone(), Location::caller(), true);
             let number = state.delivery.add_receiver(member.clone());
             member.number.set(number);
+            member.registration.receives(|| queue.number());
             queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
             with_members::<T, _>(&member.name, |members| members.push((member.id, queue)));
         }

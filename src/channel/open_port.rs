@@ -89,6 +89,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             port.link.replace(Some(link));
             // Last: from here on it is notified.
             let mailbox = state.mailbox.clone();
+            port.registration.receives(|| port.handler.buffer.queue().number());
             port.handler.buffer.queue().attach(Receiver { mailbox, number });
         }
         port
@@ -188,7 +189,7 @@ impl<S, R> OpenPort<S, R> {
         link.end_sending();
         let notice = self.notice.take().map(|notice| Closure::new(move || drop(notice)));
         let on_close = self.on_close.take(KIND).map(|(f, origin)| self.call_on_close(origin, f));
-        self.state().closing.push_all(notice.into_iter().chain(on_close));
+        self.state().push_all_closing(notice.into_iter().chain(on_close));
         self.closing_link.set(Some(link));
         let left = if self.handler.is_in_round() { None } else { self.finish_close() };
         waiters::wake_each(self.leave_line());

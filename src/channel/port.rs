@@ -276,7 +276,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
         } else if self.port.state().is_open() {
             let origin = Registered::here().origin(KIND);
             let call = self.port.call_on_close(origin, Box::new(f));
-            self.port.state().closing.push(call);
+            self.port.state().push_closing(call);
         }
     }
 

@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
-    arrival, drop_quietly, program, this_moment, wake_each,
+    arrival, drop_quietly, is_told, new_number, program, tell_delivered, tell_dropped, tell_posted,
+    this_moment, wake_each,
 };
 
 /// A list of messages that is empty keeps at most this many bytes: a steady load does not allocate,
@@ -89,6 +90,8 @@ struct Contents<T> {
     /// In virtual time: from when on it is seen that the sending end finished or was closed. Zero
     /// otherwise.
     end_at: Nanos,
+    /// Its number for who is told of its messages. Zero before the first is.
+    number: u64,
 }
 
 /// Whether a queue may still get messages.
@@ -202,6 +205,13 @@ impl<T> Contents<T> {
         }
     }
 
+    fn number(&mut self) -> u64 {
+        if self.number == 0 {
+            self.number = new_number();
+        }
+        self.number
+    }
+
     /// Whether a message would be received.
     fn takes_in(&self) -> bool {
         self.end == End::Open && !self.sending_over && !self.receiver_gone
@@ -298,6 +308,7 @@ impl<T> Queue<T> {
                 bound,
                 stamps: VecDeque::new(),
                 end_at: 0,
+                number: 0,
             })),
             taken: OwnLine(AtomicUsize::new(0)),
             arrival: Condvar::new(),
@@ -317,6 +328,9 @@ impl<T> Queue<T> {
             return Err(message);
         }
         queue.push_back(message);
+        if is_told() {
+            self.tell_posted(&mut queue);
+        }
         self.notify(queue);
         Ok(())
     }
@@ -331,6 +345,9 @@ impl<T> Queue<T> {
             return Err(Refused::Full(message));
         }
         queue.push_back(message);
+        if is_told() {
+            self.tell_posted(&mut queue);
+        }
         self.notify(queue);
         Ok(())
     }
@@ -345,8 +362,31 @@ impl<T> Queue<T> {
             return Err(message);
         }
         queue.push_back(message);
+        if is_told() {
+            self.tell_posted(&mut queue);
+        }
         self.notify(queue);
         Ok(())
+    }
+
+    /// Tells that a message was sent, before the receiver can take it.
+    #[cold]
+    fn tell_posted(&self, queue: &mut Contents<T>) {
+        let waiting = queue.len() + self.taken.load(Ordering::Relaxed);
+        tell_posted(queue.number(), queue.receiver.as_ref(), waiting);
+    }
+
+    /// Tells that a message was handed on.
+    #[cold]
+    pub(crate) fn tell_delivered(&self) {
+        let mut queue = self.lock();
+        let waiting = queue.len() + self.taken.load(Ordering::Relaxed);
+        tell_delivered(queue.number(), waiting);
+    }
+
+    /// Its number for who is told of its messages.
+    pub(crate) fn number(&self) -> u64 {
+        self.lock().number()
     }
 
     /// Notifies the receiver, unless it was notified and has not looked since.
@@ -568,6 +608,10 @@ impl<T> Queue<T> {
         queue.receiver_gone = true;
         queue.receiver = None;
         let messages = queue.take();
+        if is_told() {
+            let dropped = messages.len() + self.taken.load(Ordering::Relaxed);
+            tell_dropped(queue.number(), dropped);
+        }
         let waiters = queue.all_waiters();
         drop(queue);
         wake_each(waiters);

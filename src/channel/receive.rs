@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::queue::{End, Popped, Queue, is_large};
-use super::seam::{Arc, Nanos};
+use super::seam::{Arc, Nanos, is_told};
 
 /// The receiving end of a [`Queue`], on the receiving loop.
 pub(crate) struct ReceiveBuffer<T> {
@@ -40,6 +40,15 @@ impl<T> ReceiveBuffer<T> {
     /// Takes the oldest message that can be seen at this time.
     #[inline]
     pub(crate) fn pop(&self, now: Nanos) -> Popped<T> {
+        let popped = self.take(now);
+        if is_told() && matches!(popped, Popped::Message(_)) {
+            self.queue.tell_delivered();
+        }
+        popped
+    }
+
+    #[inline]
+    fn take(&self, now: Nanos) -> Popped<T> {
         if !self.takes_all {
             return self.queue.pop(now);
         }

@@ -13,8 +13,14 @@ pub(crate) use crate::clock::Nanos;
 pub(crate) use crate::task::waiters::wake_each;
 pub(crate) use crate::threads::OwnLine;
 
+pub(crate) use crate::trace::detail::is_wanted as is_told;
+
+use crate::callback::observed;
 use crate::state::current;
 use crate::threads::mailbox::Mailbox;
+use crate::trace::cause;
+use crate::trace::detail::{Detail, pair};
+use crate::trace::ring::Happened;
 
 /// The receiver that a queue notifies: a handle of a loop.
 #[derive(Clone)]
@@ -40,6 +46,28 @@ impl Receiver {
     pub(crate) fn program(&self) -> u64 {
         self.mailbox.program()
     }
+}
+
+/// A number for a queue, unique in the process.
+pub(crate) fn new_number() -> u64 {
+    cause::next_id()
+}
+
+/// A message was sent to the queue with this number, in which so many wait with it.
+pub(crate) fn tell_posted(number: u64, receiver: Option<&Receiver>, waiting: usize) {
+    let to = receiver.map_or(0, |receiver| receiver.mailbox.figures.track.number());
+    let detail = Detail::new(Happened::Posted, number);
+    observed::tell_here(detail.amount(pair(to as usize, waiting)));
+}
+
+/// A message of the queue with this number was handed on, and so many wait still.
+pub(crate) fn tell_delivered(number: u64, waiting: usize) {
+    observed::tell_here(Detail::new(Happened::Delivered, number).amount(waiting as u64));
+}
+
+/// The queue with this number has lost its receiver, and with it so many messages.
+pub(crate) fn tell_dropped(number: u64, count: usize) {
+    observed::tell_here(Detail::new(Happened::Dropped, number).amount(count as u64));
 }
 
 /// The program in virtual time that a queue belongs to which is made here, else zero.

@@ -203,6 +203,9 @@ impl Parts {
             // Chance is told of each callback.
             mailbox.add_observer();
         }
+        let teller = Teller::new(track);
+        // Who records already knows what there is: nothing.
+        teller.tell_all(|| ());
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             status: Cell::new(Status::Open),
@@ -230,7 +233,7 @@ impl Parts {
             read_buffer: Cell::new(None),
             extensions: RefCell::default(),
             hooks: Hooks::default(),
-            teller: Teller::new(track),
+            teller,
             delays: Delays::default(),
             keeps_account: Cell::new(false),
             exit_code: Cell::new(0),

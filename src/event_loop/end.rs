@@ -38,7 +38,7 @@ impl State {
     /// Calls the before-exit hooks that there are now. Those that a hook adds wait for the next
     /// time.
     fn run_before_exit(&self) {
-        self.teller.set_phase(Phase::Main);
+        self.begin_phase(Phase::Main, || self.hooks.before_exit.borrow().len());
         let hooks = self.hooks.before_exit.borrow().clone();
         let mut left = hooks.iter();
         callback::guard(self, || {
@@ -60,7 +60,7 @@ impl State {
         let exits = self.exits.get();
         // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
         let turning = self.turning.replace(true);
-        self.teller.set_phase(Phase::Main);
+        self.begin_phase(Phase::Main, || self.hooks.exit.borrow().len());
         for (hook, registered) in self.hooks.exit.take() {
             let origin = registered.origin("exit hook");
             if self.exits.get() > exits {
@@ -140,6 +140,7 @@ impl State {
             member.end();
         }
         self.status.set(Status::Closed);
+        self.tell_end();
         self.sources.close();
     }
 

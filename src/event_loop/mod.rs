@@ -12,6 +12,7 @@ mod end;
 mod observed;
 mod run;
 mod shutdown;
+mod told;
 mod turn;
 
 use std::fmt;

@@ -56,6 +56,7 @@ impl Turning {
         state.turning.set(true);
         state.delays.begin_turn(state.clock.read());
         state.begin_log();
+        state.tell_turn(true);
         Turning { state: state.clone(), _awake: Awake::new(), _entered: entered, _thread: thread }
     }
 
@@ -76,6 +77,7 @@ impl Drop for Turning {
         let now = self.state.clock.read();
         self.state.set_running(None);
         self.state.teller.end_turn(&self.state.clock, now);
+        self.state.tell_turn(false);
         self.state.end_log();
         self.state.delays.end_turn(now);
         self.state.turning.set(false);
@@ -245,8 +247,8 @@ impl Loop {
         state.clock.update();
         let inner = state.clone();
         let origin = Origin { kind: observed::MAIN, place: Some(location), cause };
-        state.poll_last.push(Closure::new(move || {
-            inner.teller.set_phase(Phase::Main);
+        state.push_poll_last(Closure::new(move || {
+            inner.begin_phase(Phase::Main, || 1);
             callback::call(&inner, origin, main);
             inner.teller.set_phase(Phase::Poll);
         }));

@@ -194,7 +194,7 @@ impl Shutdown {
             completer.complete_later(answer.clone());
         }
         let inner = state.clone();
-        state.pending.push(Closure::new(move || {
+        state.push_pending(Closure::new(move || {
             // Those who asked meanwhile.
             if let Some(shutdown) = inner.extension::<Shutdown>() {
                 for completer in shutdown.askers.take() {

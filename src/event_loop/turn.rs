@@ -68,12 +68,13 @@ impl State {
     /// alive. Inlined for the sake of the return (see `poll::wait`).
     #[inline(always)]
     pub(super) fn iterate(self: &Rc<Self>, mode: RunMode, hold: bool) {
+        self.tell_iteration();
         pending::run(self);
         idle::run(self);
         prepare::run(self);
 
         poll::ask_before(self, mode, hold);
-        poll::wait(self, poll::timeout(self, mode, hold)); // The only sleep.
+        poll::wait(self, mode, poll::timeout(self, mode, hold)); // The only sleep.
         poll::dispatch(self);
         pending::run_after_poll(self);
 

@@ -381,7 +381,7 @@ impl<L: Listener> Listening<L> {
     fn push_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) {
         let state = self.state().clone();
         let call = move || callback::call(&state, origin, f);
-        self.state().closing.push(Closure::new(call));
+        self.state().push_closing(Closure::new(call));
     }
 }
 

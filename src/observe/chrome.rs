@@ -8,6 +8,7 @@
 //! | `X` | a slice: a phase, a callback within its phase, a wait, a job |
 //! | `s`, `f` | the two ends of an arrow from what scheduled something to what was scheduled |
 //! | `C` | how much is queued |
+//! | `i` | a poll that does not sleep, and why |
 //!
 //! An end of an arrow belongs to the slice that is open on its track. So it stands right behind its
 //! slice, with the same time. The reader keeps the order of lines of one time.
@@ -18,7 +19,8 @@ use std::io::{self, BufWriter, Write};
 use std::panic::Location;
 use std::time::Duration;
 
-use super::{Event, Phase, Recording, Wake, What};
+use super::lengths::{self, Lengths, Whose};
+use super::{Detail, Event, NoSleep, Phase, Recording, Wake, What};
 
 /// What waits in a queue of its loop from the moment when it was scheduled. All other callbacks
 /// wait for something that is yet to happen.
@@ -46,6 +48,10 @@ enum Says<'a> {
     To(usize),
     /// So many callbacks, or jobs, are queued.
     Queued(i64),
+    /// So much waits in each queue.
+    Waits(Lengths),
+    /// The poll does not sleep.
+    NoSleep(NoSleep),
 }
 
 /// The arrows that begin and end at each callback or job.
@@ -66,6 +72,10 @@ impl Recording {
     /// immediates, posts and polls of tasks of a loop, and the jobs of all pools, that have not run
     /// yet, from the beginning of the callback that scheduled them. What has no cause in the
     /// recording, or had not run at its end, is not counted.
+    ///
+    /// A recording of [`Recorder::detailed`](super::Recorder::detailed) has more: counters of all
+    /// queues as they were, for each loop, pool and direction of a channel, and a mark at each poll
+    /// that did not sleep, which says why.
     ///
     /// Loops in virtual time have their own times on the same axis. Callbacks without a length,
     /// of one virtual moment on two loops, may be drawn without their arrow.
@@ -119,7 +129,11 @@ impl Recording {
         for slices in self.slices().values() {
             add_track(&mut lines, slices, &ends);
         }
-        self.add_counters(&mut lines);
+        if self.is_detailed() {
+            self.add_details(&mut lines);
+        } else {
+            self.add_counters(&mut lines);
+        }
         lines.sort_by_key(|line| line.at);
         lines
     }
@@ -128,7 +142,7 @@ impl Recording {
     fn slices(&self) -> BTreeMap<u32, Vec<&Event>> {
         let mut tracks = BTreeMap::<u32, Vec<&Event>>::new();
         for event in self.events() {
-            if matches!(event.what, What::Track { .. } | What::Link { .. }) {
+            if matches!(event.what, What::Track { .. } | What::Link { .. } | What::Detail(_)) {
                 continue;
             }
             let slices = tracks.entry(event.track).or_default();
@@ -141,11 +155,15 @@ impl Recording {
         tracks
     }
 
+    fn all_but_details(&self) -> impl Iterator<Item = &Event> {
+        self.events().iter().filter(|event| !matches!(event.what, What::Detail(_)))
+    }
+
     /// The ends of all arrows whose both ends are in the recording.
     fn arrows(&self) -> Ends {
         let known: HashSet<u64> =
-            self.events().iter().map(|event| event.id).filter(|id| *id > 0).collect();
-        let arrows = self.events().iter().map(|event| match event.what {
+            self.all_but_details().map(|event| event.id).filter(|id| *id > 0).collect();
+        let arrows = self.all_but_details().map(|event| match event.what {
             What::Link { to } => (event.cause, to),
             _ => (event.cause, event.id),
         });
@@ -158,10 +176,27 @@ impl Recording {
         ends
     }
 
+    fn is_detailed(&self) -> bool {
+        self.events().iter().any(|event| matches!(event.what, What::Detail(_)))
+    }
+
+    /// What is known of details alone: the lengths of all queues, and why a poll does not sleep.
+    fn add_details(&self, lines: &mut Vec<Line<'_>>) {
+        for event in self.events() {
+            if let What::Detail(Detail::Poll { no_sleep: Some(why), .. }) = event.what {
+                lines.push(Line { at: event.at, track: event.track, what: Says::NoSleep(why) });
+            }
+        }
+        for lengths in lengths::of(self.events()) {
+            let track = if let Whose::Loop(track) = lengths.whose { track } else { 0 };
+            lines.push(Line { at: lengths.at, track, what: Says::Waits(lengths) });
+        }
+    }
+
     /// How much is queued, wherever that changes. Track 0 is for the jobs.
     fn add_counters<'a>(&'a self, lines: &mut Vec<Line<'a>>) {
         let began: HashMap<u64, Duration> =
-            self.events().iter().filter(|it| it.id > 0).map(|it| (it.id, it.at)).collect();
+            self.all_but_details().filter(|it| it.id > 0).map(|it| (it.id, it.at)).collect();
         let mut changes = Vec::new();
         for event in self.events() {
             let track = match &event.what {
@@ -249,6 +284,27 @@ impl Line<'_> {
                 self.write_head(to, "f")?;
                 write!(to, r#","bp":"e","id":{number},"cat":"cause","name":"cause"}}"#)
             }
+            Says::Waits(Lengths { whose, waiting, .. }) => {
+                let name = match whose {
+                    Whose::Loop(track) => {
+                        format!("queues of {} ({track})", names.get(track).unwrap_or(&"loop"))
+                    }
+                    Whose::Pool(number) => format!("jobs of pool {number}"),
+                    Whose::Port(number) => format!("messages of channel {number}"),
+                };
+                self.write_head(to, "C")?;
+                write!(to, r#","name":{},"args":{{"#, Text(&name))?;
+                for (place, (queue, count)) in waiting.iter().enumerate() {
+                    let comma = if place > 0 { "," } else { "" };
+                    write!(to, r#"{comma}"{queue}":{count}"#)?;
+                }
+                write!(to, "}}}}")
+            }
+            Says::NoSleep(why) => {
+                self.write_head(to, "i")?;
+                let why = words_for(*why);
+                write!(to, r#","s":"t","name":"no sleep","args":{{"why":"{why}"}}}}"#)
+            }
             Says::Queued(count) => {
                 // Counters of one name are one counter, and two loops may have the same name.
                 let name = match names.get(&self.track) {
@@ -284,7 +340,7 @@ fn write_event(to: &mut impl Write, event: &Event) -> io::Result<()> {
             return write!(to, r#""cat":"wait","name":"wait","args":{{"woken by":"{by}"}}}}"#);
         }
         // No slices.
-        What::Track { .. } | What::Link { .. } => return Ok(()),
+        What::Track { .. } | What::Link { .. } | What::Detail(_) => return Ok(()),
     };
     let (id, cause) = (event.id, event.cause);
     write!(to, r#""cat":"{category}","name":{},"#, Text(kind))?;
@@ -296,6 +352,24 @@ fn write_event(to: &mut impl Write, event: &Event) -> io::Result<()> {
         write!(to, r#","panicked":true"#)?;
     }
     write!(to, "}}}}")
+}
+
+fn words_for(why: NoSleep) -> &'static str {
+    match why {
+        NoSleep::Stopping => "told to stop",
+        NoSleep::Queued => "ticks or microtasks wait",
+        NoSleep::Idle => "an idle watcher is active",
+        NoSleep::Immediate => "an immediate waits",
+        NoSleep::Ready => "a handle is ready",
+        NoSleep::Pending => "a completion was deferred",
+        NoSleep::Closing => "a handle is closing",
+        NoSleep::PollLast => "a signal waits",
+        NoSleep::Undelivered => "not all is delivered",
+        NoSleep::Asked => "tasks were asked whether they wait",
+        NoSleep::Mode => "the mode",
+        NoSleep::NothingAlive => "nothing is alive",
+        NoSleep::TimerDue => "a timer is due",
+    }
 }
 
 fn name_of_wake(wake: Wake) -> &'static str {

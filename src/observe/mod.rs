@@ -6,7 +6,8 @@
 //!   always counted.
 //! - [`watch_stalls`] names the callback that blocks a loop, while it blocks it.
 //! - [`Recorder`] keeps what all loops, workers and pool threads of the process do, each callback
-//!   with the one in which it was scheduled.
+//!   with the one in which it was scheduled. [`Recorder::detailed`] keeps all else that is said
+//!   too, each as a [`Detail`].
 //!
 //! All of it stands on one seam: the loop says at its doors what happens. While nobody observes, a
 //! callback pays one branch for it. What is queued while somebody observes remembers where it was
@@ -14,7 +15,9 @@
 
 mod chrome;
 mod delays;
+mod detail;
 mod iteration;
+mod lengths;
 mod recorder;
 mod stalls;
 
@@ -25,6 +28,7 @@ use crate::trace::cause;
 
 pub use crate::trace::{Phase, Wake};
 pub use delays::Delays;
+pub use detail::{Armed, Detail, NoSleep, NotRun, Queue};
 pub use iteration::Iteration;
 pub use recorder::{Event, Recorder, Recording, What};
 pub use stalls::{Stall, StallWatch, watch_stalls};

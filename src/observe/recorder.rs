@@ -5,8 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Callback, Wake};
+use super::{Callback, Detail, Wake};
 use crate::clock::{self, Nanos};
+use crate::trace::detail::Want;
 use crate::trace::ring::{self, Happened};
 use crate::trace::roll::{Observer, Session};
 use crate::trace::track::Track;
@@ -46,6 +47,8 @@ pub struct Recorder {
     session: Arc<Session>,
     /// Loops and pool threads tell of what they do while this lives.
     _observer: Observer,
+    /// They tell details while this lives.
+    _want: Option<Want>,
     /// When it began.
     start: Nanos,
 }
@@ -148,6 +151,8 @@ pub enum What {
         /// The id of what was asked for.
         to: u64,
     },
+    /// Something else that was said. Only with [`Recorder::detailed`].
+    Detail(Detail),
 }
 
 impl Recorder {
@@ -159,9 +164,48 @@ impl Recorder {
     /// Begins to record, and keeps this number of events of each loop and each pool thread. With
     /// zero it keeps their names only.
     pub fn with_capacity(events_per_thread: usize) -> Recorder {
+        Recorder::begin(events_per_thread, false)
+    }
+
+    /// Begins to record all that is said, details too, and keeps this number of events of each loop
+    /// and each pool thread.
+    ///
+    /// Each [`Detail`] is an event of its own, with a length of zero. A recording of this kind is
+    /// for drawing or checking what waits at each moment: it has some five events a callback.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::observe::{Detail, Queue, Recorder, What};
+    ///
+    /// let recorder = Recorder::detailed(1000);
+    /// windlass::run(|| {
+    ///     windlass::set_immediate(|| ());
+    ///     windlass::set_immediate(|| ());
+    /// });
+    /// let recording = recorder.stop();
+    /// let mut waiting = 0;
+    /// let lengths = recording.events().iter().filter_map(|event| match event.what {
+    ///     What::Detail(Detail::Queued { queue: Queue::Immediates, .. }) => {
+    ///         waiting += 1;
+    ///         Some(waiting)
+    ///     }
+    ///     What::Detail(Detail::Taken { queue: Queue::Immediates, .. }) => {
+    ///         waiting -= 1;
+    ///         Some(waiting)
+    ///     }
+    ///     _ => None,
+    /// });
+    /// assert_eq!(lengths.collect::<Vec<_>>(), [1, 2, 1, 0]);
+    /// ```
+    pub fn detailed(events_per_thread: usize) -> Recorder {
+        Recorder::begin(events_per_thread, true)
+    }
+
+    fn begin(capacity: usize, is_detailed: bool) -> Recorder {
         let start = clock::monotonic();
-        let session = Session::begin(events_per_thread);
-        Recorder { session, _observer: Observer::begin(), start }
+        let session = Session::begin(capacity, is_detailed);
+        let (_observer, _want) = (Observer::begin(), is_detailed.then(Want::begin));
+        Recorder { session, _observer, _want, start }
     }
 
     /// Ends the recording. It has each event that was over before this call, from whatever thread.
@@ -170,7 +214,13 @@ impl Recorder {
         for (track, ring, written) in self.session.end() {
             tracks.push(Event::of_track(&track));
             let before = events.len();
-            events.extend(ring.read(written).map(|event| Event::new(self.start, &track, &event)));
+            let mut iteration = 0;
+            for event in ring.read(written) {
+                if !event.happened.is_without_iteration() {
+                    iteration = event.iteration;
+                }
+                events.push(Event::new(self.start, &track, iteration, &event));
+            }
             dropped += written - (events.len() - before) as u64;
         }
         // On one track they are in order of execution, also those of one moment.
@@ -221,7 +271,20 @@ impl Event {
         }
     }
 
-    fn new(start: Nanos, track: &Track, event: &ring::Event) -> Event {
+    fn new(start: Nanos, track: &Track, iteration: u32, event: &ring::Event) -> Event {
+        let time = |time| Duration::from_nanos(track.time_since(start, time));
+        if let Some(detail) = Detail::of(event, time) {
+            return Event {
+                at: time(event.at),
+                took: Duration::ZERO,
+                track: track.number(),
+                id: if detail.has_id() { event.id } else { 0 },
+                what: What::Detail(detail),
+                cause: event.cause,
+                panicked: event.happened == Happened::Unwound,
+                iteration: u64::from(iteration),
+            };
+        }
         let took = Duration::from_nanos(event.took);
         let what = match event.happened {
             Happened::Called | Happened::Panicked => What::Callback(Callback {
@@ -230,19 +293,19 @@ impl Event {
                 location: event.place,
                 took,
             }),
-            Happened::Waited => What::Wait { woken_by: event.woken_by },
+            Happened::Waited => What::Wait { woken_by: Wake::of(event.small) },
             Happened::Worked => What::Job { kind: event.kind, location: event.place },
-            Happened::Linked => What::Link { to: event.id },
+            _ => What::Link { to: event.id },
         };
         Event {
-            at: Duration::from_nanos(track.time_since(start, event.at)),
+            at: time(event.at),
             took,
             track: track.number(),
             id: if event.happened == Happened::Linked { 0 } else { event.id },
             what,
             cause: event.cause,
             panicked: event.happened == Happened::Panicked,
-            iteration: u64::from(event.iteration),
+            iteration: u64::from(iteration),
         }
     }
 }

@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::callback;
+use crate::queue::immediate::KIND;
 use crate::state::State;
 use crate::state::current;
 use crate::state::references::ref_methods;
 use crate::trace;
+use crate::trace::detail::{Named, Queue};
 
 pub(crate) fn run(state: &Rc<State>) {
     watchers::run(state, trace::Phase::Check, &state.check);
@@ -20,12 +22,13 @@ fn run_immediates(state: &State) {
     if state.immediates.is_empty() {
         return;
     }
-    state.teller.set_phase(trace::Phase::Check);
+    state.begin_phase(trace::Phase::Check, || state.immediates.len());
     let end = state.immediates.end();
     callback::guard(state, || {
         while !state.is_halted()
             && let Some(immediate) = state.immediates.pop_below(end)
         {
+            state.calls(Queue::Immediates, Named::Immediate(state.immediates.first() - 1));
             callback::call(state, immediate.origin(), || immediate.callback.call());
         }
     });
@@ -61,6 +64,7 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
     let location = Location::caller();
     current::expect_with("set_immediate", |state| {
         let number = if state.is_open() { state.immediates.push(f, location) } else { u64::MAX };
+        state.queued(Queue::Immediates, Some(Named::Immediate(number)), KIND, Some(location));
         Immediate { loop_id: state.id, number }
     })
 }
@@ -87,8 +91,13 @@ impl Immediate {
     /// Keeps the immediate from running. Harmless when it has run or was cleared, and after its
     /// loop has ended. Drops the closure.
     pub fn clear(&self) {
-        let callback =
-            current::find_id_with(self.loop_id, |state| state.immediates.take(self.number));
+        let callback = current::find_id_with(self.loop_id, |state| {
+            let callback = state.immediates.take(self.number);
+            if callback.is_some() {
+                state.cleared(Named::Immediate(self.number));
+            }
+            callback
+        });
         drop(callback);
     }
 
@@ -96,7 +105,10 @@ impl Immediate {
         "immediate" while "waits", "It still runs if the loop goes on.";
         |immediate: &Immediate, on| {
             let (id, number) = (immediate.loop_id, immediate.number);
-            current::find_id_with(id, |state| state.immediates.set_ref(number, on));
+            current::find_id_with(id, |state| {
+                state.immediates.set_ref(number, on);
+                state.referenced(Named::Immediate(number), on);
+            });
         },
         |immediate: &Immediate| {
             let (id, number) = (immediate.loop_id, immediate.number);

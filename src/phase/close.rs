@@ -7,14 +7,15 @@
 use crate::callback;
 use crate::state::State;
 use crate::trace::Phase;
+use crate::trace::detail::Queue;
 
 pub(crate) fn run(state: &State) {
     // Operations that were done before a handle was closed complete before its close callback.
     if !state.closing.is_empty() {
-        callback::call_deferred(state, Phase::Close, &state.pending);
+        callback::call_deferred(state, Phase::Close, Queue::Pending, &state.pending);
     }
     if state.closing.begin_phase() {
-        state.teller.set_phase(Phase::Close);
-        callback::call_each(state, || state.closing.next());
+        state.begin_phase(Phase::Close, || state.closing.len());
+        callback::call_each(state, || state.taken(Queue::Closing, state.closing.next()));
     }
 }

@@ -6,9 +6,10 @@
 use crate::callback;
 use crate::state::State;
 use crate::trace::Phase;
+use crate::trace::detail::Queue;
 
 pub(crate) fn run(state: &State) {
-    callback::call_deferred(state, Phase::Pending, &state.pending);
+    callback::call_deferred(state, Phase::Pending, Queue::Pending, &state.pending);
 }
 
 /// Rounds of deferred completions right after poll (as libuv since 1.45).

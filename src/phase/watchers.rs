@@ -17,6 +17,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::state::{State, Watchers};
 use crate::sys::Event;
 use crate::trace;
+use crate::trace::detail::Queue;
 
 /// Which of the three lists.
 ///
@@ -138,7 +139,7 @@ impl Phase {
 #[inline]
 pub(super) fn run(state: &Rc<State>, phase: trace::Phase, watchers: &Watchers) {
     if !watchers.is_empty() {
-        state.teller.set_phase(phase);
+        state.begin_phase(phase, || watchers.len());
         run_all(state, watchers);
     }
 }
@@ -151,6 +152,7 @@ fn run_all(state: &Rc<State>, watchers: &Watchers) {
             && let Some((number, watcher)) = watchers.first_in(from, end)
         {
             from = number + 1;
+            state.calls_handle(Queue::Watchers, &*watcher);
             watcher.ready(state, Event::default());
         }
     });

@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::WorkKind;
+use super::observe;
 use super::queues::Queues;
 use super::token::CancelToken;
 use crate::clock::{self, Nanos};
@@ -32,6 +33,7 @@ use crate::error::{Panic, WorkError};
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Done;
 use crate::trace::cause;
+use crate::trace::detail;
 
 /// Tells jobs apart while they are held.
 pub(super) fn address<J: ?Sized>(job: &Arc<J>) -> usize {
@@ -99,7 +101,9 @@ pub(super) trait Job: Send + Sync {
     fn submitted(&self) -> Nanos;
     /// The callback that submitted it. Zero: none, or nobody observed.
     fn cause(&self) -> u64;
-    /// Gives it an id: it runs while somebody observes.
+    /// Its id, if it was submitted or has run while somebody observed. Else zero.
+    fn id(&self) -> u64;
+    /// Gives it an id.
     fn set_id(&self, id: u64);
     /// Runs the work if it still waits and nothing speaks against it. Catches its panic.
     fn run(&self, queues: &Queues) -> Outcome;
@@ -184,7 +188,8 @@ pub(super) struct JobCell<F, R> {
     submitted: Nanos,
     /// The callback that submitted it. Zero: none, or nobody observed.
     cause: u64,
-    /// Its id, once it has run while somebody observed. Else zero.
+    /// Its id, once it was submitted or has run while somebody observed. Else zero, also when it is
+    /// known that it will not run.
     id: AtomicU64,
     /// What is known of it.
     pub(super) label: Label,
@@ -200,14 +205,10 @@ impl<F: Body<R>, R> JobCell<F, R> {
         mailbox: Arc<Mailbox>,
     ) -> JobCell<F, R> {
         let (stage, request) = (Mutex::new(Stage::Queued(work)), AtomicU64::new(0));
-        let (cause, id) = (cause::running(), AtomicU64::new(0));
+        let id = if detail::is_wanted() { cause::next_id() } else { 0 };
+        let (cause, id) = (cause::running(), AtomicU64::new(id));
         let submitted = clock::monotonic();
         JobCell { label, limits, submitted, cause, id, stage, mailbox, request }
-    }
-
-    /// Its id, if it has run while somebody observed. Else zero.
-    pub(super) fn id(&self) -> u64 {
-        self.id.load(Ordering::Relaxed)
     }
 
     /// Sets the request that is told of the result.
@@ -272,6 +273,10 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         self.cause
     }
 
+    fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
     fn set_id(&self, id: u64) {
         self.id.store(id, Ordering::Relaxed);
     }
@@ -294,6 +299,9 @@ impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
         }
         drop(stage);
         queues.job_left();
+        if detail::is_wanted() {
+            observe::tell_started(self);
+        }
         let result = panic::catch_unwind(AssertUnwindSafe(|| work.run()));
         *self.lock() = Stage::Done(result);
         Outcome::Ran

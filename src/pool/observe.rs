@@ -2,9 +2,15 @@
 
 use std::rc::Rc;
 
-use super::job::{Job, Outcome};
+use super::WorkKind;
+use super::job::{Job, Label, Outcome};
+use crate::callback::observed;
 use crate::clock::Nanos;
+use crate::error::WorkError;
+use crate::state::State;
+use crate::trace::detail::{self, Detail, NotRun, pair};
 use crate::trace::origin::Origin;
+use crate::trace::ring::Happened;
 use crate::trace::teller::{self, Teller};
 use crate::trace::track::Track;
 use crate::trace::{cause, roll};
@@ -19,6 +25,39 @@ pub(super) fn begin_thread(name: &str) -> Rc<Teller> {
     teller
 }
 
+/// A job leaves its queue, to be run on this thread.
+#[cold]
+pub(super) fn tell_started(job: &dyn Job) {
+    let label = job.label();
+    let detail = Detail::new(Happened::Started, job.id());
+    observed::tell_here(detail.of(label.name, Some(label.location)));
+}
+
+/// A job was submitted, from this loop to this pool, in whose queue so many wait with it.
+#[cold]
+pub(super) fn tell_submitted(state: &State, job: &dyn Job, pool: u64, waiting: usize) {
+    let label = job.label();
+    let detail = Detail::new(Happened::Submitted, job.id()).of(label.name, Some(label.location));
+    let slow = u8::from(label.kind == WorkKind::SlowIo);
+    state.say(detail.amount(pair(pool as usize, waiting)).small(slow));
+}
+
+/// A job will not run: it was refused at once, or it has an id and has waited until now.
+#[cold]
+pub(super) fn tell_not_run(state: &State, id: Option<u64>, label: &Label, error: &WorkError) {
+    let why = match error {
+        WorkError::Cancelled => NotRun::Cancelled,
+        WorkError::DeadlineExceeded => NotRun::DeadlineExceeded,
+        WorkError::QueueFull => NotRun::QueueFull,
+        WorkError::NoThread(_) => NotRun::NoThread,
+        WorkError::ShutDown | WorkError::PoolShutDown => NotRun::ShutDown,
+        WorkError::Panicked(_) => return,
+    };
+    let happened = if id.is_some() { Happened::Withdrawn } else { Happened::Refused };
+    let detail = Detail::new(happened, id.unwrap_or(0)).small(why as u8);
+    state.say(detail.of(label.name, Some(label.location)));
+}
+
 /// Runs a job and tells of it. What it schedules has the job as its cause.
 #[cold]
 pub(super) fn run(
@@ -27,7 +66,8 @@ pub(super) fn run(
     now: impl Fn() -> Nanos,
     run: impl FnOnce() -> Outcome,
 ) -> Outcome {
-    let id = cause::next_id();
+    // One that was submitted while somebody observed has its id since.
+    let id = if job.id() > 0 { job.id() } else { cause::next_id() };
     job.set_id(id);
     let label = job.label();
     let origin = Origin { kind: label.name, place: Some(label.location), cause: job.cause() };
@@ -35,9 +75,11 @@ pub(super) fn run(
     let outcome = cause::on_behalf_of(id, run);
     if outcome == Outcome::Ran {
         // Before the loop is told, which may stop the recording.
-        teller.worked(id, origin, began, now());
-    } else {
-        job.set_id(0);
+        let ended = now();
+        if detail::is_wanted() {
+            teller.say(ended, Detail::new(Happened::Finished, id));
+        }
+        teller.worked(id, origin, began, ended);
     }
     outcome
 }

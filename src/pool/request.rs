@@ -28,6 +28,7 @@ use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::threads::mailbox::incoming::Done;
+use crate::trace::detail;
 use crate::unhandled::{Claimable, Lost};
 
 /// What may be asked of a job beyond running it.
@@ -93,7 +94,7 @@ where
     T: Claimable + 'static,
 {
     let label = Label { goes_on: admission == Admission::GoesOn, ..label };
-    match admit(state, &state.pool, admission) {
+    match admit(state, &state.pool, label, admission) {
         Ok(()) => start(state, label, Wishes::default(), work, finish),
         Err(error) => refuse(state, label, work, finish(Err(error))),
     }
@@ -108,7 +109,22 @@ where
 }
 
 /// Finds a place in the pool for one more job of the loop. The job must then be started.
-pub(super) fn admit(state: &State, pool: &Pool, admission: Admission) -> Result<(), WorkError> {
+pub(super) fn admit(
+    state: &State,
+    pool: &Pool,
+    label: Label,
+    admission: Admission,
+) -> Result<(), WorkError> {
+    let admitted = find_place(state, pool, admission);
+    if detail::is_wanted()
+        && let Err(error) = &admitted
+    {
+        observe::tell_not_run(state, None, &label, error);
+    }
+    admitted
+}
+
+fn find_place(state: &State, pool: &Pool, admission: Admission) -> Result<(), WorkError> {
     if !state.is_open() {
         return Err(WorkError::ShutDown);
     }
@@ -177,6 +193,10 @@ where
 
     state.log(|| format!("{} of {} submitted", label.name, label.location));
     let pool = pending.operation.pool();
+    if detail::is_wanted() {
+        let waiting = pool.queues.lengths()[label.kind.queue()] + 1;
+        observe::tell_submitted(state, &*job, pool.number, waiting);
+    }
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
         pool.queues.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
@@ -187,7 +207,12 @@ where
                 special.ends_at.set(ends);
                 state.mailbox.complete_at(Done { request: key.to_bits(), job: None }, begins);
             }
-            _ => state.delivery.complete(key),
+            _ => {
+                state.delivery.complete(key);
+                if detail::is_wanted() {
+                    state.tell_fetched(0, 0);
+                }
+            }
         }
     } else {
         pool.submit(job);
@@ -271,6 +296,9 @@ where
     /// The log is told how the job has ended. Its time is real, and left out in virtual time.
     fn log_end(&self, error: Option<&WorkError>) {
         let state = &self.registration.state;
+        if let Some(error) = error {
+            self.tell_not_run(error);
+        }
         state.log(|| {
             let Label { name, location, .. } = self.job.label;
             let took = clock::monotonic() - self.job.submitted();
@@ -290,6 +318,15 @@ where
         };
         state.mailbox.complete_at(Done { request: key.to_bits(), job: None }, ends_at);
         true
+    }
+
+    /// The job has failed with this error. Without a panic it has not run, and its id is no cause.
+    fn tell_not_run(&self, error: &WorkError) {
+        if self.job.id() > 0 && !matches!(error, WorkError::Panicked(_)) {
+            let id = Some(self.job.id());
+            observe::tell_not_run(&self.registration.state, id, &self.job.label, error);
+            self.job.set_id(0);
+        }
     }
 
     /// Runs the job on the loop's own thread.

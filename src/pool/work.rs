@@ -186,8 +186,8 @@ impl<F> Work<F> {
         let location = Location::caller();
         let state = current::expect("Work::submit");
         let label = Label::new(self.kind, self.name, location);
-        match self.admit(&state) {
-            Ok(()) => self.start(&state, location),
+        match self.admit(&state, label) {
+            Ok(()) => self.start(&state, label),
             Err(error) => request::refuse(&state, label, self, Err(error)),
         }
     }
@@ -223,28 +223,25 @@ impl<F> Work<F> {
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
         let state = current::expect("Work::submit");
-        match self.admit(&state) {
-            Ok(()) => Ok(self.start(&state, Location::caller())),
+        let label = Label::new(self.kind, self.name, Location::caller());
+        match self.admit(&state, label) {
+            Ok(()) => Ok(self.start(&state, label)),
             Err(reason) => Err(SubmitError { reason, work: self }),
         }
     }
 
     /// Finds a place in its pool.
-    fn admit(&self, state: &State) -> Result<(), WorkError> {
-        request::admit(state, self.pool.as_ref().unwrap_or(&state.pool), Admission::New)
+    fn admit(&self, state: &State, label: Label) -> Result<(), WorkError> {
+        request::admit(state, self.pool.as_ref().unwrap_or(&state.pool), label, Admission::New)
     }
 
     /// Starts it once it is admitted.
-    fn start<T>(
-        self,
-        state: &Rc<State>,
-        location: &'static Location<'static>,
-    ) -> Request<Result<T, WorkError>>
+    fn start<T>(self, state: &Rc<State>, label: Label) -> Request<Result<T, WorkError>>
     where
         T: Send + 'static,
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
-        let Work { f, kind, name, too_late, token, pool } = self;
+        let Work { f, too_late, token, pool, .. } = self;
         let token = token.unwrap_or_default();
         let deadline = match too_late {
             Some(TooLate::At(moment)) => Some(moment),
@@ -254,7 +251,6 @@ impl<F> Work<F> {
             None => None,
         };
         let wishes = Wishes { token: Some(token.clone()), deadline, pool };
-        let label = Label::new(kind, name, location);
         request::start(state, label, wishes, WithToken { f, token }, |result| result)
     }
 }

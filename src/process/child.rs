@@ -175,7 +175,7 @@ impl Process {
             Some(end) if self.state().is_open() => {
                 let (state, origin) = (self.state().clone(), Registered::here().origin(KIND));
                 let call = move || callback::call(&state, origin, move || f(end.into()));
-                self.state().pending.push(Closure::new(call));
+                self.state().push_pending(Closure::new(call));
             }
             _ => drop(f),
         }
@@ -203,7 +203,7 @@ impl Handle for Process {
     /// Ends of children come last in the poll phase, as signals do.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let own = state.clone();
-        state.poll_last.push(Closure::new(move || self.tell(&own)));
+        state.push_poll_last(Closure::new(move || self.tell(&own)));
     }
 
     fn is_waited_for(&self) -> bool {

@@ -62,6 +62,11 @@ impl Closing {
         true
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len() + self.batch.borrow().len()
+    }
+
     /// Takes the next entry of the phase out: the last one.
     pub(crate) fn next(&self) -> Option<Closure> {
         self.batch.borrow_mut().pop()

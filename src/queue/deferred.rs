@@ -50,6 +50,16 @@ impl Deferred {
         self.left.get() > 0
     }
 
+    /// How many entries of the run are left.
+    pub(crate) fn left(&self) -> usize {
+        self.left.get()
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
     /// Takes the next entry of the run out.
     pub(crate) fn next(&self) -> Option<Closure> {
         if self.left.get() == 0 {

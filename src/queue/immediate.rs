@@ -15,7 +15,7 @@ use crate::trace::cause;
 use crate::trace::origin::Origin;
 
 /// Its name in reports.
-const KIND: &str = "immediate";
+pub(crate) const KIND: &str = "immediate";
 
 /// One place in the queue.
 struct Place {
@@ -88,6 +88,20 @@ impl Immediates {
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.get()
+    }
+
+    /// The number of the first place: one more than that of the immediate that was taken last.
+    #[inline]
+    pub(crate) fn first(&self) -> u64 {
+        self.first.get()
+    }
+
+    /// The immediates that wait: their numbers, lines, and whether they keep the loop alive.
+    pub(crate) fn each(&self, mut f: impl FnMut(u64, &'static Location<'static>, bool)) {
+        let numbers = self.first.get()..;
+        let places = self.places.borrow();
+        let waiting = numbers.zip(places.iter()).filter(|(_, place)| place.callback.is_some());
+        waiting.for_each(|(number, place)| f(number, place.location, place.referenced));
     }
 
     /// The number that the next immediate will get. Those below it are this check phase's batch.

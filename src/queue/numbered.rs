@@ -39,6 +39,11 @@ impl<W: ?Sized> Numbered<W> {
         self.active.get() == 0
     }
 
+    /// How many are active.
+    pub(crate) fn len(&self) -> usize {
+        self.active.get()
+    }
+
     /// Beyond the numbers that there are now.
     pub(crate) fn end(&self) -> u64 {
         self.next_number.get()

@@ -98,6 +98,14 @@ impl Figures {
         self.iterations.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn idle(&self) -> Nanos {
+        self.idle_nanos.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn allocated(&self) -> i64 {
         self.allocated.load(Ordering::Relaxed)
     }

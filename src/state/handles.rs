@@ -221,6 +221,10 @@ impl<H: ?Sized> Handles<H> {
         self.change(key, |entry| entry.flags.set(Flags::REFERENCED, on));
     }
 
+    pub(super) fn is_busy(&self, key: Key) -> bool {
+        self.with(key, |entry| entry.flags.has(Flags::BUSY)).unwrap_or(false)
+    }
+
     pub(super) fn has_ref(&self, key: Key) -> bool {
         self.with(key, |entry| entry.flags.has(Flags::REFERENCED)).unwrap_or(false)
     }
@@ -269,6 +273,16 @@ impl<H: ?Sized> Handles<H> {
             asked.push(entry.owner.clone());
         }
         asked
+    }
+
+    /// The keys of the entries that are active only because nobody has asked them for an answer in
+    /// vain yet: those that [`forget_unanswered`](Handles::forget_unanswered) makes inactive.
+    pub(super) fn unanswered(&self) -> Vec<Key> {
+        let table = self.table.borrow();
+        let is_only_asked =
+            |entry: &Entry<H>| entry.flags.has(Flags::ASKED) && !entry.flags.has(Flags::ACTIVE);
+        let asked = table.entries.iter().filter(|(_, entry)| is_only_asked(entry));
+        asked.map(|(key, _)| key).collect()
     }
 
     /// Nobody waits on the entries that were asked and have not answered.
@@ -325,6 +339,23 @@ impl<H: ?Sized> Handles<H> {
     /// Whether `f` holds for the owner of any entry. It may not use the table.
     pub(crate) fn any(&self, f: impl Fn(&H) -> bool) -> bool {
         self.table.borrow().entries.values().any(|entry| f(&entry.owner))
+    }
+
+    /// The keys of all entries, what reports call them, and whether they are active, referenced and
+    /// busy.
+    pub(super) fn each(
+        &self,
+        mut f: impl FnMut(Key, &'static str, &'static Location<'static>, [bool; 3]),
+    ) where
+        H: Described,
+    {
+        for (key, entry) in self.table.borrow().entries.iter() {
+            let [active, polled, referenced, busy] =
+                [Flags::ACTIVE, Flags::POLLED, Flags::REFERENCED, Flags::BUSY]
+                    .map(|flag| entry.flags.has(flag));
+            let flags = [active || polled, referenced, busy];
+            f(key, entry.owner.kind(), entry.owner.location(), flags);
+        }
     }
 
     /// The owners of all entries.

@@ -64,6 +64,12 @@ impl<T> Keyed<T> {
         self.entries.drain().map(|(_, value)| value).collect()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+        self.entries.iter().map(|(index, (generation, value))| {
+            (Key { index: index as u32, generation: *generation }, value)
+        })
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().map(|(_, (_, value))| value)
     }

@@ -7,7 +7,8 @@
 //! Nothing in this folder calls a callback. [`handles`] has all that is open on a loop, by [`key`];
 //! [`registration`] is a handle's hold on it, [`named`] says how a handle ends with its last clone,
 //! [`references`] how it keeps the loop alive or not. [`tasks`], [`sources`], [`delivery`] and
-//! [`hooks`] are further parts of the state. [`current`] says which loop is current on a thread.
+//! [`hooks`] are further parts of the state. [`told`] is what it tells of all these. [`current`]
+//! says which loop is current on a thread.
 
 pub(crate) mod current;
 pub(crate) mod delivery;
@@ -19,6 +20,7 @@ pub(crate) mod references;
 pub(crate) mod registration;
 pub(crate) mod sources;
 pub(crate) mod tasks;
+pub(crate) mod told;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

@@ -6,10 +6,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::State;
-use super::handles::Described;
+use super::handles::{Described, Handles};
 use crate::report::Laggard;
 use crate::state::key::Key;
 use crate::sys::Event;
+use crate::trace::detail::{self, Detail, Named};
+use crate::trace::ring::Happened;
 
 /// What the loop can do with an open handle or request without knowing what it is.
 pub(crate) trait Handle {
@@ -76,7 +78,12 @@ impl Registration {
     /// Opens the entry of this registration's owner: referenced, and active as told.
     pub(crate) fn open(&self, owner: Rc<dyn Handle>, at: &'static Location<'static>, active: bool) {
         let state = &self.state;
-        self.entry.set(Some((state.handles.open(owner, active, state.clock.now()), at)));
+        let kind = if detail::is_wanted() { owner.kind() } else { "" };
+        let key = state.handles.open(owner, active, state.clock.now());
+        self.entry.set(Some((key, at)));
+        if detail::is_wanted() {
+            self.tell(Happened::Opened, key, active, kind);
+        }
     }
 
     /// How long ago the entry was opened, to the millisecond. Zero if it is not open.
@@ -96,28 +103,62 @@ impl Registration {
         self.entry.get().is_some()
     }
 
+    /// Tells that the handle receives what comes to the port of this number.
+    #[inline]
+    pub(crate) fn receives(&self, port: impl FnOnce() -> u64) {
+        if detail::is_wanted()
+            && let Some(key) = self.key()
+        {
+            let number = Named::Handle(key.to_bits()).number();
+            self.state.say(Detail::new(Happened::Receives, number).amount(port()));
+        }
+    }
+
     /// Ends the entry. The owner comes back so that it is dropped where the caller wants it.
     pub(crate) fn close(&self) -> Option<Rc<dyn Handle>> {
-        self.entry.take().and_then(|(key, _)| self.state.handles.close(key))
+        let (key, _) = self.entry.get()?;
+        if detail::is_wanted() {
+            self.tell(Happened::Closed, key, false, "");
+        }
+        self.entry.set(None);
+        self.state.handles.close(key)
+    }
+
+    /// Tells a detail of the handle.
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, happened: Happened, key: Key, on: bool, kind: &'static str) {
+        let place = self.location().filter(|_| happened == Happened::Opened);
+        let number = Named::Handle(key.to_bits()).number();
+        self.state.say(Detail::new(happened, number).small(u8::from(on)).of(kind, place));
     }
 
     /// Sets whether the handle is started.
     pub(crate) fn set_active(&self, on: bool) {
-        if let Some(key) = self.key() {
-            self.state.handles.set_active(key, on);
-        }
+        self.change_active(|handles, key| handles.set_active(key, on));
     }
 
     /// Sets whether the handle is started, and whether a task waits on it by a function that polls.
     pub(crate) fn set_active_or_polled(&self, active: bool, polled: bool) {
-        if let Some(key) = self.key() {
-            self.state.handles.set_active_or_polled(key, active, polled);
+        self.change_active(|handles, key| handles.set_active_or_polled(key, active, polled));
+    }
+
+    #[inline]
+    fn change_active(&self, change: impl FnOnce(&Handles<dyn Handle>, Key)) {
+        let Some(key) = self.key() else { return };
+        let before = detail::is_wanted() && self.is_active();
+        change(&self.state.handles, key);
+        if detail::is_wanted() && self.is_active() != before {
+            self.tell(Happened::Active, key, !before, "");
         }
     }
 
     /// Sets whether a request of the handle is pending.
     pub(crate) fn set_busy(&self, on: bool) {
         if let Some(key) = self.key() {
+            if detail::is_wanted() && on != self.state.handles.is_busy(key) {
+                self.tell(Happened::Busy, key, on, "");
+            }
             self.state.handles.set_busy(key, on);
         }
     }
@@ -130,6 +171,9 @@ impl Registration {
     /// [`ref_methods`](super::references::ref_methods).
     pub(crate) fn set_ref(&self, on: bool) {
         if let Some(key) = self.key() {
+            if detail::is_wanted() && on != self.has_ref() {
+                self.tell(Happened::Referenced, key, on, "");
+            }
             self.state.handles.set_ref(key, on);
         }
     }

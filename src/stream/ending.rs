@@ -113,7 +113,7 @@ impl<S: Stream> Connection<S> {
         if let Some((on_close, origin)) = callbacks.on_close.0.take() {
             told.push(self.call_of(origin, on_close));
         }
-        self.state().closing.push_all(told);
+        self.state().push_all_closing(told);
         let entry = self.registration.close();
         self.wake_tasks();
         drop((callbacks, entry));
@@ -207,7 +207,7 @@ impl<S: Stream> Connection<S> {
             drop(before);
         } else if self.state().is_open() {
             let origin = Registered::here().origin(S::KIND);
-            self.state().closing.push(self.call_of(origin, f));
+            self.state().push_closing(self.call_of(origin, f));
         }
     }
 
@@ -221,7 +221,7 @@ impl<S: Stream> Connection<S> {
         let before = self.slot(end).set(f);
         if self.reading.may_stop() {
             let stream = self.clone();
-            self.state().pending.push(Closure::new(move || {
+            self.state().push_pending(Closure::new(move || {
                 let again = OnDrop(|| stream.registration.call_again());
                 stream.tell_of_end(stream.state());
                 again.forget();

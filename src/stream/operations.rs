@@ -276,7 +276,7 @@ impl<S: Stream> Connection<S> {
             match weak.upgrade().filter(|stream| stream.is_open()) {
                 Some(stream) => {
                     let (later, write) = (stream.clone(), LostWrite { error, location });
-                    stream.state().pending.push(Closure::new(move || later.report(write)));
+                    stream.state().push_pending(Closure::new(move || later.report(write)));
                     None
                 }
                 None => Err::<(), _>(error).into_lost(),
@@ -362,7 +362,7 @@ impl<S: Stream> Connection<S> {
             // Dropped uncalled if the loop is gone.
             if self.state().is_open() {
                 let (stream, origin) = (self.clone(), Registered::here().origin(S::KIND));
-                self.state().pending.push(Closure::new(move || {
+                self.state().push_pending(Closure::new(move || {
                     let error = stream.closed_error();
                     let state = stream.state().clone();
                     let stream = S::of(Name::new(stream));

@@ -29,6 +29,7 @@ use crate::error::{Panic, TaskError};
 use crate::state::State;
 use crate::state::current;
 use crate::state::key::Key;
+use crate::trace::detail::Queue;
 use crate::unhandled;
 
 use crate::state::tasks::Run;
@@ -216,6 +217,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
                 let (state, at) = (self.state.clone(), self.location);
                 let raise = move || callback::raise(&state, panic, Some(at));
                 self.state.microtasks.push(raise);
+                self.state.queued(Queue::Microtasks, None, KIND, Some(at));
             }
             Output::Finished(Ok(output)) => self.lose(output),
             _ => {}

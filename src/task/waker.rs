@@ -19,6 +19,7 @@ use crate::state::tasks::Run;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Woken;
 use crate::trace::asked::Asked;
+use crate::trace::detail::{self, Queue};
 use crate::trace::origin::Origin;
 
 /// What a [`Waker`] of a task is made of.
@@ -60,6 +61,10 @@ impl TaskWaker {
     /// Queues the microtask that polls the task. On the loop's thread.
     fn queue_on(self: Arc<Self>, state: &State) {
         if state.is_open() {
+            if detail::is_wanted() {
+                let place = state.tasks.get(self.key).map(|task| task.location());
+                state.queued(Queue::Microtasks, None, "task", place);
+            }
             state.microtasks.push(move || self.run());
         }
     }

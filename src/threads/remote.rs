@@ -5,8 +5,10 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use super::mailbox::{Mailbox, RemoteMailbox};
-use crate::callback::observed::noted;
+use crate::callback::observed::{noted, tell_here};
 use crate::error::LoopGone;
+use crate::trace::detail::{self, Detail};
+use crate::trace::ring::Happened;
 
 /// Sends closures to a loop from any thread.
 ///
@@ -47,6 +49,10 @@ impl Remote {
     /// looks; none when it is awake.
     #[track_caller]
     pub fn post(&self, f: impl FnOnce() + Send + 'static) -> Result<(), LoopGone> {
+        if detail::is_wanted() {
+            let to = u64::from(self.mailbox.figures.track.number()) << 32;
+            tell_here(Detail::new(Happened::Posted, 0).amount(to));
+        }
         let posted = if self.mailbox.is_observed() {
             self.mailbox.post(noted(|| "post", Location::caller(), f)).map_err(drop)
         } else {

@@ -18,6 +18,7 @@
 //! - [`track`]: a loop or a pool thread as observers see it. [`roll`]: all tracks of the process,
 //!   and who observes them.
 //! - [`running`]: what runs now on a track. [`ring`]: the newest events of a track.
+//! - [`detail`]: all else that is said, for recorders that ask for it.
 //! - [`teller`]: the loop's side. [`account`]: where the time of an iteration went. [`delays`]: how
 //!   long iterations keep the loop busy, which is counted whether somebody observes or not.
 //!
@@ -35,6 +36,7 @@ pub(crate) mod account;
 pub(crate) mod asked;
 pub(crate) mod cause;
 pub(crate) mod delays;
+pub(crate) mod detail;
 pub(crate) mod origin;
 pub(crate) mod ring;
 pub(crate) mod roll;

@@ -6,10 +6,10 @@
 #![allow(unsafe_code)] // One of the files that tests/tidy.rs lists.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
+use super::Phase;
 use super::running::{pointer, text};
-use super::{Phase, Wake};
 use crate::clock::Nanos;
 
 /// What happened.
@@ -26,6 +26,99 @@ pub(crate) enum Happened {
     Worked,
     /// What had been asked for before was asked for again. `id` is what was asked for.
     Linked,
+
+    // ----- Details, for recorders that want them: see `observe::Detail` -----
+    /// All that there is on the loop follows.
+    Told,
+    /// A turn begins.
+    TurnBegan,
+    /// A turn has ended.
+    TurnEnded,
+    /// An iteration begins.
+    Iteration,
+    /// A phase begins that has something to call.
+    Phase,
+    /// The poll begins.
+    Poll,
+    /// The poll has ended its wait.
+    Polled,
+    /// The loop is torn down.
+    Ended,
+    /// A callback begins.
+    Began,
+    /// A callback has returned.
+    Returned,
+    /// It has panicked.
+    Unwound,
+    /// The queues were drained.
+    Drained,
+    /// Something was put in a queue.
+    Queued,
+    /// Something was taken out of a queue, to be called.
+    Taken,
+    /// A timer waits.
+    Armed,
+    /// A timer waits anew.
+    Refreshed,
+    /// A timer or an immediate was cleared.
+    Cleared,
+    /// A handle or a request was opened.
+    Opened,
+    /// Whether it is active has changed.
+    Active,
+    /// Whether a request of it is pending has changed.
+    Busy,
+    /// Whether a thing may keep the loop alive has changed.
+    Referenced,
+    /// A handle or a request has ended.
+    Closed,
+    /// The mailbox was emptied.
+    Fetched,
+    /// A job was submitted.
+    Submitted,
+    /// A job was refused at once.
+    Refused,
+    /// A pool thread has begun a job.
+    Started,
+    /// A job has ended.
+    Finished,
+    /// A job will not run any more.
+    Withdrawn,
+    /// A handle receives what comes to a port.
+    Receives,
+    /// A message was sent.
+    Posted,
+    /// A message was handed on.
+    Delivered,
+    /// Messages were dropped.
+    Dropped,
+    /// A worker was started.
+    Spawned,
+    /// A worker's loop has begun.
+    Online,
+    /// A worker's failure has come to its parent.
+    Failed,
+    /// A worker's end has come to its parent.
+    Exited,
+}
+
+impl Happened {
+    /// All, in the order of their numbers.
+    const ALL: [Happened; 41] = {
+        use Happened::*;
+        [
+            Called, Panicked, Waited, Worked, Linked, Told, TurnBegan, TurnEnded, Iteration, Phase,
+            Poll, Polled, Ended, Began, Returned, Unwound, Drained, Queued, Taken, Armed,
+            Refreshed, Cleared, Opened, Active, Busy, Referenced, Closed, Fetched, Submitted,
+            Refused, Started, Finished, Withdrawn, Receives, Posted, Delivered, Dropped, Spawned,
+            Online, Failed, Exited,
+        ]
+    };
+
+    /// Whether the event has another number in place of its iteration.
+    pub(crate) fn is_without_iteration(self) -> bool {
+        matches!(self, Happened::Armed | Happened::Refreshed)
+    }
 }
 
 /// One event.
@@ -35,9 +128,9 @@ pub(crate) struct Event {
     pub(crate) happened: Happened,
     /// When it began.
     pub(crate) at: Nanos,
-    /// How long it took.
+    /// How long it took; the amount of a detail.
     pub(crate) took: Nanos,
-    /// The id of the callback or job. Zero for others.
+    /// The id of the callback or job; the number of a detail. Zero for others.
     pub(crate) id: u64,
     /// The callback or job in which it was scheduled. Zero for none.
     pub(crate) cause: u64,
@@ -47,8 +140,8 @@ pub(crate) struct Event {
     pub(crate) place: Option<&'static Location<'static>>,
     /// The phase in which it ran.
     pub(crate) phase: Phase,
-    /// What ended a wait.
-    pub(crate) woken_by: Wake,
+    /// What ended a wait, or another number below 16.
+    pub(crate) small: u8,
     /// The number of the loop's iteration, less whole rounds of 2^32.
     pub(crate) iteration: u32,
 }
@@ -71,8 +164,8 @@ struct Slot {
     kind: AtomicPtr<u8>,
     /// See [`Event::place`].
     place: AtomicPtr<Location<'static>>,
-    /// The rest, from the lowest byte: what happened and, in its upper half, the wake; the phase;
-    /// two bytes for the length of the kind; four for the iteration.
+    /// The rest, from the lowest byte: what happened; the phase and, in its upper half, the small
+    /// number; two bytes for the length of the kind; four for the iteration.
     rest: AtomicU64,
 }
 
@@ -80,6 +173,10 @@ struct Slot {
 pub(crate) struct Ring {
     /// As many as were asked for.
     slots: Box<[Slot]>,
+    /// Whether it takes details.
+    is_detailed: bool,
+    /// It was told all that there was when it began. Only the writer uses it.
+    knows_all: AtomicBool,
     /// How many events have been written.
     written: AtomicU64,
     /// The place of the next one. Only the writer reads it.
@@ -87,12 +184,29 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(capacity: usize) -> Ring {
+    pub(crate) fn new(capacity: usize, is_detailed: bool) -> Ring {
         Ring {
             slots: (0..capacity).map(|_| Slot::default()).collect(),
+            is_detailed,
+            knows_all: AtomicBool::new(false),
             written: AtomicU64::new(0),
             next: AtomicUsize::new(0),
         }
+    }
+
+    /// Whether it takes details.
+    pub(crate) fn is_detailed(&self) -> bool {
+        self.is_detailed
+    }
+
+    /// Whether it takes details, and was not told yet what there was when it began.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_detailed && !self.knows_all.load(Ordering::Relaxed)
+    }
+
+    /// It was told all that there was.
+    pub(crate) fn set_knows_all(&self) {
+        self.knows_all.store(true, Ordering::Relaxed);
     }
 
     /// Adds an event. On the track's thread.
@@ -134,8 +248,8 @@ impl Slot {
         // A name of 64 KiB is none.
         let kind = if event.kind.len() <= usize::from(u16::MAX) { event.kind } else { "" };
         let rest = event.happened as u64
-            | (event.woken_by as u64) << 4
             | (event.phase as u64) << 8
+            | u64::from(event.small) << 12
             | (kind.len() as u64) << 16
             | u64::from(event.iteration) << 32;
         self.at.store(event.at, Ordering::Relaxed);
@@ -162,22 +276,16 @@ impl Slot {
         if version != whole || self.version.load(Ordering::Relaxed) != whole {
             return None;
         }
-        let [first, phase, ..] = rest.to_le_bytes();
+        let [happened, phase, ..] = rest.to_le_bytes();
         let length = usize::from((rest >> 16) as u16);
-        let happened = [
-            Happened::Called,
-            Happened::Panicked,
-            Happened::Waited,
-            Happened::Worked,
-            Happened::Linked,
-        ][usize::from(first & 15)];
+        let happened = Happened::ALL[usize::from(happened)];
         // SAFETY: the version says before and after that all of the slot was written by one
         // `write`, so the address and the length are of one string, which was borrowed for 'static;
         // and the place is as `pointer` says.
         let (kind, place) = unsafe { (text(kind, length), place.as_ref()) };
-        let (phase, woken_by) = (Phase::of(phase), Wake::of(first >> 4));
+        let (phase, small) = (Phase::of(phase & 15), phase >> 4);
         let iteration = (rest >> 32) as u32;
-        Some(Event { happened, at, took, id, cause, kind, place, phase, woken_by, iteration })
+        Some(Event { happened, at, took, id, cause, kind, place, phase, small, iteration })
     }
 }
 
@@ -197,7 +305,7 @@ mod tests {
             kind: ["timer", "x"][(number % 2) as usize],
             place: (!number.is_multiple_of(3)).then(Location::caller),
             phase: Phase::Close,
-            woken_by: Wake::Stop,
+            small: 11,
             iteration: number as u32,
         }
     }
@@ -208,12 +316,12 @@ mod tests {
         assert_eq!((seen.kind, seen.iteration), (expected.kind, expected.iteration));
         assert_eq!(seen.place.is_some(), expected.place.is_some());
         assert_eq!((seen.happened, seen.phase), (Happened::Worked, Phase::Close));
-        assert_eq!(seen.woken_by, Wake::Stop);
+        assert_eq!(seen.small, 11);
     }
 
     #[test]
     fn the_newest_events_are_kept_in_order() {
-        let ring = Ring::new(4);
+        let ring = Ring::new(4, false);
         for number in 0..10 {
             ring.write(&event(number));
             let first = (number + 1).saturating_sub(4);
@@ -226,14 +334,14 @@ mod tests {
 
     #[test]
     fn a_ring_without_room_counts() {
-        let ring = Ring::new(0);
+        let ring = Ring::new(0, false);
         ring.write(&event(1));
         assert_eq!((ring.written(), ring.read(1).count()), (1, 0));
     }
 
     #[test]
     fn a_reader_that_is_overtaken_sees_whole_events_only() {
-        let (ring, over) = (Ring::new(8), AtomicBool::new(false));
+        let (ring, over) = (Ring::new(8, false), AtomicBool::new(false));
         let rounds = if cfg!(miri) { 200 } else { 200_000 };
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -245,6 +353,13 @@ mod tests {
             }
         });
         assert_eq!(ring.read(ring.written()).count(), 8);
+    }
+
+    #[test]
+    fn what_happened_is_read_as_it_was_written() {
+        let ring = Ring::new(Happened::ALL.len(), true);
+        Happened::ALL.iter().for_each(|it| ring.write(&Event { happened: *it, ..event(0) }));
+        assert!(ring.read(ring.written()).map(|event| event.happened).eq(Happened::ALL));
     }
 
     #[test]

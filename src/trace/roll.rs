@@ -36,6 +36,8 @@ struct Roll {
 pub(crate) struct Session {
     /// How many events each ring keeps.
     capacity: usize,
+    /// Whether the rings take details.
+    is_detailed: bool,
     /// The tracks that there were, also those that have ended since.
     tracks: Mutex<Vec<(Arc<Track>, Arc<Ring>)>>,
 }
@@ -112,8 +114,8 @@ impl Drop for Observer {
 
 impl Session {
     /// Begins to record, all tracks that there are and those that come.
-    pub(crate) fn begin(capacity: usize) -> Arc<Session> {
-        let session = Arc::new(Session { capacity, tracks: Mutex::default() });
+    pub(crate) fn begin(capacity: usize, is_detailed: bool) -> Arc<Session> {
+        let session = Arc::new(Session { capacity, is_detailed, tracks: Mutex::default() });
         let mut roll = lock();
         roll.tracks.iter().filter_map(Weak::upgrade).for_each(|track| session.add(&track));
         roll.recorders.push(session.clone());
@@ -121,7 +123,7 @@ impl Session {
     }
 
     fn add(&self, track: &Arc<Track>) {
-        let ring = Arc::new(Ring::new(self.capacity));
+        let ring = Arc::new(Ring::new(self.capacity, self.is_detailed));
         track.add_ring(ring.clone());
         self.tracks.lock().unwrap_or_else(PoisonError::into_inner).push((track.clone(), ring));
     }

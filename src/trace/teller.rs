@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::account::{Account, Sort};
 use super::cause;
+use super::detail::{Detail, pair};
 use super::origin::Origin;
 use super::ring::{Event, Happened, Ring};
 use super::roll::{self, Stalled};
@@ -51,6 +52,15 @@ pub(crate) struct Teller {
     is_accounted: Cell<bool>,
     /// The log wants what happens on this loop.
     logs: Cell<bool>,
+    /// A recorder wants details.
+    is_detailed: Cell<bool>,
+    /// What is told is for recorders alone that do not know yet what there is.
+    is_for_new: Cell<bool>,
+    /// The callback that runs is to be told as a detail. Before whatever comes next: what it is may
+    /// be known better until then.
+    untold: Cell<bool>,
+    /// The ticks and the microtasks of the drain that is under way.
+    drained: Cell<(usize, usize)>,
     /// Who armed which timer while somebody observed.
     timers: RefCell<Vec<ArmedBy>>,
 }
@@ -116,6 +126,10 @@ impl Teller {
             accounts: Default::default(),
             is_accounted: Cell::new(false),
             logs: Cell::new(false),
+            is_detailed: Cell::new(false),
+            is_for_new: Cell::new(false),
+            untold: Cell::new(false),
+            drained: Cell::default(),
             timers: RefCell::default(),
         }
     }
@@ -175,6 +189,9 @@ impl Teller {
         });
         let id = cause::next_id();
         let before = cause::set_running(id);
+        if self.is_detailed.get() {
+            self.tell_begin(sort);
+        }
         self.calls.borrow_mut().push(Call { id, origin, began: now, before, is_first });
     }
 
@@ -224,6 +241,9 @@ impl Teller {
             self.look_for_stall(clock.real(now), origin);
         }
         let took = now - began;
+        if self.is_detailed.get() {
+            self.tell_end(began, now, id, origin, panicked);
+        }
         let happened = if panicked { Happened::Panicked } else { Happened::Called };
         self.write(happened, began, took, id, origin, Wake::None);
         if took >= LONG && self.logs.get() {
@@ -320,6 +340,84 @@ impl Teller {
         self.write(Happened::Worked, began, ended.saturating_sub(began), id, origin, Wake::None);
     }
 
+    // ----- Details -----
+
+    /// Has `f` tell all that there is, if a recorder of details does not know it yet. Only such
+    /// recorders hear it.
+    pub(crate) fn tell_all(&self, f: impl FnOnce()) {
+        self.look_for_changes();
+        if self.rings.borrow().iter().any(|ring| ring.is_new()) {
+            self.tell_untold();
+            self.is_for_new.set(true);
+            f();
+            self.is_for_new.set(false);
+            self.rings.borrow().iter().for_each(|ring| ring.set_knows_all());
+        }
+    }
+
+    /// Tells a detail, of this time of the track, to those that want it.
+    #[cold]
+    pub(crate) fn say(&self, now: Nanos, detail: Detail) {
+        self.look_for_changes();
+        if self.is_detailed.get() {
+            self.tell_untold();
+            self.write_detail(now, cause::running(), detail);
+        }
+    }
+
+    /// A callback begins.
+    #[cold]
+    fn tell_begin(&self, sort: Sort) {
+        self.tell_untold();
+        self.untold.set(true);
+        let (ticks, microtasks) = self.drained.get();
+        match sort {
+            Sort::Tick => self.drained.set((ticks + 1, microtasks)),
+            Sort::Microtask => self.drained.set((ticks, microtasks + 1)),
+            Sort::Main | Sort::Macrotask => {}
+        }
+    }
+
+    /// The callback that runs is told, if it was not, as what it is known to be by now.
+    fn tell_untold(&self) {
+        if !self.untold.replace(false) {
+            return;
+        }
+        if let Some(Call { id, origin, began, .. }) = self.calls.borrow().last() {
+            self.tell_began(*began, *id, *origin);
+        }
+    }
+
+    fn tell_began(&self, began: Nanos, id: u64, origin: Origin) {
+        let Origin { kind, place, cause } = origin;
+        self.write_detail(began, cause, Detail::new(Happened::Began, id).of(kind, place));
+    }
+
+    /// A callback has ended, which is not among those that run any more.
+    #[cold]
+    fn tell_end(&self, began: Nanos, now: Nanos, id: u64, origin: Origin, panicked: bool) {
+        if self.untold.replace(false) {
+            self.tell_began(began, id, origin);
+        }
+        let happened = if panicked { Happened::Unwound } else { Happened::Returned };
+        self.write_detail(now, origin.cause, Detail::new(happened, id));
+    }
+
+    /// The queues are empty, after so many rounds.
+    pub(crate) fn tell_drained(&self, now: Nanos, rounds: u64) {
+        let (ticks, microtasks) = self.drained.take();
+        self.say(now, Detail::new(Happened::Drained, pair(ticks, microtasks)).amount(rounds));
+    }
+
+    fn write_detail(&self, at: Nanos, cause: u64, detail: Detail) {
+        let Detail { happened, number: id, amount: took, small, extra, kind, place } = detail;
+        let (phase, iteration) = (self.phase.get(), extra.unwrap_or(self.iteration.get()));
+        let event = Event { happened, at, took, id, cause, kind, place, phase, small, iteration };
+        let is_for_new = self.is_for_new.get();
+        let wants = |ring: &&Arc<Ring>| if is_for_new { ring.is_new() } else { ring.is_detailed() };
+        self.rings.borrow().iter().filter(wants).for_each(|ring| ring.write(&event));
+    }
+
     // ----- Timers -----
 
     /// The timer of this place was armed, by what runs now.
@@ -400,6 +498,7 @@ impl Teller {
     fn look_for_changes(&self) {
         if self.track.has_changed(self.seen.get()) {
             let (rings, change) = self.track.rings();
+            self.is_detailed.set(rings.iter().any(|ring| ring.is_detailed()));
             self.rings.replace(rings);
             self.seen.set(change);
         }
@@ -416,8 +515,8 @@ impl Teller {
     ) {
         let Origin { kind, place, cause } = origin;
         let (phase, iteration) = (self.phase.get(), self.iteration.get());
-        let event =
-            Event { happened, at, took, id, cause, kind, place, phase, woken_by, iteration };
+        let small = woken_by as u8;
+        let event = Event { happened, at, took, id, cause, kind, place, phase, small, iteration };
         self.rings.borrow().iter().for_each(|ring| ring.write(&event));
     }
 }

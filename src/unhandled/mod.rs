@@ -235,7 +235,7 @@ pub(crate) fn report(
     if state.is_open() {
         let report = Report { kind, location, lost: Some(lost) };
         let inner = state.clone();
-        state.pending.push(Closure::new(move || report.tell(&inner)));
+        state.push_pending(Closure::new(move || report.tell(&inner)));
     }
 }
 

@@ -34,6 +34,8 @@ use crate::state::State;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::detail::{self, Detail};
+use crate::trace::ring::Happened;
 
 /// What reports call a worker.
 pub(super) const KIND: &str = "worker";
@@ -235,6 +237,16 @@ impl<In, Out> WorkerHandle<In, Out> {
         }
     }
 
+    /// Tells a detail of the worker.
+    #[inline]
+    fn tell(&self, happened: Happened, code: i32) {
+        if !detail::is_wanted() {
+            return;
+        }
+        let detail = Detail::new(happened, self.shared().id).amount(u64::from(code as u32));
+        self.state().say(detail.of(KIND, self.registration.location()));
+    }
+
     /// The failure of an ended worker: to `on_error`, to those that wait for its end, or else to
     /// the loop as uncaught.
     fn deliver_error(&self, state: &State, cause: Cause) {
@@ -249,6 +261,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             Cause::OutOfMemory(error) => (error, None),
         };
         self.error.replace(Some(error.clone()));
+        self.tell(Happened::Failed, 0);
         let location = self.registration.location();
         if let Some((f, origin)) = self.on_error.take(KIND) {
             callback::drop_quietly(panic);
@@ -264,6 +277,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             join_ended(thread);
         }
         self.stage.set(Stage::Exited(code));
+        self.tell(Happened::Exited, code);
         let entry = self.registration.close();
         let receiver = state.delivery.remove_receiver(self.number.get());
         self.close_channel();
@@ -339,6 +353,8 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
         debug_assert!(first, "a worker is started once");
         self.thread.set(Some(thread));
         self.registration.open(self.clone(), location, true);
+        self.registration.receives(|| self.handler.buffer.queue().number());
+        self.tell(Happened::Spawned, 0);
         // As in Node, where the start of a worker ends the next wait of its parent at once.
         self.state().delivery.call_again(number);
     }
@@ -356,7 +372,7 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
     /// Delivers the messages that were left when the worker exited, to a callback that came after.
     fn deliver_late(self: &Rc<Self>) {
         let mut late = LateDelivery { worker: self.clone(), again: false };
-        self.state().pending.push(Closure::new(move || late.deliver()));
+        self.state().push_pending(Closure::new(move || late.deliver()));
     }
 }
 

@@ -18,6 +18,8 @@ use crate::error::Panic;
 use crate::event_loop::Loop;
 use crate::event_loop::builder::Parts;
 use crate::sys;
+use crate::trace::detail::{self, Detail};
+use crate::trace::ring::Happened;
 use crate::virtual_time::scheduler::Member;
 
 /// How long the notice of a worker's end takes in virtual time: one millisecond, so that it comes
@@ -56,6 +58,9 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let event_loop = Loop::from_parts(parts);
         inherited::inherit(event_loop.state(), environment);
         log::debug!("worker {} is online", shared.id);
+        if detail::is_wanted() {
+            event_loop.state().say(Detail::new(Happened::Online, shared.id));
+        }
         shared.set_online(event_loop.virtual_now());
         if let Some(bytes) = memory_limit {
             alloc::set_limit(bytes);

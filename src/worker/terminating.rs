@@ -91,7 +91,7 @@ impl Hook {
         let inner = state.clone();
         let origin = self.registered.origin(KIND);
         let call = move || callback::call(&inner, origin, self.call);
-        state.pending.push(Closure::new(call));
+        state.push_pending(Closure::new(call));
     }
 }
 

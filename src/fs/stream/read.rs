@@ -315,7 +315,7 @@ impl Reader {
     fn queue_round(self: &Rc<Self>) {
         if self.state().is_open() && !self.round_queued.replace(true) {
             let reader = self.clone();
-            self.state().pending.push(Closure::new(move || {
+            self.state().push_pending(Closure::new(move || {
                 reader.round_queued.set(false);
                 reader.round();
             }));
@@ -355,7 +355,7 @@ impl Reader {
         if self.is_closed() {
             // A callback, so not from here.
             let (reader, origin) = (self.clone(), Registered::here().origin(KIND));
-            return self.state().pending.push(Closure::new(move || {
+            return self.state().push_pending(Closure::new(move || {
                 reader.call_last(f, origin, reader.over().map(|()| Vec::new()));
             }));
         }

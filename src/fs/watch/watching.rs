@@ -207,7 +207,7 @@ impl Watching {
     fn push_on_close(&self, origin: Origin, f: Box<dyn FnOnce()>) {
         let state = self.registration.state.clone();
         let call = move || callback::call(&state, origin, f);
-        self.registration.state.closing.push(Closure::new(call));
+        self.registration.state.push_closing(Closure::new(call));
     }
 }
 

@@ -438,7 +438,7 @@ impl Datagrams {
         if let Some((on_close, origin)) = self.on_close.take(KIND) {
             told.push(self.call_of(origin, on_close));
         }
-        self.state().closing.push_all(told);
+        self.state().push_all_closing(told);
         let entry = self.registration.close();
         self.wake_tasks();
         // Last: what the callback captured may call back into the loop.
@@ -474,7 +474,7 @@ impl Datagrams {
             drop(before);
         } else if self.state().is_open() {
             let origin = Registered::here().origin(KIND);
-            self.state().closing.push(self.call_of(origin, f));
+            self.state().push_closing(self.call_of(origin, f));
         }
     }
 

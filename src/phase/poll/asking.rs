@@ -39,7 +39,7 @@ fn ask_all(state: &Rc<State>) {
     if something_waits(state) || state.is_alive_besides_handles() {
         return;
     }
-    state.handles.forget_unanswered();
+    state.forget_unanswered();
     let mut asked = state.handles.ask().into_iter();
     callback::guard(state, || {
         while !state.is_halted()

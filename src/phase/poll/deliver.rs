@@ -8,6 +8,7 @@ use crate::state::key::Key;
 use crate::sys;
 use crate::threads::mailbox::incoming::{Done, Woken};
 use crate::trace::Phase;
+use crate::trace::detail::{self, Named, Queue};
 
 /// The most posted closures that are called in one poll phase.
 const POSTS_PER_PHASE: usize = 1024;
@@ -30,6 +31,9 @@ pub(crate) fn deliver(state: &Rc<State>) {
 fn fetch(state: &State) {
     let (count, mut tasks) = state.delivery.fetch(&state.mailbox);
     state.mailbox.figures.add_events(count as u64);
+    if detail::is_wanted() {
+        state.tell_fetched(count, tasks.len());
+    }
     if !tasks.is_empty() {
         tasks.drain(..).for_each(Woken::queue);
         state.delivery.keep(tasks);
@@ -38,16 +42,17 @@ fn fetch(state: &State) {
 
 fn deliver_all(state: &Rc<State>) {
     let delivery = &state.delivery;
-    state.teller.set_phase(Phase::Poll);
     // What is there now. More may come while these are called.
     let mut completions = delivery.completions();
     let mut posts = delivery.posts.len().min(POSTS_PER_PHASE);
+    state.begin_phase(Phase::Poll, || completions + posts);
     let (mut from, end) = (0, delivery.next_number());
     callback::guard(state, || {
         callback::drain(state); // The tasks that other threads woke.
         while completions > 0 && !state.is_halted() {
             completions -= 1;
             let Some(Done { request: key, job }) = delivery.next_completion() else { break };
+            state.calls(Queue::Completions, Named::Handle(key));
             if let Some(request) = state.handles.get(Key::from_bits(key)) {
                 request.ready(state, sys::Event::default());
             }
@@ -61,12 +66,13 @@ fn deliver_all(state: &Rc<State>) {
             let Some((number, receiver)) = delivery.next_receiver(from, end) else { break };
             // After a panic in it the same receiver goes on with what it has left.
             from = number;
+            state.calls_handle(Queue::Receivers, &*receiver);
             receiver.ready(state, sys::Event::default());
             from = number + 1;
         }
         while posts > 0 && !state.is_halted() {
             posts -= 1;
-            let Some(post) = delivery.posts.next() else { break };
+            let Some(post) = state.taken(Queue::Posts, delivery.posts.next()) else { break };
             callback::call_queued(state, post);
         }
     });

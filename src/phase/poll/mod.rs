@@ -25,6 +25,7 @@ use crate::clock::Nanos;
 use crate::phase::mode::RunMode;
 use crate::state::State;
 use crate::trace::Phase;
+use crate::trace::detail::Queue;
 use sleep::{collect, look, sleep};
 
 pub(crate) use asking::{ask, ask_before};
@@ -80,16 +81,17 @@ fn something_waits(state: &State) -> bool {
         || !state.delivery.is_empty()
 }
 
-/// Waits until something is ready, at most for `timeout`, and lists the handles that are.
+/// Waits until something is ready, at most for `timeout`, and lists the handles that are. The
+/// `mode` is told to observers.
 ///
 /// Inlined down to the system call, as are the callers (see the guide, Why it is fast).
 #[inline(always)]
-pub(crate) fn wait(state: &State, timeout: Option<Duration>) {
+pub(crate) fn wait(state: &State, mode: RunMode, timeout: Option<Duration>) {
     state.mailbox.figures.add_iteration();
     let may_sleep = timeout != Some(Duration::ZERO);
     give_back(state, may_sleep && timeout.is_none_or(|timeout| timeout >= LONG_SLEEP));
     if state.is_observed() {
-        return observed::wait(state, timeout);
+        return observed::wait(state, mode, timeout);
     }
     wait_unobserved(state, timeout, may_sleep);
 }
@@ -123,15 +125,16 @@ fn give_back(state: &State, sleeps_long: bool) {
 pub(crate) fn dispatch(state: &Rc<State>) {
     let mut left = state.handles.ready_count();
     if left > 0 {
-        state.teller.set_phase(Phase::Poll);
+        state.begin_phase(Phase::Poll, || left);
         callback::guard(state, || {
             while !state.is_halted()
                 && let Some((handle, event)) = state.handles.next_ready(&mut left)
             {
+                state.calls_handle(Queue::Ready, &*handle);
                 handle.ready(state, event);
             }
         });
     }
     deliver::deliver(state);
-    callback::call_deferred(state, Phase::Poll, &state.poll_last);
+    callback::call_deferred(state, Phase::Poll, Queue::PollLast, &state.poll_last);
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::table::Table;
+use super::told::Armed;
 use crate::clock::Nanos;
 use crate::report::Alive;
 
@@ -46,6 +47,11 @@ impl Timers {
         // Timers that are armed from now on must not share a generation with those before.
         let empty = self.table.borrow().successor();
         self.table.replace(empty).into_callbacks()
+    }
+
+    /// The timers that are armed.
+    pub(crate) fn each(&self, f: impl FnMut(Armed)) {
+        self.table.borrow().each_armed().for_each(f);
     }
 
     /// Adds the timers that hold the loop to a report of what keeps it alive.

@@ -43,6 +43,7 @@ mod heap;
 mod lists;
 mod table;
 mod timer;
+pub(crate) mod told;
 
 use std::fmt;
 use std::panic::Location;
@@ -56,7 +57,9 @@ use crate::queue::closure::Callable;
 use crate::state::State;
 use crate::state::current;
 use crate::trace::Phase;
+use crate::trace::detail::{self, Queue};
 use crate::trace::origin::Origin;
+use crate::trace::ring::Happened;
 
 use lists::NONE;
 use table::{Due, Life, Table};
@@ -79,7 +82,7 @@ pub(crate) fn run(state: &Rc<State>) {
 }
 
 fn run_due(state: &Rc<State>) {
-    state.teller.set_phase(Phase::Timers);
+    state.begin_phase(Phase::Timers, || 0);
     // A timer that would be due at the last moment there is never is due.
     let now = state.clock.now().min(Nanos::MAX - 1);
     // A pass that a panic ended may have left a choice.
@@ -102,6 +105,7 @@ fn take_due(state: &State, now: Nanos) -> Option<Due> {
 /// Calls a timer that is due, chooses the one that fires next, and drains the queues.
 fn fire(state: &State, due: Due, now: Nanos) {
     let Due { timer, location, mut callback, life, list } = due;
+    state.calls(Queue::Timers, timer.named());
     let kind = if life == Life::IntervalFiring { "interval" } else { "timer" };
     // Who armed it is known only if that was observed.
     let cause =
@@ -112,6 +116,9 @@ fn fire(state: &State, due: Due, now: Nanos) {
     let mut outcome = callback::invoke(state, origin, || callback.call(timer));
     if life != Life::Free {
         let cleared = state.timers.table.borrow_mut().put_back(timer, callback, start);
+        if detail::is_wanted() && start.is_some() {
+            told::tell(state, timer, Happened::Armed);
+        }
         if let Some(cleared) = cleared {
             outcome = and_drop(outcome, cleared);
         }
@@ -137,6 +144,7 @@ impl Timer {
     pub fn clear(&self) {
         current::find_id_with(self.loop_id, |state| {
             let callback = state.timers.table.borrow_mut().clear(*self);
+            state.cleared(self.named());
             drop(callback);
         });
     }
@@ -153,16 +161,19 @@ impl Timer {
     /// # Cost
     /// Constant, and reads the clock.
     pub fn refresh(&self) {
-        self.with(|state, table| table.refresh(*self, state.clock.read()));
+        current::find_id_with(self.loop_id, |state| {
+            state.timers.table.borrow_mut().refresh(*self, state.clock.read());
+            if detail::is_wanted() {
+                told::tell(state, *self, Happened::Refreshed);
+            }
+        });
     }
 
     /// As [`refresh`](Timer::refresh), also when the timer was chosen to fire next: then it does
     /// not.
     pub(crate) fn restart(&self) {
-        self.with(|state, table| {
-            table.forget_chosen(Some(*self));
-            table.refresh(*self, state.clock.read());
-        });
+        self.with(|_, table| table.forget_chosen(Some(*self)));
+        self.refresh();
     }
 
     /// Lets the loop end although the timer is armed. It still fires while something else keeps the
@@ -175,6 +186,7 @@ impl Timer {
     /// Sets whether the timer keeps the loop alive while it is armed.
     pub fn set_ref(&self, on: bool) {
         self.with(|_, table| table.set_ref(*self, on));
+        current::find_id_with(self.loop_id, |state| state.referenced(self.named(), on));
     }
 
     /// Whether the timer exists and keeps the loop alive while it is armed.
@@ -249,6 +261,9 @@ fn arm_noted(
     }
     let timer = insert(state, duration, life, callback, location);
     state.teller.armed(timer.index, timer.generation);
+    if detail::is_wanted() {
+        told::tell(state, timer, Happened::Armed);
+    }
     timer
 }
 

@@ -41,31 +41,31 @@ pub(super) enum Life {
 }
 
 impl Life {
-    fn is_armed(self) -> bool {
+    pub(super) fn is_armed(self) -> bool {
         self <= Life::Rearmable
     }
 }
 
 /// One timer. Its place in the table goes to another timer only once it cannot fire any more.
-struct Entry {
+pub(super) struct Entry {
     /// Absent while it is being called, and in a free place.
     callback: Option<Callable<Timer>>,
     /// The line that made it.
-    location: &'static Location<'static>,
+    pub(super) location: &'static Location<'static>,
     /// When it was armed: its delay counts from here.
     start: Nanos,
     /// The list it waits in, if it does.
     list: u32,
     /// Tells the timers apart that use one place after the other.
-    generation: u32,
+    pub(super) generation: u32,
     /// The low 32 bits of the delay in milliseconds.
     delay_low: u32,
     /// The high 16 bits of it: 48 bits are 8,900 years, and fill 64 bytes.
     delay_high: u16,
     /// Its kind, and what it is doing.
-    life: Life,
+    pub(super) life: Life,
     /// Whether it is to keep the loop alive while it is active.
-    referenced: bool,
+    pub(super) referenced: bool,
 }
 
 impl Entry {
@@ -82,11 +82,11 @@ impl Entry {
         referenced: false,
     };
 
-    fn delay(&self) -> u64 {
+    pub(super) fn delay(&self) -> u64 {
         u64::from(self.delay_high) << 32 | u64::from(self.delay_low)
     }
 
-    fn due_at(&self) -> Nanos {
+    pub(super) fn due_at(&self) -> Nanos {
         self.start.saturating_add(nanos(self.delay()))
     }
 
@@ -95,9 +95,13 @@ impl Entry {
         self.referenced && self.life <= Life::IntervalFiring
     }
 
-    fn alive(&self) -> Alive {
+    pub(super) fn kind(&self) -> &'static str {
         let interval = matches!(self.life, Life::Interval | Life::IntervalFiring);
-        Alive { kind: if interval { "interval" } else { "timer" }, location: self.location }
+        if interval { "interval" } else { "timer" }
+    }
+
+    fn alive(&self) -> Alive {
+        Alive { kind: self.kind(), location: self.location }
     }
 }
 
@@ -130,7 +134,7 @@ struct Moved {
 /// The timers of a loop, and their lists.
 pub(super) struct Table {
     /// A place for each timer, and free ones.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// The links of each entry, at the same index.
     links: Vec<Links>,
     /// The first of the free places, which are chained, or `NONE`.
@@ -464,7 +468,7 @@ impl Table {
     /// A timer that is still there, and where it stands: in the place that is its name, unless it
     /// was moved.
     #[inline(always)]
-    fn find(&mut self, timer: Timer) -> Option<(u32, &mut Entry)> {
+    pub(super) fn find(&mut self, timer: Timer) -> Option<(u32, &mut Entry)> {
         let index = timer.index as usize;
         if index < self.entries.len()
             && self.entries[index].generation == timer.generation
@@ -605,8 +609,7 @@ impl Table {
     /// When a timer is due, and its delay in nanoseconds. None if it will not fire.
     pub(super) fn due_at(&mut self, timer: Timer) -> Option<(Nanos, Nanos)> {
         let (_, entry) = self.find(timer)?;
-        let is_active = entry.life != Life::RearmableFired;
-        is_active.then(|| (entry.due_at(), nanos(entry.delay())))
+        (entry.life != Life::RearmableFired).then(|| (entry.due_at(), nanos(entry.delay())))
     }
 
     /// Whether a list waits for its expiry: one with timers, or an emptied one.

@@ -101,3 +101,17 @@ pub(super) fn wake_each(wakers: impl IntoIterator<Item = std::task::Waker>) {
 pub(super) fn arrival(_program: u64, _receiver: Option<&Receiver>) -> Nanos {
     0
 }
+
+pub(super) fn is_told() -> bool {
+    false
+}
+
+pub(super) fn new_number() -> u64 {
+    unreachable!("nobody is told here");
+}
+
+pub(super) fn tell_posted(_number: u64, _receiver: Option<&Receiver>, _waiting: usize) {}
+
+pub(super) fn tell_delivered(_number: u64, _waiting: usize) {}
+
+pub(super) fn tell_dropped(_number: u64, _count: usize) {}
