@@ -157,6 +157,9 @@ pub(crate) fn drain(state: &State) {
     }
     if has_queued(state) {
         drain_queues(state);
+        if detail::is_wanted() {
+            state.tell_drained();
+        }
     }
 }
 
@@ -172,9 +175,7 @@ fn drain_queues(state: &State) {
     if let Some(budget) = &state.poll_budget {
         budget.begin_drain();
     }
-    let mut rounds = 0;
     loop {
-        rounds += 1;
         // Not after a panic in a microtask: that ends it like a return, and the next microtask
         // follows.
         if !state.in_microtasks.get() {
@@ -185,9 +186,6 @@ fn drain_queues(state: &State) {
         call_all(state, &state.microtasks, Sort::Microtask);
         state.in_microtasks.set(false);
         if state.ticks.is_empty() || state.is_halted() {
-            if detail::is_wanted() {
-                state.tell_drained(rounds);
-            }
             return;
         }
     }

@@ -144,6 +144,7 @@ pub mod order {}
 /// Which tool answers which question?
 ///
 #[doc = include_str!("links.md")]
+#[doc = include_str!("trace.svg")]
 #[doc = "<!--"]
 #[doc = include_str!("seeing.md")]
 pub mod seeing {}

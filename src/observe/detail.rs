@@ -23,6 +23,19 @@ pub use crate::trace::detail::{NoSleep, NotRun, Queue};
 /// who acts that says so: a post stands on the track of the sender, its delivery on that of the
 /// receiver. A thread without a loop that is no pool thread has no track, and what it does is not
 /// told; `Fetched` says what has come of it.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Detail, Recorder, What};
+///
+/// let recorder = Recorder::detailed(1000);
+/// windlass::run(|| {
+///     windlass::set_immediate(|| ()).clear();
+/// });
+/// let recording = recorder.stop();
+/// let cleared = |what: &What| matches!(what, What::Detail(Detail::Cleared { .. }));
+/// assert_eq!(recording.events().iter().filter(|event| cleared(&event.what)).count(), 1);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Detail {
@@ -271,6 +284,22 @@ pub enum Detail {
 }
 
 /// A timer that waits.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Detail, Recorder, What};
+///
+/// let recorder = Recorder::detailed(1000);
+/// windlass::run(|| {
+///     windlass::set_timeout(std::time::Duration::from_millis(2), || ());
+/// });
+/// let recording = recorder.stop();
+/// let delay = recording.events().iter().find_map(|event| match &event.what {
+///     What::Detail(Detail::Armed(timer)) => Some(timer.delay),
+///     _ => None,
+/// });
+/// assert_eq!(delay, Some(std::time::Duration::from_millis(2)));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Armed {

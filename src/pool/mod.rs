@@ -189,7 +189,7 @@ impl Pool {
     /// ```
     /// windlass::run(|| {
     ///     windlass::queue_work(|| std::fs::read("Cargo.toml"))
-    ///         .on_complete(|file| drop(file));
+    ///         .on_complete(|file| println!("{} bytes", file.unwrap().unwrap().len()));
     ///     for job in windlass::Loop::current().pool().running_jobs() {
     ///         println!("{job}"); // "pool job made at src/main.rs:3:15 on windlass-pool-0"
     ///     }

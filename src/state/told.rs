@@ -105,11 +105,11 @@ impl State {
         self.handles.forget_unanswered();
     }
 
-    /// The queues were drained, in so many rounds.
+    /// The queues were drained.
     #[cold]
     #[inline(never)]
-    pub(crate) fn tell_drained(&self, rounds: u64) {
-        self.teller.tell_drained(self.clock.read(), rounds);
+    pub(crate) fn tell_drained(&self) {
+        self.teller.tell_drained(self.clock.read());
     }
 
     /// What other threads have sent is here: so many items, of which so many are woken tasks.

@@ -129,6 +129,21 @@ impl Named {
 }
 
 /// A queue of a loop.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Detail, Queue, Recorder, What};
+///
+/// let recorder = Recorder::detailed(1000);
+/// windlass::run(|| {
+///     windlass::next_tick(|| ());
+/// });
+/// let recording = recorder.stop();
+/// let is_tick = |what: &What| {
+///     matches!(what, What::Detail(Detail::Queued { queue: Queue::Ticks, .. }))
+/// };
+/// assert_eq!(recording.events().iter().filter(|event| is_tick(&event.what)).count(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -178,6 +193,22 @@ impl Queue {
 }
 
 /// Why a poll may not sleep: of several reasons the first.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Detail, NoSleep, Recorder, What};
+///
+/// let recorder = Recorder::detailed(1000);
+/// windlass::run(|| {
+///     windlass::set_immediate(|| ());
+/// });
+/// let recording = recorder.stop();
+/// let why = recording.events().iter().find_map(|event| match event.what {
+///     What::Detail(Detail::Poll { no_sleep, .. }) => no_sleep,
+///     _ => None,
+/// });
+/// assert_eq!(why, Some(NoSleep::Immediate));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -230,6 +261,23 @@ impl NoSleep {
 }
 
 /// Why a job has not run, and never will.
+///
+/// # Examples
+/// ```
+/// use windlass::observe::{Detail, NotRun, Recorder, What};
+///
+/// let recorder = Recorder::detailed(1000);
+/// windlass::run(|| {
+///     let full = windlass::Pool::builder().threads(1).queue_limit(0).build().unwrap();
+///     assert!(windlass::work(|_| ()).pool(&full).try_submit().is_err());
+/// });
+/// let recording = recorder.stop();
+/// let why = recording.events().iter().find_map(|event| match event.what {
+///     What::Detail(Detail::Refused { why, .. }) => Some(why),
+///     _ => None,
+/// });
+/// assert_eq!(why, Some(NotRun::QueueFull));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]

@@ -59,8 +59,8 @@ pub(crate) struct Teller {
     /// The callback that runs is to be told as a detail. Before whatever comes next: what it is may
     /// be known better until then.
     untold: Cell<bool>,
-    /// The ticks and the microtasks of the drain that is under way.
-    drained: Cell<(usize, usize)>,
+    /// The drain that is under way.
+    drained: Cell<Drained>,
     /// Who armed which timer while somebody observed.
     timers: RefCell<Vec<ArmedBy>>,
 }
@@ -72,6 +72,35 @@ pub(crate) enum Reader {
     Hook,
     /// The log.
     Log,
+}
+
+/// What a drain has called so far.
+#[derive(Clone, Copy, Default)]
+struct Drained {
+    /// How many ticks.
+    ticks: usize,
+    /// How many microtasks and polls of tasks.
+    microtasks: usize,
+    /// How often it has begun with the ticks, or with the microtasks when there was none.
+    rounds: u64,
+    /// It has come to the microtasks of its round.
+    in_microtasks: bool,
+}
+
+impl Drained {
+    /// With one callback more.
+    fn and(self, sort: Sort) -> Drained {
+        let Drained { ticks, microtasks, rounds, in_microtasks } = self;
+        let begins = rounds == 0 || sort == Sort::Tick && in_microtasks;
+        let rounds = rounds + u64::from(begins);
+        match sort {
+            Sort::Tick => Drained { ticks: ticks + 1, rounds, in_microtasks: false, ..self },
+            Sort::Microtask => {
+                Drained { microtasks: microtasks + 1, rounds, in_microtasks: true, ..self }
+            }
+            Sort::Main | Sort::Macrotask => self,
+        }
+    }
 }
 
 /// A callback that runs.
@@ -346,12 +375,15 @@ impl Teller {
     /// recorders hear it.
     pub(crate) fn tell_all(&self, f: impl FnOnce()) {
         self.look_for_changes();
-        if self.rings.borrow().iter().any(|ring| ring.is_new()) {
+        // One that comes meanwhile hears a part, and all of it the next time.
+        let new: Vec<_> =
+            self.rings.borrow().iter().filter(|ring| ring.is_new()).cloned().collect();
+        if !new.is_empty() {
             self.tell_untold();
             self.is_for_new.set(true);
             f();
             self.is_for_new.set(false);
-            self.rings.borrow().iter().for_each(|ring| ring.set_knows_all());
+            new.iter().for_each(|ring| ring.set_knows_all());
         }
     }
 
@@ -370,12 +402,7 @@ impl Teller {
     fn tell_begin(&self, sort: Sort) {
         self.tell_untold();
         self.untold.set(true);
-        let (ticks, microtasks) = self.drained.get();
-        match sort {
-            Sort::Tick => self.drained.set((ticks + 1, microtasks)),
-            Sort::Microtask => self.drained.set((ticks, microtasks + 1)),
-            Sort::Main | Sort::Macrotask => {}
-        }
+        self.drained.set(self.drained.get().and(sort));
     }
 
     /// The callback that runs is told, if it was not, as what it is known to be by now.
@@ -403,9 +430,9 @@ impl Teller {
         self.write_detail(now, origin.cause, Detail::new(happened, id));
     }
 
-    /// The queues are empty, after so many rounds.
-    pub(crate) fn tell_drained(&self, now: Nanos, rounds: u64) {
-        let (ticks, microtasks) = self.drained.take();
+    /// The queues are empty.
+    pub(crate) fn tell_drained(&self, now: Nanos) {
+        let Drained { ticks, microtasks, rounds, .. } = self.drained.take();
         self.say(now, Detail::new(Happened::Drained, pair(ticks, microtasks)).amount(rounds));
     }
 
