@@ -246,6 +246,23 @@ fn a_panic_says_its_seed() {
 }
 
 #[test]
+fn an_assertion_in_an_exit_hook_fails_the_run_also_of_a_worker() {
+    let message = |program: fn()| {
+        let payload = panic::catch_unwind(|| Sim::new(4).run(program)).map(drop).unwrap_err();
+        payload.downcast_ref::<String>().unwrap().clone()
+    };
+    assert_eq!(message(|| windlass::on_exit(|_| panic!("main"))), "seed 4: main");
+    let in_worker = || {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            port.unref();
+            windlass::on_exit(|_| panic!("worker"));
+        });
+        drop(worker.expect("a worker"));
+    };
+    assert_eq!(message(in_worker), "seed 4: worker");
+}
+
+#[test]
 fn a_program_that_goes_on_beyond_its_limit_fails() {
     let endless = || {
         set_interval(ms(10), |_| {});

@@ -73,6 +73,9 @@ impl State {
             {
                 let message = crate::error::panic_message(payload.as_ref());
                 log::error!("an exit hook panicked: {message}");
+                if let Some(chance) = self.chance() {
+                    chance.fail(message);
+                }
                 callback::drop_payload(payload);
                 self.exit_code.set(1);
             }

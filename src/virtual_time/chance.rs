@@ -315,7 +315,7 @@ impl Chance {
     }
 
     /// The program is ended for this reason. The first one counts.
-    pub(super) fn fail(&self, why: String) {
+    pub(crate) fn fail(&self, why: String) {
         self.lock().failure.get_or_insert(why);
     }
 
