@@ -10,7 +10,7 @@ use super::Io;
 use crate::net::{TcpStream, UnixStream};
 use crate::pipe::{Reader, Writer};
 use crate::stdio::{Stdin, Stdout};
-use crate::stream::{Readable, Writable};
+use crate::stream::{ReadHalf, Readable, Writable, WriteHalf};
 use crate::tty::Tty;
 
 /// Has types be read: `$stream` says how to get at the stream that does it.
@@ -75,6 +75,7 @@ reads! {
     &Stdin, |this| *this;
     Tty, |this| this;
     &Tty, |this| *this;
+    ReadHalf<S>, |this| this.get_ref(), Readable;
     Io<S>, |this| this.get_ref(), Readable;
     &Io<S>, |this| this.get_ref(), Readable;
 }
@@ -90,6 +91,7 @@ writes! {
     &Stdout, |this| *this;
     Tty, |this| this;
     &Tty, |this| *this;
+    WriteHalf<S>, |this| this.get_ref(), Writable;
     Io<S>, |this| this.get_ref(), Writable;
     &Io<S>, |this| this.get_ref(), Writable;
 }

@@ -21,7 +21,7 @@ use crate::stream::connection::{Connection, Stream};
 use crate::stream::ending::LostWrite;
 use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, peer_methods, read_methods,
-    write_methods,
+    socket_methods, write_methods,
 };
 use crate::sys;
 use crate::virtual_time::network;
@@ -254,7 +254,7 @@ impl TcpStream {
     let writer = windlass::net::TcpStream::connect(listener.local_addr()?);
     let reader = listener.accept().await?;
     let writer = writer.await?;",
-        read_methods, write_methods, handle_methods, peer_methods
+        read_methods, write_methods, handle_methods, peer_methods, socket_methods
     }
 
     /// Closes the connection with a reset: the peer gets an error instead of an end.

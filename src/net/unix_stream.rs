@@ -19,7 +19,7 @@ use crate::stream::connection::{Connection, Stream};
 use crate::stream::operations::Data;
 use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, peer_methods, read_methods,
-    write_methods,
+    socket_methods, write_methods,
 };
 use crate::sys;
 use crate::virtual_time::network::{self, link::Socket};
@@ -414,7 +414,7 @@ impl UnixStream {
     methods! {
         "```",
         "    let (writer, reader) = windlass::net::UnixStream::pair()?;",
-        read_methods, write_methods, handle_methods, peer_methods
+        read_methods, write_methods, handle_methods, peer_methods, socket_methods
     }
 }
 

@@ -56,6 +56,7 @@
 pub(crate) mod budget;
 pub(crate) mod connection;
 pub(crate) mod ending;
+pub(crate) mod halves;
 mod lines;
 pub(crate) mod operations;
 pub(crate) mod reading;
@@ -71,6 +72,7 @@ use std::task::{Context, Poll};
 use crate::request::Request;
 use crate::task::waiters::Place;
 
+pub use halves::{ReadHalf, WriteHalf};
 pub use lines::Lines;
 
 pub(crate) mod sealed {
@@ -156,6 +158,9 @@ pub trait Writable: Clone + sealed::Writes + 'static {
 
     /// Sends the end of the stream, once all queued writes have gone.
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Whether writing makes sense: not after a shutdown was requested, a failure or a close.
+    fn is_writable(&self) -> bool;
 
     /// Closes the stream now, both directions of it. What is queued is cancelled.
     fn close(&self);

@@ -436,6 +436,31 @@ impl<S: Stream> Connection<S> {
         self.read(buffer)
     }
 
+    /// Looks at what has come, or waits until something has in the place of who polls to read.
+    pub(crate) fn poll_peek(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return self.poll_read(self.reading.tasks.poller(), cx, buffer);
+        }
+        if !self.is_open() {
+            return Poll::Ready(Err(self.closed_error()));
+        }
+        self.reading.expect_reader();
+        if self.reading.is_readable() && self.may_go_on() {
+            match self.with_transport(|transport| transport.peek(buffer)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.reading.note_empty();
+                }
+                outcome => {
+                    self.stop_waiting(self.reading.tasks.poller());
+                    return Poll::Ready(outcome);
+                }
+            }
+        }
+        self.reading.tasks.wait(self.reading.tasks.poller(), cx);
+        self.update_liveness();
+        Poll::Pending
+    }
+
     fn poll_once(&self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if !self.is_open() {
             return Poll::Ready(Err(self.closed_error()));

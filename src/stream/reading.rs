@@ -74,6 +74,11 @@ impl<S> Reading<S> {
         self.reported.set(self.reported.get().with(event.only(STOPS)));
     }
 
+    /// Notes that nothing waits: what comes is reported anew.
+    pub(super) fn note_empty(&self) {
+        self.readable.set(false);
+    }
+
     /// Whether a read is worth the call.
     #[inline(always)]
     pub(super) fn is_readable(&self) -> bool {

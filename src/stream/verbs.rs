@@ -557,6 +557,63 @@ macro_rules! peer_methods {
     };
 }
 
+/// What only sockets have.
+macro_rules! socket_methods {
+    ($fence:literal, $pair:literal) => {
+        /// Looks at what has come, which stays to be read: how many bytes of it are in `buffer`, 0
+        /// at the end. Or keeps the task's waker until something has come, in the place of
+        /// [`poll_read`](Self::poll_read).
+        ///
+        /// # Errors
+        /// As [`read`](Self::read).
+        ///
+        /// # Examples
+        #[doc = $fence]
+        /// use std::future::poll_fn;
+        ///
+        /// windlass::block_on(async {
+        #[doc = $pair]
+        ///     writer.write(b"hello").await?;
+        ///     let mut buffer = [0; 16];
+        ///     assert_eq!(poll_fn(|cx| reader.poll_peek(cx, &mut buffer)).await?, 5);
+        ///     assert_eq!(reader.read(&mut buffer).await?, 5);
+        ///     Ok::<(), std::io::Error>(())
+        /// })?;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        pub fn poll_peek(
+            &self,
+            cx: &mut std::task::Context<'_>,
+            buffer: &mut [u8],
+        ) -> std::task::Poll<std::io::Result<usize>> {
+            self.connection.poll_peek(cx, buffer)
+        }
+
+        /// The two directions, owned apart. Dropping the half that writes sends the end of the
+        /// stream; the stream closes when both are gone, and what was written has.
+        ///
+        /// A clone of the stream does as well where that is not wanted.
+        ///
+        /// # Examples
+        #[doc = $fence]
+        /// windlass::block_on(async {
+        #[doc = $pair]
+        ///     let (_, half) = writer.into_split();
+        ///     drop(half.write(b"all"));
+        ///     drop(half);
+        ///     let mut buffer = [0; 16];
+        ///     assert_eq!(reader.read(&mut buffer).await?, 3);
+        ///     assert_eq!(reader.read(&mut buffer).await?, 0);
+        ///     Ok::<(), std::io::Error>(())
+        /// })?;
+        /// # Ok::<(), std::io::Error>(())
+        /// ```
+        pub fn into_split(self) -> (crate::stream::ReadHalf<Self>, crate::stream::WriteHalf<Self>) {
+            crate::stream::halves::split(self)
+        }
+    };
+}
+
 /// Has a public type be a [`Readable`](super::Readable), by its methods of the same names.
 macro_rules! impl_readable {
     ($stream:ty) => {
@@ -644,6 +701,10 @@ macro_rules! impl_writable {
                 Self::poll_shutdown(self, cx)
             }
 
+            fn is_writable(&self) -> bool {
+                Self::is_writable(self)
+            }
+
             fn close(&self) {
                 Self::close(self);
             }
@@ -653,5 +714,5 @@ macro_rules! impl_writable {
 
 pub(crate) use {
     handle_methods, impl_readable, impl_writable, methods, peer_methods, read_methods,
-    write_methods,
+    socket_methods, write_methods,
 };

@@ -46,6 +46,11 @@ pub(crate) trait Transport: 'static {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Copies what has come, as much of it as `buffer` takes, and leaves it there.
+    fn peek(&self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Whether the last read, if it left room in its buffer, has read all that had come, so that
     /// what comes later is reported anew. At the end of the stream and at an urgent byte a read
     /// stops short in any case, and the poller has reported those.

@@ -158,6 +158,10 @@ impl Transport for TcpStream {
         usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
     }
 
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        peek_on(self.as_raw_fd(), buffer)
+    }
+
     #[inline]
     fn send(&self, data: &[u8]) -> io::Result<usize> {
         send_on(self.as_raw_fd(), data)
@@ -182,6 +186,15 @@ impl Transport for TcpStream {
             decided => Some(decided),
         }
     }
+}
+
+/// Copies what has come and leaves it there, on a socket that its owner keeps open meanwhile.
+pub(super) fn peek_on(socket: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let (start, len) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: the system writes at most `len` bytes from `start`, which is the buffer. On a
+    // descriptor that is no socket, or not open, the call fails.
+    let count = unsafe { libc::recv(socket, start.cast(), len, libc::MSG_PEEK) };
+    usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
 }
 
 /// Sends what the system takes of `data`, on a socket that its owner keeps open meanwhile.

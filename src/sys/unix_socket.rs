@@ -16,7 +16,7 @@ use std::ptr;
 use socket2::SockRef;
 
 use super::Transport;
-use super::unix::{MAX_BUFFERS, NO_SIGNAL, send_on};
+use super::unix::{MAX_BUFFERS, NO_SIGNAL, peek_on, send_on};
 
 /// The most descriptors that the system sends with one call.
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
@@ -169,6 +169,10 @@ impl Transport for UnixStream {
     /// Not where the poller does not report an urgent byte.
     fn short_read_empties(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android")) && !self.stopped.get()
+    }
+
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        peek_on(self.as_raw_fd(), buffer)
     }
 
     fn send(&self, data: &[u8]) -> io::Result<usize> {

@@ -6,8 +6,8 @@ use std::pin::Pin;
 
 use futures_util::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, copy};
 use futures_util::{StreamExt, TryStreamExt, join};
-use windlass::block_on;
 use windlass::net::{TcpListener, TcpStream, UnixStream};
+use windlass::{block_on, spawn};
 
 use crate::common::bounded;
 
@@ -200,6 +200,41 @@ fn what_has_come_is_read_without_waiting() {
         there.close();
         assert_eq!(there.try_read(&mut buffer).unwrap_err().kind(), ErrorKind::NotConnected);
         assert!(there.try_read(&mut []).is_err());
+    });
+}
+
+#[test]
+fn what_was_peeked_at_stays_to_be_read() {
+    block_on(async {
+        let (here, there) = connection().await;
+        let mut buffer = [0; 8];
+        let peek = poll_fn(|cx| there.poll_peek(cx, &mut buffer));
+        let (count, written) = join!(peek, async { here.write(b"word").await });
+        written.unwrap();
+        assert_eq!(count.unwrap(), 4);
+        assert_eq!(there.read(&mut buffer).await.unwrap(), 4);
+        here.shutdown().await.unwrap();
+        assert_eq!(poll_fn(|cx| there.poll_peek(cx, &mut buffer)).await.unwrap(), 0);
+        there.close();
+        assert!(poll_fn(|cx| there.poll_peek(cx, &mut buffer)).await.is_err());
+    });
+}
+
+#[test]
+fn the_halves_of_a_stream_are_owned_apart_and_the_end_goes_with_the_half_that_writes() {
+    block_on(async {
+        let (here, there) = connection().await;
+        let (mut reader, mut writer) = here.into_split();
+        let send = spawn(async move { AsyncWriteExt::write_all(&mut writer, b"all").await });
+        let mut text = String::new();
+        (&there).read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "all");
+        send.await.unwrap().unwrap();
+        // The other direction is open.
+        there.write(b"back").await.unwrap();
+        let mut buffer = [0; 4];
+        reader.read_exact(&mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"back");
     });
 }
 
