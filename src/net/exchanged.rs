@@ -90,6 +90,10 @@ impl<S: Transport> Transport for Exchanged<S> {
         either!(self, socket => socket.receive(buffer))
     }
 
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        either!(self, socket => socket.peek(buffer))
+    }
+
     #[inline]
     fn short_read_empties(&self) -> bool {
         either!(self, socket => socket.short_read_empties())
