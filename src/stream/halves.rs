@@ -7,6 +7,22 @@ use super::{Read, Readable, Writable};
 use crate::request::Request;
 
 /// The side of a stream that reads. Made by `into_split` of a stream that has both.
+///
+/// # Examples
+/// ```
+/// use windlass::net::UnixStream;
+///
+/// windlass::block_on(async {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     let (reader, writer) = ours.into_split();
+///     theirs.write(b"in").await?;
+///     let mut buffer = [0; 8];
+///     assert_eq!(reader.read(&mut buffer).await?, 2);
+///     # drop(writer);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf<S: Readable>(S);
 
@@ -14,6 +30,24 @@ pub struct ReadHalf<S: Readable>(S);
 ///
 /// Dropping it sends the end of the stream behind what was written, as
 /// [`shutdown`](WriteHalf::shutdown) does.
+///
+/// # Examples
+/// ```
+/// use windlass::net::UnixStream;
+///
+/// windlass::block_on(async {
+///     let (ours, theirs) = UnixStream::pair()?;
+///     let (reader, writer) = ours.into_split();
+///     writer.write(b"out").await?;
+///     drop(writer);
+///     let mut buffer = [0; 8];
+///     assert_eq!(theirs.read(&mut buffer).await?, 3);
+///     assert_eq!(theirs.read(&mut buffer).await?, 0);
+///     # drop(reader);
+///     Ok::<(), std::io::Error>(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct WriteHalf<S: Writable>(S);
 
