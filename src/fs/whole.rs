@@ -230,8 +230,7 @@ pub(super) fn write_all(file: &File, mut data: &[u8]) -> io::Result<()> {
 ///
 /// A file copied to itself, by whatever name, is left as it is. When the source cannot be opened no
 /// target is made, and a target that this call made is removed when the copying fails or its loop
-/// ends first. The kernel
-/// copies by itself where it can.
+/// ends first. The kernel copies by itself where it can.
 ///
 /// # Cost
 /// One pool job for every 8 MiB.

@@ -100,8 +100,7 @@ struct Looks {
 /// `f` is called on a thread of the watch, for one stall at a time. A callback that takes 1.5 ×
 /// `limit` or longer is reported before twice the limit is over, if the machine has a core for the
 /// watch by then. Else both reports come late, in their order: a stall of the length of the limit
-/// is
-/// never lost, but for those beyond 1,024 that end while `f` does not return. The second report
+/// is never lost, but for those beyond 1,024 that end while `f` does not return. The second report
 /// comes also when the loop has ended meanwhile. The limit is real time, also for a loop in virtual
 /// time.
 ///

@@ -108,8 +108,7 @@ impl WorkKind {
 /// process waits for no pool thread: a job that is stuck in a system call does not delay it.
 ///
 /// Like any thread, one of a pool has the signal mask of the thread that started it, here by
-/// submitting a job. What a
-/// job starts, a child or a thread, inherits it.
+/// submitting a job. What a job starts, a child or a thread, inherits it.
 ///
 /// # Examples
 /// ```

@@ -48,12 +48,11 @@ impl fmt::Display for Failure {
 impl Error for Failure {}
 
 /// Runs the program once with each seed, in the simulation that `make` makes of it, and stops at
-/// the
-/// first that panics. Returns how many were run.
+/// the first that panics. Returns how many were run.
 ///
 /// On a terminal a line says how far it is. Of a program that fails with faults it is tried which
-/// of
-/// them it takes: those are named on the standard error, and how to run it again with them alone.
+/// of them it takes: those are named on the standard error, and how to run it again with them
+/// alone.
 ///
 /// With `WINDLASS_SEED=N` in the environment it runs that seed alone, whether it is among `seeds`
 /// or not. Then `WINDLASS_FAULTS=0,3` lets only these of its faults strike.

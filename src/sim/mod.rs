@@ -11,8 +11,7 @@
 //! streams. Exchanged are only the clock, the wait, the hand-over between loops and the pool's
 //! threads, where virtual time exchanges them too; and what lies below sockets: TCP, UDP and Unix
 //! sockets of a simulation reach each other in memory, and nothing else. No descriptor is opened
-//! for
-//! them, and to an address that nobody has a connect is refused.
+//! for them, and to an address that nobody has a connect is refused.
 //!
 //! # What the seed decides
 //! - Which of several loops that can go on at the same moment goes first.

@@ -26,9 +26,8 @@
 //! that is read for each callback anyway. What is queued then records no cause; what is queued
 //! while somebody observes does. To tell of an event locks nothing, calls no system but for the
 //! time, and allocates nothing on the thread that is observed, but when a stall is over. A closure
-//! of more than one word is
-//! boxed when it is queued, for its place and cause go with it, and the list of who armed which
-//! timer grows with the timers.
+//! of more than one word is boxed when it is queued, for its place and cause go with it, and the
+//! list of who armed which timer grows with the timers.
 //!
 //! This room lies below the loop: it knows neither `State` nor a handle.
 

@@ -2,10 +2,10 @@
 //!
 //! A future that waits says when it no longer does: it is dropped. A function that polls, as
 //! `poll_read` or `AsyncRead`, keeps a waker, and nothing says when the task has turned to
-//! something
-//! else: the loser of a `select!` is dropped without a word. So a loop that would wait for nothing
-//! but such tasks *asks* them. It wakes each of them once, and who still waits polls again. A wake
-//! without a reason is allowed to every waker, so this is right for those of other executors too.
+//! something else: the loser of a `select!` is dropped without a word. So a loop that would wait
+//! for nothing but such tasks *asks* them. It wakes each of them once, and who still waits polls
+//! again. A wake without a reason is allowed to every waker, so this is right for those of other
+//! executors too.
 //!
 //! Those that have not polled until the next iteration are forgotten: they no longer keep the loop
 //! alive. An executor that lives in a callback of this loop has its turn in between.

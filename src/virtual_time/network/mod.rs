@@ -1,9 +1,8 @@
 //! The network of a simulation: sockets in memory, between the loops of one program.
 //!
 //! A connection is a [`Link`](link::Link) of two ends; what one end sends lies at the other one
-//! with
-//! the time of its arrival. [`Listening`](listening::Listening) keeps the connections that wait to
-//! be accepted. The [`Book`] says who listens at which address; no other address answers.
+//! with the time of its arrival. [`Listening`](listening::Listening) keeps the connections that
+//! wait to be accepted. The [`Book`] says who listens at which address; no other address answers.
 //!
 //! Nothing here waits or calls back. What happens at a socket later is told to the mailbox of its
 //! owner's loop ([`Owner::tell`]), which reports it when its clock has come there, as the poller
