@@ -12,7 +12,8 @@ use common::*;
 /// The names of these examples, and of those that are built without a feature.
 fn names() -> Vec<String> {
     let entries = std::fs::read_dir("examples").unwrap().map(|entry| entry.unwrap().path());
-    let programs = entries.filter(|path| path.is_file() || path.join("main.rs").exists());
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|ext| ext == "rs");
+    let programs = entries.filter(|path| is_source(path) || path.join("main.rs").exists());
     let mut names: Vec<String> =
         programs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     // It stands on nothing, not even on what the examples share.

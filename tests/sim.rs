@@ -595,3 +595,174 @@ fn names_are_those_of_the_simulation() {
         assert_eq!(windlass::dns::lookup("localhost").await.unwrap().len(), 2);
     });
 }
+
+#[test]
+fn a_program_that_can_only_wait_is_a_deadlock_whatever_it_holds() {
+    let message = |program: fn()| {
+        let sim = Sim::new(2).limit(Duration::from_secs(60));
+        let payload = panic::catch_unwind(|| sim.run(program)).map(drop).unwrap_err();
+        payload.downcast_ref::<String>().unwrap().clone()
+    };
+    // Remotes and notifiers in the hands of the program itself bring nothing.
+    let remote = || {
+        let remote = windlass::Loop::current().remote();
+        let listener = TcpListener::bind("10.0.0.1:80").unwrap();
+        listener.on_connection(move |_| assert!(remote.post(|| ()).is_ok()));
+    };
+    assert!(message(remote).contains("nothing can happen any more"));
+    let notifier = || {
+        let notifier = windlass::handle::Notifier::new(|| ());
+        let worker =
+            Worker::<(), ()>::spawn(move |port| port.on_message(move |()| notifier.notify()));
+        std::mem::forget(worker.unwrap());
+    };
+    assert!(message(notifier).contains("nothing can happen any more"));
+    // Nor does a descriptor.
+    let folder = || {
+        let watcher = fs::watch(std::env::temp_dir()).unwrap();
+        watcher.on_event(|_| ());
+        std::mem::forget(watcher);
+    };
+    assert!(message(folder).contains("nothing can happen any more"));
+}
+
+#[test]
+fn run_until_ends_at_that_time_also_a_program_that_waits() {
+    let end = Duration::from_secs(3_600);
+    let waits = || TcpListener::bind("10.0.0.1:80").unwrap().on_connection(|_| ());
+    assert_eq!(Sim::new(1).run_until(end, waits).elapsed, end);
+    let beats = || {
+        set_interval(Duration::from_secs(7), |_| ());
+    };
+    assert_eq!(Sim::new(1).run_until(end, beats).elapsed, end);
+    let late = || {
+        set_timeout(end + ms(1), || panic!("too late"));
+    };
+    assert_eq!(Sim::new(1).run_until(end, late).elapsed, end);
+}
+
+#[test]
+fn a_limit_sees_what_a_callback_takes() {
+    let advances = || {
+        set_timeout(ms(1), || time::advance(Duration::from_secs(5)));
+    };
+    let sim = Sim::new(1).limit(ms(500));
+    assert!(panic::catch_unwind(|| sim.run(advances)).is_err());
+}
+
+#[test]
+fn writes_that_are_always_short_come_to_their_end() {
+    for latency in [0, 1] {
+        let faults = Faults::default().short_writes(1.0);
+        let network = Network::default().latency(Duration::ZERO..=ms(latency));
+        let sim = Sim::new(1).faults(faults).network(network).callbacks(1_000_000);
+        let outcome = sim.block_on(async {
+            let (one, other) = UnixStream::pair()?;
+            one.write(&[1; 1000]).await?;
+            one.shutdown().await?;
+            let (mut total, mut buffer) = (0, [0; 100]);
+            loop {
+                match other.read(&mut buffer).await? {
+                    0 => return io::Result::Ok(total),
+                    count => total += count,
+                }
+            }
+        });
+        assert_eq!(outcome.value.unwrap(), 1000);
+    }
+}
+
+#[test]
+fn addresses_are_taken_and_found_as_on_linux() {
+    Sim::new(1).block_on(async {
+        let taken = |address: &str| {
+            TcpListener::bind(address).err().map(|error| error.kind())
+                == Some(io::ErrorKind::AddrInUse)
+        };
+        let specific = TcpListener::bind("127.0.0.1:80").unwrap();
+        assert!(taken("0.0.0.0:80"));
+        specific.close();
+        let any = TcpListener::bind("0.0.0.0:80").unwrap();
+        assert!(taken("127.0.0.1:80"));
+        any.close();
+        // A port that is asked for by 0 is a free one.
+        let _first = TcpListener::bind("127.0.0.1:49152").unwrap();
+        assert!(TcpListener::bind("127.0.0.1:0").is_ok());
+        let _second = UdpSocket::bind("127.0.0.1:49154").unwrap();
+        assert!(UdpSocket::bind("127.0.0.1:0").is_ok() && UdpSocket::bind("127.0.0.1:0").is_ok());
+        // Any address of IPv6 is any address of IPv4 too, unless it is not.
+        let both = TcpListener::bind("[::]:80").unwrap();
+        assert!(TcpStream::connect("127.0.0.1:80").await.is_ok());
+        both.close();
+        let only = TcpListener::builder().only_v6(true).bind("[::]:80").unwrap();
+        assert!(TcpStream::connect("127.0.0.1:80").await.is_err());
+        assert!(TcpStream::connect("[::1]:80").await.is_ok());
+        only.close();
+        // Whoever connects to any address is connected to the host itself.
+        let one = UdpSocket::bind("0.0.0.0:5000").unwrap();
+        let other = UdpSocket::bind("127.0.0.1:5001").unwrap();
+        other.connect("0.0.0.0:5000").unwrap();
+        other.send(b"hi").await.unwrap();
+        let mut buffer = [0; 8];
+        let (_, from) = one.recv_from(&mut buffer).await.unwrap();
+        one.send_to(b"yo", from).await.unwrap();
+        assert_eq!(other.recv_from(&mut buffer).await.unwrap().0, 2);
+    });
+}
+
+// MEANINGS, Streams: a Unix connect to a full backlog fails with WouldBlock; one of TCP asks again.
+#[test]
+fn a_full_backlog_puts_tcp_off_and_is_would_block_for_a_unix_socket() {
+    let outcome = Sim::new(1).block_on(async {
+        let listener = TcpListener::builder().backlog(1).bind("10.0.0.1:80").unwrap();
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect("10.0.0.1:80")).collect();
+        time::sleep(ms(100)).await;
+        let mut kept = Vec::new();
+        for _ in 0..3 {
+            kept.push(listener.accept().await.unwrap());
+        }
+        for client in clients {
+            client.await.unwrap();
+        }
+        let listener = UnixListener::bind("socket").unwrap();
+        let all: Vec<_> = (0..1_100).map(|_| UnixStream::connect("socket")).collect();
+        let mut refused = 0;
+        for client in all {
+            if let Err(error) = client.await {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                refused += 1;
+            }
+        }
+        drop(listener);
+        refused
+    });
+    assert_eq!(outcome.value, 1_100 - 1_025);
+}
+
+#[test]
+fn many_small_writes_and_empty_datagrams_cost_what_they_are() {
+    Sim::new(1).block_on(async {
+        let (one, other) = UnixStream::pair().unwrap();
+        for _ in 0..50_000 {
+            assert_eq!(one.try_write(b"x").unwrap(), 1);
+        }
+        one.close();
+        let (mut total, mut buffer) = (0, [0; 4096]);
+        while let Ok(count @ 1..) = other.read(&mut buffer).await {
+            total += count;
+        }
+        assert_eq!(total, 50_000);
+        let receiver = UdpSocket::bind("10.0.0.1:53").unwrap();
+        let sender = UdpSocket::bind("10.0.0.2:53").unwrap();
+        for _ in 0..8_000 {
+            sender.try_send_to(b"", receiver.local_addr().unwrap()).unwrap();
+        }
+        time::sleep(ms(5)).await;
+        let mut got = 0;
+        let next = async || time::timeout(ms(1), receiver.recv_from(&mut [0; 1])).await.is_ok();
+        while next().await {
+            got += 1;
+        }
+        assert!((100..2_000).contains(&got), "{got} of 8,000 found room");
+    });
+}

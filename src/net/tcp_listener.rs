@@ -413,7 +413,8 @@ impl TcpListenerBuilder {
         let only_v6 = self.only_v6.filter(|_| address.is_ipv6());
         if state.chance().is_some() {
             let address = network::Address::Internet(address);
-            return InMemory::bind(&address, backlog as usize).map(Exchanged::Simulated);
+            let only_v6 = only_v6.unwrap_or(false);
+            return InMemory::bind(&address, backlog as usize, only_v6).map(Exchanged::Simulated);
         }
         sys::listen(address, backlog, self.reuse_port, only_v6).map(Exchanged::System)
     }

@@ -172,7 +172,7 @@ impl UnixListener {
         }
         if state.chance().is_some() {
             let backlog = BACKLOG as usize;
-            let socket = InMemory::bind(&network::Address::of_unix(address), backlog)?;
+            let socket = InMemory::bind(&network::Address::of_unix(address), backlog, false)?;
             let (socket, location) = (Exchanged::Simulated(socket), Location::caller());
             return Ok(UnixListener { shared: Listening::adopt(&state, socket, location)? });
         }

@@ -108,7 +108,7 @@ pub fn explore(
 }
 
 /// A fault that struck: its number, and what it was.
-type Struck = (u64, String);
+type Struck = (u64, &'static str);
 
 /// Runs the program. None if it does not fail, else its message and the faults that struck.
 fn try_one(sim: &Sim, program: &impl Fn()) -> Option<(String, Vec<Struck>)> {

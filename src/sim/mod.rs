@@ -31,7 +31,11 @@
 //! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
 //! walks through a `HashMap` (whose order differs from run to run), takes sockets of the machine in
 //! (`from_std`), or depends on what files hold. A socket of a simulation has no descriptor
-//! (`into_std` is `Unsupported`); signals, children, terminals and the standard streams are
+//! (`into_std` is `Unsupported`), and a path of a Unix socket there is a name and no file: nobody
+//! at it is `ConnectionRefused`. Pipes and file events work, but what comes from outside is not
+//! waited for: a simulation waits for no thread and no descriptor. A job or callback that blocks
+//! for another thread of the program, as in a barrier, blocks it for ever, for one thread runs at a
+//! time. Signals, children, terminals and the standard streams are
 //! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
 //!
 //! # Examples
@@ -166,7 +170,8 @@ impl Sim {
         Sim { faults, ..self }
     }
 
-    /// The program fails when it goes on for longer, in virtual time.
+    /// The program fails when it goes on for longer, in virtual time. A program in which nothing
+    /// can happen any more fails at once, and says what each loop waits for.
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         Sim { end: Some(End { at: saturating_nanos(limit), is_failure: true }), ..self }
@@ -191,8 +196,9 @@ impl Sim {
         self.run_on_loop(|event_loop| event_loop.run(main))
     }
 
-    /// As [`run`](Sim::run), and ends the program at this virtual time if it still runs then: what
-    /// is left is dropped uncalled, and that is no failure.
+    /// As [`run`](Sim::run), and ends the program at this virtual time if it still runs then, or
+    /// waits: what is left is dropped uncalled, and that is no failure. It takes the place of a
+    /// [`limit`](Sim::limit).
     ///
     /// # Panics
     /// As [`run`](Sim::run).
@@ -218,7 +224,8 @@ impl Sim {
     }
 
     /// Turns a loop of the simulation until a future is done, as
-    /// [`windlass::block_on`](crate::block_on) does.
+    /// [`windlass::block_on`](crate::block_on) does. A program that calls [`exit`](crate::exit)
+    /// before has no output, which is a failure here.
     ///
     /// # Panics
     /// As [`run`](Sim::run).
@@ -241,7 +248,8 @@ impl Sim {
         self.run_on_loop(|event_loop| event_loop.block_on(future))
     }
 
-    /// A loop of a simulation, to be turned by hand. Its panics have no seed in their message.
+    /// A loop of a simulation, to be turned by hand. Its panics have no seed in their message, and
+    /// a limit ends it as [`exit`](crate::exit) would, without a word.
     ///
     /// # Examples
     /// ```
@@ -288,7 +296,7 @@ impl Sim {
     fn try_run<R>(
         &self,
         run: impl FnOnce(&Loop) -> R,
-    ) -> (Result<Outcome<R>, String>, Vec<(u64, String)>) {
+    ) -> (Result<Outcome<R>, String>, Vec<(u64, &'static str)>) {
         let chance = self.chance();
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
             let event_loop = self.make(&chance);
@@ -307,7 +315,10 @@ impl Sim {
                 Err(own.or(failure).unwrap_or_else(|| "the program has ended before".to_owned()))
             }
             (Ok(_), Some(failure)) => Err(failure),
-            (Ok((Ok(value), elapsed)), None) => Ok(Outcome { value, digest, elapsed }),
+            (Ok((Ok(value), elapsed)), None) => match self.end {
+                Some(end) if end.is_failure && elapsed.as_nanos() > end.at.into() => Err(end.why()),
+                _ => Ok(Outcome { value, digest, elapsed }),
+            },
         };
         (result.map_err(|message| format!("seed {}: {message}", self.seed)), chance.faults())
     }

@@ -375,10 +375,10 @@ impl<H: ?Sized> Handles<H> {
 }
 
 impl<H: Described + ?Sized> Handles<H> {
-    /// Adds the entries that hold the loop to a report of what keeps it alive.
-    pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
+    /// Adds the entries that hold the loop to a report of what keeps it alive, at most so many.
+    pub(crate) fn report(&self, alive: &mut Vec<Alive>, most: usize) {
         let table = self.table.borrow();
-        let holding = table.entries.values().filter(|entry| entry.holds());
+        let holding = table.entries.values().filter(|entry| entry.holds()).take(most);
         let owners = holding.map(|entry| &entry.owner);
         alive.extend(owners.map(|owner| Alive { kind: owner.kind(), location: owner.location() }));
     }

@@ -251,15 +251,24 @@ impl State {
     /// The things that keep the loop alive.
     pub(crate) fn why_alive(&self) -> Vec<Alive> {
         let mut alive = Vec::new();
-        self.handles.report(&mut alive);
+        self.handles.report(&mut alive, usize::MAX);
         self.timers.report(&mut alive);
         self.immediates.report(&mut alive);
         alive
     }
 
-    /// What a loop that cannot go on waits for, in words.
+    /// What a loop that cannot go on waits for, in words: a few handles, for it is asked at each
+    /// wait that only others can end.
     pub(crate) fn why_it_waits(&self) -> String {
-        let mut reasons: Vec<_> = self.why_alive().iter().map(ToString::to_string).collect();
+        const HANDLES_MAX: usize = 10;
+        let mut alive = Vec::new();
+        self.handles.report(&mut alive, HANDLES_MAX + 1);
+        self.immediates.report(&mut alive);
+        let mut reasons: Vec<_> = alive.iter().map(ToString::to_string).collect();
+        if alive.len() > HANDLES_MAX {
+            reasons.truncate(HANDLES_MAX);
+            reasons.push("more of that kind".to_owned());
+        }
         let tasks = self.tasks.locations();
         reasons.extend(tasks.iter().map(|location| format!("a task spawned at {location}")));
         if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }

@@ -53,6 +53,14 @@ pub(crate) struct End {
     pub(crate) is_failure: bool,
 }
 
+impl End {
+    /// Why a program fails that goes on beyond it.
+    pub(crate) fn why(self) -> String {
+        let limit = Duration::from_nanos(self.at);
+        format!("the program still ran after {limit:?} of virtual time")
+    }
+}
+
 /// What the lock guards.
 struct Drawn {
     /// For order and times.
@@ -66,7 +74,7 @@ struct Drawn {
     /// Of the callbacks in their order.
     digest: u64,
     /// The faults that struck, those that were not allowed to included.
-    struck: Vec<String>,
+    struck: Vec<&'static str>,
     /// By how much the wall clock is ahead, in nanoseconds.
     wall: i64,
     /// Why the program was ended.
@@ -194,42 +202,43 @@ impl Chance {
 
     /// How many copies of a datagram arrive.
     pub(super) fn copies(&self) -> usize {
-        if self.strikes(self.network.lose_datagram, || "a datagram is lost".to_owned()) {
+        if self.strikes(self.network.lose_datagram, "a datagram is lost") {
             return 0;
         }
-        let twice = || "a datagram arrives twice".to_owned();
+        let twice = "a datagram arrives twice";
         1 + usize::from(self.strikes(self.network.double_datagram, twice))
     }
 
     /// Whether a write that arrives ends its connection.
     pub(super) fn resets(&self) -> bool {
-        self.strikes(self.network.reset, || "a connection is reset".to_owned())
+        self.strikes(self.network.reset, "a connection is reset")
     }
 
-    /// How much of so many bytes a write takes, which may be nothing for the moment.
-    pub(super) fn write_len(&self, len: usize) -> usize {
-        if len == 0 || !self.strikes(self.faults.short_writes, || "a short write".to_owned()) {
+    /// How much of so many bytes a write takes: if it `may_wait`, perhaps nothing for the moment.
+    pub(super) fn write_len(&self, len: usize, may_wait: bool) -> usize {
+        if len == 0 || !self.strikes(self.faults.short_writes, "a short write") {
             return len;
         }
-        self.lock().misfortune.below(len as u64) as usize
+        let drawn = self.lock().misfortune.below(len as u64) as usize;
+        if may_wait { drawn } else { drawn + 1 }
     }
 
     /// The error of an accept that fails.
     pub(super) fn accept_error(&self) -> Option<io::Error> {
-        let strikes = self.strikes(self.faults.accept, || "an accept that fails".to_owned());
+        let strikes = self.strikes(self.faults.accept, "an accept that fails");
         strikes.then(|| io::Error::from_raw_os_error(sys::EMFILE))
     }
 
     // ----- Misfortune -----
 
     /// Whether a fault of this chance strikes now. `what` says which.
-    fn strikes(&self, chance: f64, what: impl FnOnce() -> String) -> bool {
+    fn strikes(&self, chance: f64, what: &'static str) -> bool {
         let mut drawn = self.lock();
         if !drawn.misfortune.happens(chance) {
             return false;
         }
         let number = drawn.struck.len() as u64;
-        drawn.struck.push(what());
+        drawn.struck.push(what);
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&number))
     }
 
@@ -240,10 +249,14 @@ impl Chance {
 
     /// The error of a file operation that is to fail.
     pub(crate) fn file_error(&self) -> Option<io::Error> {
-        let code = self.one_for_fault(&[sys::EIO, sys::ENOSPC, sys::EMFILE, sys::EACCES]);
-        let error = io::Error::from_raw_os_error(code);
-        let strikes = self.strikes(self.faults.request, || format!("a file request: {error}"));
-        strikes.then_some(error)
+        const ERRORS: [(i32, &str); 4] = [
+            (sys::EIO, "a file request fails: input/output error"),
+            (sys::ENOSPC, "a file request fails: no space is left"),
+            (sys::EMFILE, "a file request fails: too many files are open"),
+            (sys::EACCES, "a file request fails: permission denied"),
+        ];
+        let (code, what) = self.one_for_fault(&ERRORS);
+        self.strikes(self.faults.request, what).then(|| io::Error::from_raw_os_error(code))
     }
 
     /// The addresses of a host of the simulation.
@@ -267,12 +280,12 @@ impl Chance {
     /// Whether a look-up of a name is to fail, with one of so many errors.
     pub(crate) fn name_error<T: Copy>(&self, among: &[T]) -> Option<T> {
         let error = self.one_for_fault(among);
-        self.strikes(self.faults.request, || "a look-up of a name".to_owned()).then_some(error)
+        self.strikes(self.faults.request, "a look-up of a name").then_some(error)
     }
 
     /// How much of so many bytes a read gives.
     pub(crate) fn read_len(&self, len: usize) -> usize {
-        if len < 2 || !self.strikes(self.faults.short_reads, || "a short read".to_owned()) {
+        if len < 2 || !self.strikes(self.faults.short_reads, "a short read") {
             return len;
         }
         // Each order of magnitude as often: a buffer may be far larger than what there is.
@@ -283,15 +296,14 @@ impl Chance {
 
     /// The error of a worker that cannot start.
     pub(crate) fn worker_error(&self) -> Option<io::Error> {
-        let strikes =
-            self.strikes(self.faults.worker_start, || "a worker that does not start".to_owned());
+        let strikes = self.strikes(self.faults.worker_start, "a worker that does not start");
         strikes.then(|| io::Error::from_raw_os_error(sys::EAGAIN))
     }
 
     /// By how much the wall clock is ahead of the virtual one, in nanoseconds.
     pub(crate) fn wall_ahead(&self) -> i64 {
         const HOUR: u64 = 3_600_000_000_000;
-        if self.strikes(self.faults.clock_jump, || "the wall clock jumps".to_owned()) {
+        if self.strikes(self.faults.clock_jump, "the wall clock jumps") {
             let mut drawn = self.lock();
             drawn.wall = drawn.misfortune.below(2 * HOUR) as i64 - HOUR as i64;
         }
@@ -322,8 +334,7 @@ impl Chance {
     /// The program has come to the time at which it is ended.
     pub(super) fn is_over(&self, end: End) {
         if end.is_failure {
-            let limit = Duration::from_nanos(end.at);
-            self.fail(format!("the program still ran after {limit:?} of virtual time"));
+            self.fail(end.why());
         }
     }
 
@@ -334,9 +345,9 @@ impl Chance {
     }
 
     /// The faults that struck, in their order, as far as they were allowed to.
-    pub(crate) fn faults(&self) -> Vec<(u64, String)> {
+    pub(crate) fn faults(&self) -> Vec<(u64, &'static str)> {
         let drawn = self.lock();
-        let all = (0..).zip(drawn.struck.iter().cloned());
+        let all = (0..).zip(drawn.struck.iter().copied());
         let allowed = |number: &u64| self.allowed.as_ref().is_none_or(|some| some.contains(number));
         all.filter(|(number, _)| allowed(number)).collect()
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::arrivals::{Arrivals, Place};
-use super::chance::Chance;
+use super::chance::{Chance, End};
 use crate::clock::Nanos;
 use crate::threads::mailbox::Mailbox;
 use crate::trace::Phase;
@@ -134,13 +134,10 @@ impl Table {
         self.running = None;
         self.in_real_time = false;
         let mut next = self.next();
-        let end = self.chance.as_ref().and_then(|chance| chance.end);
-        if let (Some(end), Some((time, _))) = (end, next)
-            && time > end.at
-            && !self.is_over
+        if let Some(end) = self.end()
+            && next.map_or(!end.is_failure, |(time, _)| time > end.at)
         {
-            self.chance.iter().for_each(|chance| chance.is_over(end));
-            self.end_all();
+            self.end_at(end);
             next = self.next();
         }
         if let Some((time, number)) = next {
@@ -162,6 +159,18 @@ impl Table {
         let equals: Vec<_> = ready.iter().filter(|(time, _, _)| *time == first).collect();
         let (time, _, number) = *equals[chance.one_of(equals.len())];
         Some((time, number))
+    }
+
+    /// When the program is ended, if it has not been.
+    fn end(&self) -> Option<End> {
+        self.chance.as_ref().and_then(|chance| chance.end).filter(|_| !self.is_over)
+    }
+
+    /// The time has come at which the program is ended.
+    fn end_at(&mut self, end: End) {
+        self.chance.iter().for_each(|chance| chance.is_over(end));
+        self.entries.values_mut().for_each(|entry| entry.clock = entry.clock.max(end.at));
+        self.end_all();
     }
 
     /// Tells all loops to end.
@@ -194,9 +203,12 @@ impl Table {
         if self.run_next() {
             return;
         }
-        let with_sources = self.entries.iter().filter(|(_, entry)| entry.sources);
+        // A simulation waits for nothing outside of it: that would be another run each time.
+        let may_sleep = self.chance.is_none();
+        let with_sources = self.entries.iter().filter(|(_, entry)| may_sleep && entry.sources);
         let sleeper = with_sources.min_by_key(|(_, entry)| entry.last_run).map(|(n, _)| *n);
-        let others_send = || self.entries.values().any(|entry| entry.mailbox.has_remotes());
+        let others_send =
+            || may_sleep && self.entries.values().any(|entry| entry.mailbox.has_remotes());
         match sleeper.or_else(|| others_send().then_some(me)) {
             Some(number) => {
                 self.run_at_its_time(number);

@@ -18,6 +18,9 @@ const LEN_MAX: usize = 65_507;
 /// lost.
 const WAITING_MAX: usize = 208 << 10;
 
+/// What each datagram takes of that besides its bytes, so that empty ones do not come without end.
+const OVERHEAD: usize = 256;
+
 /// What a socket shares with those who send to it.
 pub(crate) struct Inbox {
     /// What the lock guards.
@@ -29,6 +32,8 @@ pub(crate) struct Inbox {
 struct State {
     /// What was sent here, by the time at which it is here, and by the order of sending.
     incoming: BTreeMap<(Nanos, u64), (SocketAddr, Vec<u8>)>,
+    /// How much of the room is taken.
+    charged: usize,
     /// How many datagrams were sent here.
     sent: u64,
     /// Who is told of them. None while the socket is on no loop.
@@ -53,10 +58,11 @@ impl Inbox {
 
     fn put(&self, at: Nanos, from: SocketAddr, data: &[u8]) {
         let mut state = self.lock();
-        let waiting: usize = state.incoming.values().map(|(_, data)| data.len()).sum();
-        if state.peer.is_some_and(|peer| peer != from) || waiting + data.len() > WAITING_MAX {
+        let charged = data.len() + OVERHEAD;
+        if state.peer.is_some_and(|peer| peer != from) || state.charged + charged > WAITING_MAX {
             return;
         }
+        state.charged += charged;
         state.sent += 1;
         let place = (at, state.sent);
         state.incoming.insert(place, (from, data.to_owned()));
@@ -82,7 +88,7 @@ impl Datagrams {
     }
 
     pub(crate) fn connect(&self, peer: Option<SocketAddr>) {
-        self.shared.lock().peer = peer;
+        self.shared.lock().peer = peer.map(host_of);
     }
 
     /// The key by which datagrams are reported. None when the socket leaves its loop.
@@ -116,9 +122,16 @@ impl Datagrams {
         let mut state = self.shared.lock();
         let first = state.incoming.first_entry().filter(|first| first.key().0 <= now(Nanos::MAX));
         let (from, data) = first.ok_or(io::ErrorKind::WouldBlock)?.remove();
+        state.charged -= data.len() + OVERHEAD;
         let len = data.len().min(buffer.len());
         buffer[..len].copy_from_slice(&data[..len]);
         Ok(Received { len, from, truncated: len < data.len() })
+    }
+}
+
+impl Drop for Datagrams {
+    fn drop(&mut self) {
+        current::with_chance(|chance| chance.book.forget_inbox(self.address));
     }
 }
 

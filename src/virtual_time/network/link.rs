@@ -16,6 +16,9 @@ use crate::sys::{Event, Transport};
 /// hold on a usual system.
 const WINDOW: usize = 256 << 10;
 
+/// When a connect is tried again that found a full backlog: a second, as on Linux.
+const ASKED_AGAIN: Nanos = 1_000_000_000;
+
 /// What both ends of a connection share.
 pub(super) struct Link {
     /// What the lock guards.
@@ -50,6 +53,10 @@ struct End {
     is_closed: bool,
     /// It waits for room at the other end.
     waits: bool,
+    /// How many bytes were sent to this end and not read.
+    unread: usize,
+    /// Its last write was told to wait by chance alone.
+    put_off: bool,
 }
 
 impl End {
@@ -63,16 +70,13 @@ impl End {
             has_ended: false,
             is_closed: false,
             waits: false,
+            unread: 0,
+            put_off: false,
         }
     }
 
     fn tell(&self, at: Nanos, event: Event) {
         self.owner.iter().for_each(|owner| owner.tell(at, event));
-    }
-
-    /// How many bytes were sent to this end and not read.
-    fn unread(&self) -> usize {
-        self.incoming.iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
     /// When something is here that is sent to this end now, behind all that was sent before.
@@ -140,8 +144,8 @@ enum Stage {
     Answered {
         /// When.
         at: Nanos,
-        /// Nobody listened.
-        refused: bool,
+        /// Why not, if it is refused.
+        refused: Option<io::ErrorKind>,
     },
     /// It is connected.
     Connected,
@@ -218,6 +222,7 @@ impl Socket {
                 end.incoming.pop_front();
             }
         }
+        end.unread -= most;
         if std::mem::take(&mut other.waits) {
             other.tell(now.saturating_add(latency()), Event::WRITABLE);
         }
@@ -301,10 +306,12 @@ impl Transport for Socket {
             return Ok(all);
         }
         let [end, other] = state.ends.get_disjoint_mut([self.side, 1 - self.side]).expect("two");
-        let room = WINDOW.saturating_sub(other.unread());
+        let room = WINDOW.saturating_sub(other.unread);
         let most = all.min(room);
-        let most = current::with_chance(|chance| chance.write_len(most)).unwrap_or(most);
+        let may_wait = !std::mem::take(&mut end.put_off);
+        let most = current::with_chance(|chance| chance.write_len(most, may_wait)).unwrap_or(most);
         if most == 0 && all > 0 {
+            end.put_off = room > 0;
             if room == 0 {
                 end.waits = true;
             } else {
@@ -326,6 +333,7 @@ impl Transport for Socket {
             if current::with_chance(|chance| chance.resets()).unwrap_or(false) {
                 reset_at.get_or_insert(at);
             }
+            other.unread += segment.len();
             other.incoming.push_back((at, segment));
             other.tell(at, Event::READABLE);
         }
@@ -352,14 +360,26 @@ impl Transport for Socket {
                     let book = |address| {
                         current::with_chance(|chance| chance.book.find(address)).flatten()
                     };
-                    let taken = book(&address).is_some_and(|listening| {
-                        listening.arrive(Socket::of(&self.link, 1, Stage::Connected), now)
-                    });
-                    self.stage.set(Stage::Answered { at, refused: !taken });
+                    let refused = match book(&address) {
+                        None => Some(io::ErrorKind::ConnectionRefused),
+                        Some(listening) if listening.has_room() => {
+                            listening.arrive(Socket::of(&self.link, 1, Stage::Connected), now);
+                            None
+                        }
+                        Some(_) if matches!(address, Address::Internet(_)) => {
+                            // The system drops it, and the one who connects asks again.
+                            let again = now.saturating_add(ASKED_AGAIN);
+                            self.stage.set(Stage::Asking(again));
+                            self.lock().ends[self.side].tell(again, Event::WRITABLE);
+                            return None;
+                        }
+                        Some(_) => Some(io::ErrorKind::WouldBlock),
+                    };
+                    self.stage.set(Stage::Answered { at, refused });
                     self.lock().ends[self.side].tell(at, Event::WRITABLE);
                 }
-                Stage::Answered { at, refused: true } if at <= now => {
-                    return Some(Err(io::ErrorKind::ConnectionRefused.into()));
+                Stage::Answered { at, refused: Some(kind) } if at <= now => {
+                    return Some(Err(kind.into()));
                 }
                 Stage::Answered { at, .. } if at <= now => self.stage.set(Stage::Connected),
                 Stage::Connected => {
@@ -381,8 +401,10 @@ impl Drop for Socket {
         (end.is_closed, end.owner) = (true, None);
         let unread = !end.incoming.is_empty();
         end.incoming.clear();
+        end.unread = 0;
         if self.resets.get() || unread {
-            let at = now.saturating_add(latency());
+            // Behind what was sent before.
+            let at = state.ends[1 - self.side].arrival(now);
             state.reset(at);
         }
         state.end(self.side, now);

@@ -3,16 +3,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::link::Socket;
-use super::{Address, Owner, now};
+use super::{Address, Owner, covers, now};
 use crate::clock::Nanos;
 use crate::state::current;
 use crate::sys::Event;
 
 /// What a listener shares with those who connect to it.
 pub(crate) struct Listening {
+    /// At any address of IPv6 it takes no connection over IPv4.
+    only_v6: bool,
     /// What the lock guards.
     state: Mutex<State>,
 }
@@ -41,25 +44,34 @@ impl Listening {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connect has arrived. False when there is no room for it.
-    pub(super) fn arrive(&self, socket: Socket, now: Nanos) -> bool {
+    pub(super) fn only_v6(&self) -> bool {
+        self.only_v6
+    }
+
+    /// Whether one more connection may wait.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.waiting.len() <= state.backlog
+    }
+
+    /// A connect has arrived.
+    pub(super) fn arrive(&self, socket: Socket, now: Nanos) {
         let mut state = self.lock();
-        if state.waiting.len() > state.backlog {
-            drop(state);
-            drop(socket);
-            return false;
-        }
         state.waiting.push_back(socket);
         state.owner.iter().for_each(|owner| owner.tell(now, Event::READABLE));
-        true
+    }
+
+    /// Whether it is reached at this address of its port, besides at its own.
+    pub(super) fn takes(&self, own: &SocketAddr, address: &SocketAddr) -> bool {
+        covers(own, address, self.only_v6)
     }
 }
 
 impl Listener {
     /// Listens at an address, in a simulation. A port or name of the address's own if it has none.
-    pub(crate) fn bind(address: &Address, backlog: usize) -> io::Result<Listener> {
+    pub(crate) fn bind(address: &Address, backlog: usize, only_v6: bool) -> io::Result<Listener> {
         let state = State { waiting: VecDeque::new(), backlog, owner: None };
-        let shared = Arc::new(Listening { state: Mutex::new(state) });
+        let shared = Arc::new(Listening { only_v6, state: Mutex::new(state) });
         let bind = current::with_chance(|chance| {
             let address = chance.book.free_address(address, true);
             chance.book.listen(&address, &shared).map(|()| address)
@@ -99,6 +111,7 @@ impl fmt::Debug for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        current::with_chance(|chance| chance.book.forget(&self.address, &self.shared));
         let waiting = std::mem::take(&mut self.shared.lock().waiting);
         waiting.iter().for_each(Socket::reset_on_close);
         drop(waiting);

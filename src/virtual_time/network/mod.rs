@@ -71,20 +71,13 @@ impl Address {
         }
     }
 
-    /// The same at any address of the host.
-    fn anywhere(&self) -> Option<Address> {
-        let Address::Internet(address) = self else { return None };
-        Some(Address::Internet(anywhere(*address)))
+    /// The port of an address of the Internet.
+    fn port(&self) -> Option<u16> {
+        match self {
+            Address::Internet(address) => Some(address.port()),
+            _ => None,
+        }
     }
-}
-
-/// The same port at any address of the host.
-fn anywhere(mut address: SocketAddr) -> SocketAddr {
-    address.set_ip(match address.ip() {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    });
-    address
 }
 
 /// Whom the system means by an address: any address of the host is the host itself.
@@ -169,16 +162,38 @@ struct Entries {
 }
 
 impl Entries {
-    /// A port that nobody has asked for.
+    /// A port at which nobody is.
     fn free_port(&mut self) -> u16 {
-        let port = FIRST_FREE_PORT + self.given % (u16::MAX - FIRST_FREE_PORT);
-        self.given = self.given.wrapping_add(1);
-        port
+        for _ in FIRST_FREE_PORT..u16::MAX {
+            let port = FIRST_FREE_PORT + self.given % (u16::MAX - FIRST_FREE_PORT);
+            self.given = self.given.wrapping_add(1);
+            let listens = self.listening.keys().any(|at| at.port() == Some(port));
+            if !listens && !self.inboxes.keys().any(|at| at.port() == port) {
+                return port;
+            }
+        }
+        0 // As many as there are: the address is taken.
     }
 
+    /// Whether somebody listens at this address or at one that is part of it.
     fn is_taken(&self, address: &Address) -> bool {
-        self.listening.get(address).is_some_and(|listening| listening.strong_count() > 0)
+        self.listening.iter().any(|(taken, listening)| match (taken, address) {
+            (Address::Internet(taken), Address::Internet(address)) => {
+                listening.upgrade().is_some_and(|listening| {
+                    let only_v6 = listening.only_v6();
+                    covers(taken, address, only_v6) || covers(address, taken, only_v6)
+                })
+            }
+            (taken, address) => taken == address && listening.strong_count() > 0,
+        })
     }
+}
+
+/// Whether who is bound to `own` gets what is sent to `address`.
+fn covers(own: &SocketAddr, address: &SocketAddr, only_v6: bool) -> bool {
+    let at_any = own.ip().is_unspecified()
+        && (own.is_ipv4() == address.is_ipv4() || own.is_ipv6() && !only_v6);
+    own.port() == address.port() && (own.ip() == address.ip() || at_any)
 }
 
 impl Book {
@@ -207,8 +222,7 @@ impl Book {
     /// Opens a listener.
     fn listen(&self, address: &Address, listening: &Arc<Listening>) -> io::Result<()> {
         let mut entries = self.lock();
-        let anywhere = address.anywhere().filter(|any| any != address);
-        if entries.is_taken(address) || anywhere.is_some_and(|any| entries.is_taken(&any)) {
+        if entries.is_taken(address) {
             return Err(io::Error::from_raw_os_error(sys::EADDRINUSE));
         }
         entries.listening.insert(address.clone(), Arc::downgrade(listening));
@@ -221,8 +235,8 @@ impl Book {
         if address.port() == 0 {
             address.set_port(entries.free_port());
         }
-        let before = entries.inboxes.get(&address);
-        if before.is_some_and(|inbox| inbox.strong_count() > 0) {
+        let mut taken = entries.inboxes.iter().filter(|(_, inbox)| inbox.strong_count() > 0);
+        if taken.any(|(at, _)| covers(at, &address, false) || covers(&address, at, false)) {
             return Err(io::Error::from_raw_os_error(sys::EADDRINUSE));
         }
         entries.inboxes.insert(address, Arc::downgrade(inbox));
@@ -232,15 +246,36 @@ impl Book {
     /// Who has the UDP socket at an address.
     fn inbox(&self, address: SocketAddr) -> Option<Arc<Inbox>> {
         let entries = self.lock();
-        let at = |address: &SocketAddr| entries.inboxes.get(address).and_then(Weak::upgrade);
-        at(&address).or_else(|| at(&anywhere(address)))
+        let mut found = entries.inboxes.iter().filter(|(at, _)| covers(at, &address, false));
+        found.next().and_then(|(_, inbox)| inbox.upgrade())
+    }
+
+    /// A UDP socket is gone.
+    fn forget_inbox(&self, address: SocketAddr) {
+        self.lock().inboxes.remove(&address);
     }
 
     /// Who listens at an address.
     fn find(&self, address: &Address) -> Option<Arc<Listening>> {
         let entries = self.lock();
-        let at = |address: &Address| entries.listening.get(address).and_then(Weak::upgrade);
-        at(address).or_else(|| at(&address.anywhere()?))
+        let Address::Internet(to) = address else {
+            return entries.listening.get(address).and_then(Weak::upgrade);
+        };
+        let all = entries.listening.iter();
+        let mut all = all.filter_map(|(at, listening)| match at {
+            Address::Internet(at) => Some((at, listening.upgrade()?)),
+            _ => None,
+        });
+        all.find(|(at, listening)| listening.takes(at, to)).map(|(_, listening)| listening)
+    }
+
+    /// A listener is gone.
+    fn forget(&self, address: &Address, listening: &Arc<Listening>) {
+        let mut entries = self.lock();
+        let own = |known: &Weak<Listening>| Weak::as_ptr(known) == Arc::as_ptr(listening);
+        if entries.listening.get(address).is_some_and(own) {
+            entries.listening.remove(address);
+        }
     }
 }
 
