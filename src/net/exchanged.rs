@@ -12,7 +12,7 @@ use crate::virtual_time::network::link::Socket;
 
 /// A socket of the system, or one in memory.
 #[derive(Debug)]
-pub(crate) enum Exchanged<S, M = Socket> {
+pub(crate) enum Exchanged<S, M = Box<Socket>> {
     /// The system's.
     System(S),
     /// One of a simulation.
@@ -23,7 +23,7 @@ use Exchanged::{Simulated, System};
 
 impl<S> From<Socket> for Exchanged<S> {
     fn from(socket: Socket) -> Self {
-        Simulated(socket)
+        Simulated(Box::new(socket)) // Few need it, and all would pay for its room.
     }
 }
 

@@ -97,7 +97,7 @@ impl Connect for TcpStream {
 
     fn begin(address: SocketAddr) -> io::Result<Exchanged<sys::TcpStream>> {
         if let Some(socket) = network::connect_to(address) {
-            return Ok(Exchanged::Simulated(socket));
+            return Ok(socket.into());
         }
         sys::TcpStream::connect(address).map(Exchanged::System)
     }

@@ -86,7 +86,7 @@ impl Connect for UnixStream {
 
     fn begin(address: SocketAddr) -> io::Result<Exchanged<sys::UnixStream>> {
         if let Some(socket) = network::connect_to_unix(&address) {
-            return Ok(Exchanged::Simulated(socket));
+            return Ok(socket.into());
         }
         sys::UnixStream::connect(&address).map(Exchanged::System)
     }
@@ -200,7 +200,7 @@ impl UnixStream {
         let (state, location) = (current::expect("UnixStream::pair"), Location::caller());
         let (one, other) = if state.chance().is_some() {
             let (one, other) = Socket::pair();
-            (Exchanged::Simulated(one), Exchanged::Simulated(other))
+            (one.into(), other.into())
         } else {
             let (one, other) = sys::UnixStream::pair()?;
             (Exchanged::System(one), Exchanged::System(other))
