@@ -27,8 +27,22 @@ impl State {
     pub(crate) fn begin_phase(&self, phase: Phase, waiting: impl FnOnce() -> usize) {
         self.teller.set_phase(phase);
         if detail::is_wanted() {
-            self.say(Detail::new(Happened::Phase, waiting() as u64));
+            self.say_phase(waiting);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_phase(&self, waiting: impl FnOnce() -> usize) {
+        self.say(Detail::new(Happened::Phase, waiting() as u64));
+    }
+
+    /// As [`say`](State::say), of what has this number. Apart, for a detail on the stack would cost
+    /// the ways on which none is told.
+    #[cold]
+    #[inline(never)]
+    fn say_of(&self, happened: Happened, number: u64, small: u8) {
+        self.say(Detail::new(happened, number).small(small));
     }
 
     /// Something waits in a queue from now on.
@@ -41,16 +55,27 @@ impl State {
         place: Option<&'static Location<'static>>,
     ) {
         if detail::is_wanted() {
-            let number = named.map_or(0, Named::number);
-            self.say(Detail::new(Happened::Queued, number).small(queue as u8).of(kind, place));
+            self.say_queued(queue, named.map_or(0, Named::number), kind, place);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_queued(
+        &self,
+        queue: Queue,
+        number: u64,
+        kind: &'static str,
+        place: Option<&'static Location<'static>>,
+    ) {
+        self.say(Detail::new(Happened::Queued, number).small(queue as u8).of(kind, place));
     }
 
     /// What has this name leaves a queue, to be called.
     #[inline]
     pub(crate) fn calls(&self, queue: Queue, named: Named) {
         if detail::is_wanted() {
-            self.say(Detail::new(Happened::Taken, named.number()).small(queue as u8));
+            self.say_of(Happened::Taken, named.number(), queue as u8);
         }
     }
 
@@ -63,6 +88,7 @@ impl State {
     }
 
     #[cold]
+    #[inline(never)]
     fn calls_key(&self, queue: Queue, handle: &dyn Handle) {
         let key = handle.registration().key();
         let number = key.map_or(0, |key| Named::Handle(key.to_bits()).number());
@@ -73,7 +99,7 @@ impl State {
     #[inline]
     pub(crate) fn taken<T>(&self, queue: Queue, entry: Option<T>) -> Option<T> {
         if detail::is_wanted() && entry.is_some() {
-            self.say(Detail::new(Happened::Taken, 0).small(queue as u8));
+            self.say_of(Happened::Taken, 0, queue as u8);
         }
         entry
     }
@@ -82,7 +108,7 @@ impl State {
     #[inline]
     pub(crate) fn cleared(&self, named: Named) {
         if detail::is_wanted() {
-            self.say(Detail::new(Happened::Cleared, named.number()));
+            self.say_of(Happened::Cleared, named.number(), 0);
         }
     }
 
@@ -90,7 +116,7 @@ impl State {
     #[inline]
     pub(crate) fn referenced(&self, named: Named, on: bool) {
         if detail::is_wanted() {
-            self.say(Detail::new(Happened::Referenced, named.number()).small(u8::from(on)));
+            self.say_of(Happened::Referenced, named.number(), u8::from(on));
         }
     }
 
