@@ -766,3 +766,25 @@ fn many_small_writes_and_empty_datagrams_cost_what_they_are() {
         assert!((100..2_000).contains(&got), "{got} of 8,000 found room");
     });
 }
+
+#[test]
+fn a_socket_that_went_with_its_loop_takes_nothing_from_the_next() {
+    Sim::new(1).block_on(async {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            std::mem::forget(UdpSocket::bind("0.0.0.0:53").unwrap());
+            std::mem::forget(TcpListener::bind("0.0.0.0:80").unwrap());
+            port.unref();
+        });
+        assert_eq!(worker.unwrap().join().await, Ok(0));
+        let receiver = UdpSocket::bind("10.0.0.1:53").unwrap();
+        let sender = UdpSocket::bind("10.0.0.2:53").unwrap();
+        sender.send_to(b"hi", "10.0.0.1:53".parse().unwrap()).await.unwrap();
+        let mut buffer = [0; 4];
+        let received = time::timeout(ms(10), receiver.recv_from(&mut buffer)).await;
+        assert_eq!(received.expect("it arrives").unwrap().0, 2);
+        let listener = TcpListener::bind("10.0.0.1:80").unwrap();
+        let client = TcpStream::connect("10.0.0.1:80");
+        listener.accept().await.unwrap();
+        client.await.unwrap();
+    });
+}

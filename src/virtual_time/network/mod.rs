@@ -117,10 +117,8 @@ fn abstract_name(_address: &net::SocketAddr) -> Option<&[u8]> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn from_abstract_name(name: &[u8]) -> io::Result<net::SocketAddr> {
-    {
-        use std::os::unix::ffi::OsStrExt;
-        net::SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))
-    }
+    use std::os::unix::ffi::OsStrExt;
+    net::SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name))
 }
 
 /// The handle that a socket belongs to, and its loop.
@@ -247,7 +245,8 @@ impl Book {
     fn inbox(&self, address: SocketAddr) -> Option<Arc<Inbox>> {
         let entries = self.lock();
         let mut found = entries.inboxes.iter().filter(|(at, _)| covers(at, &address, false));
-        found.next().and_then(|(_, inbox)| inbox.upgrade())
+        // One that was dropped where no loop was current is still in the book.
+        found.find_map(|(_, inbox)| inbox.upgrade())
     }
 
     /// A UDP socket is gone.
