@@ -1,0 +1,37 @@
+// Making elements. Text goes in as text nodes and attributes only, never as markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** An HTML element: `h("p", { class: "a", onclick: f }, "text", other)`. */
+export const h = (tag, attributes, ...children) => make(document.createElement(tag), attributes, children);
+
+/** An SVG element. */
+export const s = (tag, attributes, ...children) => make(document.createElementNS(SVG, tag), attributes, children);
+
+/** Puts new children into an element. What has the focus keeps it, if its `data-key` is there again. */
+export function fill(root, ...children) {
+  const key = root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
+  root.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  if (key !== undefined) root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+/** Sets the text of an element if it is another one. */
+export function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Sets an attribute if it is another one; null removes it. */
+export function attribute(element, name, value) {
+  if (value === null) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+}
