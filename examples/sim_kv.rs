@@ -48,7 +48,7 @@ usage: sim_kv [--bug lost-update] [--seeds N | --seed N] [--short]
   --short            20 seeds
   --help             this text
 
-WINDLASS_SEED=N runs one seed alone.
+WINDLASS_SEED=N runs one seed alone. WINDLASS_TRACE=FILE records the run that fails.
 ";
 
 const LEADER: &str = "10.0.0.1:7000";

@@ -254,4 +254,21 @@ fn sim_kv_survives_its_seeds_and_finds_the_bug_that_was_planted() {
         |text: &str| text.lines().find(|line| line.contains("was answered")).map(str::to_owned);
     assert_eq!(says(&text), says(&alone));
     assert!(says(&text).is_some());
+    // And can be recorded: found anew, or alone.
+    for is_alone in [false, true] {
+        let record = scratch("sim_kv.json");
+        let mut one = example("sim_kv");
+        one.args(["--bug", "lost-update"]).env("WINDLASS_TRACE", &record);
+        if is_alone {
+            one.env("WINDLASS_SEED", &seed);
+        }
+        let output = one.output().expect("the example");
+        let told = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(says(&told), says(&text));
+        assert!(told.contains(&format!("its record: {}", record.display())), "{told}");
+        let record = std::fs::read_to_string(record).expect("it was written");
+        let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        let events = record["traceEvents"].as_array().expect("a trace");
+        assert!(events.len() > 100, "{} events", events.len());
+    }
 }

@@ -70,6 +70,33 @@ fn a_script_does_what_it_says() {
     assert_eq!(outcome.trace, ["tick1", "uncaught0", "tick2"]);
 }
 
+/// With things that fail too: connections that break in the middle, and files that cannot be read.
+#[test]
+fn random_scripts_send_bytes_through_connections_that_hold_and_through_some_that_break() {
+    let (mut whole, mut broken, mut files) = (0, 0, [0, 0]);
+    for seed in 0..600 {
+        for line in run(&Script::from_seed(seed), Clock::Simulated(seed), ENDLESS).trace {
+            match line.split_once(' ') {
+                Some((name, rest)) if name.starts_with("end") => {
+                    if rest.ends_with("ok") {
+                        whole += 1
+                    } else {
+                        broken += 1
+                    }
+                }
+                Some((name, rest)) if name.starts_with("file") => {
+                    files[usize::from(rest == "ok")] += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        whole > 20 && broken > 0 && files[0] > 5 && files[1] > 20,
+        "{whole} {broken} {files:?}"
+    );
+}
+
 #[test]
 fn a_failing_script_is_shrunk_to_what_shows_the_fault() {
     let has_exit = |script: &Script| format!("{script:?}").contains("Exit(");

@@ -3,6 +3,9 @@
 //! `WINDLASS_PROGRAMS=n` sets how many programs, `WINDLASS_SEED=s` the first one's seed.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+
+use windlass::sim::Sim;
 
 #[path = "../examples/scenario/generator.rs"]
 mod generator;
@@ -66,6 +69,27 @@ fn random_programs_run_on_the_loop_as_on_the_model() {
     let programs = from_environment("WINDLASS_PROGRAMS").unwrap_or(10_000);
     compare(programs - programs / 10, Style::Dense);
     compare(programs / 10, Style::Spaced);
+}
+
+/// What no race decides, no seed decides: programs with workers, channels and a request, each in several
+/// simulations. Two requests are a race there: the seed says how many threads a pool has.
+#[test]
+fn random_programs_without_a_race_run_in_every_simulation_as_on_the_model() {
+    let programs = from_environment("WINDLASS_PROGRAMS").unwrap_or(2_000);
+    let first = from_environment("WINDLASS_SEED").unwrap_or(0);
+    let spaced = (first..).map(|seed| (seed, generate(seed, Style::Spaced)));
+    let requests = |program: &Scenario| format!("{program:?}").matches("Stat {").count();
+    let spaced = spaced.filter(|(_, program)| requests(program) < 2);
+    let certain = spaced.filter_map(|(seed, program)| {
+        model::without_race(&program).map(|expected| (seed, program, expected))
+    });
+    for (seed, program, expected) in certain.take(programs as usize) {
+        for chance in 0..5 {
+            let event_loop = Sim::new(seed.wrapping_mul(5) + chance).event_loop();
+            let trace = runner::run_on(event_loop, &program, Arc::new(|_| ()));
+            assert_eq!(trace, expected, "seed {seed}, chance {chance}: {program:#?}");
+        }
+    }
 }
 
 /// The programs of a folder of the corpus.

@@ -27,22 +27,49 @@ enum Panics {
     InDrop,
 }
 
-/// A waker that panics where it is told to. Never freed, as a static is not.
-struct Moody(Cell<Panics>);
+/// A waker that panics where it is told to, or does something when it is cloned. Never freed, as a
+/// static is not.
+struct Moody {
+    panics: Cell<Panics>,
+    on_clone: Cell<Option<Box<dyn FnOnce()>>>,
+    wakes: Cell<u32>,
+}
 
 impl Moody {
     fn new(panics: Panics) -> (&'static Moody, Waker) {
-        let moody: &'static Moody = Box::leak(Box::new(Moody(Cell::new(panics))));
+        Moody::leak(panics, None)
+    }
+
+    fn that_does(on_clone: impl FnOnce() + 'static) -> (&'static Moody, Waker) {
+        Moody::leak(Panics::Never, Some(Box::new(on_clone)))
+    }
+
+    fn leak(panics: Panics, on_clone: Option<Box<dyn FnOnce()>>) -> (&'static Moody, Waker) {
+        let (panics, on_clone) = (Cell::new(panics), Cell::new(on_clone));
+        let moody = Moody { panics, on_clone, wakes: Cell::new(0) };
+        let moody: &'static Moody = Box::leak(Box::new(moody));
         // SAFETY: the pointer is one to a `Moody` that lives for ever, as the table expects. These
         // wakers stay on their thread.
         (moody, unsafe { Waker::from_raw(raw(moody)) })
     }
 
     fn may_panic(&self, here: Panics) {
-        if self.0.get() == here {
-            self.0.set(Panics::Never);
+        if self.panics.get() == here {
+            self.panics.set(Panics::Never);
             panic!("a moody waker");
         }
+    }
+
+    fn clone_now(&self) {
+        self.may_panic(Panics::InClone);
+        if let Some(act) = self.on_clone.take() {
+            act();
+        }
+    }
+
+    fn wake_now(&self) {
+        self.wakes.set(self.wakes.get() + 1);
+        self.may_panic(Panics::InWake);
     }
 }
 
@@ -52,13 +79,13 @@ fn raw(moody: *const Moody) -> RawWaker {
         |moody| {
             let moody = moody.cast::<Moody>();
             // SAFETY: see above.
-            unsafe { &*moody }.may_panic(Panics::InClone);
+            unsafe { &*moody }.clone_now();
             raw(moody)
         },
         // SAFETY: see above.
-        |moody| unsafe { &*moody.cast::<Moody>() }.may_panic(Panics::InWake),
+        |moody| unsafe { &*moody.cast::<Moody>() }.wake_now(),
         // SAFETY: see above.
-        |moody| unsafe { &*moody.cast::<Moody>() }.may_panic(Panics::InWake),
+        |moody| unsafe { &*moody.cast::<Moody>() }.wake_now(),
         // SAFETY: see above.
         |moody| unsafe { &*moody.cast::<Moody>() }.may_panic(Panics::InDrop),
     );
@@ -191,11 +218,11 @@ fn a_waker_that_panics_when_it_is_dropped_costs_its_task_no_value() {
             let mut message = pin!(one.recv());
             let (moody, later) = Moody::new(Panics::Never);
             assert!(poll_once(message.as_mut(), &later).is_pending());
-            moody.0.set(Panics::InDrop);
+            moody.panics.set(Panics::InDrop);
             other.post(1);
             // Polled before the loop has told of the message: the waker goes with the value.
             assert_eq!(poll_once(message.as_mut(), &waker), Poll::Ready(Some(1)));
-            assert!(moody.0.get() == Panics::Never, "it has panicked");
+            assert!(moody.panics.get() == Panics::Never, "it has panicked");
             std::mem::forget(later);
         });
     });
@@ -226,5 +253,62 @@ fn a_waker_that_panics_when_it_is_called_costs_no_other_task_its_wake() {
             }));
         });
         trace.expect(&["a moody waker", "accepted"]);
+    });
+}
+
+/// Polls a future with a waker whose clone brings about what it waits for. Ready at once, or the waker is
+/// woken: else it would wait for ever.
+async fn hears_of_what_its_clone_does<T>(
+    future: impl Future<Output = T>,
+    act: impl FnOnce() + 'static,
+) -> T {
+    let mut future = pin!(future);
+    let (moody, waker) = Moody::that_does(act);
+    if let Poll::Ready(value) = poll_once(future.as_mut(), &waker) {
+        return value;
+    }
+    until(|| moody.wakes.get() > 0).await;
+    future.await
+}
+
+#[test]
+fn a_waker_whose_clone_brings_about_what_is_waited_for_is_woken() {
+    bounded(|| {
+        block_on(async {
+            let (one, _other) = open_channel::<u8, u8>();
+            let closing = one.clone();
+            assert_eq!(
+                hears_of_what_its_clone_does(one.recv(), move || closing.close()).await,
+                None
+            );
+            let (one, other) = open_channel::<u8, u8>();
+            assert_eq!(
+                hears_of_what_its_clone_does(one.recv(), move || other.post(1)).await,
+                Some(1)
+            );
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let closing = listener.clone();
+            let accepted = hears_of_what_its_clone_does(listener.accept(), move || closing.close());
+            assert!(accepted.await.is_err());
+            let (stream, _peer) = UnixStream::pair().unwrap();
+            let closing = stream.clone();
+            let mut bytes = [0; 8];
+            let read =
+                hears_of_what_its_clone_does(stream.read(&mut bytes), move || closing.close());
+            assert!(read.await.is_err());
+            let (stream, _peer) = UnixStream::pair().unwrap();
+            let bytes = vec![0; 1 << 20];
+            let write = poll_fn(|cx| {
+                loop {
+                    match stream.poll_write(cx, &bytes) {
+                        Poll::Ready(Ok(_)) => {}
+                        other => return other,
+                    }
+                }
+            });
+            let closing = stream.clone();
+            let written = hears_of_what_its_clone_does(write, move || closing.close());
+            assert!(written.await.is_err());
+        });
     });
 }

@@ -29,7 +29,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use common::{Long, Parser, Stop, complain, say};
-use generator::{Rng, Style, generate, shrink};
+use generator::{Style, generate, shrink};
 use program::Scenario;
 
 const HELP: &str = "\
@@ -43,9 +43,6 @@ usage: against_node [options]
   --print     print the JavaScript instead of running it
   --help      this text
 ";
-
-/// How often the model runs a program with noise before it passes for free of races.
-const NOISY_RUNS: u64 = 200;
 
 /// How often Node may run a program until it agrees.
 const TRIES: usize = 3;
@@ -92,7 +89,7 @@ fn compare(options: &Options) -> io::Result<bool> {
     while compared < options.count {
         log::debug!("seed {seed}");
         let program = generate(seed, Style::Spaced);
-        if let Some(expected) = without_race(&program) {
+        if let Some(expected) = model::without_race(&program) {
             compared += 1;
             labels += expected.len();
             if options.print {
@@ -119,17 +116,6 @@ fn compare(options: &Options) -> io::Result<bool> {
         compared - differing
     );
     Ok(differing == 0)
-}
-
-/// The trace of a program whose order does not hang on how long things take.
-fn without_race(program: &Scenario) -> Option<Vec<String>> {
-    let trace = model::run(program, None).ok()?;
-    // Of what the main program throws Node has an order of its own.
-    if trace.is_empty() || trace.iter().any(|label| label.starts_with('!')) {
-        return None;
-    }
-    let same = |seed| model::run(program, Some(Rng::new(seed))).as_ref() == Ok(&trace);
-    (0..NOISY_RUNS).all(same).then_some(trace)
 }
 
 /// What Node prints and what we do, if they differ each time.
@@ -160,7 +146,7 @@ fn run_in_node(program: &Scenario, file: &Path) -> io::Result<Vec<String>> {
 
 fn print_smallest(program: &Scenario, file: &Path) -> io::Result<()> {
     let fails = |program: &Scenario| {
-        without_race(program).is_some()
+        model::without_race(program).is_some()
             && difference(program, file).is_ok_and(|difference| difference.is_some())
     };
     let smallest = shrink(program, fails);

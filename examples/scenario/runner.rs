@@ -60,7 +60,11 @@ pub(crate) fn run_heard(
     if let Some(threads) = scenario.pool {
         builder = builder.pool(Pool::new(threads)?);
     }
-    let event_loop = builder.build()?;
+    Ok(run_on(builder.build()?, scenario, listener))
+}
+
+/// The same, on a loop that was made for it.
+pub(crate) fn run_on(event_loop: Loop, scenario: &Scenario, listener: Listener) -> Vec<String> {
     let trace = Rc::new(RefCell::new(Vec::new()));
     let labels = trace.clone();
     let say = Rc::new(move |label| labels.borrow_mut().push(label));
@@ -76,8 +80,7 @@ pub(crate) fn run_heard(
         }
     });
     drop(event_loop);
-    let labels = trace.take();
-    Ok(labels)
+    trace.take()
 }
 
 /// What a variable of a program holds.

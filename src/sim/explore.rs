@@ -3,17 +3,25 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::Sim;
 use crate::clock;
+use crate::observe::Recorder;
 
 /// Names the one seed that is to be run.
 const SEED: &str = "WINDLASS_SEED";
 
 /// Names the faults that may strike in it, by their numbers, with commas between them.
 const FAULTS: &str = "WINDLASS_FAULTS";
+
+/// Names the file to which the run that fails is recorded, or the one that is run alone.
+const TRACE: &str = "WINDLASS_TRACE";
+
+/// How many events of each loop a recorded run keeps.
+const EVENTS_MAX: usize = 1 << 17;
 
 /// How often the line of progress changes.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -55,7 +63,10 @@ impl Error for Failure {}
 /// alone.
 ///
 /// With `WINDLASS_SEED=N` in the environment it runs that seed alone, whether it is among `seeds`
-/// or not. Then `WINDLASS_FAULTS=0,3` lets only these of its faults strike.
+/// or not. Then `WINDLASS_FAULTS=0,3` lets only these of its faults strike. With
+/// `WINDLASS_TRACE=FILE` the run that fails is recorded, or the one that is run alone, and written
+/// to this file as [`Recording::write_chrome_trace`](crate::observe::Recording::write_chrome_trace)
+/// does: it shows all of the run, in virtual time.
 ///
 /// # Errors
 /// The first [`Failure`].
@@ -88,7 +99,8 @@ pub fn explore(
     if let Some(seed) = number_in(SEED) {
         let allowed = numbers_in(FAULTS);
         let sim = make(seed);
-        return try_one(&Sim { allowed: allowed.or(sim.allowed.clone()), ..sim }, &program)
+        let sim = Sim { allowed: allowed.or(sim.allowed.clone()), ..sim };
+        return recorded(|| try_one(&sim, &program))
             .map_or(Ok(1), |(message, _)| Err(Failure { seed, message }));
     }
     let mut progress = Progress::new();
@@ -119,8 +131,10 @@ fn try_one(sim: &Sim, program: &impl Fn()) -> Option<(String, Vec<Struck>)> {
 /// Says on the standard error how the program failed, with as few faults as it takes.
 fn say_how(sim: &Sim, program: &impl Fn(), message: &str, struck: &[Struck]) {
     let mut text = format!("{message}\nto run it again: {SEED}={}", sim.seed);
+    let mut smallest = sim.clone();
     if !struck.is_empty() {
         let needed = shrink(sim, program, struck);
+        smallest.allowed = Some(needed.iter().map(|(number, _)| *number).collect());
         let numbers: Vec<_> = needed.iter().map(|(number, _)| number.to_string()).collect();
         text += &format!(
             "\nit takes {} of {} faults: {FAULTS}={}",
@@ -131,6 +145,25 @@ fn say_how(sim: &Sim, program: &impl Fn(), message: &str, struck: &[Struck]) {
         needed.iter().for_each(|(number, what)| text += &format!("\n  {number}: {what}"));
     }
     write(&(text + "\n"));
+    if std::env::var_os(TRACE).is_some() {
+        // The same failure once more.
+        recorded(|| try_one(&smallest, program));
+    }
+}
+
+/// Runs a program, and records it to the file that the environment names, if it does.
+fn recorded<R>(run: impl FnOnce() -> R) -> R {
+    let Some(path) = std::env::var_os(TRACE) else { return run() };
+    let recorder = Recorder::detailed(EVENTS_MAX);
+    let result = run();
+    let recording = recorder.stop();
+    let written = File::create(&path).and_then(|file| recording.write_chrome_trace(file));
+    let path = path.display();
+    write(&match written {
+        Ok(()) => format!("its record: {path}\n"),
+        Err(error) => format!("its record cannot be written to {path}: {error}\n"),
+    });
+    result
 }
 
 /// Faults with which the program fails, and of which none can be left out, as far as was tried.

@@ -564,9 +564,14 @@ impl<S: Stream> Connection<S> {
 
     /// Keeps the task's waker until it can write.
     fn wait_to_write<R>(&self, cx: &Context<'_>) -> Poll<R> {
+        let was_open = self.is_open();
+        // A waker is cloned and dropped, which is anybody's code: it may close the stream.
         let before = self.writing.wait(cx);
         self.update_liveness();
         drop(before);
+        if was_open && !self.is_open() {
+            cx.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 }

@@ -29,6 +29,9 @@ impl Signal {
         }
         // Anybody's code, as is dropping the old one: not while the cell is being changed.
         let waker = cx.waker().clone();
+        if self.fired.take() {
+            return Poll::Ready(()); // In the meantime.
+        }
         let before = self.waker.replace(Some(waker));
         drop(before);
         Poll::Pending

@@ -25,7 +25,8 @@ pub(crate) struct Place(Cell<Option<NonZeroU64>>);
 /// The futures that wait for a source, in the order in which they first did.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// How many have waited: the number of the last one.
+    /// The number of the last one that waited. It grows with each wake too, which tells a future
+    /// that begins to wait whether one has come in between.
     last: Cell<u64>,
     /// The place of the task that waits by a function that polls. No destructor tells when it no
     /// longer does.
@@ -107,20 +108,29 @@ impl Waiters {
     /// Takes the waker of the task out that waits by a function that polls. If it still waits when
     /// it is woken, it polls again, and keeps its place.
     pub(crate) fn take_poller(&self) -> Option<Waker> {
+        self.next();
         self.poller.0.get().and_then(|number| self.list.borrow_mut().remove(number))
     }
 
     /// Has the future of this place wait, or wait with another waker.
     pub(crate) fn wait(&self, place: &Place, cx: &Context<'_>) {
+        let last = self.last.get();
+        // Anybody's code: it may bring about what the future waits for.
         let waker = cx.waker().clone();
-        let number = place.0.get().unwrap_or_else(|| {
-            let number = NonZeroU64::MIN.saturating_add(self.last.get());
-            self.last.set(number.get());
-            number
-        });
+        let is_late = self.last.get() != last;
+        let number = place.0.get().unwrap_or_else(|| self.next());
         place.0.set(Some(number));
         let before = self.list.borrow_mut().insert(number, waker);
         drop(before);
+        if is_late {
+            cx.waker().wake_by_ref(); // It looks again.
+        }
+    }
+
+    fn next(&self) -> NonZeroU64 {
+        let number = NonZeroU64::MIN.saturating_add(self.last.get());
+        self.last.set(number.get());
+        number
     }
 
     /// The future of this place waits no longer: it is ready, or dropped. Nothing if it does not
@@ -136,6 +146,7 @@ impl Waiters {
     /// Takes all wakers out, the one that has waited longest first. A future that is woken waits
     /// again if it finds nothing.
     pub(crate) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
+        self.next();
         let List { first, others } = self.list.take();
         first.into_iter().map(|(_, waker)| waker).chain(others.into_values())
     }

@@ -28,6 +28,10 @@ pub(crate) enum Act {
     Notifier(Body),
     Task(Vec<Wait>, Body),
     Job(Job, Body),
+    /// Reads a file.
+    File(Body),
+    /// Sends pieces of these sizes through a connection, in a simulation.
+    Connect(Vec<u8>, Body),
     Channel,
     Worker {
         main: Vec<Act>,
@@ -271,6 +275,11 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
         59 if of.is_multiple_of(4) => Act::Stop,
         60 if of.is_multiple_of(6) => Act::Exit(of % 5),
         61 | 62 => Act::Panic,
+        63 if of.is_multiple_of(2) => Act::File(body(source, place)),
+        63 => {
+            let sizes = (0..source.below(5)).map(|_| source.byte()).collect();
+            Act::Connect(sizes, body(source, place))
+        }
         _ => Act::Tick(Body::default()),
     }
 }
@@ -291,6 +300,8 @@ impl Act {
             | Act::Notifier(body)
             | Act::Task(_, body)
             | Act::Job(_, body)
+            | Act::File(body)
+            | Act::Connect(_, body)
             | Act::Post { value: body, .. }
             | Act::Listen { body, .. }
             | Act::OnClose { body, .. }

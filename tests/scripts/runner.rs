@@ -3,6 +3,8 @@
 //! Each loop of the program has a [`World`]: what was made there, which later acts choose from. All worlds share one
 //! [`Ledger`]. It counts calls and drops, and keeps what has happened in order.
 
+mod streams;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
@@ -15,10 +17,11 @@ use std::thread;
 use std::time::Duration;
 
 use windlass::handle::{Check, Idle, Notifier, Prepare};
-use windlass::sim::Sim;
+use windlass::net::{TcpListener, TcpStream};
+use windlass::sim::{Faults, Network, Sim};
 use windlass::worker::{Port, PortEnd, Worker, WorkerError, WorkerPool, channel};
 use windlass::{
-    Canceller, Immediate, KeepAlive, Loop, LoopGone, Request, Task, Timer, WorkError, WorkKind,
+    Canceller, Immediate, KeepAlive, Loop, LoopGone, Request, Task, Timer, WorkError, WorkKind, fs,
     next_tick, on_before_exit, on_exit, on_uncaught, queue_microtask, set_immediate, set_interval,
     set_timeout, set_timer, spawn, time, work,
 };
@@ -39,8 +42,31 @@ const PANIC: &str = "a script's panic";
 pub(crate) enum Clock {
     Virtual,
     Real,
-    /// Virtual, with chance from this seed.
+    /// Virtual, with chance from this seed. With an odd one things fail too.
     Simulated(u64),
+}
+
+impl Clock {
+    fn has_faults(self) -> bool {
+        matches!(self, Clock::Simulated(seed) if seed % 2 == 1)
+    }
+
+    /// A loop with this clock.
+    fn make(self) -> Loop {
+        match self {
+            Clock::Real => Loop::new().expect("a loop can be made"),
+            Clock::Virtual => {
+                Loop::builder().virtual_time(true).build().expect("a loop can be made")
+            }
+            Clock::Simulated(seed) if self.has_faults() => {
+                let faults = Faults::default().request(0.2).worker_start(0.1).accept(0.1);
+                let faults = faults.short_reads(0.3).short_writes(0.3).clock_jump(0.1);
+                let network = Network::default().split(0.3).reset(0.02);
+                Sim::new(seed).faults(faults).network(network).event_loop()
+            }
+            Clock::Simulated(seed) => Sim::new(seed).event_loop(),
+        }
+    }
 }
 
 /// What a run has shown.
@@ -162,6 +188,8 @@ enum Thing {
     Request(Canceller),
     Port { port: Port<Parcel, Parcel>, age: Age },
     Worker(Worker<Parcel, Parcel>, Age),
+    Listener(TcpListener),
+    Stream(TcpStream),
     Pool(WorkerPool<Value, Value>),
     KeepAlive(RefCell<Option<KeepAlive>>),
 }
@@ -261,9 +289,11 @@ impl World {
         Rc::new(World { name, ledger: ledger.clone(), things: RefCell::default(), made })
     }
 
-    /// Something with threads could not be made. After the end of the loop nothing can.
+    /// Something with threads could not be made. After the end of the loop nothing can, and where
+    /// things fail it may be refused.
     fn not_made(&self, error: &io::Error) {
-        if !error.get_ref().is_some_and(|inner| inner.is::<LoopGone>()) {
+        let is_refused = self.ledger.clock.has_faults() && error.raw_os_error().is_some();
+        if !is_refused && !error.get_ref().is_some_and(|inner| inner.is::<LoopGone>()) {
             self.ledger.fault(format!("no thread: {error}"));
         }
     }
@@ -323,6 +353,15 @@ impl Describe for Result<Value, WorkerError> {
         match self {
             Ok(_) => " ok".to_owned(),
             Err(error) => format!(" {error}"),
+        }
+    }
+}
+
+impl<T> Describe for io::Result<T> {
+    fn describe(&self) -> String {
+        match self {
+            Ok(_) => " ok".to_owned(),
+            Err(error) => format!(" {}", error.kind()),
         }
     }
 }
@@ -433,6 +472,8 @@ impl Thing {
             Thing::Request(request) => drop(request.cancel()),
             Thing::Port { port, .. } => port.close(),
             Thing::Worker(worker, _) => drop(worker.terminate()),
+            Thing::Listener(listener) => listener.close(),
+            Thing::Stream(stream) => stream.close(),
             Thing::Pool(pool) => pool.terminate(),
             Thing::KeepAlive(guard) => drop(guard.take()),
         }
@@ -523,6 +564,12 @@ impl Act {
                 })));
             }
             Act::Job(job, body) => world.request("job", job.submit(ledger), body),
+            Act::File(body) => world.request("file", fs::read("Cargo.toml"), body),
+            // Elsewhere it would be the system's, and no run like another.
+            Act::Connect(sizes, body) if matches!(ledger.clock, Clock::Simulated(_)) => {
+                streams::connect(world, sizes, body);
+            }
+            Act::Connect(..) => {}
             Act::Channel => {
                 let ((one, other), age) = (channel(), ledger.next_age());
                 world.add_port(one.open(), age);
@@ -800,11 +847,7 @@ pub(crate) fn run(script: &Script, clock: Clock, limit: Duration) -> Outcome {
 
 /// Runs a script on this thread, until its loop has ended.
 fn run_here(script: &Script, ledger: &Arc<Ledger>) {
-    let event_loop = match ledger.clock {
-        Clock::Real => Loop::new().expect("a loop can be made"),
-        Clock::Virtual => Loop::builder().virtual_time(true).build().expect("a loop can be made"),
-        Clock::Simulated(seed) => Sim::new(seed).event_loop(),
-    };
+    let event_loop = ledger.clock.make();
     let world = World::new(String::new(), ledger);
     WORLD.set(Some(world.clone()));
     let main = || {

@@ -1,10 +1,12 @@
 //! What happens to files and directories, told as it happens: inotify on the loop itself.
 //!
 //! `hub.rs` has the kernel's queue of a loop and says which watcher is told what; `tree.rs` makes
-//! events of notices and keeps the watches of a tree; `watching.rs` is the handle.
+//! events of notices and watches what comes to a tree; `watches.rs` has the watches of a watcher;
+//! `watching.rs` is the handle.
 
 mod hub;
 mod tree;
+mod watches;
 mod watching;
 
 use std::fmt;
@@ -179,11 +181,14 @@ fn start(
     if !state.is_open() {
         return Err(error::shut_down());
     }
-    let is_absolute = !recursive || path.as_os_str().is_empty();
-    let root = if is_absolute { path.to_owned() } else { std::path::absolute(path)? };
+    let root = match recursive {
+        true if path.as_os_str().is_empty() => Some(PathBuf::new()),
+        true => Some(std::path::absolute(path)?),
+        false => None,
+    };
     let hub = Hub::of(&state, location)?;
     hub.collect_all();
-    let watching = Watching::new(&state, hub, path.to_owned(), root, recursive, location);
+    let watching = Watching::new(&state, hub, path.to_owned(), root, location);
     let watcher = Watcher { watching: Name::new(watching) };
     // On an error the only name goes, and the watcher closes.
     watcher.watching.begin()?;
@@ -281,7 +286,7 @@ impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watcher")
             .field("path", &self.path())
-            .field("recursive", &self.watching.recursive)
+            .field("recursive", &self.watching.recursive())
             .finish_non_exhaustive()
     }
 }

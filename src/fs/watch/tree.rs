@@ -21,7 +21,7 @@ impl Watching {
     pub(super) fn begin(self: &Rc<Self>) -> io::Result<()> {
         let root = Path::new("");
         self.add(root).map_err(|error| PathError::wrap("watch", &self.path, error))?;
-        if self.recursive {
+        if self.recursive() {
             self.descend(root.to_owned(), false);
         }
         Ok(())
@@ -31,7 +31,7 @@ impl Watching {
     pub(super) fn notice(self: &Rc<Self>, notice: &Notice<'_>, path: &Path) {
         if notice.seen == Seen::Ended {
             let mut watches = self.watches.borrow_mut();
-            if watches.get(path) == Some(&notice.watch) {
+            if watches.get(path) == Some(notice.watch) {
                 watches.remove(path);
             }
             return;
@@ -49,7 +49,7 @@ impl Watching {
         self.push(Ok(WatchEvent { change, path: whole.clone() }));
         match notice.seen {
             Seen::SelfGone => self.abandon(path),
-            _ if !self.recursive => {}
+            _ if !self.recursive() => {}
             // Its path leads elsewhere from now on.
             Seen::SelfMoved => self.abandon(path),
             Seen::Went if notice.is_directory => self.abandon(&whole),
@@ -61,10 +61,9 @@ impl Watching {
     /// Notices are lost: says so, and sees which directories there are now.
     pub(super) fn overflow(self: &Rc<Self>) {
         self.push(Err(self.overflow_error()));
-        let watched: Vec<_> = self.watches.borrow().keys().cloned().collect();
-        let has_root = watched.first().is_some_and(|path| path.as_os_str().is_empty());
-        if self.recursive && has_root {
-            watched[1..].iter().for_each(|path| self.abandon(path));
+        if self.recursive() && self.watches.borrow().has_root() {
+            let watched = self.watches.borrow().paths_below();
+            watched.iter().for_each(|path| self.abandon(path));
             self.descend(PathBuf::new(), false);
         }
     }
@@ -113,7 +112,7 @@ impl Watching {
     /// Has what is at a path watched. False if it was before.
     fn add(self: &Rc<Self>, path: &Path) -> io::Result<bool> {
         let watch = self.hub.add(self, &self.full(path), path)?;
-        let before = self.watches.borrow_mut().insert(path.to_owned(), watch);
+        let before = self.watches.borrow_mut().insert(path, watch);
         match before {
             Some(before) if before == watch => return Ok(false),
             // Something else was there.
@@ -125,22 +124,16 @@ impl Watching {
 
     /// Ends the watches of a path and of all below it.
     pub(super) fn abandon(&self, path: &Path) {
-        let below = |one: &PathBuf| one.starts_with(path);
         loop {
-            let mut watches = self.watches.borrow_mut();
-            let first = watches.range(path.to_owned()..).next().map(|(one, _)| one.clone());
-            let Some(first) = first.filter(below) else { return };
-            let watch = watches.remove(&first);
-            drop(watches);
-            if let Some(watch) = watch {
-                self.hub.remove(self, watch, &first);
-            }
+            let first = self.watches.borrow_mut().take_from(path);
+            let Some((first, watch)) = first else { return };
+            self.hub.remove(self, watch, &first);
         }
     }
 
     /// The path of something as the system is given it.
     fn full(&self, path: &Path) -> PathBuf {
         // Joining nothing would add a slash, which a file must not have.
-        if path.as_os_str().is_empty() { self.root.clone() } else { self.root.join(path) }
+        if path.as_os_str().is_empty() { self.root().to_owned() } else { self.root().join(path) }
     }
 }

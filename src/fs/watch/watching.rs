@@ -1,7 +1,7 @@
 //! A watcher on the loop: the events that it has to tell, and who is told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use super::WatchEvent;
 use super::hub::Hub;
+use super::watches::Watches;
 use crate::callback;
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered, Slot};
@@ -41,13 +42,10 @@ pub(super) struct Watching {
     pub(super) number: Cell<u64>,
     /// What is watched, as it was given.
     pub(super) path: PathBuf,
-    /// The same, absolute if directories below it are watched as well.
-    pub(super) root: PathBuf,
-    /// Directories below it are watched as well.
-    pub(super) recursive: bool,
-    /// The watches of this watcher, by the path of what they are for, relative to the root. The
-    /// root's is empty. Paths are sorted by their parts, so that a tree stands together.
-    pub(super) watches: RefCell<BTreeMap<PathBuf, i32>>,
+    /// The same, absolute, if directories below it are watched as well.
+    root: Option<PathBuf>,
+    /// The watches of this watcher.
+    pub(super) watches: RefCell<Watches>,
     /// What has happened and was not told yet.
     events: RefCell<VecDeque<io::Result<WatchEvent>>>,
     /// A callback is registered. It may be running, and is then not in its slot.
@@ -66,8 +64,7 @@ impl Watching {
         state: &Rc<State>,
         hub: Rc<Hub>,
         path: PathBuf,
-        root: PathBuf,
-        recursive: bool,
+        root: Option<PathBuf>,
         location: &'static Location<'static>,
     ) -> Rc<Watching> {
         let watching = Rc::new(Watching {
@@ -77,7 +74,6 @@ impl Watching {
             number: Cell::new(0),
             path,
             root,
-            recursive,
             watches: RefCell::default(),
             events: RefCell::default(),
             listening: Cell::new(false),
@@ -88,6 +84,16 @@ impl Watching {
         watching.registration.open(watching.clone(), location, false);
         watching.number.set(watching.hub.enter(&watching));
         watching
+    }
+
+    /// Whether directories below it are watched as well.
+    pub(super) fn recursive(&self) -> bool {
+        self.root.is_some()
+    }
+
+    /// What is watched, as the system is given it.
+    pub(super) fn root(&self) -> &Path {
+        self.root.as_deref().unwrap_or(&self.path)
     }
 
     /// Queues an event to be told in the next poll phase.
