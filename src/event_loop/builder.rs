@@ -66,6 +66,8 @@ pub struct Builder {
     pool: Option<Pool>,
     /// How many tasks may be polled in one drain. None for no limit.
     poll_budget: Option<usize>,
+    /// Those who observe the process do not see the loop.
+    left_out: bool,
     /// The loop is the first of a simulation, where this decides what is open.
     chance: Option<Arc<Chance>>,
 }
@@ -161,6 +163,30 @@ impl Builder {
         self
     }
 
+    /// Sets whether those who observe the process see the loop: every
+    /// [`Recorder`](crate::observe::Recorder) and every
+    /// [stall watch](crate::observe::watch_stalls). They do, unless it is told otherwise.
+    ///
+    /// For a loop that serves them, such as a view of the program: it is no part of the program,
+    /// and a recording that is read on a loop that is recorded never ends. Its workers are left out
+    /// too, unless they are [told otherwise](crate::worker::WorkerBuilder::observed). Its log and
+    /// its [`on_iteration`](crate::Loop::on_iteration) stay. A job that it submits is seen on the
+    /// thread of the pool, and what others do to it, as starting it as a worker, on their tracks.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::observe::Recorder;
+    ///
+    /// let recorder = Recorder::start();
+    /// windlass::Loop::builder().observed(false).build()?.run(|| ());
+    /// assert!(recorder.stop().events().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn observed(mut self, on: bool) -> Self {
+        self.left_out = !on;
+        self
+    }
+
     /// Gives the loop a blocking pool other than the one that all loops share.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = Some(pool);
@@ -198,7 +224,11 @@ impl Parts {
         let observed: Weak<dyn Observed> = Arc::downgrade(&mailbox) as Weak<Mailbox>;
         track.set_observed(observed);
         track.set_name(builder.name.unwrap_or_else(|| "main".to_owned()));
-        roll::join(&track);
+        if builder.left_out {
+            track.leave_out();
+        } else {
+            roll::join(&track);
+        }
         if virtual_time.as_ref().is_some_and(|member| member.chance().is_some()) {
             // Chance is told of each callback.
             mailbox.add_observer();

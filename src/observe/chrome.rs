@@ -19,6 +19,7 @@ use std::io::{self, BufWriter, Write};
 use std::panic::Location;
 use std::time::Duration;
 
+use super::json_lines::Text;
 use super::lengths::{self, Lengths, Whose};
 use super::{Detail, Event, NoSleep, Phase, Recording, Wake, What};
 
@@ -386,7 +387,7 @@ fn line_of(location: &Location<'_>) -> String {
     format!("{}:{}", location.file(), location.line())
 }
 
-fn name_of(phase: Phase) -> &'static str {
+pub(super) fn name_of(phase: Phase) -> &'static str {
     match phase {
         Phase::Main => "main",
         Phase::Timers => "timers",
@@ -405,22 +406,5 @@ struct Micros(Duration);
 impl Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:03}", self.0.as_micros(), self.0.subsec_nanos() % 1000)
-    }
-}
-
-/// A string of JSON.
-struct Text<'a>(&'a str);
-
-impl Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"")?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\0'..='\x1f' => write!(f, "\\u{:04x}", u32::from(c))?,
-                _ => write!(f, "{c}")?,
-            }
-        }
-        f.write_str("\"")
     }
 }

@@ -17,7 +17,9 @@ mod chrome;
 mod delays;
 mod detail;
 mod iteration;
+mod json_lines;
 mod lengths;
+mod reader;
 mod recorder;
 mod stalls;
 

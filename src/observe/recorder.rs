@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::reader::Reader;
 use super::{Callback, Detail, Wake};
 use crate::clock::{self, Nanos};
 use crate::trace::detail::Want;
@@ -51,6 +52,8 @@ pub struct Recorder {
     _want: Option<Want>,
     /// When it began.
     start: Nanos,
+    /// What was taken already.
+    reader: Mutex<Reader>,
 }
 
 /// What a [`Recorder`] has seen.
@@ -205,28 +208,64 @@ impl Recorder {
         let start = clock::monotonic();
         let session = Session::begin(capacity, is_detailed);
         let (_observer, _want) = (Observer::begin(), is_detailed.then(Want::begin));
-        Recorder { session, _observer, _want, start }
+        Recorder { session, _observer, _want, start, reader: Mutex::default() }
     }
 
-    /// Ends the recording. It has each event that was over before this call, from whatever thread.
-    pub fn stop(self) -> Recording {
-        let (mut events, mut tracks, mut dropped) = (Vec::new(), Vec::new(), 0);
-        for (track, ring, written) in self.session.end() {
-            tracks.push(Event::of_track(&track));
-            let before = events.len();
-            let mut iteration = 0;
-            for event in ring.read(written) {
-                if !event.happened.is_without_iteration() {
-                    iteration = event.iteration;
-                }
-                events.push(Event::new(self.start, &track, iteration, &event));
-            }
-            dropped += written - (events.len() - before) as u64;
+    /// Takes what was recorded since the last call, and goes on: for a view of a program that runs.
+    /// What is taken is in no later recording, nor in that of [`stop`](Recorder::stop).
+    ///
+    /// It is a cut at one moment: of what has happened on any thread up to this call all is taken,
+    /// and of what comes later nothing. So no detail is taken in a part before that of its cause,
+    /// also from another thread. Within a part the events are in the order of their times. A
+    /// callback, a wait and a job come when they are over, with the time at which they began, and
+    /// what a thread is just writing down comes with the next part.
+    ///
+    /// A track stands in the first part in which there is something of it. What was overwritten
+    /// between two calls is [`dropped`](Recording::dropped).
+    ///
+    /// May be called from any thread, also from several. The threads that are observed wait for
+    /// nothing, and do not know of it.
+    ///
+    /// # Cost
+    /// Some tens of nanoseconds for each event, and the memory of those that are returned. A thread
+    /// that has ended is forgotten with this call, its ring too.
+    ///
+    /// # Examples
+    /// ```
+    /// use windlass::observe::{Recorder, What};
+    ///
+    /// let recorder = Recorder::start();
+    /// let mut counts = Vec::new();
+    /// for times in 1..=2 {
+    ///     windlass::run(|| {
+    ///         for _ in 0..times {
+    ///             windlass::set_immediate(|| ());
+    ///         }
+    ///     });
+    ///     let part = recorder.take();
+    ///     let callbacks = part.events().iter().filter(|it| matches!(it.what, What::Callback(_)));
+    ///     counts.push(callbacks.count());
+    /// }
+    /// assert_eq!(counts, [2, 3]); // With the main script.
+    /// assert!(recorder.stop().events().is_empty());
+    /// ```
+    pub fn take(&self) -> Recording {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the rings are looked at.
+        let moment = clock::monotonic();
+        let (part, over) = reader.read(&self.session.tracks(), self.start, Some(moment));
+        if !over.is_empty() {
+            self.session.forget(|track| over.contains(&track.number()));
         }
-        // On one track they are in order of execution, also those of one moment.
-        events.sort_by_key(|event| event.at);
-        tracks.append(&mut events);
-        Recording { events: tracks, dropped }
+        part
+    }
+
+    /// Ends the recording. It has each event that was over before this call, from whatever thread,
+    /// but for those that were [taken](Recorder::take).
+    pub fn stop(self) -> Recording {
+        let tracks = self.session.end();
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.read(&tracks, self.start, None).0
     }
 }
 
@@ -243,6 +282,10 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recording {
+    pub(super) fn new(events: Vec<Event>, dropped: u64) -> Recording {
+        Recording { events, dropped }
+    }
+
     /// All events in the order of their times, on each track in the order in which they happened.
     /// The tracks come first.
     pub fn events(&self) -> &[Event] {
@@ -257,7 +300,7 @@ impl Recording {
 }
 
 impl Event {
-    fn of_track(track: &Track) -> Event {
+    pub(super) fn of_track(track: &Track) -> Event {
         let (number, name) = (track.number(), track.name().to_owned());
         Event {
             at: Duration::ZERO,
@@ -271,7 +314,7 @@ impl Event {
         }
     }
 
-    fn new(start: Nanos, track: &Track, iteration: u32, event: &ring::Event) -> Event {
+    pub(super) fn new(start: Nanos, track: &Track, iteration: u32, event: &ring::Event) -> Event {
         let time = |time| Duration::from_nanos(track.time_since(start, time));
         if let Some(detail) = Detail::of(event, time) {
             return Event {

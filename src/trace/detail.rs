@@ -117,13 +117,22 @@ pub(crate) enum Named {
 }
 
 impl Named {
-    /// The number. The two highest bits say which of the three it is.
+    /// The number. Two bits say which of the three it is.
+    ///
+    /// It stays below 2^53, for readers to whom all numbers are floats. So of a key it has all of
+    /// the place, up to 2^27 of them, and the lowest bits of the generation: two things that are
+    /// there at once differ in the place.
     pub(crate) fn number(self) -> u64 {
-        const REST: u64 = u64::MAX >> 2;
+        const KIND: u32 = 51;
+        const REST: u64 = (1 << KIND) - 1;
+        const PLACE: u32 = 27;
         match self {
-            Named::Handle(bits) => bits & REST,
-            Named::Timer(generation) => u64::from(generation) | 1 << 62,
-            Named::Immediate(number) => number & REST | 2 << 62,
+            Named::Handle(bits) => {
+                let (generation, place) = (bits >> 32, bits & ((1 << PLACE) - 1));
+                generation << PLACE & REST | place
+            }
+            Named::Timer(generation) => u64::from(generation) | 1 << KIND,
+            Named::Immediate(number) => number & REST | 2 << KIND,
         }
     }
 }
@@ -320,5 +329,14 @@ mod tests {
     fn things_of_one_track_have_different_numbers() {
         let all = [Named::Timer(7), Named::Immediate(7), Named::Handle(7)].map(Named::number);
         assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        let place = |place: u64| Named::Handle(9 << 32 | place).number();
+        assert!(place(0) != place(1) && place(1) != place((1 << 27) - 1));
+        assert_ne!(Named::Handle(1 << 32 | 5).number(), Named::Handle(2 << 32 | 5).number());
+    }
+
+    #[test]
+    fn a_number_fits_in_a_float() {
+        let largest = [Named::Timer(u32::MAX), Named::Immediate(u64::MAX), Named::Handle(u64::MAX)];
+        assert!(largest.iter().all(|named| named.number() < 1 << 53));
     }
 }

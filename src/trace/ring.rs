@@ -115,6 +115,11 @@ impl Happened {
         ]
     };
 
+    /// Whether it is a detail.
+    pub(crate) fn is_detail(self) -> bool {
+        self as u8 >= Happened::Told as u8
+    }
+
     /// Whether the event has another number in place of its iteration.
     pub(crate) fn is_without_iteration(self) -> bool {
         matches!(self, Happened::Armed | Happened::Refreshed)
@@ -144,6 +149,13 @@ pub(crate) struct Event {
     pub(crate) small: u8,
     /// The number of the loop's iteration, less whole rounds of 2^32.
     pub(crate) iteration: u32,
+}
+
+impl Event {
+    /// When it was over: a detail has no length.
+    pub(crate) fn ended(&self) -> Nanos {
+        if self.happened.is_detail() { self.at } else { self.at + self.took }
+    }
 }
 
 /// The place of one event.
@@ -233,12 +245,15 @@ impl Ring {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Those of the first `written` events that are still there, in order. From any thread.
-    pub(crate) fn read(&self, written: u64) -> impl Iterator<Item = Event> {
-        let first = written.saturating_sub(self.slots.len() as u64);
-        (first..written).filter_map(|number| {
-            self.slots[(number % self.slots.len() as u64) as usize].read(number)
-        })
+    /// The first one of the first `written` events that is perhaps still there.
+    pub(crate) fn first_kept(&self, written: u64) -> u64 {
+        written.saturating_sub(self.slots.len() as u64)
+    }
+
+    /// The event with this number, if it is there and whole. From any thread.
+    pub(crate) fn get(&self, number: u64) -> Option<Event> {
+        let place = number.checked_rem(self.slots.len() as u64)?;
+        self.slots[place as usize].read(number)
     }
 }
 
@@ -310,6 +325,12 @@ mod tests {
         }
     }
 
+    /// All events that are there, in order.
+    fn read(ring: &Ring) -> impl Iterator<Item = Event> {
+        let written = ring.written();
+        (ring.first_kept(written)..written).filter_map(|number| ring.get(number))
+    }
+
     fn check(seen: &Event) {
         let expected = event(seen.at);
         assert_eq!((seen.took, seen.id, seen.cause), (seen.at + 1, seen.at * 3, seen.at * 5));
@@ -325,7 +346,7 @@ mod tests {
         for number in 0..10 {
             ring.write(&event(number));
             let first = (number + 1).saturating_sub(4);
-            let kept: Vec<_> = ring.read(ring.written()).collect();
+            let kept: Vec<_> = read(&ring).collect();
             kept.iter().for_each(check);
             assert!(kept.iter().map(|event| event.at).eq(first..=number));
         }
@@ -336,7 +357,7 @@ mod tests {
     fn a_ring_without_room_counts() {
         let ring = Ring::new(0, false);
         ring.write(&event(1));
-        assert_eq!((ring.written(), ring.read(1).count()), (1, 0));
+        assert_eq!((ring.written(), read(&ring).count()), (1, 0));
     }
 
     #[test]
@@ -349,17 +370,17 @@ mod tests {
                 over.store(true, Ordering::Relaxed);
             });
             while !over.load(Ordering::Relaxed) {
-                ring.read(ring.written()).for_each(|event| check(&event));
+                read(&ring).for_each(|event| check(&event));
             }
         });
-        assert_eq!(ring.read(ring.written()).count(), 8);
+        assert_eq!(read(&ring).count(), 8);
     }
 
     #[test]
     fn what_happened_is_read_as_it_was_written() {
         let ring = Ring::new(Happened::ALL.len(), true);
         Happened::ALL.iter().for_each(|it| ring.write(&Event { happened: *it, ..event(0) }));
-        assert!(ring.read(ring.written()).map(|event| event.happened).eq(Happened::ALL));
+        assert!(read(&ring).map(|event| event.happened).eq(Happened::ALL));
     }
 
     #[test]

@@ -38,8 +38,21 @@ pub(crate) struct Session {
     capacity: usize,
     /// Whether the rings take details.
     is_detailed: bool,
-    /// The tracks that there were, also those that have ended since.
-    tracks: Mutex<Vec<(Arc<Track>, Arc<Ring>)>>,
+    /// The tracks that there were, also those that have ended since, but for those forgotten.
+    tracks: Mutex<Vec<Recorded>>,
+}
+
+/// A track of a recording.
+#[derive(Clone)]
+pub(crate) struct Recorded {
+    /// The loop or the pool thread.
+    pub(crate) track: Arc<Track>,
+    /// Where its events are.
+    pub(crate) ring: Arc<Ring>,
+    /// How many events it has had.
+    pub(crate) written: u64,
+    /// There will be no more.
+    pub(crate) has_ended: bool,
 }
 
 /// A stall watch: who is told of each macrotask that took as long as its limit, when that is over.
@@ -122,23 +135,47 @@ impl Session {
         session
     }
 
+    fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
+        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn add(&self, track: &Arc<Track>) {
         let ring = Arc::new(Ring::new(self.capacity, self.is_detailed));
         track.add_ring(ring.clone());
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner).push((track.clone(), ring));
+        self.lock().push(Recorded { track: track.clone(), ring, written: 0, has_ended: false });
     }
 
-    /// Ends the recording. Returns each track with its ring and with how many events it had.
-    pub(crate) fn end(self: &Arc<Self>) -> Vec<(Arc<Track>, Arc<Ring>, u64)> {
+    /// Each track as it is now.
+    pub(crate) fn tracks(&self) -> Vec<Recorded> {
+        let mut tracks = self.lock().clone();
+        tracks.iter_mut().for_each(Recorded::look);
+        tracks
+    }
+
+    /// Keeps no track any more for which `f` is true.
+    pub(crate) fn forget(&self, f: impl Fn(&Track) -> bool) {
+        self.lock().retain(|recorded| !f(&recorded.track));
+    }
+
+    /// Ends the recording. Returns each track as it is now.
+    pub(crate) fn end(self: &Arc<Self>) -> Vec<Recorded> {
         let mut roll = lock();
         roll.recorders.retain(|session| !Arc::ptr_eq(session, self));
-        let tracks = mem::take(&mut *self.tracks.lock().unwrap_or_else(PoisonError::into_inner));
-        let with_count = |(track, ring): (Arc<Track>, Arc<Ring>)| {
-            let written = ring.written();
-            track.remove_ring(&ring);
-            (track, ring, written)
-        };
-        tracks.into_iter().map(with_count).collect()
+        let mut tracks = mem::take(&mut *self.lock());
+        for recorded in &mut tracks {
+            recorded.look();
+            recorded.track.remove_ring(&recorded.ring);
+        }
+        tracks
+    }
+}
+
+impl Recorded {
+    /// Brings what is known up to date.
+    fn look(&mut self) {
+        // In this order: what was written before the end is counted.
+        self.has_ended = self.track.has_ended();
+        self.written = self.ring.written();
     }
 }
 

@@ -548,6 +548,12 @@ impl Teller {
     }
 }
 
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.track.end();
+    }
+}
+
 /// One line of the log for a callback that took long.
 #[cold]
 fn log_long(loop_name: &str, origin: Origin, took: Nanos) {

@@ -40,6 +40,10 @@ pub(crate) struct Track {
     zero: AtomicU64,
     /// Its clock is virtual: its times stay as they are.
     is_virtual: AtomicBool,
+    /// Nothing will be told on it any more.
+    has_ended: AtomicBool,
+    /// It is not on the roll, so nobody who observes the process sees it.
+    left_out: AtomicBool,
 }
 
 /// The number that was given last.
@@ -57,6 +61,8 @@ impl Track {
             observed: OnceLock::new(),
             zero: AtomicU64::new(0),
             is_virtual: AtomicBool::new(false),
+            has_ended: AtomicBool::new(false),
+            left_out: AtomicBool::new(false),
         })
     }
 
@@ -96,6 +102,32 @@ impl Track {
             return time;
         }
         (time + self.zero.load(Ordering::Relaxed)).saturating_sub(start)
+    }
+
+    /// Whether a time of the track's clock comes after this moment of the process. No time of a
+    /// virtual clock does.
+    pub(crate) fn is_after(&self, time: Nanos, moment: Nanos) -> bool {
+        !self.is_virtual.load(Ordering::Relaxed)
+            && time + self.zero.load(Ordering::Relaxed) > moment
+    }
+
+    /// The track is not to be on the roll.
+    pub(crate) fn leave_out(&self) {
+        self.left_out.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.left_out.load(Ordering::Relaxed)
+    }
+
+    /// Nothing will be told on the track any more.
+    pub(super) fn end(&self) {
+        self.has_ended.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing will be told any more. What was told before is seen by who has asked this.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
     }
 
     /// Makes the loop's side known, once.

@@ -57,6 +57,8 @@ pub struct WorkerBuilder<In, Out> {
     memory_limit: Option<usize>,
     /// How the worker ends when its parent's loop ends.
     parent_exit: ParentExit,
+    /// Whether those who observe the process see its loop. None for what holds for the parent's.
+    observed: Option<bool>,
     /// These values replace inherited ones of the same type.
     environment: Values,
     /// Names the types of the messages. Holds nothing.
@@ -71,6 +73,7 @@ impl<In, Out> WorkerBuilder<In, Out> {
             pool: None,
             memory_limit: None,
             parent_exit: ParentExit::default(),
+            observed: None,
             environment: Values::new(),
             _messages: PhantomData,
         }
@@ -130,6 +133,14 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self
     }
 
+    /// Sets whether those who observe the process see the worker's loop: see
+    /// [`Builder::observed`](crate::Builder::observed). Without it that is as for the loop that
+    /// starts it.
+    pub fn observed(mut self, on: bool) -> Self {
+        self.observed = Some(on);
+        self
+    }
+
     /// Starts the worker. See [`Worker::spawn`].
     ///
     /// # Errors
@@ -170,6 +181,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
         let name = self.name.clone().unwrap_or_else(|| format!("worker {id}"));
         let builder = Loop::builder().name(name).pool(pool).spin(state.patience.spin());
+        let observed = self.observed.unwrap_or_else(|| !state.teller.track.is_left_out());
+        let builder = builder.observed(observed);
         let builder = match &state.poll_budget {
             Some(budget) => builder.poll_budget(budget.limit()),
             None => builder,
