@@ -1,0 +1,68 @@
+// Gives the global object what Node's has. Run once for each engine, before anything of a program.
+'use strict';
+
+require('internal/stack').install();
+const { has } = require;
+const taskQueue = internalBinding('task_queue');
+
+function define(name, value, enumerable = false) {
+  Object.defineProperty(globalThis, name, {
+    value, enumerable, configurable: true, writable: true,
+  });
+}
+
+// A global that is made when it is first asked for.
+function defineLazily(name, id, pick, enumerable = false) {
+  if (!has(id)) return;
+  Object.defineProperty(globalThis, name, {
+    enumerable,
+    configurable: true,
+    get() {
+      const value = pick(require(id));
+      define(name, value, enumerable);
+      return value;
+    },
+    set(value) { define(name, value, enumerable); },
+  });
+}
+
+define('global', globalThis, true);
+Object.defineProperty(globalThis, Symbol.toStringTag, { value: 'global', configurable: true });
+define('process', require('process'));
+const { triggerUncaught } = require('internal/fatal');
+require('internal/promises');
+
+const timers = require('timers');
+for (const name of ['clearImmediate', 'setImmediate', 'clearInterval', 'clearTimeout', 'setInterval', 'setTimeout']) {
+  define(name, timers[name], true);
+}
+
+define('queueMicrotask', function queueMicrotask(callback) {
+  require('internal/validators').validateFunction(callback, 'callback');
+  taskQueue.enqueueJob(() => {
+    try {
+      callback();
+    } catch (error) {
+      triggerUncaught(error, false);
+    }
+  });
+}, true);
+
+define('console', require('console'));
+
+const same = (name) => (exports) => exports[name];
+defineLazily('performance', 'perf_hooks', same('performance'), true);
+for (const name of ['Event', 'EventTarget', 'CustomEvent']) {
+  defineLazily(name, 'internal/event_target', same(name));
+}
+for (const name of ['AbortController', 'AbortSignal']) {
+  defineLazily(name, 'internal/abort_controller', same(name));
+}
+defineLazily('DOMException', 'internal/dom_exception', same('DOMException'));
+defineLazily('Buffer', 'buffer', same('Buffer'));
+for (const name of ['atob', 'btoa']) defineLazily(name, 'buffer', same(name), true);
+for (const name of ['TextEncoder', 'TextDecoder']) defineLazily(name, 'internal/encoding', same(name));
+for (const name of ['MessageChannel', 'MessagePort', 'BroadcastChannel', 'MessageEvent']) {
+  defineLazily(name, 'internal/messaging', same(name));
+}
+defineLazily('structuredClone', 'internal/messaging', same('structuredClone'), true);

@@ -1,0 +1,96 @@
+// The stacks of errors, in V8's form: a line that says what the error is, then a line for each
+// function, from the innermost on.
+'use strict';
+
+const { prefixLength } = internalBinding('module');
+
+// The functions that files of CommonJS are. Their first line begins with parameters that no file has.
+const moduleFunctions = new WeakSet();
+
+// Where an error was made, for the report of one that nobody caught.
+const positions = new WeakMap();
+
+// Where a value that is no error was thrown last.
+let lastThrow;
+
+// What a program has set as Error.prepareStackTrace.
+let userPrepare;
+
+const toText = Error.prototype.toString;
+
+function headerOf(error) {
+  try {
+    return toText.call(error);
+  } catch {
+    return '<error>'; // Its name or message cannot be read.
+  }
+}
+
+function isNative(site) {
+  return site.getFileName() == null;
+}
+
+function positionOf(site) {
+  const file = site.getFileName();
+  if (file == null) return undefined;
+  const line = site.getLineNumber();
+  let column = site.getColumnNumber();
+  // The first line has the parameters before it.
+  if (line === 1 && !file.startsWith('node:')) column = Math.max(1, column - prefixLength);
+  return { file, line, column };
+}
+
+function isModuleFunction(site) {
+  try {
+    return moduleFunctions.has(site.getFunction());
+  } catch {
+    return false; // A frame without a function: a syntax error's.
+  }
+}
+
+function frameOf(site) {
+  const position = positionOf(site);
+  let name = site.getFunctionName();
+  if (position === undefined) return name ? `    at ${name} (<anonymous>)` : undefined;
+  const place = `${position.file}:${position.line}:${position.column}`;
+  if (isModuleFunction(site)) name = 'Object.<anonymous>';
+  if (!name || name === '<anonymous>') return `    at ${place}`;
+  return `    at ${name} (${place})`;
+}
+
+function prepare(error, sites) {
+  const isObject = typeof error === 'object' && error !== null;
+  const first = sites.find((site) => !isNative(site) && !site.getFileName().startsWith('node:'));
+  const position = first && positionOf(first);
+  if (!isObject) {
+    lastThrow = position;
+    return undefined;
+  }
+  if (position !== undefined) positions.set(error, position);
+  if (typeof userPrepare === 'function') return userPrepare(error, sites);
+  let text = headerOf(error);
+  for (const site of sites) {
+    const frame = frameOf(site);
+    if (frame !== undefined) text += `\n${frame}`;
+  }
+  return text;
+}
+
+function install() {
+  Error.stackTraceLimit = 10;
+  Error.prepareStackTrace = prepare;
+  // From now on the engine's own is out of reach, and programs set theirs.
+  Object.defineProperty(Error, 'prepareStackTrace', {
+    configurable: true,
+    enumerable: false,
+    get() { return userPrepare; },
+    set(value) { userPrepare = value; },
+  });
+}
+
+module.exports = {
+  install,
+  moduleFunctions,
+  positionOfError: (error) => positions.get(error),
+  positionOfLastThrow: () => lastThrow,
+};

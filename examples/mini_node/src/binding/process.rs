@@ -1,0 +1,125 @@
+//! The native part of `process`: what the system says of it, its output, and its end.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread_local};
+
+use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
+
+use crate::engine::{self, Hook};
+use crate::program;
+
+pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let program = program::current();
+    object.set("argv", program.argv.clone())?;
+    object.set("isMainThread", windlass::worker::is_main())?;
+    object.set("pid", std::process::id())?;
+    object.set("ppid", std::os::unix::process::parent_id())?;
+    object.set("platform", if env::consts::OS == "macos" { "darwin" } else { env::consts::OS })?;
+    object.set("arch", if env::consts::ARCH == "x86_64" { "x64" } else { env::consts::ARCH })?;
+    object.set("env", Function::new(ctx.clone(), environment)?)?;
+    object.set("cwd", Function::new(ctx.clone(), cwd)?)?;
+    object.set("chdir", Function::new(ctx.clone(), chdir)?)?;
+    object.set("hrtime", Function::new(ctx.clone(), hrtime)?)?;
+    object.set("hrtimeBigInt", Function::new(ctx.clone(), hrtime_bigint)?)?;
+    object.set("uptime", Function::new(ctx.clone(), uptime)?)?;
+    object.set("memoryUsage", Function::new(ctx.clone(), memory_usage)?)?;
+    object.set("write", Function::new(ctx.clone(), write)?)?;
+    object.set("reallyExit", Function::new(ctx.clone(), really_exit)?)?;
+    object.set("setExitCode", Function::new(ctx.clone(), set_exit_code)?)?;
+    object.set("abort", Function::new(ctx.clone(), abort)?)?;
+    object.set("onUncaught", Function::new(ctx.clone(), on_uncaught)?)?;
+    object.set("onBeforeExit", Function::new(ctx.clone(), on_before_exit)?)?;
+    object.set("onExit", Function::new(ctx.clone(), on_exit)?)?;
+    Ok(object)
+}
+
+/// Names and values. What is no UTF-8 in them is replaced, as Node does.
+fn environment() -> Vec<Vec<String>> {
+    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+    env::vars_os().map(|(name, value)| vec![text(name), text(value)]).collect()
+}
+
+fn cwd(ctx: Ctx<'_>) -> Result<String> {
+    match env::current_dir() {
+        Ok(path) => Ok(path.to_string_lossy().into_owned()),
+        Err(error) => Err(Exception::throw_message(&ctx, &format!("{error}, uv_cwd"))),
+    }
+}
+
+fn chdir(ctx: Ctx<'_>, path: String) -> Result<()> {
+    env::set_current_dir(&path)
+        .map_err(|error| Exception::throw_message(&ctx, &format!("{error}, chdir -> '{path}'")))
+}
+
+thread_local! {
+    /// When this thread first asked for a time.
+    static START: Instant = Instant::now();
+}
+
+/// The time since the process began, as good as any origin: Node's is the start of the machine.
+fn elapsed() -> Duration {
+    START.with(Instant::elapsed)
+}
+
+fn hrtime() -> Vec<f64> {
+    let time = elapsed() + Duration::from_secs(1);
+    vec![time.as_secs() as f64, f64::from(time.subsec_nanos())]
+}
+
+fn hrtime_bigint<'js>(ctx: Ctx<'js>) -> Result<BigInt<'js>> {
+    let time = elapsed() + Duration::from_secs(1);
+    BigInt::from_u64(ctx, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Seconds.
+fn uptime() -> f64 {
+    elapsed().as_secs_f64()
+}
+
+/// The process's resident memory, and this engine's heap as the counting allocator sees it.
+fn memory_usage() -> Vec<f64> {
+    const PAGE: f64 = 4096.0;
+    let resident = fs::read_to_string("/proc/self/statm").ok();
+    let resident = resident.and_then(|text| text.split(' ').nth(1)?.parse::<f64>().ok());
+    vec![resident.unwrap_or(0.0) * PAGE, windlass::alloc::allocated().max(0) as f64]
+}
+
+/// Writes to a standard stream at once, as Node does to files and pipes. Says whether it could.
+fn write(fd: i32, text: String) -> bool {
+    let result = match fd {
+        1 => {
+            let mut out = io::stdout().lock();
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        }
+        _ => io::stderr().lock().write_all(text.as_bytes()),
+    };
+    result.is_ok()
+}
+
+/// Ends the program, and all JavaScript with it: nothing after the call runs.
+fn really_exit(ctx: Ctx<'_>, code: i32) -> Result<()> {
+    engine::current().exit(code);
+    Err(engine::unwinding(&ctx))
+}
+
+fn set_exit_code(code: i32) {
+    windlass::set_exit_code(code);
+}
+
+fn abort() {
+    std::process::abort();
+}
+
+fn on_uncaught<'js>(ctx: Ctx<'js>, f: Function<'js>) {
+    engine::current().set_hook(&ctx, Hook::Uncaught, f);
+}
+
+fn on_before_exit<'js>(ctx: Ctx<'js>, f: Function<'js>) {
+    engine::current().set_hook(&ctx, Hook::BeforeExit, f);
+}
+
+fn on_exit<'js>(ctx: Ctx<'js>, f: Function<'js>) {
+    engine::current().set_hook(&ctx, Hook::Exit, f);
+}

@@ -1,0 +1,57 @@
+//! What JavaScript cannot see of a value by itself.
+
+use rquickjs::promise::PromiseState;
+use rquickjs::{Ctx, Function, Object, Proxy, Result, Value};
+
+pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    object.set("promiseDetails", Function::new(ctx.clone(), promise_details)?)?;
+    object.set("isPromise", Function::new(ctx.clone(), is_promise)?)?;
+    object.set("isProxy", Function::new(ctx.clone(), is_proxy)?)?;
+    object.set("proxyDetails", Function::new(ctx.clone(), proxy_details)?)?;
+    object.set("isError", Function::new(ctx.clone(), is_error)?)?;
+    object.set("isConstructor", Function::new(ctx.clone(), is_constructor)?)?;
+    object.set("gc", Function::new(ctx.clone(), gc)?)?;
+    Ok(object)
+}
+
+/// `[0]` of a pending promise, `[1, value]` of a fulfilled one, `[2, reason]` of a rejected one.
+fn promise_details<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Vec<Value<'js>>> {
+    let number = |n| Value::new_int(ctx.clone(), n);
+    let Some(promise) = value.as_promise() else { return Ok(Vec::new()) };
+    Ok(match promise.state() {
+        PromiseState::Pending => vec![number(0)],
+        state => {
+            let result = match promise.result::<Value>() {
+                Some(Ok(value)) => value,
+                _ => ctx.catch(),
+            };
+            vec![number(if state == PromiseState::Resolved { 1 } else { 2 }), result]
+        }
+    })
+}
+
+fn is_promise(value: Value<'_>) -> bool {
+    value.is_promise()
+}
+
+fn is_proxy(value: Value<'_>) -> bool {
+    value.is_proxy()
+}
+
+/// The target and the handler.
+fn proxy_details<'js>(proxy: Proxy<'js>) -> Result<Vec<Object<'js>>> {
+    Ok(vec![proxy.target()?, proxy.handler()?])
+}
+
+fn is_error(value: Value<'_>) -> bool {
+    value.is_error()
+}
+
+fn is_constructor(value: Value<'_>) -> bool {
+    value.is_constructor()
+}
+
+fn gc(ctx: Ctx<'_>) {
+    ctx.run_gc();
+}

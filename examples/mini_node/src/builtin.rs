@@ -1,0 +1,94 @@
+//! The built-in modules: sources of JavaScript within the program.
+//!
+//! Each is run once, when it is first required, as the body of
+//! `function (exports, require, module, internalBinding)`. Those under `internal/` are for the
+//! others only. `js/internal/loader.js` keeps what is loaded.
+
+use rquickjs::context::EvalOptions;
+use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
+
+use crate::engine::{self, Engine};
+
+macro_rules! sources {
+    ($($id:literal),* $(,)?) => {
+        /// The modules by their names.
+        const SOURCES: &[(&str, &str)] =
+            &[$(($id, include_str!(concat!("../js/", $id, ".js")))),*];
+    };
+}
+
+// One a line, in the order of the alphabet.
+sources!(
+    "console",
+    "events",
+    "internal/bootstrap",
+    "internal/colors",
+    "internal/errors",
+    "internal/fatal",
+    "internal/inspect",
+    "internal/loader",
+    "internal/promises",
+    "internal/run_main",
+    "internal/stack",
+    "internal/symbols",
+    "internal/types",
+    "internal/validators",
+    "module",
+    "process",
+    "timers",
+    "util",
+);
+
+/// Starts the modules: gives the `require` that finds them.
+pub(crate) fn start<'js>(ctx: &Ctx<'js>, engine: &Engine) -> Result<Function<'js>> {
+    let loader = compile(ctx.clone(), "internal/loader".into())?;
+    let (exports, module) = (Object::new(ctx.clone())?, Object::new(ctx.clone())?);
+    module.set("exports", exports.clone())?;
+    let none = Value::new_undefined(ctx.clone());
+    loader.call::<_, ()>((exports, none, module.clone(), engine::internal_binding(ctx)?))?;
+    let require: Function = module.get("exports")?;
+    engine.set_realm(ctx, require.clone());
+    require.call::<_, ()>(("internal/bootstrap",))?;
+    Ok(require)
+}
+
+/// The native part of the loader.
+pub(crate) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let ids: Vec<&str> = SOURCES.iter().map(|(id, _)| *id).collect();
+    object.set("ids", ids)?;
+    object.set("compile", Function::new(ctx.clone(), compile)?)?;
+    Ok(object)
+}
+
+/// The function of a built-in module.
+fn compile<'js>(ctx: Ctx<'js>, id: String) -> Result<Function<'js>> {
+    let Some((_, source)) = SOURCES.iter().find(|(known, _)| *known == id) else {
+        return Err(Exception::throw_message(&ctx, &format!("No such built-in module: {id}")));
+    };
+    let parameters = "exports, require, module, internalBinding";
+    compile_function(&ctx, source, &format!("node:{id}"), parameters, true)
+}
+
+/// A function of this body, which says in errors that it is from `file`.
+///
+/// All that stands before the body is on its first line, so lines are right, and so are columns
+/// except on that line: see [`prefix`].
+pub(crate) fn compile_function<'js>(
+    ctx: &Ctx<'js>,
+    body: &str,
+    file: &str,
+    parameters: &str,
+    strict: bool,
+) -> Result<Function<'js>> {
+    let source = format!("{}{body}\n}})", prefix(parameters));
+    let mut options = EvalOptions::default();
+    options.strict = strict;
+    options.filename = Some(file.to_owned());
+    ctx.eval_with_options(source, options)
+}
+
+/// What stands before the body of a function.
+pub(crate) fn prefix(parameters: &str) -> String {
+    format!("(function ({parameters}) {{ ")
+}

@@ -1,0 +1,302 @@
+//! The engine of a thread: a heap of JavaScript, and how it meets the loop.
+//!
+//! The loop decides the order, and the engine only says what there is to do. A tick of JavaScript
+//! is a tick of the loop, and all jobs of the engine (the reactions of promises) are one microtask
+//! of the loop. So ticks, then microtasks, after each callback: nothing here knows that order.
+//!
+//! When both queues are empty, rejections that nobody has handled are judged, as in Node.
+
+#![allow(unsafe_code)] // Two calls that have no safe form: see their comments.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use rquickjs::allocator::RustAllocator;
+use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Runtime, Value, qjs};
+
+use crate::binding;
+use crate::builtin;
+
+/// Of the thread's stack, what scripts may use. The main thread has 8 MiB, a worker is given as
+/// much.
+const STACK_SIZE_MAX: usize = 4 << 20;
+
+/// A function of the built-in modules that the engine calls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    /// `(error, fromPromise)`: an exception that nobody caught.
+    Uncaught,
+    /// `(kind, promise, reason)`: a promise was rejected without a handler, or got one later.
+    Rejection,
+    /// `()`: the queues are empty; judge the rejections. Says whether there may be more to do.
+    Drained,
+    /// `()`: nothing is alive.
+    BeforeExit,
+    /// `()`: the program ends. Says with what code.
+    Exit,
+}
+
+/// How many [`Hook`]s there are.
+const HOOKS: usize = 5;
+
+/// One engine, on one thread, for one loop.
+pub(crate) struct Engine {
+    /// Functions that the built-in modules have registered. Before the context: they live in it.
+    hooks: RefCell<[Option<Persistent<Function<'static>>>; HOOKS]>,
+    /// `internalBinding` of the built-in modules, once it is made.
+    realm: RefCell<Option<Persistent<Function<'static>>>>,
+    /// The global object and all that is in it.
+    context: Context,
+    /// The heap.
+    runtime: Runtime,
+    /// Calls into the engine that are under way: more than one if JavaScript called native code
+    /// that calls JavaScript.
+    depth: Cell<usize>,
+    /// A microtask that runs the engine's jobs is queued, or runs.
+    is_drain_queued: Cell<bool>,
+    /// Ticks that are queued on the loop.
+    ticks: Cell<usize>,
+    /// A rejection waits to be judged.
+    has_rejections: Cell<bool>,
+    /// `process.exit` was called: no JavaScript runs any more.
+    is_exiting: Cell<bool>,
+}
+
+thread_local! {
+    /// The engine of this thread.
+    static CURRENT: RefCell<Option<Rc<Engine>>> = const { RefCell::new(None) };
+}
+
+/// The engine of this thread.
+///
+/// # Panics
+/// When this thread has none: native code asks only from within a program.
+pub(crate) fn current() -> Rc<Engine> {
+    CURRENT.with_borrow(Clone::clone).expect("a program runs on this thread")
+}
+
+/// An engine that ends with its guard. To be dropped after the loop: callbacks live in the engine.
+pub(crate) struct Started(());
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let engine = CURRENT.take();
+        drop(engine);
+    }
+}
+
+impl Engine {
+    /// Makes the engine of this thread.
+    pub(crate) fn start() -> Result<Started> {
+        let runtime = Runtime::new_with_alloc(RustAllocator)?;
+        runtime.set_max_stack_size(STACK_SIZE_MAX);
+        let engine = Rc::new(Engine {
+            hooks: RefCell::default(),
+            realm: RefCell::default(),
+            context: Context::full(&runtime)?,
+            runtime,
+            depth: Cell::new(0),
+            is_drain_queued: Cell::new(false),
+            ticks: Cell::new(0),
+            has_rejections: Cell::new(false),
+            is_exiting: Cell::new(false),
+        });
+        engine.runtime.set_interrupt_handler(Some(Box::new(must_stop)));
+        engine.runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            |ctx, promise, reason, is_handled| {
+                current().rejected(&ctx, promise, reason, is_handled)
+            },
+        )));
+        CURRENT.set(Some(engine));
+        Ok(Started(()))
+    }
+
+    /// Runs `f` in the engine. What it leaves to be done is queued on the loop.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(Ctx<'_>) -> R) -> R {
+        let depth = self.depth.get();
+        self.depth.set(depth + 1);
+        let result = if depth == 0 {
+            self.context.with(f)
+        } else {
+            // SAFETY: this call is nested in `context.with` of the same context on this thread,
+            // which holds the runtime's lock; the lifetime ends with `f`, before that lock.
+            f(unsafe { Ctx::from_raw(self.context.as_raw()) })
+        };
+        self.depth.set(depth);
+        if depth == 0 && self.runtime.is_job_pending() {
+            self.queue_drain();
+        }
+        result
+    }
+
+    /// `internalBinding` of the built-in modules' loader: how native code reaches `require`.
+    pub(crate) fn set_realm<'js>(&self, ctx: &Ctx<'js>, require: Function<'js>) {
+        *self.realm.borrow_mut() = Some(Persistent::save(ctx, require));
+    }
+
+    /// Gives the exports of a built-in module.
+    pub(crate) fn require<'js>(&self, ctx: &Ctx<'js>, name: &str) -> Result<Value<'js>> {
+        let require = self.realm.borrow().clone();
+        match require {
+            Some(require) => require.restore(ctx)?.call((name,)),
+            None => builtin::start(ctx, self).and_then(|require| require.call((name,))),
+        }
+    }
+
+    /// Registers a function of the built-in modules.
+    pub(crate) fn set_hook<'js>(&self, ctx: &Ctx<'js>, hook: Hook, function: Function<'js>) {
+        let before =
+            self.hooks.borrow_mut()[hook as usize].replace(Persistent::save(ctx, function));
+        drop(before);
+    }
+
+    /// Gives a registered function.
+    pub(crate) fn hook<'js>(&self, ctx: &Ctx<'js>, hook: Hook) -> Option<Function<'js>> {
+        let function = self.hooks.borrow()[hook as usize].clone()?;
+        function.restore(ctx).ok()
+    }
+
+    /// Calls a registered function, and gives what it returned.
+    pub(crate) fn call_hook(&self, hook: Hook) -> Option<f64> {
+        self.with(|ctx| {
+            let function = self.hook(&ctx, hook)?;
+            let value = self.settle(&ctx, function.call::<_, Value>(()))?;
+            value.as_number().or(value.as_bool().map(f64::from))
+        })
+    }
+
+    /// Ends a call into JavaScript: an exception goes to the process. None if there was one.
+    pub(crate) fn settle<T>(&self, ctx: &Ctx<'_>, result: Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.uncaught(ctx, error);
+                None
+            }
+        }
+    }
+
+    /// Gives an exception to the process: to its handlers, else it is printed, and the program
+    /// ends.
+    fn uncaught(&self, ctx: &Ctx<'_>, error: Error) {
+        let thrown = thrown(ctx, error);
+        if must_stop() {
+            return; // The unwinding of `process.exit`, or of a worker that is told to end.
+        }
+        let outcome = match self.hook(ctx, Hook::Uncaught) {
+            Some(hook) => hook.call::<_, ()>((thrown, false)),
+            None => Err(ctx.throw(thrown)),
+        };
+        if let Err(error) = outcome {
+            let thrown = crate::engine::thrown(ctx, error);
+            if !must_stop() {
+                // The handler of handlers has failed, or there is none yet.
+                eprintln!("{}", describe(&thrown));
+                self.exit(1);
+            }
+        }
+    }
+
+    /// Ends the program when the callback that runs has ended, which [`unwinding`] sees to.
+    pub(crate) fn exit(&self, code: i32) {
+        self.is_exiting.set(true);
+        windlass::exit(code);
+    }
+
+    /// Whether the program has been told to end.
+    pub(crate) fn is_exiting(&self) -> bool {
+        self.is_exiting.get()
+    }
+
+    /// A tick was queued on the loop.
+    pub(crate) fn tick_queued(&self) {
+        self.ticks.set(self.ticks.get() + 1);
+    }
+
+    /// A tick has run.
+    pub(crate) fn tick_done(&self) {
+        self.ticks.set(self.ticks.get().saturating_sub(1));
+        if self.ticks.get() == 0 && self.has_rejections.get() {
+            self.queue_drain();
+        }
+    }
+
+    /// Queues the microtask that runs the engine's jobs.
+    fn queue_drain(&self) {
+        if !self.is_drain_queued.replace(true) {
+            windlass::queue_microtask(|| current().drain());
+        }
+    }
+
+    /// Runs the engine's jobs until there is none, then judges the rejections.
+    fn drain(&self) {
+        self.with(|ctx| while !must_stop() && ctx.execute_pending_job() {});
+        self.is_drain_queued.set(false);
+        if self.ticks.get() == 0 && !must_stop() && self.has_rejections.replace(false) {
+            self.call_hook(Hook::Drained);
+            if self.ticks.get() > 0 || self.has_rejections.get() {
+                self.queue_drain();
+            }
+        }
+    }
+
+    /// The engine tells of a promise that was rejected without a handler, or that got one later.
+    fn rejected<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        promise: Value<'js>,
+        reason: Value<'js>,
+        is_handled: bool,
+    ) {
+        self.has_rejections.set(true);
+        self.queue_drain();
+        if let Some(hook) = self.hook(ctx, Hook::Rejection) {
+            self.settle(ctx, hook.call::<_, ()>((is_handled, promise, reason)));
+        }
+    }
+}
+
+/// Whether JavaScript of this thread is to be left: by `process.exit`, or by `terminate`.
+pub(crate) fn must_stop() -> bool {
+    let is_exiting =
+        CURRENT.with_borrow(|engine| engine.as_ref().is_some_and(|engine| engine.is_exiting()));
+    is_exiting || windlass::worker::is_terminating()
+}
+
+/// The value that was thrown.
+pub(crate) fn thrown<'js>(ctx: &Ctx<'js>, error: Error) -> Value<'js> {
+    if error.is_exception() {
+        return ctx.catch();
+    }
+    // A conversion has failed: it has a text, and becomes an Error by being thrown.
+    match Exception::from_message(ctx.clone(), &error.to_string()) {
+        Ok(exception) => exception.into_value(),
+        Err(_) => Value::new_undefined(ctx.clone()),
+    }
+}
+
+/// An exception that no `catch` takes and no `finally` sees: it leaves all JavaScript.
+pub(crate) fn unwinding(ctx: &Ctx<'_>) -> Error {
+    match Exception::from_message(ctx.clone(), "the program ends") {
+        Ok(exception) => {
+            let value = exception.into_value();
+            // SAFETY: the value is an Error of this context; the call only sets a flag in it.
+            unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), value.as_raw()) };
+            ctx.throw(value)
+        }
+        Err(error) => error,
+    }
+}
+
+/// A thrown value in words, without the help of any module.
+fn describe(thrown: &Value<'_>) -> String {
+    match thrown.as_exception() {
+        Some(exception) => format!("{exception}"),
+        None => format!("Uncaught {thrown:?}"),
+    }
+}
+
+/// Makes the modules' table of native parts reachable.
+pub(crate) fn internal_binding<'js>(ctx: &Ctx<'js>) -> Result<Function<'js>> {
+    Function::new(ctx.clone(), binding::get)
+}
