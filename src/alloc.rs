@@ -13,7 +13,8 @@
 //!
 //! The limit is a soft one. It is looked at between callbacks and at
 //! [`checkpoint`](crate::worker::checkpoint)s, so one huge allocation is not refused, nor is one
-//! that the callback frees again before its end.
+//! that the callback frees again before its end. An allocator above this one, as of an engine for
+//! scripts, can refuse: it asks [`refuse_allocation`](crate::worker::refuse_allocation).
 //!
 //! # Examples
 //! ```
@@ -192,13 +193,42 @@ pub(crate) fn set_limit(bytes: usize) {
     MEMORY.with(|memory| memory.limit.set(i64::try_from(bytes).unwrap_or(i64::MAX)));
 }
 
+/// Once an allocation was refused, so many bytes more are allowed: an engine makes its error and
+/// comes to its end with less, and it is nothing beside a limit that makes sense.
+const RESERVE: i64 = 1 << 20;
+
+/// Whether this thread would have more than its limit with so many bytes more.
+#[inline]
+pub(crate) fn would_exceed(bytes: usize) -> bool {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    MEMORY.with(|memory| memory.allocated.get().saturating_add(bytes) > memory.limit.get())
+}
+
+/// Allows so much more that what was refused an allocation can come to its end.
+pub(crate) fn open_reserve() {
+    MEMORY.with(|memory| {
+        let base = memory.limit.get().max(memory.allocated.get());
+        memory.limit.set(base.saturating_add(RESERVE));
+    });
+}
+
 /// Lifts the limit, which has done its work.
 pub(crate) fn lift_limit() {
     MEMORY.with(|memory| memory.limit.set(i64::MAX));
 }
 
-/// Whether this thread has more than its limit.
+/// Whether this thread has more than the
+/// [`memory_limit`](crate::worker::WorkerBuilder::memory_limit) of its worker. False where there is
+/// no limit, and once the worker is ended for it.
+///
+/// Nothing happens by the question: [`must_return`](crate::must_return) also ends the worker, and
+/// [`checkpoint`](crate::worker::checkpoint) unwinds.
+///
+/// # Examples
+/// ```
+/// assert!(!windlass::alloc::is_over_limit()); // This thread has no limit.
+/// ```
 #[inline]
-pub(crate) fn is_over_limit() -> bool {
+pub fn is_over_limit() -> bool {
     MEMORY.with(|memory| memory.allocated.get() > memory.limit.get())
 }

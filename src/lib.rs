@@ -14,6 +14,7 @@
 //! | [`block_on`], [`spawn`] | a future, as the program or beside it |
 //! | [`next_tick`] | right after the running callback |
 //! | [`queue_microtask`] | after the ticks, before the loop goes on |
+//! | [`when_drained`] | when no tick and no microtask is left |
 //! | [`set_immediate`] | in the next check phase |
 //! | [`set_timeout`], [`set_interval`], [`set_timer`] | when a time has passed; again and again |
 //! | [`queue_work`], [`work`] | on a thread of the pool; its result comes back as a callback |
@@ -386,6 +387,47 @@ pub fn queue_microtask(f: impl FnOnce() + 'static) {
     });
 }
 
+/// Calls `f` once, when neither a tick nor a microtask is left: at the end of the drain that is
+/// under way, or of the next one.
+///
+/// For what can only be judged when all that follows from a callback has run. So Node judges at
+/// this point which rejected promises nobody has handled (`processTicksAndRejections`).
+///
+/// # Ordering
+/// Callbacks run in the order queued. Ticks and microtasks that one of them queues run before the
+/// next one, and all of them before the loop goes on. A chain of them starves the loop, as one of
+/// ticks does.
+///
+/// # Liveness
+/// It does not keep the loop alive; it runs before the loop could end.
+///
+/// # Cost
+/// As [`next_tick`].
+///
+/// # Panics
+/// When no loop is current.
+///
+/// # Examples
+/// ```
+/// windlass::run(|| {
+///     windlass::when_drained(|| println!("4. nothing is left of the main script"));
+///     windlass::queue_microtask(|| println!("3. microtask"));
+///     windlass::next_tick(|| println!("2. tick"));
+///     println!("1. main script");
+/// });
+/// ```
+#[track_caller]
+pub fn when_drained(f: impl FnOnce() + 'static) {
+    let place = Location::caller();
+    current::expect_with("when_drained", |state| {
+        if state.mailbox.takes_plainly() {
+            state.drained.push(f);
+        } else {
+            observed::queue_drained(state, place, f);
+        }
+    });
+}
+
 /// Ends the current turn after the iteration it is in, like [`Loop::stop`].
 ///
 /// # Panics
@@ -424,7 +466,8 @@ pub fn now() -> Instant {
 /// Ends the current loop, not the process: nothing that is queued runs any more, the [`on_exit`]
 /// hooks do, and then the loop is torn down.
 ///
-/// The callback that called this goes on to its end. Called again, it changes the code; from an
+/// The callback that called this goes on to its end, for nothing is unwound: code that is to end
+/// sooner asks [`must_return`]. Called again, it changes the code; from an
 /// exit hook it also makes that hook the last. Called inside [`Loop::enter`], where nothing is
 /// being turned, it ends the loop in its next turn, or when the loop is closed or dropped before
 /// that.
@@ -445,6 +488,42 @@ pub fn now() -> Instant {
 #[track_caller]
 pub fn exit(code: i32) {
     current::expect("exit").exit(code);
+}
+
+/// Whether the callback that runs is to return soon: its loop was told to end, by [`exit`], by the
+/// termination of its worker, or for its memory limit, which is looked at here.
+///
+/// For a host of an engine, whose frames no unwind may cross: it asks after each call into the
+/// engine and in the engine's interrupt handler, leaves the script by the engine's own means if
+/// this is true, and returns to the loop. Where an unwind may pass there is
+/// [`worker::checkpoint`]. The exit hooks that follow are not to return, unless `exit` is called in
+/// one, or the worker is terminated. False where no loop is current.
+///
+/// # Cost
+/// A few loads: for an interrupt handler.
+///
+/// # Examples
+/// ```
+/// /// Takes the steps of a script until none is left, or until it is to end.
+/// fn run_script(mut steps: impl Iterator<Item = fn()>) {
+///     while !windlass::must_return()
+///         && let Some(step) = steps.next()
+///     {
+///         step();
+///     }
+/// }
+///
+/// windlass::run(|| {
+///     let steps: [fn(); 2] = [|| windlass::exit(3), || unreachable!("the script has ended")];
+///     run_script(steps.into_iter());
+///     windlass::on_exit(|code| {
+///         assert_eq!(code, 3);
+///         assert!(!windlass::must_return()); // A script may run here too.
+///     });
+/// });
+/// ```
+pub fn must_return() -> bool {
+    worker::must_return()
 }
 
 /// Sets the code with which the loop ends, without ending it (Node's `process.exitCode`).

@@ -163,10 +163,10 @@ pub(crate) fn drain(state: &State) {
     }
 }
 
-/// Whether a tick or a microtask waits.
+/// Whether a tick or a microtask waits, or what is called when there is none.
 #[inline]
 pub(crate) fn has_queued(state: &State) -> bool {
-    !state.ticks.is_empty() || !state.microtasks.is_empty()
+    !state.ticks.is_empty() || !state.microtasks.is_empty() || !state.drained.is_empty()
 }
 
 fn drain_queues(state: &State) {
@@ -185,10 +185,25 @@ fn drain_queues(state: &State) {
         // No tick is looked for between two microtasks: Node empties one queue, then the other.
         call_all(state, &state.microtasks, Sort::Microtask);
         state.in_microtasks.set(false);
-        if state.ticks.is_empty() || state.is_halted() {
+        if state.is_halted() || state.ticks.is_empty() && !call_when_drained(state) {
             return;
         }
     }
+}
+
+/// Calls the first of what waits until both queues are empty. False if there is none.
+///
+/// One at a time: what it queues runs before the next.
+#[inline]
+fn call_when_drained(state: &State) -> bool {
+    if state.drained.is_empty() {
+        return false;
+    }
+    if state.mailbox.is_undisturbed() {
+        return state.drained.call_first();
+    }
+    observed::call_drained(state);
+    true
 }
 
 /// Calls the closures of a queue until there is none, or none may run any more.

@@ -60,6 +60,13 @@ pub(super) fn call_all(state: &State, queue: &Ring, sort: Sort) -> bool {
     false
 }
 
+/// Calls the first of what waits until the queues are empty, while somebody observes.
+#[cold]
+#[inline(never)]
+pub(super) fn call_drained(state: &State) {
+    tell(state, None, Sort::Drained, Origin::unknown(DRAINED), || state.drained.call_first());
+}
+
 impl State {
     /// Calls a main script, without its drain.
     pub(crate) fn call_main<R>(
@@ -74,6 +81,9 @@ impl State {
         }
     }
 }
+
+/// The kind of what is called when the queues are empty.
+const DRAINED: &str = "drained callback";
 
 /// The kind of a main script.
 pub(crate) const MAIN: &str = "main";
@@ -126,6 +136,16 @@ pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 's
     if state.is_open() {
         state.microtasks.push(noted(|| "microtask", place, f));
         state.queued(Queue::Microtasks, None, "microtask", Some(place));
+    }
+}
+
+/// As [`queue_tick`], for what is called when the queues are empty. Details do not tell of its
+/// queue.
+#[cold]
+#[inline(never)]
+pub(crate) fn queue_drained(state: &State, place: Place, f: impl FnOnce() + 'static) {
+    if state.is_open() {
+        state.drained.push(noted(|| DRAINED, place, f));
     }
 }
 

@@ -58,6 +58,7 @@ impl State {
     /// that calls `exit` is the last.
     pub(super) fn run_exit_hooks(&self) {
         let exits = self.exits.get();
+        self.exits_before_hooks.set(Some(exits));
         // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
         let turning = self.turning.replace(true);
         self.begin_phase(Phase::Main, || self.hooks.exit.borrow().len());
@@ -80,6 +81,7 @@ impl State {
                 self.exit_code.set(1);
             }
         }
+        self.exits_before_hooks.set(None);
         // No drain follows a hook, and perhaps no turn that would end its account.
         self.teller.end_macrotask(&self.clock);
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
@@ -122,7 +124,9 @@ impl State {
         self.status.set(Status::TearingDown);
         self.mailbox.end();
         drop_each(self.mailbox.close());
-        drop_each(iter::from_fn(|| self.ticks.pop().or_else(|| self.microtasks.pop())));
+        for queue in [&self.ticks, &self.microtasks, &self.drained] {
+            drop_each(iter::from_fn(|| queue.pop()));
+        }
         drop_each(iter::from_fn(|| self.immediates.pop_below(u64::MAX)));
         drop_each(self.timers.take_all());
         self.tear_down_handles();

@@ -22,6 +22,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::callback;
 use crate::clock::Nanos;
 use crate::phase::poll;
 use crate::pool::Pool;
@@ -192,8 +193,7 @@ impl Loop {
         }
         let empty = state.handles.is_empty()
             && state.timers.is_empty()
-            && state.ticks.is_empty()
-            && state.microtasks.is_empty()
+            && !callback::has_queued(state)
             && !state.is_alive()
             && state.immediates.is_empty()
             && state.pending.is_empty()

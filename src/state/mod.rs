@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) microtasks: Ring,
     /// The drain has come to the microtasks, and was perhaps left there by a panic.
     pub(crate) in_microtasks: Cell<bool>,
+    /// Run when neither a tick nor a microtask is left.
+    pub(crate) drained: Ring,
     /// Run in the check phase.
     pub(crate) immediates: Immediates,
     /// Run in the timers phase.
@@ -140,6 +142,8 @@ pub(crate) struct State {
     pub(crate) over_limit: Cell<Option<usize>>,
     /// How often `exit` was called. More than zero: the exit hooks are due.
     pub(crate) exits: Cell<u32>,
+    /// While the exit hooks run: how often `exit` had been called when they began.
+    pub(crate) exits_before_hooks: Cell<Option<u32>>,
     /// The last turn ended by a stop or by a panic: that tasks are left is no news then.
     pub(crate) cut_short: Cell<bool>,
     /// A shutdown is under way: no new jobs.
@@ -238,6 +242,7 @@ impl State {
     pub(crate) fn give_back(&self, now: bool) {
         self.ticks.give_back(now);
         self.microtasks.give_back(now);
+        self.drained.give_back(now);
         self.immediates.give_back(now);
         self.timers.give_back(now);
         self.delivery.give_back(&self.mailbox, now);
@@ -283,6 +288,24 @@ impl State {
         self.exit_code.set(code);
         self.exits.set(self.exits.get() + 1);
         self.mailbox.halt();
+    }
+
+    /// Whether the callback that runs is to return: the loop was told to end. In an exit hook, for
+    /// which that is nothing new, whether it was told again.
+    pub(crate) fn must_return(&self) -> bool {
+        self.is_halted()
+            && self.exits_before_hooks.get().is_none_or(|exits| self.exits.get() > exits)
+    }
+
+    /// The thread may not have so many bytes more: the loop ends as one that is over its limit. The
+    /// callback gets what it needs to come to its end.
+    pub(crate) fn end_for_refused(&self, bytes: usize) {
+        if !self.is_halted() {
+            alloc::open_reserve();
+            let allocated = alloc::allocated().max(0) as usize;
+            self.over_limit.set(Some(allocated.saturating_add(bytes)));
+            self.mailbox.halt();
+        }
     }
 
     /// The thread has more memory than it may have: the loop ends, as when it is told to.

@@ -50,6 +50,8 @@ pub(crate) enum Sort {
     Tick,
     /// A microtask, or the poll of a task.
     Microtask,
+    /// What was called when the queues were empty.
+    Drained,
 }
 
 impl Account {
@@ -90,6 +92,7 @@ impl Account {
             Sort::Macrotask => self.callbacks += 1,
             Sort::Tick => return self.ticks += 1,
             Sort::Microtask => return self.microtasks += 1,
+            Sort::Drained => return,
         }
         self.called[self.phase as usize] += 1;
     }

@@ -98,7 +98,7 @@ impl Drained {
             Sort::Microtask => {
                 Drained { microtasks: microtasks + 1, rounds, in_microtasks: true, ..self }
             }
-            Sort::Main | Sort::Macrotask => self,
+            Sort::Main | Sort::Macrotask | Sort::Drained => self,
         }
     }
 }
@@ -195,7 +195,7 @@ impl Teller {
     ) {
         self.look_for_changes();
         let now = time.unwrap_or_else(|| clock.read());
-        let is_bare = matches!(sort, Sort::Tick | Sort::Microtask);
+        let is_bare = matches!(sort, Sort::Tick | Sort::Microtask | Sort::Drained);
         let is_outermost = self.calls.borrow().is_empty();
         let is_first = is_outermost && (!is_bare || self.macrotask.borrow().is_none());
         if !is_first {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::fail::WorkerFailure;
 use crate::unhandled::{Failure, Lost};
 
 /// Why a worker ended, or a job of a [`WorkerPool`](super::WorkerPool) has no result.
@@ -22,13 +23,16 @@ use crate::unhandled::{Failure, Lost};
 pub enum WorkerError {
     /// A callback or the main script panicked, with this message.
     Panicked(String),
+    /// It called [`fail`](super::fail), with this text and a value of its own.
+    Failed(WorkerFailure),
     /// It was told to terminate.
     Terminated,
     /// It had more memory than [`memory_limit`](super::WorkerBuilder::memory_limit) allows.
     OutOfMemory {
         /// What it was allowed, in bytes.
         limit: usize,
-        /// What it had when that was seen, in bytes.
+        /// What it had when that was seen, in bytes; with what
+        /// [`refuse_allocation`](super::refuse_allocation) has refused.
         allocated: usize,
     },
     /// It ended with this code before the job was done.
@@ -51,6 +55,7 @@ impl WorkerError {
     pub fn code(&self) -> &'static str {
         match self {
             WorkerError::Panicked(_) => "ERR_WORKER_PANICKED",
+            WorkerError::Failed(_) => "ERR_WORKER_FAILED",
             WorkerError::Terminated => "ERR_WORKER_TERMINATED",
             WorkerError::OutOfMemory { .. } => "ERR_WORKER_OUT_OF_MEMORY",
             WorkerError::Exited(_) => "ERR_WORKER_EXITED",
@@ -67,6 +72,7 @@ impl fmt::Display for WorkerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             WorkerError::Panicked(message) => write!(f, "the worker panicked: {message}"),
+            WorkerError::Failed(failure) => write!(f, "the worker failed: {}", failure.message()),
             WorkerError::Terminated => f.write_str("the worker was terminated"),
             WorkerError::OutOfMemory { limit, allocated } => {
                 write!(f, "the worker had {allocated} bytes of memory, and {limit} are allowed")

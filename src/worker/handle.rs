@@ -258,7 +258,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             Cause::Panicked(panic) => {
                 (WorkerError::Panicked(panic.message().to_owned()), Some(panic))
             }
-            Cause::OutOfMemory(error) => (error, None),
+            Cause::Failed(error) => (error, None),
         };
         self.error.replace(Some(error.clone()));
         self.tell(Happened::Failed, 0);

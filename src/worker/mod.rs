@@ -12,6 +12,7 @@
 //! | nothing on its loop is alive | 0, or the one set | none | the code |
 //! | it calls [`exit`](crate::exit) | the one given | none | the code |
 //! | a callback or the main script panics, and no hook takes it | 1 | `Panicked` | that error |
+//! | it calls [`fail`] | 1 | `Failed`, with a value of its own | that error |
 //! | it has more memory than its limit | 1 | `OutOfMemory` | that error |
 //! | it is asked to shut down and drains in time | 0, or the one set | none | the code |
 //! | it is asked to shut down and the deadline comes | 1 | none | `Terminated` |
@@ -26,8 +27,9 @@
 //!
 //! Nothing can interrupt a callback that never returns: long computations ask
 //! [`is_terminating`] or pass a [`checkpoint`] now and then, and [`Worker::on_unresponsive`]
-//! reports one that does not. When the parent's loop ends, it waits a second for such a thread and
-//! then leaves it alone.
+//! reports one that does not. One that blocks where the crate cannot see it is told by
+//! [`interrupt_with`]. When the parent's loop ends, it waits a second for such a thread and then
+//! leaves it alone.
 //!
 //! Workers share all that belongs to the process: the working directory, the umask, user
 //! ids, environment variables, signal dispositions. The standard library's calls for these work in
@@ -73,8 +75,10 @@
 mod builder;
 mod direct;
 mod error;
+mod fail;
 mod handle;
 mod inherited;
+mod interrupt;
 mod join;
 mod shared;
 mod start;
@@ -94,8 +98,11 @@ pub use crate::channel::recv::{Recv, RecvTimeoutError};
 pub use builder::WorkerBuilder;
 pub use direct::{DirectError, on_direct_message, post_direct};
 pub use error::WorkerError;
+pub use fail::{WorkerFailure, fail};
 pub use handle::ParentExit;
 pub use inherited::{environment, set_environment};
+pub(crate) use interrupt::must_return;
+pub use interrupt::{Interrupter, Termination, interrupt_with, refuse_allocation, termination};
 pub use join::Join;
 pub use terminating::on_terminating;
 pub use this::{checkpoint, id, is_main, is_shutting_down, is_terminating};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::error::WorkerError;
+use super::interrupt::Interrupts;
 use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::error::Panic;
 use crate::state::current;
@@ -37,11 +38,17 @@ pub(super) fn set_this_worker(shared: Option<Arc<Shared>>) {
 
 /// The worker whose thread this is, if it is one's.
 pub(super) fn this_worker() -> Option<Arc<Shared>> {
+    with_this(Arc::clone)
+}
+
+/// Asks the worker whose thread this is something, if it is one's. `f` is no user code.
+#[inline]
+pub(super) fn with_this<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> Option<R> {
     if current::is_in_job() {
         return None; // In virtual time a job runs on the loop's thread, and is no worker.
     }
     // Not there any more for destructors of the thread's other locals.
-    THIS_WORKER.try_with(|this| this.borrow().clone()).ok().flatten()
+    THIS_WORKER.try_with(|this| this.borrow().as_ref().map(f)).ok().flatten()
 }
 
 /// The life of the thread.
@@ -96,8 +103,8 @@ pub(super) enum Cause {
     Terminated,
     /// Its main script or a callback panicked, and no hook of its own took the panic.
     Panicked(Panic),
-    /// It had more memory than its limit.
-    OutOfMemory(WorkerError),
+    /// It had more memory than its limit, or called `fail`.
+    Failed(WorkerError),
 }
 
 /// All that a worker and its parent share besides messages.
@@ -108,6 +115,8 @@ pub(super) struct Shared {
     pub(super) mailbox: Arc<Mailbox>,
     /// It was told to terminate.
     pub(super) terminated: AtomicBool,
+    /// The hooks that are called when it is told to terminate.
+    pub(super) interrupts: Interrupts,
     /// It was asked to finish.
     pub(super) finishing: AtomicBool,
     /// The life of the thread.
@@ -137,6 +146,7 @@ impl Shared {
             id,
             mailbox,
             terminated: AtomicBool::new(false),
+            interrupts: Interrupts::default(),
             finishing: AtomicBool::new(false),
             status: Mutex::default(),
             end: Condvar::new(),
@@ -165,10 +175,17 @@ impl Shared {
         self.parent.notify_at(self.number, at);
     }
 
-    /// Tells the worker to end after its callback.
+    /// Tells the worker to end after its callback, and calls its interrupters.
     pub(super) fn terminate(&self) {
         self.terminated.store(true, Ordering::SeqCst);
         self.mailbox.halt_when_seen();
+        self.interrupts.call();
+    }
+
+    /// Whether the worker was told to end, in virtual time by now.
+    #[inline]
+    pub(super) fn is_terminated(&self) -> bool {
+        self.terminated.load(Ordering::Relaxed) && self.mailbox.is_halted()
     }
 
     /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it
@@ -191,6 +208,7 @@ impl Shared {
     pub(super) fn halt(&self) {
         self.terminated.store(true, Ordering::SeqCst);
         self.mailbox.halt();
+        self.interrupts.call();
     }
 
     /// The time left of that which an ending loop gives this worker. It runs for all its

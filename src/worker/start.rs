@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::direct;
 use super::error::WorkerError;
+use super::fail::take_failure;
 use super::inherited::{self, Values};
 use super::shared::{Cause, Ended, Shared, set_this_worker};
 use super::this;
@@ -82,15 +83,25 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let over_limit = event_loop.over_limit();
         // With it what the worker has inherited, which may be the last of its kind.
         callback::drop_quietly(event_loop);
+        shared.interrupts.end();
         let terminated = shared.terminated.load(Ordering::SeqCst);
         let (code, cause) = match (outcome, over_limit) {
             (Err(payload), _) if !payload.is::<Halt>() => (1, Cause::Panicked(Panic::new(payload))),
             (_, Some(allocated)) => {
                 let limit = memory_limit.unwrap_or_default();
-                (1, Cause::OutOfMemory(WorkerError::OutOfMemory { limit, allocated }))
+                (1, Cause::Failed(WorkerError::OutOfMemory { limit, allocated }))
             }
             (Ok(by_itself), None) if by_itself || !terminated => (exit_code, Cause::ByItself),
             _ => (1, Cause::Terminated),
+        };
+        let (code, cause) = match (cause, take_failure()) {
+            (Cause::ByItself | Cause::Terminated, Some(failure)) => {
+                (exit_code, Cause::Failed(WorkerError::Failed(failure)))
+            }
+            (cause, failure) => {
+                callback::drop_quietly(failure);
+                (code, cause)
+            }
         };
         log::debug!("worker {} ends with code {code}", shared.id);
         set_this_worker(None);

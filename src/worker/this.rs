@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
 
-use super::shared::this_worker;
+use super::shared::with_this;
 use crate::alloc;
 use crate::callback;
+use crate::state::State;
 use crate::state::current;
 
 thread_local! {
@@ -23,6 +24,12 @@ pub(super) fn has_begun() -> bool {
     BEGUN_LOOP.get().is_some()
 }
 
+/// Does something with the worker's own loop, once its main script has begun. None on other
+/// threads.
+pub(super) fn with_own_loop<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
+    current::find_with(BEGUN_LOOP.get()?, f)
+}
+
 /// The number of the worker that this thread is, unique in the process and never used again; 0 on
 /// other threads.
 ///
@@ -36,7 +43,7 @@ pub(super) fn has_begun() -> bool {
 /// });
 /// ```
 pub fn id() -> u64 {
-    this_worker().map_or(0, |shared| shared.id)
+    with_this(|shared| shared.id).unwrap_or(0)
 }
 
 /// Whether this thread is no worker.
@@ -51,10 +58,16 @@ pub fn id() -> u64 {
 /// });
 /// ```
 pub fn is_main() -> bool {
-    this_worker().is_none()
+    with_this(|_| ()).is_none()
 }
 
 /// Whether this worker was told to terminate, or to [`exit`](crate::exit). False on other threads.
+///
+/// For any thread to ask, and without those that exit by themselves: [`termination`]. With the
+/// memory limit, and for loops that are no worker's: [`must_return`](crate::must_return).
+///
+/// # Cost
+/// A few loads, so that an engine's interrupt handler can ask.
 ///
 /// # Examples
 /// ```
@@ -66,7 +79,7 @@ pub fn is_main() -> bool {
 /// assert_eq!(count_primes(100), 25);
 /// ```
 pub fn is_terminating() -> bool {
-    this_worker().is_some_and(|shared| shared.mailbox.is_halted())
+    with_this(|shared| shared.mailbox.is_halted()) == Some(true)
 }
 
 /// Whether this worker was asked to [`shutdown`](super::Worker::shutdown), also when the notice has
@@ -81,7 +94,7 @@ pub fn is_terminating() -> bool {
 /// assert_eq!(work_off(vec![1, 2, 3]), [0; 0]);
 /// ```
 pub fn is_shutting_down() -> bool {
-    this_worker().is_some_and(|shared| shared.finishing.load(Ordering::SeqCst))
+    with_this(|shared| shared.finishing.load(Ordering::SeqCst)) == Some(true)
 }
 
 /// Ends this worker here if it was told to terminate, or if it is over its
@@ -106,10 +119,8 @@ pub fn is_shutting_down() -> bool {
 /// ```
 pub fn checkpoint() {
     // Not the current loop, which may be another one that the worker has made and entered.
-    if alloc::is_over_limit()
-        && let Some(id) = BEGUN_LOOP.get()
-    {
-        current::find_with(id, |state| state.end_for_memory());
+    if alloc::is_over_limit() {
+        with_own_loop(State::end_for_memory);
     }
     if cfg!(panic = "unwind") && is_terminating() && !std::thread::panicking() {
         callback::halt();

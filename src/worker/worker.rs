@@ -152,8 +152,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         self.register(&self.handle.on_online, self.handle.is_starting(), Box::new(f));
     }
 
-    /// Calls `f` if the worker panics or has more memory than it may, after its last message and
-    /// before its exit event. Without it, and without a wait in [`join`](Worker::join) or
+    /// Calls `f` if the worker panics, [fails](super::fail) or has more memory than it may, after
+    /// its last message and before its exit event. Without it, and without a wait in [`join`](Worker::join) or
     /// [`shutdown`](Worker::shutdown), that is a panic that is uncaught at the parent.
     #[track_caller]
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
@@ -180,7 +180,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     ///
     /// From this call on nothing more can be posted to it. A callback that never returns cannot be
     /// interrupted; one that blocks in [`recv_timeout`](super::Port::recv_timeout) at the port to
-    /// its parent is told that nothing will come. Calling it again is harmless.
+    /// its parent is told that nothing will come. What the worker has given to
+    /// [`interrupt_with`](super::interrupt_with) is called here. Calling it again is harmless.
     #[track_caller]
     pub fn terminate(&self) -> Request<i32> {
         let (worker, state) = (&self.handle, self.state());
@@ -226,7 +227,11 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         }
         let (raiser, location) = (state.clone(), worker.registration.location());
         completer.on_unclaimed(move |outcome| match outcome {
-            Err(error @ (WorkerError::Panicked(_) | WorkerError::OutOfMemory { .. })) => {
+            Err(
+                error @ (WorkerError::Panicked(_)
+                | WorkerError::Failed(_)
+                | WorkerError::OutOfMemory { .. }),
+            ) => {
                 callback::raise(&raiser, as_panic(&error), location);
                 None
             }
@@ -293,7 +298,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     /// [`recv`](Worker::recv).
     ///
     /// # Errors
-    /// [`WorkerError::Panicked`], [`WorkerError::Terminated`] and [`WorkerError::OutOfMemory`].
+    /// [`WorkerError::Panicked`], [`WorkerError::Failed`], [`WorkerError::Terminated`] and
+    /// [`WorkerError::OutOfMemory`].
     /// `ShutDown` when the parent's loop has ended.
     pub fn join(&self) -> Join<'_> {
         Join::new(&*self.handle)

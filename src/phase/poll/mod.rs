@@ -70,8 +70,7 @@ fn until_timer(state: &State, hold: bool) -> Option<Duration> {
 #[inline(always)]
 fn something_waits(state: &State) -> bool {
     state.mailbox.is_to_return()
-        || !state.ticks.is_empty()
-        || !state.microtasks.is_empty()
+        || callback::has_queued(state)
         || !state.idle.is_empty()
         || state.immediates.any_referenced()
         || state.handles.ready_count() > 0

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::wait_unobserved;
+use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::phase::mode::RunMode;
 use crate::state::State;
@@ -48,7 +49,7 @@ fn why_no_sleep(state: &State, mode: RunMode) -> NoSleep {
     let is_timer_due = state.timers.next_expiry().is_some_and(is_due);
     let reasons = [
         (state.mailbox.is_to_return(), NoSleep::Stopping),
-        (!state.ticks.is_empty() || !state.microtasks.is_empty(), NoSleep::Queued),
+        (callback::has_queued(state), NoSleep::Queued),
         (!state.idle.is_empty(), NoSleep::Idle),
         (state.immediates.any_referenced(), NoSleep::Immediate),
         (state.handles.ready_count() > 0, NoSleep::Ready),
