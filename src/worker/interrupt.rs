@@ -229,7 +229,7 @@ impl Interrupts {
     }
 
     /// The worker was told to terminate. On the thread that told it.
-    pub(super) fn call(&self) {
+    pub(super) fn raise(&self) {
         self.take().into_iter().for_each(|(_, hook)| call(hook));
     }
 

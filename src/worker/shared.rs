@@ -179,7 +179,7 @@ impl Shared {
     pub(super) fn terminate(&self) {
         self.terminated.store(true, Ordering::SeqCst);
         self.mailbox.halt_when_seen();
-        self.interrupts.call();
+        self.interrupts.raise();
     }
 
     /// Whether the worker was told to end, in virtual time by now.
@@ -208,7 +208,7 @@ impl Shared {
     pub(super) fn halt(&self) {
         self.terminated.store(true, Ordering::SeqCst);
         self.mailbox.halt();
-        self.interrupts.call();
+        self.interrupts.raise();
     }
 
     /// The time left of that which an ending loop gives this worker. It runs for all its
