@@ -7,11 +7,15 @@
 //   events       the events of the recording, in order (see events.js)
 //   position     how many of them are shown
 //   state        what these have made of `initial()` (see state.js)
-//   lines        the ledger of the whole recording: a line a callback
+//   at(position) the state after so many events
+//   lines        the ledger of the whole recording: a line a callback; line(id) is one of them, or null
 //   program      { name, language, files: [{ name, text }] } of the recording, or null
 //   load(events, program?)   shows another recording, from its beginning
 //   append(events)           more has happened (attached to a live program)
-//   go(position)             shows the moment after so many events
+//   go(position)             shows the moment after so many events; a live picture is paused by it
+//   goSeen(seen)             the same by what states call a moment: `seen`, counted from the first event of all
+//   first                    how many events there were before the first of `events`, for a live program
+//   live         the live program (see feed.js), or null
 //   onChange(f)  calls f after each change of the above, once a frame; returns a function that ends it
 //   open(screen, rest?)      goes to a screen; `route` is { screen, rest }, and stands in the link as #screen/rest
 //   api          get(path), post(path, body): JSON; lines(path, body): events
@@ -21,6 +25,7 @@
 
 import { fill, h, put } from "./dom.js";
 import { inOrder, parse } from "./events.js";
+import { Feed } from "./feed.js";
 import { Replay } from "./replay.js";
 
 /** The screens, in the order of the menu, with the modes in which they are there. */
@@ -97,6 +102,7 @@ let replay = new Replay([]);
 
 export const context = {
   about: null,
+  live: null,
   program: null,
   position: 0,
   route: { screen: "", rest: "" },
@@ -106,9 +112,11 @@ export const context = {
   get state() {
     return replay.at(context.position);
   },
+  at: (position) => replay.at(position),
   get lines() {
-    return replay.at(replay.events.length).ledger;
+    return replay.end().ledger;
   },
+  line: (id) => replay.line(id),
   load(events, program = null) {
     replay = new Replay(events);
     const meta = events.find((event) => event.what === "meta");
@@ -117,15 +125,25 @@ export const context = {
     changed();
   },
   append(events) {
-    const followed = context.position === replay.events.length;
     const gone = replay.append(events);
-    context.position = followed ? replay.events.length : Math.max(0, context.position - gone);
+    context.position = Math.max(0, context.position - gone);
+    changed();
+  },
+  /** Shows the end. */
+  follow() {
+    context.position = replay.events.length;
     changed();
   },
   go(position) {
+    context.live?.pause();
     context.position = Math.min(Math.max(0, position), replay.events.length);
     changed();
   },
+  goSeen: (seen) => context.go(seen - context.first),
+  get first() {
+    return replay.first.seen;
+  },
+  changed,
   onChange(listener) {
     listeners.add(listener);
     changed();
@@ -251,6 +269,7 @@ async function begin() {
   } catch (error) {
     console.warn("no server to ask:", error); // A recording can be opened all the same.
   }
+  if (mode() === "live") context.live = new Feed(context);
   const program = context.about?.program;
   put(id("program"), typeof program === "string" ? program : (program?.name ?? ""));
   await route();

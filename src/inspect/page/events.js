@@ -3,13 +3,10 @@
 // An event is an object with `what`, mostly with `at` and `track`; src/observe/detail.rs says what
 // each means. Times are in nanoseconds.
 
-/** Numbers of things have up to 64 bits, more than a number of JavaScript holds: they become strings. */
-const LONG = /"(number|id|cause|port|to)":(\d{16,})/g;
-
 /** One line of JSON, or null if it is none. */
 function parseLine(line) {
   try {
-    const event = JSON.parse(line.replace(LONG, '"$1":"$2"'));
+    const event = JSON.parse(line);
     return typeof event?.what === "string" ? event : null;
   } catch {
     return null;
@@ -27,36 +24,51 @@ export function parse(text) {
 }
 
 /**
- * Says what an event needs to have come before it, and what it makes known, as words.
- * `posts` counts the messages of a queue: the delivery of one needs that it was posted.
+ * What the events of one track make known, and what each needs to have come before it, as words.
+ * `counts` counts the messages of the queues: the delivery of one needs that it was posted.
  */
-function needs(event, counts) {
+function needsOf(events, counts, isJob) {
   const count = (key) => {
     counts.set(key, (counts.get(key) ?? 0) + 1);
     return `${key}:${counts.get(key)}`;
   };
-  switch (event.what) {
-    case "began":
-      return { makes: `id:${event.id}`, needs: event.cause ? `id:${event.cause}` : null };
-    case "submitted":
-      return { makes: `id:${event.id}`, needs: null };
-    case "started":
-      return { makes: `started:${event.id}`, needs: `id:${event.id}` };
-    case "finished":
-      return { makes: `finished:${event.id}`, needs: `started:${event.id}` };
-    case "posted":
-      return { makes: event.port ? count(`posted:${event.port}`) : null, needs: null };
-    case "delivered":
-      return { makes: null, needs: count(`delivered:${event.port}`).replace("delivered:", "posted:") };
-    case "spawned":
-      return { makes: `worker:${event.worker}`, needs: null };
-    case "online":
-      return { makes: `online:${event.worker}`, needs: `worker:${event.worker}` };
-    case "exited":
-      return { makes: null, needs: `online:${event.worker}` };
-    default:
-      return { makes: null, needs: null };
-  }
+  const all = events.map((event) => {
+    switch (event.what) {
+      case "began":
+        return { makes: `id:${event.id}`, needs: event.cause ? [isJob(event.cause) ? `finished:${event.cause}` : `id:${event.cause}`] : [] };
+      case "submitted":
+        return { makes: `id:${event.id}`, needs: [] };
+      case "started":
+        return { makes: `started:${event.id}`, needs: [`id:${event.id}`] };
+      case "finished":
+        return { makes: `finished:${event.id}`, needs: [`started:${event.id}`] };
+      case "posted":
+        return { makes: event.port ? count(`posted:${event.port}`) : null, needs: [] };
+      case "delivered":
+        return { makes: null, needs: [count(`delivered:${event.port}`).replace("delivered:", "posted:")] };
+      case "spawned":
+        return { makes: `worker:${event.worker}`, needs: [] };
+      case "online":
+        return { makes: `online:${event.worker}`, needs: [`worker:${event.worker}`] };
+      case "exited":
+        return { makes: null, needs: [`online:${event.worker}`] };
+      default:
+        return { makes: null, needs: [] };
+    }
+  });
+  // What comes from another thread was there when the loop emptied its mailbox, and mostly it ended the wait.
+  const own = new Set(all.map(({ makes }) => makes));
+  let arrival = null;
+  events.forEach((event, at) => {
+    if (event.what === "poll" || event.what === "iteration") arrival = null;
+    else if (event.what === "polled" && event.woken_by === "message") arrival = at;
+    else if (event.what === "fetched" && event.items > 0 && events[arrival]?.what !== "polled") arrival = at;
+    if (arrival === null || arrival === at) return;
+    all[arrival].needs.push(...all[at].needs.filter((need) => !own.has(need)));
+    // What comes after the first callback may have come later than the wait ended.
+    if (event.what === "returned") arrival = null;
+  });
+  return all;
 }
 
 /** Puts what a viewer has added to a callback (what it printed, the statement) where that callback is. */
@@ -97,25 +109,28 @@ export function inOrder(events) {
     tracks.get(event.track).events.push(event);
   }
   const counts = new Map();
-  const queues = [...tracks.values()];
+  const jobs = new Set(events.filter((event) => event.what === "finished").map((event) => event.id));
+  const queues = [...tracks].sort(([a], [b]) => a - b).map(([, queue]) => queue);
   const made = new Set();
   for (const queue of queues) {
-    queue.needs = queue.events.map((event) => needs(event, counts));
+    queue.needs = needsOf(queue.events, counts, (id) => jobs.has(id));
     for (const { makes } of queue.needs) if (makes) made.add(makes);
   }
   const done = new Set();
   const ordered = [...head];
   const left = queues.filter((queue) => queue.events.length > 0);
+  let last = null;
   while (left.length > 0) {
+    // Of several at one time the track goes on that went last: what runs is not cut in pieces.
     let best = null;
     for (const queue of left) {
       const event = queue.events[queue.next];
-      const need = queue.needs[queue.next].needs;
-      const waits = need !== null && made.has(need) && !done.has(need);
-      if (best === null || Number(waits) < Number(best.waits) || (waits === best.waits && event.at < best.event.at)) {
-        best = { queue, event, waits };
-      }
+      const waits = queue.needs[queue.next].needs.some((need) => made.has(need) && !done.has(need));
+      const rank = [Number(waits), event.at, Number(queue !== last)];
+      const at = best === null ? 0 : rank.findIndex((part, index) => part !== best.rank[index]);
+      if (best === null || (at >= 0 && rank[at] < best.rank[at])) best = { queue, event, rank };
     }
+    last = best.queue;
     ordered.push(best.event);
     const { makes } = best.queue.needs[best.queue.next];
     if (makes) done.add(makes);

@@ -12,12 +12,37 @@ const EVERY = 200;
 const EVENTS_MAX = 40_000;
 
 export class Replay {
-  constructor(events, first = initial()) {
+  constructor(events, first = initial(), most = EVENTS_MAX) {
     this.events = events;
+    this.most = most;
     /** The states after 0, EVERY, 2 * EVERY, … events, as far as they were needed. */
     this.kept = [first];
     /** The state that was asked for last, and after how many events it is. */
     this.last = { position: 0, state: first };
+    this.forget();
+  }
+
+  /** The state before the first event. */
+  get first() {
+    return this.kept[0];
+  }
+
+  /** What is known of the end is known no more. */
+  forget() {
+    this.ending = null;
+    this.byId = null;
+  }
+
+  /** The state after all events. */
+  end() {
+    this.ending ??= this.events.slice(this.kept.length * EVERY - EVERY).reduce(step, this.kept.at(-1));
+    return this.ending;
+  }
+
+  /** The line of a callback in the ledger of the whole recording, or null. */
+  line(id) {
+    this.byId ??= new Map(this.end().ledger.map((line) => [line.id, line]));
+    return this.byId.get(id) ?? null;
   }
 
   /** The state after so many events. */
@@ -37,8 +62,9 @@ export class Replay {
   /** More has happened. Returns how many of the oldest events had to go. */
   append(events) {
     this.events = [...this.events, ...events];
-    if (this.events.length <= EVENTS_MAX) return 0;
-    const gone = Math.floor((this.events.length - EVENTS_MAX / 2) / EVERY) * EVERY;
+    this.forget();
+    if (this.events.length <= this.most) return 0;
+    const gone = Math.floor((this.events.length - this.most / 2) / EVERY) * EVERY;
     const first = this.at(gone);
     this.events = this.events.slice(gone);
     this.kept = [first];

@@ -220,13 +220,13 @@ const LOOP = {
     sleep: { timeout, no_sleep, since: at },
     lastPoll: { timeout, no_sleep, since: at, woken_by: null },
   }),
-  polled: (loop, { woken_by, idle, ready, events }) => ({
+  polled: (loop, { woken_by, idle, ready, events, at }) => ({
     events: loop.events + events,
     idle: loop.idle + idle,
     ready,
     batch: { left: ready, timers: [] },
     sleep: null,
-    lastPoll: { ...loop.lastPoll, woken_by, idle },
+    lastPoll: { ...loop.lastPoll, woken_by, until: at },
   }),
   ended: (loop) => ({ ...newLoop(loop.track), hasEnded: true, isWhole: loop.isWhole, iteration: loop.iteration, iterations: loop.iterations, events: loop.events, idle: loop.idle, running: loop.running }),
   began,
@@ -329,7 +329,9 @@ const WORLD = {
     id ? withJob(state, id, { kind, place, by: track, at, submitted: state.seen, started: null, ended: state.seen, on: null, why }) : state,
   started: (state, { id, kind, place = null, track, at }) => {
     const job = { kind, place, label: null, ...state.jobs[id], on: track, started: state.seen, startedAt: at, ended: null };
-    const next = withTrack(withJob(state, id, job), track, { is: "pool thread" });
+    // In virtual time a job runs on the loop's own thread, while the loop is in poll.
+    const known = withJob(state, id, job);
+    const next = state.loops[track] ? known : withTrack(known, track, { is: "pool thread" });
     return leavesPool(next, id, (before) => ({ running: [...without(before.running, id), id] }));
   },
   finished: (state, { id, at }) =>

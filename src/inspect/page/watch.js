@@ -1,8 +1,49 @@
-// Screen 2: one recording, watched. It only puts the panels where they belong.
+// Screen 2: one recording, watched. It puts the panels where they belong, and knows nothing of them.
 
 import { h } from "./dom.js";
+import { inOrder, parse } from "./events.js";
+import * as lanes from "./lanes.js";
+import * as ledger from "./ledger.js";
+import { strip } from "./live.js";
+import * as now from "./now.js";
+import * as queues from "./queues.js";
+import * as source from "./source.js";
+import * as steps from "./steps.js";
+import * as wheel from "./wheel.js";
+
+const PANELS = [
+  { name: "wheel", title: null, module: wheel },
+  { name: "now", title: "What has just happened", module: now },
+  { name: "queues", title: "What waits", module: queues },
+  { name: "source", title: "Program", module: source },
+  { name: "ledger", title: "Ledger: every callback, and what armed it", module: ledger },
+  { name: "lanes", title: null, module: lanes },
+  { name: "steps", title: null, module: steps },
+];
+
+/** A recording from a file: it needs no server. */
+function opener(context) {
+  const input = h("input", { type: "file", accept: ".jsonl,.json,.txt,application/json", "aria-label": "A recording as JSON lines" });
+  input.addEventListener("change", async () => {
+    const [file] = input.files;
+    if (file) context.load(inOrder(parse(await file.text())));
+  });
+  return h("p", { class: "empty opener" }, "Choose a lesson under “Start”, or open a recording: ", input);
+}
 
 export function mount(root, context) {
-  root.append(h("p", { class: "empty" }, "The wheel is not built yet."));
-  return context.onChange(() => {});
+  const ends = [];
+  const open = opener(context);
+  const screen = h("div", { class: "watch" });
+  for (const { name, title, module } of PANELS) {
+    const body = h("div", { class: "panel-body scrolls" });
+    const heading = title && h("h2", { id: `panel-${name}` }, title);
+    screen.append(h("section", { class: `panel panel-${name}`, "aria-labelledby": title ? `panel-${name}` : null, "aria-label": title ? null : name }, heading, body));
+    ends.push(module.mount(body, context));
+  }
+  root.append(open);
+  if (context.live) ends.push(strip(root, context));
+  root.append(screen);
+  ends.push(context.onChange(() => (open.hidden = context.events.length > 0 || context.live !== null)));
+  return () => ends.forEach((end) => end?.());
 }

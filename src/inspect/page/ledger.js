@@ -1,0 +1,79 @@
+// The ledger: a line a callback, in the order in which they began, with what armed each. Each line can
+// be asked *why now*: the answer is the statement of the guide that decided.
+
+import { fill, h } from "./dom.js";
+import { MARKS, nameOf, sort, time, trackName } from "./words.js";
+
+/** So many lines around the present one are drawn. */
+const SHOWN = 240;
+
+/** The text of a statement, if the recording brought it along. */
+function statementText(state, number) {
+  const text = state.meta?.statements?.[number];
+  return text ? `${number}: ${text}` : `Statement ${number} of the guide’s page “The order of callbacks”.`;
+}
+
+export function mount(root, context) {
+  const body = h("tbody");
+  const open = new Set(); // The ids of the lines that say why.
+  const withLoop = h("th", { scope: "col" }, "loop");
+  const table = h("table", { class: "ledger" },
+    h("thead", null, h("tr", null,
+      h("th", { scope: "col" }, "#"), withLoop, h("th", { scope: "col" }, "phase"), h("th", { scope: "col" }, "what"),
+      h("th", { scope: "col" }, "time"), h("th", { scope: "col" }, "by"), h("th", { scope: "col" }, "why now?"))),
+    body);
+  const empty = h("p", { class: "empty" }, "No callback has begun yet.");
+  root.append(table, empty);
+
+  function reason(state, line, armedBy) {
+    const at = state.ledger.indexOf(line);
+    const before = state.ledger.slice(0, at).findLast((one) => one.track === line.track);
+    const job = state.jobs[line.cause];
+    return [
+      line.statement ? h("p", null, statementText(state, line.statement)) : h("p", null, "No statement was recorded for this callback."),
+      armedBy ? h("p", null, `It was armed by ${nameOf(armedBy)}, which began at ${time(armedBy.at)}${job ? `, with the job ${nameOf(job)} between them` : ""}.`) : null,
+      before ? h("p", null, `Before it on this loop came ${nameOf(before)}.`) : null,
+    ];
+  }
+
+  function draw() {
+    const { state } = context;
+    const lines = state.ledger;
+    const numberOf = new Map(lines.map((line, at) => [line.id, at + 1]));
+    const armer = (line) => {
+      const by = state.jobs[line.cause]?.cause ?? line.cause;
+      return by ? (numberOf.get(by) ?? null) : null;
+    };
+    const several = new Set(lines.map((line) => line.track)).size > 1;
+    withLoop.hidden = !several;
+    const running = new Set(Object.values(state.loops).flatMap((loop) => loop.running));
+    const from = Math.max(0, lines.length - SHOWN);
+    const rows = lines.slice(from).flatMap((line, at) => {
+      const number = from + at + 1;
+      const by = armer(line);
+      const kind = sort(line.kind, line.phase);
+      const shown = context.line(line.id) ?? line;
+      const toggle = () => {
+        if (!open.delete(line.id)) open.add(line.id);
+        draw();
+      };
+      const isOpen = open.has(line.id);
+      const main = h("tr", { class: running.has(line.id) ? "runs" : null, "aria-current": running.has(line.id) ? "step" : null },
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, title: "Show the moment in which it begins", onclick: () => context.goSeen(line.began + 1) }, number)),
+        several ? h("td", null, trackName(state, line.track)) : null,
+        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${line.phase === "main" ? "–" : line.phase}`),
+        h("td", { class: "what", title: line.place }, nameOf(shown), line.panicked ? h("strong", { class: "bad" }, " threw") : null),
+        h("td", null, time(line.at)),
+        h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, title: "Show the moment in which that begins", onclick: () => context.goSeen(lines[by - 1].began + 1) }, by) : "–"),
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), onclick: toggle }, line.statement ?? "why")));
+      if (!isOpen) return [main];
+      return [main, h("tr", { class: "why" }, h("td", { colspan: several ? 7 : 6 }, reason(state, line, by ? lines[by - 1] : null)))];
+    });
+    empty.hidden = lines.length > 0;
+    table.hidden = lines.length === 0;
+    fill(body, from > 0 ? h("tr", null, h("td", { colspan: 7, class: "note" }, `${from} older lines are not drawn`)) : null, rows);
+    const box = root.closest(".scrolls") ?? root;
+    if (!box.contains(document.activeElement) || document.activeElement === box) box.scrollTop = box.scrollHeight;
+  }
+  return context.onChange(draw);
+}

@@ -1,0 +1,37 @@
+// What has just happened, in a sentence, and what the program has printed up to here.
+
+import { fill, h, put } from "./dom.js";
+import { isStep } from "./steps.js";
+import { nameOf, sentence, time, trackName } from "./words.js";
+
+/** The last event up to a position that says something. */
+function lastStep(events, position) {
+  for (let at = position - 1; at >= 0; at -= 1) if (isStep(events[at])) return at;
+  return -1;
+}
+
+export function mount(root, context) {
+  const happened = h("p", { class: "happened", role: "status" });
+  const runs = h("p", { class: "runs-now" });
+  const said = h("ol", { class: "said", "aria-label": "Printed so far" });
+  const errors = h("div", { class: "errors", role: "alert" });
+  root.append(happened, runs, errors, h("h3", null, "Printed"), said);
+
+  return context.onChange(() => {
+    const { events, position, state } = context;
+    const at = lastStep(events, position);
+    const before = at >= 0 ? context.at(at) : state;
+    const several = Object.keys(state.loops).length > 1;
+    const event = events[at];
+    const on = several && event?.track !== undefined ? `${trackName(state, event.track)}: ` : "";
+    // What it will print names a callback from its beginning.
+    const known = event && { ...event, said: context.line(event.id)?.said };
+    put(happened, at < 0 ? (events.length ? "Nothing has happened yet. Take a step: press → or “Step”." : "There is no recording yet.") : on + sentence(before, known));
+    const running = Object.values(state.loops).flatMap((loop) => loop.running.map((id) => state.ledger.findLast((one) => one.id === id)));
+    put(runs, running.length ? `Runs now: ${running.filter(Boolean).map((line) => nameOf(context.line(line.id) ?? line)).join("; ")}` : events.length && position === events.length ? `The end, at ${time(state.at)}.` : "Runs now: no callback.");
+    const all = state.ledger.flatMap((line) => line.said.map((text) => ({ text, line })));
+    fill(said, all.slice(-200).map(({ text }) => h("li", null, text)));
+    said.scrollTop = said.scrollHeight;
+    fill(errors, state.errors.map(({ text, file, line }) => h("p", null, `${file ? `${file}${line ? `:${line}` : ""}: ` : ""}${text}`)));
+  });
+}
