@@ -154,8 +154,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
 
     /// Calls `f` if the worker panics, [fails](super::fail) or has more memory than it may, after
     /// its last message and before its exit event. Without it, and without a wait in
-    /// [`join`](Worker::join) or [`shutdown`](Worker::shutdown), that is a panic that is uncaught at
-    /// the parent.
+    /// [`join`](Worker::join) or [`shutdown`](Worker::shutdown), that is a panic that is uncaught
+    /// at the parent.
     #[track_caller]
     pub fn on_error(&self, f: impl FnOnce(WorkerError) + 'static) {
         self.register(&self.handle.on_error, self.handle.is_running(), Box::new(f));
