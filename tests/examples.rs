@@ -47,6 +47,7 @@ fn short(name: &str, path: &Path) -> Vec<String> {
         "copy_tree" => &["src", path],
         "mandelbrot" | "trace" => &["--short", path],
         "scenario" => &["tests/conformance/001-phases.json"],
+        "study" => &["starved"],
         "server" => &["--addr", "127.0.0.1:0"],
         "tail_f" => &["--short", "README.md"],
         _ => &["--short"],
@@ -93,12 +94,12 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         }
         if !matches!(
             &*name,
-            "cat" | "copy_tree" | "mandelbrot" | "run" | "scenario" | "tail_f" | "trace"
+            "cat" | "copy_tree" | "mandelbrot" | "run" | "scenario" | "study" | "tail_f" | "trace"
         ) {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 26] = [
+    let cases: [(&str, &[&str]); 30] = [
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -121,6 +122,10 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("scenario", &["--predict", "one", "two"]),
         ("server", &["--workers=1025"]),
         ("server", &["--addr", "nowhere"]),
+        ("study", &["one", "two"]),
+        ("study", &["--record", "file"]),
+        ("study", &["--addr", "nowhere"]),
+        ("study", &["--addr", "0.0.0.0:80"]),
         ("tail_f", &["one", "two"]),
         ("trace", &["one", "two"]),
         ("watch", &["--quiet", "never", "src", "true"]),

@@ -71,7 +71,7 @@ fn each_line_but_the_first_has_an_earlier_one_that_armed_it_and_its_time_is_not_
         for (index, line) in ledger.lines.iter().enumerate() {
             assert_eq!(line.number, index + 1);
             match line.armed_by {
-                None => assert_eq!((line.number, line.kind), (1, "main"), "{}", scenario.name),
+                None => assert_eq!((line.number, &*line.kind), (1, "main"), "{}", scenario.name),
                 Some(by) => {
                     let by = &ledger.lines[by - 1];
                     assert!(by.number < line.number, "{}: {line:?}", scenario.name);
@@ -167,7 +167,7 @@ fn json_lines_say_what_the_table_says() {
         assert_eq!(object["number"], line.number);
         assert_eq!(object["loop"], ledger.loops[&line.track]);
         assert_eq!(object["labels"], serde_json::to_value(&line.labels).unwrap());
-        assert_eq!(object["kind"], line.kind);
+        assert_eq!(object["kind"], *line.kind);
         assert_eq!(object["time_ns"], line.at.as_nanos() as u64);
         assert_eq!(object["armed_by"], serde_json::to_value(line.armed_by).unwrap());
         assert_eq!(object["statement"], serde_json::to_value(line.statement).unwrap());

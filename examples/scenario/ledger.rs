@@ -1,5 +1,6 @@
 //! What a scenario's loops did, callback by callback, as the crate's recorder has seen it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
@@ -18,6 +19,9 @@ use super::runner::{self, Firing, Said};
 pub(crate) struct Line {
     /// Counted from 1, in the order of the ledger.
     pub number: usize,
+    /// Its id in the recording.
+    #[allow(dead_code)] // Only the example study adds lines to a recording.
+    pub id: u64,
     /// The number of its loop, as the recorder has it.
     pub track: u32,
     /// Counted from 0.
@@ -25,7 +29,7 @@ pub(crate) struct Line {
     /// None of a main script and of hooks.
     pub phase: Option<Phase>,
     /// The kind, in the words of `Loop::why_alive`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What it has said.
     pub labels: Vec<String>,
     /// When it began, in virtual time.
@@ -55,14 +59,56 @@ pub(crate) struct Ledger {
 
 /// What one callback has said.
 #[derive(Default)]
-struct Heard {
-    worker: String,
-    labels: Vec<String>,
-    firing: Option<Firing>,
+pub(crate) struct Heard {
+    /// The worker's name. Empty for the main program.
+    pub worker: String,
+    pub labels: Vec<String>,
+    pub firing: Option<Firing>,
 }
 
 /// By the ids of callbacks.
-type AllHeard = HashMap<u64, Heard>;
+pub(crate) type AllHeard = HashMap<u64, Heard>;
+
+/// What the ledger looks at in an event of a recording.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub track: u32,
+    pub id: u64,
+    pub cause: u64,
+    pub at: Duration,
+    pub took: Duration,
+    pub iteration: u64,
+    pub panicked: bool,
+    pub act: Act,
+}
+
+/// What it was.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    Callback {
+        phase: Phase,
+        kind: Cow<'static, str>,
+    },
+    Job,
+    Wait,
+    /// Nothing that the ledger tells.
+    Other,
+}
+
+impl From<&Event> for Seen {
+    fn from(event: &Event) -> Seen {
+        let act = match &event.what {
+            What::Callback(callback) => {
+                Act::Callback { phase: callback.phase, kind: callback.kind.into() }
+            }
+            What::Job { .. } => Act::Job,
+            What::Wait { .. } => Act::Wait,
+            _ => Act::Other,
+        };
+        let &Event { track, id, cause, at, took, iteration, panicked, .. } = event;
+        Seen { track, id, cause, at, took, iteration, panicked, act }
+    }
+}
 
 /// Runs a scenario in virtual time, and writes its ledger.
 pub(crate) fn write(scenario: &Scenario) -> io::Result<Ledger> {
@@ -79,18 +125,24 @@ pub(crate) fn write(scenario: &Scenario) -> io::Result<Ledger> {
     drop(runner::run_heard(scenario, true, listener)?);
     let recording = recorder.stop();
     let heard = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
-    let loops = names(recording.events(), &heard);
-    let mut lines = lines(recording.events(), &loops, heard);
+    let events: Vec<Seen> = recording.events().iter().map(Seen::from).collect();
+    Ok(Ledger { dropped: recording.dropped(), ..of(&events, heard) })
+}
+
+/// The ledger of these events, in the order in which they were recorded.
+pub(crate) fn of(events: &[Seen], heard: AllHeard) -> Ledger {
+    let loops = names(events, &heard);
+    let mut lines = lines(events, &loops, heard);
     for at in 0..lines.len() {
         lines[at].statement = order::statement(&lines, at);
     }
-    Ok(Ledger { lines, loops, dropped: recording.dropped() })
+    Ledger { lines, loops, dropped: 0 }
 }
 
 /// The names of all loops that called back: `main`, and what the program calls its workers.
-fn names(events: &[Event], heard: &AllHeard) -> HashMap<u32, String> {
+fn names(events: &[Seen], heard: &AllHeard) -> HashMap<u32, String> {
     let mut names = HashMap::new();
-    for event in events.iter().filter(|event| matches!(event.what, What::Callback(_))) {
+    for event in events.iter().filter(|event| matches!(event.act, Act::Callback { .. })) {
         let name = names.entry(event.track).or_insert_with(String::new);
         if let Some(heard) = heard.get(&event.id) {
             name.clone_from(&heard.worker);
@@ -108,13 +160,13 @@ fn names(events: &[Event], heard: &AllHeard) -> HashMap<u32, String> {
 ///
 /// Those of one loop stand in the order in which they ran. Between loops the earlier time comes
 /// first, and what armed a callback before that callback.
-fn lines(events: &[Event], loops: &HashMap<u32, String>, mut heard: AllHeard) -> Vec<Line> {
+fn lines(events: &[Seen], loops: &HashMap<u32, String>, mut heard: AllHeard) -> Vec<Line> {
     let ids: HashMap<u64, u64> = events.iter().map(|event| (event.id, event.cause)).collect();
-    let is_job = |event: &&Event| matches!(event.what, What::Job { .. });
+    let is_job = |event: &&Seen| matches!(event.act, Act::Job);
     let jobs: HashMap<u64, u64> =
         events.iter().filter(is_job).map(|event| (event.id, event.cause)).collect();
     // What a job armed was armed by whoever asked for the job.
-    let armed_by = |event: &Event| jobs.get(&event.cause).copied().unwrap_or(event.cause);
+    let armed_by = |event: &Seen| jobs.get(&event.cause).copied().unwrap_or(event.cause);
 
     let mut tracks: Vec<_> =
         loops.iter().map(|(track, name)| (name != "main", name, *track)).collect();
@@ -126,8 +178,8 @@ fn lines(events: &[Event], loops: &HashMap<u32, String>, mut heard: AllHeard) ->
     let mut lines = Vec::<Line>::new();
     loop {
         for (queue, waited) in queues.iter_mut().zip(&mut waited) {
-            while let Some(other) = queue.next_if(|it| !matches!(it.what, What::Callback(_))) {
-                *waited |= matches!(other.what, What::Wait { .. });
+            while let Some(other) = queue.next_if(|it| !matches!(it.act, Act::Callback { .. })) {
+                *waited |= matches!(other.act, Act::Wait);
             }
         }
         let heads = queues.iter_mut().enumerate();
@@ -139,14 +191,15 @@ fn lines(events: &[Event], loops: &HashMap<u32, String>, mut heard: AllHeard) ->
         });
         let Some((.., at)) = next.min() else { return lines };
         let event = queues[at].next().expect("it was peeked at");
-        let What::Callback(callback) = &event.what else { unreachable!("others were skipped") };
+        let Act::Callback { phase, kind } = &event.act else { unreachable!("others were skipped") };
         let heard = heard.remove(&event.id).unwrap_or_default();
         lines.push(Line {
             number: lines.len() + 1,
+            id: event.id,
             track: event.track,
             iteration: event.iteration,
-            phase: (callback.phase != Phase::Main).then_some(callback.phase),
-            kind: callback.kind,
+            phase: (*phase != Phase::Main).then_some(*phase),
+            kind: kind.clone(),
             labels: heard.labels,
             at: event.at,
             took: event.took,
@@ -234,17 +287,22 @@ impl Ledger {
 
     /// The statements that the table names, each once, in the words of the guide.
     pub(crate) fn statements(&self) -> String {
-        let guide = include_str!("../../src/guide/order.md");
+        let all = self.numbers().into_iter();
+        all.map(|number| format!("{number}: {}\n", words(number))).collect()
+    }
+
+    /// The numbers of the statements that the table names, each once.
+    pub(crate) fn numbers(&self) -> Vec<&'static str> {
         let mut numbers: Vec<_> = self.lines.iter().filter_map(|line| line.statement).collect();
         numbers.sort_unstable_by_key(|number| (number.len(), *number));
         numbers.dedup();
-        let words = numbers.iter().map(|number| format!("{number}: {}\n", words(guide, number)));
-        words.collect()
+        numbers
     }
 }
 
 /// A statement in words, without the tests that it names in small type.
-fn words(guide: &str, number: &str) -> String {
+pub(crate) fn words(number: &str) -> String {
+    let guide = include_str!("../../src/guide/order.md");
     let text = guide.split(&format!("- **{number}** ")).nth(1).unwrap_or_default();
     let ends = ["\n\n", "- **O-", "<br>"];
     let text = ends.iter().fold(text, |text, end| text.split(end).next().unwrap_or_default());

@@ -12,7 +12,7 @@ use super::runner::Firing;
 pub(crate) fn statement(lines: &[Line], at: usize) -> Option<&'static str> {
     let line = &lines[at];
     let place = Place::new(lines, at);
-    Some(match (line.kind, line.phase) {
+    Some(match (&*line.kind, line.phase) {
         ("main", _) if place.armed_by.is_some() => "O-38",
         ("main", _) => "O-1",
         ("tick", _) => place.of_tick(),
@@ -48,7 +48,7 @@ struct Place<'a> {
 
 /// Called in the drain, and not by a phase.
 fn is_drained(line: &Line) -> bool {
-    matches!(line.kind, "tick" | "microtask" | "uncaught hook")
+    matches!(&*line.kind, "tick" | "microtask" | "uncaught hook")
 }
 
 impl<'a> Place<'a> {
@@ -62,9 +62,9 @@ impl<'a> Place<'a> {
     }
 
     /// What armed it, if that ran in this drain too.
-    fn armed_in_drain(&self) -> Option<&'static str> {
+    fn armed_in_drain(&self) -> Option<&'a str> {
         let number = self.armed_by?.number;
-        self.drain.iter().find(|it| it.number == number).map(|it| it.kind)
+        self.drain.iter().find(|it| it.number == number).map(|it| &*it.kind)
     }
 
     fn of_tick(&self) -> &'static str {
@@ -89,8 +89,8 @@ impl<'a> Place<'a> {
     fn first_of_drain(&self) -> &'static str {
         match self.caller {
             // The main script of a worker is a callback like others.
-            Some(Line { kind: "main", armed_by: None, .. }) => "O-1",
-            Some(Line { kind: "before-exit hook", .. }) => "O-14",
+            Some(it) if it.kind == "main" && it.armed_by.is_none() => "O-1",
+            Some(it) if it.kind == "before-exit hook" => "O-14",
             _ => "O-10",
         }
     }
@@ -152,7 +152,7 @@ impl<'a> Place<'a> {
         if self.slept_in_iteration() {
             return "O-22";
         }
-        match self.caller.map(|it| it.kind) {
+        match self.caller.map(|it| &*it.kind) {
             Some("main") => return "O-2",
             Some("before-exit hook") => return "O-55",
             _ => (),

@@ -16,7 +16,9 @@ fn files(folder: &str, end: &str) -> Vec<String> {
     let paths = entries.map(|entry| entry.unwrap().path());
     let paths: Vec<_> = paths.map(|path| path.to_str().unwrap().to_owned()).collect();
     let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| Path::new(p).is_dir());
-    let folders = folders.iter().filter(|folder| !folder.ends_with("/target"));
+    let folders = folders
+        .iter()
+        .filter(|folder| !folder.ends_with("/target") && !folder.ends_with("/node_modules"));
     let files = files.into_iter().filter(|path| path.ends_with(end));
     let below = folders.flat_map(|folder| self::files(folder, end));
     files.chain(below).collect()

@@ -1,0 +1,253 @@
+//! What a run has left behind, made whole: the program before it, the statement of the guide at each
+//! callback, and what went wrong.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use windlass::observe::Phase;
+
+use super::asked::{Asked, Clock};
+use super::ledger::{self, Act, AllHeard, Ledger, Seen};
+use super::runner::Firing;
+use super::runs::Left;
+use super::{javascript, labels, listing, skeleton};
+
+/// So many callbacks are explained. To find a statement one looks at all callbacks before.
+const EXPLAINED_MAX: usize = 3000;
+
+/// The lines of a run: what its process printed, and what can be said of it.
+pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
+    let (mut events, mut errors) = read(&left.output);
+    let traces = events.iter().position(|(_, event)| event["what"] == "traces");
+    let traces = traces.map(|at| events.remove(at).1["traces"].take());
+    let ledger = ledger(&events);
+    let statements = ledger.lines.iter().map(|line| (line.id, line.statement));
+    let statements: HashMap<u64, &str> =
+        statements.filter_map(|(id, statement)| Some((id, statement?))).collect();
+    let labels = match asked {
+        Asked::Scenario { program, .. } => labels::of(events.iter().map(|it| &it.1), program),
+        Asked::Javascript { .. } => HashMap::new(), // Its host has given them.
+    };
+    let mut out = format!("{}\n", meta(asked, &ledger, traces)).into_bytes();
+    let mut has_error = false;
+    for (at, (text, event)) in events.iter().enumerate() {
+        match (labels.get(&at), text.strip_suffix(b"}")) {
+            (Some(label), Some(open)) => {
+                out.extend_from_slice(open);
+                out.extend_from_slice(format!(",\"label\":{label}}}").as_bytes());
+            }
+            _ => out.extend_from_slice(text),
+        }
+        out.push(b'\n');
+        has_error |= event["what"] == "error";
+        let id = event["id"].as_u64().filter(|_| event["what"] == "began");
+        if let Some((id, statement)) = id.and_then(|id| Some((id, statements.get(&id)?))) {
+            let line = json!({"what": "statement", "id": id, "statement": statement});
+            out.extend_from_slice(format!("{line}\n").as_bytes());
+        }
+    }
+    if let Some(why) = &left.cut_off {
+        errors.push(json!({"what": "error", "text": why}));
+    } else if !left.succeeded && !has_error {
+        errors.push(complaint(&String::from_utf8_lossy(&left.complaints)));
+    }
+    errors.iter().for_each(|error| out.extend_from_slice(format!("{error}\n").as_bytes()));
+    out
+}
+
+/// The ledger of lines, for who reads it on a terminal.
+pub(crate) fn ledger_of(lines: &[u8]) -> Ledger {
+    ledger(&read(lines).0)
+}
+
+/// What went wrong in a run, as its lines tell it.
+pub(crate) fn errors(lines: &[u8]) -> Vec<String> {
+    let events = read(lines).0;
+    let errors = events.iter().filter(|(_, event)| event["what"] == "error");
+    errors.filter_map(|(_, event)| Some(event["text"].as_str()?.to_owned())).collect()
+}
+
+type Events<'a> = Vec<(&'a [u8], Value)>;
+
+/// The lines with what they say. One that was cut off in its middle is left out, and one that is no
+/// event is told as an error.
+fn read(output: &[u8]) -> (Events<'_>, Vec<Value>) {
+    let (mut events, mut errors) = (Vec::new(), Vec::new());
+    let whole = output.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end);
+    for line in output[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice::<Value>(line) {
+            Ok(event) if event["what"].is_string() => events.push((line, event)),
+            _ => {
+                let text = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+                errors.push(json!({"what": "error", "text": format!("no event: {text}")}));
+            }
+        }
+    }
+    (events, errors)
+}
+
+/// What a script complained of before it ended, with the line if it names one as Node does.
+fn complaint(text: &str) -> Value {
+    let text = text.trim();
+    let place = text.lines().find_map(|line| {
+        let (path, number) = line.trim_end().rsplit_once(".js:")?;
+        let name = path.rsplit(['/', '(', ' ']).next()?;
+        let digits = number.split(':').next()?.trim_end_matches(')');
+        Some((format!("{name}.js"), digits.parse::<u64>().ok()?))
+    });
+    let text = if text.is_empty() { "it ended without success, and without a word" } else { text };
+    match place {
+        Some((file, line)) => json!({"what": "error", "text": text, "file": file, "line": line}),
+        None => json!({"what": "error", "text": text}),
+    }
+}
+
+/// What was run, and the same in other languages.
+fn meta(asked: &Asked, ledger: &Ledger, traces: Option<Value>) -> Value {
+    let mode = if asked.clock() == Clock::Virtual { "virtual" } else { "real" };
+    let (name, language, files, others) = match asked {
+        Asked::Scenario { program, .. } => {
+            let listing = listing::of(program);
+            let others = json!({
+                "javascript": files(&javascript::translate(program)),
+                "rust": skeleton::of(program),
+                // More than one if it is a race.
+                "traces": traces,
+            });
+            let files = json!([{"name": "program", "text": listing.text}]);
+            (program.name.as_str(), "scenario", files, others)
+        }
+        Asked::Javascript { files: texts, .. } => {
+            ("main.js", "javascript", files(texts), json!({}))
+        }
+    };
+    let numbers = ledger.numbers().into_iter();
+    let statements: Value = numbers.map(|number| (number, ledger::words(number))).collect();
+    json!({
+        "what": "meta",
+        "mode": mode,
+        "statements": statements,
+        "program": {
+            "name": name,
+            "language": language,
+            "files": files,
+            "asked": asked.to_json(),
+            "others": others,
+        },
+    })
+}
+
+fn files(files: &BTreeMap<String, String>) -> Value {
+    files.iter().map(|(name, text)| json!({"name": name, "text": text})).collect()
+}
+
+// ---- the ledger ----
+
+fn ledger(events: &Events<'_>) -> Ledger {
+    let mut heard = AllHeard::new();
+    let mut firings = Firings::default();
+    let mut seen = Vec::new();
+    for (_, event) in events {
+        firings.see(event, &mut heard);
+        if event["what"] == "said"
+            && let (Some(id), Some(text)) = (event["id"].as_u64(), event["text"].as_str())
+        {
+            heard.entry(id).or_default().labels.push(text.to_owned());
+        }
+        seen.extend(seen_of(event));
+    }
+    let is_callback = |at: &usize| matches!(seen[*at].act, Act::Callback { .. });
+    if let Some(at) = (0..seen.len()).filter(is_callback).nth(EXPLAINED_MAX) {
+        seen.truncate(at);
+    }
+    name_loops(events, &seen, &mut heard);
+    ledger::of(&seen, heard)
+}
+
+/// What an event is to the ledger. None for one without a track.
+fn seen_of(event: &Value) -> Option<Seen> {
+    let number = |name: &str| event[name].as_u64().unwrap_or(0);
+    let act = match event["what"].as_str()? {
+        "callback" => {
+            let kind = event["kind"].as_str()?.to_owned();
+            Act::Callback { phase: phase(event["phase"].as_str()?)?, kind: kind.into() }
+        }
+        "wait" => Act::Wait,
+        "job" => Act::Job,
+        _ => Act::Other,
+    };
+    Some(Seen {
+        track: u32::try_from(event["track"].as_u64()?).ok()?,
+        id: number("id"),
+        cause: number("cause"),
+        at: Duration::from_nanos(number("at")),
+        took: Duration::from_nanos(number("took")),
+        iteration: number("iteration"),
+        panicked: event["panicked"] == true,
+        act,
+    })
+}
+
+fn phase(word: &str) -> Option<Phase> {
+    Some(match word {
+        "main" => Phase::Main,
+        "timers" => Phase::Timers,
+        "pending" => Phase::Pending,
+        "idle" => Phase::Idle,
+        "prepare" => Phase::Prepare,
+        "poll" => Phase::Poll,
+        "check" => Phase::Check,
+        "close" => Phase::Close,
+        _ => return None,
+    })
+}
+
+/// The loop that began first is the main one. The others are called as their tracks are.
+fn name_loops(events: &Events<'_>, seen: &[Seen], heard: &mut AllHeard) {
+    let tracks = events.iter().filter(|(_, event)| event["what"] == "track");
+    let names: HashMap<u64, &str> =
+        tracks.filter_map(|(_, it)| Some((it["number"].as_u64()?, it["name"].as_str()?))).collect();
+    let callbacks = seen.iter().filter(|it| matches!(it.act, Act::Callback { .. }));
+    let first = callbacks.clone().map(|it| it.track).min();
+    for it in callbacks.filter(|it| Some(it.track) != first) {
+        if let Some(name) = names.get(&u64::from(it.track)) {
+            heard.entry(it.id).or_default().worker = (*name).to_owned();
+        }
+    }
+}
+
+/// Which timer a callback is of, as the details tell it.
+#[derive(Default)]
+struct Firings {
+    /// The firing of each timer that is to come, by track and number.
+    timers: HashMap<(u64, u64), Firing>,
+    /// The timer that each track has taken last, until its callback begins.
+    taken: HashMap<u64, Firing>,
+}
+
+impl Firings {
+    fn see(&mut self, event: &Value, heard: &mut AllHeard) {
+        let Some(track) = event["track"].as_u64() else { return };
+        let timer = (track, event["number"].as_u64().unwrap_or(0));
+        match event["what"].as_str() {
+            Some("armed" | "refreshed") => {
+                let delay = event["delay"].as_u64().unwrap_or(0) / 1_000_000;
+                self.timers.entry(timer).or_insert(Firing { delay, count: 0 }).delay = delay;
+            }
+            Some("taken") if event["queue"] == "timers" => {
+                if let Some(firing) = self.timers.get_mut(&timer) {
+                    firing.count += 1;
+                    self.taken.insert(track, *firing);
+                }
+            }
+            Some("began") => {
+                if let (Some(firing), Some(id)) = (self.taken.remove(&track), event["id"].as_u64())
+                {
+                    heard.entry(id).or_default().firing = Some(firing);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,135 @@
+// The questions of a prediction that are asked one by one.
+//
+// A question is { ask, choices: [{ value, title }], number?, right: [values], why, statement, line,
+// moment }: `number` is the choice that wants a number, `right` all answers that are right, `line` the
+// callback that it is about, and `moment` how many events there were when it was asked.
+
+import { nextOf } from "./judge.js";
+import { printed } from "./programs.js";
+import { PHASES } from "./state.js";
+import { NO_SLEEP, time } from "./words.js";
+
+/** So many questions of one kind are enough. */
+const PHASES_MAX = 8;
+const SLEEPS_MAX = 4;
+
+const END = "\u0000end";
+const choice = (value) => ({ value, title: value });
+
+/** What comes next? `labels` are all cards. */
+function next({ lines, labels, traces }) {
+  const said = printed(lines);
+  const actual = said.map(({ text }) => text);
+  const titles = [...new Set(labels)].map(choice);
+  return [...actual.keys(), actual.length].map((at) => {
+    const right = nextOf(actual.slice(0, at), actual, traces).map((text) => text ?? END);
+    const line = said[at]?.line ?? null;
+    return {
+      ask: at === 0 ? "Which one comes first?" : "Which one comes next?",
+      choices: [...titles, { value: END, title: "none: it ends" }],
+      right,
+      why: right.length > 1 ? `${right.length} answers are right here: real time decides. In this run it was ${actual[at] ?? "the end"}.` : "",
+      statement: line?.statement ?? null,
+      line,
+      moment: line ? line.began - 1 : null,
+      before: actual.slice(0, at),
+    };
+  });
+}
+
+const MAIN = "the main script";
+const DRAIN = "in none: the drain after a callback";
+const OUTSIDE = "outside of the iterations";
+
+function phaseOf(line) {
+  if (["tick", "microtask", "task"].includes(line.kind)) return DRAIN;
+  if (line.phase === "main") return line.kind === "main" ? MAIN : OUTSIDE;
+  return line.phase;
+}
+
+/** In which phase does it run? */
+function phase({ lines }) {
+  const said = printed(lines);
+  const seen = new Set();
+  const own = said.filter(({ line }) => !seen.has(line.id) && seen.add(line.id));
+  const values = [MAIN, ...PHASES, DRAIN, OUTSIDE];
+  return own.slice(0, PHASES_MAX).map(({ text, line }, at) => ({
+    ask: `In which phase does “${text}” run?`,
+    choices: values.map(choice),
+    right: [phaseOf(line)],
+    why: "",
+    statement: line.statement,
+    line,
+    moment: line.began - 1,
+    before: own.slice(0, at).map((one) => one.text),
+  }));
+}
+
+export const NOT = "it does not sleep";
+const LONG = "it sleeps until something comes from outside";
+const FOR = "it sleeps this many milliseconds:";
+
+/** Will poll sleep, and how long? */
+function sleep({ lines, sleeps }) {
+  const main = lines[0]?.track;
+  const said = printed(lines);
+  const own = sleeps.filter((one) => one.track === main && one.until !== null);
+  return own.slice(0, SLEEPS_MAX).map((one, at) => {
+    const isShort = one.timeout === 0;
+    const isLong = one.timeout === null || one.timeout === undefined;
+    const length = isLong ? null : Math.ceil(one.timeout / 1e6);
+    const why = isShort
+      ? `It does not sleep: ${NO_SLEEP[one.no_sleep] ?? one.no_sleep ?? "something is ready"}.`
+      : isLong ? "No timer runs: only something from outside can wake it." : `The next timer is due at ${time(one.at + one.timeout)}, and it is ${time(one.at)}.`;
+    return {
+      ask: `The loop comes to poll, for the ${ordinal(at + 1)} time, at ${time(one.at)}. Does it sleep?`,
+      choices: [choice(NOT), { value: FOR, title: FOR, number: true }, choice(LONG)],
+      right: [isShort ? NOT : isLong ? LONG : `${FOR} ${length}`],
+      why,
+      statement: "O-5",
+      line: lines.find((line) => line.began > one.began) ?? null,
+      moment: one.began - 1,
+      before: said.filter(({ line }) => line.began < one.began).map(({ text }) => text),
+    };
+  });
+}
+
+const ordinal = (number) => ["", "first", "second", "third", "fourth"][number] ?? `${number}th`;
+
+/** Does it end, and with which callback? */
+function ends({ lines, labels, errors }) {
+  const said = printed(lines);
+  const last = said.at(-1);
+  const doesEnd = errors.length === 0;
+  const questions = [{
+    ask: "Does this program end by itself?",
+    choices: [choice("yes"), choice("no")],
+    right: [doesEnd ? "yes" : "no"],
+    why: doesEnd ? "Nothing is left that holds the loop." : errors[0].text,
+    statement: null,
+    line: last?.line ?? null,
+    moment: null,
+    before: [],
+  }];
+  if (doesEnd && last) {
+    questions.push({
+      ask: "What is the last that it prints?",
+      choices: [...new Set(labels)].map(choice),
+      right: [last.text],
+      why: "",
+      statement: last.line.statement,
+      line: last.line,
+      moment: last.line.began - 1,
+      before: [],
+    });
+  }
+  return questions;
+}
+
+export const MODES = [
+  { key: "whole", title: "The whole order" },
+  { key: "next", title: "The next callback", questions: next },
+  { key: "phase", title: "Which phase", questions: phase },
+  { key: "sleep", title: "Does poll sleep", questions: sleep },
+  { key: "ends", title: "Does it end", questions: ends },
+];

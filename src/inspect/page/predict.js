@@ -1,0 +1,262 @@
+// Screen 3: predict, then run. The run stops where a prediction goes wrong.
+
+import { MODES } from "./asking.js";
+import { cards } from "./cards.js";
+import { fill, h } from "./dom.js";
+import { tabs } from "./editor.js";
+import { judge, less, shuffled } from "./judge.js";
+import { labels as labelsOf } from "./operations.js";
+import { printed, programOf, run, scored, wasRight, wasTried } from "./programs.js";
+import * as queues from "./queues.js";
+import { Replay } from "./replay.js";
+
+/** What was predicted last: { program, mode, order }, for a link. */
+export let prediction = null;
+
+/** A prediction from a link: it is there when the screen is opened. */
+export const restore = (from) => (prediction = from);
+
+/** What is known of a run before it is shown. */
+function learn(events, program) {
+  const state = new Replay(events).at(events.length);
+  const lines = state.ledger;
+  const actual = printed(lines).map(({ text }) => text);
+  const traces = state.meta?.program?.others?.traces ?? [];
+  const possible = program.language === "scenario" ? labelsOf(program.scenario.main) : [];
+  const fromTraces = traces.flatMap((trace) => less(trace, actual));
+  // What never comes is a card too.
+  const never = less([...new Set([...possible, ...fromTraces])], actual);
+  return { state, lines, actual, traces, labels: shuffled([...actual, ...never], program.title), errors: state.errors, sleeps: state.sleeps };
+}
+
+export function mount(root, context) {
+  const head = h("header", { class: "row" });
+  const source = h("section", { class: "predict-source", "aria-label": "Program" });
+  const work = h("section", { class: "predict-work", "aria-label": "Prediction" });
+  const result = h("section", { class: "predict-result", "aria-label": "Result", role: "status" });
+  const score = h("section", { class: "predict-score", "aria-label": "Score" });
+  root.append(head, h("div", { class: "predict" }, source, h("div", null, work, result)), score);
+
+  let isOver = false;
+  let routed = null;
+  let program = null;
+  let events = null;
+  let known = null;
+  let mode = prediction?.mode ?? context.store.get("mode", "whole");
+  let order = [];
+  let endQueues = null;
+
+  const statement = (number) => {
+    const text = known.state.meta?.statements?.[number];
+    return number ? h("p", { class: "statement" }, h("strong", null, number), text ? ` ${text}` : "") : null;
+  };
+
+  function clear() {
+    endQueues?.();
+    endQueues = null;
+    fill(result);
+  }
+
+  function drawHead() {
+    const choose = (key) => {
+      mode = key;
+      context.store.set("mode", mode);
+      begin();
+    };
+    fill(
+      head,
+      h("h1", null, program?.title ?? "Predict"),
+      tabs("What is asked", MODES, mode, choose),
+      program?.seed !== undefined
+        ? h("span", null, `seed ${program.seed} `, h("button", { type: "button", "data-key": "next question", onclick: nextQuestion }, "Next question"))
+        : h("a", { href: `#predict/seed-${context.store.get("seed", 1)}` }, "Endless questions"),
+    );
+  }
+
+  function nextQuestion() {
+    context.store.set("seed", program.next);
+    context.open("predict", `seed-${program.next}`);
+  }
+
+  function drawSource() {
+    const files = known?.state.meta?.program?.files ?? [];
+    const all = program.language === "javascript" || !program.files ? files : [...files, ...Object.entries(program.files).map(([name, text]) => ({ name, text }))];
+    fill(
+      source,
+      program.about && h("p", null, program.about),
+      all.map(({ name, text }, at) =>
+        h("details", { open: at === 0 }, h("summary", null, name === "program" ? "Operations" : name), h("pre", { class: "listing" }, text))),
+      program.pool && h("p", { class: "faint" }, `pool threads: ${program.pool}`),
+    );
+  }
+
+  function drawScore() {
+    const entries = Object.entries(context.store.get("score", {}));
+    entries.sort(([a], [b]) => Number(a.slice(2)) - Number(b.slice(2)));
+    const row = ([number, { right, wrong }]) =>
+      h("tr", null, h("th", { scope: "row" }, number), h("td", null, `${right} right`), h("td", null, wrong > 0 ? `${wrong} wrong` : ""));
+    fill(score, entries.length > 0 && h("details", { open: true }, h("summary", null, "Your score, a line a statement of the guide"), h("table", null, h("tbody", null, entries.map(row)))));
+  }
+
+  // ----- The verdict -----
+
+  /** The picture of the moment in which a prediction goes wrong. */
+  function moment(position) {
+    context.load(events);
+    context.go(position);
+    const panel = h("div", { class: "panel-body" });
+    endQueues = queues.mount(panel, context);
+    return h("div", { class: "panel" }, h("h3", null, "What waited then"), panel);
+  }
+
+  const watchButton = (position) =>
+    h("button", { type: "button", "data-key": "watch", onclick: () => { context.load(events); context.go(position); context.open("watch"); } }, "Watch from here");
+
+  function verdict({ isRight, known: learned, wrong, text, position, before }) {
+    clear();
+    scored(context.store, learned, wrong);
+    (isRight ? wasRight : wasTried)(context.store, program.name);
+    const at = position ?? events.length;
+    result.append(
+      h("h2", { class: isRight ? "good" : "bad" }, isRight ? "✓ Right" : "✗ The run stops here"),
+      ...text.map((line) => h("p", null, line)),
+      ...[wrong && statement(wrong)].filter(Boolean),
+      ...(isRight || !before ? [] : [h("p", null, "Printed up to here: ", before.length ? before.map((one) => [h("code", null, one), " "]) : "nothing")]),
+      ...(isRight ? [] : [moment(at)]),
+      h("div", { class: "row" }, watchButton(isRight ? 0 : at), h("button", { type: "button", "data-key": "again", onclick: begin }, "Again")),
+    );
+    context.announce(`${isRight ? "Right." : "Wrong."} ${text.join(" ")}`);
+    drawScore();
+    result.scrollIntoView?.({ block: "nearest" });
+  }
+
+  // ----- The whole order -----
+
+  function whole() {
+    const start = prediction?.program === program.name && prediction.mode === "whole" ? prediction.order : [];
+    const list = h("div");
+    const changed = (mine) => {
+      order = mine;
+      prediction = { program: program.name, mode, order };
+    };
+    fill(work, list, h("div", { class: "row" }, h("button", { type: "button", class: "main", "data-key": "judge", onclick: judgeOrder }, "Run, and compare")));
+    cards(list, known.labels, start, changed);
+  }
+
+  function judgeOrder() {
+    const { right, isRace, isActual, at, expected } = judge(order, known.actual, known.traces);
+    const said = printed(known.lines);
+    const statements = said.map(({ line }) => line.statement);
+    const race = isRace ? ["This is a race: several orders are right, and real time decides among them."] : [];
+    if (right) {
+      const own = isActual || !isRace ? [] : ["In this run another order came, which is right as well: ", known.actual.join(", ")];
+      return verdict({ isRight: true, known: statements, text: [...race, ...own, "Every callback stands where it comes."] });
+    }
+    const line = said[at]?.line;
+    const came = expected.map((text) => text ?? "the end").join(", or ");
+    verdict({
+      isRight: false,
+      known: statements.slice(0, at),
+      wrong: line?.statement ?? null,
+      text: [...race, `Up to callback ${at} it is right. Then you said ${order[at] ?? "the end"}; what comes is ${came}.`],
+      position: line ? line.began - 1 : events.length,
+      before: order.slice(0, at),
+    });
+  }
+
+  // ----- One question after the other -----
+
+  function askAll(questions) {
+    const learned = [];
+    let at = 0;
+
+    function answer(question, value) {
+      if (!question.right.includes(value)) {
+        return verdict({
+          isRight: false,
+          known: learned,
+          wrong: question.statement,
+          text: [`To “${question.ask}” you said: ${title(question, value)}. It is: ${question.right.map((one) => title(question, one)).join(", or ")}.`, question.why].filter(Boolean),
+          position: question.moment,
+          before: question.before,
+        });
+      }
+      learned.push(question.statement);
+      at += 1;
+      if (at === questions.length) return verdict({ isRight: true, known: learned, text: [question.why, `${questions.length} of ${questions.length} answers are right.`].filter(Boolean) });
+      ask(question.why);
+    }
+
+    const title = (question, value) => question.choices.find((one) => one.value === value)?.title ?? value;
+
+    function choiceOf(question, { value, title: text, number }) {
+      if (!number) return h("button", { type: "button", class: "choice", "data-key": value, onclick: () => answer(question, value) }, text);
+      const input = h("input", { type: "number", min: "0", "aria-label": text, "data-key": `${value} number` });
+      const give = () => input.value !== "" && answer(question, `${value} ${Number(input.value)}`);
+      input.addEventListener("keydown", (event) => event.key === "Enter" && give());
+      return h("span", { class: "choice" }, text, " ", input, h("button", { type: "button", "data-key": value, onclick: give }, "so it is"));
+    }
+
+    function ask(note) {
+      const question = questions[at];
+      fill(
+        work,
+        note && h("p", { class: "note" }, note),
+        at > 0 && h("p", { class: "good" }, "✓ Right."),
+        h("p", { class: "faint" }, `Question ${at + 1} of ${questions.length}`),
+        question.before.length > 0 && h("p", null, "Printed so far: ", question.before.map((text) => [h("code", null, text), " "])),
+        h("h2", null, question.ask),
+        h("div", { class: "choices" }, question.choices.map((one) => choiceOf(question, one))),
+      );
+    }
+
+    ask("");
+  }
+
+  // ----- The beginning -----
+
+  function begin() {
+    clear();
+    drawHead();
+    drawScore();
+    if (!known) return;
+    drawSource();
+    const { questions } = MODES.find((one) => one.key === mode) ?? MODES[0];
+    if (!questions) return whole();
+    prediction = { program: program.name, mode, order: [] };
+    const all = questions(known);
+    if (all.length === 0) return fill(work, h("p", null, "There is nothing to ask here: choose another question or another program."));
+    askAll(all);
+  }
+
+  async function show(name) {
+    known = null;
+    program = null;
+    clear();
+    fill(work, h("p", { class: "faint" }, "…"));
+    fill(source);
+    try {
+      program = await programOf(context, name);
+      if (!program) throw new Error(`There is no program ${name}.`);
+      events = await run(context, program);
+      if (isOver || routed !== (context.route.rest || "")) return;
+      known = learn(events, program);
+      begin();
+    } catch (error) {
+      console.error(error);
+      fill(work, h("p", { role: "alert", class: "bad" }, error.message));
+    }
+  }
+
+  const end = context.onChange(() => {
+    const { screen, rest } = context.route;
+    if (screen !== "predict" || rest === routed) return;
+    routed = rest;
+    show(rest || prediction?.program || context.store.get("last", "script-first"));
+  });
+  return () => {
+    isOver = true;
+    clear();
+    end();
+  };
+}

@@ -1,0 +1,154 @@
+//! The server: who is answered, and what a program can do to it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::common::example;
+
+struct Server {
+    child: Child,
+    addr: String,
+}
+
+impl Server {
+    fn start() -> Server {
+        let mut command = example("study");
+        let mut child =
+            command.args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.split("http://").nth(1).expect("an address").split('/').next().unwrap();
+        Server { addr: addr.to_owned(), child }
+    }
+
+    /// Sends bytes, and returns the status and the body.
+    fn ask(&self, bytes: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(bytes).ok(); // It may have refused what it has read.
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        (status, answer.split_once("\r\n\r\n").unwrap_or_default().1.to_owned())
+    }
+
+    fn get(&self, path: &str, headers: &str) -> (u16, String) {
+        let host = &self.addr;
+        self.ask(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n").as_bytes())
+    }
+
+    fn post(&self, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let (host, length) = (&self.addr, body.len());
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
+        self.ask(format!("{head}{headers}\r\n{body}").as_bytes())
+    }
+
+    fn run(&self, asked: &Value) -> (u16, Vec<Value>) {
+        let json = "Content-Type: application/json\r\n";
+        let (status, body) = self.post("/api/run", json, &asked.to_string());
+        let lines = body.lines().filter_map(|line| serde_json::from_str(line).ok());
+        (status, lines.collect())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+fn scenario(main: Value) -> Value {
+    json!({"language": "scenario", "program": {"name": "a program", "main": main}})
+}
+
+#[test]
+fn it_serves_the_page_the_lessons_questions_and_runs() {
+    let server = Server::start();
+    let (status, page) = server.get("/", "");
+    assert_eq!(status, 200);
+    assert!(page.contains("page/app.js"));
+    assert_eq!(server.get("/page/start.js", "").0, 200);
+    let (_, lessons) = server.get("/api/lessons", "");
+    assert_eq!(serde_json::from_str::<Value>(&lessons).unwrap().as_array().unwrap().len(), 10);
+    let (_, question) = server.get("/api/question?seed=7", "");
+    assert!(serde_json::from_str::<Value>(&question).unwrap()["scenario"].is_object());
+    let (status, events) = server.run(&scenario(json!([{"op": "log", "id": "hello"}])));
+    assert_eq!(status, 200);
+    assert!(events.iter().any(|event| event["what"] == "said" && event["text"] == "hello"));
+}
+
+#[test]
+fn pages_from_elsewhere_are_refused_and_so_is_what_is_no_request() {
+    let server = Server::start();
+    let port = server.addr.split(':').nth(1).unwrap();
+    let json = "Content-Type: application/json\r\n";
+    let body = scenario(json!([])).to_string();
+    // Another origin, and none: a sandbox.
+    for origin in ["http://example.com", "null", &format!("http://127.0.0.1.example.com:{port}")] {
+        let headers = format!("{json}Origin: {origin}\r\n");
+        assert_eq!(server.post("/api/run", &headers, &body).0, 403, "{origin}");
+    }
+    let own = format!("{json}Origin: http://localhost:{port}\r\n");
+    assert_eq!(server.post("/api/run", &own, &body).0, 200);
+    // A form can be sent from anywhere, but not as JSON.
+    assert_eq!(server.post("/api/run", "Content-Type: text/plain\r\n", &body).0, 415);
+    // A name that somebody else has given to this machine.
+    assert_eq!(server.ask(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").0, 403);
+    assert_eq!(server.ask(b"GET / HTTP/1.1\r\n\r\n").0, 403);
+    assert_eq!(server.ask(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").0, 400);
+    assert_eq!(server.get("/page/../main.rs", "").0, 404);
+    assert_eq!(server.get("/etc/passwd", "").0, 404);
+    assert_eq!(server.ask(&[b'a'; 40_000]).0, 431);
+    let long = format!("GET / HTTP/1.1\r\nHost: {}\r\nX: {}", server.addr, "y".repeat(40_000));
+    assert_eq!(server.ask(long.as_bytes()).0, 431);
+    assert_eq!(server.post("/api/run", json, &"x".repeat(300_000)).0, 413);
+    assert_eq!(server.get("/", "").0, 200, "it is still there");
+}
+
+#[test]
+fn a_program_that_never_ends_or_wants_too_much_harms_nothing() {
+    let server = Server::start();
+    // A microtask that starts another one, without a word: nothing in it can be counted.
+    let sends = json!([{"op": "send", "port": "a", "value": "x"}]);
+    let endless = scenario(json!([
+        {"op": "channel", "a": "a", "b": "b"},
+        {"op": "listen", "port": "b", "id": "got", "times": 4_000_000, "on": {"x": sends}},
+        {"op": "send", "port": "a", "value": "x"},
+    ]));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| server.run(&endless));
+        // Meanwhile others are served.
+        assert_eq!(server.get("/api/about", "").0, 200);
+        let (status, events) = run.join().unwrap();
+        assert_eq!(status, 200);
+        let error = events.iter().find(|event| event["what"] == "error").expect("an error");
+        assert!(error["text"].as_str().unwrap().starts_with("cut off"), "{error}");
+    });
+    assert!(began.elapsed() < Duration::from_secs(60));
+    // More time than there is.
+    assert_eq!(server.run(&scenario(json!([{"op": "block", "ms": u64::MAX}]))).0, 400);
+    assert_eq!(server.get("/api/about", "").0, 200);
+}
+
+#[test]
+fn clients_that_say_nothing_or_go_in_between_are_let_go() {
+    let server = Server::start();
+    let silent: Vec<_> = (0..80).map(|_| TcpStream::connect(&server.addr).unwrap()).collect();
+    drop(silent);
+    for _ in 0..20 {
+        let mut half = TcpStream::connect(&server.addr).unwrap();
+        half.write_all(b"POST /api/run HTTP/1.1\r\nHost: ").unwrap();
+    }
+    // All of them have gone, so there is room again.
+    let until = Instant::now() + Duration::from_secs(30);
+    while server.get("/api/about", "").0 != 200 {
+        assert!(Instant::now() < until, "it serves again");
+    }
+}
