@@ -4,9 +4,14 @@
 
 mod binding;
 mod builtin;
+mod bytes;
 mod callback;
 mod engine;
+mod errno;
+mod files;
+mod http_message;
 mod program;
+mod text;
 
 use std::env;
 use std::ffi::OsString;

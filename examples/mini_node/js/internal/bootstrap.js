@@ -62,6 +62,7 @@ defineLazily('DOMException', 'internal/dom_exception', same('DOMException'));
 defineLazily('Buffer', 'buffer', same('Buffer'));
 for (const name of ['atob', 'btoa']) defineLazily(name, 'buffer', same(name), true);
 for (const name of ['TextEncoder', 'TextDecoder']) defineLazily(name, 'internal/encoding', same(name));
+for (const name of ['URL', 'URLSearchParams']) defineLazily(name, 'internal/url', same(name));
 for (const name of ['MessageChannel', 'MessagePort', 'BroadcastChannel', 'MessageEvent']) {
   defineLazily(name, 'internal/messaging', same(name));
 }

@@ -58,7 +58,9 @@ function setStack(error, stack) {
 }
 
 // The names of types, as against those of classes.
-const TYPES = ['string', 'function', 'number', 'object', 'boolean', 'bigint', 'symbol'];
+const TYPES = [
+  'string', 'function', 'number', 'object', 'Function', 'Object', 'boolean', 'bigint', 'symbol',
+];
 
 function list(words, before) {
   if (words.length === 1) return before + words[0];

@@ -1,11 +1,19 @@
 //! The native parts of the built-in modules: one *binding* a file, by the name that
 //! `internalBinding` asks for.
 
+mod buffer;
+mod crypto;
+mod dns;
+mod fs;
+mod http_parser;
 mod module;
+mod os;
 mod process;
 mod task_queue;
+mod tcp;
 mod timers;
 mod util;
+mod uv;
 
 use rquickjs::{Ctx, Exception, Object, Result};
 
@@ -14,12 +22,20 @@ use crate::builtin;
 /// The native part of this name.
 pub(crate) fn get<'js>(ctx: Ctx<'js>, name: String) -> Result<Object<'js>> {
     match name.as_str() {
+        "buffer" => buffer::binding(&ctx),
         "builtins" => builtin::binding(&ctx),
+        "crypto" => crypto::binding(&ctx),
+        "dns" => dns::binding(&ctx),
+        "fs" => fs::binding(&ctx),
+        "http_parser" => http_parser::binding(&ctx),
         "module" => module::binding(&ctx),
+        "os" => os::binding(&ctx),
         "process" => process::binding(&ctx),
         "task_queue" => task_queue::binding(&ctx),
+        "tcp" => tcp::binding(&ctx),
         "timers" => timers::binding(&ctx),
         "util" => util::binding(&ctx),
+        "uv" => uv::binding(&ctx),
         _ => Err(Exception::throw_message(&ctx, &format!("No such binding: {name}"))),
     }
 }

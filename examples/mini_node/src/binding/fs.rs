@@ -1,0 +1,273 @@
+//! The native part of `fs`. Each function takes a function as its last argument, which is called
+//! with an error number, 0 for none, and the result, once the pool has done the work; without it
+//! the work is done at once, and `[number, result]` is returned.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::UNIX_EPOCH;
+
+use rquickjs::function::Opt;
+use rquickjs::{Array, Ctx, Function, IntoJs, Object, Result, Value};
+use windlass::fs::Access;
+use windlass::{WorkError, WorkKind};
+
+use crate::bytes::{Bytes, Text};
+use crate::callback::Callback;
+use crate::errno;
+use crate::files::{self, Reply};
+
+/// The function to call when an operation is done; none for a sync one.
+type Done<'js> = Opt<Function<'js>>;
+
+pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    object.set("open", Function::new(ctx.clone(), open)?)?;
+    object.set("close", Function::new(ctx.clone(), close)?)?;
+    object.set("read", Function::new(ctx.clone(), read)?)?;
+    object.set("write", Function::new(ctx.clone(), write)?)?;
+    object.set("fstat", Function::new(ctx.clone(), fstat)?)?;
+    object.set("ftruncate", Function::new(ctx.clone(), ftruncate)?)?;
+    object.set("fsync", Function::new(ctx.clone(), fsync)?)?;
+    object.set("stat", Function::new(ctx.clone(), stat)?)?;
+    object.set("lstat", Function::new(ctx.clone(), lstat)?)?;
+    object.set("access", Function::new(ctx.clone(), access)?)?;
+    object.set("mkdir", Function::new(ctx.clone(), mkdir)?)?;
+    object.set("mkdtemp", Function::new(ctx.clone(), mkdtemp)?)?;
+    object.set("readdir", Function::new(ctx.clone(), readdir)?)?;
+    object.set("unlink", Function::new(ctx.clone(), unlink)?)?;
+    object.set("rmdir", Function::new(ctx.clone(), rmdir)?)?;
+    object.set("rm", Function::new(ctx.clone(), rm)?)?;
+    object.set("rename", Function::new(ctx.clone(), rename)?)?;
+    object.set("copyFile", Function::new(ctx.clone(), copy_file)?)?;
+    object.set("link", Function::new(ctx.clone(), link)?)?;
+    object.set("symlink", Function::new(ctx.clone(), symlink)?)?;
+    object.set("readlink", Function::new(ctx.clone(), readlink)?)?;
+    object.set("realpath", Function::new(ctx.clone(), realpath)?)?;
+    object.set("chmod", Function::new(ctx.clone(), chmod)?)?;
+    object.set("utimes", Function::new(ctx.clone(), utimes)?)?;
+    Ok(object)
+}
+
+/// Does the work on the pool, or at once.
+fn run<'js>(
+    ctx: &Ctx<'js>,
+    done: Done<'js>,
+    name: &'static str,
+    work: impl FnOnce() -> io::Result<Reply> + Send + 'static,
+) -> Result<Value<'js>> {
+    let Some(done) = done.0 else {
+        let (number, reply) = outcome(Ok(work()));
+        let array = Array::new(ctx.clone())?;
+        array.set(0, number)?;
+        array.set(1, reply)?;
+        return Ok(array.into_value());
+    };
+    let callback = Callback::new(ctx, done);
+    let job = windlass::work(move |_| work()).kind(WorkKind::FastIo).name(name);
+    job.submit().on_complete(move |result| {
+        callback.call_with(|_, args| {
+            let (number, reply) = outcome(result);
+            args.push_arg(number)?;
+            args.push_arg(reply)
+        });
+    });
+    Ok(Value::new_undefined(ctx.clone()))
+}
+
+fn outcome(result: std::result::Result<io::Result<Reply>, WorkError>) -> (i32, Reply) {
+    match result {
+        Ok(Ok(reply)) => (0, reply),
+        Ok(Err(error)) => (errno::of(&error), Reply::Nothing),
+        Err(error) => (errno::of_job(&error), Reply::Nothing),
+    }
+}
+
+impl<'js> IntoJs<'js> for Reply {
+    fn into_js(self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
+        match self {
+            Reply::Nothing => Ok(Value::new_undefined(ctx.clone())),
+            Reply::Number(number) => Ok(Value::new_number(ctx.clone(), number)),
+            Reply::Text(text) => text.into_js(ctx),
+            Reply::Bytes(bytes) => Bytes(bytes).into_js(ctx),
+            Reply::Stat(metadata) => stat_fields(&metadata).into_js(ctx),
+            Reply::Entries(entries) => {
+                let (names, kinds): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
+                let array = Array::new(ctx.clone())?;
+                array.set(0, names)?;
+                array.set(1, kinds.into_iter().map(u32::from).collect::<Vec<_>>())?;
+                Ok(array.into_value())
+            }
+        }
+    }
+}
+
+/// What `Stats` has, in its order; the four times in milliseconds.
+fn stat_fields(metadata: &std::fs::Metadata) -> Vec<f64> {
+    let ms = |seconds: i64, nanos: i64| seconds as f64 * 1e3 + nanos as f64 / 1e6;
+    let changed = ms(metadata.ctime(), metadata.ctime_nsec());
+    let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    vec![
+        metadata.dev() as f64,
+        f64::from(metadata.mode()),
+        metadata.nlink() as f64,
+        f64::from(metadata.uid()),
+        f64::from(metadata.gid()),
+        metadata.rdev() as f64,
+        metadata.blksize() as f64,
+        metadata.ino() as f64,
+        metadata.size() as f64,
+        metadata.blocks() as f64,
+        ms(metadata.atime(), metadata.atime_nsec()),
+        ms(metadata.mtime(), metadata.mtime_nsec()),
+        changed,
+        born.map_or(changed, |since| since.as_secs_f64() * 1e3),
+    ]
+}
+
+/// A place in a file. A negative number is where the file stands.
+fn position(number: f64) -> Option<u64> {
+    (number >= 0.0).then_some(number as u64)
+}
+
+fn open<'js>(
+    ctx: Ctx<'js>,
+    path: Text,
+    flags: i32,
+    mode: u32,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.open", move || files::open(&path.0, flags, mode))
+}
+
+fn close<'js>(ctx: Ctx<'js>, fd: i32, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.close", move || files::close(fd))
+}
+
+fn read<'js>(ctx: Ctx<'js>, fd: i32, length: f64, at: f64, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.read", move || files::read(fd, length as usize, position(at)))
+}
+
+fn write<'js>(
+    ctx: Ctx<'js>,
+    fd: i32,
+    bytes: Bytes,
+    at: f64,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.write", move || files::write(fd, &bytes.0, position(at)))
+}
+
+fn fstat<'js>(ctx: Ctx<'js>, fd: i32, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.fstat", move || files::fstat(fd))
+}
+
+fn ftruncate<'js>(ctx: Ctx<'js>, fd: i32, length: f64, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.ftruncate", move || files::ftruncate(fd, length as u64))
+}
+
+fn fsync<'js>(ctx: Ctx<'js>, fd: i32, data: bool, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.fsync", move || files::sync(fd, data))
+}
+
+fn stat<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.stat", move || files::stat(&path.0))
+}
+
+fn lstat<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.lstat", move || files::lstat(&path.0))
+}
+
+/// The system is asked by the crate, whose request alone has its answer; the sync form comes close.
+fn access<'js>(ctx: Ctx<'js>, path: Text, mode: i32, done: Done<'js>) -> Result<Value<'js>> {
+    let Some(done) = done.0 else {
+        return run(&ctx, done, "fs.access", move || files::access(&path.0, mode));
+    };
+    let asked = [(1, Access::EXECUTE), (2, Access::WRITE), (4, Access::READ)];
+    let asked = asked.into_iter().filter(|(bit, _)| mode & bit != 0);
+    let access = asked.fold(Access::EXISTS, |all, (_, one)| all | one);
+    let callback = Callback::new(&ctx, done);
+    windlass::fs::access(&path.0, access).on_complete(move |result| {
+        callback.call((result.map_or_else(|error| errno::of(&error), |()| 0),));
+    });
+    Ok(Value::new_undefined(ctx))
+}
+
+fn mkdir<'js>(
+    ctx: Ctx<'js>,
+    path: Text,
+    mode: u32,
+    recursive: bool,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.mkdir", move || files::mkdir(&path.0, mode, recursive))
+}
+
+fn mkdtemp<'js>(ctx: Ctx<'js>, prefix: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.mkdtemp", move || files::mkdtemp(&prefix.0))
+}
+
+fn readdir<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.readdir", move || files::readdir(&path.0))
+}
+
+fn unlink<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.unlink", move || files::unlink(&path.0))
+}
+
+fn rmdir<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.rmdir", move || files::rmdir(&path.0))
+}
+
+fn rm<'js>(
+    ctx: Ctx<'js>,
+    path: Text,
+    recursive: bool,
+    force: bool,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.rm", move || files::rm(&path.0, recursive, force))
+}
+
+fn rename<'js>(ctx: Ctx<'js>, from: Text, to: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.rename", move || files::rename(&from.0, &to.0))
+}
+
+fn copy_file<'js>(
+    ctx: Ctx<'js>,
+    from: Text,
+    to: Text,
+    exclusive: bool,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.copyFile", move || files::copy_file(&from.0, &to.0, exclusive))
+}
+
+fn link<'js>(ctx: Ctx<'js>, from: Text, to: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.link", move || files::link(&from.0, &to.0))
+}
+
+fn symlink<'js>(ctx: Ctx<'js>, target: Text, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.symlink", move || files::symlink(&target.0, &path.0))
+}
+
+fn readlink<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.readlink", move || files::readlink(&path.0))
+}
+
+fn realpath<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.realpath", move || files::realpath(&path.0))
+}
+
+fn chmod<'js>(ctx: Ctx<'js>, path: Text, mode: u32, done: Done<'js>) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.chmod", move || files::chmod(&path.0, mode))
+}
+
+fn utimes<'js>(
+    ctx: Ctx<'js>,
+    path: Text,
+    accessed: f64,
+    modified: f64,
+    done: Done<'js>,
+) -> Result<Value<'js>> {
+    run(&ctx, done, "fs.utimes", move || files::utimes(&path.0, accessed, modified))
+}

@@ -1,0 +1,21 @@
+//! The native part of `os`: what the system's files say of it.
+
+use std::fs;
+
+use rquickjs::{Ctx, Function, Object, Result};
+
+pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    object.set("parallelism", Function::new(ctx.clone(), parallelism)?)?;
+    object.set("read", Function::new(ctx.clone(), read)?)?;
+    Ok(object)
+}
+
+fn parallelism() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// What a file of the system says; empty where the system has none.
+fn read(path: String) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}

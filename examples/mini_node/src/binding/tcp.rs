@@ -1,0 +1,215 @@
+//! The native part of `net`: sockets of the loop as objects of functions.
+//!
+//! A number of 0 is success, another the system's error. A function that JavaScript gives for
+//! several calls (`readStart`, `listen`) is kept by the loop until the socket closes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rquickjs::function::Opt;
+use rquickjs::{Ctx, Function, IntoJs, Object, Result, Value};
+use windlass::net::{TcpListener, TcpStream};
+
+use crate::bytes::{self, Bytes, Text};
+use crate::callback::Callback;
+use crate::errno;
+
+pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    object.set("connect", Function::new(ctx.clone(), connect)?)?;
+    object.set("listen", Function::new(ctx.clone(), listen)?)?;
+    Ok(object)
+}
+
+/// The address of a text that JavaScript knows to be one.
+fn address(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let ip: std::result::Result<IpAddr, _> = host.parse();
+    match ip {
+        Ok(ip) => Ok(SocketAddr::new(ip, port)),
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::InvalidInput)),
+    }
+}
+
+/// Connects to an address: `done(number, stream)`. Returns a function that gives up.
+fn connect<'js>(
+    ctx: Ctx<'js>,
+    host: Text,
+    port: u16,
+    done: Function<'js>,
+) -> Result<Function<'js>> {
+    let callback = Callback::new(&ctx, done);
+    let request = match address(&host.0, port) {
+        Ok(address) => TcpStream::connect(address),
+        Err(_) => TcpStream::connect(format!("{}:{port}", host.0)),
+    };
+    let canceller = request.canceller();
+    request.on_complete(move |result| {
+        callback.call_with(|ctx, args| match result {
+            Ok(stream) => {
+                args.push_arg(0)?;
+                args.push_arg(stream_object(ctx, stream)?)
+            }
+            Err(error) => args.push_arg(errno::of(&error)),
+        });
+    });
+    Function::new(ctx, move || canceller.cancel().is_ok())
+}
+
+/// Listens: `[number, listener]`. `on_connection(number, stream)` is called for each connection.
+fn listen<'js>(
+    ctx: Ctx<'js>,
+    host: Text,
+    port: u16,
+    backlog: u32,
+    on_connection: Function<'js>,
+) -> Result<Vec<Value<'js>>> {
+    let bound = address(&host.0, port)
+        .and_then(|address| TcpListener::builder().backlog(backlog).bind(address));
+    let listener = match bound {
+        Ok(listener) => listener,
+        Err(error) => return Ok(vec![errno::of(&error).into_js(&ctx)?]),
+    };
+    let callback = Callback::new(&ctx, on_connection);
+    listener.on_connection(move |connection| {
+        callback.call_with(|ctx, args| match connection {
+            Ok(stream) => {
+                args.push_arg(0)?;
+                args.push_arg(stream_object(ctx, stream)?)
+            }
+            Err(error) => args.push_arg(errno::of(&error)),
+        });
+    });
+    Ok(vec![0.into_js(&ctx)?, listener_object(&ctx, listener)?.into_value()])
+}
+
+fn listener_object<'js>(ctx: &Ctx<'js>, listener: TcpListener) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    let handle = listener.clone();
+    object
+        .set("address", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.local_addr()))?)?;
+    let handle = listener.clone();
+    let set_ref = Function::new(ctx.clone(), move |on: bool| {
+        handle.set_ref(on);
+    })?;
+    object.set("setRef", set_ref)?;
+    let handle = listener.clone();
+    object.set("hasRef", Function::new(ctx.clone(), move || handle.has_ref())?)?;
+    let close = move |ctx: Ctx<'js>, done: Opt<Function<'js>>| {
+        if let Some(done) = done.0 {
+            let callback = Callback::new(&ctx, done);
+            listener.on_close(move || callback.call(()));
+        }
+        listener.close();
+    };
+    object.set("close", Function::new(ctx.clone(), close)?)?;
+    Ok(object)
+}
+
+fn stream_object<'js>(ctx: &Ctx<'js>, stream: TcpStream) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    reading(ctx, &object, &stream)?;
+    writing(ctx, &object, &stream)?;
+    ending(ctx, &object, &stream)?;
+    let handle = stream.clone();
+    object
+        .set("address", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.local_addr()))?)?;
+    let handle = stream.clone();
+    object.set("peer", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.peer_addr()))?)?;
+    let handle = stream.clone();
+    let set_ref = Function::new(ctx.clone(), move |on: bool| {
+        handle.set_ref(on);
+    })?;
+    object.set("setRef", set_ref)?;
+    let handle = stream.clone();
+    object.set("hasRef", Function::new(ctx.clone(), move || handle.has_ref())?)?;
+    let handle = stream.clone();
+    let no_delay = move |on: bool| number(handle.set_nodelay(on));
+    object.set("setNoDelay", Function::new(ctx.clone(), no_delay)?)?;
+    let keep_alive = move |on: bool, seconds: f64| {
+        number(stream.set_keepalive(on.then(|| Duration::from_secs_f64(seconds.clamp(1.0, 1e6)))))
+    };
+    object.set("setKeepAlive", Function::new(ctx.clone(), keep_alive)?)?;
+    Ok(object)
+}
+
+/// `readStart(f)`: `f(number, bytes)`, with no bytes at the end of the stream. `readStop()`.
+fn reading<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+    let handle = stream.clone();
+    let start = move |ctx: Ctx<'js>, on_read: Function<'js>| {
+        let callback = Callback::new(&ctx, on_read);
+        handle.read_start(move |_, bytes| {
+            callback.call_with(|_, args| match bytes {
+                Ok([]) => args.push_arg(0),
+                Ok(bytes) => {
+                    args.push_arg(0)?;
+                    args.push_arg(Bytes(bytes.to_vec()))
+                }
+                Err(error) => args.push_arg(errno::of(&error)),
+            });
+        });
+    };
+    object.set("readStart", Function::new(ctx.clone(), start)?)?;
+    let handle = stream.clone();
+    object.set("readStop", Function::new(ctx.clone(), move || handle.read_stop())?)
+}
+
+/// `write(bytes, done)`: true when the system has taken all at once, and `done` is not called;
+/// else it is, with a number. `shutdown(done)`.
+fn writing<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+    let handle = stream.clone();
+    let write = move |ctx: Ctx<'js>, bytes: Value<'js>, done: Function<'js>| -> Result<bool> {
+        let rest = bytes::with(&bytes, |bytes| {
+            // An error is met again by the write of what is left, and told in its turn.
+            let taken = handle.try_write(bytes).unwrap_or(0);
+            (taken < bytes.len()).then(|| bytes[taken..].to_vec())
+        })?;
+        let Some(rest) = rest else { return Ok(true) };
+        let callback = Callback::new(&ctx, done);
+        handle.write_owned(rest).on_complete(move |result| callback.call((number(result),)));
+        Ok(false)
+    };
+    object.set("write", Function::new(ctx.clone(), write)?)?;
+    let handle = stream.clone();
+    let shutdown = move |ctx: Ctx<'js>, done: Function<'js>| {
+        let callback = Callback::new(&ctx, done);
+        handle.shutdown().on_complete(move |result| callback.call((number(result),)));
+    };
+    object.set("shutdown", Function::new(ctx.clone(), shutdown)?)?;
+    let handle = stream.clone();
+    let queued = move || handle.write_queue_size() as f64;
+    object.set("writeQueueSize", Function::new(ctx.clone(), queued)?)
+}
+
+/// `close(done)`, `reset(done)`: the function is called in the close phase.
+fn ending<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+    let handle = stream.clone();
+    let close = move |ctx: Ctx<'js>, done: Function<'js>| {
+        let callback = Callback::new(&ctx, done);
+        handle.on_close(move || callback.call(()));
+        handle.close();
+    };
+    object.set("close", Function::new(ctx.clone(), close)?)?;
+    let handle = stream.clone();
+    let reset = move |ctx: Ctx<'js>, done: Function<'js>| {
+        let callback = Callback::new(&ctx, done);
+        handle.on_close(move || callback.call(()));
+        number(handle.close_reset())
+    };
+    object.set("reset", Function::new(ctx.clone(), reset)?)
+}
+
+/// `[address, port, family]`, or undefined when the system no longer knows.
+fn name<'js>(ctx: &Ctx<'js>, name: std::io::Result<SocketAddr>) -> Result<Value<'js>> {
+    let Ok(name) = name else { return Ok(Value::new_undefined(ctx.clone())) };
+    let family = if name.is_ipv4() { "IPv4" } else { "IPv6" };
+    let parts = (name.ip().to_string(), name.port(), family);
+    let array = rquickjs::Array::new(ctx.clone())?;
+    array.set(0, parts.0)?;
+    array.set(1, parts.1)?;
+    array.set(2, parts.2)?;
+    Ok(array.into_value())
+}
+
+fn number(result: std::io::Result<()>) -> i32 {
+    result.map_or_else(|error| errno::of(&error), |()| 0)
+}
