@@ -192,18 +192,15 @@ function formatString(context, value) {
 // Objects.
 
 // The name of the class that made an object, from its prototypes. Null without one.
-function constructorName(context, object, depth) {
-  let first;
+function constructorName(object) {
   const original = object;
-  for (let steps = 0; object !== null && object !== undefined; steps++, object = Object.getPrototypeOf(object)) {
+  for (; object !== null && object !== undefined; object = Object.getPrototypeOf(object)) {
     const descriptor = Object.getOwnPropertyDescriptor(object, 'constructor');
     if (descriptor !== undefined && typeof descriptor.value === 'function' && descriptor.value.name !== '' &&
         isInstance(original, descriptor.value)) {
       return String(descriptor.value.name);
     }
-    if (steps === 0) first = object;
   }
-  if (first === undefined || first === null) return null;
   return null;
 }
 
@@ -249,7 +246,7 @@ function tagOf(value, constructor, context) {
 }
 
 function formatRaw(context, value, depth, isTyped) {
-  const constructor = constructorName(context, value, depth);
+  const constructor = constructorName(value);
   const tag = tagOf(value, constructor, context);
   let keys;
   let base = '';
@@ -297,12 +294,8 @@ function formatRaw(context, value, depth, isTyped) {
   } else {
     keys = ownKeys(value, context.showHidden);
     if (types.isArgumentsObject(value)) {
-      braces[0] = '[Arguments] [';
-      braces[1] = ']';
-      keys = otherKeys(value, context.showHidden);
-      if (value.length === 0 && keys.length === 0) return `${braces[0]}]`;
-      kind = 'array';
-      formatter = formatArray;
+      braces[0] = '[Arguments] {';
+      if (keys.length === 0) return `${braces[0]}}`;
     } else if (typeof value === 'function') {
       base = functionBase(value, constructor, tag);
       if (keys.length === 0) return context.stylize(base, 'special');
@@ -389,7 +382,7 @@ function formatRaw(context, value, depth, isTyped) {
       output = [...output.slice(0, elements), ...output.slice(elements).sort(compare)];
     }
   }
-  return reduceToLines(context, output, base, braces, kind, depth - 1, value);
+  return reduceToLines(context, output, base, braces, kind, depth, value);
 }
 
 function isTooDeep(context, depth) {
@@ -725,9 +718,9 @@ function groupElements(context, output, value) {
   const column = widest + separator;
   if (column * 3 + context.indentation >= context.breakLength ||
       !(total / column > 5 || widest <= 6)) return output;
-  const bias = Math.sqrt(column - total / output.length);
+  const biased = Math.max(column - 3 - Math.sqrt(column - total / output.length), 1);
   const columns = Math.min(
-    Math.round(Math.sqrt(2.5 * Math.max(bias, 1) * count) / Math.max(column - 3 - (column - 3 - Math.max(bias, 1)), 1)),
+    Math.round(Math.sqrt(2.5 * biased * count) / biased),
     Math.floor((context.breakLength - context.indentation) / column),
     context.compact * 4,
     15,

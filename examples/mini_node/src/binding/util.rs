@@ -1,7 +1,9 @@
 //! What JavaScript cannot see of a value by itself.
 
+#![allow(unsafe_code)] // A proxy's parts have no safe form for all kinds of targets.
+
 use rquickjs::promise::PromiseState;
-use rquickjs::{Ctx, Function, Object, Proxy, Result, Value};
+use rquickjs::{Ctx, Function, Object, Result, Value, qjs};
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
@@ -39,9 +41,25 @@ fn is_proxy(value: Value<'_>) -> bool {
     value.is_proxy()
 }
 
-/// The target and the handler.
-fn proxy_details<'js>(proxy: Proxy<'js>) -> Result<Vec<Object<'js>>> {
-    Ok(vec![proxy.target()?, proxy.handler()?])
+/// The target and the handler; both null if it is revoked.
+fn proxy_details<'js>(ctx: Ctx<'js>, proxy: Value<'js>) -> Vec<Value<'js>> {
+    if !proxy.is_proxy() {
+        return Vec::new();
+    }
+    let (raw, value) = (ctx.as_raw().as_ptr(), proxy.as_raw());
+    // SAFETY: the value is a proxy of this context. Both calls give a value of our own, or an
+    // exception, which is taken.
+    let parts = unsafe { [qjs::JS_GetProxyTarget(raw, value), qjs::JS_GetProxyHandler(raw, value)] };
+    let taken = |part| {
+        // SAFETY: as above; the value is ours.
+        let value = unsafe { Value::from_raw(ctx.clone(), part) };
+        if value.is_exception() {
+            drop(ctx.catch());
+            return Value::new_null(ctx.clone());
+        }
+        value
+    };
+    parts.into_iter().map(taken).collect()
 }
 
 fn is_error(value: Value<'_>) -> bool {

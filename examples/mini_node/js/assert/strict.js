@@ -1,0 +1,4 @@
+// `assert` whose comparisons are all strict.
+'use strict';
+
+module.exports = require('assert').strict;
