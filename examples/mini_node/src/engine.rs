@@ -54,10 +54,8 @@ pub(crate) struct Engine {
     depth: Cell<usize>,
     /// A microtask that runs the engine's jobs is queued, or runs.
     is_drain_queued: Cell<bool>,
-    /// Ticks that are queued on the loop.
-    ticks: Cell<usize>,
-    /// A rejection waits to be judged.
-    has_rejections: Cell<bool>,
+    /// Rejections wait to be judged, when ticks and microtasks are empty.
+    is_judging_queued: Cell<bool>,
     /// `process.exit` was called: no JavaScript runs any more.
     is_exiting: Cell<bool>,
 }
@@ -97,8 +95,7 @@ impl Engine {
             runtime,
             depth: Cell::new(0),
             is_drain_queued: Cell::new(false),
-            ticks: Cell::new(0),
-            has_rejections: Cell::new(false),
+            is_judging_queued: Cell::new(false),
             is_exiting: Cell::new(false),
         });
         engine.runtime.set_interrupt_handler(Some(Box::new(must_stop)));
@@ -208,19 +205,6 @@ impl Engine {
         self.is_exiting.get()
     }
 
-    /// A tick was queued on the loop.
-    pub(crate) fn tick_queued(&self) {
-        self.ticks.set(self.ticks.get() + 1);
-    }
-
-    /// A tick has run.
-    pub(crate) fn tick_done(&self) {
-        self.ticks.set(self.ticks.get().saturating_sub(1));
-        if self.ticks.get() == 0 && self.has_rejections.get() {
-            self.queue_drain();
-        }
-    }
-
     /// Queues the microtask that runs the engine's jobs.
     fn queue_drain(&self) {
         if !self.is_drain_queued.replace(true) {
@@ -228,15 +212,24 @@ impl Engine {
         }
     }
 
-    /// Runs the engine's jobs until there is none, then judges the rejections.
+    /// Runs the engine's jobs until there is none.
     fn drain(&self) {
         self.with(|ctx| while !must_stop() && ctx.execute_pending_job() {});
         self.is_drain_queued.set(false);
-        if self.ticks.get() == 0 && !must_stop() && self.has_rejections.replace(false) {
-            self.call_hook(Hook::Drained);
-            if self.ticks.get() > 0 || self.has_rejections.get() {
-                self.queue_drain();
-            }
+    }
+
+    /// Queues the judgement of rejections.
+    fn queue_judging(&self) {
+        if !self.is_judging_queued.replace(true) {
+            windlass::when_drained(|| current().judge());
+        }
+    }
+
+    /// Judges the rejections, and again after what follows from that, until there is none.
+    fn judge(&self) {
+        self.is_judging_queued.set(false);
+        if !must_stop() && self.call_hook(Hook::Drained).is_some_and(|more| more != 0.0) {
+            self.queue_judging();
         }
     }
 
@@ -248,19 +241,19 @@ impl Engine {
         reason: Value<'js>,
         is_handled: bool,
     ) {
-        self.has_rejections.set(true);
-        self.queue_drain();
+        self.queue_judging();
         if let Some(hook) = self.hook(ctx, Hook::Rejection) {
             self.settle(ctx, hook.call::<_, ()>((is_handled, promise, reason)));
         }
     }
 }
 
-/// Whether JavaScript of this thread is to be left: by `process.exit`, or by `terminate`.
+/// Whether JavaScript of this thread is to be left: by `process.exit`, by `terminate`, or at a
+/// worker's memory limit.
 pub(crate) fn must_stop() -> bool {
     let is_exiting =
         CURRENT.with_borrow(|engine| engine.as_ref().is_some_and(|engine| engine.is_exiting()));
-    is_exiting || windlass::worker::is_terminating()
+    is_exiting || windlass::must_return()
 }
 
 /// The value that was thrown.

@@ -18,12 +18,7 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
 /// One tick of the loop for each `nextTick`.
 fn next_tick<'js>(ctx: Ctx<'js>, f: Function<'js>) {
     let callback = Callback::new(&ctx, f);
-    engine::current().tick_queued();
-    windlass::next_tick(move || {
-        callback.call(());
-        drop(callback);
-        engine::current().tick_done();
-    });
+    windlass::next_tick(move || callback.call(()));
 }
 
 /// One job of the engine, among those of promises.

@@ -49,7 +49,8 @@ fn proxy_details<'js>(ctx: Ctx<'js>, proxy: Value<'js>) -> Vec<Value<'js>> {
     let (raw, value) = (ctx.as_raw().as_ptr(), proxy.as_raw());
     // SAFETY: the value is a proxy of this context. Both calls give a value of our own, or an
     // exception, which is taken.
-    let parts = unsafe { [qjs::JS_GetProxyTarget(raw, value), qjs::JS_GetProxyHandler(raw, value)] };
+    let parts =
+        unsafe { [qjs::JS_GetProxyTarget(raw, value), qjs::JS_GetProxyHandler(raw, value)] };
     let taken = |part| {
         // SAFETY: as above; the value is ours.
         let value = unsafe { Value::from_raw(ctx.clone(), part) };
