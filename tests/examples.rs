@@ -99,7 +99,8 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 30] = [
+    let cases: [(&str, &[&str]); 31] = [
+        ("against_node", &["--real"]),
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
         ("cluster", &["--workers", "0"]),
@@ -275,5 +276,27 @@ fn sim_kv_survives_its_seeds_and_finds_the_bug_that_was_planted() {
         let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
         let events = record["traceEvents"].as_array().expect("a trace");
         assert!(events.len() > 100, "{} events", events.len());
+    }
+}
+
+#[test]
+fn programs_in_javascript_come_again_from_their_seeds() {
+    let print = |seed: &str| {
+        run("against_node", &["--js", "--print", "--count", "20", "--seed", seed]).stdout
+    };
+    let first = print("1");
+    assert_eq!(first, print("1"));
+    assert_ne!(first, print("2"));
+    let text = text(&first);
+    for what in [
+        "process.nextTick(",
+        "queueMicrotask(",
+        "setImmediate(",
+        "later(",
+        "short(",
+        "async ",
+        "await ",
+    ] {
+        assert!(text.contains(what), "{what}");
     }
 }

@@ -6,7 +6,11 @@
 //! ```text
 //! cargo run --release --example against_node -- --seed 1 --count 100
 //! cargo run --release --example against_node -- --seed 17 --print
+//! cargo run --release --example against_node -- --js --seed 1 --count 100
 //! ```
+//!
+//! With `--js` the programs are JavaScript, with promises and async functions, and `examples/mini_node` runs them too:
+//! see `js/generator.rs`. The rest of this page is about the others.
 //!
 //! Node runs on the real clock, so programs whose order real time decides are left out: those whose trace
 //! changes on the model when everything takes a little longer. A program that differs is run twice more, for
@@ -17,6 +21,7 @@ mod common;
 #[path = "../scenario/generator.rs"]
 mod generator;
 mod javascript;
+mod js;
 #[path = "../scenario/model.rs"]
 mod model;
 #[path = "../scenario/program.rs"]
@@ -25,7 +30,7 @@ mod program;
 mod runner;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use common::{Long, Parser, Stop, complain, say};
@@ -41,6 +46,10 @@ usage: against_node [options]
   --count N   how many programs (default 20)
   --shrink    look for the smallest program that differs
   --print     print the JavaScript instead of running it
+  --js        programs in JavaScript, with promises and async functions, on mini_node and on node; a program that
+              differs is made as small as can be
+  --mini-node FILE  where mini_node is; without it, where cargo puts it
+  --real      mini_node on the real clock instead of in virtual time
   --help      this text
 ";
 
@@ -54,6 +63,12 @@ struct Options {
     shrink: bool,
     /// Print the JavaScript instead of running it.
     print: bool,
+    /// Programs in JavaScript on both sides.
+    js: bool,
+    /// Where `mini_node` is.
+    mini_node: Option<PathBuf>,
+    /// `mini_node` on the real clock.
+    real: bool,
 }
 
 fn main() -> ExitCode {
@@ -68,21 +83,35 @@ fn main() -> ExitCode {
 }
 
 fn read(parser: &mut Parser) -> Result<Options, Stop> {
-    let mut options = Options { seed: 1, count: 20, shrink: false, print: false };
+    let (shrink, print, js, real, mini_node) = (false, false, false, false, None);
+    let mut options = Options { seed: 1, count: 20, shrink, print, js, mini_node, real };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seed") => options.seed = common::number(parser, "--seed", 0, u64::MAX)?,
             Long("count") => options.count = common::number(parser, "--count", 0, u64::MAX)?,
             Long("shrink") => options.shrink = true,
             Long("print") => options.print = true,
+            Long("js") => options.js = true,
+            Long("real") => options.real = true,
+            Long("mini-node") => {
+                options.mini_node = Some(common::value(parser, "--mini-node")?.into());
+            }
             argument => return Err(common::other(argument)),
         }
+    }
+    if !options.js && (options.real || options.mini_node.is_some()) {
+        return Err(Stop::Wrong("--real and --mini-node go with --js".to_owned()));
     }
     Ok(options)
 }
 
 /// Whether all programs agree.
 fn compare(options: &Options) -> io::Result<bool> {
+    if options.js {
+        let Options { seed, count, print, real, .. } = *options;
+        let mini_node = options.mini_node.clone();
+        return js::compare(&js::Options { seed, count, print, real, mini_node });
+    }
     let file = std::env::temp_dir().join(format!("against_node_{}.js", std::process::id()));
     let (mut compared, mut labels, mut differing) = (0, 0, 0);
     let mut seed = options.seed;

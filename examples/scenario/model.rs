@@ -369,6 +369,14 @@ impl Noise {
         delay
     }
 
+    /// The clock goes on between two steps, if only to its next millisecond.
+    fn next_millisecond(&mut self) -> u64 {
+        let Some(random) = &mut self.random else { return 0 };
+        let step = u64::from(self.left > 0 && random.one_in(8));
+        self.left -= step;
+        step
+    }
+
     fn up_to(&mut self, most: u64) -> u64 {
         self.random.as_mut().map_or(0, |random| random.below(most + 1))
     }
@@ -760,6 +768,9 @@ impl<'p> Model<'p> {
         };
         let Some(variable) = self.threads[t].variables.get(var.as_str()).copied() else { return };
         let thread = &mut self.threads[t];
+        if matches!(op, Op::Refresh { .. }) {
+            thread.now += self.noise.next_millisecond();
+        }
         match (op, variable) {
             (Op::Clear { .. }, Variable::Timer(timer)) => thread.clear_timer(timer),
             (Op::Clear { .. }, Variable::Immediate(number)) => {
@@ -825,6 +836,7 @@ impl<'p> Model<'p> {
         var: &'p Option<String>,
     ) {
         let thread = &mut self.threads[t];
+        thread.now += self.noise.next_millisecond();
         let (delay, start, number) = (ms.max(1), thread.now, thread.timers.len());
         let (status, referenced) = (Status::Armed, true);
         thread.timers.push(Timer { callback, delay, start, left, status, referenced });

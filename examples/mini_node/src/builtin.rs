@@ -72,6 +72,7 @@ sources!(
     "internal/types",
     "internal/url",
     "internal/validators",
+    "internal/virtual_time",
     "module",
     "net",
     "os",

@@ -2,72 +2,65 @@
 //!
 //! The package's README says what there is of Node, and what there is not.
 
+mod beside;
 mod binding;
 mod builtin;
 mod bytes;
 mod callback;
+mod clock;
 mod engine;
 mod errno;
 mod files;
 mod http_message;
+mod options;
 mod program;
 mod text;
 
-use std::env;
-use std::ffi::OsString;
 use std::process::ExitCode;
 
-use lexopt::{Arg, Parser};
+use lexopt::Parser;
+use windlass::Loop;
+use windlass::sim::Sim;
 
 use engine::Engine;
+use options::{Act, Options, Time};
 use program::Program;
 
 /// Counts what each thread has, for `process.memoryUsage` and the memory limits of workers.
 #[global_allocator]
 static ALLOCATOR: windlass::alloc::Counting = windlass::alloc::Counting::new();
 
-/// What `--help` prints.
-const USAGE: &str = "\
-usage: mini_node FILE.js [ARGUMENT...]
-  Runs a file of JavaScript, as node does.";
-
 fn main() -> ExitCode {
-    match parse(Parser::from_env()) {
-        Ok(Some(program)) => run(program),
+    match options::parse(Parser::from_env()) {
+        Ok(Some(options)) => match options.act {
+            Act::Beside => beside(&options),
+            _ => run(&options),
+        },
         Ok(None) => {
-            println!("{USAGE}");
+            println!("{}", options::USAGE);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("mini_node: {error}\n{USAGE}");
+            eprintln!("mini_node: {error}\n{}", options::USAGE);
             ExitCode::from(9) // Node's code for bad arguments.
         }
     }
 }
 
-/// The program that the arguments ask for. None if they ask for help.
-fn parse(mut arguments: Parser) -> Result<Option<Program>, lexopt::Error> {
-    let text = |part: OsString| part.to_string_lossy().into_owned();
-    match arguments.next()? {
-        Some(Arg::Long("help") | Arg::Short('h')) => Ok(None),
-        Some(Arg::Value(file)) => {
-            let mut argv = vec![executable(), text(file)];
-            argv.extend(arguments.raw_args()?.map(text));
-            Ok(Some(Program { argv }))
+/// Prints what Node and we do, and fails if that differs.
+fn beside(options: &Options) -> ExitCode {
+    match beside::run(&options.time_arguments(), &options.file) {
+        Ok((text, same)) => {
+            print!("{text}");
+            if same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Some(other) => Err(other.unexpected()),
-        None => Err("there is no FILE.js".into()),
+        Err(error) => fail(&error.to_string()),
     }
 }
 
-/// The path of this program.
-fn executable() -> String {
-    env::current_exe().map_or_else(|_| "mini_node".into(), |path| path.to_string_lossy().into())
-}
-
 /// Runs a program on a loop of its own, to its end.
-fn run(program: Program) -> ExitCode {
-    let event_loop = match windlass::Loop::new() {
+fn run(options: &Options) -> ExitCode {
+    let event_loop = match make_loop(options.time) {
         Ok(event_loop) => event_loop,
         Err(error) => return fail(&format!("no loop could be made: {error}")),
     };
@@ -76,11 +69,27 @@ fn run(program: Program) -> ExitCode {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("no engine could be made: {error}")),
     };
+    let program = Program { argv: options.argv() };
     event_loop.run(|| program::main(program));
     let code = event_loop.exit_code();
     drop(event_loop);
     drop(engine);
     ExitCode::from(code as u8) // The system keeps 8 bits.
+}
+
+/// A loop whose time comes from there, for this process's only program.
+fn make_loop(time: Time) -> std::io::Result<Loop> {
+    match time {
+        Time::Real => Loop::new(),
+        Time::Virtual => {
+            clock::set_virtual(0);
+            Loop::builder().virtual_time(true).build()
+        }
+        Time::Simulated(seed) => {
+            clock::set_virtual(seed);
+            Ok(Sim::new(seed).event_loop())
+        }
+    }
 }
 
 /// Says why there is no program.

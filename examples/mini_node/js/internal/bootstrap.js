@@ -2,6 +2,7 @@
 'use strict';
 
 require('internal/stack').install();
+require('internal/virtual_time').install();
 const { has } = require;
 const taskQueue = internalBinding('task_queue');
 

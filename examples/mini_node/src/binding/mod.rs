@@ -17,7 +17,7 @@ mod uv;
 
 use rquickjs::{Ctx, Exception, Object, Result};
 
-use crate::builtin;
+use crate::{builtin, clock};
 
 /// The native part of this name.
 pub(crate) fn get<'js>(ctx: Ctx<'js>, name: String) -> Result<Object<'js>> {
@@ -28,6 +28,7 @@ pub(crate) fn get<'js>(ctx: Ctx<'js>, name: String) -> Result<Object<'js>> {
         "dns" => dns::binding(&ctx),
         "fs" => fs::binding(&ctx),
         "http_parser" => http_parser::binding(&ctx),
+        "clock" => clock::binding(&ctx),
         "module" => module::binding(&ctx),
         "os" => os::binding(&ctx),
         "process" => process::binding(&ctx),

@@ -1,11 +1,12 @@
 //! The native part of `process`: what the system says of it, its output, and its end.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
-use std::{env, fs, thread_local};
+use std::time::Duration;
+use std::{env, fs};
 
 use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
 
+use crate::clock;
 use crate::engine::{self, Hook};
 use crate::program;
 
@@ -53,29 +54,19 @@ fn chdir(ctx: Ctx<'_>, path: String) -> Result<()> {
         .map_err(|error| Exception::throw_message(&ctx, &format!("{error}, chdir -> '{path}'")))
 }
 
-thread_local! {
-    /// When this thread first asked for a time.
-    static START: Instant = Instant::now();
-}
-
-/// The time since the process began, as good as any origin: Node's is the start of the machine.
-fn elapsed() -> Duration {
-    START.with(Instant::elapsed)
-}
-
 fn hrtime() -> Vec<f64> {
-    let time = elapsed() + Duration::from_secs(1);
+    let time = clock::elapsed() + Duration::from_secs(1);
     vec![time.as_secs() as f64, f64::from(time.subsec_nanos())]
 }
 
 fn hrtime_bigint<'js>(ctx: Ctx<'js>) -> Result<BigInt<'js>> {
-    let time = elapsed() + Duration::from_secs(1);
+    let time = clock::elapsed() + Duration::from_secs(1);
     BigInt::from_u64(ctx, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Seconds.
 fn uptime() -> f64 {
-    elapsed().as_secs_f64()
+    clock::elapsed().as_secs_f64()
 }
 
 /// The process's resident memory, and this engine's heap as the counting allocator sees it.

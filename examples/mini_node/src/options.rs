@@ -1,0 +1,144 @@
+//! What the command line asks for.
+
+use std::env;
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+/// What `--help` prints.
+pub(crate) const USAGE: &str = "\
+usage: mini_node [options] FILE.js [ARGUMENT...]
+  Runs a file of JavaScript, as node does.
+
+  --beside     here and with the node on the PATH, and both outputs side by side
+  --virtual    in virtual time: nothing waits, and each run is the same
+  --seed N     under simulation: virtual time, with all that may come in another order from a seed
+  --explain    each callback with what armed it and why it comes there, instead of the output
+  --events     what the loop did, as lines of JSON, instead of the output
+  --real       --explain and --events on the real clock; else they are in virtual time
+  --help       this text";
+
+/// What to do with the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Act {
+    #[default]
+    Run,
+    Beside,
+    Explain,
+    Events,
+}
+
+/// Where time comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Time {
+    #[default]
+    Real,
+    Virtual,
+    /// A simulation of this seed.
+    Simulated(u64),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Options {
+    pub(crate) act: Act,
+    pub(crate) time: Time,
+    /// The file and its arguments.
+    pub(crate) file: Vec<OsString>,
+}
+
+impl Options {
+    /// The program's `process.argv`.
+    pub(crate) fn argv(&self) -> Vec<String> {
+        let text = |part: &OsString| part.to_string_lossy().into_owned();
+        [executable()].into_iter().chain(self.file.iter().map(text)).collect()
+    }
+
+    /// The arguments that give another process this time.
+    pub(crate) fn time_arguments(&self) -> Vec<OsString> {
+        match self.time {
+            Time::Real => Vec::new(),
+            Time::Virtual => vec!["--virtual".into()],
+            Time::Simulated(seed) => vec!["--seed".into(), seed.to_string().into()],
+        }
+    }
+}
+
+/// The path of this program.
+fn executable() -> String {
+    env::current_exe().map_or_else(|_| "mini_node".into(), |path| path.to_string_lossy().into())
+}
+
+/// What the arguments ask for. None if they ask for help.
+pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
+    let (mut acts, mut is_virtual, mut seed, mut real) = (Vec::new(), false, None, false);
+    let file = loop {
+        match arguments.next()? {
+            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(None),
+            Some(Arg::Long("beside")) => acts.push(Act::Beside),
+            Some(Arg::Long("explain")) => acts.push(Act::Explain),
+            Some(Arg::Long("events")) => acts.push(Act::Events),
+            Some(Arg::Long("virtual")) => is_virtual = true,
+            Some(Arg::Long("seed")) => seed = Some(arguments.value()?.parse()?),
+            Some(Arg::Long("real")) => real = true,
+            Some(Arg::Value(file)) => break file,
+            Some(other) => return Err(other.unexpected()),
+            None => return Err("there is no FILE.js".into()),
+        }
+    };
+    if acts.len() > 1 {
+        return Err("--beside, --explain and --events exclude each other".into());
+    }
+    if real && (is_virtual || seed.is_some()) {
+        return Err("--real excludes --virtual and --seed".into());
+    }
+    let act = acts.pop().unwrap_or_default();
+    let observed = matches!(act, Act::Explain | Act::Events);
+    let time = match seed {
+        Some(seed) => Time::Simulated(seed),
+        None if is_virtual || (observed && !real) => Time::Virtual,
+        None => Time::Real,
+    };
+    let file = [file].into_iter().chain(arguments.raw_args()?).collect();
+    Ok(Some(Options { act, time, file }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &str) -> Result<Option<Options>, String> {
+        let arguments = ["mini_node"].into_iter().chain(arguments.split_whitespace());
+        parse(Parser::from_iter(arguments)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_stand_before_the_file_and_what_follows_it_is_the_programs() {
+        let options = read("--seed 7 a.js --virtual b").unwrap().unwrap();
+        assert_eq!((options.act, options.time), (Act::Run, Time::Simulated(7)));
+        assert_eq!(options.file, ["a.js", "--virtual", "b"]);
+        assert_eq!(read("--help"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_observed_is_in_virtual_time_unless_it_is_to_be_real() {
+        let time = |arguments: &str| read(arguments).unwrap().unwrap().time;
+        assert_eq!(time("--events a.js"), Time::Virtual);
+        assert_eq!(time("--explain --real a.js"), Time::Real);
+        assert_eq!(time("--beside a.js"), Time::Real);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error() {
+        let wrong = [
+            "",
+            "--virtual",
+            "--beside --events a.js",
+            "--real --virtual a.js",
+            "--seed x a.js",
+            "--no a.js",
+        ];
+        for arguments in wrong {
+            assert!(read(arguments).is_err(), "{arguments}");
+        }
+    }
+}
