@@ -5,7 +5,7 @@
 // delivery, and from a job to where it runs and to its completion.
 
 import { attribute, fill, h, s } from "./dom.js";
-import { MARKS, nameOf, sort, time, trackName } from "./words.js";
+import { MARKS, nameOf, ownName, sort, time, trackName } from "./words.js";
 
 const HEIGHT = 34;
 const TOP = 6;
@@ -21,14 +21,14 @@ const laneOf = (state, job) => (state.loops[job.on] ? "pool" : job.on);
 /** What is drawn as a box, in all lanes: { track, began, ended, sort, name }. */
 function boxes(state, context) {
   const callbacks = state.ledger.map((line) => ({
-    track: line.track, began: line.began, ended: line.ended, sort: sort(line.kind, line.phase), name: nameOf(context.line(line.id) ?? line), took: line.took, id: line.id, panicked: line.panicked,
+    track: line.track, began: line.began, ended: line.ended, sort: sort(line.kind, line.phase), name: nameOf(context.line(line.id) ?? line), short: ownName(context.line(line.id) ?? line), took: line.took, id: line.id, panicked: line.panicked,
   }));
   const sleeps = state.sleeps
     .filter((sleep) => !sleep.no_sleep)
     .map((sleep) => ({ track: sleep.track, began: sleep.began, ended: sleep.ended, sort: "sleep", name: sleep.ended === null ? "sleeps" : `slept ${time(sleep.until - sleep.at)}`, took: null }));
   const jobs = Object.values(state.jobs)
     .filter((job) => job.started !== null && job.started !== undefined)
-    .map((job) => ({ track: laneOf(state, job), began: job.started, ended: job.ended, sort: "job", name: nameOf(job), took: job.ended === null ? null : job.endedAt - job.startedAt }));
+    .map((job) => ({ track: laneOf(state, job), began: job.started, ended: job.ended, sort: "job", name: nameOf(job), short: ownName(job), took: job.ended === null ? null : job.endedAt - job.startedAt }));
   return [...callbacks, ...sleeps, ...jobs];
 }
 
@@ -102,9 +102,10 @@ export function mount(root, context) {
       const [left, right] = [Math.max(0, x(one.began)), x(one.ended ?? state.seen)];
       const wide = Math.max(unit - 2, right - left - 1);
       const isOpen = one.ended === null;
-      const words = one.sort === "sleep" ? one.name : one.name;
-      const room = Math.floor((wide - 4) / 6.4);
-      const text = room >= words.length ? words : room >= 6 && one.sort === "sleep" ? "sleep" : room >= 8 ? `${words.slice(0, room - 1)}…` : (MARKS[one.sort] ?? (room > 2 ? one.sort : ""));
+      // The whole name if there is room for it, else what tells it from others, else the mark of its phase.
+      const room = Math.floor((wide - 4) / 6.6);
+      const mark = MARKS[one.sort] ?? one.sort;
+      const text = [one.name, one.short, mark].find((words) => words && words.length <= room) ?? (room < 2 ? "" : mark.slice(0, room));
       const isInner = ["tick", "microtask"].includes(one.sort);
       const [top, tall] = [y(one.track) + (isInner ? 7 : 3), HEIGHT - (isInner ? 14 : 6)];
       return s("g", { class: `box sort-${one.sort}${isOpen ? " open" : ""}` },

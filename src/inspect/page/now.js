@@ -14,8 +14,13 @@ export function mount(root, context) {
   const happened = h("p", { class: "happened", role: "status" });
   const runs = h("p", { class: "runs-now" });
   const said = h("ol", { class: "said", "aria-label": "Printed so far" });
+  const help = h("div", { class: "reading" },
+    h("p", null, "The loop goes round the wheel clockwise. The hand points to the phase that calls back."),
+    h("p", null, h("strong", null, "Left now"), ": what this phase still calls this time. ", h("strong", null, "Next round"), ": what came too late for it, and waits for the next time."),
+    h("p", null, "In the middle: after each callback all ticks run, then all microtasks, until both tubes are empty. Only then comes the next callback."));
   const errors = h("div", { class: "errors", role: "alert" });
-  root.append(happened, runs, errors, h("h3", null, "Printed"), said);
+  const heading = h("h3", null, "Printed");
+  root.append(happened, runs, help, errors, heading, said);
 
   return context.onChange(() => {
     const { events, position, state } = context;
@@ -26,7 +31,9 @@ export function mount(root, context) {
     const on = several && event?.track !== undefined ? `${trackName(state, event.track)}: ` : "";
     // What it will print names a callback from its beginning.
     const known = event && { ...event, said: context.line(event.id)?.said };
-    put(happened, at < 0 ? (events.length ? "Nothing has happened yet. Take a step: press → or “Step”." : "There is no recording yet.") : on + sentence(before, known));
+    put(happened, at < 0 ? (events.length ? "Nothing has happened yet. Take a step: press → or “Step ▶”." : "There is no recording yet.") : on + sentence(before, known));
+    help.hidden = at >= 0;
+    runs.hidden = heading.hidden = said.hidden = at < 0;
     const running = Object.values(state.loops).flatMap((loop) => loop.running.map((id) => state.ledger.findLast((one) => one.id === id)));
     put(runs, running.length ? `Runs now: ${running.filter(Boolean).map((line) => nameOf(context.line(line.id) ?? line)).join("; ")}` : events.length && position === events.length ? `The end, at ${time(state.at)}.` : "Runs now: no callback.");
     const all = state.ledger.flatMap((line) => line.said.map((text) => ({ text, line })));

@@ -1,7 +1,7 @@
 // Everything that waits: on the loops, in the pools, and on its way between threads.
 
 import { fill, h } from "./dom.js";
-import { count, nameOf, time, trackName, where } from "./words.js";
+import { count, nameOf, ownName, time, trackName, where } from "./words.js";
 
 /** So many entries of a queue are drawn. Of more their number is told. */
 const SHOWN = 12;
@@ -35,7 +35,7 @@ function timerRows(loop) {
   return ordered.map(([delay, list]) => row(`timers of ${time(delay)}`, list, "timers", words, `list due at ${time(first(list))}`));
 }
 
-const label = (entry) => entry.label?.name ?? (where(entry) || entry.kind || "one");
+const label = (entry) => ownName(entry) || where(entry) || entry.kind || "one";
 
 /** How many of the first immediates are called in this round. */
 function immediateRows(loop) {

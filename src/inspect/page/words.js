@@ -36,14 +36,16 @@ export function where(thing) {
   return found ? `${found.file.split("/").pop()}:${found.line}` : "";
 }
 
+/** What tells a callback from others of its kind: what it prints, or what its host calls it. Or nothing. */
+export const ownName = (thing) => (thing?.said?.length ? thing.said.join(", ") : (thing?.label?.name ?? ""));
+
 /** What a callback, a job or something that waits is called. */
 export function nameOf(thing) {
   if (!thing) return "";
-  const said = thing.said?.length ? thing.said.join(", ") : "";
+  if (thing.kind === "main") return "main script";
   const kind = thing.kind || "callback";
-  if (thing.label?.name) return said && !thing.label.name.includes(said) ? `${thing.label.name} “${said}”` : thing.label.name;
-  if (said) return kind === "main" ? "main script" : `${kind} “${said}”`;
-  if (kind === "main") return "main script";
+  const own = ownName(thing);
+  if (own) return `${kind} “${own}”`;
   return where(thing) ? `${kind} at ${where(thing)}` : kind;
 }
 
@@ -151,10 +153,10 @@ const SENTENCES = {
     `The drain is over, both tubes are empty: it called ${count(ticks, "tick")} and ${count(microtasks, "microtask")} in ${count(rounds, "round")}.`,
   queued: (_, event) => {
     const name = event.kind || { ticks: "tick", microtasks: "microtask", immediates: "immediate" }[event.queue];
-    return `${name && event.queue !== "closing" && event.queue !== "pending" ? `${capital(article(name))} is queued${event.label ? `: ${nameOf(event)}` : ""}. ` : ""}${QUEUED[event.queue] ?? ""}`;
+    return `${name && event.queue !== "closing" && event.queue !== "pending" ? `${capital(article(name))} is queued${event.label ? `: “${event.label.name}”` : ""}. ` : ""}${QUEUED[event.queue] ?? ""}`;
   },
   fetched: (_, { completions, posts, items }) => `The loop empties its mailbox: ${count(items, "item")}. ${capital(count(completions, "completion"))} and ${count(posts, "post")} wait now.`,
-  armed: (_, { kind, delay, due, label }) => `${capital(article(kind))} of ${time(delay)} is armed${label ? ` (${label.name})` : ""}. It is due at ${time(due)}.`,
+  armed: (_, { kind, delay, due, label }) => `${capital(article(kind))} of ${time(delay)} is armed${label ? `: “${label.name}”` : ""}. It is due at ${time(due)}.`,
   refreshed: (_, { kind, delay, due }) => `${capital(article(kind))} of ${time(delay)} is armed anew. It is due at ${time(due)}.`,
   cleared: (before, { number, track }) => `${(before.loops[track]?.timers ?? {})[number] ? "A timer" : "An immediate"} is cleared. It will not be called.`,
   submitted: (_, event) => `A job goes to the pool: ${nameOf(event)}. ${event.waiting === 1 ? "It alone waits" : `${event.waiting} wait`} for a pool thread.`,
