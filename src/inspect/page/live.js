@@ -22,7 +22,7 @@ function histogram({ histogram: bars }) {
   const shown = bars.slice(bars.indexOf(used[0]), bars.indexOf(used.at(-1)) + 1);
   const height = (amount) => (amount === 0 ? 0 : 4 + (30 * Math.log10(amount)) / Math.max(1, ...used.map(([, most]) => Math.log10(most))));
   const words = used.map(([below, amount]) => `${amount} below ${time(below)}`).join(", ");
-  return s("svg", { class: "histogram", width: shown.length * 12 + 4, height: 48, role: "img", "aria-label": words },
+  return s("svg", { class: "histogram", width: Math.max(70, shown.length * 12 + 4), height: 48, role: "img", "aria-label": words },
     s("title", null, words),
     shown.map(([, amount], at) => s("rect", { x: 2 + at * 12, width: 10, y: 36 - height(amount), height: height(amount) })),
     s("text", { x: 2, y: 47 }, time(shown[0][0])), s("text", { x: shown.length * 12, y: 47, class: "right" }, shown.length > 5 ? time(shown.at(-1)[0]) : ""));
@@ -31,7 +31,7 @@ function histogram({ histogram: bars }) {
 const what = (one) => (one.kind ? `${nameOf(one)}${one.phase && one.phase !== "main" ? `, in phase ${one.phase}` : ""}` : "a callback that began before anybody looked on");
 
 /** “The loop is blocked now, by … for …”. */
-const blockedWords = (one) => `${one.name} is blocked now, by ${what(one)}, for ${time(one.took)}${one.waiting ? `; ${count(one.waiting, "thing")} ${one.waiting === 1 ? "waits" : "wait"} behind it` : ""}.`;
+const blockedWords = (one) => `The loop “${one.name}” is blocked now, by ${what(one)}, for ${time(one.took)}${one.waiting ? `; ${count(one.waiting, "thing")} ${one.waiting === 1 ? "waits" : "wait"} behind it` : ""}.`;
 
 /** The strip above the wheel: whether the picture moves, and what is blocked. */
 export function strip(root, context) {
@@ -41,7 +41,7 @@ export function strip(root, context) {
   root.append(h("div", { class: "strip" }, button, words, blocked));
   return context.onChange(() => {
     const { live } = context;
-    button.textContent = live.paused ? "▶ Go on" : "⏸ Pause the picture";
+    button.textContent = live.paused ? "Go on ▶" : "Pause the picture";
     button.hidden = live.ended;
     const now = time(context.state.at);
     words.textContent = live.ended

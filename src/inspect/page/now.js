@@ -35,7 +35,7 @@ export function mount(root, context) {
     help.hidden = at >= 0;
     runs.hidden = heading.hidden = said.hidden = at < 0;
     const running = Object.values(state.loops).flatMap((loop) => loop.running.map((id) => state.ledger.findLast((one) => one.id === id)));
-    put(runs, running.length ? `Runs now: ${running.filter(Boolean).map((line) => nameOf(context.line(line.id) ?? line)).join("; ")}` : events.length && position === events.length ? `The end, at ${time(state.at)}.` : "Runs now: no callback.");
+    put(runs, running.length ? `Runs now: ${running.filter(Boolean).map((line) => nameOf(context.line(line.id) ?? line)).join("; ")}` : events.length && position === events.length && !context.live ? `The end, at ${time(state.at)}.` : "Runs now: no callback.");
     const all = state.ledger.flatMap((line) => line.said.map((text) => ({ text, line })));
     fill(said, all.slice(-200).map(({ text }) => h("li", null, text)));
     said.scrollTop = said.scrollHeight;

@@ -188,7 +188,7 @@ export function mount(root, context) {
   function draw() {
     const { position, events, state } = context;
     const plays = context.live ? !context.live.paused : timer !== null;
-    put(playButton, plays ? "⏸ Pause" : context.live ? "▶ Live" : "▶ Play");
+    put(playButton, plays ? "Pause" : context.live ? "Live ▶" : "Play ▶");
     put(speedWord, `${context.live?.pace ?? speed} a second`);
     attribute(range, "max", events.length);
     if (Number(range.value) !== position) range.value = position;

@@ -44,6 +44,10 @@ export function mount(root, context) {
   root.append(open);
   if (context.live) ends.push(strip(root, context));
   root.append(screen);
-  ends.push(context.onChange(() => (open.hidden = context.events.length > 0 || context.live !== null)));
+  ends.push(context.onChange(() => {
+    open.hidden = context.events.length > 0 || context.live !== null;
+    // Of a program that is attached to there is no text.
+    screen.classList.toggle("without-source", context.live !== null && !context.program?.files);
+  }));
   return () => ends.forEach((end) => end?.());
 }

@@ -4,7 +4,7 @@
 // whatever phase called it, and so they are no phase.
 
 import { attribute, fill, h, put, s } from "./dom.js";
-import { PHASES, alive, numbers } from "./state.js";
+import { PHASES, alive, mainTrack, numbers } from "./state.js";
 import { count, nameOf, sleepWords, sleptWords, sort, time, trackName } from "./words.js";
 
 const CENTRE = 280;
@@ -125,6 +125,8 @@ export function mount(root, context) {
   function shownTrack() {
     const { state, events, position } = context;
     if (chosen !== null && state.loops[chosen]) return chosen;
+    // A picture of a live program would go to and fro between its loops.
+    if (context.live && mainTrack(state) !== null) return mainTrack(state);
     for (let at = position - 1; at >= 0; at -= 1) if (state.loops[events[at].track]) return events[at].track;
     const first = events.find((event) => event.what === "began");
     return first?.track ?? null;
@@ -138,7 +140,7 @@ export function mount(root, context) {
     choice.hidden = tracks.length < 2;
     if (key === known) return;
     known = key;
-    fill(chooser, h("option", { value: "" }, "that acts"), tracks.map((track) => h("option", { value: track }, trackName(state, track))));
+    fill(chooser, h("option", { value: "" }, context.live ? "main" : "that acts"), tracks.map((track) => h("option", { value: track }, trackName(state, track))));
     chooser.value = chosen === null ? "" : String(chosen);
   }
 
@@ -181,9 +183,10 @@ export function mount(root, context) {
     const drains = Boolean(line) && ["tick", "microtask"].includes(sort(line.kind, line.phase));
     turning.classList.toggle("on", drains || Boolean(loop?.draining));
     put(hubWord, drains ? `runs: ${sort(line.kind)}` : loop?.draining ? "drains" : "");
-    put(iteration, loop && !isMain ? `iteration ${loop.iteration}` : "");
+    const several = Object.keys(state.loops).length > 1;
+    put(iteration, !loop ? "" : [several ? trackName(state, track) : "", isMain ? "" : `iteration ${loop.iteration}`].filter(Boolean).join(", "));
     put(clock, loop ? time(state.at) : "");
-    const holds = loop ? alive(loop).length : 0;
+    const holds = loop ? alive(loop).length + loop.closing.length : 0;
     put(keeps, !loop ? "" : loop.hasEnded ? "the loop has ended" : holds ? `${count(holds, "thing")} ${holds === 1 ? "keeps" : "keep"} it alive` : "nothing keeps it alive");
     put(description, `${current ? `The loop is in phase ${current}.` : "The loop is in no phase."} ${line ? `${nameOf(line)} runs.` : ""} ${spoken.join("; ")}`);
   }

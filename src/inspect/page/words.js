@@ -4,8 +4,8 @@
 export function time(nanos) {
   if (nanos === null || nanos === undefined) return "–";
   const [amount, unit] =
-    nanos >= 10e9 ? [nanos / 1e9, "s"] : nanos >= 100e3 || nanos === 0 ? [nanos / 1e6, "ms"] : nanos >= 1000 ? [nanos / 1e3, "µs"] : [nanos, "ns"];
-  return `${Number(amount.toPrecision(amount >= 1000 ? 6 : 3))} ${unit}`;
+    nanos >= 1e9 ? [nanos / 1e9, "s"] : nanos >= 100e3 || nanos === 0 ? [nanos / 1e6, "ms"] : nanos >= 1000 ? [nanos / 1e3, "µs"] : [nanos, "ns"];
+  return `${Number(amount.toPrecision(unit === "s" ? 4 : 3))} ${unit}`;
 }
 
 /** “1 timer”, “2 timers”. */
@@ -75,7 +75,7 @@ export const NO_SLEEP = {
 export const WOKEN_BY = {
   none: "it did not wait",
   source: "the system: a descriptor is ready, or a signal came",
-  message: "a message of another thread: a completion, a post, a task",
+  message: "a message: a completion, a post or a task, mostly of another thread",
   timer: "the time: a timer is due",
   stop: "the loop was told to stop",
 };
