@@ -65,8 +65,8 @@ pub(crate) async fn run(asked: Asked, mini_node: Option<&Path>) -> Result<Vec<u8
             let folder = folder.map_err(|error| error.to_string())?;
             let folder = folder.map_err(|error| format!("the files: {error}"))?;
             let mut args = vec![OsString::from("--events")];
-            if *clock == Clock::Virtual {
-                args.push("--virtual".into());
+            if *clock == Clock::Real {
+                args.push("--real".into());
             }
             args.push(folder.0.join(MAIN).into());
             let left = in_process(&mini_node, &args, *pool, Vec::new()).await;

@@ -149,6 +149,14 @@ pub mod order {}
 #[doc = include_str!("seeing.md")]
 pub mod seeing {}
 
+/// Can you say what a loop does next?
+///
+#[doc = include_str!("links.md")]
+#[doc = include_str!("live_view.svg")]
+#[doc = "<!--"]
+#[doc = include_str!("live_view.md")]
+pub mod live_view {}
+
 /// How much of an event loop is the loop, and what is all the rest for?
 ///
 #[doc = include_str!("links.md")]

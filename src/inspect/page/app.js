@@ -264,10 +264,16 @@ async function begin() {
   id("help").addEventListener("click", showKeys);
   document.addEventListener("keydown", press);
   addEventListener("hashchange", route);
-  try {
-    context.about = await api.get("api/about");
-  } catch (error) {
-    console.warn("no server to ask:", error); // A recording can be opened all the same.
+  // A page that was saved with a recording has no server, and asks none.
+  const recording = id("recording");
+  if (recording) {
+    context.load(inOrder(parse(recording.textContent)));
+  } else {
+    try {
+      context.about = await api.get("api/about");
+    } catch (error) {
+      console.warn("no server to ask:", error); // A recording can be opened all the same.
+    }
   }
   if (mode() === "live") context.live = new Feed(context);
   const program = context.about?.program;

@@ -190,11 +190,11 @@ export function mount(root, context) {
     const title = (question, value) => question.choices.find((one) => one.value === value)?.title ?? value;
 
     function choiceOf(question, { value, title: text, number }) {
-      if (!number) return h("button", { type: "button", class: "choice", "data-key": value, onclick: () => answer(question, value) }, text);
+      if (!number) return h("button", { type: "button", class: "answer", "data-key": value, onclick: () => answer(question, value) }, text);
       const input = h("input", { type: "number", min: "0", "aria-label": text, "data-key": `${value} number` });
       const give = () => input.value !== "" && answer(question, `${value} ${Number(input.value)}`);
       input.addEventListener("keydown", (event) => event.key === "Enter" && give());
-      return h("span", { class: "choice" }, text, " ", input, h("button", { type: "button", "data-key": value, onclick: give }, "so it is"));
+      return h("span", { class: "answer" }, text, " ", input, h("button", { type: "button", "data-key": value, onclick: give }, "so it is"));
     }
 
     function ask(note) {
@@ -206,7 +206,7 @@ export function mount(root, context) {
         h("p", { class: "faint" }, `Question ${at + 1} of ${questions.length}`),
         question.before.length > 0 && h("p", null, "Printed so far: ", question.before.map((text) => [h("code", null, text), " "])),
         h("h2", null, question.ask),
-        h("div", { class: "choices" }, question.choices.map((one) => choiceOf(question, one))),
+        h("div", { class: "answers" }, question.choices.map((one) => choiceOf(question, one))),
       );
     }
 

@@ -62,6 +62,9 @@ export function printed(lines) {
   return lines.filter((line) => line.track === main).flatMap((line) => line.said.map((text) => ({ text, line })));
 }
 
+/** The phase of a callback. Ticks and microtasks are in none: they are the drain after one. */
+export const phaseWords = ({ kind, phase }) => (["tick", "microtask", "task"].includes(kind) ? "drain" : phase === "main" ? "–" : phase);
+
 // ----- How it went -----
 
 export const progress = (store, name) => store.get("progress", {})[name] ?? { tried: false, right: 0 };

@@ -2,7 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { editor } from "./editor.js";
-import { allLessons, javascriptOf, mark, programOf, progress, run, wasTried } from "./programs.js";
+import { allLessons, javascriptOf, mark, phaseWords, programOf, progress, run, wasTried } from "./programs.js";
 
 export function mount(root, context) {
   const menu = h("nav", { class: "lessons", "aria-label": "Lessons" });
@@ -76,12 +76,12 @@ export function mount(root, context) {
     const errors = context.events.filter((event) => event.what === "error");
     const said = lines.flatMap((line) => line.said.map((text) =>
       h("li", null, h("button", { type: "button", class: "plain", title: "Watch this callback", onclick: () => { context.go(line.began); context.open("watch"); } },
-        h("code", null, text), h("span", { class: "faint" }, ` ${line.kind}, ${line.phase}${line.statement ? `, ${line.statement}` : ""}`)))));
+        h("code", null, text), h("span", { class: "faint" }, ` ${line.kind}, ${phaseWords(line)}${line.statement ? `, ${line.statement}` : ""}`)))));
     fill(
       output,
       h("h2", null, "Output"),
       errors.map((error) => h("p", { class: "bad", role: "alert" }, error.file ? `${error.file}${error.line ? `:${error.line}` : ""}: ` : "", h("span", { class: "error-text" }, error.text))),
-      h("ol", { class: "said" }, said),
+      h("ol", { class: "printed" }, said),
     );
     if (program.language === "javascript" && errors.length > 0) open.complain(errors);
     context.announce(`${said.length} lines of output, ${errors.length} errors`);

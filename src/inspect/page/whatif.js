@@ -2,7 +2,7 @@
 
 import { changesOf } from "./changes.js";
 import { fill, h } from "./dom.js";
-import { programOf, run, wasTried } from "./programs.js";
+import { phaseWords, programOf, run, wasTried } from "./programs.js";
 import { Replay } from "./replay.js";
 import { time, trackName } from "./words.js";
 
@@ -47,7 +47,7 @@ export function mount(root, context) {
         h("td", null, isFirst ? "▶" : "", at + 1),
         h("td", null, h("button", { type: "button", class: "plain", title: "Watch this callback", "data-key": `${title} ${at}`, onclick: () => watch(run, line) },
           line.kind === "main" ? "main script" : line.kind, " ", h("code", null, line.said.join(", ")))),
-        h("td", null, line.phase),
+        h("td", null, phaseWords(line)),
         h("td", null, time(line.at)),
         h("td", null, line.statement ?? ""));
     };
