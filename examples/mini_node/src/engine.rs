@@ -11,11 +11,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use rquickjs::allocator::RustAllocator;
 use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Runtime, Value, qjs};
 
 use crate::binding;
 use crate::builtin;
+use crate::memory::EngineAllocator;
 
 /// Of the thread's stack, what scripts may use. The main thread has 8 MiB, a worker is given as
 /// much.
@@ -34,10 +34,12 @@ pub(crate) enum Hook {
     BeforeExit,
     /// `()`: the program ends. Says with what code.
     Exit,
+    /// `()`: the script that runs is left.
+    Interrupted,
 }
 
 /// How many [`Hook`]s there are.
-const HOOKS: usize = 5;
+const HOOKS: usize = 6;
 
 /// One engine, on one thread, for one loop.
 pub(crate) struct Engine {
@@ -86,7 +88,7 @@ impl Drop for Started {
 impl Engine {
     /// Makes the engine of this thread.
     pub(crate) fn start() -> Result<Started> {
-        let runtime = Runtime::new_with_alloc(RustAllocator)?;
+        let runtime = Runtime::new_with_alloc(EngineAllocator)?;
         runtime.set_max_stack_size(STACK_SIZE_MAX);
         let engine = Rc::new(Engine {
             hooks: RefCell::default(),
@@ -98,7 +100,7 @@ impl Engine {
             is_judging_queued: Cell::new(false),
             is_exiting: Cell::new(false),
         });
-        engine.runtime.set_interrupt_handler(Some(Box::new(must_stop)));
+        engine.runtime.set_interrupt_handler(Some(Box::new(interrupt)));
         engine.runtime.set_host_promise_rejection_tracker(Some(Box::new(
             |ctx, promise, reason, is_handled| {
                 current().rejected(&ctx, promise, reason, is_handled)
@@ -205,6 +207,19 @@ impl Engine {
         self.is_exiting.get()
     }
 
+    /// From here on errors have no stacks. The function that makes them is JavaScript: were it
+    /// what is interrupted, the engine would drop the interruption and go on with the script, and a
+    /// loop around a `try` could go on so for ever.
+    fn describe_no_more(&self) {
+        // SAFETY: the engine calls its interrupt handler within `with`, which holds the lock.
+        let ctx = unsafe { Ctx::from_raw(self.context.as_raw()) };
+        if let Some(hook) = self.hook(&ctx, Hook::Interrupted)
+            && hook.call::<_, ()>(()).is_err()
+        {
+            drop(ctx.catch()); // There is no memory for it. The next interruption tries again.
+        }
+    }
+
     /// Queues the microtask that runs the engine's jobs.
     fn queue_drain(&self) {
         if !self.is_drain_queued.replace(true) {
@@ -246,6 +261,15 @@ impl Engine {
             self.settle(ctx, hook.call::<_, ()>((is_handled, promise, reason)));
         }
     }
+}
+
+/// The engine asks now and then, while a script runs, whether to leave it.
+fn interrupt() -> bool {
+    let stop = must_stop();
+    if stop {
+        current().describe_no_more();
+    }
+    stop
 }
 
 /// Whether JavaScript of this thread is to be left: by `process.exit`, by `terminate`, or at a

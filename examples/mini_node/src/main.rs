@@ -8,10 +8,12 @@ mod builtin;
 mod bytes;
 mod callback;
 mod clock;
+mod clone;
 mod engine;
 mod errno;
 mod files;
 mod http_message;
+mod memory;
 mod options;
 mod program;
 mod text;
@@ -20,15 +22,17 @@ use std::process::ExitCode;
 
 use lexopt::Parser;
 use windlass::Loop;
+use windlass::alloc::Counting;
 use windlass::sim::Sim;
 
 use engine::Engine;
+use memory::Keeping;
 use options::{Act, Options, Time};
 use program::Program;
 
 /// Counts what each thread has, for `process.memoryUsage` and the memory limits of workers.
 #[global_allocator]
-static ALLOCATOR: windlass::alloc::Counting = windlass::alloc::Counting::new();
+static ALLOCATOR: Counting<Keeping> = Counting::around(Keeping);
 
 fn main() -> ExitCode {
     match options::parse(Parser::from_env()) {
@@ -70,7 +74,7 @@ fn run(options: &Options) -> ExitCode {
         Err(error) => return fail(&format!("no engine could be made: {error}")),
     };
     let program = Program { argv: options.argv() };
-    event_loop.run(|| program::main(program));
+    event_loop.run(|| program::main(program, "internal/run_main"));
     let code = event_loop.exit_code();
     drop(event_loop);
     drop(engine);

@@ -25,9 +25,9 @@ pub(crate) fn current() -> Rc<Program> {
     CURRENT.with_borrow(Clone::clone)
 }
 
-/// Runs the program's main script, within a loop and with an engine on this thread. What follows
-/// from it is the loop's to do.
-pub(crate) fn main(program: Program) {
+/// Runs the program's main script by a built-in module, within a loop and with an engine on this
+/// thread. What follows from it is the loop's to do.
+pub(crate) fn main(program: Program, runner: &str) {
     CURRENT.set(Rc::new(program));
     let engine = engine::current();
     windlass::on_before_exit(|| {
@@ -35,7 +35,7 @@ pub(crate) fn main(program: Program) {
     });
     windlass::on_exit(exiting);
     engine.with(|ctx| {
-        let outcome = engine.require(&ctx, "internal/run_main").and_then(|main| {
+        let outcome = engine.require(&ctx, runner).and_then(|main| {
             let Some(main) = main.into_function() else { return Ok(()) };
             Function::call::<_, ()>(&main, ())
         });

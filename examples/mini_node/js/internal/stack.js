@@ -79,6 +79,8 @@ function prepare(error, sites) {
 function install() {
   Error.stackTraceLimit = 10;
   Error.prepareStackTrace = prepare;
+  const { set } = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
+  internalBinding('process').onInterrupted(() => set.call(Error, undefined));
   // From now on the engine's own is out of reach, and programs set theirs.
   Object.defineProperty(Error, 'prepareStackTrace', {
     configurable: true,

@@ -8,12 +8,14 @@ mod fs;
 mod http_parser;
 mod module;
 mod os;
+mod ports;
 mod process;
 mod task_queue;
 mod tcp;
 mod timers;
 mod util;
 mod uv;
+mod worker;
 
 use rquickjs::{Ctx, Exception, Object, Result};
 
@@ -24,11 +26,12 @@ pub(crate) fn get<'js>(ctx: Ctx<'js>, name: String) -> Result<Object<'js>> {
     match name.as_str() {
         "buffer" => buffer::binding(&ctx),
         "builtins" => builtin::binding(&ctx),
+        "clock" => clock::binding(&ctx),
         "crypto" => crypto::binding(&ctx),
         "dns" => dns::binding(&ctx),
         "fs" => fs::binding(&ctx),
         "http_parser" => http_parser::binding(&ctx),
-        "clock" => clock::binding(&ctx),
+        "messaging" => ports::binding(&ctx),
         "module" => module::binding(&ctx),
         "os" => os::binding(&ctx),
         "process" => process::binding(&ctx),
@@ -37,6 +40,7 @@ pub(crate) fn get<'js>(ctx: Ctx<'js>, name: String) -> Result<Object<'js>> {
         "timers" => timers::binding(&ctx),
         "util" => util::binding(&ctx),
         "uv" => uv::binding(&ctx),
+        "worker" => worker::binding(&ctx),
         _ => Err(Exception::throw_message(&ctx, &format!("No such binding: {name}"))),
     }
 }

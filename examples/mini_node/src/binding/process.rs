@@ -33,6 +33,7 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("onUncaught", Function::new(ctx.clone(), on_uncaught)?)?;
     object.set("onBeforeExit", Function::new(ctx.clone(), on_before_exit)?)?;
     object.set("onExit", Function::new(ctx.clone(), on_exit)?)?;
+    object.set("onInterrupted", Function::new(ctx.clone(), on_interrupted)?)?;
     Ok(object)
 }
 
@@ -113,4 +114,8 @@ fn on_before_exit<'js>(ctx: Ctx<'js>, f: Function<'js>) {
 
 fn on_exit<'js>(ctx: Ctx<'js>, f: Function<'js>) {
     engine::current().set_hook(&ctx, Hook::Exit, f);
+}
+
+fn on_interrupted<'js>(ctx: Ctx<'js>, f: Function<'js>) {
+    engine::current().set_hook(&ctx, Hook::Interrupted, f);
 }

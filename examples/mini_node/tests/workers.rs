@@ -1,0 +1,244 @@
+//! What a worker cannot do to others: it ends when it is told to, at its memory limit, and alone.
+//!
+//! Each test runs a program on the binary. The programs in `tests/messages` are those that are
+//! compared with Node.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+/// One program at a time: they measure times and memory.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a program, and gives what it prints to its standard output.
+fn run(name: &str, program: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.js"));
+    fs::write(&path, program).unwrap();
+    let alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let output = Command::new(env!("CARGO_BIN_EXE_mini_node")).arg(&path).output().unwrap();
+    drop(alone);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} ended with {}:\n{errors}", output.status);
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Of workers that would run for ever, the time from `terminate` to the exit, in milliseconds. The
+/// least of several: a busy machine may take its time with any one of them.
+const TERMINATE: &str = r"
+const { Worker } = require('worker_threads');
+
+async function terminate(source) {
+  const worker = new Worker(source, { eval: true });
+  await new Promise((resolve) => worker.on('online', () => setTimeout(resolve, 20)));
+  const began = process.hrtime();
+  const code = await worker.terminate();
+  const [seconds, nanoseconds] = process.hrtime(began);
+  if (code !== 1) throw new Error(`code ${code} of ${source}`);
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+(async () => {
+  for (const source of SOURCES) {
+    let least = Infinity;
+    for (let i = 0; i < 20 && least >= LIMIT; i++) least = Math.min(least, await terminate(source));
+    console.log(least < LIMIT ? 'in time' : `${least} ms: ${source}`);
+  }
+})();
+";
+
+/// In milliseconds. An engine without optimisations takes its time to free its heap.
+const LIMIT: u32 = if cfg!(debug_assertions) { 1000 } else { 50 };
+
+/// Checks that `terminate` ends each of these within [`LIMIT`].
+fn check_terminate(name: &str, sources: &[&str]) {
+    let constants = format!("const SOURCES = {sources:?}; const LIMIT = {LIMIT};");
+    let output = run(name, &format!("{constants}{TERMINATE}"));
+    assert!(output.lines().all(|line| line == "in time"), "{output}");
+    assert_eq!(output.lines().count(), output.matches("in time").count());
+}
+
+#[test]
+fn terminate_ends_a_busy_script_within_50_ms() {
+    check_terminate(
+        "busy",
+        &[
+            "for (;;);",
+            "for (;;) { try { for (;;); } catch {} finally { for (;;); } }",
+            "const f = () => { try { f(); } finally { f(); } }; f();",
+            "/(a*)*b/.test('a'.repeat(40))",
+        ],
+    );
+}
+
+#[test]
+fn terminate_ends_a_flood_of_ticks_promises_immediates_or_messages_within_50_ms() {
+    check_terminate(
+        "floods",
+        &[
+            "(function f() { process.nextTick(f); })()",
+            "(function f() { Promise.resolve().then(f); })()",
+            "(async () => { for (;;) await null; })()",
+            "(function f() { setImmediate(f); })()",
+            "process.on('uncaughtException', () => {});
+             (function f() { process.nextTick(f); throw new Error(); })()",
+            "const { port1, port2 } = new (require('worker_threads').MessageChannel)();
+             port2.on('message', () => { port1.postMessage(1); }); port1.postMessage(1);",
+        ],
+    );
+}
+
+/// Starts workers with a memory limit of 32 MB, and prints how they ended. Meanwhile the parent and
+/// a worker without a limit go on.
+const LIMITED: &str = r"
+const { Worker } = require('worker_threads');
+
+const other = new Worker(`
+  const { parentPort } = require('worker_threads');
+  parentPort.on('message', (message) => parentPort.postMessage(message));
+`, { eval: true });
+
+(async () => {
+  for (const source of SOURCES) {
+    const worker = new Worker(
+      `process.on('exit', () => console.log('an exit handler ran')); ${source}`,
+      { eval: true, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+    worker.on('error', (error) => console.log(error.name, error.code, error.message));
+    const code = await new Promise((resolve) => worker.on('exit', resolve));
+    console.log('exit', code);
+    other.postMessage('well?');
+    await new Promise((resolve) => other.once('message', resolve));
+  }
+  other.terminate();
+})();
+";
+
+/// How a worker ends that has reached its limit.
+const OUT_OF_MEMORY: &str = "Error ERR_WORKER_OUT_OF_MEMORY Worker terminated due to reaching \
+    memory limit: JS heap out of memory\nexit 1\n";
+
+fn run_limited(name: &str, sources: &[&str]) -> String {
+    run(name, &format!("const SOURCES = {sources:?};{LIMITED}"))
+}
+
+#[test]
+fn a_worker_that_reaches_its_memory_limit_ends_alone_with_nodes_error() {
+    let sources = [
+        "const all = []; for (;;) all.push(new Array(100).fill(0));",
+        "const all = []; (function f() { all.push(new Uint8Array(1e5)); setImmediate(f); })()",
+        "const all = []; for (let i = 0; ; i++) all.push('x'.repeat(100_000) + i);",
+    ];
+    assert_eq!(run_limited("limit", &sources), OUT_OF_MEMORY.repeat(sources.len()));
+}
+
+#[test]
+fn one_allocation_beyond_the_limit_ends_the_worker_before_it_is_made() {
+    let sources = [
+        "new ArrayBuffer(1e9);",
+        "new Uint8Array(1e9).fill(1);",
+        "'x'.repeat(5e8);",
+        "new Array(5e7).fill(0);",
+        "process.nextTick(() => new ArrayBuffer(1e9));",
+    ];
+    assert_eq!(run_limited("huge", &sources), OUT_OF_MEMORY.repeat(sources.len()));
+}
+
+#[test]
+fn no_handler_in_the_worker_keeps_it_from_its_end_at_the_limit() {
+    let sources = [
+        "for (;;) { try { new ArrayBuffer(1e9); } catch {} }",
+        "process.on('uncaughtException', () => {}); new ArrayBuffer(1e9);",
+        "setInterval(() => { try { new ArrayBuffer(1e9); } catch {} }, 1);",
+    ];
+    assert_eq!(run_limited("caught", &sources), OUT_OF_MEMORY.repeat(sources.len()));
+}
+
+#[test]
+fn what_a_worker_has_sent_or_dropped_does_not_count_for_it() {
+    let sources = [
+        "const { parentPort } = require('worker_threads');
+         for (let i = 0; i < 2000; i++) parentPort.postMessage({ text: 'x'.repeat(100_000), i });",
+        "const { parentPort } = require('worker_threads');
+         for (let i = 0; i < 50; i++) { const b = new ArrayBuffer(5e6); parentPort.postMessage(b, [b]); }",
+        "for (let i = 0; i < 200; i++) new ArrayBuffer(5e6);",
+    ];
+    assert_eq!(
+        run_limited("sent", &sources),
+        "an exit handler ran\nexit 0\n".repeat(sources.len())
+    );
+}
+
+#[test]
+fn what_a_worker_receives_counts_for_it() {
+    let program = r"
+const { Worker } = require('worker_threads');
+const source = `
+  const { parentPort } = require('worker_threads');
+  const kept = [];
+  parentPort.on('message', (message) => kept.push(message));
+`;
+const worker = new Worker(source, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+for (let i = 0; i < 20; i++) {
+  const buffer = new ArrayBuffer(5e6);
+  worker.postMessage(buffer, [buffer]);
+}
+worker.on('error', (error) => console.log(error.code));
+";
+    assert_eq!(run("received", program), "ERR_WORKER_OUT_OF_MEMORY\n");
+}
+
+#[test]
+fn a_panic_of_the_host_ends_its_worker_alone() {
+    let program = r"
+const { Worker } = require('worker_threads');
+const worker = new Worker(`process.binding('worker').panic('an accident');`, { eval: true });
+worker.on('error', (error) => console.log(error.code, error.message));
+worker.on('exit', (code) => {
+  console.log('exit', code);
+  const next = new Worker('process.exit(4)', { eval: true });
+  next.on('exit', (code) => console.log('the next one:', code));
+});
+";
+    let expected = "ERR_WORKER_PANICKED Worker ended by a panic of its host: the worker panicked: \
+        an accident\nexit 1\nthe next one: 4\n";
+    assert_eq!(run("panic", program), expected);
+}
+
+#[test]
+fn a_worker_that_nobody_listens_to_fails_its_parent() {
+    let program = r"
+const { Worker } = require('worker_threads');
+process.on('uncaughtException', (error) => console.log('uncaught', error.name, error.message));
+new Worker('throw new TypeError(`unheard`)', { eval: true });
+";
+    assert_eq!(run("unheard", program), "uncaught TypeError unheard\n");
+}
+
+#[test]
+fn what_is_absent_says_so() {
+    let program = r"
+const { Worker, SHARE_ENV, moveMessagePortToContext } = require('worker_threads');
+for (const f of [
+  () => new Worker('1', { eval: true, env: SHARE_ENV }),
+  () => moveMessagePortToContext(),
+]) {
+  try { f(); } catch (error) { console.log(error.code, error.message); }
+}
+";
+    let expected = "ERR_WORKER_UNSUPPORTED_OPTION SHARE_ENV is not supported by mini_node\n\
+        ERR_METHOD_NOT_IMPLEMENTED The moveMessagePortToContext() method is not implemented\n";
+    assert_eq!(run("absent", program), expected);
+}
+
+#[test]
+fn a_value_deeper_than_any_stack_is_cloned_or_refused() {
+    let program = r"
+let deep = null;
+for (let i = 0; i < 100_000; i++) deep = [deep];
+let copy = structuredClone(deep);
+let depth = 0;
+for (; copy !== null; copy = copy[0]) depth++;
+console.log(depth);
+";
+    assert_eq!(run("deep", program), "100000\n");
+}
