@@ -39,6 +39,8 @@ mod skeleton;
 
 #[path = "study/skeleton.rs"]
 mod exported;
+#[path = "study/scripts.rs"]
+mod scripts;
 #[path = "study/served.rs"]
 mod served;
 #[path = "study/told.rs"]

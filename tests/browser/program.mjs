@@ -8,17 +8,18 @@ import { mkdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-/** Starts a program, and waits for the line that says where it listens. */
-export async function start(path, args, environment = {}) {
+/** Starts a program, and waits until it has said so many addresses at which it listens. */
+export async function start(path, args, environment = {}, addresses = 1) {
   const child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...environment } });
   const urls = [];
   const found = new Promise((resolve, reject) => {
     const look = (stream) =>
       createInterface({ input: stream }).on("line", (line) => {
-        const url = /http:\/\/[\w.:[\]]+/.exec(line)?.[0];
+        const url = /http:\/\/[\w.:[\]]+/.exec(line)?.[0]; // Without a path.
         if (!url || urls.includes(url)) return;
         urls.push(url);
-        resolve(url);
+        // Others are examples of what to ask.
+        if (urls.length === addresses) resolve(urls[0]);
       });
     look(child.stdout);
     look(child.stderr);
