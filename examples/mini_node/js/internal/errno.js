@@ -1,58 +1,12 @@
 // The names and words of the system's errors, by their numbers.
 'use strict';
 
-const ERRORS = {
-  1: ['EPERM', 'operation not permitted'],
-  2: ['ENOENT', 'no such file or directory'],
-  3: ['ESRCH', 'no such process'],
-  4: ['EINTR', 'interrupted system call'],
-  5: ['EIO', 'i/o error'],
-  7: ['E2BIG', 'argument list too long'],
-  9: ['EBADF', 'bad file descriptor'],
-  11: ['EAGAIN', 'resource temporarily unavailable'],
-  12: ['ENOMEM', 'not enough memory'],
-  13: ['EACCES', 'permission denied'],
-  16: ['EBUSY', 'resource busy or locked'],
-  17: ['EEXIST', 'file already exists'],
-  18: ['EXDEV', 'cross-device link not permitted'],
-  20: ['ENOTDIR', 'not a directory'],
-  21: ['EISDIR', 'illegal operation on a directory'],
-  22: ['EINVAL', 'invalid argument'],
-  23: ['ENFILE', 'file table overflow'],
-  24: ['EMFILE', 'too many open files'],
-  26: ['ETXTBSY', 'text file is busy'],
-  27: ['EFBIG', 'file too large'],
-  28: ['ENOSPC', 'no space left on device'],
-  29: ['ESPIPE', 'invalid seek'],
-  30: ['EROFS', 'read-only file system'],
-  31: ['EMLINK', 'too many links'],
-  32: ['EPIPE', 'broken pipe'],
-  36: ['ENAMETOOLONG', 'name too long'],
-  39: ['ENOTEMPTY', 'directory not empty'],
-  40: ['ELOOP', 'too many symbolic links encountered'],
-  88: ['ENOTSOCK', 'socket operation on non-socket'],
-  89: ['EDESTADDRREQ', 'destination address required'],
-  90: ['EMSGSIZE', 'message too long'],
-  95: ['ENOTSUP', 'operation not supported on socket'],
-  97: ['EAFNOSUPPORT', 'address family not supported'],
-  98: ['EADDRINUSE', 'address already in use'],
-  99: ['EADDRNOTAVAIL', 'address not available'],
-  100: ['ENETDOWN', 'network is down'],
-  101: ['ENETUNREACH', 'network is unreachable'],
-  103: ['ECONNABORTED', 'software caused connection abort'],
-  104: ['ECONNRESET', 'connection reset by peer'],
-  105: ['ENOBUFS', 'no buffer space available'],
-  106: ['EISCONN', 'socket is already connected'],
-  107: ['ENOTCONN', 'socket is not connected'],
-  110: ['ETIMEDOUT', 'connection timed out'],
-  111: ['ECONNREFUSED', 'connection refused'],
-  113: ['EHOSTUNREACH', 'host is unreachable'],
-  114: ['EALREADY', 'connection already in progress'],
-  125: ['ECANCELED', 'operation canceled'],
-};
+const { errors } = internalBinding('uv');
 
 // Numbers come as Node has them, below zero, or as the system has them.
+const find = (number) => errors[-Math.abs(number)];
+
 module.exports = {
-  nameOf: (number) => ERRORS[Math.abs(number)]?.[0] ?? `Unknown system error ${number}`,
-  wordsOf: (number) => ERRORS[Math.abs(number)]?.[1] ?? `Unknown system error ${number}`,
+  nameOf: (number) => find(number)?.[0] ?? `Unknown system error ${number}`,
+  wordsOf: (number) => find(number)?.[1] ?? `Unknown system error ${number}`,
 };
