@@ -3,6 +3,7 @@
 //! The world's failures are [`std::io::Error`]s. The types here are for what only this crate knows:
 //! a loop that is gone, a job that panicked, a task that was aborted.
 
+use crate::trace::label::{Label, Shown};
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
@@ -49,7 +50,7 @@ pub(crate) fn shut_down() -> io::Error {
 /// Where a callback was registered, in words.
 pub(crate) fn place(location: Option<&'static Location<'static>>) -> String {
     match location {
-        Some(location) => format!("in the callback registered at {location}"),
+        Some(location) => format!("in the callback registered at {}", Shown(location)),
         None => "in a callback whose registration was not recorded".to_owned(),
     }
 }
@@ -147,6 +148,11 @@ impl Uncaught {
     /// do not record it, to keep their queues small: for them it is `None`.
     pub fn registered_at(&self) -> Option<&'static Location<'static>> {
         self.registered_at
+    }
+
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub fn label(&self) -> Option<Label> {
+        self.registered_at.and_then(Label::of)
     }
 
     /// The panic itself.

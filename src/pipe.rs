@@ -15,7 +15,6 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::panic::Location;
 use std::path::Path;
 
 use crate::state::current;
@@ -25,6 +24,7 @@ use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, read_methods, write_methods,
 };
 use crate::sys::{self, Kind};
+use crate::trace::label::here;
 
 /// Makes a pipe on the current loop.
 ///
@@ -51,7 +51,7 @@ use crate::sys::{self, Kind};
 #[track_caller]
 pub fn pipe() -> io::Result<(Writer, Reader)> {
     let state = current::expect("pipe");
-    let location = Location::caller();
+    let location = here();
     let (writer, reader) = sys::Descriptor::pipe()?;
     let reader = Connection::adopt(&state, reader, location)?;
     Ok((Connection::adopt(&state, writer, location)?, reader))
@@ -139,7 +139,7 @@ impl Reader {
     pub fn open(path: impl AsRef<Path>) -> io::Result<Reader> {
         let state = current::expect("Reader::open");
         let end = sys::Descriptor::open_fifo(path.as_ref(), false)?;
-        Connection::adopt(&state, end, Location::caller())
+        Connection::adopt(&state, end, here())
     }
 
     /// Takes the reading end of a pipe into the current loop.
@@ -158,7 +158,7 @@ impl Reader {
     pub fn from_fd(fd: OwnedFd) -> io::Result<Reader> {
         let state = current::expect("Reader::from_fd");
         let end = adopt(fd, |access| access.read, "it is no pipe that can be read")?;
-        Connection::adopt(&state, end, Location::caller())
+        Connection::adopt(&state, end, here())
     }
 }
 
@@ -181,7 +181,7 @@ impl Writer {
     pub fn open(path: impl AsRef<Path>) -> io::Result<Writer> {
         let state = current::expect("Writer::open");
         let end = sys::Descriptor::open_fifo(path.as_ref(), true)?;
-        Connection::adopt(&state, end, Location::caller())
+        Connection::adopt(&state, end, here())
     }
 
     /// Takes the writing end of a pipe into the current loop. Otherwise as [`Reader::from_fd`].
@@ -196,7 +196,7 @@ impl Writer {
     pub fn from_fd(fd: OwnedFd) -> io::Result<Writer> {
         let state = current::expect("Writer::from_fd");
         let end = adopt(fd, |access| access.write, "it is no pipe that can be written")?;
-        Connection::adopt(&state, end, Location::caller())
+        Connection::adopt(&state, end, here())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::error::CancelError;
 use crate::queue::closure::{Closure, ResultClosure};
 use crate::state::State;
 use crate::trace::cause;
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable, Lost};
 
@@ -197,7 +198,7 @@ impl<T: 'static> Request<T> {
     /// completed before. Ticks and microtasks are drained after it.
     #[track_caller]
     pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
-        let place = Location::caller();
+        let place = here();
         match std::mem::replace(&mut self.stage, Stage::Spent) {
             Stage::Finished(state, kind, value) => {
                 if let Some(value) = value {

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -31,6 +30,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::sys::signal::{self, Post};
 use crate::sys::{self, Event};
 use crate::task::waiters::{self, Place, Waiters};
+use crate::trace::label::here;
 
 /// The signals of one loop: where they come in, and who listens.
 struct Hub {
@@ -93,7 +93,7 @@ impl Hub {
             listeners: RefCell::default(),
             next_number: Cell::new(0),
         });
-        hub.registration.open(hub.clone(), Location::caller(), false);
+        hub.registration.open(hub.clone(), here(), false);
         let key = hub.registration.key().expect("an open handle has a key").to_bits();
         let register = |poller: &sys::Poller| {
             poller.register_descriptor(post.descriptor(), Event::READABLE, key)
@@ -429,7 +429,7 @@ fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
     if let Then::Call(f) | Then::CallOnce(f) = then {
         drop(listener.callback.set(f));
     }
-    listener.registration.open(listener.clone(), Location::caller(), listener.has_callback);
+    listener.registration.open(listener.clone(), here(), listener.has_callback);
     hub.listeners.borrow_mut().insert(number, listener.clone());
     Ok(Signal { listener: Name::new(listener) })
 }

@@ -17,7 +17,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::panic::Location;
 use std::rc::Rc;
 
 use crate::callback;
@@ -32,6 +31,7 @@ use crate::stream::verbs::{
 };
 use crate::sys::terminal::{self, Changed};
 use crate::sys::{self, Kind, Transport};
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 
 pub use crate::sys::terminal::Mode;
@@ -193,7 +193,7 @@ impl Tty {
             changed: RefCell::new(None),
             resize: RefCell::new(None),
         };
-        Connection::adopt(&state, terminal, Location::caller())
+        Connection::adopt(&state, terminal, here())
     }
 
     methods! {

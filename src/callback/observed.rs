@@ -15,6 +15,7 @@ use crate::state::current;
 use crate::trace::account::Sort;
 use crate::trace::cause;
 use crate::trace::detail::{Detail, Queue};
+use crate::trace::label;
 use crate::trace::origin::Origin;
 use crate::trace::teller;
 
@@ -124,6 +125,7 @@ fn tell<R>(
 #[inline(never)]
 pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
+        let place = label::at(place);
         state.ticks.push(noted(|| "tick", place, f));
         state.queued(Queue::Ticks, None, "tick", Some(place));
     }
@@ -134,6 +136,7 @@ pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static
 #[inline(never)]
 pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
+        let place = label::at(place);
         state.microtasks.push(noted(|| "microtask", place, f));
         state.queued(Queue::Microtasks, None, "microtask", Some(place));
     }
@@ -145,7 +148,7 @@ pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 's
 #[inline(never)]
 pub(crate) fn queue_drained(state: &State, place: Place, f: impl FnOnce() + 'static) {
     if state.is_open() {
-        state.drained.push(noted(|| DRAINED, place, f));
+        state.drained.push(noted(|| DRAINED, label::at(place), f));
     }
 }
 

@@ -15,6 +15,7 @@ use super::quiet::drop_payload;
 use crate::cell::peek;
 use crate::error::panic_message;
 use crate::trace::cause;
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 
 /// A place for one callback.
@@ -43,7 +44,7 @@ impl Registered {
     /// Registered now, by the caller.
     #[track_caller]
     pub(crate) fn here() -> Registered {
-        Registered { place: Location::caller(), cause: cause::running() }
+        Registered { place: here(), cause: cause::running() }
     }
 
     /// The callback as something of this kind.
@@ -103,7 +104,7 @@ impl<F: ?Sized> Slot<F> {
     /// caller to drop once all else is done.
     #[track_caller]
     pub(crate) fn set(&self, f: Box<F>) -> Option<Box<F>> {
-        self.set_at(Location::caller(), f)
+        self.set_at(here(), f)
     }
 
     /// As [`set`](Slot::set), registered at this line.

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::panic::{self, Location};
+use std::panic;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +28,7 @@ use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::Place;
+use crate::trace::label::here;
 
 /// A message as it arrives, or why it does not.
 type Arrival<T> = Result<T, MessageError>;
@@ -255,7 +256,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             names: Names::default(),
         });
         if state.is_open() {
-            member.registration.open(member.clone(), Location::caller(), true);
+            member.registration.open(member.clone(), here(), true);
             let number = state.delivery.add_receiver(member.clone());
             member.number.set(number);
             member.registration.receives(|| queue.number());

@@ -19,6 +19,7 @@ use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
+use crate::trace::label::here;
 use crate::unhandled::{Claimable, Failure, Lost};
 
 /// What reports call a call.
@@ -308,7 +309,7 @@ impl<S: Send + 'static, R: Send + 'static> Port<S, R> {
         &self,
         make: impl FnOnce(Reply<A>) -> S,
     ) -> Request<Result<A, CallError>> {
-        let (reply, request, _) = ask(self.state(), Location::caller(), |outcome| outcome);
+        let (reply, request, _) = ask(self.state(), here(), |outcome| outcome);
         self.post(make(reply));
         request
     }

@@ -25,6 +25,7 @@ use crate::clock::Nanos;
 use crate::state::State;
 use crate::task::waiters::{Place, Waiters};
 use crate::trace::cause;
+use crate::trace::label::here;
 
 /// A receiver gets at least this many messages in one poll phase, if they are there. It gets more
 /// if more waited when its round began. As in Node.
@@ -86,7 +87,7 @@ impl<T> MessageHandler<T> {
     /// Registers a callback. The one before comes back, to be dropped.
     #[track_caller]
     pub(crate) fn listen(&self, f: Box<dyn FnMut(T)>) -> Option<Box<dyn FnMut(T)>> {
-        self.listen_at(Location::caller(), f)
+        self.listen_at(here(), f)
     }
 
     /// As [`listen`](MessageHandler::listen), registered at this line.

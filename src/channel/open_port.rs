@@ -6,7 +6,6 @@
 //! round is still delivered.
 
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,6 +27,7 @@ use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::task::waiters::{self, Place};
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 
 /// The number of a port that receives no more.
@@ -81,7 +81,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             ticket: Cell::new(None),
         });
         if state.is_open() {
-            port.registration.open(port.clone(), Location::caller(), false);
+            port.registration.open(port.clone(), here(), false);
             let number = state.delivery.add_receiver(port.clone());
             port.number.set(number);
             port.notice.set(Some(CloseNotice::new(link.outgoing.clone())));

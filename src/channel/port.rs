@@ -25,6 +25,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::state::references::ref_methods;
+use crate::trace::label::here;
 
 /// Makes a channel: what is posted at one end arrives at the other. Both ends can travel to other
 /// threads, also inside messages.
@@ -233,7 +234,7 @@ impl<S: Send + 'static, R: Send + 'static, K> Port<S, R, K> {
     /// Calls `f` for each message. Replaces the handler before, and references the port.
     #[track_caller]
     pub fn on_message(&self, f: impl FnMut(R) + 'static) {
-        self.on_message_at(Location::caller(), f);
+        self.on_message_at(here(), f);
     }
 
     /// As [`on_message`](Port::on_message), registered at this line.

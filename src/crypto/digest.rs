@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor};
-use std::panic::Location;
 use std::path::Path;
 
 use sha2::digest::DynDigest;
@@ -12,6 +11,7 @@ use super::{Secret, sliced};
 use crate::fs::PathError;
 use crate::request::Request;
 use crate::state::current;
+use crate::trace::label::here;
 
 /// A hash function of FIPS 180-4.
 ///
@@ -113,7 +113,7 @@ pub fn hash(digest: Digest, data: impl Into<Vec<u8>>) -> Request<io::Result<Vec<
     let mut data = Cursor::new(data.into());
     let mut hasher = digest.hasher();
     let slice = move || hash_slice(&mut data, &mut *hasher);
-    sliced::submit(&state, "digest", Location::caller(), slice)
+    sliced::submit(&state, "digest", here(), slice)
 }
 
 /// The digest of a file, on the pool.
@@ -155,7 +155,7 @@ pub fn hash_file(digest: Digest, path: impl AsRef<Path>) -> Request<io::Result<V
         };
         go_on().map_err(|error| PathError::wrap("hash", &path, error))
     };
-    sliced::submit(&state, "file digest", Location::caller(), slice)
+    sliced::submit(&state, "file digest", here(), slice)
 }
 
 /// Hashes up to a slice of what is left. The digest, if that was the end.

@@ -25,15 +25,15 @@ mod sliced;
 
 use std::io;
 use std::mem;
-use std::panic::Location;
 
 use ctutils::CtEq;
 use zeroize::Zeroizing;
 
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::current;
+use crate::trace::label::here;
 use crate::unhandled::{Claimable, Lost};
 
 pub use digest::{Digest, hash, hash_file};
@@ -124,7 +124,7 @@ const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 #[track_caller]
 pub fn random_bytes(len: usize) -> Request<io::Result<Vec<u8>>> {
     let state = current::expect("crypto::random_bytes");
-    let location = Location::caller();
+    let location = here();
     if len > LENGTH_MAX {
         let text = format!("random_bytes: {len} bytes are too many: {LENGTH_MAX} at most");
         return Request::failed_later(&state, RANDOM, location, invalid(text));
@@ -167,13 +167,13 @@ fn derive(
     work: impl FnOnce() -> io::Result<Secret> + Send + 'static,
 ) -> Request<io::Result<Vec<u8>>> {
     let state = current::expect(name);
-    let location = Location::caller();
+    let location = here();
     match checked {
         Ok(()) => {
             let (promise, request) = Promise::new(&state, name, location);
             promise.on_unclaimed(wipe);
-            let label = Label::new(WorkKind::Cpu, name, location);
-            let job = pool::submit(&state, label, Admission::New, work, pool::flatten);
+            let origin = JobOrigin::new(WorkKind::Cpu, name, location);
+            let job = pool::submit(&state, origin, Admission::New, work, pool::flatten);
             promise.follow(job, reveal);
             request
         }

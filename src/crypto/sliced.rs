@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use super::Secret;
 use crate::error::{self, CancelError, WorkError};
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 use crate::state::State;
@@ -21,7 +21,7 @@ struct Sliced {
     /// The loop that it belongs to.
     state: Rc<State>,
     /// What the pool is told of each slice.
-    label: Label,
+    origin: JobOrigin,
     /// Taken by whatever decides the request.
     promise: Cell<Option<Promise<Vec<u8>>>>,
     /// Cancels the slice that is queued or running.
@@ -49,7 +49,7 @@ pub(super) fn submit(
     promise.on_unclaimed(super::wipe);
     let sliced = Rc::new(Sliced {
         state: state.clone(),
-        label: Label::new(WorkKind::Cpu, name, location),
+        origin: JobOrigin::new(WorkKind::Cpu, name, location),
         promise: Cell::new(None),
         job: RefCell::new(None),
         cancelled: Cell::new(false),
@@ -57,7 +57,7 @@ pub(super) fn submit(
     let weak = Rc::downgrade(&sliced);
     promise.on_cancel(move || weak.upgrade().map_or(Err(CancelError::Done), |s| s.cancel()));
     sliced.promise.set(Some(promise));
-    let job = pool::submit(state, sliced.label, Admission::New, work_of(slice), same);
+    let job = pool::submit(state, sliced.origin, Admission::New, work_of(slice), same);
     sliced.follow(job);
     request
 }
@@ -90,7 +90,7 @@ impl Sliced {
             _ if self.cancelled.get() => self.decide(Err(error::cancelled())),
             Ok(Slice::More(slice)) => {
                 let (state, work) = (&self.state, work_of(slice));
-                let next = pool::submit(state, self.label, Admission::GoesOn, work, same);
+                let next = pool::submit(state, self.origin, Admission::GoesOn, work, same);
                 self.follow(next);
             }
             Ok(Slice::Done(result)) => self.decide(result),

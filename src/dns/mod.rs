@@ -25,12 +25,13 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::error::shut_down;
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
 use crate::sys::resolver::{self, Failure};
+use crate::trace::label::here;
 
 pub use error::{LookupError, LookupErrorKind};
 use shared::KIND;
@@ -69,7 +70,7 @@ const LABEL_MAX: usize = 63;
 #[track_caller]
 pub fn lookup(host: &str) -> Request<io::Result<Vec<IpAddr>>> {
     let state = current::expect("dns::lookup");
-    lookup_at(&state, Location::caller(), host, LookupOptions::new())
+    lookup_at(&state, here(), host, LookupOptions::new())
 }
 
 /// The addresses of a host: of which family, in which order, and whether all of them.
@@ -94,7 +95,7 @@ pub fn lookup(host: &str) -> Request<io::Result<Vec<IpAddr>>> {
 #[track_caller]
 pub fn lookup_with(host: &str, options: LookupOptions) -> Request<io::Result<Vec<IpAddr>>> {
     let state = current::expect("dns::lookup_with");
-    lookup_at(&state, Location::caller(), host, options)
+    lookup_at(&state, here(), host, options)
 }
 
 /// The addresses of a host with this port, each with its scope where it has one: what can be
@@ -127,7 +128,7 @@ pub fn lookup_socket_addrs(
     options: LookupOptions,
 ) -> Request<io::Result<Vec<SocketAddr>>> {
     let state = current::expect("dns::lookup_socket_addrs");
-    lookup_sockets_at(&state, Location::caller(), host, port, options)
+    lookup_sockets_at(&state, here(), host, port, options)
 }
 
 /// As [`lookup_with`], on behalf of who called from `location`.
@@ -248,7 +249,7 @@ pub fn lookup_service(address: SocketAddr) -> Request<io::Result<HostAndService>
         let (host, service) = resolve::names(address)?;
         Ok(HostAndService { host, service })
     };
-    ask(&state, "address look-up", Location::caller(), address.to_string(), work)
+    ask(&state, "address look-up", here(), address.to_string(), work)
 }
 
 /// The port of a service, by the name that the system has for it (`/etc/services`): 443 for
@@ -281,7 +282,7 @@ pub fn lookup_service(address: SocketAddr) -> Request<io::Result<HostAndService>
 #[track_caller]
 pub fn lookup_port(service: &str, protocol: Protocol) -> Request<io::Result<u16>> {
     let state = current::expect("dns::lookup_port");
-    let location = Location::caller();
+    let location = here();
     let refuse = |why| Request::failed_later(&state, KIND, location, invalid(why));
     if !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_digit()) {
         return match service.parse() {
@@ -311,8 +312,8 @@ fn ask<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Request<io::Result<T>> {
     let work = move || call().map_err(|failure| LookupError::new(asked, failure));
-    let label = Label::new(WorkKind::SlowIo, name, location);
-    pool::submit(state, label, Admission::New, work, pool::flatten)
+    let origin = JobOrigin::new(WorkKind::SlowIo, name, location);
+    pool::submit(state, origin, Admission::New, work, pool::flatten)
 }
 
 /// The host's name as the resolver wants it.

@@ -20,7 +20,7 @@ use super::error::LookupError;
 use super::options::{Family, LookupOptions};
 use super::resolve;
 use crate::error::{self, CancelError, WorkError};
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::request::{Canceller, Completer, Request};
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
@@ -138,8 +138,8 @@ impl Call {
                 .map_err(|failure| LookupError::new(host.to_string_lossy().into_owned(), failure))
         };
         let answer = |result| result;
-        let label = Label::new(WorkKind::SlowIo, KIND, location);
-        let job = pool::submit(state, label, Admission::New, work, answer);
+        let origin = JobOrigin::new(WorkKind::SlowIo, KIND, location);
+        let job = pool::submit(state, origin, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
         job.on_complete(move |result| asked.answer(&state, result));

@@ -15,6 +15,7 @@ use crate::phase::mode::RunMode;
 use crate::state::current;
 use crate::state::{State, Status};
 use crate::trace::Phase;
+use crate::trace::label::{Label, Shown};
 
 impl State {
     /// Turns until nothing is alive and the before-exit hooks add nothing; false after a stop.
@@ -177,9 +178,11 @@ impl State {
     fn log_unfinished(&self) {
         let asked_for = self.is_halted() || self.is_stopping() || self.cut_short.get();
         let level = if asked_for { log::Level::Debug } else { log::Level::Warn };
-        let mut places: Vec<(&Location<'_>, usize)> = Vec::new();
+        let mut places: Vec<(&'static Location<'static>, usize)> = Vec::new();
         for place in self.tasks.locations() {
-            match places.iter_mut().find(|(known, _)| *known == place) {
+            // Two labels may have one line of the host.
+            let same = |known| known == place && Label::of(known) == Label::of(place);
+            match places.iter_mut().find(|(known, _)| same(*known)) {
                 Some((_, count)) => *count += 1,
                 None => places.push((place, 1)),
             }
@@ -188,7 +191,8 @@ impl State {
             let times = if count == 1 { String::new() } else { format!(", {count} times") };
             log::log!(
                 level,
-                "a task had not finished when its loop ended: spawned at {place}{times}"
+                "a task had not finished when its loop ended: spawned at {}{times}",
+                Shown(place)
             );
         }
     }

@@ -18,7 +18,6 @@ mod turn;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +34,7 @@ use crate::threads::remote::Remote;
 
 pub use crate::phase::mode::RunMode;
 use crate::state::{State, current};
+use crate::trace::label::here;
 pub use builder::Builder;
 pub(crate) use builder::Parts;
 
@@ -175,7 +175,7 @@ impl Loop {
     pub fn keep_alive(&self) -> KeepAlive {
         let guard = Rc::new(Guard { registration: Registration::new(Rc::clone(&self.state)) });
         if self.state.is_open() {
-            guard.registration.open(guard.clone(), Location::caller(), true);
+            guard.registration.open(guard.clone(), here(), true);
         }
         KeepAlive { guard }
     }

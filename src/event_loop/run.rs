@@ -20,6 +20,7 @@ use crate::state::current;
 use crate::task::{scoped, span};
 use crate::threads::patience::Awake;
 use crate::trace::Phase;
+use crate::trace::label::{InForce, Shown};
 use crate::trace::origin::Origin;
 
 /// A loop that this thread turns: it is the thread's current loop, no other loop of the thread can
@@ -36,6 +37,8 @@ struct Turning {
     _entered: current::Entered,
     /// No other loop can be turned.
     _thread: current::ThreadTurns,
+    /// No label is in force in what is called.
+    _unlabelled: InForce,
 }
 
 impl Turning {
@@ -57,7 +60,13 @@ impl Turning {
         state.delays.begin_turn(state.clock.read());
         state.begin_log();
         state.tell_turn(true);
-        Turning { state: state.clone(), _awake: Awake::new(), _entered: entered, _thread: thread }
+        Turning {
+            state: state.clone(),
+            _awake: Awake::new(),
+            _entered: entered,
+            _thread: thread,
+            _unlabelled: InForce::none(),
+        }
     }
 
     /// The result of a turn, once the loop is torn down if it was told to end. A panic goes on; the
@@ -225,7 +234,7 @@ impl Loop {
             (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),
             (Ok(()), Some(Ok(value))) => value,
             (Ok(()), None) => {
-                log::error!("exit was called: block_on at {location} has no output");
+                log::error!("exit was called: block_on at {} has no output", Shown(location));
                 callback::halt()
             }
         }

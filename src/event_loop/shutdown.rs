@@ -19,6 +19,8 @@ use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
+use crate::trace::label::Label;
+use crate::trace::label::here;
 use crate::unhandled::{Failure, Lost};
 
 /// What reports call a shutdown that is under way.
@@ -84,7 +86,7 @@ impl Loop {
     /// ```
     #[track_caller]
     pub fn shutdown(&self, limit: Duration) -> Request<Answer> {
-        let (state, location) = (&self.state, Location::caller());
+        let (state, location) = (&self.state, here());
         if !state.is_open() {
             return Request::finished(state, KIND, Ok(()));
         }
@@ -144,7 +146,7 @@ impl Shutdown {
         let timer = self.limit.get();
         if !self.answered.get() && timer.as_ref().is_none_or(nearer) {
             timer.iter().for_each(Timer::clear);
-            let location = self.registration.location().unwrap_or_else(|| Location::caller());
+            let location = self.registration.location().unwrap_or_else(here);
             self.set_limit(location, limit);
         }
     }
@@ -174,10 +176,12 @@ impl Shutdown {
             let mut laggard = Laggard {
                 kind: handle.kind(),
                 location: registration.location(),
+                label: None,
                 thread: own.clone(),
                 running_for: registration.open_for(),
             };
             handle.explain(&mut laggard);
+            laggard.label = laggard.location.and_then(Label::of);
             laggard
         });
         laggards.collect()

@@ -22,6 +22,7 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
+use crate::trace::label::here;
 
 /// Entries that one job reads.
 const ENTRIES_PER_JOB: usize = 256;
@@ -142,13 +143,13 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> Request<io::Result<()>> {
 #[track_caller]
 pub fn read_dir(path: impl AsRef<Path>) -> Request<io::Result<ReadDir>> {
     let state = current::expect("read_dir");
-    let location = Location::caller();
+    let location = here();
     let path: Arc<Path> = path.as_ref().into();
     let work = move || match fs::read_dir(&path) {
         Ok(entries) => Ok(read_batch(entries, path, location)),
         Err(error) => Err(PathError::wrap("read_dir", &path, error)),
     };
-    pool::submit(&state, job::label(location), Admission::New, work, ReadDir::adopt)
+    pool::submit(&state, job::origin(location), Admission::New, work, ReadDir::adopt)
 }
 
 /// What one job has read of a directory.
@@ -310,7 +311,7 @@ impl ReadDir {
     #[track_caller]
     pub fn next_batch(&self) -> Request<io::Result<Vec<DirEntry>>> {
         let listing = &self.listing;
-        let location = Location::caller();
+        let location = here();
         let first = listing.first.take();
         if !first.is_empty() {
             return Request::finished(&listing.state, KIND, Ok(first));

@@ -17,6 +17,7 @@ use super::whole::Reading;
 use crate::request::Request;
 use crate::state::current;
 use crate::sys;
+use crate::trace::label::here;
 
 /// An open file.
 ///
@@ -94,7 +95,7 @@ impl File {
     #[track_caller]
     pub fn from_std(file: impl Into<fs::File>) -> File {
         let state = current::expect("File::from_std");
-        File { queue: FileQueue::new(state, Location::caller(), file.into(), None) }
+        File { queue: FileQueue::new(state, here(), file.into(), None) }
     }
 
     /// Gives the file back as one of the standard library, after the operations that were asked for
@@ -104,7 +105,7 @@ impl File {
     /// `EBADF` when it was closed or given away.
     #[track_caller]
     pub fn into_std(self) -> Request<io::Result<fs::File>> {
-        self.queue.give_away(Location::caller())
+        self.queue.give_away(here())
     }
 
     /// Gives the file back at once, if no operation runs or waits. Also after the end of its loop.
@@ -122,7 +123,7 @@ impl File {
     /// The system's; `EBADF` when it was closed before.
     #[track_caller]
     pub fn close(&self) -> Request<io::Result<()>> {
-        self.queue.close(Location::caller())
+        self.queue.close(here())
     }
 
     /// As [`close`](File::close), asked for at this line.
@@ -161,7 +162,7 @@ impl File {
     /// The system's: `IsADirectory` for a directory.
     #[track_caller]
     pub fn read(&self, len: usize) -> Request<io::Result<Vec<u8>>> {
-        self.read_from(None, len, Location::caller())
+        self.read_from(None, len, here())
     }
 
     /// Reads up to `len` bytes from `offset` on. The file's own offset stays. Otherwise as
@@ -182,7 +183,7 @@ impl File {
     /// ```
     #[track_caller]
     pub fn read_at(&self, len: usize, offset: u64) -> Request<io::Result<Vec<u8>>> {
-        self.read_from(Some(offset), len, Location::caller())
+        self.read_from(Some(offset), len, here())
     }
 
     pub(super) fn read_from(
@@ -203,7 +204,7 @@ impl File {
     /// As [`read`](File::read); `OutOfMemory` when it does not fit.
     #[track_caller]
     pub fn read_to_end(&self) -> Request<io::Result<Vec<u8>>> {
-        self.queue.operation("read", Location::caller(), |file| {
+        self.queue.operation("read", here(), |file| {
             let metadata = file.metadata()?;
             let mut size = 0;
             if metadata.is_file() {
@@ -230,7 +231,7 @@ impl File {
     /// ```
     #[track_caller]
     pub fn read_vectored(&self, lens: &[usize]) -> Request<io::Result<Vec<Vec<u8>>>> {
-        self.read_buffers(lens, None, Location::caller())
+        self.read_buffers(lens, None, here())
     }
 
     /// As [`read_vectored`](File::read_vectored), from `offset` on. The file's own offset stays.
@@ -243,7 +244,7 @@ impl File {
         lens: &[usize],
         offset: u64,
     ) -> Request<io::Result<Vec<Vec<u8>>>> {
-        self.read_buffers(lens, Some(offset), Location::caller())
+        self.read_buffers(lens, Some(offset), here())
     }
 
     fn read_buffers(
@@ -273,7 +274,7 @@ impl File {
     /// The system's: `StorageFull` when the disk is full.
     #[track_caller]
     pub fn write(&self, data: impl Into<Vec<u8>>) -> Request<io::Result<usize>> {
-        self.write_to(vec![data.into()], None, Location::caller())
+        self.write_to(vec![data.into()], None, here())
     }
 
     /// Writes all bytes at `offset`. The file's own offset stays. A file opened for appending gets
@@ -283,7 +284,7 @@ impl File {
     /// As [`write`](File::write), also for what has no offsets.
     #[track_caller]
     pub fn write_at(&self, data: impl Into<Vec<u8>>, offset: u64) -> Request<io::Result<usize>> {
-        self.write_to(vec![data.into()], Some(offset), Location::caller())
+        self.write_to(vec![data.into()], Some(offset), here())
     }
 
     /// Writes all bytes of several buffers as one, with as few calls as the system allows.
@@ -293,7 +294,7 @@ impl File {
     /// As [`write`](File::write); `InvalidInput` for an empty list.
     #[track_caller]
     pub fn write_vectored(&self, buffers: Vec<Vec<u8>>) -> Request<io::Result<usize>> {
-        self.write_to(buffers, None, Location::caller())
+        self.write_to(buffers, None, here())
     }
 
     /// As [`write_vectored`](File::write_vectored), at `offset`. The file's own offset stays.
@@ -306,7 +307,7 @@ impl File {
         buffers: Vec<Vec<u8>>,
         offset: u64,
     ) -> Request<io::Result<usize>> {
-        self.write_to(buffers, Some(offset), Location::caller())
+        self.write_to(buffers, Some(offset), here())
     }
 
     pub(super) fn write_to(
@@ -328,7 +329,7 @@ impl File {
     /// The system's: `InvalidInput` before the start, `NotSeekable` for a pipe.
     #[track_caller]
     pub fn seek(&self, to: SeekFrom) -> Request<io::Result<u64>> {
-        self.seek_at(to, Location::caller())
+        self.seek_at(to, here())
     }
 
     /// As [`seek`](File::seek), asked for at this line.
@@ -346,7 +347,7 @@ impl File {
     /// The system's.
     #[track_caller]
     pub fn metadata(&self) -> Request<io::Result<Metadata>> {
-        self.one_call("fstat", Location::caller(), fs::File::metadata)
+        self.one_call("fstat", here(), fs::File::metadata)
     }
 
     /// Makes the file `len` bytes long. The offset stays.
@@ -355,7 +356,7 @@ impl File {
     /// As [`std::fs::File::set_len`].
     #[track_caller]
     pub fn set_len(&self, len: u64) -> Request<io::Result<()>> {
-        self.one_call("ftruncate", Location::caller(), move |file| file.set_len(len))
+        self.one_call("ftruncate", here(), move |file| file.set_len(len))
     }
 
     /// Waits until the device has all that was written, and what is known of the file.
@@ -364,7 +365,7 @@ impl File {
     /// The system's: what it could not store.
     #[track_caller]
     pub fn sync_all(&self) -> Request<io::Result<()>> {
-        self.one_call("fsync", Location::caller(), fs::File::sync_all)
+        self.one_call("fsync", here(), fs::File::sync_all)
     }
 
     /// Waits until the device has all that was written, and what is needed to find it again.
@@ -373,7 +374,7 @@ impl File {
     /// As [`sync_all`](File::sync_all).
     #[track_caller]
     pub fn sync_data(&self) -> Request<io::Result<()>> {
-        self.one_call("fdatasync", Location::caller(), fs::File::sync_data)
+        self.one_call("fdatasync", here(), fs::File::sync_data)
     }
 
     /// Sets who may use the file.
@@ -382,7 +383,7 @@ impl File {
     /// The system's.
     #[track_caller]
     pub fn set_permissions(&self, permissions: Permissions) -> Request<io::Result<()>> {
-        self.one_call("fchmod", Location::caller(), move |file| file.set_permissions(permissions))
+        self.one_call("fchmod", here(), move |file| file.set_permissions(permissions))
     }
 
     /// Sets whose the file is. `None` leaves the user or the group as it is.
@@ -391,9 +392,7 @@ impl File {
     /// As [`chown`](super::chown).
     #[track_caller]
     pub fn chown(&self, user: Option<u32>, group: Option<u32>) -> Request<io::Result<()>> {
-        self.one_call("fchown", Location::caller(), move |file| {
-            std::os::unix::fs::fchown(file, user, group)
-        })
+        self.one_call("fchown", here(), move |file| std::os::unix::fs::fchown(file, user, group))
     }
 
     /// Sets the times of the last access and the last modification.
@@ -407,7 +406,7 @@ impl File {
         modified: impl Into<FileTime>,
     ) -> Request<io::Result<()>> {
         let (accessed, modified) = (accessed.into(), modified.into());
-        self.one_call("futime", Location::caller(), move |file| {
+        self.one_call("futime", here(), move |file| {
             sys::file::set_file_times(file, [accessed.moment()?, modified.moment()?])
         })
     }
@@ -440,7 +439,7 @@ impl File {
     #[track_caller]
     pub fn copy_from(&self, source: &File, offset: u64, len: usize) -> Request<io::Result<usize>> {
         let source = source.queue.share();
-        self.queue.operation("copy", Location::caller(), move |target| {
+        self.queue.operation("copy", here(), move |target| {
             Sending::new(source?, target, offset, len).go_on()
         })
     }
@@ -451,7 +450,7 @@ impl File {
     /// The system's: no descriptors left.
     #[track_caller]
     pub fn try_clone(&self) -> Request<io::Result<File>> {
-        let location = Location::caller();
+        let location = here();
         let (state, path) = (self.queue.state.clone(), self.queue.path.clone());
         let copied = self.one_call("dup", location, fs::File::try_clone);
         super::job::map(&self.queue.state, location, copied, move |file| File {

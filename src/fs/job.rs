@@ -13,11 +13,12 @@ use std::rc::Rc;
 
 use super::error::PathError;
 use crate::error::{CancelError, WorkError};
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::promise::Promise;
 use crate::request::{Canceller, Request};
 use crate::state::State;
 use crate::state::current;
+use crate::trace::label::here;
 use crate::virtual_time::chance::Chance;
 
 /// The most bytes that one job moves.
@@ -27,8 +28,8 @@ pub(super) const BYTES_PER_JOB: usize = 8 * 1024 * 1024;
 pub(super) const KIND: &str = "file request";
 
 /// What the pool is told of a job.
-pub(super) fn label(location: &'static Location<'static>) -> Label {
-    Label::new(WorkKind::FastIo, KIND, location)
+pub(super) fn origin(location: &'static Location<'static>) -> JobOrigin {
+    JobOrigin::new(WorkKind::FastIo, KIND, location)
 }
 
 /// How far a job has brought an operation.
@@ -89,7 +90,7 @@ fn one_job<T: Send + 'static, G: Send + 'static>(
     work: impl FnOnce() -> (io::Result<T>, G) + Send + 'static,
 ) -> Request<io::Result<T>> {
     let state = current::expect(operation);
-    pool::submit(&state, label(Location::caller()), Admission::New, work, give_back)
+    pool::submit(&state, origin(here()), Admission::New, work, give_back)
 }
 
 /// The result of a job that gives back what the loop has allocated for it, to be freed here: where
@@ -117,7 +118,7 @@ pub(super) fn on_path_in_steps<T: Send + 'static>(
         Err(error) => (Err(PathError::wrap(operation, &path, error)), (Some(path), room)),
     };
     let state = current::expect(operation);
-    in_steps(&state, Location::caller(), named, give_back, polish)
+    in_steps(&state, here(), named, give_back, polish)
 }
 
 /// The rest of a chain, with the path in its errors.
@@ -144,7 +145,7 @@ pub(super) fn in_steps<T: Send + 'static, R: Send + 'static>(
         let job = Rc::new(FirstJob::default());
         let inner = job.clone();
         promise.on_cancel(move || inner.cancel());
-        let request = pool::submit(state, label(location), Admission::New, first, finish);
+        let request = pool::submit(state, origin(location), Admission::New, first, finish);
         let fulfil = move |mut result: io::Result<T>| {
             result.iter_mut().for_each(polish);
             promise.fulfil(result);
@@ -189,7 +190,7 @@ pub(super) fn run<T: Send + 'static>(
     then: impl FnOnce(io::Result<T>) + 'static,
 ) -> Canceller {
     let job = move || luck().and_then(|()| job());
-    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
+    let request = pool::submit(state, origin(location), Admission::GoesOn, job, pool::flatten);
     go_on(state, location, request, then)
 }
 
@@ -217,7 +218,7 @@ fn run_next<T: Send + 'static>(
     job: NextJob<T>,
     then: Box<dyn FnOnce(io::Result<T>)>,
 ) {
-    let request = pool::submit(state, label(location), Admission::GoesOn, job, pool::flatten);
+    let request = pool::submit(state, origin(location), Admission::GoesOn, job, pool::flatten);
     let inner = state.clone();
     request.on_complete(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
@@ -250,7 +251,7 @@ pub(super) fn release<T: Send + 'static>(
             drop(value);
             Ok(())
         };
-        let label = Label { name: "file close", ..label(location) };
-        drop(pool::submit(state, label, Admission::GoesOn, work, pool::flatten));
+        let origin = JobOrigin { name: "file close", ..origin(location) };
+        drop(pool::submit(state, origin, Admission::GoesOn, work, pool::flatten));
     }
 }

@@ -15,6 +15,7 @@ use crate::error::WorkError;
 use crate::pool::{self, Admission};
 use crate::request::Request;
 use crate::state::current;
+use crate::trace::label::here;
 
 /// How a file is opened, as [`std::fs::OpenOptions`].
 ///
@@ -103,14 +104,14 @@ impl OpenOptions {
     #[track_caller]
     pub fn open(&self, path: impl AsRef<Path>) -> Request<io::Result<File>> {
         let state = current::expect("open");
-        let location = Location::caller();
+        let location = here();
         let path: Arc<Path> = path.as_ref().into();
         let options = self.options.clone();
         let work = move || match options.open(&path) {
             Ok(file) => Ok(Opened { file, path, location }),
             Err(error) => Err(PathError::wrap("open", &path, error)),
         };
-        pool::submit(&state, job::label(location), Admission::New, work, Opened::adopt)
+        pool::submit(&state, job::origin(location), Admission::New, work, Opened::adopt)
     }
 }
 

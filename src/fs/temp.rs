@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use crate::error::WorkError;
 use crate::pool::{self, Admission};
 use crate::request::Request;
 use crate::state::current;
+use crate::trace::label::here;
 
 /// What a template ends in, replaced by letters and digits (as `mkstemp(3)`).
 const PLACEHOLDER: &[u8] = b"XXXXXX";
@@ -76,7 +76,7 @@ pub fn create_temp_dir(template: impl AsRef<Path>) -> Request<io::Result<PathBuf
 #[track_caller]
 pub fn create_temp_file(template: impl AsRef<Path>) -> Request<io::Result<File>> {
     let state = current::expect("create_temp_file");
-    let location = Location::caller();
+    let location = here();
     let template = template.as_ref().to_owned();
     let work = move || {
         let mut options = fs::OpenOptions::new();
@@ -87,7 +87,7 @@ pub fn create_temp_file(template: impl AsRef<Path>) -> Request<io::Result<File>>
         }
     };
     let finish = |result: Result<io::Result<Opened>, WorkError>| pool::flatten(result)?.into_file();
-    pool::submit(&state, job::label(location), Admission::New, work, finish)
+    pool::submit(&state, job::origin(location), Admission::New, work, finish)
 }
 
 /// Tries names until one is not taken.

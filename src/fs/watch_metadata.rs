@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::PathError;
-use super::job::label;
+use super::job::origin;
 use crate::callback;
 use crate::callback::slot::{Once, Registered, Slot};
 use crate::clock::Nanos;
@@ -26,6 +26,7 @@ use crate::state::current;
 use crate::state::named::{Name, Named, Names};
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 
 /// What a look has seen.
@@ -74,7 +75,7 @@ impl Looking {
         let work = move || {
             fs::metadata(&path).map_err(|error| PathError::wrap("watch_metadata", &path, error))
         };
-        let location = label(self.location);
+        let location = origin(self.location);
         let request = pool::submit(self.state(), location, Admission::GoesOn, work, pool::flatten);
         let looking = self.clone();
         request.on_complete(move |look| looking.looked(look));
@@ -238,7 +239,7 @@ impl Named for Looking {
 #[track_caller]
 pub fn watch_metadata(path: impl AsRef<Path>, interval: Duration) -> MetadataWatcher {
     let state = current::expect("fs::watch_metadata");
-    let location = Location::caller();
+    let location = here();
     let looking = Rc::new(Looking {
         registration: Registration::new(state.clone()),
         names: Names::default(),

@@ -12,6 +12,7 @@ use crate::pool;
 use crate::request::Request;
 use crate::state::current;
 use crate::sys;
+use crate::trace::label::here;
 
 /// What is asked for first of a file whose size is not known.
 const FIRST_READ: usize = 8 * 1024;
@@ -288,7 +289,7 @@ fn start_copy(from: &Path, to: &Path, exclusive: bool) -> Request<io::Result<u64
             None => Ok(Step::Done(paths.from.metadata().map_or(0, |found| found.len()))),
         }
     };
-    let location = std::panic::Location::caller();
+    let location = here();
     job::in_steps(&state, location, first, pool::flatten, |_| ())
 }
 

@@ -11,7 +11,6 @@ use std::future::Future;
 use std::io;
 use std::ops::BitOr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Context};
@@ -28,6 +27,7 @@ use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{self, Place, Waiters};
+use crate::trace::label::here;
 
 /// What a [`Poll`] watches for: constants that are combined with `|`.
 ///
@@ -191,7 +191,7 @@ impl<F: AsFd + 'static> Poll<F> {
             names: Names::default(),
         });
         if state.is_open() {
-            descriptor.registration.open(descriptor.clone(), Location::caller(), false);
+            descriptor.registration.open(descriptor.clone(), here(), false);
         }
         Poll { descriptor: Name::new(descriptor) }
     }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::threads::mailbox::RemoteMailbox;
 use crate::trace::asked::Asked;
+use crate::trace::label::here;
 
 /// Calls back on its loop when any thread says so.
 ///
@@ -84,7 +84,7 @@ impl Notifier {
         });
         if state.is_open() {
             drop(receiver.callback.set(Box::new(f)));
-            receiver.registration.open(receiver.clone(), Location::caller(), true);
+            receiver.registration.open(receiver.clone(), here(), true);
             receiver.number.set(state.delivery.add_receiver(receiver.clone()));
         }
         let (mailbox, loop_id) = (RemoteMailbox::new(state.mailbox.clone()), state.id);

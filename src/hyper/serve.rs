@@ -19,6 +19,7 @@ use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::state::current;
 use crate::task;
 use crate::time::timeout;
+use crate::trace::label::here;
 
 /// What a server accepts connections from.
 ///
@@ -214,7 +215,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let state = current::expect("hyper::serve");
-    let at = Location::caller();
+    let at = here();
     let listener = Rc::new(listener);
     listener.unref();
     let close = listener.clone();

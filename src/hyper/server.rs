@@ -14,6 +14,7 @@ use crate::state::State;
 use crate::state::references::ref_methods;
 use crate::state::registration::{Handle, Registration};
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::label::here;
 
 /// Its name in reports.
 const KIND: &str = "HTTP server";
@@ -211,7 +212,7 @@ impl Serving {
         if !self.registration.is_open() {
             return Request::finished(state, KIND, self.cut.get());
         }
-        let (completer, request) = Completer::new(state, KIND, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, here());
         self.askers.borrow_mut().push(completer);
         let own = Rc::downgrade(self);
         let timer = state.enter_for(|| {

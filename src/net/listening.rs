@@ -36,6 +36,7 @@ use crate::stream::budget::Budget;
 use crate::stream::connection::{Connection, Stream};
 use crate::sys::{self, Event, Poller};
 use crate::task::waiters::{self, Place, Waiters};
+use crate::trace::label::Shown;
 use crate::trace::origin::Origin;
 use crate::virtual_time::network::link::Socket;
 use crate::virtual_time::network::listening::Listener as InMemory;
@@ -142,7 +143,7 @@ impl<L: Listener> Listening<L> {
 
     /// Which listener it is, for the log.
     fn made(&self) -> String {
-        format!("by the listener made at {}", self.location)
+        format!("by the listener made at {}", Shown(self.location))
     }
 
     fn update_liveness(&self) {

@@ -18,6 +18,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::sys;
+use crate::trace::label::here;
 use crate::virtual_time::network::{self, listening::Listener as InMemory};
 
 impl Listener for sys::TcpListener {
@@ -167,7 +168,7 @@ impl TcpListener {
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
         let state = current::expect("TcpListener::from_std");
         listener.set_nonblocking(true)?;
-        TcpListener::adopt(&state, Exchanged::System(listener), Location::caller())
+        TcpListener::adopt(&state, Exchanged::System(listener), here())
     }
 
     fn adopt(
@@ -278,7 +279,7 @@ impl DetachedTcpListener {
     pub fn open(self) -> io::Result<TcpListener> {
         let state = current::expect("DetachedTcpListener::open");
         self.socket.check(&state)?;
-        TcpListener::adopt(&state, self.socket, Location::caller())
+        TcpListener::adopt(&state, self.socket, here())
     }
 
     /// The socket for use without a loop. It is non-blocking.
@@ -403,7 +404,7 @@ impl TcpListenerBuilder {
         if !state.is_open() {
             return Err(error::shut_down());
         }
-        let shared = Listening::adopt(&state, self.listen(&state, address)?, Location::caller())?;
+        let shared = Listening::adopt(&state, self.listen(&state, address)?, here())?;
         Ok(TcpListener { shared })
     }
 

@@ -6,7 +6,6 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::panic::Location;
 use std::time::Duration;
 
 use super::address::{Address, Target};
@@ -24,6 +23,7 @@ use crate::stream::verbs::{
     socket_methods, write_methods,
 };
 use crate::sys;
+use crate::trace::label::here;
 use crate::virtual_time::network;
 
 /// A TCP connection.
@@ -131,7 +131,7 @@ impl TcpStream {
     #[track_caller]
     pub fn connect(address: impl Address) -> Request<io::Result<TcpStream>> {
         let state = current::expect("TcpStream::connect");
-        let location = Location::caller();
+        let location = here();
         let target = match address.target() {
             Ok(target) if state.is_open() => target,
             Ok(_) => {
@@ -210,7 +210,7 @@ impl TcpStream {
         let state = current::expect("TcpStream::from_std");
         stream.set_nonblocking(true)?;
         let socket = Exchanged::System(sys::TcpStream::from_std(stream));
-        Connection::adopt(&state, socket, Location::caller())
+        Connection::adopt(&state, socket, here())
     }
 
     /// Takes the connection off its loop, for use without one: blocking. All other clones are
@@ -411,7 +411,7 @@ impl DetachedTcpStream {
         let state = current::expect("DetachedTcpStream::open");
         self.socket.check(&state)?;
         let socket = self.socket.map(sys::TcpStream::from_std);
-        let stream: TcpStream = Connection::adopt(&state, socket, Location::caller())?;
+        let stream: TcpStream = Connection::adopt(&state, socket, here())?;
         stream.connection.take_over(self.ended, self.failure);
         Ok(stream)
     }

@@ -18,6 +18,7 @@ use crate::error;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::sys;
+use crate::trace::label::here;
 use crate::virtual_time::network::{self, listening::Listener as InMemory};
 
 /// A socket that listens, and its file.
@@ -173,13 +174,13 @@ impl UnixListener {
         if state.chance().is_some() {
             let backlog = BACKLOG as usize;
             let socket = InMemory::bind(&network::Address::of_unix(address), backlog, false)?;
-            let (socket, location) = (Exchanged::Simulated(socket), Location::caller());
+            let (socket, location) = (Exchanged::Simulated(socket), here());
             return Ok(UnixListener { shared: Listening::adopt(&state, socket, location)? });
         }
         let socket = net::UnixListener::bind_addr(address)?;
         let file = SocketFile::at(address);
         sys::set_backlog(&socket, BACKLOG)?;
-        UnixListener::adopt(socket, file, Location::caller())
+        UnixListener::adopt(socket, file, here())
     }
 
     /// Takes a listening socket of the standard library into the current loop. Its file, if it has
@@ -207,7 +208,7 @@ impl UnixListener {
     /// ```
     #[track_caller]
     pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
-        UnixListener::adopt(listener, None, Location::caller())
+        UnixListener::adopt(listener, None, here())
     }
 
     fn adopt(

@@ -22,6 +22,7 @@ use crate::stream::verbs::{
     socket_methods, write_methods,
 };
 use crate::sys;
+use crate::trace::label::here;
 use crate::virtual_time::network::{self, link::Socket};
 
 /// A connected Unix socket: a stream between programs on one machine, which carries descriptors
@@ -141,7 +142,7 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn connect(path: impl AsRef<Path>) -> Request<io::Result<UnixStream>> {
-        connect(SocketAddr::from_pathname(path), Location::caller())
+        connect(SocketAddr::from_pathname(path), here())
     }
 
     /// Connects to any address that std can name, abstract ones too.
@@ -172,7 +173,7 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn connect_addr(address: &SocketAddr) -> Request<io::Result<UnixStream>> {
-        connect(Ok(address.clone()), Location::caller())
+        connect(Ok(address.clone()), here())
     }
 
     /// Makes two streams that are connected to each other.
@@ -197,7 +198,7 @@ impl UnixStream {
     /// ```
     #[track_caller]
     pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
-        let (state, location) = (current::expect("UnixStream::pair"), Location::caller());
+        let (state, location) = (current::expect("UnixStream::pair"), here());
         let (one, other) = if state.chance().is_some() {
             let (one, other) = Socket::pair();
             (one.into(), other.into())
@@ -235,7 +236,7 @@ impl UnixStream {
         let state = current::expect("UnixStream::from_std");
         stream.set_nonblocking(true)?;
         let socket = Exchanged::System(sys::UnixStream::from_std(stream));
-        Connection::adopt(&state, socket, Location::caller())
+        Connection::adopt(&state, socket, here())
     }
 
     /// Takes the connection off its loop, for use without one: blocking. All other clones are
@@ -375,7 +376,7 @@ impl UnixStream {
         data: &[u8],
         descriptors: Vec<OwnedFd>,
     ) -> Request<io::Result<()>> {
-        let location = Location::caller();
+        let location = here();
         let count = descriptors.len();
         if data.is_empty() || count == 0 || count > sys::DESCRIPTORS_MAX {
             let text = format!("{count} descriptors with {} bytes cannot be sent", data.len());

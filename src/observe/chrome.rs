@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::json_lines::Text;
 use super::lengths::{self, Lengths, Whose};
-use super::{Detail, Event, NoSleep, Phase, Recording, Wake, What};
+use super::{Detail, Event, Label, NoSleep, Phase, Recording, Wake, What};
 
 /// What waits in a queue of its loop from the moment when it was scheduled. All other callbacks
 /// wait for something that is yet to happen.
@@ -335,7 +335,7 @@ fn write_name(to: &mut impl Write, what: &str, track: u32, name: &str) -> io::Re
 fn write_event(to: &mut impl Write, event: &Event) -> io::Result<()> {
     let (category, kind, location) = match &event.what {
         What::Callback(callback) => ("callback", callback.kind, callback.location),
-        What::Job { kind, location } => ("job", *kind, *location),
+        What::Job { kind, location, .. } => ("job", *kind, *location),
         What::Wait { woken_by } => {
             let by = name_of_wake(*woken_by);
             return write!(to, r#""cat":"wait","name":"wait","args":{{"woken by":"{by}"}}}}"#);
@@ -383,8 +383,12 @@ fn name_of_wake(wake: Wake) -> &'static str {
     }
 }
 
-fn line_of(location: &Location<'_>) -> String {
-    format!("{}:{}", location.file(), location.line())
+/// A line of the program, or the label that was in force there.
+fn line_of(location: &'static Location<'static>) -> String {
+    match Label::of(location) {
+        Some(label) => label.to_string(),
+        None => format!("{}:{}", location.file(), location.line()),
+    }
 }
 
 pub(super) fn name_of(phase: Phase) -> &'static str {

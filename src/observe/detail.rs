@@ -24,6 +24,9 @@ pub use crate::trace::detail::{NoSleep, NotRun, Queue};
 /// receiver. A thread without a loop that is no pool thread has no track, and what it does is not
 /// told; `Fetched` says what has come of it.
 ///
+/// Of a `location` at which a [label](super::labelled) was in force,
+/// [`Label::of`](super::Label::of) tells which.
+///
 /// # Examples
 /// ```
 /// use windlass::observe::{Detail, Recorder, What};

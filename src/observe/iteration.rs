@@ -51,10 +51,8 @@ pub struct Iteration {
 impl Iteration {
     fn new(number: u64, started: Instant, account: &Account) -> Iteration {
         let longest = account.longest.map(|(phase, origin, took)| Callback {
-            phase,
-            kind: origin.kind,
-            location: origin.place,
             took: Duration::from_nanos(took),
+            ..Callback::new(phase, origin.kind, origin.place)
         });
         Iteration {
             number,

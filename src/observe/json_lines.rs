@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use super::chrome::name_of;
-use super::{Armed, Detail, Event, NoSleep, NotRun, Queue, Recording, Wake, What};
+use super::{Armed, Detail, Event, Label, NoSleep, NotRun, Queue, Recording, Wake, What};
 
 impl Recording {
     /// Writes the recording as JSON, one object a line for each event, in the order of
@@ -25,9 +25,10 @@ impl Recording {
     /// | `link` | [`What::Link`] | `to` |
     /// | `all`, `turn_began`, … | [`What::Detail`]: the variant's name | the variant's fields |
     ///
-    /// A `location` of Rust is called `place` and is a string, `"src/main.rs:12:5"`. What is not
-    /// known is `null`. The values of enums are words like the names of the variants. All numbers
-    /// are below 2^53, up to 104 days of recording.
+    /// A `location` of Rust is called `place` and is a string, `"src/main.rs:12:5"`. With a
+    /// [label](super::labelled) it is the place that this says, and the label's name stands beside
+    /// it as `label`, if it has one. What is not known is `null`. The values of enums are words
+    /// like the names of the variants. All numbers are below 2^53, up to 104 days of recording.
     ///
     /// A recording with events that had no room ends with a line more:
     /// `{"what":"lost","count":N}`.
@@ -85,7 +86,7 @@ impl Event {
                 line.kind(callback.kind, callback.location)?;
             }
             What::Wait { woken_by } => line.what("wait")?.word("woken_by", word_of(*woken_by))?,
-            What::Job { kind, location } => line.what("job")?.kind(kind, *location)?,
+            What::Job { kind, location, .. } => line.what("job")?.kind(kind, *location)?,
             What::Track { number, name } => {
                 line.what("track")?.number("number", *number)?;
                 line.text("name", name)?;
@@ -282,13 +283,21 @@ impl<W: Write> Line<'_, W> {
         }
     }
 
-    fn kind(&mut self, kind: &str, place: Option<&Location<'_>>) -> io::Result<()> {
+    fn kind(&mut self, kind: &str, place: Option<&'static Location<'static>>) -> io::Result<()> {
         self.text("kind", kind)?;
         self.place(place)
     }
 
-    fn place(&mut self, place: Option<&Location<'_>>) -> io::Result<()> {
-        self.maybe("place", place.map(Place))
+    /// A line of the program; or what the label says that was in force there.
+    fn place(&mut self, place: Option<&'static Location<'static>>) -> io::Result<()> {
+        let Some(label) = place.and_then(Label::of) else {
+            let own =
+                place.map(|it| Place { file: it.file(), line: it.line(), column: it.column() });
+            return self.maybe("place", own);
+        };
+        let (file, line, column) = (label.file(), label.line(), label.column());
+        self.number("place", Place { file, line, column })?;
+        if label.name().is_empty() { Ok(()) } else { self.text("label", label.name()) }
     }
 
     fn armed(&mut self, armed: &Armed) -> io::Result<()> {
@@ -356,13 +365,20 @@ fn word_of_not_run(why: NotRun) -> &'static str {
 }
 
 /// A place as a string of JSON.
-struct Place<'a>(&'a Location<'a>);
+struct Place<'a> {
+    /// The file.
+    file: &'a str,
+    /// The line, from one on.
+    line: u32,
+    /// The column, from one on.
+    column: u32,
+}
 
 impl Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (line, column) = (self.0.line(), self.0.column());
+        let Place { file, line, column } = *self;
         f.write_str("\"")?;
-        write_escaped(f, self.0.file())?;
+        write_escaped(f, file)?;
         write!(f, r#":{line}:{column}""#)
     }
 }

@@ -8,6 +8,8 @@
 //! - [`Recorder`] keeps what all loops, workers and pool threads of the process do, each callback
 //!   with the one in which it was scheduled. [`Recorder::detailed`] keeps all else that is said
 //!   too, each as a [`Detail`].
+//! - [`labelled`] gives callbacks a name and a place of their own, as in the script of an engine:
+//!   all of these show it.
 //!
 //! All of it stands on one seam: the loop says at its doors what happens. While nobody observes, a
 //! callback pays one branch for it. What is queued while somebody observes remembers where it was
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use crate::trace::cause;
 
+pub use crate::trace::label::{Label, labelled};
 pub use crate::trace::{Phase, Wake};
 pub use delays::Delays;
 pub use detail::{Armed, Detail, NoSleep, NotRun, Queue};
@@ -84,6 +87,19 @@ pub struct Callback {
     /// The line that registered it, if that was recorded: of `read_start`, `on_message`,
     /// `on_complete`, not of what made the handle.
     pub location: Option<&'static Location<'static>>,
+    /// The [label](labelled) that was in force there.
+    pub label: Option<Label>,
     /// How long it took, or has been running.
     pub took: Duration,
+}
+
+impl Callback {
+    fn new(
+        phase: Phase,
+        kind: &'static str,
+        place: Option<&'static Location<'static>>,
+    ) -> Callback {
+        let label = place.and_then(Label::of);
+        Callback { phase, kind, location: place, label, took: Duration::ZERO }
+    }
 }

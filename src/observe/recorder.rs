@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Callback, Detail, Wake};
+use super::{Callback, Detail, Label, Wake};
 use crate::clock::{self, Nanos};
 use crate::trace::detail::Want;
 use crate::trace::ring::{self, Happened};
@@ -141,6 +141,8 @@ pub enum What {
         kind: &'static str,
         /// The line that asked for it.
         location: Option<&'static Location<'static>>,
+        /// The [label](super::labelled) that was in force there.
+        label: Option<Label>,
     },
     /// A loop or a pool thread that there was. Not counted, and never without room.
     Track {
@@ -330,14 +332,16 @@ impl Event {
         }
         let took = Duration::from_nanos(event.took);
         let what = match event.happened {
-            Happened::Called | Happened::Panicked => What::Callback(Callback {
-                phase: event.phase,
+            Happened::Called | Happened::Panicked => {
+                let callback = Callback::new(event.phase, event.kind, event.place);
+                What::Callback(Callback { took, ..callback })
+            }
+            Happened::Waited => What::Wait { woken_by: Wake::of(event.small) },
+            Happened::Worked => What::Job {
                 kind: event.kind,
                 location: event.place,
-                took,
-            }),
-            Happened::Waited => What::Wait { woken_by: Wake::of(event.small) },
-            Happened::Worked => What::Job { kind: event.kind, location: event.place },
+                label: event.place.and_then(Label::of),
+            },
             _ => What::Link { to: event.id },
         };
         Event {

@@ -265,13 +265,13 @@ fn take_same(known: &mut HashMap<u32, Stalled>, stalled: &Stalled) -> bool {
 
 impl Stalled {
     fn stall(&self, limit: Nanos, over: bool) -> Stall {
-        let Seen { macrotask, kind, place: location } = self.seen;
+        let Seen { macrotask, kind, place } = self.seen;
         let took = Duration::from_nanos(self.took.max(limit));
         let in_mailbox = self.track.observed().map_or(0, |observed| observed.waiting());
         Stall {
             loop_name: self.track.name().to_owned(),
             worker: self.track.worker(),
-            callback: Callback { phase: macrotask.phase, kind, location, took },
+            callback: Callback { took, ..Callback::new(macrotask.phase, kind, place) },
             over,
             waiting: in_mailbox + macrotask.queued,
         }

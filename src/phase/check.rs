@@ -1,6 +1,5 @@
 //! The check phase: watchers that run right after poll, then the immediates.
 
-use std::panic::Location;
 use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
@@ -11,6 +10,7 @@ use crate::state::current;
 use crate::state::references::ref_methods;
 use crate::trace;
 use crate::trace::detail::{Named, Queue};
+use crate::trace::label::here;
 
 pub(crate) fn run(state: &Rc<State>) {
     watchers::run(state, trace::Phase::Check, &state.check);
@@ -61,7 +61,7 @@ fn run_immediates(state: &State) {
 /// ```
 #[track_caller]
 pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
-    let location = Location::caller();
+    let location = here();
     current::expect_with("set_immediate", |state| {
         let number = if state.is_open() { state.immediates.push(f, location) } else { u64::MAX };
         state.queued(Queue::Immediates, Some(Named::Immediate(number)), KIND, Some(location));

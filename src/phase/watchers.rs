@@ -18,6 +18,7 @@ use crate::state::{State, Watchers};
 use crate::sys::Event;
 use crate::trace;
 use crate::trace::detail::Queue;
+use crate::trace::label::here;
 
 /// Which of the three lists.
 ///
@@ -95,7 +96,7 @@ impl<P: InPhase> PhaseWatcher<P> {
     #[track_caller]
     pub fn start(f: impl FnMut() + 'static) -> Self {
         let state = current::expect(P::START);
-        let watcher = Watcher::start(&state, P::PHASE, P::KIND, f, Location::caller());
+        let watcher = Watcher::start(&state, P::PHASE, P::KIND, f, here());
         PhaseWatcher { watcher, _phase: PhantomData }
     }
 

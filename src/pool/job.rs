@@ -42,7 +42,7 @@ pub(super) fn address<J: ?Sized>(job: &Arc<J>) -> usize {
 
 /// What is known of a job without running it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Label {
+pub(crate) struct JobOrigin {
     /// What it mostly does, which decides its queue.
     pub(crate) kind: WorkKind,
     /// What reports call it.
@@ -53,14 +53,14 @@ pub(crate) struct Label {
     pub(crate) goes_on: bool,
 }
 
-impl Label {
-    /// The label of a job that begins something.
+impl JobOrigin {
+    /// The origin of a job that begins something.
     pub(crate) fn new(
         kind: WorkKind,
         name: &'static str,
         location: &'static Location<'static>,
-    ) -> Label {
-        Label { kind, name, location, goes_on: false }
+    ) -> JobOrigin {
+        JobOrigin { kind, name, location, goes_on: false }
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) enum Outcome {
 /// A job as the pool sees it.
 pub(super) trait Job: Send + Sync {
     /// What is known of it.
-    fn label(&self) -> &Label;
+    fn origin(&self) -> &JobOrigin;
     /// When it was submitted.
     fn submitted(&self) -> Nanos;
     /// The callback that submitted it. Zero: none, or nobody observed.
@@ -192,14 +192,14 @@ pub(super) struct JobCell<F, R> {
     /// known that it will not run.
     id: AtomicU64,
     /// What is known of it.
-    pub(super) label: Label,
+    pub(super) origin: JobOrigin,
     /// For jobs with a token or a deadline.
     pub(super) limits: Option<Box<Limits>>,
 }
 
 impl<F: Body<R>, R> JobCell<F, R> {
     pub(super) fn new(
-        label: Label,
+        origin: JobOrigin,
         limits: Option<Box<Limits>>,
         work: F,
         mailbox: Arc<Mailbox>,
@@ -208,7 +208,7 @@ impl<F: Body<R>, R> JobCell<F, R> {
         let id = if detail::is_wanted() { cause::next_id() } else { 0 };
         let (cause, id) = (cause::running(), AtomicU64::new(id));
         let submitted = clock::monotonic();
-        JobCell { label, limits, submitted, cause, id, stage, mailbox, request }
+        JobCell { origin, limits, submitted, cause, id, stage, mailbox, request }
     }
 
     /// Sets the request that is told of the result.
@@ -261,8 +261,8 @@ impl<F: Body<R>, R> JobCell<F, R> {
 }
 
 impl<F: Body<R> + 'static, R: Send + 'static> Job for JobCell<F, R> {
-    fn label(&self) -> &Label {
-        &self.label
+    fn origin(&self) -> &JobOrigin {
+        &self.origin
     }
 
     fn submitted(&self) -> Nanos {

@@ -49,7 +49,7 @@ use std::time::Duration;
 use threads::Threads;
 
 pub use figures::{KindMetrics, PoolMetrics};
-pub(crate) use job::Label;
+pub(crate) use job::JobOrigin;
 pub(crate) use request::{Admission, flatten, submit};
 pub use shutdown::{Laggards, RunningJob};
 pub use token::CancelToken;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::WorkKind;
-use super::job::{Job, Label, Outcome};
+use super::job::{Job, JobOrigin, Outcome};
 use crate::callback::observed;
 use crate::clock::Nanos;
 use crate::error::WorkError;
@@ -28,23 +28,23 @@ pub(super) fn begin_thread(name: &str) -> Rc<Teller> {
 /// A job leaves its queue, to be run on this thread.
 #[cold]
 pub(super) fn tell_started(job: &dyn Job) {
-    let label = job.label();
+    let origin = job.origin();
     let detail = Detail::new(Happened::Started, job.id());
-    observed::tell_here(detail.of(label.name, Some(label.location)));
+    observed::tell_here(detail.of(origin.name, Some(origin.location)));
 }
 
 /// A job was submitted, from this loop to this pool, in whose queue so many wait with it.
 #[cold]
 pub(super) fn tell_submitted(state: &State, job: &dyn Job, pool: u64, waiting: usize) {
-    let label = job.label();
-    let detail = Detail::new(Happened::Submitted, job.id()).of(label.name, Some(label.location));
-    let slow = u8::from(label.kind == WorkKind::SlowIo);
+    let origin = job.origin();
+    let detail = Detail::new(Happened::Submitted, job.id()).of(origin.name, Some(origin.location));
+    let slow = u8::from(origin.kind == WorkKind::SlowIo);
     state.say(detail.amount(pair(pool as usize, waiting)).small(slow));
 }
 
 /// A job will not run: it was refused at once, or it has an id and has waited until now.
 #[cold]
-pub(super) fn tell_not_run(state: &State, id: Option<u64>, label: &Label, error: &WorkError) {
+pub(super) fn tell_not_run(state: &State, id: Option<u64>, origin: &JobOrigin, error: &WorkError) {
     let why = match error {
         WorkError::Cancelled => NotRun::Cancelled,
         WorkError::DeadlineExceeded => NotRun::DeadlineExceeded,
@@ -55,7 +55,7 @@ pub(super) fn tell_not_run(state: &State, id: Option<u64>, label: &Label, error:
     };
     let happened = if id.is_some() { Happened::Withdrawn } else { Happened::Refused };
     let detail = Detail::new(happened, id.unwrap_or(0)).small(why as u8);
-    state.say(detail.of(label.name, Some(label.location)));
+    state.say(detail.of(origin.name, Some(origin.location)));
 }
 
 /// Runs a job and tells of it. What it schedules has the job as its cause.
@@ -69,8 +69,8 @@ pub(super) fn run(
     // One that was submitted while somebody observed has its id since.
     let id = if job.id() > 0 { job.id() } else { cause::next_id() };
     job.set_id(id);
-    let label = job.label();
-    let origin = Origin { kind: label.name, place: Some(label.location), cause: job.cause() };
+    let origin = job.origin();
+    let origin = Origin { kind: origin.name, place: Some(origin.location), cause: job.cause() };
     let began = now();
     let outcome = cause::on_behalf_of(id, run);
     if outcome == Outcome::Ran {

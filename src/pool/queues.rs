@@ -68,7 +68,7 @@ impl Queues {
     }
 
     pub(super) fn push(&self, job: Arc<dyn Job>) {
-        let queue = if job.label().kind == WorkKind::SlowIo { &self.slow } else { &self.quick };
+        let queue = if job.origin().kind == WorkKind::SlowIo { &self.slow } else { &self.quick };
         queue.push(job);
     }
 
@@ -154,17 +154,17 @@ fn steal(queue: &Injector<Arc<dyn Job>>) -> Option<Arc<dyn Job>> {
 mod tests {
     use std::panic::Location;
 
-    use super::super::job::{JobCell, Label};
+    use super::super::job::{JobCell, JobOrigin};
     use super::*;
     use crate::threads::mailbox::Mailbox;
 
     fn job(kind: WorkKind, name: &'static str) -> Arc<dyn Job> {
-        let label = Label::new(kind, name, Location::caller());
-        Arc::new(JobCell::new(label, None, || (), Arc::new(Mailbox::new())))
+        let origin = JobOrigin::new(kind, name, Location::caller());
+        Arc::new(JobCell::new(origin, None, || (), Arc::new(Mailbox::new())))
     }
 
     fn name(taken: Option<Taken>) -> Option<&'static str> {
-        taken.map(|taken| taken.job.label().name)
+        taken.map(|taken| taken.job.origin().name)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::figures::Counters;
-use super::job::Label;
+use super::job::JobOrigin;
 use super::shutdown::RunningJob;
 use crate::clock::{self, Nanos};
 
@@ -13,7 +13,7 @@ use crate::clock::{self, Nanos};
 #[derive(Clone, Copy)]
 struct Known {
     /// What it is.
-    label: Label,
+    origin: JobOrigin,
     /// Which one it is: its [`address`](super::job::address).
     address: usize,
     /// When it began.
@@ -47,9 +47,9 @@ impl Record {
         }
     }
 
-    pub(super) fn begin(&self, label: Label, address: usize, began: Nanos) {
+    pub(super) fn begin(&self, origin: JobOrigin, address: usize, began: Nanos) {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        *job = Some(Known { label, address, began });
+        *job = Some(Known { origin, address, began });
         self.running.store(true, Ordering::Release);
     }
 
@@ -62,7 +62,7 @@ impl Record {
     }
 
     pub(super) fn running_job(&self) -> Option<RunningJob> {
-        self.running().map(|job| RunningJob::new(self.name.clone(), &job.label))
+        self.running().map(|job| RunningJob::new(self.name.clone(), &job.origin))
     }
 
     fn running(&self) -> Option<Known> {

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Pool;
-use super::job::{self, Body, Job, JobCell, Label, Limits, Outcome, Refusal};
+use super::job::{self, Body, Job, JobCell, JobOrigin, Limits, Outcome, Refusal};
 use super::observe;
 use super::threads::Threads;
 use super::token::CancelToken;
@@ -29,6 +29,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::threads::mailbox::incoming::Done;
 use crate::trace::detail;
+use crate::trace::label::Shown;
 use crate::unhandled::{Claimable, Lost};
 
 /// What may be asked of a job beyond running it.
@@ -83,7 +84,7 @@ struct Special {
 /// the pool does not take completes with the reason, later.
 pub(crate) fn submit<F, R, T>(
     state: &Rc<State>,
-    label: Label,
+    origin: JobOrigin,
     admission: Admission,
     work: F,
     finish: fn(Result<R, WorkError>) -> T,
@@ -93,10 +94,10 @@ where
     R: Send + 'static,
     T: Claimable + 'static,
 {
-    let label = Label { goes_on: admission == Admission::GoesOn, ..label };
-    match admit(state, &state.pool, label, admission) {
-        Ok(()) => start(state, label, Wishes::default(), work, finish),
-        Err(error) => refuse(state, label, work, finish(Err(error))),
+    let origin = JobOrigin { goes_on: admission == Admission::GoesOn, ..origin };
+    match admit(state, &state.pool, origin, admission) {
+        Ok(()) => start(state, origin, Wishes::default(), work, finish),
+        Err(error) => refuse(state, origin, work, finish(Err(error))),
     }
 }
 
@@ -112,14 +113,14 @@ where
 pub(super) fn admit(
     state: &State,
     pool: &Pool,
-    label: Label,
+    origin: JobOrigin,
     admission: Admission,
 ) -> Result<(), WorkError> {
     let admitted = find_place(state, pool, admission);
     if detail::is_wanted()
         && let Err(error) = &admitted
     {
-        observe::tell_not_run(state, None, &label, error);
+        observe::tell_not_run(state, None, &origin, error);
     }
     admitted
 }
@@ -139,12 +140,12 @@ fn find_place(state: &State, pool: &Pool, admission: Admission) -> Result<(), Wo
 /// A request for work that was not accepted: it completes with `value`, later.
 pub(super) fn refuse<F, T: Claimable + 'static>(
     state: &Rc<State>,
-    label: Label,
+    origin: JobOrigin,
     work: F,
     value: T,
 ) -> Request<T> {
-    let (completer, request) = Completer::new(state, label.name, label.location);
-    state.log(|| format!("{} of {} refused", label.name, label.location));
+    let (completer, request) = Completer::new(state, origin.name, origin.location);
+    state.log(|| format!("{} of {} refused", origin.name, Shown(origin.location)));
     if state.is_open() {
         completer.complete_later(value);
     } else {
@@ -157,7 +158,7 @@ pub(super) fn refuse<F, T: Claimable + 'static>(
 /// Makes the request of an admitted job, and gives the job to the pool.
 pub(super) fn start<F, R, T>(
     state: &Rc<State>,
-    label: Label,
+    origin: JobOrigin,
     wishes: Wishes,
     work: F,
     finish: fn(Result<R, WorkError>) -> T,
@@ -176,30 +177,30 @@ where
         let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
         Box::new(Special { pool: wishes.pool, deadline, ..Special::default() })
     });
-    let job = Arc::new(JobCell::new(label, limits, work, state.mailbox.clone()));
+    let job = Arc::new(JobCell::new(origin, limits, work, state.mailbox.clone()));
     let operation = InPool {
         registration: Registration::new(state.clone()),
         job: job.clone(),
         finish,
         special,
     };
-    let pending = Pending::new(state, label.location, operation);
+    let pending = Pending::new(state, origin.location, operation);
     let registration = &pending.operation.registration;
-    registration.open(pending.clone(), label.location, true);
+    registration.open(pending.clone(), origin.location, true);
     let key = registration.key().expect("an open handle has a key");
     job.set_request(key.to_bits());
     arm(&pending);
     state.patience.job_begins();
 
-    state.log(|| format!("{} of {} submitted", label.name, label.location));
+    state.log(|| format!("{} of {} submitted", origin.name, Shown(origin.location)));
     let pool = pending.operation.pool();
     if detail::is_wanted() {
-        let waiting = pool.queues.lengths()[label.kind.queue()] + 1;
+        let waiting = pool.queues.lengths()[origin.kind.queue()] + 1;
         observe::tell_submitted(state, &*job, pool.number, waiting);
     }
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
-        pool.queues.virtual_waiting[label.kind.queue()].fetch_add(1, Ordering::Relaxed);
+        pool.queues.virtual_waiting[origin.kind.queue()].fetch_add(1, Ordering::Relaxed);
         match (state.chance(), &pending.operation.special) {
             (Some(chance), Some(special)) => {
                 let now = state.clock.now();
@@ -232,7 +233,7 @@ where
     let state = &pending.operation.registration.state;
     let delay = Duration::from_nanos(deadline.saturating_sub(state.clock.read()));
     let weak = Rc::downgrade(pending);
-    let location = pending.operation.job.label.location;
+    let location = pending.operation.job.origin.location;
     let alarm = timers::set_internal(state, delay, location, move || {
         // A job that runs goes on.
         if let Some(pending) = weak.upgrade()
@@ -258,7 +259,7 @@ where
 
     /// Takes the work back if the job has not begun.
     fn take_back(&self) -> Option<F> {
-        let (pool, kind) = (self.pool(), self.job.label.kind);
+        let (pool, kind) = (self.pool(), self.job.origin.kind);
         let take = || self.job.take_back(&pool.queues);
         if self.registration.state.clock.is_virtual() {
             let work = take();
@@ -300,7 +301,8 @@ where
             self.tell_not_run(error);
         }
         state.log(|| {
-            let Label { name, location, .. } = self.job.label;
+            let JobOrigin { name, location, .. } = self.job.origin;
+            let location = Shown(location);
             let took = clock::monotonic() - self.job.submitted();
             match error {
                 Some(error) => format!("{name} of {location} failed: {error}"),
@@ -324,19 +326,19 @@ where
     fn tell_not_run(&self, error: &WorkError) {
         if self.job.id() > 0 && !matches!(error, WorkError::Panicked(_)) {
             let id = Some(self.job.id());
-            observe::tell_not_run(&self.registration.state, id, &self.job.label, error);
+            observe::tell_not_run(&self.registration.state, id, &self.job.origin, error);
             self.job.set_id(0);
         }
     }
 
     /// Runs the job on the loop's own thread.
     fn run_here(&self, state: &State) {
-        let (pool, label) = (self.pool(), &self.job.label);
+        let (pool, origin) = (self.pool(), &self.job.origin);
         // Taken back before its delivery: the request has ended.
         if !self.job.is_queued() {
             return;
         }
-        pool.queues.virtual_waiting[label.kind.queue()].fetch_sub(1, Ordering::Relaxed);
+        pool.queues.virtual_waiting[origin.kind.queue()].fetch_sub(1, Ordering::Relaxed);
         let deadline = self.special.as_ref().and_then(|special| special.deadline);
         let refusal = if pool.is_shut() {
             Some(Refusal::Cancelled)
@@ -353,7 +355,7 @@ where
                     run()
                 };
                 if outcome == Outcome::Ran {
-                    pool.lock_virtual_counters().add(label.kind, 0, 0);
+                    pool.lock_virtual_counters().add(origin.kind, 0, 0);
                 }
             }
         }
@@ -367,7 +369,7 @@ where
     T: Claimable + 'static,
 {
     fn kind(&self) -> &'static str {
-        self.job.label.name
+        self.job.origin.name
     }
 
     fn lost(&self, value: T) -> Option<Lost> {
@@ -403,7 +405,7 @@ where
     T: Claimable + 'static,
 {
     fn kind(&self) -> &'static str {
-        self.operation.job.label.name
+        self.operation.job.origin.name
     }
 
     fn registration(&self) -> &Registration {
@@ -430,7 +432,7 @@ where
 
     fn begin_shutdown(self: Rc<Self>, _state: &Rc<State>) {
         let operation = &self.operation;
-        if !operation.job.label.goes_on
+        if !operation.job.origin.goes_on
             && let Some(work) = operation.take_back()
         {
             operation.end_later(self.clone(), WorkError::Cancelled, work);

@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::Location;
 
 use super::WorkKind;
-use super::job::Label;
+use super::job::JobOrigin;
+use crate::trace::label::{Label, Shown};
 
 /// A job that a pool thread is running.
 ///
@@ -31,18 +32,20 @@ pub struct RunningJob {
     pub kind: WorkKind,
     /// The line that submitted it.
     pub location: &'static Location<'static>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
 }
 
 impl RunningJob {
-    pub(super) fn new(thread: String, label: &Label) -> RunningJob {
-        let Label { kind, name, location, .. } = *label;
-        RunningJob { thread, name, kind, location }
+    pub(super) fn new(thread: String, origin: &JobOrigin) -> RunningJob {
+        let JobOrigin { kind, name, location, .. } = *origin;
+        RunningJob { thread, name, kind, location, label: Label::of(location) }
     }
 }
 
 impl fmt::Display for RunningJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} made at {} on {}", self.name, self.location, self.thread)
+        write!(f, "{} made at {} on {}", self.name, Shown(self.location), self.thread)
     }
 }
 

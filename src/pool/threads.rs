@@ -263,8 +263,8 @@ impl Threads {
         began: Nanos,
         last: &mut Option<Arc<Mailbox>>,
     ) -> Nanos {
-        let (label, submitted) = (*job.label(), job.submitted());
-        record.begin(label, job::address(&job), began);
+        let (origin, submitted) = (*job.origin(), job.submitted());
+        record.begin(origin, job::address(&job), began);
         let mut ended = began;
         // A panic of the work is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -279,11 +279,15 @@ impl Threads {
             match outcome {
                 Outcome::Ran => {
                     ended = clock::monotonic();
-                    record.counters.add(label.kind, began.saturating_sub(submitted), ended - began);
+                    record.counters.add(
+                        origin.kind,
+                        began.saturating_sub(submitted),
+                        ended - began,
+                    );
                     job.tell(last);
                 }
                 Outcome::Refused => job.tell(last),
-                Outcome::Gone => self.queues.empty_found(label.kind),
+                Outcome::Gone => self.queues.empty_found(origin.kind),
             }
         }));
         if let Err(payload) = outcome {
@@ -326,7 +330,7 @@ impl Threads {
             if job.refuse(&self.queues, Refusal::Cancelled) {
                 job.tell(&mut last);
             } else {
-                self.queues.empty_found(job.label().kind);
+                self.queues.empty_found(job.origin().kind);
             }
         }
     }

@@ -2,17 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
-use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::job::{Label, WithToken};
+use super::job::{JobOrigin, WithToken};
 use super::request::{self, Admission, Wishes};
 use super::{CancelToken, Pool, WorkKind};
 use crate::error::WorkError;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
+use crate::trace::label::here;
 
 /// What a plain job is called in reports.
 const NAME: &str = "pool job";
@@ -42,8 +42,8 @@ pub fn queue_work<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static, // Across threads: detach.
 ) -> Request<Result<T, WorkError>> {
     let state = current::expect("queue_work");
-    let label = Label::new(WorkKind::Cpu, NAME, Location::caller());
-    request::submit(&state, label, Admission::New, work, |result| result)
+    let origin = JobOrigin::new(WorkKind::Cpu, NAME, here());
+    request::submit(&state, origin, Admission::New, work, |result| result)
 }
 
 /// A job with wishes: what kind it is, when it is too late, how it is asked to stop.
@@ -183,12 +183,12 @@ impl<F> Work<F> {
         T: Send + 'static,
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
-        let location = Location::caller();
+        let location = here();
         let state = current::expect("Work::submit");
-        let label = Label::new(self.kind, self.name, location);
-        match self.admit(&state, label) {
-            Ok(()) => self.start(&state, label),
-            Err(error) => request::refuse(&state, label, self, Err(error)),
+        let origin = JobOrigin::new(self.kind, self.name, location);
+        match self.admit(&state, origin) {
+            Ok(()) => self.start(&state, origin),
+            Err(error) => request::refuse(&state, origin, self, Err(error)),
         }
     }
 
@@ -223,20 +223,20 @@ impl<F> Work<F> {
         F: FnOnce(&CancelToken) -> T + Send + 'static,
     {
         let state = current::expect("Work::submit");
-        let label = Label::new(self.kind, self.name, Location::caller());
-        match self.admit(&state, label) {
-            Ok(()) => Ok(self.start(&state, label)),
+        let origin = JobOrigin::new(self.kind, self.name, here());
+        match self.admit(&state, origin) {
+            Ok(()) => Ok(self.start(&state, origin)),
             Err(reason) => Err(SubmitError { reason, work: self }),
         }
     }
 
     /// Finds a place in its pool.
-    fn admit(&self, state: &State, label: Label) -> Result<(), WorkError> {
-        request::admit(state, self.pool.as_ref().unwrap_or(&state.pool), label, Admission::New)
+    fn admit(&self, state: &State, origin: JobOrigin) -> Result<(), WorkError> {
+        request::admit(state, self.pool.as_ref().unwrap_or(&state.pool), origin, Admission::New)
     }
 
     /// Starts it once it is admitted.
-    fn start<T>(self, state: &Rc<State>, label: Label) -> Request<Result<T, WorkError>>
+    fn start<T>(self, state: &Rc<State>, origin: JobOrigin) -> Request<Result<T, WorkError>>
     where
         T: Send + 'static,
         F: FnOnce(&CancelToken) -> T + Send + 'static,
@@ -251,7 +251,7 @@ impl<F> Work<F> {
             None => None,
         };
         let wishes = Wishes { token: Some(token.clone()), deadline, pool };
-        request::start(state, label, wishes, WithToken { f, token }, |result| result)
+        request::start(state, origin, wishes, WithToken { f, token }, |result| result)
     }
 }
 

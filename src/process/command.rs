@@ -20,6 +20,7 @@ use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
 use crate::sys::process::{self as sys_process, Preparation};
+use crate::trace::label::here;
 
 /// A program to be started, with its arguments and what else it gets.
 ///
@@ -246,7 +247,7 @@ impl Command {
     pub fn spawn(&mut self) -> io::Result<Child> {
         let state = current::expect("Command::spawn");
         let inherit = [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()];
-        self.start(&state, &inherit, Location::caller())
+        self.start(&state, &inherit, here())
     }
 
     /// Runs the program to its end and collects what it writes.
@@ -263,7 +264,7 @@ impl Command {
     /// When no loop is current.
     #[track_caller]
     pub fn output(&mut self) -> Request<io::Result<Output>> {
-        let (state, location) = (current::expect("Command::output"), Location::caller());
+        let (state, location) = (current::expect("Command::output"), here());
         let usual = [Stdio::null(), Stdio::piped(), Stdio::piped()];
         match self.start(&state, &usual, location) {
             Ok(child) => output::collect(&state, child, location),
@@ -289,7 +290,7 @@ impl Command {
     /// ```
     #[track_caller]
     pub fn status(&mut self) -> Request<io::Result<ExitStatus>> {
-        let (state, location) = (current::expect("Command::status"), Location::caller());
+        let (state, location) = (current::expect("Command::status"), here());
         let usual = [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()];
         match self.start(&state, &usual, location) {
             Ok(child) => output::wait(&state, child, location),

@@ -194,6 +194,6 @@ impl Immediates {
     pub(crate) fn report(&self, alive: &mut Vec<Alive>) {
         let places = self.places.borrow();
         let holding = places.iter().filter(|place| place.callback.is_some() && place.referenced);
-        alive.extend(holding.map(|place| Alive { kind: KIND, location: place.location }));
+        alive.extend(holding.map(|place| Alive::new(KIND, place.location)));
     }
 }

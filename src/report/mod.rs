@@ -4,6 +4,7 @@
 pub(crate) mod metrics;
 pub(crate) mod words;
 
+use crate::trace::label::{Label, Shown};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -26,11 +27,19 @@ pub struct Alive {
     pub kind: &'static str,
     /// The line that made it.
     pub location: &'static Location<'static>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
+}
+
+impl Alive {
+    pub(crate) fn new(kind: &'static str, location: &'static Location<'static>) -> Alive {
+        Alive { kind, location, label: Label::of(location) }
+    }
 }
 
 impl fmt::Display for Alive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} made at {}", self.kind, self.location)
+        write!(f, "{} made at {}", self.kind, Shown(self.location))
     }
 }
 
@@ -54,6 +63,8 @@ pub struct HandleInfo {
     pub kind: &'static str,
     /// The line that made it.
     pub location: &'static Location<'static>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
     /// Whether it is started, or waiting to complete.
     pub active: bool,
     /// Whether it may keep the loop alive while active.
@@ -82,6 +93,8 @@ pub struct Laggard {
     /// The line that asked for it; of a worker the line that registered the callback in which it
     /// is stuck, or that spawned it.
     pub location: Option<&'static Location<'static>>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
     /// The thread that runs it, never empty; of what waits on the loop, the loop's own.
     pub thread: String,
     /// For how long it has been under way. In virtual time, virtual.
@@ -92,7 +105,7 @@ impl fmt::Display for Laggard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.kind)?;
         if let Some(location) = self.location {
-            write!(f, " made at {location}")?;
+            write!(f, " made at {}", Shown(location))?;
         }
         let whole_millis = Duration::from_millis(self.running_for.as_millis() as u64);
         write!(f, " on {} for {whole_millis:?}", self.thread)

@@ -22,6 +22,7 @@ use crate::clock::Nanos;
 use crate::report::{Alive, HandleInfo};
 use crate::state::key::{Key, Keyed};
 use crate::sys::Event;
+use crate::trace::label::Label;
 
 /// What the table asks of an owner for its reports.
 pub(crate) trait Described {
@@ -380,7 +381,7 @@ impl<H: Described + ?Sized> Handles<H> {
         let table = self.table.borrow();
         let holding = table.entries.values().filter(|entry| entry.holds()).take(most);
         let owners = holding.map(|entry| &entry.owner);
-        alive.extend(owners.map(|owner| Alive { kind: owner.kind(), location: owner.location() }));
+        alive.extend(owners.map(|owner| Alive::new(owner.kind(), owner.location())));
     }
 
     /// Describes all entries.
@@ -389,6 +390,7 @@ impl<H: Described + ?Sized> Handles<H> {
         let info = |entry: &Entry<H>| HandleInfo {
             kind: entry.owner.kind(),
             location: entry.owner.location(),
+            label: Label::of(entry.owner.location()),
             active: entry.flags.has(Flags::ACTIVE) || entry.flags.has(Flags::POLLED),
             has_ref: entry.flags.has(Flags::REFERENCED),
         };

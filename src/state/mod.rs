@@ -44,6 +44,7 @@ use crate::task::budget::PollBudget;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::Patience;
 use crate::trace::delays::Delays;
+use crate::trace::label::Shown;
 use crate::trace::teller::Teller;
 use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
@@ -275,7 +276,8 @@ impl State {
             reasons.push("more of that kind".to_owned());
         }
         let tasks = self.tasks.locations();
-        reasons.extend(tasks.iter().map(|location| format!("a task spawned at {location}")));
+        reasons
+            .extend(tasks.iter().map(|location| format!("a task spawned at {}", Shown(location))));
         if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }
     }
 

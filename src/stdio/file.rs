@@ -23,7 +23,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::pool::{self, Admission, Label, WorkKind};
+use crate::pool::{self, Admission, JobOrigin, WorkKind};
 use crate::state::State;
 use crate::state::key::Key;
 use crate::sys::{self, Event};
@@ -167,8 +167,8 @@ impl PooledFile {
 }
 
 impl Shared {
-    fn label(&self) -> Label {
-        Label::new(WorkKind::FastIo, "standard stream", self.location)
+    fn origin(&self) -> JobOrigin {
+        JobOrigin::new(WorkKind::FastIo, "standard stream", self.location)
     }
 
     /// A job is done: the stream's next call will not say would-block.
@@ -186,7 +186,7 @@ impl Shared {
             Ok(memory)
         };
         let shared = self.clone();
-        pool::submit(&self.state, self.label(), Admission::GoesOn, work, pool::flatten)
+        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten)
             .on_complete(move |outcome| {
                 let read = match outcome {
                     Ok(bytes) if bytes.is_empty() => Read::Ended,
@@ -211,7 +211,7 @@ impl Shared {
             Ok((write_once(&file, &bytes), bytes))
         };
         let shared = self.clone();
-        pool::submit(&self.state, self.label(), Admission::GoesOn, work, pool::flatten)
+        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten)
             .on_complete(move |outcome| {
                 let outcome = outcome.and_then(|(outcome, bytes)| {
                     shared.spare.set(bytes);

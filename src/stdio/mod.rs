@@ -40,6 +40,7 @@ use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, read_methods, write_methods,
 };
 use crate::sys;
+use crate::trace::label::here;
 use transport::{Kept, Standard};
 
 pub use crate::sys::Kind;
@@ -152,7 +153,7 @@ where
 #[track_caller]
 pub fn stdin() -> Stdin {
     let state = current::expect("stdin");
-    stream(&state, Location::caller(), 0, |streams| &streams.stdin, |input| &input.connection)
+    stream(&state, here(), 0, |streams| &streams.stdin, |input| &input.connection)
 }
 
 /// The standard output of the process, on the current loop.
@@ -173,7 +174,7 @@ pub fn stdin() -> Stdin {
 #[track_caller]
 pub fn stdout() -> Stdout {
     let state = current::expect("stdout");
-    stream(&state, Location::caller(), 1, |streams| &streams.stdout, |output| &output.connection)
+    stream(&state, here(), 1, |streams| &streams.stdout, |output| &output.connection)
 }
 
 /// The standard error output of the process, on the current loop. A stream of its own: its order
@@ -191,7 +192,7 @@ pub fn stdout() -> Stdout {
 #[track_caller]
 pub fn stderr() -> Stdout {
     let state = current::expect("stderr");
-    stream(&state, Location::caller(), 2, |streams| &streams.stderr, |output| &output.connection)
+    stream(&state, here(), 2, |streams| &streams.stderr, |output| &output.connection)
 }
 
 /// The standard input. Made by [`stdin`].

@@ -13,6 +13,7 @@ use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::sys::Transport as _;
+use crate::trace::label::Shown;
 use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable};
 
@@ -121,7 +122,7 @@ impl<S: Stream> Connection<S> {
 
     fn log_close(&self) {
         self.state().log(|| match self.registration.location() {
-            Some(place) => format!("{} of {place} closed", S::KIND),
+            Some(place) => format!("{} of {} closed", S::KIND, Shown(place)),
             None => format!("{} closed", S::KIND),
         });
     }

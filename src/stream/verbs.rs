@@ -193,7 +193,7 @@ macro_rules! write_methods {
         /// ```
         #[track_caller]
         pub fn write(&self, data: &[u8]) -> crate::Request<std::io::Result<()>> {
-            let at = std::panic::Location::caller();
+            let at = crate::trace::label::here();
             self.connection.write(at, crate::stream::operations::Data::Borrowed(data))
         }
 
@@ -212,7 +212,7 @@ macro_rules! write_methods {
         /// ```
         #[track_caller]
         pub fn write_owned(&self, data: impl Into<Vec<u8>>) -> crate::Request<std::io::Result<()>> {
-            let at = std::panic::Location::caller();
+            let at = crate::trace::label::here();
             self.connection.write(at, crate::stream::operations::Data::Owned(data.into()))
         }
 
@@ -237,7 +237,7 @@ macro_rules! write_methods {
             &self,
             data: &[std::io::IoSlice<'_>],
         ) -> crate::Request<std::io::Result<()>> {
-            self.connection.write_vectored(std::panic::Location::caller(), data)
+            self.connection.write_vectored(crate::trace::label::here(), data)
         }
 
         /// Writes what the system takes of `data` at this moment: how many bytes. What does not fit
@@ -300,7 +300,7 @@ macro_rules! write_methods {
         /// ```
         #[track_caller]
         pub fn shutdown(&self) -> crate::Request<std::io::Result<()>> {
-            self.connection.shutdown(std::panic::Location::caller())
+            self.connection.shutdown(crate::trace::label::here())
         }
 
         /// Writes what the system takes of `data`, or keeps the task's waker until it takes some.

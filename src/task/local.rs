@@ -22,6 +22,8 @@ use crate::callback::observed::noted;
 use crate::state::State;
 use crate::state::current;
 use crate::threads::mailbox::Mailbox;
+use crate::trace::label::Shown;
+use crate::trace::label::here;
 
 /// A value is taken out only by what ends the `Local`.
 const WHOLE: &str = "a Local has its value";
@@ -94,7 +96,7 @@ impl<T> Local<T> {
             value: Some(Box::new(value)),
             thread: thread::current().id(),
             mailbox: current::expect_with("Local::new", |state| state.mailbox.clone()),
-            location: Location::caller(),
+            location: here(),
             _pinned: PhantomData,
         }
     }
@@ -143,7 +145,7 @@ impl<T> Local<T> {
             "windlass: a value of the loop {:?} (task::Local made at {}) was used on {here}. It \
              can be used on its own thread only: send a message or a post instead",
             self.mailbox.figures.track.name(),
-            self.location
+            Shown(self.location)
         )
     }
 }
@@ -169,8 +171,9 @@ impl<T> Drop for Local<T> {
             mem::forget(refused);
             let name = self.mailbox.figures.track.name();
             log::error!(
-                "a value of the loop {name:?}, made at {location}, was dropped on another thread \
-                 after the loop had ended: its destructor never runs"
+                "a value of the loop {name:?}, made at {}, was dropped on another thread after \
+                 the loop had ended: its destructor never runs",
+                Shown(location)
             );
         }
     }

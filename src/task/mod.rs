@@ -33,6 +33,8 @@ use crate::trace::detail::Queue;
 use crate::unhandled;
 
 use crate::state::tasks::Run;
+use crate::trace::label::Shown;
+use crate::trace::label::here;
 use waker::TaskWaker;
 
 pub use local::Local;
@@ -158,7 +160,7 @@ impl<F: Future + 'static> Spawned<F> {
     }
 
     fn log(&self, panic: &Panic) {
-        log::error!("a task spawned at {} panicked: {}", self.location, panic.message());
+        log::error!("a task spawned at {} panicked: {}", Shown(self.location), panic.message());
     }
 }
 
@@ -256,7 +258,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 /// ```
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
-    start(current::expect("spawn"), Location::caller(), future, false)
+    start(current::expect("spawn"), here(), future, false)
 }
 
 /// Runs a future on the current loop and forgets it. A panic of it costs nobody else anything: it
@@ -278,7 +280,7 @@ pub fn spawn<F: Future + 'static>(future: F) -> Task<F::Output> {
 /// ```
 #[track_caller]
 pub fn spawn_detached<F: Future + 'static>(future: F) {
-    drop(start(current::expect("spawn_detached"), Location::caller(), future, true));
+    drop(start(current::expect("spawn_detached"), here(), future, true));
 }
 
 /// As [`spawn_detached`], spawned at this line.

@@ -1,13 +1,13 @@
 //! A loop's address for other threads.
 
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
 use super::mailbox::{Mailbox, RemoteMailbox};
 use crate::callback::observed::{noted, tell_here};
 use crate::error::LoopGone;
 use crate::trace::detail::{self, Detail};
+use crate::trace::label::here;
 use crate::trace::ring::Happened;
 
 /// Sends closures to a loop from any thread.
@@ -54,7 +54,7 @@ impl Remote {
             tell_here(Detail::new(Happened::Posted, 0).amount(to));
         }
         let posted = if self.mailbox.is_observed() {
-            self.mailbox.post(noted(|| "post", Location::caller(), f)).map_err(drop)
+            self.mailbox.post(noted(|| "post", here(), f)).map_err(drop)
         } else {
             self.mailbox.post(f).map_err(drop)
         };

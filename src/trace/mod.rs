@@ -13,7 +13,8 @@
 //!                                     └─▶ Account   of an iteration ─▶ on_iteration, on the loop
 //! ```
 //!
-//! - [`origin`]: kind, place and cause of a callback. [`cause`]: the ids, and what runs on this
+//! - [`origin`]: kind, place and cause of a callback. [`label`]: a place in a script, in place of a
+//!   line of the program. [`cause`]: the ids, and what runs on this
 //!   thread. [`asked`]: what is asked for many times and happens once.
 //! - [`track`]: a loop or a pool thread as observers see it. [`roll`]: all tracks of the process,
 //!   and who observes them.
@@ -36,6 +37,7 @@ pub(crate) mod asked;
 pub(crate) mod cause;
 pub(crate) mod delays;
 pub(crate) mod detail;
+pub(crate) mod label;
 pub(crate) mod origin;
 pub(crate) mod ring;
 pub(crate) mod roll;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::account::{Account, Sort};
 use super::cause;
 use super::detail::{Detail, pair};
+use super::label::Shown;
 use super::origin::Origin;
 use super::ring::{Event, Happened, Ring};
 use super::roll::{self, Stalled};
@@ -559,7 +560,7 @@ impl Drop for Teller {
 fn log_long(loop_name: &str, origin: Origin, took: Nanos) {
     let (took, kind) = (InWords(took), origin.kind);
     match origin.place {
-        Some(place) => log::debug!("{loop_name}: {kind} at {place} took {took}"),
+        Some(place) => log::debug!("{loop_name}: {kind} at {} took {took}", Shown(place)),
         None => log::debug!("{loop_name}: {kind} took {took}"),
     }
 }

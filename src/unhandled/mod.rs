@@ -22,6 +22,7 @@ use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
 use crate::sys;
+use crate::trace::label::{Label, Shown};
 
 pub(crate) use known::of_task;
 
@@ -46,12 +47,14 @@ pub struct Unhandled {
     pub kind: &'static str,
     /// The line that spawned the task or made the request.
     pub location: &'static Location<'static>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
 }
 
 impl Display for Unhandled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unhandled { error, kind, location } = self;
-        write!(f, "nobody took the error of the {kind} made at {location}: {error}")
+        let (Unhandled { error, kind, .. }, place) = (self, Shown(self.location));
+        write!(f, "nobody took the error of the {kind} made at {place}: {error}")
     }
 }
 
@@ -267,7 +270,8 @@ impl Report {
         if write!(error, "{lost}").is_err() {
             error.push('…');
         }
-        Some(Unhandled { error, kind: self.kind, location: self.location })
+        let label = Label::of(self.location);
+        Some(Unhandled { error, kind: self.kind, location: self.location, label })
     }
 }
 

@@ -25,6 +25,8 @@ use crate::event_loop::Loop;
 use crate::pool::Pool;
 use crate::state::current;
 use crate::trace::cause;
+use crate::trace::label::Shown;
+use crate::trace::label::here;
 use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
 
@@ -159,7 +161,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         self,
         main: impl FnOnce(Port<Out, In>) + Send + 'static, // Across threads: detach.
     ) -> io::Result<Worker<In, Out>> {
-        self.spawn_at(Location::caller(), main)
+        self.spawn_at(here(), main)
     }
 
     /// As [`spawn`](WorkerBuilder::spawn), at this line.
@@ -218,7 +220,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         direct::enlist(id, shared.mailbox.clone());
         match builder.spawn(move || start.run()) {
             Ok(thread) => {
-                state.log(|| format!("worker {id} of {location} spawned"));
+                state.log(|| format!("worker {id} of {} spawned", Shown(location)));
                 handle.begin(location, number, shared, thread);
                 Ok(Worker::of(handle))
             }

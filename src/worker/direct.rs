@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt;
-use std::panic::{self, Location};
+use std::panic;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::threads::mailbox::Mailbox;
+use crate::trace::label::here;
 use crate::unhandled::{Failure, Lost};
 
 /// The mailboxes of all workers that run, by number.
@@ -144,7 +145,7 @@ pub fn post_direct<T: Send + 'static>(
     timeout: Option<Duration>,
 ) -> Request<Result<(), DirectError>> {
     let state = current::expect("worker::post_direct");
-    let location = Location::caller();
+    let location = here();
     let (in_time, timer) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(None::<Timer>)));
     let (timed, armed) = (in_time.clone(), timer.clone());
     let (reply, request, give_up) = call::ask(&state, location, move |outcome| {
@@ -266,7 +267,7 @@ impl Listeners {
             registration: Registration::new(state.clone()),
             by_type: RefCell::default(),
         });
-        listeners.registration.open(listeners.clone(), Location::caller(), false);
+        listeners.registration.open(listeners.clone(), here(), false);
         state.set_extension(listeners.clone());
         listeners
     }

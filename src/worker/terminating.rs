@@ -1,7 +1,6 @@
 //! The hooks that a worker has called when it is asked to shut down.
 
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
 use std::rc::Rc;
 
 use super::this;
@@ -11,6 +10,7 @@ use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
+use crate::trace::label::here;
 
 /// Calls `f` when this worker is asked to [`shutdown`](super::Worker::shutdown).
 ///
@@ -115,7 +115,7 @@ impl TerminatingHooks {
             waiting: RefCell::default(),
             called: Cell::new(false),
         });
-        hooks.registration.open(hooks.clone(), Location::caller(), false);
+        hooks.registration.open(hooks.clone(), here(), false);
         state.set_extension(hooks.clone());
         hooks
     }

@@ -13,6 +13,7 @@ use super::shared::Shared;
 use crate::clock::{Nanos, saturating_nanos};
 use crate::phase::timers::{Timer, set_interval};
 use crate::state::current;
+use crate::trace::label::Label;
 
 /// How often the watchdog looks in the time that a worker may take: the report is late by a quarter
 /// of that time at most.
@@ -44,6 +45,8 @@ pub struct Unresponsive {
     /// `set_timeout`, the `spawn` of the worker. None in ticks, microtasks and tasks, which do not
     /// record it.
     pub callback: Option<&'static Location<'static>>,
+    /// The [label](crate::observe::labelled) that was in force there.
+    pub label: Option<Label>,
 }
 
 impl fmt::Display for Unresponsive {
@@ -71,7 +74,9 @@ impl Watchdog {
         let timer = set_interval(limit / LOOKS, move |_| {
             let Some(now) = current::get().map(|state| state.clock.now()) else { return };
             if let Some(busy_for) = sighting.look(&shared, now, limit) {
-                f(Unresponsive { worker: shared.id, busy_for, callback: shared.running() });
+                let callback = shared.running();
+                let label = callback.and_then(Label::of);
+                f(Unresponsive { worker: shared.id, busy_for, callback, label });
             }
         });
         timer.set_ref(false);

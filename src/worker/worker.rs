@@ -1,7 +1,6 @@
 //! A worker as the program that started it has it.
 
 use std::fmt;
-use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use crate::report::metrics::Metrics;
 use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::references::ref_methods;
+use crate::trace::label::here;
 use crate::unhandled::Claimable;
 
 /// A worker: a thread with a loop of its own. `In` is what it receives, `Out` what it sends back.
@@ -189,7 +189,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         if let Some(code) = worker.exit_code() {
             return Request::finished(state, KIND, code);
         }
-        let (completer, request) = Completer::new(state, KIND, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, here());
         if state.is_open() {
             worker.shared().terminate();
             worker.close_outgoing();
@@ -219,9 +219,9 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         if worker.has_exited()
             && let Some(outcome) = worker.outcome()
         {
-            return Request::done(state, KIND, Location::caller(), outcome);
+            return Request::done(state, KIND, here(), outcome);
         }
-        let (completer, request) = Completer::new(state, KIND, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, here());
         if !state.is_open() {
             completer.shut_down(Some(Err(WorkerError::ShutDown)));
             return request;
@@ -372,7 +372,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         &self,
         make: impl FnOnce(Reply<A>) -> In,
     ) -> Request<Result<A, CallError>> {
-        let (reply, request, _) = call::ask(self.state(), Location::caller(), |outcome| outcome);
+        let (reply, request, _) = call::ask(self.state(), here(), |outcome| outcome);
         self.post(make(reply));
         request
     }

@@ -19,6 +19,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::stream::{Readable, Writable};
 use crate::task::spawn;
+use crate::trace::label::here;
 
 /// How much is read from a stream at a time.
 const STREAM_READ: usize = 64 * 1024;
@@ -180,7 +181,7 @@ impl<S: Writable> Sink for S {
 /// ```
 #[track_caller]
 pub fn pipe(source: impl Source + 'static, sink: impl Sink + 'static) -> Request<io::Result<u64>> {
-    start(&current::expect("pipe"), Location::caller(), source, sink, true)
+    start(&current::expect("pipe"), here(), source, sink, true)
 }
 
 /// As [`pipe`], but leaves the sink open for more. Ready when all has gone: into the file, or to
@@ -211,7 +212,7 @@ pub fn pipe(source: impl Source + 'static, sink: impl Sink + 'static) -> Request
 /// ```
 #[track_caller]
 pub fn feed(source: impl Source + 'static, sink: impl Sink + 'static) -> Request<io::Result<u64>> {
-    start(&current::expect("feed"), Location::caller(), source, sink, false)
+    start(&current::expect("feed"), here(), source, sink, false)
 }
 
 pub(super) fn start(

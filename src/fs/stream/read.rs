@@ -33,6 +33,7 @@ use crate::state::current;
 use crate::state::registration::{Handle, Registration};
 use crate::sys;
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 
 /// Its name in reports.
@@ -104,7 +105,7 @@ impl ReadOptions {
     #[track_caller]
     pub fn open(self, path: impl AsRef<Path>) -> ReadStream {
         let state = current::expect("ReadStream::open");
-        let stream = Reader::make(&state, Location::caller(), self);
+        let stream = Reader::make(&state, here(), self);
         let reader = stream.reader.clone();
         reader.busy.set(true);
         File::open(path).on_complete(move |opened| reader.opened(opened));
@@ -114,7 +115,7 @@ impl ReadOptions {
     /// A stream of an open file, as [`ReadStream::new`].
     #[track_caller]
     pub fn stream(self, file: File) -> ReadStream {
-        let stream = Reader::make(&file.queue.state, Location::caller(), self);
+        let stream = Reader::make(&file.queue.state, here(), self);
         if stream.reader.registration.is_open() {
             stream.reader.file.replace(Some(file));
         }
@@ -597,7 +598,7 @@ impl ReadStream {
     #[track_caller]
     pub fn pipe(self, sink: impl Sink + 'static) -> Request<io::Result<u64>> {
         let state = self.reader.state().clone();
-        pipe::start(&state, Location::caller(), self, sink, true)
+        pipe::start(&state, here(), self, sink, true)
     }
 
     /// Ends the stream now: no callback comes any more, what waits in memory is dropped, and the

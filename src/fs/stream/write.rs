@@ -24,6 +24,7 @@ use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
 use crate::sys;
+use crate::trace::label::here;
 
 /// Where a stream begins to write, and how much may wait in memory.
 ///
@@ -91,7 +92,7 @@ impl WriteOptions {
     #[track_caller]
     pub fn open(self, path: impl AsRef<Path>, options: &OpenOptions) -> WriteStream {
         let state = current::expect("WriteStream::open");
-        let writer = Writer::new(&state, Location::caller(), self);
+        let writer = Writer::new(&state, here(), self);
         let flight = Flight::start(&writer);
         options.open(path).on_complete(move |opened| match opened {
             Ok(file) => {
@@ -106,7 +107,7 @@ impl WriteOptions {
     /// A stream to an open file.
     #[track_caller]
     pub fn stream(self, file: File) -> WriteStream {
-        let writer = Writer::new(&file.queue.state, Location::caller(), self);
+        let writer = Writer::new(&file.queue.state, here(), self);
         writer.file.replace(Some(file));
         WriteStream { writer }
     }
@@ -467,13 +468,13 @@ impl WriteStream {
     /// finished before, `EBADF` when it was closed before.
     #[track_caller]
     pub fn drain(&self) -> Request<io::Result<()>> {
-        self.writer.drain(Location::caller())
+        self.writer.drain(here())
     }
 
     /// Completes when all that was given has been written.
     #[track_caller]
     pub(super) fn flush(&self) -> Request<io::Result<()>> {
-        self.writer.flush(Location::caller())
+        self.writer.flush(here())
     }
 
     /// Writes what is left and closes the file. Nothing may be written from now on.
@@ -484,7 +485,7 @@ impl WriteStream {
     /// was closed before.
     #[track_caller]
     pub fn finish(&self) -> Request<io::Result<()>> {
-        self.writer.finish(Location::caller())
+        self.writer.finish(here())
     }
 
     /// Ends the stream now. What waits is dropped, `drain` and `finish` that wait complete with a

@@ -24,6 +24,7 @@ use crate::state::current;
 use crate::state::named::Name;
 use crate::state::references::ref_methods;
 use crate::task::waiters::Place;
+use crate::trace::label::here;
 use hub::Hub;
 use watching::Watching;
 
@@ -124,7 +125,7 @@ pub struct WatchEvent {
 /// ```
 #[track_caller]
 pub fn watch(path: impl AsRef<Path>) -> io::Result<Watcher> {
-    start(current::expect("fs::watch"), path.as_ref(), false, Location::caller())
+    start(current::expect("fs::watch"), path.as_ref(), false, here())
 }
 
 /// Watches a directory and all directories below it, now and later.
@@ -169,7 +170,7 @@ pub fn watch(path: impl AsRef<Path>) -> io::Result<Watcher> {
 /// ```
 #[track_caller]
 pub fn watch_recursive(path: impl AsRef<Path>) -> io::Result<Watcher> {
-    start(current::expect("fs::watch_recursive"), path.as_ref(), true, Location::caller())
+    start(current::expect("fs::watch_recursive"), path.as_ref(), true, here())
 }
 
 fn start(

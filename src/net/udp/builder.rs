@@ -1,7 +1,6 @@
 //! Settings for a UDP socket that is bound last.
 
 use std::io;
-use std::panic::Location;
 
 use super::datagrams::Datagrams;
 use super::socket::Socket;
@@ -10,6 +9,7 @@ use crate::error;
 use crate::net::Address;
 use crate::state::current;
 use crate::sys;
+use crate::trace::label::here;
 
 /// How much of a datagram the receive callback gets, unless told: all of any.
 pub(super) const RECEIVE_SIZE: usize = 64 * 1024;
@@ -150,6 +150,6 @@ impl UdpBuilder {
         }
         let socket = Socket::bind(&state, address, options)?;
         let receive_size = self.receive_size.unwrap_or(RECEIVE_SIZE);
-        Datagrams::adopt(&state, socket, receive_size, Location::caller())
+        Datagrams::adopt(&state, socket, receive_size, here())
     }
 }

@@ -14,7 +14,6 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::panic::Location;
 use std::task::{Context, Poll};
 
 pub use builder::UdpBuilder;
@@ -27,6 +26,7 @@ use crate::state::current;
 use crate::state::named::Name;
 use crate::state::references::ref_methods;
 use crate::task::waiters::Place;
+use crate::trace::label::here;
 
 /// A datagram as the receive callback sees it.
 ///
@@ -180,7 +180,7 @@ impl UdpSocket {
         let state = current::expect("UdpSocket::from_std");
         socket.set_nonblocking(true)?;
         let socket = Exchanged::System(socket);
-        Datagrams::adopt(&state, socket, builder::RECEIVE_SIZE, Location::caller())
+        Datagrams::adopt(&state, socket, builder::RECEIVE_SIZE, here())
     }
 
     /// Takes the socket off its loop, for use without one: blocking. All other clones are closed,
@@ -277,7 +277,7 @@ impl UdpSocket {
     /// ```
     #[track_caller]
     pub fn send(&self, data: &[u8]) -> Request<io::Result<()>> {
-        self.shared.send(Location::caller(), data, None)
+        self.shared.send(here(), data, None)
     }
 
     /// Sends a datagram to this address. It is tried at once; a copy of what the system does not
@@ -309,7 +309,7 @@ impl UdpSocket {
     /// ```
     #[track_caller]
     pub fn send_to(&self, data: &[u8], to: SocketAddr) -> Request<io::Result<()>> {
-        self.shared.send(Location::caller(), data, Some(to))
+        self.shared.send(here(), data, Some(to))
     }
 
     /// Sends a datagram now or not at all, to the address that the socket is connected to.

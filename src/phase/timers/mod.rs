@@ -58,6 +58,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::trace::Phase;
 use crate::trace::detail::{self, Queue};
+use crate::trace::label::here;
 use crate::trace::origin::Origin;
 use crate::trace::ring::Happened;
 
@@ -299,7 +300,7 @@ fn arm_noted(
 #[inline]
 #[track_caller]
 pub fn set_timeout(delay: Duration, f: impl FnOnce() + 'static) -> Timer {
-    let location = Location::caller();
+    let location = here();
     current::expect_with("set_timeout", |state| {
         arm(state, delay, Life::Timeout, || Callable::once(f), location)
     })
@@ -343,7 +344,7 @@ pub(crate) fn set_internal(
 /// ```
 #[track_caller]
 pub fn set_interval(period: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
-    let location = Location::caller();
+    let location = here();
     current::expect_with("set_interval", |state| {
         arm(state, period, Life::Interval, || Callable::again(f), location)
     })
@@ -376,7 +377,7 @@ pub fn set_interval(period: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
 /// ```
 #[track_caller]
 pub fn set_timer(delay: Duration, f: impl FnMut(Timer) + 'static) -> Timer {
-    let location = Location::caller();
+    let location = here();
     current::expect_with("set_timer", |state| {
         arm(state, delay, Life::Rearmable, || Callable::again(f), location)
     })

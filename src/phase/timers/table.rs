@@ -101,7 +101,7 @@ impl Entry {
     }
 
     fn alive(&self) -> Alive {
-        Alive { kind: self.kind(), location: self.location }
+        Alive::new(self.kind(), self.location)
     }
 }
 

@@ -12,7 +12,6 @@ mod place;
 
 use std::fmt;
 use std::io;
-use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +20,7 @@ use crate::channel::port::Port;
 use crate::request::{Completer, Request};
 use crate::state::current;
 use crate::state::named::Name;
+use crate::trace::label::here;
 use builder::Settings;
 use dispatcher::{Dispatcher, KIND};
 use place::{Input, Place};
@@ -137,7 +137,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
             let text = "a worker pool has at least one worker";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let location = Location::caller();
+        let location = here();
         let main = move |port: Port<Out, Input<In>>, has_handler: &AtomicBool| {
             let mut handler = make();
             let reply = port.clone();
@@ -169,7 +169,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
     /// [`close`](WorkerPool::close).
     #[track_caller]
     pub fn run(&self, input: In) -> Request<Result<Out, WorkerError>> {
-        let (completer, request) = Completer::new(self.pool.state(), KIND, Location::caller());
+        let (completer, request) = Completer::new(self.pool.state(), KIND, here());
         self.pool.submit(input, completer);
         request
     }
@@ -188,7 +188,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         if self.pool.has_ended() || !state.is_open() {
             return Request::finished(state, KIND, ());
         }
-        let (completer, request) = Completer::new(state, KIND, Location::caller());
+        let (completer, request) = Completer::new(state, KIND, here());
         self.pool.add_closer(completer);
         request
     }
