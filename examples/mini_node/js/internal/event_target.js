@@ -163,8 +163,10 @@ EventTarget.removed = Symbol('kRemoveListener');
 for (const name of ['added', 'removed']) Object.defineProperty(EventTarget, name, { enumerable: false });
 
 function forget(target, type, entry) {
+  const before = target[kListeners].get(type) ?? [];
   entry.isRemoved = true;
-  const left = (target[kListeners].get(type) ?? []).filter((one) => one !== entry);
+  entry.next = before[before.indexOf(entry) + 1];
+  const left = before.filter((one) => one !== entry);
   if (left.length > 0) target[kListeners].set(type, left);
   else target[kListeners].delete(type);
   target[EventTarget.removed]?.(type, left.length);
@@ -185,11 +187,15 @@ function warnOfLeak(target, type, count) {
   process.emitWarning(warning);
 }
 
-// Calls the listeners that are there now. What one throws is uncaught, from a tick, and the next follows.
+// Calls the listeners in order. As in Node, which goes along a list, one that is added meanwhile is
+// called too, unless the last one adds it. What one throws is uncaught, from a tick, and the next
+// follows.
 function dispatch(target, event, type) {
   event[kTarget] = target;
   event[kDispatching] = true;
-  for (const entry of target[kListeners].get(type) ?? []) {
+  let next;
+  for (let entry = target[kListeners].get(type)?.[0]; entry !== undefined; entry = next) {
+    next = entry.isRemoved ? entry.next : after(target[kListeners].get(type), entry);
     if (entry.isRemoved) continue;
     if (event[kStop]) break;
     if (entry.once) forget(target, type, entry);
@@ -204,6 +210,10 @@ function dispatch(target, event, type) {
     }
   }
   event[kDispatching] = false;
+}
+
+function after(list, entry) {
+  return list[list.indexOf(entry) + 1];
 }
 
 function throwLater(error) {

@@ -83,7 +83,7 @@ function sort(list, source) {
         throw clone.dataCloneError('Transfer list contains duplicate MessagePort');
       }
       const number = MessagePort.numberOf(entry);
-      if (number === undefined) {
+      if (number === undefined || !native.isOpen(number)) {
         throw clone.dataCloneError('MessagePort in transfer list is already detached');
       }
       transfer.ports.push(entry);

@@ -45,6 +45,7 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("start", Function::new(ctx.clone(), start)?)?;
     object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
     object.set("close", Function::new(ctx.clone(), close)?)?;
+    object.set("isOpen", Function::new(ctx.clone(), is_open)?)?;
     object.set("post", Function::new(ctx.clone(), post)?)?;
     object.set("receive", Function::new(ctx.clone(), receive)?)?;
     object.set("clone", Function::new(ctx.clone(), structured_clone)?)?;
@@ -129,6 +130,11 @@ fn close(number: f64) {
     if let Some(port) = port(number) {
         port.close();
     }
+}
+
+/// Whether the port is open. It may be closed without having been told of it.
+fn is_open(number: f64) -> bool {
+    port(number).is_some_and(|port| !port.is_closed())
 }
 
 /// Makes a message of a value. What it transfers is gone here, whatever becomes of the message.

@@ -30,4 +30,18 @@ port2.on('message', (message) => {
   }
 });
 port2.on('close', () => console.log('close'));
+
+// A listener that is added while others are called, and one that is removed.
+const target = new EventTarget();
+const second = () => console.log('second');
+target.addEventListener('x', () => {
+  console.log('first');
+  target.removeEventListener('x', second);
+  target.addEventListener('x', () => console.log('added by the first'));
+});
+target.addEventListener('x', second);
+target.addEventListener('x', () => {
+  console.log('third');
+});
+target.dispatchEvent(new Event('x'));
 for (const message of [1, 2, 3]) port1.postMessage(message);
