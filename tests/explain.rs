@@ -8,6 +8,8 @@ mod ledger;
 mod order;
 #[path = "../examples/scenario/program.rs"]
 mod program;
+#[path = "../examples/scenario/record.rs"]
+mod record;
 #[path = "../examples/scenario/runner.rs"]
 mod runner;
 
@@ -42,7 +44,7 @@ fn programs(name: &str) -> Vec<Scenario> {
 }
 
 fn explain(scenario: &Scenario) -> Ledger {
-    let ledger = ledger::write(scenario).unwrap();
+    let ledger = record::record(scenario).unwrap();
     assert_eq!(ledger.dropped, 0);
     ledger
 }

@@ -1,18 +1,15 @@
-//! What a scenario's loops did, callback by callback, as the crate's recorder has seen it.
+//! What a program's loops did, callback by callback, as the crate's recorder has seen it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::observe::{self, Event, Phase, Recorder, What};
+use windlass::observe::{Event, Phase, What};
 
 use super::order;
-use super::program::Scenario;
-use super::runner::{self, Firing, Said};
+use super::runner::Firing;
 
 /// A callback.
 #[derive(Clone, Debug)]
@@ -108,25 +105,6 @@ impl From<&Event> for Seen {
         let &Event { track, id, cause, at, took, iteration, panicked, .. } = event;
         Seen { track, id, cause, at, took, iteration, panicked, act }
     }
-}
-
-/// Runs a scenario in virtual time, and writes its ledger.
-pub(crate) fn write(scenario: &Scenario) -> io::Result<Ledger> {
-    let all = Arc::new(Mutex::new(AllHeard::new()));
-    let writer = all.clone();
-    let listener = Arc::new(move |said: Said<'_>| {
-        let mut all = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let heard = all.entry(observe::callback_id()).or_default();
-        heard.worker = said.worker.to_owned();
-        heard.labels.push(said.label.to_owned());
-        heard.firing = said.firing.or(heard.firing);
-    });
-    let recorder = Recorder::start();
-    drop(runner::run_heard(scenario, true, listener)?);
-    let recording = recorder.stop();
-    let heard = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
-    let events: Vec<Seen> = recording.events().iter().map(Seen::from).collect();
-    Ok(Ledger { dropped: recording.dropped(), ..of(&events, heard) })
 }
 
 /// The ledger of these events, in the order in which they were recorded.

@@ -26,6 +26,7 @@ mod compare;
 mod ledger;
 mod order;
 mod program;
+mod record;
 mod runner;
 
 use std::io::stdin;
@@ -174,7 +175,7 @@ fn do_all(act: Act, files: &[PathBuf]) -> ExitCode {
 
 fn explain(act: Act, file: &Path) -> Outcome<()> {
     let scenario = load(file)?;
-    let ledger = ledger::write(&scenario)?;
+    let ledger = record::record(&scenario)?;
     if act == Act::JsonLines {
         common::print(format_args!("{}", ledger.json_lines(&scenario.name)), common::Gone::Ends);
     } else {

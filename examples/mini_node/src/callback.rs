@@ -6,6 +6,7 @@ use rquickjs::function::{Args, IntoArgs};
 use rquickjs::{Ctx, Function, Persistent, Result, Value};
 
 use crate::engine::{self, Engine};
+use crate::observed::{self, Label};
 
 /// A function that the loop will call.
 ///
@@ -17,12 +18,15 @@ pub(crate) struct Callback {
     function: Persistent<Function<'static>>,
     /// The engine.
     engine: Rc<Engine>,
+    /// The line of the script that gave the function, if somebody observes.
+    label: Option<Label>,
 }
 
 impl Callback {
     /// Keeps a function.
     pub(crate) fn new<'js>(ctx: &Ctx<'js>, function: Function<'js>) -> Callback {
-        Callback { function: Persistent::save(ctx, function), engine: engine::current() }
+        let label = observed::label(ctx);
+        Callback { function: Persistent::save(ctx, function), engine: engine::current(), label }
     }
 
     /// Calls the function. An exception goes to the process: to its handlers, else it is printed,
@@ -47,6 +51,7 @@ impl Callback {
         if engine::must_stop() {
             return;
         }
+        observed::called(&self.label);
         self.engine.with(|ctx| {
             let outcome =
                 self.function.clone().restore(&ctx).and_then(|function| f(&ctx, function));

@@ -14,6 +14,7 @@ mod errno;
 mod files;
 mod http_message;
 mod memory;
+mod observed;
 mod options;
 mod program;
 mod text;
@@ -38,7 +39,8 @@ fn main() -> ExitCode {
     match options::parse(Parser::from_env()) {
         Ok(Some(options)) => match options.act {
             Act::Beside => beside(&options),
-            _ => run(&options),
+            Act::Explain | Act::Events => observed::run(&options, run),
+            Act::Run => run(&options),
         },
         Ok(None) => {
             println!("{}", options::USAGE);

@@ -8,6 +8,7 @@ use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
 
 use crate::clock;
 use crate::engine::{self, Hook};
+use crate::observed;
 use crate::program;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
@@ -80,6 +81,9 @@ fn memory_usage() -> Vec<f64> {
 
 /// Writes to a standard stream at once, as Node does to files and pipes. Says whether it could.
 fn write(fd: i32, text: String) -> bool {
+    if fd == 1 && observed::said(&text) {
+        return true;
+    }
     let result = match fd {
         1 => {
             let mut out = io::stdout().lock();
