@@ -178,6 +178,13 @@ pub mod why_fast {}
 #[doc = include_str!("numbers.md")]
 pub mod numbers {}
 
+/// Does the same file do the same on Node and on this loop?
+///
+#[doc = include_str!("links.md")]
+#[doc = "<!--"]
+#[doc = include_str!("nodes_tests.md")]
+pub mod nodes_tests {}
+
 /// Which other crates work on a loop, and how?
 ///
 #[doc = include_str!("links.md")]

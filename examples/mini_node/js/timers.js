@@ -253,13 +253,12 @@ function setImmediateRef(immediate, on) {
 }
 
 function fireImmediate(immediate) {
-  const callback = immediate._onImmediate;
   const args = immediate._argv;
   immediate._destroyed = true;
   immediate[kRefed] = null;
   try {
-    if (!args) callback();
-    else callback(...args);
+    if (!args) immediate._onImmediate();
+    else immediate._onImmediate(...args);
   } finally {
     immediate._onImmediate = null;
   }

@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 
 /// The families, and how the names of their tests begin.
 const FAMILIES: &[(&str, &[&str])] = &[
-    ("timers", &["test-timer", "test-set-incoming", "test-unref", "test-ref-unref"]),
+    ("timers", &["test-timer", "test-unref", "test-ref-unref"]),
     ("ticks", &["test-next-tick", "test-process-next-tick"]),
     ("promises", &["test-promise", "test-promises-", "test-unhandled-", "test-async-await"]),
     (
@@ -35,6 +35,7 @@ const COMMON: &[(&str, &str)] = &[
     ("tmpdir.js", include_str!("common/tmpdir.js")),
     ("fixtures.js", include_str!("common/fixtures.js")),
     ("countdown.js", include_str!("common/countdown.js")),
+    ("tick.js", include_str!("common/tick.js")),
 ];
 
 /// A test, and what came of it.

@@ -4,7 +4,6 @@
 
 const { onRejection, onDrained } = internalBinding('task_queue');
 const { codes } = require('internal/errors');
-const { inspect } = require('internal/inspect');
 const { triggerUncaught } = require('internal/fatal');
 
 // Rejected promises without a handler that have not been judged, in the order of their rejection.
@@ -62,9 +61,15 @@ function isErrorLike(value) {
     value instanceof Error;
 }
 
+// A value as V8 says it without calling anything of a program.
+function inWords(reason) {
+  if (reason === null || typeof reason !== 'object') return String(reason);
+  return `#<${reason.constructor?.name || 'Object'}>`;
+}
+
 function asError(reason) {
   if (isErrorLike(reason)) return reason;
-  const error = new codes.ERR_UNHANDLED_REJECTION(noThrow(() => inspect(reason)));
+  const error = new codes.ERR_UNHANDLED_REJECTION(noThrow(() => inWords(reason)));
   error.name = 'UnhandledPromiseRejection';
   error.stack = `UnhandledPromiseRejection: ${error.message}`;
   return error;

@@ -115,7 +115,7 @@ class Worker extends EventEmitter {
     const said = {
       path,
       source: options.eval ? filename : undefined,
-      argv: (options.argv ?? []).map((value) => `${value}`),
+      argv: (options.argv ?? []).map(String),
       env,
       workerData: options.workerData,
       environmentData,

@@ -1,0 +1,54 @@
+//! What we do differently from Node on purpose: both outputs are as they are written down, and the guide shows them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PROGRAMS: [&str; 4] = ["timer", "immediate", "tick", "message"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("decided")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a program prints, or None if there is no such program.
+fn output(program: &str, name: &str) -> Option<String> {
+    let output =
+        Command::new(program).arg(folder().join(name).with_extension("js")).output().ok()?;
+    assert!(output.status.success(), "{program}, {name}: {output:?}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_handled_exception_ends_its_callback_like_a_return_here() {
+    for name in PROGRAMS {
+        let written = read(&folder().join(name).with_extension("ours"));
+        assert_eq!(output(env!("CARGO_BIN_EXE_mini_node"), name), Some(written), "{name}");
+    }
+}
+
+#[test]
+fn and_what_node_does_is_what_we_say_of_it() {
+    for name in PROGRAMS {
+        let written = read(&folder().join(name).with_extension("node"));
+        // Without Node nothing can be said.
+        let Some(printed) = output("node", name) else { return };
+        assert_eq!(printed, written, "{name}");
+    }
+}
+
+#[test]
+fn the_guide_shows_the_programs_and_both_outputs() {
+    let guide = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/guide/nodes_tests.md"));
+    for name in PROGRAMS {
+        let file = |end: &str| read(&folder().join(name).with_extension(end));
+        assert!(guide.contains(&format!("```js\n{}```\n", file("js"))), "{name}: the program");
+        let (node, ours) = (file("node"), file("ours"));
+        let rows = node.lines().zip(ours.lines());
+        for (node, ours) in rows {
+            assert!(guide.contains(&format!("| `{node}` | `{ours}` |")), "{name}: {node}, {ours}");
+        }
+    }
+}
