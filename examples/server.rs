@@ -12,6 +12,9 @@
 //!
 //! While `curl 'http://127.0.0.1:8080/slow?n=44'` waits, `/fast` answers at once. While
 //! `/slow-inline?n=44` waits, so does everybody, and `/stalls` names the line afterwards. `RUST_LOG=windlass=debug` shows what the loop does.
+//!
+//! With `--features inspect`, `WINDLASS_INSPECT=127.0.0.1:7070` has the server show itself in a browser: there the
+//! line of `/slow-inline` is named while it blocks.
 
 #[path = "common/mod.rs"]
 mod common;

@@ -85,7 +85,8 @@
 //!   [`worker::Worker`]. A [`Request`] is one operation that completes once: those of [`fs`] and
 //!   [`dns`], a connect, a write. With the feature `digest` there is a module `crypto`, for
 //!   digests and keys; with the feature `crypto` it has scrypt too, which needs a C compiler.
-//!   With `futures` there are the traits of those crates, with `hyper` those of hyper.
+//!   With `futures` there are the traits of those crates, with `hyper` those of hyper, and with
+//!   `inspect` a view of the program in a browser.
 //! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
 //!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
@@ -182,6 +183,8 @@ pub mod guide;
 pub mod handle;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 pub mod net;
 pub mod observe;
 pub mod pipe;
@@ -245,7 +248,7 @@ pub use unhandled::{Unhandled, on_unhandled, spawn_try};
 pub fn run<R>(
     main: impl FnOnce() -> R, // For a future use block_on.
 ) -> R {
-    let event_loop = Program::new(make_loop());
+    let event_loop = Program::begin();
     let result = event_loop.event_loop.run(main);
     event_loop.failed.set(false);
     result
@@ -269,6 +272,7 @@ pub fn run<R>(
 pub fn run_main(
     main: impl FnOnce(), // For a future use block_on.
 ) -> ExitCode {
+    let _view = view();
     let event_loop = make_loop();
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| event_loop.run(main)));
     if outcome.is_err() {
@@ -299,11 +303,25 @@ pub fn run_main(
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let event_loop = Program::new(make_loop());
+    let event_loop = Program::begin();
     let output = event_loop.event_loop.block_on(future);
     event_loop.failed.set(false);
     output
 }
+
+/// A view of the program, if its environment asks for one.
+#[cfg(feature = "inspect")]
+type View = Option<std::sync::Arc<inspect::Inspector>>;
+#[cfg(not(feature = "inspect"))]
+type View = ();
+
+#[cfg(feature = "inspect")]
+fn view() -> View {
+    inspect::by_environment()
+}
+
+#[cfg(not(feature = "inspect"))]
+fn view() -> View {}
 
 #[track_caller]
 fn make_loop() -> Loop {
@@ -682,13 +700,17 @@ impl Drop for YieldNow {
 struct Program {
     /// Torn down when the program is dropped.
     event_loop: Loop,
+    /// The view of it, which is over when the loop is torn down.
+    _view: View,
     /// The function was left by a panic, unless it says otherwise.
     failed: Cell<bool>,
 }
 
 impl Program {
-    fn new(event_loop: Loop) -> Program {
-        Program { event_loop, failed: Cell::new(true) }
+    #[track_caller]
+    fn begin() -> Program {
+        let _view = view();
+        Program { event_loop: make_loop(), _view, failed: Cell::new(true) }
     }
 }
 

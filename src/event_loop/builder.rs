@@ -233,9 +233,10 @@ impl Parts {
             // Chance is told of each callback.
             mailbox.add_observer();
         }
+        let delays = Arc::new(Delays::default());
+        track.set_delays(delays.clone());
         let teller = Teller::new(track);
-        // Who records already knows what there is: nothing.
-        teller.tell_all(|| ());
+        teller.begin_loop();
         Rc::new(State {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             status: Cell::new(Status::Open),
@@ -265,7 +266,7 @@ impl Parts {
             extensions: RefCell::default(),
             hooks: Hooks::default(),
             teller,
-            delays: Delays::default(),
+            delays,
             keeps_account: Cell::new(false),
             exit_code: Cell::new(0),
             over_limit: Cell::new(None),

@@ -85,6 +85,20 @@ impl sealed::Target for String {
     }
 }
 
+/// The address at which a listener is to be bound.
+///
+/// # Errors
+/// `InvalidInput` for a name, and for what is no address.
+pub(crate) fn of_socket(address: impl Address) -> io::Result<SocketAddr> {
+    match address.target()? {
+        Target::Socket(address) => Ok(address),
+        Target::Name(host, _) => {
+            let text = format!("bind takes addresses, not names such as {host:?}");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+    }
+}
+
 fn parse(text: &str) -> io::Result<Target> {
     if let Ok(address) = text.parse() {
         return Ok(Target::Socket(address));

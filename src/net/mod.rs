@@ -10,7 +10,7 @@
 //! instance, it is detached: [`DetachedTcpStream`] and [`DetachedTcpListener`] are `Send`, and open
 //! where they arrive.
 
-mod address;
+pub(crate) mod address;
 mod connect;
 mod exchanged;
 mod listening;

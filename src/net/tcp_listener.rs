@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::panic::Location;
 use std::rc::Rc;
 
-use super::address::{Address, Target};
+use super::address::{Address, of_socket};
 use super::exchanged::Exchanged;
 use super::listening::{BACKLOG, Listener, Listening, Source, listener_methods};
 use super::tcp_stream::TcpStream;
@@ -390,16 +390,10 @@ impl TcpListenerBuilder {
     #[track_caller]
     pub fn bind(self, address: impl Address) -> io::Result<TcpListener> {
         let state = current::expect("TcpListener::bind");
-        let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidInput, text);
-        let address = match address.target()? {
-            Target::Socket(address) => address,
-            Target::Name(host, _) => {
-                let text = format!("bind takes addresses, not names such as {host:?}");
-                return Err(invalid(text));
-            }
-        };
+        let address = of_socket(address)?;
         if self.only_v6 == Some(true) && address.is_ipv4() {
-            return Err(invalid(format!("{address} is no IPv6 address")));
+            let text = format!("{address} is no IPv6 address");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         if !state.is_open() {
             return Err(error::shut_down());

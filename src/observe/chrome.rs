@@ -391,7 +391,7 @@ fn line_of(location: &'static Location<'static>) -> String {
     }
 }
 
-pub(super) fn name_of(phase: Phase) -> &'static str {
+pub(crate) fn name_of(phase: Phase) -> &'static str {
     match phase {
         Phase::Main => "main",
         Phase::Timers => "timers",

@@ -365,13 +365,20 @@ fn word_of_not_run(why: NotRun) -> &'static str {
 }
 
 /// A place as a string of JSON.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// The file.
     file: &'a str,
     /// The line, from one on.
     line: u32,
     /// The column, from one on.
     column: u32,
+}
+
+impl Place<'_> {
+    #[cfg(feature = "inspect")]
+    pub(crate) fn of(place: &'static Location<'static>) -> Place<'static> {
+        Place { file: place.file(), line: place.line(), column: place.column() }
+    }
 }
 
 impl Display for Place<'_> {

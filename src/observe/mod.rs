@@ -32,9 +32,15 @@ use crate::trace::cause;
 
 pub use crate::trace::label::{Label, labelled};
 pub use crate::trace::{Phase, Wake};
+#[cfg(feature = "inspect")]
+pub(crate) use chrome::name_of;
 pub use delays::Delays;
 pub use detail::{Armed, Detail, NoSleep, NotRun, Queue};
 pub use iteration::Iteration;
+#[cfg(feature = "inspect")]
+pub(crate) use json_lines::{Place, Text};
+#[cfg(feature = "inspect")]
+pub(crate) use reader::Part;
 pub use recorder::{Event, Recorder, Recording, What};
 pub use stalls::{Stall, StallWatch, watch_stalls};
 

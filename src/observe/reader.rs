@@ -28,38 +28,62 @@ struct Read {
     until: u64,
     /// The iteration of the last one.
     iteration: u32,
+    /// So many of its events had found no place.
+    refused: u64,
+}
+
+/// What was read of a track at one time.
+#[cfg_attr(not(feature = "inspect"), allow(dead_code))] // A recording asks for less.
+pub(crate) struct Part {
+    /// The number of the track.
+    pub(crate) track: u32,
+    /// The event that names the track.
+    pub(crate) name: Event,
+    /// It is read for the first time.
+    pub(crate) is_new: bool,
+    /// The track is a loop's.
+    pub(crate) is_loop: bool,
+    /// The recording has all of the track, from its beginning.
+    pub(crate) is_from_start: bool,
+    /// The events, as they were told.
+    pub(crate) events: Vec<Event>,
+    /// How many were lost: before these, or behind them if the first ones are kept.
+    pub(crate) lost: u64,
+    /// Nothing is left, and nothing will come.
+    pub(crate) is_over: bool,
 }
 
 impl Reader {
     /// Reads what was not read yet, up to this `moment` of the process, or all. Times count from
-    /// `start`. Returns with it the numbers of the tracks of which nothing is left, and nothing
-    /// will come.
+    /// `start`.
     pub(super) fn read(
         &mut self,
         recorded: &[Recorded],
         start: Nanos,
         moment: Option<Nanos>,
-    ) -> (Recording, Vec<u32>) {
-        let (mut tracks, mut events, mut dropped, mut over) =
-            (Vec::new(), Vec::new(), 0, Vec::new());
-        for one in recorded {
+    ) -> Vec<Part> {
+        let parts = recorded.iter().map(|one| {
             let number = one.track.number();
-            let read = self.tracks.entry(number).or_insert_with(|| {
-                tracks.push(Event::of_track(&one.track));
-                Read::default()
-            });
-            dropped += read.go_on(one, start, moment, &mut events);
-            if one.has_ended && read.until == one.written {
-                over.push(number);
+            let is_new = !self.tracks.contains_key(&number);
+            let read = self.tracks.entry(number).or_default();
+            let mut events = Vec::new();
+            let lost = read.go_on(one, start, moment, &mut events);
+            let is_over = one.has_ended && read.until == one.written;
+            if is_over {
+                self.tracks.remove(&number);
             }
-        }
-        for number in &over {
-            self.tracks.remove(number);
-        }
-        // On one track they are in order of execution, also those of one moment.
-        events.sort_by_key(|event| event.at);
-        tracks.append(&mut events);
-        (Recording::new(tracks, dropped), over)
+            Part {
+                track: number,
+                name: Event::of_track(&one.track),
+                is_new,
+                is_loop: one.track.is_of_loop(),
+                is_from_start: one.ring.is_from_start(),
+                events,
+                lost,
+                is_over,
+            }
+        });
+        parts.collect()
     }
 }
 
@@ -89,7 +113,27 @@ impl Read {
             }
             self.until = number + 1;
         }
-        lost
+        let refused = ring.set_read(self.until);
+        lost + refused - std::mem::replace(&mut self.refused, refused)
+    }
+}
+
+impl Recording {
+    /// Of these parts: the names of the tracks that are new, then all events in the order of their
+    /// times.
+    pub(super) fn of_parts(parts: Vec<Part>) -> Recording {
+        let (mut all, mut events, mut dropped) = (Vec::new(), Vec::new(), 0);
+        for mut part in parts {
+            if part.is_new {
+                all.push(part.name);
+            }
+            events.append(&mut part.events);
+            dropped += part.lost;
+        }
+        // On one track they are in order of execution, also those of one moment.
+        events.sort_by_key(|event| event.at);
+        all.append(&mut events);
+        Recording::new(all, dropped)
     }
 }
 
@@ -97,13 +141,13 @@ impl Read {
 mod tests {
     use super::*;
     use crate::trace::Phase;
-    use crate::trace::ring::{self, Happened, Ring};
+    use crate::trace::ring::{self, Happened, Keeps, Ring};
     use crate::trace::track::Track;
     use std::sync::Arc;
 
     /// A track of which a test writes the events.
     fn recorded(capacity: usize) -> Recorded {
-        let (track, ring) = (Track::new(), Arc::new(Ring::new(capacity, true)));
+        let (track, ring) = (Track::new(), Arc::new(Ring::new(capacity, Keeps::NewestDetails)));
         Recorded { track, ring, written: 0, has_ended: false }
     }
 
@@ -128,7 +172,7 @@ mod tests {
 
     /// The times of the details of a part, and how many were lost.
     fn read(reader: &mut Reader, recorded: &[Recorded], moment: Nanos) -> (Vec<u128>, u64) {
-        let (part, _) = reader.read(recorded, 0, Some(moment));
+        let part = Recording::of_parts(reader.read(recorded, 0, Some(moment)));
         let details =
             part.events().iter().filter(|it| !matches!(it.what, super::super::What::Track { .. }));
         (details.map(|event| event.at.as_nanos()).collect(), part.dropped())
@@ -157,11 +201,13 @@ mod tests {
     fn a_track_is_named_once_and_forgotten_when_nothing_is_left_of_it() {
         let (mut reader, mut tracks) = (Reader::default(), [recorded(8)]);
         [1, 5].iter().for_each(|at| tracks[0].write(*at));
-        assert_eq!(reader.read(&tracks, 0, Some(0)).0.events().len(), 1);
+        let mut read = |tracks: &[Recorded], moment| {
+            let part = reader.read(tracks, 0, Some(moment)).remove(0);
+            (part.is_new, part.events.len(), part.is_over)
+        };
+        assert_eq!(read(&tracks, 0), (true, 0, false));
         tracks[0].has_ended = true;
-        let (part, over) = reader.read(&tracks, 0, Some(4));
-        assert_eq!((part.events().len(), over), (1, vec![]));
-        let (part, over) = reader.read(&tracks, 0, Some(5));
-        assert_eq!((part.events().len(), over), (1, vec![tracks[0].track.number()]));
+        assert_eq!(read(&tracks, 4), (false, 1, false));
+        assert_eq!(read(&tracks, 5), (false, 1, true));
     }
 }

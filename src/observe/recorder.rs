@@ -5,11 +5,11 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::reader::Reader;
+use super::reader::{Part, Reader};
 use super::{Callback, Detail, Label, Wake};
 use crate::clock::{self, Nanos};
 use crate::trace::detail::Want;
-use crate::trace::ring::{self, Happened};
+use crate::trace::ring::{self, Happened, Keeps};
 use crate::trace::roll::{Observer, Session};
 use crate::trace::track::Track;
 
@@ -169,7 +169,7 @@ impl Recorder {
     /// Begins to record, and keeps this number of events of each loop and each pool thread. With
     /// zero it keeps their names only.
     pub fn with_capacity(events_per_thread: usize) -> Recorder {
-        Recorder::begin(events_per_thread, false)
+        Recorder::begin(events_per_thread, Keeps::Newest)
     }
 
     /// Begins to record all that is said, details too, and keeps this number of events of each loop
@@ -203,12 +203,20 @@ impl Recorder {
     /// assert_eq!(lengths.collect::<Vec<_>>(), [1, 2, 1, 0]);
     /// ```
     pub fn detailed(events_per_thread: usize) -> Recorder {
-        Recorder::begin(events_per_thread, true)
+        Recorder::begin(events_per_thread, Keeps::NewestDetails)
     }
 
-    fn begin(capacity: usize, is_detailed: bool) -> Recorder {
+    /// Begins to record details for somebody who takes them again and again. If that is not often
+    /// enough, the first ones are kept, so that what is taken has no hole.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn live(events_per_thread: usize) -> Recorder {
+        Recorder::begin(events_per_thread, Keeps::FirstDetails)
+    }
+
+    fn begin(capacity: usize, keeps: Keeps) -> Recorder {
         let start = clock::monotonic();
-        let session = Session::begin(capacity, is_detailed);
+        let session = Session::begin(capacity, keeps);
+        let is_detailed = keeps != Keeps::Newest;
         let (_observer, _want) = (Observer::begin(), is_detailed.then(Want::begin));
         Recorder { session, _observer, _want, start, reader: Mutex::default() }
     }
@@ -252,14 +260,34 @@ impl Recorder {
     /// assert!(recorder.stop().events().is_empty());
     /// ```
     pub fn take(&self) -> Recording {
+        Recording::of_parts(self.parts())
+    }
+
+    /// As [`take`](Recorder::take), by tracks.
+    pub(crate) fn parts(&self) -> Vec<Part> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         // Before the rings are looked at.
         let moment = clock::monotonic();
-        let (part, over) = reader.read(&self.session.tracks(), self.start, Some(moment));
+        let parts = reader.read(&self.session.tracks(), self.start, Some(moment));
+        let over: Vec<_> = parts.iter().filter(|it| it.is_over).map(|it| it.track).collect();
         if !over.is_empty() {
             self.session.forget(|track| over.contains(&track.number()));
         }
-        part
+        parts
+    }
+
+    /// Has the loops of these tracks tell anew all that they hold: each at its next iteration,
+    /// which one that sleeps is woken for.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn ask_all(&self, wanted: impl Fn(u32) -> bool) {
+        for recorded in self.session.tracks() {
+            if let Some(observed) = recorded.track.observed()
+                && wanted(recorded.track.number())
+            {
+                recorded.ring.ask();
+                observed.wake();
+            }
+        }
     }
 
     /// Ends the recording. It has each event that was over before this call, from whatever thread,
@@ -267,7 +295,7 @@ impl Recorder {
     pub fn stop(self) -> Recording {
         let tracks = self.session.end();
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        reader.read(&tracks, self.start, None).0
+        Recording::of_parts(reader.read(&tracks, self.start, None))
     }
 }
 

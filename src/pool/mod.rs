@@ -27,6 +27,8 @@ mod queues;
 mod record;
 mod request;
 mod search;
+#[cfg(feature = "inspect")]
+mod seen;
 mod shutdown;
 mod threads;
 mod token;

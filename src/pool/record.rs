@@ -8,6 +8,8 @@ use super::figures::Counters;
 use super::job::JobOrigin;
 use super::shutdown::RunningJob;
 use crate::clock::{self, Nanos};
+#[cfg(feature = "inspect")]
+use crate::trace::seen::JobSeen;
 
 /// What is known of the job of a thread.
 #[derive(Clone, Copy)]
@@ -16,6 +18,9 @@ struct Known {
     origin: JobOrigin,
     /// Which one it is: its [`address`](super::job::address).
     address: usize,
+    /// How long it had waited when it began.
+    #[cfg_attr(not(feature = "inspect"), allow(dead_code))] // Only a view asks for it.
+    waited: Nanos,
     /// When it began.
     began: Nanos,
 }
@@ -47,9 +52,11 @@ impl Record {
         }
     }
 
-    pub(super) fn begin(&self, origin: JobOrigin, address: usize, began: Nanos) {
+    /// A job begins that was submitted at this time.
+    pub(super) fn begin(&self, origin: JobOrigin, address: usize, submitted: Nanos, began: Nanos) {
+        let waited = began.saturating_sub(submitted);
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        *job = Some(Known { origin, address, began });
+        *job = Some(Known { origin, address, waited, began });
         self.running.store(true, Ordering::Release);
     }
 
@@ -68,6 +75,14 @@ impl Record {
     fn running(&self) -> Option<Known> {
         let job = *self.job.lock().unwrap_or_else(PoisonError::into_inner);
         job.filter(|_| self.is_running())
+    }
+
+    /// The job that it runs, for a view of the program.
+    #[cfg(feature = "inspect")]
+    pub(super) fn job_seen(&self) -> Option<JobSeen> {
+        let Known { origin, waited, began, .. } = self.running()?;
+        let runs = clock::monotonic().saturating_sub(began);
+        Some(JobSeen { kind: origin.name, place: origin.location, waited, runs })
     }
 
     /// The thread's name, and for how long it has run the job at this address, if it does.

@@ -201,9 +201,11 @@ impl Threads {
     // ---- A thread's life.
 
     /// What a thread does from its start to its end. It begins as the searcher.
-    fn work(self: &Arc<Self>, record: &Record) {
+    fn work(self: &Arc<Self>, record: &Arc<Record>) {
         let patience = Patience::of_pool_thread();
         let teller = observe::begin_thread(record.name());
+        #[cfg(feature = "inspect")]
+        let _seen = super::seen::show(self, record, &teller.track);
         let mut searching = true;
         // Taking turns between the queues, neither can starve the other.
         let mut slow_first = false;
@@ -264,7 +266,7 @@ impl Threads {
         last: &mut Option<Arc<Mailbox>>,
     ) -> Nanos {
         let (origin, submitted) = (*job.origin(), job.submitted());
-        record.begin(origin, job::address(&job), began);
+        record.begin(origin, job::address(&job), submitted, began);
         let mut ended = began;
         // A panic of the work is its submitter's. This one is of a destructor.
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {

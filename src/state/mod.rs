@@ -132,8 +132,8 @@ pub(crate) struct State {
     /// What the loop tells those who observe it. Its track is shared with the figures, where other
     /// threads see what runs.
     pub(crate) teller: Teller,
-    /// How long iterations keep the loop busy.
-    pub(crate) delays: Delays,
+    /// How long iterations keep the loop busy. Others may read it while it runs.
+    pub(crate) delays: Arc<Delays>,
     /// Somebody wants the account of each iteration.
     pub(super) keeps_account: Cell<bool>,
     /// What the program ends with.

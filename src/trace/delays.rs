@@ -8,8 +8,11 @@
 //! A bucket is found by what a float is anyway: the exponent and the first bits of the fraction of
 //! a number are the number of a bucket whose width is a 32nd of the power of two below it. That is
 //! three instructions; see DESIGN for why it is not a crate that does it.
+//!
+//! Only the loop counts. Others may read it while it runs: what they see are numbers of one moment
+//! each, which may not fit each other by the iteration that ends just then.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::clock::Nanos;
 
@@ -26,27 +29,54 @@ const FIRST: usize = (1.0_f32.to_bits() >> SHIFT) as usize;
 /// 64 powers of two.
 const BUCKETS: usize = 64 << FRACTION;
 
+/// A number that one thread writes, without a locked instruction, and others read.
+#[derive(Debug)]
+struct Count(AtomicU64);
+
+impl Count {
+    const fn new(value: u64) -> Count {
+        Count(AtomicU64::new(value))
+    }
+
+    #[inline(always)]
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    fn replace(&self, value: u64) -> u64 {
+        let before = self.get();
+        self.set(value);
+        before
+    }
+}
+
 /// The busy times of the iterations of a loop.
 pub(crate) struct Delays {
     /// From here on the time is not counted yet. The wait moves it on.
-    from: Cell<Nanos>,
+    from: Count,
     /// No iteration of this turn has come to its wait.
-    is_first: Cell<bool>,
+    is_first: AtomicBool,
     /// A time below this one is looked at more closely: zero, or less than there was. Also each
     /// time that comes next after the beginning of a turn or a reset.
-    low: Cell<Nanos>,
+    low: Count,
     /// So is one that is above `low` by more than this: it is more than there was.
-    range: Cell<Nanos>,
+    range: Count,
     /// The shortest time. `Nanos::MAX` if there was none.
-    min: Cell<Nanos>,
+    min: Count,
     /// The longest time.
-    max: Cell<Nanos>,
+    max: Count,
     /// So much of the time before `from` was no busy time of an iteration. The rest is the sum.
-    left_out: Cell<Nanos>,
+    left_out: Count,
     /// How often it was zero.
-    zeros: Cell<u64>,
+    zeros: Count,
     /// How often it was in each bucket.
-    buckets: Box<[Cell<u64>; BUCKETS]>,
+    buckets: [Count; BUCKETS],
 }
 
 /// What a histogram of busy times says at one moment.
@@ -67,15 +97,15 @@ pub(crate) struct Histogram {
 impl Default for Delays {
     fn default() -> Delays {
         Delays {
-            from: Cell::new(0),
-            is_first: Cell::new(true),
-            low: Cell::new(Nanos::MAX),
-            range: Cell::new(0),
-            min: Cell::new(Nanos::MAX),
-            max: Cell::new(0),
-            left_out: Cell::new(0),
-            zeros: Cell::new(0),
-            buckets: Box::new([const { Cell::new(0) }; BUCKETS]),
+            from: Count::new(0),
+            is_first: AtomicBool::new(true),
+            low: Count::new(Nanos::MAX),
+            range: Count::new(0),
+            min: Count::new(Nanos::MAX),
+            max: Count::new(0),
+            left_out: Count::new(0),
+            zeros: Count::new(0),
+            buckets: [const { Count::new(0) }; BUCKETS],
         }
     }
 }
@@ -84,13 +114,13 @@ impl Delays {
     /// A turn begins.
     pub(crate) fn begin_turn(&self, now: Nanos) {
         self.idle(now.wrapping_sub(self.from.get()));
-        self.is_first.set(true);
+        self.is_first.store(true, Ordering::Relaxed);
         self.look_closely();
     }
 
     /// The turn has ended, and with it its last iteration, if there was one.
     pub(crate) fn end_turn(&self, now: Nanos) {
-        if !self.is_first.get() {
+        if !self.is_first.load(Ordering::Relaxed) {
             self.count_rare(now, now.wrapping_sub(self.from.replace(now)));
         }
     }
@@ -122,7 +152,8 @@ impl Delays {
     #[cold]
     #[inline(never)]
     fn count_rare(&self, now: Nanos, busy: Nanos) {
-        if self.is_first.replace(false) {
+        if self.is_first.load(Ordering::Relaxed) {
+            self.is_first.store(false, Ordering::Relaxed);
             // What the turn began with counts with its first iteration.
             return self.from.set(now - busy);
         }
@@ -171,6 +202,41 @@ impl Delays {
 }
 
 impl Histogram {
+    /// What has come since `before`, which was read earlier. If all was forgotten since then, all
+    /// that there is.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn since(&self, before: &Histogram) -> Histogram {
+        let known: std::collections::HashMap<_, _> = before.times.iter().copied().collect();
+        let count_of = |time: &Nanos| known.get(time).copied().unwrap_or(0);
+        if self.count < before.count || self.times.iter().any(|(time, now)| *now < count_of(time)) {
+            return self.clone();
+        }
+        let new = |(time, now): &(Nanos, u64)| (*time, now - count_of(time));
+        let times: Vec<_> = self.times.iter().map(new).filter(|(_, count)| *count > 0).collect();
+        // The shortest and the longest one are known exactly only of all that there is.
+        let (first, last) = (times.first(), times.last());
+        let max = last.map_or(0, |(time, _)| (*time).min(self.max));
+        let max = if self.max > before.max { self.max } else { max };
+        Histogram {
+            min: first.map_or(0, |(time, _)| (*time).min(max)),
+            max,
+            sum: self.sum.saturating_sub(before.sum),
+            count: times.iter().map(|(_, count)| count).sum(),
+            times,
+        }
+    }
+
+    /// How many times there are below each power of two and not below the one before, of those of
+    /// which there are some.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn by_powers(&self) -> std::collections::BTreeMap<Nanos, u64> {
+        let mut powers = std::collections::BTreeMap::new();
+        for (time, count) in &self.times {
+            *powers.entry((time + 1).next_power_of_two()).or_default() += count;
+        }
+        powers
+    }
+
     /// The time that so many of a hundred do not exceed.
     pub(crate) fn percentile(&self, percent: f64) -> Nanos {
         if percent >= 100.0 {
@@ -185,7 +251,8 @@ impl Histogram {
             seen += count;
             seen >= rank
         });
-        reached.map_or(self.max, |(time, _)| (*time).clamp(self.min, self.max))
+        // Not clamped, which panics if the two are of different moments.
+        reached.map_or(self.max, |(time, _)| (*time).max(self.min).min(self.max))
     }
 }
 
@@ -202,7 +269,8 @@ fn middle_of(bits: usize) -> Nanos {
     ((edge(bits) + edge(bits + 1)) / 2.0) as Nanos
 }
 
-fn add(counter: &Cell<u64>, by: u64) {
+#[inline(always)]
+fn add(counter: &Count, by: u64) {
     counter.set(counter.get().wrapping_add(by));
 }
 
@@ -247,6 +315,27 @@ mod tests {
         assert_eq!(histogram.percentile(40.0), 3);
         assert_eq!(histogram.percentile(80.0), middle_of(bits_of(700)));
         assert_eq!(histogram.percentile(80.1), 1_000_001);
+    }
+
+    #[cfg(feature = "inspect")]
+    #[test]
+    fn what_has_come_since_an_earlier_look_is_told_apart() {
+        let before = of(&[5, 700, 3_000_000]);
+        let both = of(&[5, 700, 3_000_000, 5, 40, 50]);
+        let since = both.since(&before);
+        assert_eq!((since.count, since.min, since.max), (3, 5, 50));
+        assert_eq!(since.percentile(50.0), middle_of(bits_of(40)));
+        assert_eq!(both.since(&Histogram::default()).max, 3_000_000);
+        // A bucket whose middle is above the longest time that there was.
+        let (one, two) = (of(&[1_000_000]), of(&[1_000_000, 1_000_000]));
+        let since = two.since(&one);
+        assert_eq!(
+            (since.min, since.max, since.percentile(99.0)),
+            (1_000_000, 1_000_000, 1_000_000)
+        );
+        // All was forgotten meanwhile.
+        assert_eq!(before.since(&both).count, 3);
+        assert_eq!(both.by_powers(), [(8, 2), (64, 2), (1024, 1), (1 << 22, 1)].into());
     }
 
     #[test]

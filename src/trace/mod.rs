@@ -18,7 +18,8 @@
 //!   thread. [`asked`]: what is asked for many times and happens once.
 //! - [`track`]: a loop or a pool thread as observers see it. [`roll`]: all tracks of the process,
 //!   and who observes them.
-//! - [`running`]: what runs now on a track. [`ring`]: the newest events of a track.
+//! - [`running`]: what runs now on a track, and `seen`, what else a view asks for. [`ring`]: the
+//!   newest events of a track.
 //! - [`detail`]: all else that is said, for recorders that ask for it.
 //! - [`teller`]: the loop's side. [`account`]: where the time of an iteration went. [`delays`]: how
 //!   long iterations keep the loop busy, which is counted whether somebody observes or not.
@@ -42,6 +43,8 @@ pub(crate) mod origin;
 pub(crate) mod ring;
 pub(crate) mod roll;
 pub(crate) mod running;
+#[cfg(feature = "inspect")]
+pub(crate) mod seen;
 pub(crate) mod teller;
 pub(crate) mod track;
 

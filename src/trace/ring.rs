@@ -2,11 +2,15 @@
 //!
 //! An event is one cache line. One thread writes, round and round, over the oldest events; it waits
 //! for nobody. A slot says which event it holds, so a reader that was overtaken knows it, and an
-//! event that was overwritten is counted as dropped.
+//! event that was overwritten is counted as dropped. A ring for a reader that comes again and again
+//! may keep the first events instead: then it waits for that reader, and the thread does not; what
+//! has no place is counted.
 #![allow(unsafe_code)] // One of the files that tests/tidy.rs lists.
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
 
 use super::Phase;
 use super::running::{pointer, text};
@@ -181,14 +185,35 @@ struct Slot {
     rest: AtomicU64,
 }
 
+/// What a ring takes, and what it keeps when it is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    /// Callbacks, jobs and waits: the newest.
+    Newest,
+    /// Details too: the newest.
+    NewestDetails,
+    /// Details too: the first ones since the reader has come to what was there. What comes when it
+    /// is full is counted.
+    FirstDetails,
+}
+
 /// A ring of events.
 pub(crate) struct Ring {
     /// As many as were asked for.
     slots: Box<[Slot]>,
-    /// Whether it takes details.
-    is_detailed: bool,
-    /// It was told all that there was when it began. Only the writer uses it.
-    knows_all: AtomicBool,
+    /// What it takes and keeps.
+    keeps: Keeps,
+    /// How often a reader has asked for all that there is, which is to be told to it: once when it
+    /// begins.
+    asked: AtomicU32,
+    /// The number of asks that were answered. Only the writer uses it.
+    answered: AtomicU32,
+    /// It is as old as its track. So it need not be told what there was.
+    is_from_start: AtomicBool,
+    /// So many events the reader has come to. For [`Keeps::FirstDetails`].
+    read: AtomicU64,
+    /// How many events came when it was full. For [`Keeps::FirstDetails`].
+    refused: AtomicU64,
     /// How many events have been written.
     written: AtomicU64,
     /// The place of the next one. Only the writer reads it.
@@ -196,11 +221,15 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    pub(crate) fn new(capacity: usize, is_detailed: bool) -> Ring {
+    pub(crate) fn new(capacity: usize, keeps: Keeps) -> Ring {
         Ring {
             slots: (0..capacity).map(|_| Slot::default()).collect(),
-            is_detailed,
-            knows_all: AtomicBool::new(false),
+            keeps,
+            asked: AtomicU32::new(1),
+            answered: AtomicU32::new(0),
+            is_from_start: AtomicBool::new(false),
+            read: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             written: AtomicU64::new(0),
             next: AtomicUsize::new(0),
         }
@@ -208,23 +237,63 @@ impl Ring {
 
     /// Whether it takes details.
     pub(crate) fn is_detailed(&self) -> bool {
-        self.is_detailed
+        self.keeps != Keeps::Newest
     }
 
-    /// Whether it takes details, and was not told yet what there was when it began.
-    pub(crate) fn is_new(&self) -> bool {
-        self.is_detailed && !self.knows_all.load(Ordering::Relaxed)
+    /// The number of the ask for all that there is which is still to be answered, if one is.
+    pub(crate) fn is_asking(&self) -> Option<u32> {
+        let asked = self.asked.load(Ordering::Acquire);
+        (self.is_detailed() && asked != self.answered.load(Ordering::Relaxed)).then_some(asked)
     }
 
-    /// It was told all that there was.
-    pub(crate) fn set_knows_all(&self) {
-        self.knows_all.store(true, Ordering::Relaxed);
+    /// This ask was answered.
+    pub(crate) fn answer(&self, asked: u32) {
+        self.answered.store(asked, Ordering::Relaxed);
+    }
+
+    /// The track begins: there is nothing on it yet, and nobody need be told so.
+    pub(crate) fn set_from_start(&self) {
+        self.is_from_start.store(true, Ordering::Relaxed);
+        self.answer(self.asked.load(Ordering::Relaxed));
+    }
+
+    /// Whether it is as old as its track.
+    pub(crate) fn is_from_start(&self) -> bool {
+        self.is_from_start.load(Ordering::Relaxed)
+    }
+
+    /// Asks for all that there is. From any thread.
+    #[cfg(any(test, feature = "inspect"))]
+    pub(crate) fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Release);
+    }
+
+    /// The reader has come to so many events, of those that it keeps in order. Their places are
+    /// free. Returns how many were refused so far for want of such.
+    pub(crate) fn set_read(&self, count: u64) -> u64 {
+        self.read.store(count, Ordering::Release);
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether an event has no place, and is counted instead.
+    #[inline]
+    fn refuses(&self, number: u64) -> bool {
+        let is_full = self.keeps == Keeps::FirstDetails
+            && number - self.read.load(Ordering::Acquire) >= self.slots.len() as u64;
+        if is_full {
+            let refused = self.refused.load(Ordering::Relaxed);
+            self.refused.store(refused + 1, Ordering::Relaxed);
+        }
+        is_full
     }
 
     /// Adds an event. On the track's thread.
     #[inline]
     pub(crate) fn write(&self, event: &Event) {
         let number = self.written.load(Ordering::Relaxed);
+        if self.refuses(number) {
+            return;
+        }
         // A place that goes round: a division would take as long as all the rest.
         let place = self.next.load(Ordering::Relaxed);
         if let Some(slot) = self.slots.get(place) {
@@ -342,7 +411,7 @@ mod tests {
 
     #[test]
     fn the_newest_events_are_kept_in_order() {
-        let ring = Ring::new(4, false);
+        let ring = Ring::new(4, Keeps::Newest);
         for number in 0..10 {
             ring.write(&event(number));
             let first = (number + 1).saturating_sub(4);
@@ -354,15 +423,40 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_that_keeps_the_first_ones_counts_the_others_until_it_was_read() {
+        let ring = Ring::new(3, Keeps::FirstDetails);
+        (0..5).for_each(|number| ring.write(&event(number)));
+        assert!(read(&ring).map(|event| event.at).eq(0..3));
+        assert_eq!((ring.written(), ring.set_read(2)), (3, 2));
+        (5..8).for_each(|number| ring.write(&event(number)));
+        assert!(read(&ring).map(|event| event.at).eq([2, 5, 6]));
+        assert_eq!(ring.set_read(5), 3);
+        (8..10).for_each(|number| ring.write(&event(number)));
+        assert_eq!((ring.written(), ring.set_read(7)), (7, 3));
+    }
+
+    #[test]
+    fn an_ask_that_comes_while_another_is_answered_is_not_lost() {
+        let ring = Ring::new(1, Keeps::FirstDetails);
+        let first = ring.is_asking().unwrap();
+        ring.ask();
+        ring.answer(first);
+        let second = ring.is_asking().unwrap();
+        ring.answer(second);
+        assert_eq!(ring.is_asking(), None);
+        assert_eq!(Ring::new(1, Keeps::Newest).is_asking(), None);
+    }
+
+    #[test]
     fn a_ring_without_room_counts() {
-        let ring = Ring::new(0, false);
+        let ring = Ring::new(0, Keeps::Newest);
         ring.write(&event(1));
         assert_eq!((ring.written(), read(&ring).count()), (1, 0));
     }
 
     #[test]
     fn a_reader_that_is_overtaken_sees_whole_events_only() {
-        let (ring, over) = (Ring::new(8, false), AtomicBool::new(false));
+        let (ring, over) = (Ring::new(8, Keeps::Newest), AtomicBool::new(false));
         let rounds = if cfg!(miri) { 200 } else { 200_000 };
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -378,7 +472,7 @@ mod tests {
 
     #[test]
     fn what_happened_is_read_as_it_was_written() {
-        let ring = Ring::new(Happened::ALL.len(), true);
+        let ring = Ring::new(Happened::ALL.len(), Keeps::NewestDetails);
         Happened::ALL.iter().for_each(|it| ring.write(&Event { happened: *it, ..event(0) }));
         assert!(read(&ring).map(|event| event.happened).eq(Happened::ALL));
     }

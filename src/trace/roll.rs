@@ -7,7 +7,7 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::ring::Ring;
+use super::ring::{Keeps, Ring};
 use super::running::Seen;
 use super::track::Track;
 use crate::clock::Nanos;
@@ -36,8 +36,8 @@ struct Roll {
 pub(crate) struct Session {
     /// How many events each ring keeps.
     capacity: usize,
-    /// Whether the rings take details.
-    is_detailed: bool,
+    /// What the rings take and keep.
+    keeps: Keeps,
     /// The tracks that there were, also those that have ended since, but for those forgotten.
     tracks: Mutex<Vec<Recorded>>,
 }
@@ -127,8 +127,8 @@ impl Drop for Observer {
 
 impl Session {
     /// Begins to record, all tracks that there are and those that come.
-    pub(crate) fn begin(capacity: usize, is_detailed: bool) -> Arc<Session> {
-        let session = Arc::new(Session { capacity, is_detailed, tracks: Mutex::default() });
+    pub(crate) fn begin(capacity: usize, keeps: Keeps) -> Arc<Session> {
+        let session = Arc::new(Session { capacity, keeps, tracks: Mutex::default() });
         let mut roll = lock();
         roll.tracks.iter().filter_map(Weak::upgrade).for_each(|track| session.add(&track));
         roll.recorders.push(session.clone());
@@ -140,7 +140,7 @@ impl Session {
     }
 
     fn add(&self, track: &Arc<Track>) {
-        let ring = Arc::new(Ring::new(self.capacity, self.is_detailed));
+        let ring = Arc::new(Ring::new(self.capacity, self.keeps));
         track.add_ring(ring.clone());
         self.lock().push(Recorded { track: track.clone(), ring, written: 0, has_ended: false });
     }

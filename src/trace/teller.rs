@@ -55,7 +55,7 @@ pub(crate) struct Teller {
     logs: Cell<bool>,
     /// A recorder wants details.
     is_detailed: Cell<bool>,
-    /// What is told is for recorders alone that do not know yet what there is.
+    /// What is told is for recorders alone that have asked for all that there is.
     is_for_new: Cell<bool>,
     /// The callback that runs is to be told as a detail. Before whatever comes next: what it is may
     /// be known better until then.
@@ -372,20 +372,26 @@ impl Teller {
 
     // ----- Details -----
 
-    /// Has `f` tell all that there is, if a recorder of details does not know it yet. Only such
+    /// Has `f` tell all that there is, if a recorder of details has asked for it. Only such
     /// recorders hear it.
     pub(crate) fn tell_all(&self, f: impl FnOnce()) {
         self.look_for_changes();
-        // One that comes meanwhile hears a part, and all of it the next time.
-        let new: Vec<_> =
-            self.rings.borrow().iter().filter(|ring| ring.is_new()).cloned().collect();
-        if !new.is_empty() {
+        // One that asks meanwhile hears a part, and all of it the next time.
+        let asking = |ring: &Arc<Ring>| Some((ring.clone(), ring.is_asking()?));
+        let asking: Vec<_> = self.rings.borrow().iter().filter_map(asking).collect();
+        if !asking.is_empty() {
             self.tell_untold();
             self.is_for_new.set(true);
             f();
             self.is_for_new.set(false);
-            new.iter().for_each(|ring| ring.set_knows_all());
+            asking.iter().for_each(|(ring, asked)| ring.answer(*asked));
         }
+    }
+
+    /// The loop begins. Who records already knows what there is: nothing.
+    pub(crate) fn begin_loop(&self) {
+        self.look_for_changes();
+        self.rings.borrow().iter().for_each(|ring| ring.set_from_start());
     }
 
     /// Tells a detail, of this time of the track, to those that want it.
@@ -442,7 +448,9 @@ impl Teller {
         let (phase, iteration) = (self.phase.get(), extra.unwrap_or(self.iteration.get()));
         let event = Event { happened, at, took, id, cause, kind, place, phase, small, iteration };
         let is_for_new = self.is_for_new.get();
-        let wants = |ring: &&Arc<Ring>| if is_for_new { ring.is_new() } else { ring.is_detailed() };
+        let wants = |ring: &&Arc<Ring>| {
+            if is_for_new { ring.is_asking().is_some() } else { ring.is_detailed() }
+        };
         self.rings.borrow().iter().filter(wants).for_each(|ring| ring.write(&event));
     }
 

@@ -4,8 +4,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use super::delays::Delays;
+#[cfg(feature = "inspect")]
+use super::delays::Histogram;
 use super::ring::Ring;
 use super::running::Running;
+#[cfg(feature = "inspect")]
+use super::seen::{LoopSeen, PoolThread};
 use crate::clock::Nanos;
 
 /// What observers ask of a loop from another thread.
@@ -18,6 +23,15 @@ pub(crate) trait Observed: Send + Sync {
 
     /// What waits in the loop's mailbox.
     fn waiting(&self) -> usize;
+
+    /// What a view sees of the loop.
+    #[cfg(feature = "inspect")]
+    fn look(&self) -> LoopSeen;
+
+    /// Ends the loop's sleep, so that it comes round and says what was asked for. One in virtual
+    /// time is left alone.
+    #[cfg(feature = "inspect")]
+    fn wake(&self);
 }
 
 /// A loop or a pool thread, as those who observe it see it. It outlives the loop.
@@ -36,6 +50,11 @@ pub(crate) struct Track {
     changes: AtomicU32,
     /// The loop's side that others see. Empty for a pool thread.
     observed: OnceLock<Weak<dyn Observed>>,
+    /// What others see of a pool thread. Empty for a loop.
+    #[cfg(feature = "inspect")]
+    pool_thread: OnceLock<Weak<dyn PoolThread>>,
+    /// How long iterations keep the loop busy. Empty for a pool thread.
+    delays: OnceLock<Arc<Delays>>,
     /// What is added to a time of its clock to give a time of the process.
     zero: AtomicU64,
     /// Its clock is virtual: its times stay as they are.
@@ -59,6 +78,9 @@ impl Track {
             rings: Mutex::default(),
             changes: AtomicU32::new(0),
             observed: OnceLock::new(),
+            #[cfg(feature = "inspect")]
+            pool_thread: OnceLock::new(),
+            delays: OnceLock::new(),
             zero: AtomicU64::new(0),
             is_virtual: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
@@ -138,6 +160,34 @@ impl Track {
     /// The loop's side, while the loop is there.
     pub(crate) fn observed(&self) -> Option<Arc<dyn Observed>> {
         self.observed.get()?.upgrade()
+    }
+
+    /// Whether it is a loop's, also when that is gone.
+    pub(crate) fn is_of_loop(&self) -> bool {
+        self.observed.get().is_some()
+    }
+
+    /// Makes known what others see of the pool thread, once.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn set_pool_thread(&self, thread: Weak<dyn PoolThread>) {
+        self.pool_thread.get_or_init(|| thread);
+    }
+
+    /// What others see of the pool thread, while it is there.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn pool_thread(&self) -> Option<Arc<dyn PoolThread>> {
+        self.pool_thread.get()?.upgrade()
+    }
+
+    /// Makes the loop's busy times known, once.
+    pub(crate) fn set_delays(&self, delays: Arc<Delays>) {
+        self.delays.get_or_init(|| delays);
+    }
+
+    /// The busy times of the loop's iterations so far.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn delays(&self) -> Histogram {
+        self.delays.get().map(|delays| delays.histogram()).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Ring>>> {

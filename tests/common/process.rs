@@ -122,8 +122,10 @@ pub(crate) fn example(name: &str) -> Command {
     if !program.exists() {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--example", name]);
-        if cfg!(feature = "crypto") {
-            build.args(["--features", "crypto"]);
+        let features =
+            [("crypto", cfg!(feature = "crypto")), ("inspect", cfg!(feature = "inspect"))];
+        for (feature, _) in features.into_iter().filter(|(_, is_on)| *is_on) {
+            build.args(["--features", feature]);
         }
         if !cfg!(debug_assertions) {
             build.arg("--release");

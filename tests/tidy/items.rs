@@ -74,3 +74,12 @@ fn the_checker_of_the_items_finds_what_it_looks_for() {
     assert_eq!(without_example("/// A.\npub(crate) fn a() {}\n    pub fn b() {}\n"), []);
     assert_eq!(without_example("/// A.\n/// ```\nfn a() {}\npub enum B {}\n"), [(4, "B")]);
 }
+
+#[test]
+fn the_view_serves_every_file_of_its_page() {
+    let list = read("src/inspect/page.rs");
+    let entries = std::fs::read_dir("src/inspect/page").unwrap();
+    for name in entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        assert!(list.contains(&format!("\n    \"{name}\",\n")), "src/inspect/page.rs lists {name}");
+    }
+}

@@ -25,10 +25,14 @@ use std::thread;
 use std::time::Duration;
 
 use crate::clock::Nanos;
+#[cfg(feature = "inspect")]
+use crate::clock::saturating_nanos;
 use crate::queue::closure::Closure;
 use crate::report::metrics::Figures;
 use crate::sys;
 use crate::threads::OwnLine;
+#[cfg(feature = "inspect")]
+use crate::trace::seen::LoopSeen;
 use crate::trace::track::Observed;
 use crate::virtual_time::arrivals::{Arrivals, Way};
 use incoming::{Done, Incoming, Woken};
@@ -487,6 +491,25 @@ impl Observed for Mailbox {
 
     fn waiting(&self) -> usize {
         self.lock().incoming.len()
+    }
+
+    #[cfg(feature = "inspect")]
+    fn look(&self) -> LoopSeen {
+        let metrics = self.figures.snapshot();
+        LoopSeen {
+            iterations: metrics.iterations,
+            idle: saturating_nanos(metrics.idle_time),
+            active: saturating_nanos(metrics.active_time),
+            is_asleep: self.is_asleep(),
+            waiting: self.waiting(),
+        }
+    }
+
+    #[cfg(feature = "inspect")]
+    fn wake(&self) {
+        if self.virtual_time.get().is_none() {
+            self.unpark();
+        }
     }
 }
 
