@@ -46,23 +46,27 @@ class MessagePortCloseEvent extends Event {
 
 // The iterable of a transfer list as an array.
 function listOf(value, name) {
-  if (value === undefined || value === null) return [];
-  if ((typeof value !== 'object' && typeof value !== 'function') ||
-      typeof value[Symbol.iterator] !== 'function') {
+  if (value === undefined) return [];
+  const isObject = (one) => typeof one === 'object' && one !== null;
+  const begin = isObject(value) || typeof value === 'function' ? value[Symbol.iterator] : undefined;
+  const iterator = typeof begin === 'function' ? begin.call(value) : undefined;
+  const next = isObject(iterator) ? iterator.next : undefined;
+  if (typeof next !== 'function') {
     const error = new TypeError(`Optional ${name} argument must be an iterable`);
     error.code = 'ERR_INVALID_ARG_TYPE';
     throw error;
   }
-  return [...value];
+  const list = [];
+  for (let step = next.call(iterator); !step.done; step = next.call(iterator)) list.push(step.value);
+  return list;
 }
 
 // The second argument of postMessage: a list, or an object that has one.
 function transferListOf(options) {
-  const isObject = typeof options === 'object' && options !== null;
-  if (isObject && typeof options[Symbol.iterator] !== 'function') {
+  if (options === null) return [];
+  if (typeof options === 'object' && typeof options[Symbol.iterator] !== 'function') {
     return listOf(options.transfer, 'options.transfer');
   }
-  if (options !== undefined && options !== null && !isObject) listOf(options, 'transferList');
   return listOf(options, 'transferList');
 }
 

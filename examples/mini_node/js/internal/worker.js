@@ -115,7 +115,7 @@ class Worker extends EventEmitter {
     const said = {
       path,
       source: options.eval ? filename : undefined,
-      argv: (options.argv ?? []).map(String),
+      argv: (options.argv ?? []).map((value) => String(value)),
       env,
       workerData: options.workerData,
       environmentData,
@@ -223,7 +223,13 @@ class Worker extends EventEmitter {
     }
   }
 
-  terminate() {
+  terminate(callback) {
+    if (typeof callback === 'function') {
+      process.emitWarning('Passing a callback to worker.terminate() is deprecated. ' +
+        'It returns a Promise instead.', 'DeprecationWarning', 'DEP0132');
+      if (this.#id === undefined) return Promise.resolve();
+      this.once('exit', (code) => callback(null, code));
+    }
     if (this.#id === undefined) return Promise.resolve();
     this.ref();
     native.terminate(this.#id);

@@ -45,6 +45,8 @@ send('shared in list', 1, [new SharedArrayBuffer(2)]);
 send('no list', 1, 3);
 send('no list in options', 1, { transfer: 3 });
 send('null', 1, null);
+send('null in options', 1, { transfer: null });
+send('nothing in options', 1, {});
 const closing = new MessageChannel();
 closing.port1.close();
 send('closing port', closing.port1, [closing.port1]);

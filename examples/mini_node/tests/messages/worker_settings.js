@@ -48,7 +48,7 @@ said(typeof process.stdin.on, process.stdout.fd, process.stderr.fd);
 async function main() {
   for (const options of [
     {},
-    { argv: ['x', 2, {}], env: { A: 1, B: undefined }, resourceLimits: { maxOldGenerationSizeMb: 64 } },
+    { argv: ['x', 2, {}, Symbol('s'), null], env: { A: 1, B: undefined }, resourceLimits: { maxOldGenerationSizeMb: 64 } },
     { env: null, name: 'named' },
   ]) {
     const worker = new Worker(source, { eval: true, ...options });
