@@ -225,12 +225,10 @@ assert.ifError = function ifError(value) {
   if (value === null || value === undefined) return;
   const text = typeof value === 'object' && typeof value.message === 'string' ?
     value.message || value.constructor?.name : inspect(value);
-  const error = new AssertionError({
+  throw new AssertionError({
     actual: value, expected: null, operator: 'ifError', stackStartFn: ifError,
     message: `ifError got unwanted exception: ${text}`,
   });
-  error.generatedMessage = true;
-  throw error;
 };
 
 function matcher(name, holds, words) {

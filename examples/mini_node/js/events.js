@@ -162,7 +162,7 @@ function add(emitter, type, listener, isFirst) {
 function warnOfLeak(emitter, type, count) {
   const warning = new Error('Possible EventEmitter memory leak detected. ' +
     `${count} ${String(type)} listeners added to ${inspect(emitter, { depth: -1 })}. ` +
-    'Use emitter.setMaxListeners() to increase limit');
+    `MaxListeners is ${maxListenersOf(emitter)}. Use emitter.setMaxListeners() to increase limit`);
   warning.name = 'MaxListenersExceededWarning';
   warning.emitter = emitter;
   warning.type = type;

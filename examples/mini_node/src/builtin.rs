@@ -76,6 +76,7 @@ sources!(
     "internal/url",
     "internal/validators",
     "internal/virtual_time",
+    "internal/words",
     "internal/worker",
     "internal/worker_errors",
     "internal/worker_stdio",

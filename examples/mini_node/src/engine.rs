@@ -228,7 +228,7 @@ impl Engine {
     }
 
     /// Runs the engine's jobs until there is none.
-    fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.with(|ctx| while !must_stop() && ctx.execute_pending_job() {});
         self.is_drain_queued.set(false);
     }

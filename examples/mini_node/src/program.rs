@@ -49,7 +49,10 @@ fn exiting(code: i32) {
     if engine.is_exiting() {
         return;
     }
-    if let Some(chosen) = engine.call_hook(Hook::Exit)
+    let chosen = engine.call_hook(Hook::Exit);
+    // As in Node: what handlers have put among the microtasks still runs, and nothing else.
+    engine.drain();
+    if let Some(chosen) = chosen
         && chosen as i32 != code
     {
         windlass::set_exit_code(chosen as i32);

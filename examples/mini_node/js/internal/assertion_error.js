@@ -12,7 +12,7 @@ const WORDS = {
   notStrictEqual: 'Expected "actual" to be strictly unequal to:',
   notStrictEqualObject: 'Expected "actual" not to be reference-equal to "expected":',
   notDeepEqual: 'Expected "actual" not to be loosely deep-equal to:',
-  notIdentical: 'Values identical but not reference-equal:',
+  notIdentical: 'Values have same structure but are not reference-equal:',
 };
 
 // Everything of a value, so that what differs is seen.
@@ -31,7 +31,7 @@ class AssertionError extends Error {
     }
     const { message, operator, actual, expected, stackStartFn } = options;
     const limit = Error.stackTraceLimit;
-    super(message != null ? String(message) : generate(operator, actual, expected));
+    super(messageOf(message, operator, actual, expected));
     this.generatedMessage = message == null;
     Object.defineProperty(this, 'name', {
       value: 'AssertionError [ERR_ASSERTION]', enumerable: false, writable: true, configurable: true,
@@ -47,6 +47,13 @@ class AssertionError extends Error {
   }
 
   toString() { return `${this.name} [${this.code}]: ${this.message}`; }
+}
+
+// A message of the caller's stands in place of our first line, or alone.
+function messageOf(message, operator, actual, expected) {
+  if (message == null) return generate(operator, actual, expected);
+  const shows = operator === 'strictEqual' || operator === 'deepStrictEqual';
+  return shows ? difference(actual, expected, operator, String(message)) : String(message);
 }
 
 function generate(operator, actual, expected) {
@@ -75,7 +82,7 @@ function generate(operator, actual, expected) {
 
 const isPrimitive = (value) => (typeof value !== 'object' || value === null) && typeof value !== 'function';
 
-function difference(actual, expected, operator) {
+function difference(actual, expected, operator, ownWords = undefined) {
   let left = show(actual).split('\n');
   const right = show(expected).split('\n');
   if (operator === 'strictEqual' && ((typeof actual === 'object' && actual !== null && typeof expected === 'object' && expected !== null) ||
@@ -85,18 +92,18 @@ function difference(actual, expected, operator) {
   if (left.length === 1 && right.length === 1 && left[0] !== right[0] && isPrimitive(actual) && isPrimitive(expected) &&
       left[0].length + right[0].length <= 80 - 2) {
     const isShort = left[0].length + right[0].length <= 12 && (actual !== 0 || expected !== 0);
-    if (isShort) return `${WORDS[operator]}\n\n${left[0]} !== ${right[0]}\n`;
+    if (isShort) return `${ownWords ?? WORDS[operator]}\n\n${left[0]} !== ${right[0]}\n`;
     if (operator !== 'strictEqualObject') {
       let same = 0;
       while (left[0][same] !== undefined && left[0][same] === right[0][same]) same++;
-      return `${WORDS[operator]}\n+ actual - expected\n\n+ ${left[0]}\n- ${right[0]}${same > 2 ? `\n${' '.repeat(same + 2)}^` : ''}`;
+      return `${ownWords ?? WORDS[operator]}\n+ actual - expected\n\n+ ${left[0]}\n- ${right[0]}${same > 2 ? `\n${' '.repeat(same + 2)}^` : ''}`;
     }
   }
   if (left.join('\n') === right.join('\n') && operator !== 'deepStrictEqual') {
     return `${WORDS.notIdentical}\n\n${left.join('\n')}\n`;
   }
   left = left.slice();
-  return `${WORDS[operator]}\n+ actual - expected\n\n${diff(left, right).join('\n')}`;
+  return `${ownWords ?? WORDS[operator]}\n+ actual - expected\n\n${diff(left, right).join('\n')}`;
 }
 
 // The longest common lines stay, the others are marked. Large values are compared line by line.

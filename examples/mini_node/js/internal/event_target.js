@@ -179,7 +179,7 @@ function warnOfLeak(target, type, count) {
   const { inspect } = require('internal/inspect');
   const warning = new Error('Possible EventTarget memory leak detected. ' +
     `${count} ${type} listeners added to ${inspect(target, { depth: -1 })}. ` +
-    'Use events.setMaxListeners() to increase limit');
+    `MaxListeners is ${limit}. Use events.setMaxListeners() to increase limit`);
   warning.name = 'MaxListenersExceededWarning';
   warning.target = target;
   warning.type = type;

@@ -65,9 +65,9 @@ function showPosition(position) {
   const { file, line, column } = position;
   const source = lineOf(file, line);
   if (source === undefined) return `${file}:${line}\n`;
-  // Of `throw new Error()` V8 shows the throw, and the engine the call.
+  // Of `throw new Error()` V8 shows the throw, of `new Error()` the `new`, and the engine the call.
   const before = source.slice(0, column - 1);
-  const start = /\bthrow\s+(new\s*)?$/.exec(before)?.index ?? before.length;
+  const start = /(\bthrow\s+)?(\bnew\s+)?$/.exec(before).index;
   // Tabs stay, so that the caret stands below its letter.
   const margin = source.slice(0, start).replace(/[^\t]/g, ' ');
   return `${file}:${line}\n${source}\n${margin}^\n\n`;

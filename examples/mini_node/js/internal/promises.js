@@ -3,7 +3,8 @@
 'use strict';
 
 const { onRejection, onDrained } = internalBinding('task_queue');
-const { codes } = require('internal/errors');
+const { codes, setStack } = require('internal/errors');
+const { isProxy } = internalBinding('util');
 const { triggerUncaught } = require('internal/fatal');
 
 // Rejected promises without a handler that have not been judged, in the order of their rejection.
@@ -61,26 +62,28 @@ function isErrorLike(value) {
     value instanceof Error;
 }
 
-// A value as V8 says it without calling anything of a program.
-function inWords(reason) {
-  if (reason === null || typeof reason !== 'object') return String(reason);
-  return `#<${reason.constructor?.name || 'Object'}>`;
-}
-
 function asError(reason) {
   if (isErrorLike(reason)) return reason;
-  const error = new codes.ERR_UNHANDLED_REJECTION(noThrow(() => inWords(reason)));
+  const error = new codes.ERR_UNHANDLED_REJECTION(briefly(reason));
   error.name = 'UnhandledPromiseRejection';
-  error.stack = `UnhandledPromiseRejection: ${error.message}`;
+  setStack(error, `UnhandledPromiseRejection: ${error.message}`);
   return error;
 }
 
-function noThrow(f) {
-  try {
-    return f();
-  } catch {
-    return '<reason>';
+// A value in a few words, without a call of anything that is not ours.
+function briefly(value) {
+  if (typeof value !== 'object' || value === null) return String(value);
+  const name = constructorNameOf(value);
+  return name === undefined ? Object.prototype.toString.call(value) : `#<${name}>`;
+}
+
+function constructorNameOf(value) {
+  if (isProxy(value) || Array.isArray(value)) return undefined;
+  for (let object = value; object !== null; object = Object.getPrototypeOf(object)) {
+    const constructor = Object.getOwnPropertyDescriptor(object, 'constructor')?.value;
+    if (typeof constructor === 'function') return constructor.name || undefined;
   }
+  return undefined;
 }
 
 onRejection(rejected);

@@ -3,6 +3,7 @@
 'use strict';
 
 const { prefixLength } = internalBinding('module');
+const inNodesWords = require('internal/words');
 
 // The functions that files of CommonJS are. Their first line begins with parameters that no file has.
 const moduleFunctions = new WeakSet();
@@ -51,6 +52,8 @@ function isModuleFunction(site) {
 function frameOf(site) {
   const position = positionOf(site);
   let name = site.getFunctionName();
+  // How the built-in modules call is nobody's business.
+  if (position === undefined && (name === 'call' || name === 'apply')) return undefined;
   if (position === undefined) return name ? `    at ${name} (<anonymous>)` : undefined;
   const place = `${position.file}:${position.line}:${position.column}`;
   if (isModuleFunction(site)) name = 'Object.<anonymous>';
@@ -66,6 +69,7 @@ function prepare(error, sites) {
     lastThrow = position;
     return undefined;
   }
+  inNodesWords(error);
   if (position !== undefined) positions.set(error, position);
   if (typeof userPrepare === 'function') return userPrepare(error, sites);
   let text = headerOf(error);
