@@ -36,11 +36,8 @@ module.exports = function table(data, chosen) {
 
 function draw(head, lines) {
   const widths = head.map((text, column) => Math.max(widthOf(text), ...lines.map((line) => widthOf(line[column]))) + 2);
-  const row = (cells) => `│${cells.map((cell, column) => {
-    const room = widths[column] - widthOf(cell);
-    const left = Math.floor(room / 2);
-    return ' '.repeat(left) + cell + ' '.repeat(room - left);
-  }).join('│')}│`;
+  const row = (cells) => `│${cells.map((cell, column) =>
+    ` ${cell}${' '.repeat(widths[column] - widthOf(cell) - 1)}`).join('│')}│`;
   const rule = (left, middle, right) => left + widths.map((width) => '─'.repeat(width)).join(middle) + right;
   return [rule('┌', '┬', '┐'), row(head), rule('├', '┼', '┤'), ...lines.map(row), rule('└', '┴', '┘')].join('\n');
 }

@@ -1,0 +1,45 @@
+class Foo { constructor(){ this.a=1; this.self=this } get x(){return 1} static s = 1 }
+class Bar extends Map {}
+const o = Object.create(null); o.z=1;
+const sym = Symbol('s');
+console.log({}, [], null, undefined, 1, -0, 'str', true, 10n, Symbol('q'), ()=>{}, function f(){}, class A{}, class B extends Foo{}, async()=>{}, function*g(){}, async function* ag(){});
+console.log([1,'a',null,undefined,,3,,,], {a:{b:{c:{d:1}}}}, [[[[1]]]], new Foo(), new Bar([[1,2]]), o);
+console.log(new Map([[{a:1},'b'],['x',new Set([1,2])]]), new Set(), new WeakMap(), new WeakSet(), Symbol.iterator);
+console.log(new Date(0), /a+/gi, new Error('e').message, [new Date(NaN)]);
+console.log(Promise.resolve(4), Promise.reject(3).catch(()=>{}), new Promise(()=>{}), (async()=>{throw 1})().catch(()=>{}) );
+console.log(new Uint8Array([1,2,3]), new ArrayBuffer(4), new Float64Array(2), new DataView(new ArrayBuffer(2)));
+console.log({ 'a-b':1, [sym]:2, get g(){return 1}, set g(v){}, get h(){return 2}, set i(v){}, f(){}, s:'it\'s', t:'a\nb', u:"'\"" });
+console.log(Array.from({length:120},(_, i)=>i));
+console.log(Array.from({length:10},(_, i)=>'item'+i));
+console.log({a:'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',b:'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',c:1,d:[1,2,3]});
+console.log({a:'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',b:'bbbbbbbbbbbbbbbbbbbbbbbbb',c:1});
+console.log('%s is %d years and %i, %f, %j %o %O %c %%', 'Bob', 42.5, 42.9, '1.5', {a:1}, {b:[1]}, {c:{d:{e:{f:1}}}}, 'css', 'extra', {x:1});
+console.log('%s', {a:1,b:{c:1}}, '%s', null, undefined, Symbol('a'), 5n, -0);
+console.log('%s %s %s %s %s', Symbol('a'), 5n, -0, class Q{}, new Foo(), 'rest');
+console.log(new Boolean(true), new String('abc'), new Number(-0), Object(Symbol('b')), Object(1n));
+console.log([function(){}, Object.assign(function nm(){}, {p:1})], Object.assign([1,2],{k:'v'}), [,'a'], [undefined]);
+console.log((function(){return arguments})(1,2), new (class extends Array{})(3), globalThis === global);
+console.log({e:new RangeError('bad').message, n:null, nested:[{a:1,b:[{c:1}]}], long:'x'.repeat(100)});
+console.log(process.memoryUsage === undefined, typeof process, String(process), Object.prototype.toString.call(globalThis));
+console.log([1.5,2.25,-3], [true,false], ['a','b'], [[1,2],[3,4]], [{}], {a:[]}, {a:{}}, [[]], {a:[[]]} );
+console.log(new Proxy({a:1},{}), new Proxy(function(){},{}), JSON, Math, Reflect, globalThis.Atomics);
+const c = {name:'c'}; c.c = c; c.d={c}; console.log(c);
+console.log([new Foo(),[c]]);
+console.log(Object.create({inherited:1}), Object.create(Foo.prototype), new (class extends Foo{})(), new (class { })());
+console.log([1,2,3].entries(), 'a'.matchAll(/a/g), (function*(){})());
+console.log({a:1n,b:Symbol('x'),c:new Date(1e12),d:/r/,e:()=>1,f:class X{}});
+console.log(-0, [-0], 1e21, 123456789.123, NaN, [NaN], Infinity);
+console.log("a'b", ["a'b", 'a"b', `a'b"c`, 'a\\b', 'tab\t', '\u0000', '\x7f', 'é', '😀', '\ud800']);
+console.log(new Error('msg').stack.split('\n')[0]);
+console.log([['a','b',['c',['d',['e']]]]]);
+console.log({arr: Array.from({length:30},(_, i)=>i*100), s: new Set(Array.from({length:10},(_, i)=>i))});
+console.log(Array.from({length:27},(_, i)=>'abc'.repeat(i%4)));
+console.log(['x'.repeat(40),'y'.repeat(40)], 'a\nb', ['a\nb'], {['k\n']:1}, {1:2, '01':3, 'a b':4, ünï:5});
+console.log([ 'multi\nline'.repeat(10) ]);
+console.log(new Map([['a', {b: {c: {d: 1}}}]]), [new Map([[1,{a:{b:{}}}]])]);
+console.log(Object.assign(()=>{}, {a:1}), Object.assign(class Z{}, {b:2}), Object.assign(new Date(0), {x:1}), Object.assign(/x/, {y:1}));
+console.log(new AggregateError([new Error('a')],'agg').message, [Symbol('in')], {[Symbol('k')]:{}}, Object.defineProperty({}, 'hid', {value:1}), Object.freeze({a:1}));
+console.log(new (class Foo2 extends Promise{})(()=>{}), new (class extends Set{})([1]), Object.setPrototypeOf([1], null), Object.setPrototypeOf({a:1}, {constructor:{name:'Fake'}}));
+class WithTag { get [Symbol.toStringTag]() { return 'Tagged' } }
+console.log(new WithTag(), {[Symbol.toStringTag]:'T2', a:1}, Object.create({}, {constructor:{value:null}}));
+console.log({[require('util').inspect.custom](d,o){ return 'custom!'+d }}, [{[require('util').inspect.custom](d,o){ return {x:d} }}]);

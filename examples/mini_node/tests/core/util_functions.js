@@ -1,0 +1,13 @@
+'use strict';
+const util = require('util');
+console.log(util.format('%s %d %i %f %j %o %O %%', 'a', 1.5, 1.9, '2.5', { a: 1 }, [1], { b: 2 }), util.format(1, 2, 'x'), util.format('%s'), util.format('a', 'b', { c: 1 }));
+const p = util.promisify((a, cb) => cb(null, a + 1)); p(1).then((v) => console.log('promisified', v));
+util.promisify((cb) => cb(new Error('no')))().catch((e) => console.log(e.message));
+util.callbackify(async (x) => x * 2)(4, (e, v) => console.log('callbackified', e, v));
+util.callbackify(async () => { throw null; })((e) => console.log(e.code, e.reason));
+console.log(util.isDeepStrictEqual({ a: [1] }, { a: [1] }), util.types.isPromise(Promise.resolve()), util.types.isRegExp(/x/), util.types.isDate(new Date()), util.types.isProxy(new Proxy({}, {})));
+function A() {} function B() {} util.inherits(A, B); console.log(new A() instanceof B, A.super_ === B);
+console.log(util.inspect({ a: { b: { c: { d: 1 } } } }, { depth: 0 }), util.inspect({ a: { b: { c: { d: 1 } } } }, { depth: null }), util.inspect('x', { colors: true }), util.inspect([1, 2, 3], { maxArrayLength: 1 }), util.inspect('abcdef', { maxStringLength: 3 }));
+console.log(util.inspect({ b: 1, a: 2 }, { sorted: true }), util.inspect({ a: 1, b: { c: 2 } }, { compact: false }), util.inspect(new Map([[1, 2]]), { showHidden: true }), util.inspect({ get a() { return 1; } }, { getters: true }));
+console.log(util.inspect(new Error('e')).split('\n')[0], util.inspect(Object.assign(new Error('e'), { x: 1 })).split('\n').at(-2), util.stripVTControlCharacters('\u001b[31mx\u001b[39m'), util.types.isAsyncFunction(async () => {}), util.types.isGeneratorFunction(function* () {}));
+console.table([{ a: 1, b: 'x' }, { a: 2, c: true }]); console.table([1, 2]); console.group('g'); console.log('in\ntwo'); console.groupEnd(); console.count(); console.count('x'); console.count(); console.assert(true); console.dir({ a: 1 });

@@ -1,0 +1,8 @@
+'use strict';
+// The engine's errors have V8's words where the engine tells enough.
+const tries = [() => null.foo, () => undefined.foo, () => { const a = undefined; a.b = 1; }, () => { nope; }, () => { const c = 1; c = 2; }, () => { d; let d; },
+  () => new Array(-1), () => Symbol() + '', () => 1n + 1, () => [].reduce((a) => a), () => decodeURIComponent('%'), () => { ({}).x.y = 1; }, () => (function f() { f(); })()];
+for (const f of tries) { try { f(); } catch (e) { console.log(`${e.name}: ${e.message}`); } }
+console.log(new Error('made').stack.split('\n')[0], new (class Own extends Error {})('x').stack.split('\n')[0]);
+const target = {}; Error.captureStackTrace(target); console.log(typeof target.stack, Object.hasOwn(target, 'stack'));
+Error.prepareStackTrace = (e, sites) => `${e.message} ${sites.length > 0}`; console.log(new Error('own').stack); Error.prepareStackTrace = undefined; console.log(new Error('ours').stack.split('\n')[0]);
