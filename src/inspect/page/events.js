@@ -7,7 +7,10 @@
 function parseLine(line) {
   try {
     const event = JSON.parse(line);
-    return typeof event?.what === "string" ? event : null;
+    if (typeof event?.what !== "string") return null;
+    // A recorder tells the name alone, and the host's line as the place; a host may tell both in one.
+    if (typeof event.label === "string") event.label = { name: event.label };
+    return event;
   } catch {
     return null;
   }
