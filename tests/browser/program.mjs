@@ -1,7 +1,8 @@
 // The programs that are looked at, and the browser that looks.
 //
 //   STUDY, SERVER   the built examples `study` and `server` (the latter with the feature `inspect`)
-//   CHROMIUM        the browser (default: chromium of the PATH)
+//   MINI_NODE       what runs JavaScript; without it these tests are left out
+//   CHROMIUM        the browser (default: /usr/bin/chromium)
 
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";

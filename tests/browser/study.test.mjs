@@ -7,11 +7,15 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { browser, shot, start } from "./program.mjs";
 
+const { MINI_NODE } = process.env;
+const withNode = { skip: MINI_NODE ? false : "MINI_NODE names no mini_node" };
+
 let study;
 let chrome;
 
 before(async () => {
-  study = await start(process.env.STUDY ?? "target/release/examples/study", ["--addr", "127.0.0.1:0"]);
+  const node = MINI_NODE ? ["--mini-node", MINI_NODE] : [];
+  study = await start(process.env.STUDY ?? "target/release/examples/study", ["--addr", "127.0.0.1:0", ...node]);
   chrome = await browser();
 });
 after(async () => {
@@ -27,8 +31,10 @@ async function open(hash) {
 }
 
 /** What the server says of a program: its events. */
-async function run(scenario) {
-  const body = JSON.stringify({ language: "scenario", program: scenario });
+const run = (program) => runAny({ language: "scenario", program });
+
+async function runAny(asked) {
+  const body = JSON.stringify(asked);
   const response = await fetch(`${study.url}/api/run`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
   return (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
 }
@@ -247,6 +253,28 @@ test("a link restores program, place and prediction, and an export opens without
   await offline.waitForTimeout(300);
   assert.match(await offline.locator(".watch").textContent(), /n1/);
   await offline.close();
+  await page.close();
+});
+
+test("each lesson prints in JavaScript what it prints as operations", withNode, async () => {
+  for (const { name, scenario, files } of await lessons()) {
+    const pool = scenario.pool ? { pool: scenario.pool } : {};
+    const events = await runAny({ language: "javascript", files, ...pool });
+    assert.deepEqual(events.filter((event) => event.what === "error"), [], name);
+    assert.deepEqual(traceOf(events), traceOf(await run(scenario)), name);
+  }
+});
+
+test("an error of a script is shown at its line, and its output beside the editor", withNode, async () => {
+  const page = await open("start/script-first");
+  await page.waitForSelector(".editor .block");
+  await page.click('[data-key="tab javascript"]');
+  await page.fill(".editor textarea", "console.log('one');\n\nthrow new Error('wrong');\n");
+  await page.click('[data-key="run"]');
+  await page.waitForSelector(".output .bad");
+  assert.match(await page.locator(".output").textContent(), /wrong/);
+  assert.match(await page.locator(".output .printed").textContent(), /one/);
+  assert.match(await page.locator(".numbers .bad").textContent(), /3/);
   await page.close();
 });
 
