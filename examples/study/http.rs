@@ -46,6 +46,11 @@ pub(crate) struct Answer {
     body: Vec<u8>,
 }
 
+/// What the page may do, as it says itself, and that no other page may frame it.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'";
+
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const JSON_LINES: &str = "application/x-ndjson";
 
@@ -76,8 +81,7 @@ impl Answer {
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
              Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n\
              Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n\
-             Content-Security-Policy: default-src 'self'; style-src 'self' 'unsafe-inline'; \
-             img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'\r\n\
+             Content-Security-Policy: {POLICY}\r\n\
              Connection: close\r\n\r\n"
         )
         .into_bytes();
