@@ -73,7 +73,11 @@ fn it_serves_the_page_the_lessons_questions_and_runs() {
     let (status, page) = server.get("/", "");
     assert_eq!(status, 200);
     assert!(page.contains("page/app.js"));
-    assert_eq!(server.get("/page/start.js", "").0, 200);
+    for entry in std::fs::read_dir("src/inspect/page").unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_of_page = [".js", ".css", ".html"].iter().any(|end| name.ends_with(end));
+        assert_eq!(server.get(&format!("/page/{name}"), "").0 == 200, is_of_page, "{name}");
+    }
     let (_, lessons) = server.get("/api/lessons", "");
     assert_eq!(serde_json::from_str::<Value>(&lessons).unwrap().as_array().unwrap().len(), 10);
     let (_, question) = server.get("/api/question?seed=7", "");
