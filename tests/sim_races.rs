@@ -1,7 +1,7 @@
 //! Races of threads, walked through in simulations: each of ten thousand seeds is one way in which they can meet. The
 //! tests of `worker_races` run the same on real threads, in as many ways as the machine happens to show.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -141,6 +141,58 @@ fn cancel_against_start_is_one_of_the_two_and_tells_which() {
                 "busy".to_owned()
             }
         }
+    });
+}
+
+#[test]
+fn a_port_that_travels_from_its_handler_loses_nothing_that_is_sent_meanwhile() {
+    race(&["0", "1"], async || {
+        let (sent, received) = channel::<u32, u32>();
+        let sender = Worker::<PortEnd<u32, u32>, ()>::spawn(|port| {
+            let own = port.clone();
+            port.on_message(move |end| {
+                let (out, own) = (end.open(), own.clone());
+                (0..3).for_each(|number| out.post(number));
+                queue_work(|| ()).on_complete(move |_| {
+                    (3..6).for_each(|number| out.post(number));
+                    out.close();
+                    own.off_message();
+                });
+            });
+        })
+        .unwrap();
+        sender.post(sent);
+        // Some are taken here; the port goes on with the others from within its handler.
+        let (first, place) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(None)));
+        let port = received.open();
+        let (own, seen, travels) = (port.clone(), first.clone(), place.clone());
+        port.on_message(move |number| {
+            seen.borrow_mut().push(number);
+            travels.set(Some(own.clone().detach()));
+        });
+        queue_work(|| ()).await.unwrap();
+        let end = match place.take() {
+            Some(end) => end,
+            None => port.detach(),
+        };
+        let taker = Worker::<PortEnd<u32, u32>, u32>::spawn(|port| {
+            let out = port.clone();
+            port.on_message(move |end| {
+                let (end, out) = (end.open(), out.clone());
+                let done = out.clone();
+                end.on_message(move |number| out.post(number));
+                end.on_close(move || done.off_message());
+            });
+        })
+        .unwrap();
+        taker.post(end);
+        let here = first.take();
+        let mut all = here.clone();
+        while let Some(number) = taker.recv().await {
+            all.push(number);
+        }
+        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        here.len().to_string()
     });
 }
 
