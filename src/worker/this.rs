@@ -63,8 +63,9 @@ pub fn is_main() -> bool {
 
 /// Whether this worker was told to terminate, or to [`exit`](crate::exit). False on other threads.
 ///
-/// For any thread to ask, and without those that exit by themselves: [`termination`]. With the
-/// memory limit, and for loops that are no worker's: [`must_return`](crate::must_return).
+/// For any thread to ask, and without those that exit by themselves:
+/// [`termination`](super::termination). With the memory limit, and for loops that are no worker's:
+/// [`must_return`](crate::must_return).
 ///
 /// # Cost
 /// A few loads, so that an engine's interrupt handler can ask.
