@@ -189,7 +189,8 @@ fn the_guide_shows_what_is_printed_for_its_program() {
     let scenario: Scenario = serde_json::from_str(block(page, "json")).unwrap();
     let bare = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
     let printed = format!("lunch\n{}", explain(&scenario).table());
-    let shown = block(page, "text").split_once('\n').unwrap().1;
+    let behind = page.split_once("```json\n").unwrap().1;
+    let shown = block(behind, "text").split_once('\n').unwrap().1;
     assert_eq!(bare(shown), bare(&printed));
 }
 
