@@ -312,8 +312,9 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 /// A view of the program, if its environment asks for one.
 #[cfg(feature = "inspect")]
 type View = Option<std::sync::Arc<inspect::Inspector>>;
+/// Without the feature there is none.
 #[cfg(not(feature = "inspect"))]
-type View = ();
+struct View;
 
 #[cfg(feature = "inspect")]
 fn view() -> View {
@@ -321,7 +322,9 @@ fn view() -> View {
 }
 
 #[cfg(not(feature = "inspect"))]
-fn view() -> View {}
+fn view() -> View {
+    View
+}
 
 #[track_caller]
 fn make_loop() -> Loop {

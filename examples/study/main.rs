@@ -41,6 +41,7 @@ mod javascript;
 mod labels;
 mod lessons;
 mod listing;
+#[path = "../../src/inspect/page.rs"]
 mod page;
 mod questions;
 mod races;

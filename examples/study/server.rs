@@ -109,7 +109,10 @@ impl Server {
             (Method::Get, "/api/lessons") => Answer::ok(JSON, lessons::json()),
             (Method::Get, "/api/question") => question(&query).await,
             (Method::Post, "/api/run") => self.run(&body).await,
-            (Method::Get, path) => page::file(path).unwrap_or_else(Answer::not_found),
+            (Method::Get, path) => match page::file(path) {
+                Some(file) => Answer::ok(file.content_type(), file.bytes),
+                None => Answer::not_found(),
+            },
             (Method::Post, _) => Answer::not_found(),
         }
     }

@@ -3,44 +3,10 @@
 //! Beside each program of `tests/io` is what Node 20 printed. With `NODE=node` in the environment a
 //! program is run there as well, and has to print the same: so the files are known to be true.
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod common;
 
-fn directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/io")
-}
-
-/// What a program prints, both streams in one.
-fn run(program: impl AsRef<OsStr>, file: &Path) -> String {
-    let output = Command::new(program).arg(file).stdin(Stdio::null()).output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    String::from_utf8_lossy(&text).into_owned()
-}
-
-fn check(name: &str) {
-    let file = directory().join(name).with_extension("js");
-    let expected = fs::read_to_string(file.with_extension("out")).unwrap();
-    if let Some(node) = env::var_os("NODE") {
-        assert_eq!(run(node, &file), expected, "{name}: node prints something else by now");
-    }
-    assert_eq!(run(env!("CARGO_BIN_EXE_mini_node"), &file), expected, "{name}");
-}
-
-macro_rules! programs {
-    ($($promise:ident: $name:literal,)*) => {
-        $(#[test]
-        fn $promise() {
-            check($name);
-        })*
-
-        const NAMES: &[&str] = &[$($name),*];
-    };
-}
-
-programs! {
+common::programs! {
+    in "io";
     bytes_become_text_and_back_as_on_node: "buffer",
     keys_and_digests_are_those_of_node: "crypto",
     names_are_looked_up_on_the_pool: "dns",
@@ -57,13 +23,4 @@ programs! {
     stream_events_come_in_nodes_order: "stream_basics",
     stream_errors_are_told_as_on_node: "stream_errors",
     urls_and_paths_are_understood_as_on_node: "url_and_path",
-}
-
-#[test]
-fn every_program_is_run() {
-    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
-    for file in files.filter(|file| file.extension() == Some(OsStr::new("js"))) {
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(NAMES.contains(&&*name), "{name}.js is not in the list");
-    }
 }
