@@ -406,7 +406,8 @@ fn workers_that_end_at_once_are_not_started_for_ever() {
 
 #[test]
 fn the_input_of_a_job_that_no_handler_has_seen_is_dropped_with_the_loop() {
-    struct Noted(mpsc::Sender<std::thread::ThreadId>);
+    /// The worker waits for its handler until all of these are gone.
+    struct Noted(mpsc::Sender<std::thread::ThreadId>, #[allow(dead_code)] mpsc::Sender<()>);
     impl Drop for Noted {
         fn drop(&mut self) {
             self.0.send(std::thread::current().id()).unwrap();
@@ -423,9 +424,9 @@ fn the_input_of_a_job_that_no_handler_has_seen_is_dropped_with_the_loop() {
                 |_: Noted| ()
             });
             let pool = pool.unwrap();
-            (0..3).for_each(|_| drop(pool.run(Noted(dropped.clone()))));
+            (0..3).for_each(|_| drop(pool.run(Noted(dropped.clone(), open.clone()))));
             exit(0);
-            set_immediate(move || drop((pool, open)));
+            set_immediate(move || drop(pool));
         });
         let here = std::thread::current().id();
         assert_eq!(drops.iter().collect::<Vec<_>>(), [here; 3]);

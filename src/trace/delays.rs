@@ -12,12 +12,16 @@
 //! Only the loop counts. Others may read it while it runs: what they see are numbers of one moment
 //! each, which may not fit each other by the iteration that ends just then.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::clock::Nanos;
 
 /// So many bits of the fraction tell the buckets of one power of two apart.
 const FRACTION: u32 = 5;
+
+/// The buckets of the times from one power of two to the next.
+type Row = [Count; 1 << FRACTION];
 
 /// What is left out of a float's bits to give the number of a bucket.
 const SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION;
@@ -26,8 +30,11 @@ const SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - FRACTION;
 /// on they go round.
 const FIRST: usize = (1.0_f32.to_bits() >> SHIFT) as usize;
 
-/// 64 powers of two.
-const BUCKETS: usize = 64 << FRACTION;
+/// So many powers of two there are.
+const POWERS: usize = 64;
+
+/// So many buckets there are.
+const BUCKETS: usize = POWERS << FRACTION;
 
 /// A number that one thread writes, without a locked instruction, and others read.
 #[derive(Debug)]
@@ -75,8 +82,9 @@ pub(crate) struct Delays {
     left_out: Count,
     /// How often it was zero.
     zeros: Count,
-    /// How often it was in each bucket.
-    buckets: [Count; BUCKETS],
+    /// How often it was in each bucket. A row is made with its first time: all of them are 16 KiB,
+    /// of which an idle loop needs few.
+    rows: [OnceLock<Box<Row>>; POWERS],
 }
 
 /// What a histogram of busy times says at one moment.
@@ -105,7 +113,7 @@ impl Default for Delays {
             max: Count::new(0),
             left_out: Count::new(0),
             zeros: Count::new(0),
-            buckets: [const { Count::new(0) }; BUCKETS],
+            rows: [const { OnceLock::new() }; POWERS],
         }
     }
 }
@@ -145,7 +153,9 @@ impl Delays {
     /// Counts a time that is not zero.
     #[inline(always)]
     fn count(&self, busy: Nanos) {
-        add(&self.buckets[bits_of(busy) % BUCKETS], 1);
+        let bits = bits_of(busy);
+        let row = self.rows[row_of(bits)].get_or_init(new_row);
+        add(&row[bits % row.len()], 1);
     }
 
     /// Counts a time that is shorter or longer than all before, or zero, or the first one.
@@ -184,14 +194,18 @@ impl Delays {
         self.min.set(Nanos::MAX);
         self.max.set(0);
         self.zeros.set(0);
-        self.buckets.iter().for_each(|bucket| bucket.set(0));
+        let rows = self.rows.iter().filter_map(OnceLock::get);
+        rows.flat_map(|row| row.iter()).for_each(|bucket| bucket.set(0));
     }
 
     /// What there is so far.
     pub(crate) fn histogram(&self) -> Histogram {
         let zeros = (0, self.zeros.get());
         let buckets = FIRST..FIRST + BUCKETS;
-        let buckets = buckets.map(|bits| (middle_of(bits), self.buckets[bits % BUCKETS].get()));
+        let buckets = buckets.filter_map(|bits| {
+            let row = self.rows[row_of(bits)].get()?;
+            Some((middle_of(bits), row[bits % row.len()].get()))
+        });
         let all = std::iter::once(zeros).chain(buckets);
         let times: Vec<_> = all.filter(|(_, count)| *count > 0).collect();
         let count = times.iter().map(|(_, count)| count).sum();
@@ -261,6 +275,19 @@ impl Histogram {
 fn bits_of(time: Nanos) -> usize {
     // By way of a signed number, which the processor turns into a float by itself.
     ((time as i64 as f32).to_bits() >> SHIFT) as usize
+}
+
+/// The row of the bucket with these bits.
+#[inline(always)]
+fn row_of(bits: usize) -> usize {
+    (bits >> FRACTION) % POWERS
+}
+
+/// A row without a time.
+#[cold]
+#[inline(never)]
+fn new_row() -> Box<Row> {
+    Box::new([const { Count::new(0) }; 1 << FRACTION])
 }
 
 /// The time in the middle of those whose floats have these bits.

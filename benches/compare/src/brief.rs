@@ -82,13 +82,14 @@ fn verdict(results: &Results, rows: &[Row], shown: &[(&Brief, Summary)]) -> Stri
     let ahead = |ours: &Summary, others| {
         let (peer, best) = best(others)?;
         let is_behind = best.median < ours.median && !ours.is_level_with(&best);
-        is_behind.then(|| (peer, ours.median / best.median.max(f64::MIN_POSITIVE)))
+        // Infinite where the other needs none at all.
+        is_behind.then(|| (peer, ours.median / best.median))
     };
     let mut behind = Vec::new();
     for (brief, ours) in shown {
         let others = PEERS.iter().filter_map(|peer| Some((*peer, summary(results, brief, peer)?)));
         if let Some((peer, times)) = ahead(ours, others.collect()) {
-            behind.push(format!("{} takes {} times {}'s", brief.label, short(times), proper(peer)));
+            behind.push(format!("{} takes {}", brief.label, behind_words(times, peer)));
         }
     }
     let (mut compared, mut last) = (0, Vec::new());
@@ -107,7 +108,7 @@ fn verdict(results: &Results, rows: &[Row], shown: &[(&Brief, Summary)]) -> Stri
     let worst: Vec<String> = last
         .iter()
         .take(3)
-        .map(|(times, row, peer)| format!("`{row}` ({} times {})", short(*times), proper(peer)))
+        .map(|(times, row, peer)| format!("`{row}` ({})", behind_words(*times, peer)))
         .collect();
     let first = format!(
         "Of the rows below ours is first, or within the noise of the first, in {} of {}.",
@@ -127,6 +128,14 @@ fn verdict(results: &Results, rows: &[Row], shown: &[(&Brief, Summary)]) -> Stri
         ),
     };
     [first, second, third, counts(results, rows)].join("\n")
+}
+
+/// How far ours is behind a peer.
+fn behind_words(times: f64, peer: &str) -> String {
+    match times.is_finite() {
+        true => format!("{} times {}'s", short(times), proper(peer)),
+        false => format!("more than {}'s, which is none", proper(peer)),
+    }
 }
 
 fn proper(peer: &str) -> &str {
@@ -165,6 +174,12 @@ mod tests {
         assert_eq!(cell(&ours, Some(around(150.0, 0.02))), "1.50×");
         assert_eq!(cell(&ours, Some(around(50.0, 0.02))), "**0.500×**");
         assert!(cell(&ours, Some(around(300.0, 0.3))).contains("~3.00×"));
+    }
+
+    #[test]
+    fn nothing_is_so_many_times_nothing() {
+        assert_eq!(behind_words(1.426, "node"), "1.43 times Node's");
+        assert_eq!(behind_words(0.7 / 0.0, "tokio"), "more than tokio's, which is none");
     }
 
     #[test]

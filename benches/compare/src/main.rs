@@ -42,10 +42,10 @@ Runs the same workloads on this crate and on its peers, and prints a table.
 usage: cargo run --release -- [options]
 
   --rounds N        how often each program runs, in turn with the others (default 5)
-  --only A,B        the rows whose names have A or B in them; nothing is written
+  --only A,B        the rows whose names have A or B in them; nothing is written but with --write
   --peers A,B       of ours, baseline, libuv, tokio, runite, node (default: all)
   --short           one tiny round, to see that every program runs; nothing is written
-  --write           write the results although they are not of all rows
+  --write           put the rows of --only among those on file, which are of this machine
   --no-wait         do not wait for a quiet machine
   --targets         print the targets against the results on file, and run nothing
   --render          write table and chart anew from the results on file
@@ -200,7 +200,10 @@ fn run_all(options: &Options, rows: &[&Row], all: &[Row]) -> io::Result<bool> {
     if failures > 0 {
         println!("{failures} runs failed");
     }
-    if (options.only.is_empty() && options.peers.is_empty() && !options.short) || options.write {
+    let is_all = options.only.is_empty() && options.peers.is_empty() && !options.short;
+    if is_all || options.write {
+        let results =
+            if is_all { results } else { results.put_among(Results::read(&folder())?)? };
         results.write(&folder())?;
         render(&results, all)?;
     }

@@ -138,6 +138,29 @@ impl Results {
         Verdict { target, reached: Some(reached), outcome }
     }
 
+    /// Puts these rows in the place of those of an earlier run.
+    ///
+    /// # Errors
+    /// When that was made on another machine, with other peers or with another number of rounds:
+    /// what stands in one table was measured in one way.
+    pub(crate) fn put_among(self, mut earlier: Results) -> io::Result<Results> {
+        let of_others = |results: &Results| {
+            let mut peers = results.peers.clone();
+            peers.remove("ours");
+            (results.machine.clone(), results.rounds, peers)
+        };
+        if of_others(&self) != of_others(&earlier) {
+            let text = "the results on file are of another machine, other peers or other rounds";
+            return Err(io::Error::other(text));
+        }
+        earlier.peers = self.peers;
+        earlier.runs += self.runs;
+        earlier.disturbed += self.disturbed;
+        earlier.seconds.extend(self.seconds);
+        earlier.rows.extend(self.rows);
+        Ok(earlier)
+    }
+
     pub(crate) fn read(folder: &Path) -> io::Result<Results> {
         let text = fs::read_to_string(folder.join("raw.json"))?;
         serde_json::from_str(&text).map_err(io::Error::other)
@@ -216,6 +239,17 @@ mod tests {
         let judged: Vec<_> =
             judged.iter().map(|verdict| (verdict.reached, verdict.outcome)).collect();
         assert_eq!(judged, [(Some(2.0 / 3.0), Outcome::Ok)]);
+    }
+
+    #[test]
+    fn rows_measured_anew_stand_among_those_of_the_same_machine_only() {
+        let earlier = || results("a", &[("ours", [1.0; 3])]);
+        let mut anew = results("b", &[("ours", [2.0; 3])]);
+        anew.peers.insert("ours".into(), "a later one".into());
+        let all = anew.put_among(earlier()).expect("the same machine");
+        assert_eq!(all.rows.keys().collect::<Vec<_>>(), ["a", "b"]);
+        let elsewhere = Results { machine: "another".into(), ..Results::default() };
+        assert!(elsewhere.put_among(earlier()).is_err());
     }
 
     fn results(row: &str, figures: &[(&str, [f64; 3])]) -> Results {
