@@ -187,7 +187,7 @@ fn a_task_that_receives_is_woken_by_who_sent() {
         .unwrap();
         let to = worker.clone();
         windlass::spawn(async move { assert_eq!(worker.recv().await, Some(1)) });
-        // Not before the task waits, nor while it is woken for the news that the worker is online.
+        // Not before the task waits.
         let online = to.clone();
         online.on_online(move || to.post(()));
     });

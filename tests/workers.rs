@@ -224,6 +224,30 @@ fn the_thread_of_a_worker_has_the_name_it_was_given_as_far_as_the_system_shows_i
 }
 
 #[test]
+fn a_task_that_receives_is_woken_for_a_message_and_for_no_other_news() {
+    bounded(|| {
+        block_on(async {
+            let worker = Worker::<(), ()>::spawn(|port| {
+                let answers = port.clone();
+                port.on_message(move |()| answers.post(()));
+            })
+            .unwrap();
+            let online = worker.clone();
+            worker.on_online(move || {
+                set_immediate(move || online.post(()));
+            });
+            let (mut receive, mut polls) = (std::pin::pin!(worker.recv()), 0);
+            let received = std::future::poll_fn(|cx| {
+                polls += 1;
+                receive.as_mut().poll(cx)
+            });
+            assert_eq!((received.await, polls), (Some(()), 2));
+            worker.terminate().await;
+        });
+    });
+}
+
+#[test]
 fn an_async_worker_lives_as_long_as_its_main_script() {
     bounded(|| {
         virtual_loop().block_on(async {

@@ -136,10 +136,12 @@ impl<T> MessageHandler<T> {
         round
     }
 
-    /// Wakes the tasks that wait for a message, if any do, and has them polled.
+    /// Wakes the tasks that wait for a message, if any do and there is one or the end, and has them
+    /// polled. Other news, as that a worker is online, is none of theirs: a message that came
+    /// between such a wake and the poll would be taken by a task that its sender has not woken.
     #[inline]
     fn serve_waiters(&self, state: &State) {
-        if !self.waiters.is_empty() {
+        if !self.waiters.is_empty() && self.buffer.has_something(state.clock.horizon()) {
             if state.is_observed() {
                 // What sent the message has woken them.
                 let sender = self.buffer.peek(|sent| sent.cause).unwrap_or(0);
