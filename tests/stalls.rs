@@ -210,6 +210,35 @@ fn again(over: Rc<Cell<bool>>) {
     }
 }
 
+#[test]
+fn a_callback_that_began_before_the_watch_is_not_reported_when_nobody_saw_its_end() {
+    let _alone = alone();
+    let earlier = watch_stalls(LIMIT, |_| ());
+    windlass::run(move || {
+        let mut earlier = Some(earlier);
+        windlass::set_interval(ms(1), move |timer| {
+            timer.clear();
+            drop(earlier.take());
+            spin(LIMIT);
+            // From here to the next callback nobody observes the loop.
+            windlass::set_immediate(|| {
+                let (tell, told) = mpsc::channel();
+                let later = watch_stalls(LIMIT, move |stall| {
+                    tell.send(stall.callback.kind).unwrap_or_default();
+                });
+                windlass::set_immediate(move || {
+                    let mut kinds = vec![""];
+                    while kinds.last() != Some(&"immediate") {
+                        kinds.push(told.recv_timeout(PATIENCE).expect("this is reported"));
+                    }
+                    assert!(!kinds.contains(&"interval"), "{kinds:?}");
+                    drop(later);
+                });
+            });
+        });
+    });
+}
+
 // ----- The end of a loop -----
 
 #[test]

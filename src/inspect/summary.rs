@@ -13,7 +13,7 @@ use crate::clock::{self, Nanos};
 use crate::observe::{Event, Place, Text, What, name_of};
 use crate::trace::Phase;
 use crate::trace::delays::Histogram;
-use crate::trace::roll::{self, Observer, Watch};
+use crate::trace::roll::{self, Watching};
 use crate::trace::running::Seen;
 use crate::trace::seen::LoopSeen;
 use crate::trace::track::Track;
@@ -39,10 +39,8 @@ const REMEMBERED_MAX: usize = 256;
 
 /// What summaries are made of, while anybody looks on.
 pub(super) struct Summaries {
-    /// Loops say what runs while this lives.
-    _observer: Observer,
-    /// Hears of what took long.
-    watch: Arc<Watch>,
+    /// Sees what runs, and hears of what took long.
+    watching: Watching,
     /// When the first client came.
     start: Nanos,
     /// What was known of each loop at the last regular summary, by track.
@@ -119,12 +117,11 @@ struct Blocked {
 
 impl Summaries {
     pub(super) fn begin() -> Summaries {
-        let _observer = Observer::begin();
+        let watching = Watching::begin(LONG);
         let count =
             |track: &Arc<Track>| Some((track.number(), track.observed()?.look().iterations));
         Summaries {
-            _observer,
-            watch: Watch::begin(LONG),
+            watching,
             start: clock::monotonic(),
             before: HashMap::new(),
             long: HashMap::new(),
@@ -178,7 +175,7 @@ impl Summaries {
 
     /// Looks which loops are blocked. Whether these are others than before.
     pub(super) fn look(&mut self) -> bool {
-        for stalled in self.watch.take() {
+        for stalled in self.watching.take() {
             let (seen, track) = (stalled.seen, &stalled.track);
             let source = Source { track: track.number(), kind: seen.kind, place: seen.place };
             self.remember(source, seen.macrotask.phase, stalled.took, || name_of_track(track));
@@ -198,7 +195,7 @@ impl Summaries {
         let of_loop = observed.look();
         // In this order: what is seen then has run until this reading, or has begun after it.
         let now = clock::monotonic();
-        let seen = track.running.look();
+        let seen = self.watching.look(track);
         let is_still = self.still.get(&track.number()) == Some(&of_loop.iterations);
         if !is_still || of_loop.is_asleep || seen.is_some() {
             self.still.remove(&track.number());
@@ -273,12 +270,6 @@ impl Summaries {
             text.end()
         };
         longest.iter().take(LONGEST_MAX).map(text).collect()
-    }
-}
-
-impl Drop for Summaries {
-    fn drop(&mut self) {
-        self.watch.end();
     }
 }
 

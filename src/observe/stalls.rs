@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::Callback;
 use crate::callback::{attempt, drop_quietly};
 use crate::clock::{self, Nanos, saturating_nanos};
-use crate::trace::roll::{self, Observer, Stalled, Watch};
+use crate::trace::roll::{self, Stalled, Watching};
 use crate::trace::running::Seen;
 use crate::trace::track::Track;
 
@@ -142,10 +142,13 @@ struct Looks {
 /// ```
 pub fn watch_stalls(limit: Duration, f: impl FnMut(&Stall) + Send + 'static) -> StallWatch {
     let ending = Arc::new(Ending::default());
-    let (observer, inner) = (Observer::begin(), ending.clone());
+    let inner = ending.clone();
+    // Here and not on the thread: what begins when this has returned is seen, however late the
+    // thread gets a core.
+    let watching = Watching::begin(saturating_nanos(limit.max(SHORTEST)));
     let thread = thread::Builder::new()
         .name("windlass-stalls".to_owned())
-        .spawn(move || watch(limit, f, &inner, observer))
+        .spawn(move || watch(limit, f, &inner, watching))
         .expect("windlass: a stall watch needs a thread");
     StallWatch { ending, thread: Some(thread) }
 }
@@ -188,36 +191,35 @@ impl fmt::Debug for StallWatch {
 }
 
 /// The thread of a watch.
-fn watch(limit: Duration, mut f: impl FnMut(&Stall), ending: &Ending, observer: Observer) {
+fn watch(limit: Duration, mut f: impl FnMut(&Stall), ending: &Ending, watching: Watching) {
     let pause = (limit / LOOKS).max(SHORTEST);
-    let over = Watch::begin(saturating_nanos(limit.max(SHORTEST)));
     let mut looks = Looks { limit: saturating_nanos(limit), reported: HashMap::new() };
     while !ending.comes_within(pause) {
-        for stall in looks.look(roll::tracks(), clock::monotonic, || over.take()) {
+        let (look, over) = (|track: &Track| watching.look(track), || watching.take());
+        for stall in looks.look(roll::tracks(), clock::monotonic, look, over) {
             if ending.is_asked() {
                 break; // Perhaps within the report before.
             }
             if let Err(panic) = attempt(|| f(&stall)) {
                 log::error!("a stall watch ends, for its report panicked: {}", panic.message());
                 drop_quietly(panic);
-                over.end();
-                drop_quietly(f);
-                return drop(observer);
+                drop(watching);
+                return drop_quietly(f);
             }
         }
     }
-    over.end();
-    drop(observer);
+    drop(watching);
     drop_quietly(f);
 }
 
 impl Looks {
-    /// Looks at all loops, and then at what is `over` since the last look. Returns what is to be
-    /// reported.
+    /// Looks at all loops, by `look`, and then at what is `over` since the last look. Returns what
+    /// is to be reported.
     fn look(
         &mut self,
         tracks: Vec<Arc<Track>>,
         clock: impl Fn() -> Nanos,
+        look: impl Fn(&Track) -> Option<Seen>,
         over: impl FnOnce() -> Vec<Stalled>,
     ) -> Vec<Stall> {
         let mut before = mem::take(&mut self.reported);
@@ -226,7 +228,7 @@ impl Looks {
             // This thread may lose its core between any two lines. What it sees has run until this
             // reading, or has begun after it.
             let now = clock();
-            let Some(seen) = track.running.look() else { continue };
+            let Some(seen) = look(&track) else { continue };
             let took = now.saturating_sub(seen.macrotask.since);
             let running = Stalled { track, seen, took };
             let is_known = take_same(&mut before, &running);
@@ -332,9 +334,18 @@ mod tests {
 
         fn look_by(&mut self, clock: impl Fn() -> Nanos) -> Vec<Report> {
             let over = || mem::take(&mut self.over);
-            let stalls = self.looks.look(vec![self.track.clone()], clock, over);
+            let look = |track: &Track| track.running.look();
+            let stalls = self.looks.look(vec![self.track.clone()], clock, look, over);
             stalls.into_iter().map(words).collect()
         }
+    }
+
+    #[test]
+    fn a_watch_is_told_what_ends_before_its_thread_has_a_core() {
+        let limit = Duration::from_millis(7);
+        let watch = watch_stalls(limit, |_| ());
+        assert!(roll::shortest_limit() <= saturating_nanos(limit));
+        drop(watch);
     }
 
     #[test]
@@ -393,7 +404,7 @@ mod tests {
         assert_eq!(watched.look(LIMIT), [("timer", LIMIT, false)]);
         watched.end(1, "timer", LIMIT * 2);
         let over = watched.over;
-        let stalls = watched.looks.look(Vec::new(), || LIMIT * 2, || over);
+        let stalls = watched.looks.look(Vec::new(), || LIMIT * 2, |_| None, || over);
         assert!(stalls.into_iter().map(words).eq([("timer", LIMIT * 2, true)]));
     }
 
@@ -403,7 +414,8 @@ mod tests {
         watched.begin(1, 0, "timer");
         let seen = Seen { macrotask: begun(1, 0), kind: "timer", place: None };
         let over = vec![Stalled { track: watched.track.clone(), seen, took: LIMIT + 1 }];
-        let stalls = watched.looks.look(vec![watched.track.clone()], || LIMIT, || over);
+        let look = |track: &Track| track.running.look();
+        let stalls = watched.looks.look(vec![watched.track.clone()], || LIMIT, look, || over);
         let expected = [("timer", LIMIT, false), ("timer", LIMIT + 1, true)];
         assert!(stalls.into_iter().map(words).eq(expected));
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::ring::{Keeps, Ring};
 use super::running::Seen;
 use super::track::Track;
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 
 /// How many observe the whole process. Read by pool threads for each job.
 static OBSERVERS: AtomicUsize = AtomicUsize::new(0);
@@ -55,12 +55,22 @@ pub(crate) struct Recorded {
     pub(crate) has_ended: bool,
 }
 
-/// A stall watch: who is told of each macrotask that took as long as its limit, when that is over.
-pub(crate) struct Watch {
+/// What a stall watch is told: each macrotask that took as long as its limit, when that is over.
+struct Watch {
     /// In real time.
     limit: Nanos,
+    /// When the watch began. Of a macrotask that began before, it is told nothing.
+    began: Nanos,
     /// What is not yet taken.
     over: Mutex<Vec<Stalled>>,
+}
+
+/// A stall watch, until it is dropped.
+pub(crate) struct Watching {
+    /// What it is told.
+    watch: Arc<Watch>,
+    /// Has the loops tell.
+    _observer: Observer,
 }
 
 /// A macrotask that is over and took long.
@@ -189,7 +199,8 @@ pub(crate) fn shortest_limit() -> Nanos {
 #[cold]
 pub(super) fn tell_stalled(stalled: &Stalled) {
     let watches = lock().watches.clone();
-    for watch in watches.iter().filter(|watch| watch.limit <= stalled.took) {
+    let is_told = |watch: &&Arc<Watch>| watch.limit <= stalled.took && watch.sees(&stalled.seen);
+    for watch in watches.iter().filter(is_told) {
         let mut over = watch.lock();
         if over.len() < STALLS_MAX {
             over.push(stalled.clone());
@@ -206,28 +217,46 @@ impl Roll {
 }
 
 impl Watch {
-    /// Begins to watch.
-    pub(crate) fn begin(limit: Nanos) -> Arc<Watch> {
-        let watch = Arc::new(Watch { limit, over: Mutex::default() });
-        let mut roll = lock();
-        roll.watches.push(watch.clone());
-        roll.set_limit();
-        watch
+    /// Whether this macrotask is one that began under the watch.
+    ///
+    /// One from before may have ended unseen, while nobody observed its loop: it stands there as
+    /// though it ran until the loop tells of the next one.
+    fn sees(&self, seen: &Seen) -> bool {
+        seen.macrotask.since >= self.began
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Stalled>> {
         self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Watching {
+    /// Begins to watch: all that begins from here on.
+    pub(crate) fn begin(limit: Nanos) -> Watching {
+        let observer = Observer::begin();
+        // Behind the observer: what began before was told, or was not, to others.
+        let watch = Arc::new(Watch { limit, began: clock::monotonic(), over: Mutex::default() });
+        let mut roll = lock();
+        roll.watches.push(watch.clone());
+        roll.set_limit();
+        Watching { watch, _observer: observer }
+    }
+
+    /// What runs at this moment on a loop, if that began under the watch.
+    pub(crate) fn look(&self, track: &Track) -> Option<Seen> {
+        track.running.look().filter(|seen| self.watch.sees(seen))
+    }
 
     /// What is over since the last call.
     pub(crate) fn take(&self) -> Vec<Stalled> {
-        mem::take(&mut *self.lock())
+        mem::take(&mut *self.watch.lock())
     }
+}
 
-    /// Watches no more.
-    pub(crate) fn end(self: &Arc<Self>) {
+impl Drop for Watching {
+    fn drop(&mut self) {
         let mut roll = lock();
-        roll.watches.retain(|watch| !Arc::ptr_eq(watch, self));
+        roll.watches.retain(|watch| !Arc::ptr_eq(watch, &self.watch));
         roll.set_limit();
     }
 }
