@@ -28,7 +28,7 @@ use crate::trace::Phase;
 use crate::trace::detail::Queue;
 use sleep::{collect, look, sleep};
 
-pub(crate) use asking::{ask, ask_before};
+pub(crate) use asking::{ask, ask_at_end, ask_before};
 
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
@@ -66,13 +66,14 @@ fn until_timer(state: &State, hold: bool) -> Option<Duration> {
     Some(Duration::from_millis(left.div_ceil(MILLISECOND)))
 }
 
-/// Whether the loop has something to do at once.
+/// Whether the loop has something to do at once. What a busy loop has comes first, if it is
+/// quickly seen.
 #[inline(always)]
 fn something_waits(state: &State) -> bool {
-    state.mailbox.is_to_return()
-        || callback::has_queued(state)
+    state.immediates.any_referenced()
         || !state.idle.is_empty()
-        || state.immediates.any_referenced()
+        || state.mailbox.is_to_return()
+        || callback::has_queued(state)
         || state.handles.ready_count() > 0
         || !state.pending.is_empty()
         || !state.closing.is_empty()

@@ -42,8 +42,8 @@ fn tell_wait(state: &State, timeout: Option<Duration>, began: Nanos) {
     }
 }
 
-/// Why a poll may not sleep: the first reason, in the order in which [`timeout`](super::timeout)
-/// looks at them.
+/// Why a poll may not sleep: of the reasons for which [`timeout`](super::timeout) looks, the first
+/// in this order.
 fn why_no_sleep(state: &State, mode: RunMode) -> NoSleep {
     let is_due = |expiry| expiry <= state.clock.read();
     let is_timer_due = state.timers.next_expiry().is_some_and(is_due);
