@@ -36,10 +36,8 @@ pub(super) struct Hub {
     inotify: RefCell<Option<Rc<Inotify>>>,
     /// Who is told what a watch sees, by the watch's number.
     places: RefCell<HashMap<i32, Vec<Place>>>,
-    /// Those that are open, by number.
-    watchers: RefCell<BTreeMap<u64, Rc<Watching>>>,
-    /// The number of the next one.
-    next_number: Cell<u64>,
+    /// How many watchers are open.
+    watchers: Cell<usize>,
 }
 
 /// Where a watcher is told what a watch sees.
@@ -66,8 +64,7 @@ impl Hub {
             registration: Registration::new(state.clone()),
             inotify: RefCell::new(None),
             places: RefCell::default(),
-            watchers: RefCell::default(),
-            next_number: Cell::new(0),
+            watchers: Cell::new(0),
         });
         hub.registration.open(hub.clone(), location, false);
         let key = hub.registration.key().expect("an open handle has a key").to_bits();
@@ -86,21 +83,17 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Lists a watcher, and gives its number.
-    pub(super) fn enter(&self, watcher: &Rc<Watching>) -> u64 {
-        let number = self.next_number.get();
-        self.next_number.set(number + 1);
-        self.watchers.borrow_mut().insert(number, watcher.clone());
-        number
+    /// A watcher has opened.
+    pub(super) fn enter(&self) {
+        self.watchers.set(self.watchers.get() + 1);
     }
 
     /// A watcher that has no places any more has closed. The last one takes the hub along.
-    pub(super) fn leave(&self, number: u64) {
-        let watcher = self.watchers.borrow_mut().remove(&number);
-        if self.watchers.borrow().is_empty() {
+    pub(super) fn leave(&self) {
+        self.watchers.set(self.watchers.get() - 1);
+        if self.watchers.get() == 0 {
             self.end();
         }
-        drop(watcher);
     }
 
     fn end(&self) {
@@ -165,11 +158,19 @@ impl Hub {
         true
     }
 
+    /// The watchers that are told of any watch, each once, in the order in which they began.
+    fn watching(&self) -> Vec<Rc<Watching>> {
+        let places = self.places.borrow();
+        let places = places.values().flatten();
+        let watchers: BTreeMap<_, _> = places
+            .filter_map(|place| Some((place.watcher.registration.key()?.to_bits(), &place.watcher)))
+            .collect();
+        watchers.into_values().cloned().collect()
+    }
+
     fn tell(&self, notice: &Notice<'_>) {
         if notice.seen == Seen::Overflow {
-            let watchers: Vec<_> = self.watchers.borrow().values().cloned().collect();
-            watchers.iter().for_each(Watching::overflow);
-            return;
+            return self.watching().iter().for_each(Watching::overflow);
         }
         let places = match notice.seen {
             Seen::Ended => self.places.borrow_mut().remove(&notice.watch),
@@ -202,7 +203,7 @@ impl Handle for Hub {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         // They are torn down by themselves, and hold this hub.
-        drop((self.places.take(), self.watchers.take()));
+        drop(self.places.take());
         self.end();
         drop(self.registration.state.remove_extension::<Inotify>());
     }

@@ -38,8 +38,6 @@ pub(super) struct Watching {
     names: Names,
     /// The watches of its loop.
     pub(super) hub: Rc<Hub>,
-    /// Its number among the watchers of the hub. Set once it has begun.
-    pub(super) number: Cell<u64>,
     /// What is watched, as it was given.
     pub(super) path: PathBuf,
     /// The same, absolute, if directories below it are watched as well.
@@ -71,7 +69,6 @@ impl Watching {
             registration: Registration::new(state.clone()),
             names: Names::default(),
             hub,
-            number: Cell::new(0),
             path,
             root,
             watches: RefCell::default(),
@@ -82,7 +79,7 @@ impl Watching {
             on_close: Once::default(),
         });
         watching.registration.open(watching.clone(), location, false);
-        watching.number.set(watching.hub.enter(&watching));
+        watching.hub.enter();
         watching
     }
 
@@ -191,7 +188,7 @@ impl Watching {
         self.listening.set(false);
         self.abandon(Path::new(""));
         let (on_event, events) = (self.on_event.clear(), self.events.take());
-        self.hub.leave(self.number.get());
+        self.hub.leave();
         if let Some((on_close, origin)) = self.on_close.take(self.kind()) {
             self.push_on_close(origin, on_close);
         }
