@@ -10,7 +10,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::clock::{self, Nanos};
-use crate::observe::{Event, Place, Text, What, name_of};
+use crate::observe::{Event, Spot, Text, What, name_of};
 use crate::trace::Phase;
 use crate::trace::delays::Histogram;
 use crate::trace::roll::{self, Watching};
@@ -294,7 +294,7 @@ fn thread_text(track: &Arc<Track>) -> Option<String> {
         Some(job) => {
             let mut of_job = Object::default();
             of_job.field("kind", Text(job.kind));
-            of_job.field("place", Place::of(job.place));
+            of_job.place(Some(job.place));
             of_job.field("waited", job.waited);
             of_job.field("runs", job.runs);
             text.field("job", of_job.end());
@@ -376,9 +376,17 @@ impl Object {
                 self.field("kind", "null");
             }
         }
-        match place {
-            Some(place) => self.field("place", Place::of(place)),
-            None => self.field("place", "null"),
+        self.place(place);
+    }
+
+    /// A line of the program; or the line of a script and what stands there, as a label says it.
+    fn place(&mut self, place: Option<&'static Location<'static>>) {
+        let Some(Spot { place, name }) = place.map(Spot::of) else {
+            return self.field("place", "null");
+        };
+        self.field("place", place);
+        if !name.is_empty() {
+            self.field("label", Text(name));
         }
     }
 

@@ -290,14 +290,11 @@ impl<W: Write> Line<'_, W> {
 
     /// A line of the program; or what the label says that was in force there.
     fn place(&mut self, place: Option<&'static Location<'static>>) -> io::Result<()> {
-        let Some(label) = place.and_then(Label::of) else {
-            let own =
-                place.map(|it| Place { file: it.file(), line: it.line(), column: it.column() });
-            return self.maybe("place", own);
+        let Some(spot) = place.map(Spot::of) else {
+            return self.number("place", "null");
         };
-        let (file, line, column) = (label.file(), label.line(), label.column());
-        self.number("place", Place { file, line, column })?;
-        if label.name().is_empty() { Ok(()) } else { self.text("label", label.name()) }
+        self.number("place", spot.place)?;
+        if spot.name.is_empty() { Ok(()) } else { self.text("label", spot.name) }
     }
 
     fn armed(&mut self, armed: &Armed) -> io::Result<()> {
@@ -374,10 +371,21 @@ pub(crate) struct Place<'a> {
     column: u32,
 }
 
-impl Place<'_> {
-    #[cfg(feature = "inspect")]
-    pub(crate) fn of(place: &'static Location<'static>) -> Place<'static> {
-        Place { file: place.file(), line: place.line(), column: place.column() }
+/// Where something was registered, and what it is called there.
+pub(crate) struct Spot {
+    /// The line of the script if a label was in force, else that of the program.
+    pub(crate) place: Place<'static>,
+    /// The name of that label. Empty without one.
+    pub(crate) name: &'static str,
+}
+
+impl Spot {
+    pub(crate) fn of(location: &'static Location<'static>) -> Spot {
+        let (file, line, column, name) = match Label::of(location) {
+            Some(label) => (label.file(), label.line(), label.column(), label.name()),
+            None => (location.file(), location.line(), location.column(), ""),
+        };
+        Spot { place: Place { file, line, column }, name }
     }
 }
 

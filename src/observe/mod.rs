@@ -38,7 +38,7 @@ pub use delays::Delays;
 pub use detail::{Armed, Detail, NoSleep, NotRun, Queue};
 pub use iteration::Iteration;
 #[cfg(feature = "inspect")]
-pub(crate) use json_lines::{Place, Text};
+pub(crate) use json_lines::{Spot, Text};
 #[cfg(feature = "inspect")]
 pub(crate) use reader::Part;
 pub use recorder::{Event, Recorder, Recording, What};
