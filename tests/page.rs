@@ -207,3 +207,10 @@ fn each_moment_is_the_same_from_wherever_one_comes_and_no_effect_stands_before_i
     assert!(paths.len() > 50);
     assert_eq!(number(&node("replay.mjs", &paths)), paths.len());
 }
+
+#[test]
+fn what_is_told_of_a_live_program_is_put_into_words() {
+    if has_node() {
+        assert_eq!(number(&node("words.mjs", &[])), 9);
+    }
+}

@@ -30,6 +30,7 @@ static FILES: &[File] = &files![
     "judge.js",
     "lanes.js",
     "ledger.js",
+    "legend.js",
     "link.js",
     "live.js",
     "now.js",

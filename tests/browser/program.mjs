@@ -5,7 +5,7 @@
 //   CHROMIUM        the browser (default: /usr/bin/chromium)
 
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -28,7 +28,7 @@ export async function start(path, args, environment = {}, addresses = 1) {
     child.on("exit", (code) => reject(new Error(`${path} ended with ${code}`)));
   });
   const url = await found;
-  return { url, urls, end: () => child.kill() };
+  return { url, urls, pid: child.pid, end: () => child.kill() };
 }
 
 /** A browser, and pages of it that fail a test by an error of a script. */
@@ -37,7 +37,9 @@ export async function browser() {
   const own = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const errors = [];
   const page = async (options = {}) => {
-    const one = await own.newPage({ viewport: { width: 1280, height: 720 }, deviceScaleFactor: process.env.SHOTS ? 0.75 : 1, ...options });
+    // A picture that is to be read on a page of text is taken of a smaller screen.
+    const viewport = process.env.SHOTS ? { width: 1000, height: 680 } : { width: 1280, height: 720 };
+    const one = await own.newPage({ viewport, ...options });
     one.setDefaultTimeout(30_000);
     one.on("pageerror", (error) => errors.push(error.message));
     return one;
@@ -45,10 +47,22 @@ export async function browser() {
   return { page, errors, end: () => own.close() };
 }
 
-/** Keeps a picture of a page if SHOTS names a folder for them. */
+/** Keeps a picture of a page if SHOTS names a folder for them: as WebP, which the browser makes of it. */
 export async function shot(page, name) {
   const folder = process.env.SHOTS;
   if (!folder) return;
+  const png = (await page.screenshot()).toString("base64");
+  const painter = await page.context().newPage();
+  const webp = await painter.evaluate(async (source) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${source}`;
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height];
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/webp", 0.7).split(",")[1];
+  }, png);
+  await painter.close();
   mkdirSync(folder, { recursive: true });
-  await page.screenshot({ path: `${folder}/${name}.png` });
+  writeFileSync(`${folder}/${name}.webp`, Buffer.from(webp, "base64"));
 }

@@ -83,7 +83,6 @@ test("the frames of ten lessons are those of their traces, and a step back is th
       printed = now.filter((text) => expected.includes(text));
     }
     assert.deepEqual(printed, expected, program.name);
-    if (program === ten[0]) await shot(page, "watch");
   }
   await page.close();
 });

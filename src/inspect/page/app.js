@@ -24,7 +24,7 @@
 //   announce(text)           says it to who cannot see
 
 import { fill, h, put } from "./dom.js";
-import { inOrder, parse } from "./events.js";
+import { inOrder, ofProgram, parse } from "./events.js";
 import { Feed } from "./feed.js";
 import { Replay } from "./replay.js";
 
@@ -118,9 +118,9 @@ export const context = {
   },
   line: (id) => replay.line(id),
   load(events, program = null) {
-    replay = new Replay(events);
     const meta = events.find((event) => event.what === "meta");
     context.program = program ?? meta?.program ?? null;
+    replay = new Replay(ofProgram(events, context.program?.files));
     context.position = 0;
     changed();
   },
@@ -189,6 +189,7 @@ async function route() {
   const screen = screens().find((one) => one.name === name) ?? screens()[0];
   context.route = { screen: screen.name, rest: rest.join("/") };
   drawMenu(screen);
+  document.title = `${screen.title} – Windlass`;
   const root = id("screen");
   if (shown === screen) return changed();
   unmount?.();
@@ -247,7 +248,9 @@ function showKeys() {
 const isTyped = (target) => target.closest?.("input, textarea, select, [contenteditable]") !== null;
 
 function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event.target) || id("keys").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyped(event.target) || document.querySelector("dialog[open]")) return;
+  // Who has come by keys to something that is wider than its place goes through it by the arrows.
+  if (event.key.startsWith("Arrow") && event.target.matches?.("[data-wide]:focus-visible")) return;
   // A button that has the focus is pressed by space and enter itself.
   if ([" ", "Enter"].includes(event.key) && event.target.closest?.("button, a, summary, [role=button]")) return;
   const named = event.shiftKey && event.key.length > 1 ? `Shift+${event.key}` : event.key;

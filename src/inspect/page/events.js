@@ -3,17 +3,44 @@
 // An event is an object with `what`, mostly with `at` and `track`; src/observe/detail.rs says what
 // each means. Times are in nanoseconds.
 
+import { spot } from "./words.js";
+
+/** A recorder tells the name alone, and the host's line as the place; a host may tell both in one. */
+function withLabel(thing) {
+  if (typeof thing?.label === "string") thing.label = { name: thing.label };
+  return thing;
+}
+
 /** One line of JSON, or null if it is none. */
 function parseLine(line) {
   try {
     const event = JSON.parse(line);
     if (typeof event?.what !== "string") return null;
-    // A recorder tells the name alone, and the host's line as the place; a host may tell both in one.
-    if (typeof event.label === "string") event.label = { name: event.label };
-    return event;
+    return withLabel(event);
   } catch {
     return null;
   }
+}
+
+/** What a server tells of the whole of a live program. */
+export function parseSummary(text) {
+  const summary = JSON.parse(text);
+  [...summary.blocked, ...summary.longest, ...summary.threads.map((thread) => thread.job)].forEach(withLabel);
+  return summary;
+}
+
+/** Whether a spot is in a file of the program: either may be told with its folder, or without. */
+export const isIn = (file, found) =>
+  Boolean(found) && (file.name === found.file || found.file.endsWith(`/${file.name}`) || file.name.endsWith(`/${found.file}`));
+
+/**
+ * The events of a program whose files are known. What runs such a program has lines of its own, which
+ * are none of the program's: who reads it would look for them in vain.
+ */
+export function ofProgram(events, files) {
+  if (!files?.length) return events;
+  const isOwn = ({ place }) => files.some((file) => isIn(file, spot({ place })));
+  return events.map((event) => (event.place && !isOwn(event) ? { ...event, place: null } : event));
 }
 
 /** The events of a text of lines. A line that is no event is told as an error, and loses nothing else. */

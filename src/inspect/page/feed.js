@@ -3,7 +3,8 @@
 // The picture is taken at a pace that an eye can follow. To pause freezes the picture: what comes
 // meanwhile is let go, and never the program is stopped. To go on asks for all that there is anew.
 
-import { inOrder, parse } from "./events.js";
+import { inOrder, parse, parseSummary } from "./events.js";
+import { blockedWords } from "./words.js";
 
 /** So often a second a picture is taken. */
 const PACES = [1, 2, 5, 10];
@@ -21,7 +22,7 @@ export class Feed {
     this.batch = [];
     this.open();
     this.summaries = new EventSource("api/summary");
-    this.summaries.addEventListener("summary", ({ data }) => this.told({ summary: JSON.parse(data) }));
+    this.summaries.addEventListener("summary", ({ data }) => this.sum(parseSummary(data)));
     this.summaries.addEventListener("end", () => this.end());
     this.setPace(this.pace);
   }
@@ -62,6 +63,15 @@ export class Feed {
   told(change) {
     Object.assign(this, change);
     this.context.changed();
+  }
+
+  sum(summary) {
+    // Said once to who cannot see it, not again with each moment more.
+    const known = new Set(this.summary?.blocked.map((one) => one.track));
+    const news = summary.blocked.filter((one) => !known.has(one.track));
+    if (news.length > 0) this.context.announce(news.map(blockedWords).join(" "));
+    else if (known.size > 0 && summary.blocked.length === 0) this.context.announce("No loop is blocked any more.");
+    this.told({ summary });
   }
 
   came(events) {

@@ -1,7 +1,7 @@
 // The lanes: a row a thread, and what ran on it from left to right.
 //
-// The way to the right is the order of what happened, not the time: in virtual time much happens at
-// one time, and still one after the other. The times stand beneath. Arrows lead from a message to its
+// The way to the right is the order of what happened, or the time. In virtual time much happens at one
+// time, and still one after the other: so the order stands first. Arrows lead from a message to its
 // delivery, and from a job to where it runs and to its completion.
 
 import { attribute, fill, h, s } from "./dom.js";
@@ -9,43 +9,68 @@ import { MARKS, nameOf, ownName, sort, time, trackName } from "./words.js";
 
 const HEIGHT = 34;
 const TOP = 6;
-const UNIT_MIN = 17; // The width of one step, and what it is when there is room.
+const UNIT_MIN = 20; // The width of one step, with room for a mark, and what it is when there is more.
 const UNIT_MAX = 44;
 const NAMES = 112;
-/** So many moments are drawn, up to the present one. */
+/** So many moments, and at most so many boxes, are drawn, up to the present one. */
 const SHOWN = 400;
+
+/** What the way to the right may be: the order, or the last so many nanoseconds. */
+const AXES = [
+  { name: "order", words: "the order of what happened" },
+  { name: "all", words: "the time, all of it", span: Infinity },
+  { name: "1s", words: "the time, 1 s", span: 1e9 },
+  { name: "100ms", words: "the time, 100 ms", span: 100e6 },
+  { name: "10ms", words: "the time, 10 ms", span: 10e6 },
+  { name: "1ms", words: "the time, 1 ms", span: 1e6 },
+  { name: "100us", words: "the time, 100 µs", span: 100e3 },
+];
 
 /** In virtual time a job runs on the thread of its loop, which is in poll: it is drawn in a lane of its own. */
 const laneOf = (state, job) => (state.loops[job.on] ? "pool" : job.on);
 
-/** What is drawn as a box, in all lanes: { track, began, ended, sort, name }. */
+// A moment is { seen, at }: how many events there were, and the time.
+
+/** What is drawn as a box, in all lanes: { track, from, to, isOpen, sort, name }. */
 function boxes(state, context) {
-  const callbacks = state.ledger.map((line) => ({
-    track: line.track, began: line.began, ended: line.ended, sort: sort(line.kind, line.phase), name: nameOf(context.line(line.id) ?? line), short: ownName(context.line(line.id) ?? line), took: line.took, id: line.id, panicked: line.panicked,
-  }));
-  const sleeps = state.sleeps
-    .filter((sleep) => !sleep.no_sleep)
-    .map((sleep) => ({ track: sleep.track, began: sleep.began, ended: sleep.ended, sort: "sleep", name: sleep.ended === null ? "sleeps" : `slept ${time(sleep.until - sleep.at)}`, took: null }));
-  const jobs = Object.values(state.jobs)
-    .filter((job) => job.started !== null && job.started !== undefined)
-    .map((job) => ({ track: laneOf(state, job), began: job.started, ended: job.ended, sort: "job", name: nameOf(job), short: ownName(job), took: job.ended === null ? null : job.endedAt - job.startedAt }));
-  return [...callbacks, ...sleeps, ...jobs];
+  const now = { seen: state.seen, at: state.at };
+  const callback = (line) => {
+    const known = context.line(line.id) ?? line;
+    const to = line.ended === null ? now : { seen: line.ended, at: line.at + (line.took ?? 0) };
+    return { track: line.track, from: { seen: line.began, at: line.at }, to, isOpen: line.ended === null, sort: sort(line.kind, line.phase), name: nameOf(known), short: ownName(known), took: line.took, panicked: line.panicked };
+  };
+  const sleep = (one) => {
+    const isOpen = one.ended === null;
+    const to = isOpen ? now : { seen: one.ended, at: one.until ?? one.at };
+    return { track: one.track, from: { seen: one.began, at: one.at }, to, isOpen, sort: "sleep", name: isOpen ? "sleeps" : `slept ${time(to.at - one.at)}`, took: null };
+  };
+  const job = (one) => {
+    const isOpen = one.ended === null;
+    const to = isOpen ? now : { seen: one.ended, at: one.endedAt ?? one.startedAt };
+    return { track: laneOf(state, one), from: { seen: one.started, at: one.startedAt }, to, isOpen, sort: "job", name: nameOf(one), short: ownName(one), took: isOpen ? null : to.at - one.startedAt };
+  };
+  const sleeps = state.sleeps.filter((one) => !one.no_sleep);
+  return [...state.ledger.map(callback), ...sleeps.map(sleep), ...begunJobs(state).map(job)];
 }
 
-/** The arrows: { from: { track, at }, to: { track, at }, sort }. */
+const begunJobs = (state) => Object.values(state.jobs).filter((job) => job.started !== null && job.started !== undefined);
+
+/** The arrows: { from: { track, seen, at }, to: { track, seen, at }, sort }. */
 function arrows(state) {
-  const posts = state.posts
-    .filter((post) => post.delivered !== null)
-    .map((post) => ({ from: { track: post.from, at: post.posted }, to: { track: post.to, at: post.delivered }, sort: "post" }));
-  const jobs = Object.values(state.jobs).filter((job) => job.started !== null && job.started !== undefined);
+  const posts = state.posts.filter((post) => post.delivered !== null).map((post) => ({
+    from: { track: post.from, seen: post.posted, at: post.at }, to: { track: post.to, seen: post.delivered, at: post.deliveredAt ?? post.at }, sort: "post",
+  }));
   const completions = new Map(state.ledger.map((line) => [line.cause, line]));
-  return [
-    ...posts,
-    ...jobs.filter((job) => job.submitted !== undefined && job.by !== null).map((job) => ({ from: { track: job.by, at: job.submitted }, to: { track: laneOf(state, job), at: job.started }, sort: "job" })),
-    ...jobs.filter((job) => job.ended !== null && completions.has(job.id)).map((job) => ({
-      from: { track: laneOf(state, job), at: job.ended }, to: { track: completions.get(job.id).track, at: completions.get(job.id).began }, sort: "job",
-    })),
-  ];
+  const jobs = begunJobs(state).flatMap((job) => {
+    const lane = laneOf(state, job);
+    const done = job.ended === null ? null : completions.get(job.id);
+    return [
+      job.submitted !== undefined && job.by !== null
+        ? { from: { track: job.by, seen: job.submitted, at: job.at }, to: { track: lane, seen: job.started, at: job.startedAt }, sort: "job" } : null,
+      done ? { from: { track: lane, seen: job.ended, at: job.endedAt ?? job.startedAt }, to: { track: done.track, seen: done.began, at: done.at }, sort: "job" } : null,
+    ];
+  });
+  return [...posts, ...jobs.filter(Boolean)];
 }
 
 /** The rows in their order: a worker stands under its parent, the pool threads last. */
@@ -64,85 +89,154 @@ function rows(state, used) {
   return [...ordered, ...pool.map((track) => ({ track: track.number, depth: 0 })), ...virtual];
 }
 
+// ----- The way to the right -----
+
+/** A column for each moment in which a box or an arrow begins or ends. */
+function byOrder(all, ways, room) {
+  const seen = [...all, ...ways].flatMap(({ from, to }) => [from.seen, to.seen]);
+  const columns = [...new Set(seen)].sort((a, b) => a - b).slice(-SHOWN);
+  const place = new Map(columns.map((moment, at) => [moment, at]));
+  const unit = Math.min(UNIT_MAX, Math.max(UNIT_MIN, (room - 20) / (columns.length + 1)));
+  const x = ({ seen: moment }) => 4 + (place.get(moment) ?? -1) * unit;
+  // The time, where it changes.
+  const marks = [];
+  for (const { from, sort: kind } of all.toSorted((a, b) => a.from.seen - b.from.seen)) {
+    const last = marks.at(-1);
+    if (kind === "job" || from.at === last?.at || !place.has(from.seen) || x(from) < (last?.x ?? -99) + 60) continue;
+    marks.push({ x: x(from), at: from.at });
+  }
+  return {
+    x, marks, width: Math.max(40, (columns.length + 1) * unit + 8), least: unit - 2, inset: unit / 2,
+    shows: ({ from, to }) => place.has(to.seen) || place.has(from.seen), has: (moment) => place.has(moment.seen),
+  };
+}
+
+/** The least of 1, 2, 5, 10, … that is in a span so often, or less. */
+function round(span, times) {
+  const power = 10 ** Math.floor(Math.log10(span / times));
+  return power * ([1, 2, 5].find((digit) => power * digit * times >= span) ?? 10);
+}
+
+/** The time, from so long ago to now. */
+function byTime(all, span, now, room) {
+  const first = Math.min(now, ...all.map(({ from }) => from.at));
+  const start = Math.max(first, now - span);
+  const scale = (room - 14) / Math.max(1, now - start);
+  const x = ({ at }) => 4 + (at - start) * scale;
+  const marks = [];
+  if (now > start) {
+    const step = round(now - start, Math.max(2, room / 110));
+    for (let at = Math.ceil(start / step) * step; at <= now - 30 / scale; at += step) marks.push({ x: x({ at }), at });
+  }
+  return { x, marks, width: Math.max(40, room), least: 2.5, inset: 0, shows: ({ to }) => to.at >= start, has: (moment) => moment.at >= start };
+}
+
+// ----- What is drawn -----
+
 /** Patterns, so that the phases differ without colour too. */
 const PATTERNS = {
   timers: "M0 4H8", pending: "M0 0L8 8", idle: "M4 0V8", prepare: "M8 0L0 8", poll: "M0 0L8 8M8 0L0 8", check: "M2 0V8M6 0V8", close: "M0 2H8M0 6H8",
 };
 
-export const patterns = () =>
+const patterns = () =>
   s("defs", null,
     Object.entries(PATTERNS).map(([name, d]) => s("pattern", { id: `pattern-${name}`, width: 8, height: 8, patternUnits: "userSpaceOnUse" }, s("path", { class: `weave sort-${name}`, d }))),
     s("marker", { id: "head", viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 6, markerHeight: 6, orient: "auto" }, s("path", { class: "head", d: "M0 0 10 5 0 10z" })));
 
+/** The whole name if there is room for it, else what tells it from others, its sort, or the mark of that. */
+function nameFor(one, width) {
+  const room = Math.floor((width - 4) / 6.6);
+  const mark = MARKS[one.sort] ?? one.sort;
+  return [one.name, one.short, one.sort, mark].find((words) => words && words.length <= room) ?? (room < 2 ? "" : mark.slice(0, room));
+}
+
+const isOfDrain = (one) => one.sort === "tick" || one.sort === "microtask";
+
 export function mount(root, context) {
+  const choice = h("select", { "aria-label": "What goes from left to right" }, AXES.map(({ name, words }) => h("option", { value: name }, words)));
+  const signs = h("ul", { class: "lane-signs", "aria-label": "What the boxes are" });
   const names = s("svg", { class: "lane-names", width: NAMES, role: "presentation" });
-  const drawing = s("svg", { class: "lanes", role: "img", "aria-label": "The lanes of the threads" });
-  const scroll = h("div", { class: "lanes-scroll", tabindex: 0, role: "region", "aria-label": "Lanes: what ran on each thread" }, drawing);
-  root.append(h("div", { class: "lanes-box" }, names, scroll));
+  const drawing = s("svg", { class: "lanes", role: "img", "aria-label": "The lanes of the threads. The ledger says in words what ran." });
+  const scroll = h("div", { class: "lanes-scroll", tabindex: 0, "data-wide": "", role: "region", "aria-label": "Lanes: what ran on each thread" }, drawing);
+  root.append(
+    h("div", { class: "lanes-head" }, h("label", null, "Threads: to the right goes ", choice), signs),
+    h("div", { class: "lanes-box" }, names, scroll));
+
+  choice.value = context.store.get("axis", "order");
+  if (choice.selectedIndex < 0) choice.selectedIndex = 0;
+  const choose = (name) => {
+    choice.value = name;
+    context.store.set("axis", name);
+    if (name !== "order") context.store.set("span", name);
+    draw();
+  };
+  choice.addEventListener("change", () => choose(choice.value));
+
+  let signed = "";
+  /** The marks of what is drawn, in words. */
+  function drawSigns(shown, ways) {
+    const sorts = Object.keys(MARKS).filter((name) => shown.some((one) => one.sort === name));
+    const key = [...sorts, ...new Set(ways.map((way) => way.sort))].join();
+    if (key === signed) return;
+    signed = key;
+    fill(signs,
+      sorts.map((name) => h("li", null, h("span", { class: `mark sort-${name}`, "aria-hidden": "true" }, MARKS[name]), ` ${name}`)),
+      ways.some((way) => way.sort === "post") ? h("li", null, "⟶ message") : null,
+      ways.some((way) => way.sort === "job") ? h("li", null, "⇢ to a pool thread and back") : null);
+  }
 
   function draw() {
     const { state } = context;
+    const { span } = AXES[choice.selectedIndex];
     const all = boxes(state, context);
-    const ways = arrows(state);
-    const used = new Set(all.map((box) => box.track));
+    // All loops that are there have a row, and whoever else has done something.
+    const used = new Set([...all.map((box) => box.track), ...Object.values(state.loops).filter((loop) => !loop.hasEnded && loop.turning).map((loop) => loop.track)]);
+    const ways = arrows(state).filter(({ from, to }) => used.has(from.track) && used.has(to.track));
     const lanes = rows(state, used);
     const rowOf = new Map(lanes.map(({ track }, at) => [track, at]));
-
-    // A moment a box begins or ends, or an arrow does, has a column of its own.
-    const moments = [...new Set(all.flatMap((box) => [box.began, box.ended ?? state.seen]).concat(ways.flatMap((way) => [way.from.at, way.to.at])))].sort((a, b) => a - b);
-    const first = moments.length > SHOWN ? moments.at(-SHOWN) : 0;
-    const column = new Map(moments.filter((moment) => moment >= first).map((moment, at) => [moment, at]));
-    const unit = Math.min(UNIT_MAX, Math.max(UNIT_MIN, (scroll.clientWidth - 20) / (column.size + 1)));
-    const x = (moment) => 4 + (column.get(moment) ?? -1) * unit;
     const y = (track) => TOP + (rowOf.get(track) ?? 0) * HEIGHT;
-    const width = Math.max(40, (column.size + 1) * unit + 8);
-    const height = TOP + lanes.length * HEIGHT + 16;
+    const height = TOP + Math.max(1, lanes.length) * HEIGHT + 16;
+    const newest = span === undefined ? all : all.toSorted((a, b) => a.from.seen - b.from.seen).slice(-SHOWN);
+    const axis = span === undefined ? byOrder(all, ways, scroll.clientWidth) : byTime(newest, span, state.at, scroll.clientWidth);
+    const { x } = axis;
 
     const box = (one) => {
-      const [left, right] = [Math.max(0, x(one.began)), x(one.ended ?? state.seen)];
-      const wide = Math.max(unit - 2, right - left - 1);
-      const isOpen = one.ended === null;
-      // The whole name if there is room for it, else what tells it from others, else the mark of its phase.
-      const room = Math.floor((wide - 4) / 6.6);
-      const mark = MARKS[one.sort] ?? one.sort;
-      const text = [one.name, one.short, mark].find((words) => words && words.length <= room) ?? (room < 2 ? "" : mark.slice(0, room));
-      const isInner = ["tick", "microtask"].includes(one.sort);
+      const [left, right] = [Math.max(0, x(one.from)), x(one.to)];
+      const wide = Math.max(axis.least, right - left - 1);
+      const isInner = isOfDrain(one);
       const [top, tall] = [y(one.track) + (isInner ? 7 : 3), HEIGHT - (isInner ? 14 : 6)];
-      return s("g", { class: `box sort-${one.sort}${isOpen ? " open" : ""}` },
+      return s("g", { class: `box sort-${one.sort}${one.isOpen ? " open" : ""}` },
         s("title", null, `${one.name}${one.sort === "sleep" || one.sort === "job" ? "" : ` (${one.sort})`}${one.panicked ? ", threw" : ""}${one.took ? `, ${time(one.took)}` : ""}`),
-        s("rect", { x: left, y: top, width: wide, height: tall, rx: isInner ? 8 : 3 }),
+        s("rect", { x: left, y: top, width: wide, height: tall, rx: Math.min(isInner ? 8 : 3, wide / 2) }),
         PATTERNS[one.sort] ? s("rect", { class: "woven", x: left, y: top, width: wide, height: 5, fill: `url(#pattern-${one.sort})` }) : null,
-        s("text", { x: left + wide / 2, y: y(one.track) + HEIGHT / 2 + 4.5 }, text));
+        s("text", { x: left + wide / 2, y: y(one.track) + HEIGHT / 2 + 4.5 }, nameFor(one, wide)));
     };
     const arrow = ({ from, to, sort: kind }) => {
-      const [x1, x2] = [x(from.at) + unit / 2, x(to.at) + 2];
+      const [x1, x2] = [x(from) + axis.inset, x(to) + 2];
       const down = y(to.track) > y(from.track);
       const same = from.track === to.track;
       const [y1, y2] = [y(from.track) + (down || same ? HEIGHT - 4 : 4), y(to.track) + (down ? 4 : HEIGHT - 4)];
       const bend = same ? 12 : 0;
       return s("path", { class: `arrow arrow-${kind}`, d: `M${x1} ${y1}C${x1 + 6} ${(y1 + y2) / 2 + bend} ${x2 - 8} ${(y1 + y2) / 2 + bend} ${x2} ${y2}`, "marker-end": "url(#head)" });
     };
-    const isShown = (one) => column.has(one.ended ?? state.seen) || column.has(one.began);
 
-    // The time, where it changes.
-    const marks = [];
-    let lastTime = null;
-    let lastX = -99;
-    for (const one of all.toSorted((a, b) => a.began - b.began)) {
-      const at = one.sort === "job" ? null : (context.line(one.id)?.at ?? null);
-      if (at === null || at === lastTime || !column.has(one.began) || x(one.began) < lastX + 60) continue;
-      [lastTime, lastX] = [at, x(one.began)];
-      marks.push(s("text", { class: "when", x: lastX, y: height - 3 }, time(at)));
-    }
-
-    for (const drawn of [names, drawing]) attribute(drawn, "height", height);
-    attribute(drawing, "width", width);
+    const shown = newest.filter(axis.shows);
+    const drawnWays = ways.filter(({ to }) => axis.has(to)).slice(-SHOWN);
+    drawSigns(shown, drawnWays);
+    for (const one of [names, drawing]) attribute(one, "height", height);
+    attribute(drawing, "width", axis.width);
     fill(names, lanes.map(({ track, depth }) => s("text", { x: 4 + depth * 10, y: y(track) + HEIGHT / 2 + 5 }, `${depth ? "└ " : ""}${track === "pool" ? "pool threads" : trackName(state, track)}`.slice(0, 17))));
     fill(drawing, patterns(),
-      lanes.map(({ track }) => s("line", { class: "rail", x1: 0, x2: width, y1: y(track) + HEIGHT / 2, y2: y(track) + HEIGHT / 2 })),
-      all.filter(isShown).map(box), ways.filter(({ to }) => column.has(to.at)).map(arrow), marks,
-      s("line", { class: "present", x1: width - 5, x2: width - 5, y1: 0, y2: height }));
+      lanes.map(({ track }) => s("line", { class: "rail", x1: 0, x2: axis.width, y1: y(track) + HEIGHT / 2, y2: y(track) + HEIGHT / 2 })),
+      shown.map(box), drawnWays.map(arrow),
+      axis.marks.map((mark) => s("text", { class: "when", x: mark.x, y: height - 3 }, time(mark.at))),
+      s("line", { class: "present", x1: axis.width - 5, x2: axis.width - 5, y1: 0, y2: height }));
     scroll.scrollLeft = scroll.scrollWidth;
   }
-  return context.onChange(draw);
+  const axis = () => choose(choice.value === "order" ? context.store.get("span", "all") : "order");
+  const ends = [
+    context.keys.add({ key: "t", name: "Threads: the order, or the time", group: "Picture", run: axis }),
+    context.onChange(draw),
+  ];
+  return () => ends.forEach((end) => end());
 }

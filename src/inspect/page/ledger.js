@@ -20,7 +20,7 @@ export function mount(root, context) {
   const table = h("table", { class: "ledger" },
     h("thead", null, h("tr", null,
       h("th", { scope: "col" }, "#"), withLoop, h("th", { scope: "col" }, "phase"), h("th", { scope: "col" }, "what"),
-      h("th", { scope: "col" }, "time"), h("th", { scope: "col" }, "by"), h("th", { scope: "col" }, "why now?"))),
+      h("th", { scope: "col" }, "began at"), h("th", { scope: "col", title: "The callback that had it called: the number of its line" }, "armed by"), h("th", { scope: "col", title: "The statement of the guide that put it here" }, "why now"))),
     body);
   const empty = h("p", { class: "empty" }, "No callback has begun yet.");
   root.append(table, empty);
@@ -30,7 +30,7 @@ export function mount(root, context) {
     const before = state.ledger.slice(0, at).findLast((one) => one.track === line.track);
     const job = state.jobs[line.cause];
     return [
-      line.statement ? h("p", null, statementText(state, line.statement)) : h("p", null, "No statement was recorded for this callback."),
+      line.statement ? h("p", null, statementText(state, line.statement)) : h("p", null, state.meta?.statements ? "No statement of the guide decides of this callback." : "No statements came with these events. The lessons of examples/study bring theirs."),
       armedBy ? h("p", null, `It was armed by ${nameOf(armedBy)}, which began at ${time(armedBy.at)}${job ? `, with the job ${nameOf(job)} between them` : ""}.`) : null,
       before ? h("p", null, `Before it on this loop came ${nameOf(before)}.`) : null,
     ];
@@ -59,13 +59,13 @@ export function mount(root, context) {
       };
       const isOpen = open.has(line.id);
       const main = h("tr", { class: running.has(line.id) ? "runs" : null, "aria-current": running.has(line.id) ? "step" : null },
-        h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, title: "Show the moment in which it begins", onclick: () => context.goSeen(line.began + 1) }, number)),
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, "aria-label": `Line ${number}: show the moment in which it begins`, title: "Show the moment in which it begins", onclick: () => context.goSeen(line.began + 1) }, number)),
         several ? h("td", null, trackName(state, line.track)) : null,
-        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${line.phase === "main" ? "–" : line.phase}`),
+        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${line.phase}`),
         h("td", { class: "what", title: line.place }, nameOf(shown), line.panicked ? h("strong", { class: "bad" }, " threw") : null),
         h("td", null, time(line.at)),
-        h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, title: "Show the moment in which that begins", onclick: () => context.goSeen(lines[by - 1].began + 1) }, by) : "–"),
-        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), onclick: toggle }, line.statement ?? "why")));
+        h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, "aria-label": `Armed by line ${by}: show the moment in which that begins`, title: "Show the moment in which that begins", onclick: () => context.goSeen(lines[by - 1].began + 1) }, by) : "–"),
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), "aria-label": `Why now: ${line.statement ?? "what is known"}, line ${number}`, onclick: toggle }, line.statement ?? "why")));
       if (!isOpen) return [main];
       return [main, h("tr", { class: "why" }, h("td", { colspan: several ? 7 : 6 }, reason(state, line, by ? lines[by - 1] : null)))];
     });

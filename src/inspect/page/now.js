@@ -1,6 +1,7 @@
 // What has just happened, in a sentence, and what the program has printed up to here.
 
 import { fill, h, put } from "./dom.js";
+import { hintAt } from "./legend.js";
 import { isStep } from "./steps.js";
 import { nameOf, sentence, time, trackName } from "./words.js";
 
@@ -16,13 +17,17 @@ export function mount(root, context) {
   const said = h("ol", { class: "said", "aria-label": "Printed so far" });
   const help = h("div", { class: "reading" },
     h("p", null, "The loop goes round the wheel clockwise. The hand points to the phase that calls back."),
-    h("p", null, h("strong", null, "Left now"), ": what this phase still calls this time. ", h("strong", null, "Next round"), ": what came too late for it, and waits for the next time."),
+    h("p", null, h("strong", null, "Left now"), ": what this phase still calls this time. ", h("strong", null, "For later"), ": what came too late for it and waits for the next round, or is not due yet."),
     h("p", null, "In the middle: after each callback all ticks run, then all microtasks, until both tubes are empty. Only then comes the next callback."));
   const errors = h("div", { class: "errors", role: "alert" });
   const heading = h("h3", null, "Printed");
-  root.append(happened, runs, help, errors, heading, said);
+  // What is seen of a live program changes too often to be read out.
+  if (context.live) happened.removeAttribute("role");
+  root.append(happened, runs, help);
+  const endOfHint = hintAt(root, context);
+  root.append(errors, heading, said);
 
-  return context.onChange(() => {
+  const endOfDrawing = context.onChange(() => {
     const { events, position, state } = context;
     const at = lastStep(events, position);
     const before = at >= 0 ? context.at(at) : state;
@@ -41,4 +46,5 @@ export function mount(root, context) {
     said.scrollTop = said.scrollHeight;
     fill(errors, state.errors.map(({ text, file, line }) => h("p", null, `${file ? `${file}${line ? `:${line}` : ""}: ` : ""}${text}`)));
   });
+  return () => (endOfHint(), endOfDrawing());
 }

@@ -19,20 +19,21 @@ function row(name, entries, sort, words, note) {
   return h("tr", null, h("th", { scope: "row" }, name, note ? h("span", { class: "note" }, ` ${note}`) : null), h("td", null, h("ol", { class: "chips" }, chips, more)));
 }
 
-/** A row of which only the length is known. */
-function lengthRow(name, amount, note) {
-  return amount > 0 ? h("tr", null, h("th", { scope: "row" }, name), h("td", null, count(amount, "waits", "wait"), note ? h("span", { class: "note" }, ` ${note}`) : null)) : null;
+/** A row of which only the length is known: “2 messages wait”. */
+function lengthRow(name, amount, one, many) {
+  return amount > 0 ? h("tr", null, h("th", { scope: "row" }, name), h("td", null, `${count(amount, one, many)} ${amount === 1 ? "waits" : "wait"}`)) : null;
 }
 
 /** Timers of one delay stand in one list, the first of which is due first. */
-function timerRows(loop) {
+function timerRows(loop, now) {
   const lists = new Map();
   for (const timer of Object.values(loop.timers)) lists.set(timer.delay, [...(lists.get(timer.delay) ?? []), timer]);
   const first = (list) => Math.min(...list.map((timer) => timer.due));
   const ordered = [...lists].map(([delay, list]) => [delay, list.toSorted((a, b) => a.due - b.due)]);
   ordered.sort(([, a], [, b]) => first(a) - first(b));
-  const words = (timer) => [label(timer), h("span", { class: "note" }, ` due at ${time(timer.due)}`), loop.batch.timers.includes(timer.number) ? h("strong", null, " now") : null];
-  return ordered.map(([delay, list]) => row(`timers of ${time(delay)}`, list, "timers", words, `list due at ${time(first(list))}`));
+  const isNow = (timer) => loop.batch.timers.includes(timer.number);
+  const words = (timer) => [label(timer), h("span", { class: "note" }, ` due at ${time(timer.due)}`), isNow(timer) ? h("strong", null, " now") : timer.due <= now ? h("strong", null, " overdue") : null];
+  return ordered.map(([delay, list]) => row(`timers of ${time(delay)}`, list, "timers", words, list.length > 1 ? `the first at ${time(first(list))}` : ""));
 }
 
 const label = (entry) => ownName(entry) || where(entry) || entry.kind || "one";
@@ -44,16 +45,16 @@ function immediateRows(loop) {
   return [row("immediates", these, "check", label, "this round"), row("immediates", later, "check", label, now > 0 ? "next round" : "")];
 }
 
-function loopRows(loop) {
-  const named = (entry) => entry.kind || "one";
+function loopRows(loop, now) {
+  const named = (entry) => entry.kind || "callback";
   return [
     row("ticks", loop.ticks, "tick", label),
     row("microtasks", loop.microtasks, "microtask", label),
-    timerRows(loop),
-    row("pending", loop.pending, "pending", named, "done at once"),
-    lengthRow("ready", loop.ready, "handles of the system"),
-    lengthRow("completions", loop.completions, "of the pool"),
-    lengthRow("posts", loop.posts, "closures of other threads"),
+    timerRows(loop, now),
+    row("pending", loop.pending, "pending", named, "results put off"),
+    lengthRow("ready", loop.ready, "handle"),
+    lengthRow("completions", loop.completions, "result of the pool", "results of the pool"),
+    lengthRow("posts", loop.posts, "closure of another thread", "closures of other threads"),
     immediateRows(loop),
     row("closing", loop.closing, "close", named, "last first"),
     row("end of poll", loop.poll_last, "poll", named),
@@ -76,7 +77,7 @@ function poolRows(state) {
 function portRows(state) {
   return Object.values(state.ports).map((port) => {
     const to = port.receiver ? ` to ${trackName(state, port.receiver.track)}` : "";
-    return lengthRow(`port ${port.number}${to}`, port.waiting, "messages");
+    return lengthRow(`port ${port.number}${to}`, port.waiting, "message");
   });
 }
 
@@ -97,7 +98,7 @@ export function mount(root, context) {
     const { state } = context;
     const loops = Object.values(state.loops).filter((loop) => state.tracks[loop.track]?.is !== "pool thread");
     const tables = [
-      ...loops.map((loop) => table(loops.length > 1 ? trackName(state, loop.track) : "On the loop", [loopRows(loop), handleRow(loop)])),
+      ...loops.map((loop) => table(loops.length > 1 ? trackName(state, loop.track) : "On the loop", [loopRows(loop, state.at), handleRow(loop)])),
       table("In the pool", poolRows(state)),
       table("On its way between threads", portRows(state)),
     ].filter(Boolean);

@@ -2,6 +2,7 @@
 // that runs. What a callback does is seen at the events within it, each of which tells its line.
 
 import { fill, h } from "./dom.js";
+import { isIn } from "./events.js";
 import { nameOf, spot, where } from "./words.js";
 
 const TELLS_LINE = new Set(["queued", "armed", "refreshed", "submitted", "refused", "opened", "spawned"]);
@@ -20,8 +21,6 @@ function marks({ events, first, position, state }) {
   }
   return { runs, armed, line };
 }
-
-const isIn = (file, found) => Boolean(found) && (file.name === found.file || found.file.endsWith(`/${file.name}`) || file.name.endsWith(`/${found.file}`));
 
 export function mount(root, context) {
   const words = h("p", { class: "note source-words" });

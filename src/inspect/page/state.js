@@ -16,7 +16,7 @@
 //   ports     by number: { waiting, receiver: { track, number } | null, posts: [what is under way] }
 //   ledger    the callbacks in the order in which they began, the newest LINES_MAX
 //   sleeps    the waits of the loops: { track, began, ended, at, until, timeout, woken_by }
-//   posts     the messages: { port, from, to, cause, posted, delivered }
+//   posts     the messages: { port, from, to, cause, at, posted, delivered, deliveredAt }
 //   errors    [{ text, file, line }]
 
 /** So many lines, sleeps, posts and jobs are kept. */
@@ -339,13 +339,13 @@ const WORLD = {
   withdrawn: (state, { id, why }) => leavesPool(withJob(state, id, { ended: state.seen, why }), id),
   receives: (state, { track, number, port }) => withPort(state, port, () => ({ receiver: { track, number } })),
   posted: (state, { port, to = 0, track, cause = 0, at }) => {
-    const post = { port, from: track, to: to || null, cause, at, posted: state.seen, delivered: null, dropped: false };
+    const post = { port, from: track, to: to || null, cause, at, posted: state.seen, delivered: null, deliveredAt: null, dropped: false };
     const next = { ...state, posts: pushed(state.posts, post) };
     return port ? withPort(next, port, (before) => ({ waiting: before.waiting + 1 })) : next;
   },
-  delivered: (state, { port, track }) => {
+  delivered: (state, { port, track, at }) => {
     const next = withPort(state, port, (before) => ({ waiting: before.waiting - 1 }));
-    return { ...next, posts: arrives(state, port, { delivered: state.seen, to: track }) };
+    return { ...next, posts: arrives(state, port, { delivered: state.seen, deliveredAt: at, to: track }) };
   },
   dropped: (state, { port, count }) => {
     let next = withPort(state, port, (before) => ({ waiting: before.waiting - count }));
@@ -353,15 +353,15 @@ const WORLD = {
     return next;
   },
   // A closure of a `Remote` has no port: it arrives when the loop takes it.
-  taken: (state, { queue, track }) => (queue === "posts" ? { ...state, posts: arrivesAt(state, track) } : state),
+  taken: (state, { queue, track, at }) => (queue === "posts" ? { ...state, posts: arrivesAt(state, track, at) } : state),
   spawned: (state, { worker, track }) => ({ ...state, spawned: withKey(state.spawned ?? {}, worker, track) }),
   online: (state, { worker, track }) => withTrack(state, track, { worker, parent: state.spawned?.[worker] ?? null }),
 };
 
-function arrivesAt(state, track) {
+function arrivesAt(state, track, time) {
   const is = (post) => post.port === 0 && post.delivered === null && (post.to === null || post.to === track);
   const at = state.posts.findIndex(is);
-  return at < 0 ? state.posts : state.posts.with(at, { ...state.posts[at], delivered: state.seen, to: track });
+  return at < 0 ? state.posts : state.posts.with(at, { ...state.posts[at], delivered: state.seen, deliveredAt: time, to: track });
 }
 
 /** The state after one event more. */

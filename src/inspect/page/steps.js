@@ -3,6 +3,7 @@
 // the events up to there have made.
 
 import { attribute, fill, h, put } from "./dom.js";
+import * as legend from "./legend.js";
 import { nameOf, sort, time } from "./words.js";
 
 /** The events that are a step of their own. The others only complete what these say. */
@@ -40,7 +41,7 @@ export const KINDS = [
   { name: "phase", title: "Phase", key: "f", is: (events, at) => events[at].what === "poll" || (events[at].what === "phase" && events[at].phase !== "main") },
   { name: "iteration", title: "Iteration", key: "i", is: (events, at) => events[at].what === "iteration" },
   { name: "drain", title: "Drain", key: "d", is: beginsDrain },
-  { name: "wake", title: "Wake by another thread", short: "Wake", key: "w", is: (events, at) => isWake(events[at]) },
+  { name: "wake", title: "Wake by another thread", short: "Wake-up", key: "w", is: (events, at) => isWake(events[at]) },
 ];
 
 /** The position behind the next event of a kind after `position`, or null. */
@@ -169,6 +170,8 @@ export function mount(root, context) {
     h("summary", { title: "Breakpoints (b)" }, "Breakpoints ", h("span", { class: "count" })),
     h("form", { onsubmit: add }, "Stop at ", chooser, " ", wanted, " ", h("button", null, "Add")), list);
 
+  const signs = h("span", { class: "signs" });
+
   function drawBreaks() {
     put(details.querySelector(".count"), breaks.length ? `(${breaks.length})` : "");
     const word = { label: "label with", phase: "phase", iteration: "iteration" };
@@ -177,13 +180,14 @@ export function mount(root, context) {
   }
 
   root.append(
-    h("div", { class: "bar", role: "toolbar", "aria-label": "Steps" },
+    h("div", { class: "bar", role: "group", "aria-label": "Steps" },
       playButton,
       h("span", { class: "pair", role: "group", "aria-label": "Speed" }, button("–", "Slower", () => faster(-1), "-"), speedWord, button("+", "Faster", () => faster(1), "+")),
       button("|◀", "To the beginning", () => context.go(0), "Home"), pairs, button("▶|", "To the end", () => context.go(context.events.length), "End"), details),
-    h("div", { class: "scrub" }, range, moment),
+    h("div", { class: "scrub" }, range, moment, signs),
   );
   drawBreaks();
+  const endOfSigns = legend.mount(signs, context);
 
   function draw() {
     const { position, events, state } = context;
@@ -193,7 +197,7 @@ export function mount(root, context) {
     attribute(range, "max", events.length);
     if (Number(range.value) !== position) range.value = position;
     attribute(range, "aria-valuetext", `${position} of ${events.length}, ${time(state.at)}`);
-    put(moment, `${position} / ${events.length}`);
+    put(moment, `event ${position} of ${events.length}`);
   }
 
   // ----- Keys -----
@@ -212,6 +216,6 @@ export function mount(root, context) {
     ]),
   ];
   const ends = own.map(context.keys.add);
-  ends.push(context.onChange(draw));
+  ends.push(context.onChange(draw), endOfSigns);
   return () => (clearTimeout(timer), ends.forEach((end) => end()));
 }

@@ -12,13 +12,13 @@ import * as steps from "./steps.js";
 import * as wheel from "./wheel.js";
 
 const PANELS = [
-  { name: "wheel", title: null, module: wheel },
+  { name: "wheel", label: "The wheel", module: wheel },
   { name: "now", title: "What has just happened", module: now },
   { name: "queues", title: "What waits", module: queues },
   { name: "source", title: "Program", module: source },
   { name: "ledger", title: "Ledger: every callback, and what armed it", module: ledger },
-  { name: "lanes", title: null, module: lanes },
-  { name: "steps", title: null, module: steps },
+  { name: "lanes", label: "The threads", module: lanes },
+  { name: "steps", label: "Steps", module: steps },
 ];
 
 /** A recording from a file: it needs no server. */
@@ -35,10 +35,12 @@ export function mount(root, context) {
   const ends = [];
   const open = opener(context);
   const screen = h("div", { class: "watch" });
-  for (const { name, title, module } of PANELS) {
-    const body = h("div", { class: "panel-body scrolls" });
+  for (const { name, title = null, label = null, module } of PANELS) {
+    // What may be longer than its panel is scrolled by keys too.
+    const scrolls = title ? { tabindex: 0, role: "region", "aria-labelledby": `panel-${name}` } : {};
+    const body = h("div", { class: "panel-body scrolls", ...scrolls });
     const heading = title && h("h2", { id: `panel-${name}` }, title);
-    screen.append(h("section", { class: `panel panel-${name}`, "aria-labelledby": title ? `panel-${name}` : null, "aria-label": title ? null : name }, heading, body));
+    screen.append(h("section", { class: `panel panel-${name}`, "aria-label": label }, heading, body));
     ends.push(module.mount(body, context));
   }
   root.append(open);

@@ -5,7 +5,7 @@
 
 import { attribute, fill, h, put, s } from "./dom.js";
 import { PHASES, alive, mainTrack, numbers } from "./state.js";
-import { count, nameOf, sleepWords, sleptWords, sort, time, trackName } from "./words.js";
+import { kindsOf, nameOf, sleepWords, sleptWords, sort, time, trackName } from "./words.js";
 
 const CENTRE = 280;
 const OUTER = 262;
@@ -27,9 +27,9 @@ const SPANS = {
 /** What a phase calls, for who has not met it. */
 const CALLS = {
   timers: "timers that are due",
-  pending: "done at once",
+  pending: "results put off",
   idle: "idle watchers",
-  prepare: "just before poll",
+  prepare: "before poll",
   poll: "sleeps, then calls back",
   check: "immediates",
   close: "close callbacks",
@@ -62,8 +62,8 @@ function part(phase) {
     s("path", { class: "sector", d: sector(SPANS[phase]) }),
     at(isPoll ? -28 : -18, { class: "name" }, phase),
     isPoll ? null : at(-3, { class: "note" }, CALLS[phase]),
-    isPoll ? at(-8, { class: "count" }, left, " left now") : at(16, { class: "count" }, left, " left now"),
-    isPoll ? at(10, { class: "count later" }, next, " for next round") : at(34, { class: "count later" }, next, " next round"),
+    at(isPoll ? -8 : 16, { class: "count" }, left, " left now"),
+    at(isPoll ? 10 : 34, { class: "count later" }, next, " for later"),
     isPoll ? note : null,
     words);
   return { group, left, next, note, second: words[0] };
@@ -98,20 +98,22 @@ export function mount(root, context) {
   });
   const first = s("text", { x: CENTRE, y: CENTRE - 82, class: "name" }, "after each callback:");
   const second = s("text", { x: CENTRE, y: CENTRE - 66, class: "note" }, "all ticks, then all microtasks");
-  const mainBox = s("g", { class: "main-script" },
+  const mainBox = s("g", { class: "main-script" }, s("title", null, "What runs in no phase: the main script before the first iteration, and hooks of the program’s end."),
     s("rect", { x: 6, y: 8, width: 122, height: 34, rx: 17 }), s("text", { x: 67, y: 30, class: "name" }, "main script"));
   const iteration = s("text", { x: 554, y: 26, class: "name right" });
   const clock = s("text", { x: 554, y: 46, class: "note right" });
-  const keeps = s("text", { x: 554, y: 552, class: "note right" });
-  const title = s("title", null, "The phases of the loop");
-  const description = s("desc");
+  const keeps = s("text", { x: 554, y: 537, class: "note right" });
+  const kept = s("text", { x: 554, y: 553, class: "note right" });
+  const title = s("title", { id: "wheel-title" }, "The phases of the loop");
+  const description = s("desc", { id: "wheel-words" });
 
-  const drawing = s("svg", { class: "wheel", viewBox: "0 0 560 560", role: "img", "aria-label": "The wheel of phases" },
+  const drawing = s("svg", { class: "wheel", viewBox: "0 -14 560 574", role: "img", "aria-labelledby": "wheel-title wheel-words" },
     title, description,
-    s("path", { class: "start", d: `M${point(OUTER + 12, 270)}L${point(OUTER - 2, 270)}` }),
+    s("path", { class: "start", d: `M${point(OUTER + 14, 270)}L${point(OUTER - 2, 270)}` }),
+    s("text", { x: CENTRE + 7, y: 10, class: "note begins" }, "an iteration begins ↷"),
     PHASES.map((phase) => parts[phase].group),
     s("circle", { class: "hub", cx: CENTRE, cy: CENTRE, r: HUB }),
-    turning, first, second, tubes.map((one) => one.group), hubWord, hand, mainBox, iteration, clock, keeps);
+    turning, first, second, tubes.map((one) => one.group), hubWord, hand, mainBox, iteration, clock, keeps, kept);
   const chooser = h("select", { "aria-label": "Which loop the wheel shows" });
   const choice = h("label", { class: "choice" }, "Loop ", chooser);
   root.append(choice, drawing);
@@ -140,7 +142,7 @@ export function mount(root, context) {
     choice.hidden = tracks.length < 2;
     if (key === known) return;
     known = key;
-    fill(chooser, h("option", { value: "" }, context.live ? "main" : "that acts"), tracks.map((track) => h("option", { value: track }, trackName(state, track))));
+    fill(chooser, h("option", { value: "" }, context.live ? "main" : "acting now"), tracks.map((track) => h("option", { value: track }, trackName(state, track))));
     chooser.value = chosen === null ? "" : String(chosen);
   }
 
@@ -169,8 +171,8 @@ export function mount(root, context) {
       group.classList.toggle("now", phase === current);
       group.classList.toggle("some", amounts.left + amounts.next > 0);
       group.classList.toggle("sleeping", phase === "poll" && Boolean(loop?.sleep) && !loop.sleep.no_sleep);
-      put(group.querySelector("title"), `${phase}: ${CALLS[phase]}. ${amounts.left} left in this batch, ${amounts.next} put off to the next round.`);
-      if (amounts.left + amounts.next > 0) spoken.push(`${phase} ${amounts.left} left, ${amounts.next} for the next round`);
+      put(group.querySelector("title"), `${phase}: ${CALLS[phase]}. ${amounts.left} left in this batch, ${amounts.next} put off to the next round${phase === "timers" ? ", or not due yet" : ""}.`);
+      if (amounts.left + amounts.next > 0) spoken.push(`${phase} ${amounts.left} left now, ${amounts.next} for later`);
       if (phase !== "poll") continue;
       const words = twoLines(loop?.sleep ? sleepWords(loop.sleep) : current === "poll" && loop.lastPoll ? sleptWords(loop.lastPoll) : CALLS.poll);
       put(note, words[0]);
@@ -182,13 +184,14 @@ export function mount(root, context) {
     tubes.forEach((one) => drawTube(one, loop));
     const drains = Boolean(line) && ["tick", "microtask"].includes(sort(line.kind, line.phase));
     turning.classList.toggle("on", drains || Boolean(loop?.draining));
-    put(hubWord, drains ? `runs: ${sort(line.kind)}` : loop?.draining ? "drains" : "");
+    put(hubWord, drains ? `a ${sort(line.kind)} runs` : loop?.draining ? "drains until both are empty" : "");
     const several = Object.keys(state.loops).length > 1;
     put(iteration, !loop ? "" : [several ? trackName(state, track) : "", isMain ? "" : `iteration ${loop.iteration}`].filter(Boolean).join(", "));
-    put(clock, loop ? time(state.at) : "");
-    const holds = loop ? alive(loop).length + loop.closing.length : 0;
-    put(keeps, !loop ? "" : loop.hasEnded ? "the loop has ended" : holds ? `${count(holds, "thing")} ${holds === 1 ? "keeps" : "keep"} it alive` : "nothing keeps it alive");
-    put(description, `${current ? `The loop is in phase ${current}.` : "The loop is in no phase."} ${line ? `${nameOf(line)} runs.` : ""} ${spoken.join("; ")}`);
+    put(clock, loop ? `it is ${time(state.at)}` : "");
+    const holds = loop ? [...alive(loop), ...loop.closing.map(() => ({ kind: "close callback" }))] : [];
+    put(keeps, holds.length ? "kept alive by" : "");
+    put(kept, !loop ? "" : loop.hasEnded ? "the loop has ended" : holds.length ? kindsOf(holds) : "nothing keeps it alive");
+    put(description, `${current ? `The loop is in phase ${current}.` : "The loop is in no phase."} ${line ? `${nameOf(line)} runs.` : ""} ${spoken.join("; ")} ${hubWord.textContent}`.trim());
   }
 
   return context.onChange(draw);

@@ -14,6 +14,7 @@ export const count = (amount, one, many = `${one}s`) => `${amount} ${amount === 
 /** Two signs a phase, which stand where there is no room for its name. */
 export const MARKS = {
   main: "ma", timers: "ti", pending: "pe", idle: "id", prepare: "pr", poll: "po", check: "ch", close: "cl", tick: "tk", microtask: "mi",
+  job: "jo", sleep: "zz",
 };
 
 /** What a callback is drawn as: ticks and microtasks belong to the hub, whatever phase they follow. */
@@ -48,6 +49,26 @@ export function nameOf(thing) {
   if (own) return `${kind} “${own}”`;
   return where(thing) ? `${kind} at ${where(thing)}` : kind;
 }
+
+/** “2 timers, 1 worker and 3 others”: the kinds of things, and how many there are of each. */
+export function kindsOf(things, most = 2) {
+  const amounts = new Map();
+  for (const { kind } of things) amounts.set(kind, (amounts.get(kind) ?? 0) + 1);
+  const words = [...amounts].map(([kind, amount]) => count(amount, kind || "handle"));
+  const others = [...amounts.values()].slice(most).reduce((sum, amount) => sum + amount, 0);
+  return words.slice(0, most).join(", ") + (others > 0 ? ` and ${count(others, "other")}` : "");
+}
+
+/** What a live program tells of a callback: its name, its line in the script if it has both, and its phase. */
+function toldOf(one) {
+  if (!one.kind) return "a callback that began before anybody looked on";
+  const line = ownName(one) && where(one) ? ` at ${where(one)}` : "";
+  return `${nameOf(one)}${line}${one.phase && one.phase !== "main" ? `, in phase ${one.phase}` : ""}`;
+}
+
+/** “The loop is blocked now, by … for …”. */
+export const blockedWords = (one) =>
+  `The loop “${one.name}” is blocked now, by ${toldOf(one)}, for ${time(one.took)}${one.waiting ? `; ${count(one.waiting, "thing")} ${one.waiting === 1 ? "waits" : "wait"} behind it` : ""}.`;
 
 /** The name of a track: of a loop or a pool thread. */
 export function trackName(state, track) {

@@ -1,0 +1,47 @@
+// What the page says of a live program and of what waits, word for word.
+//
+// usage: node words.mjs
+
+import assert from "node:assert/strict";
+import { ofProgram, parse, parseSummary } from "../../src/inspect/page/events.js";
+import { blockedWords, kindsOf, nameOf, where } from "../../src/inspect/page/words.js";
+
+let compared = 0;
+function says(words, expected) {
+  assert.equal(words, expected);
+  compared += 1;
+}
+
+// A summary: with a label, without one, and of what began before anybody looked on.
+const blocked = { track: 1, name: "main", worker: 0, took: 1_300_000_000, waiting: 0 };
+const summary = parseSummary(JSON.stringify({
+  blocked: [
+    { ...blocked, kind: "timer", phase: "timers", place: "page.js:12:3", label: "render", waiting: 2 },
+    { ...blocked, kind: "TCP stream", phase: "poll", place: "examples/http/connection.rs:199:25", waiting: 1 },
+    { ...blocked, kind: "immediate", phase: "check", place: "page.js:15:0", label: "render" },
+    { ...blocked, kind: null, phase: null, place: null },
+  ],
+  longest: [{ kind: "timer", place: "page.js:12:3", label: "render" }],
+  threads: [{ job: null }, { job: { kind: "job", place: "page.js:15:0", label: "sum" } }],
+}));
+const [labelled, plain, , before] = summary.blocked;
+says(blockedWords(labelled), "The loop “main” is blocked now, by timer “render” at page.js:12, in phase timers, for 1.3 s; 2 things wait behind it.");
+says(blockedWords(plain), "The loop “main” is blocked now, by TCP stream at connection.rs:199, in phase poll, for 1.3 s; 1 thing waits behind it.");
+says(blockedWords(before), "The loop “main” is blocked now, by a callback that began before anybody looked on, for 1.3 s.");
+says(nameOf(summary.longest[0]), "timer “render”");
+says(where(summary.longest[0]), "page.js:12");
+says(nameOf(summary.threads[1].job), "job “sum”");
+
+// What keeps a loop alive.
+const of = (...kinds) => kinds.map((kind) => ({ kind }));
+says(kindsOf(of("timer")), "1 timer");
+says(kindsOf(of("timer", "worker", "timer")), "2 timers, 1 worker");
+says(kindsOf(of("timer", "worker", "interval", "message port")), "1 timer, 1 worker and 2 others");
+
+// A line that is none of the program's is no place of it.
+const events = parse(['{"what":"began","place":"examples/runner.rs:3:1"}', '{"what":"began","place":"/tmp/a/main.js:4:2"}', '{"what":"began","place":null}'].join("\n"));
+const places = (files) => ofProgram(events, files).map(({ place }) => place);
+assert.deepEqual(places([{ name: "main.js", text: "" }]), [null, "/tmp/a/main.js:4:2", null]);
+assert.deepEqual(places(undefined), events.map(({ place }) => place));
+
+console.log(`${compared} sentences`);
