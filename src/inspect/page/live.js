@@ -88,7 +88,7 @@ export function mount(root, context) {
     attribute(state, "class", blocked.length ? "blocked" : "well");
     fill(state, blocked.length ? blocked.map((one) => h("p", null, h("strong", { "aria-hidden": "true" }, "■ "), blockedWords(one))) : h("p", null, "No loop is blocked now."));
     loops.show(summary.loops.map((one) =>
-      [one.worker ? `${one.name} (worker ${one.worker})` : one.name, percent(one.utilisation), one.iterations, one.waiting, delays(one.recent), delays(one.delays), histogram(one)]));
+      [one.worker && one.name !== `worker ${one.worker}` ? `${one.name} (worker ${one.worker})` : one.name, percent(one.utilisation), one.iterations, one.waiting, delays(one.recent), delays(one.delays), histogram(one)]));
     longest.show(summary.longest.map((one) =>
       [time(one.took), nameOf({ ...one, place: null }), one.phase === "main" ? "none" : one.phase, line(one), one.name, one.count]));
     threads.show(summary.threads.map((one) => [one.name, one.job ? [nameOf({ ...one.job, place: null }), " ", line(one.job)] : "–", one.job ? time(one.job.runs) : "–", one.job ? time(one.job.waited) : "–",
