@@ -488,6 +488,25 @@ fn check_many(seeds: u64, is_virtual: bool) {
 }
 
 #[test]
+fn a_callback_that_asks_for_its_id_is_told_though_it_has_not_returned() {
+    let _alone = alone();
+    let recorder = Recorder::detailed(EVENTS);
+    let (id, recording) = windlass::run(|| {
+        let (tell, told) = std::sync::mpsc::channel();
+        windlass::set_immediate(move || {
+            let id = observe::callback_id();
+            tell.send((id, recorder.stop())).unwrap();
+        });
+        told
+    })
+    .recv()
+    .unwrap();
+    let began = |what: &What| matches!(what, What::Detail(Detail::Began { kind: "immediate", .. }));
+    let events = recording.events().iter().filter(|event| event.id == id);
+    assert_eq!(events.filter(|event| began(&event.what)).count(), 1);
+}
+
+#[test]
 fn what_four_loops_hold_is_rebuilt_from_details_alone_in_virtual_time() {
     check_many(100, true);
 }

@@ -28,6 +28,7 @@ mod stalls;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::state::current;
 use crate::trace::cause;
 
 pub use crate::trace::label::{Label, labelled};
@@ -48,7 +49,8 @@ pub use stalls::{Stall, StallWatch, watch_stalls};
 /// on this thread, and while nobody observes.
 ///
 /// With it a program ties what it writes down itself, as a label or a line of its log, to the
-/// event.
+/// event. A recorder of details has the beginning of the callback from now on, though the callback
+/// may never return.
 ///
 /// # Examples
 /// ```
@@ -66,7 +68,11 @@ pub use stalls::{Stall, StallWatch, watch_stalls};
 /// assert_eq!(recording.events().iter().filter(|event| event.id == id).count(), 1);
 /// ```
 pub fn callback_id() -> u64 {
-    cause::running()
+    let id = cause::running();
+    if id > 0 {
+        current::with(|state| state.teller.tell_untold());
+    }
+    id
 }
 
 /// A callback that ran or runs.

@@ -413,7 +413,7 @@ impl Teller {
     }
 
     /// The callback that runs is told, if it was not, as what it is known to be by now.
-    fn tell_untold(&self) {
+    pub(crate) fn tell_untold(&self) {
         if !self.untold.replace(false) {
             return;
         }
