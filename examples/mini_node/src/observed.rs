@@ -8,8 +8,9 @@ mod explain;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,9 @@ const EVENTS: usize = 1 << 16;
 
 /// How long a program may run: one that does not end is told of up to there.
 const TIME_MAX: Duration = Duration::from_secs(8);
+
+/// So many callbacks and printed lines are kept: with more the program is taken for one that goes on and on.
+const HEARD_MAX: usize = 2000;
 
 /// The stack of a program's thread, as that of a main thread.
 const STACK_SIZE: usize = 8 << 20;
@@ -48,25 +52,55 @@ struct Heard {
 /// What is known of all callbacks, by their ids.
 type AllHeard = HashMap<u64, Heard>;
 
-/// Set when this process observes.
-static HEARD: OnceLock<Mutex<AllHeard>> = OnceLock::new();
+/// How a program has come to its end.
+enum End {
+    /// By itself, with this code.
+    Ran(ExitCode),
+    /// Our own code has panicked.
+    Panicked,
+    /// It does not end: there is no room for more.
+    Full,
+}
 
-fn heard() -> Option<MutexGuard<'static, AllHeard>> {
-    HEARD.get().map(|heard| heard.lock().unwrap_or_else(PoisonError::into_inner))
+/// What is heard of a program while it runs.
+struct Hearing {
+    all: AllHeard,
+    /// How many callbacks and lines are in it.
+    count: usize,
+    tell: Sender<End>,
+}
+
+/// Set when this process observes.
+static HEARD: OnceLock<Mutex<Hearing>> = OnceLock::new();
+
+/// None when nobody observes, and no more for a program that was heard enough of: its thread stays here.
+fn heard() -> Option<MutexGuard<'static, Hearing>> {
+    let mut hearing = HEARD.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+    if hearing.count >= HEARD_MAX {
+        hearing.tell.send(End::Full).ok(); // Only the first one is heard.
+        drop(hearing);
+        loop {
+            thread::park(); // The process ends.
+        }
+    }
+    hearing.count += 1;
+    Some(hearing)
 }
 
 /// Whether what programs print is kept: then this keeps it.
 pub(crate) fn said(text: &str) -> bool {
-    let Some(mut heard) = heard() else { return false };
-    let said = &mut heard.entry(observe::callback_id()).or_default().said;
-    said.extend(text.lines().map(str::to_owned));
+    let Some(mut hearing) = heard() else { return false };
+    let said = &mut hearing.all.entry(observe::callback_id()).or_default().said;
+    said.extend(text.lines().take(HEARD_MAX).map(str::to_owned));
+    hearing.count += text.lines().count();
     true
 }
 
 /// The callback that runs was registered there.
 pub(crate) fn called(label: &Option<Label>) {
-    if let (Some(label), Some(mut heard)) = (label, heard()) {
-        heard.entry(observe::callback_id()).or_default().label = Some(label.clone());
+    let Some(mut hearing) = heard() else { return };
+    if let Some(label) = label {
+        hearing.all.entry(observe::callback_id()).or_default().label = Some(label.clone());
     }
 }
 
@@ -101,14 +135,16 @@ fn label_of(stack: &str) -> Option<Label> {
 
 /// Runs a program, and prints what its loops did.
 pub(crate) fn run(options: &Options, program: fn(&Options) -> ExitCode) -> ExitCode {
-    HEARD.get_or_init(Mutex::default);
-    let recorder = Recorder::detailed(EVENTS);
     let (tell, ended) = mpsc::channel();
+    let hearing = Hearing { all: AllHeard::new(), count: 0, tell: tell.clone() };
+    let hearing = HEARD.get_or_init(|| Mutex::new(hearing));
+    let recorder = Recorder::detailed(EVENTS);
     let own = options.clone();
     let main = move || {
-        let code = program(&own);
+        let run = AssertUnwindSafe(|| program(&own));
+        let end = panic::catch_unwind(run).map_or(End::Panicked, End::Ran);
         // Nobody hears it if the program was cut off before.
-        tell.send(code).ok();
+        tell.send(end).ok();
     };
     // It is not waited for: it may never end.
     if let Err(error) =
@@ -116,15 +152,20 @@ pub(crate) fn run(options: &Options, program: fn(&Options) -> ExitCode) -> ExitC
     {
         return crate::fail(&format!("no thread could be started: {error}"));
     }
-    let ended = ended.recv_timeout(TIME_MAX);
+    let ended = ended.recv_timeout(TIME_MAX).ok();
     let recording = recorder.stop();
-    let heard = heard().map(|mut heard| std::mem::take(&mut *heard)).unwrap_or_default();
-    let error = match ended {
-        Ok(_) => None,
-        Err(RecvTimeoutError::Timeout) => {
-            Some(format!("cut off after {} s: it had not ended", TIME_MAX.as_secs()))
+    let heard = std::mem::take(&mut hearing.lock().unwrap_or_else(PoisonError::into_inner).all);
+    let (code, error) = match ended {
+        Some(End::Ran(code)) => (code, None),
+        Some(End::Panicked) => (ExitCode::FAILURE, Some("the program panicked".to_owned())),
+        Some(End::Full) => {
+            let what = format!("{HEARD_MAX} callbacks and lines of output");
+            (ExitCode::FAILURE, Some(format!("cut off after {what}: it would go on and on")))
         }
-        Err(RecvTimeoutError::Disconnected) => Some("the program panicked".to_owned()),
+        None => {
+            let time = TIME_MAX.as_secs();
+            (ExitCode::FAILURE, Some(format!("cut off after {time} s: it had not ended")))
+        }
     };
     let out = io::stdout().lock();
     let written = match options.act {
@@ -132,7 +173,7 @@ pub(crate) fn run(options: &Options, program: fn(&Options) -> ExitCode) -> ExitC
         _ => write_events(out, &recording, &heard, error.as_deref()),
     };
     match written {
-        Ok(()) => ended.unwrap_or(ExitCode::FAILURE),
+        Ok(()) => code,
         Err(error) => crate::fail(&format!("the standard output: {error}")),
     }
 }

@@ -75,6 +75,26 @@ fn a_program_that_fails_fails_when_it_is_seen_too() {
 }
 
 #[test]
+fn a_program_that_goes_on_and_on_is_cut_off_and_told_up_to_there() {
+    for (name, program) in [
+        ("intervals", "setInterval(() => {}, 0);"),
+        ("immediates", "(function again() { setImmediate(again); })();"),
+        ("ticks", "(function again() { process.nextTick(again); })();"),
+        ("lines", "while (true) console.log('x');"),
+        ("at_once", "console.log('x\\n'.repeat(1e6)); console.log('x');"),
+    ] {
+        let output = run(name, program, &["--events"]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["what"], "error", "{name}: {last}");
+        let why = "cut off after 2000 callbacks and lines of output: it would go on and on";
+        assert_eq!(last["text"], why, "{name}");
+        assert!(text.len() < 8 << 20, "{name}: {}", text.len());
+    }
+}
+
+#[test]
 fn a_question_without_sense_is_answered_with_the_usage() {
     let output = run("wrong", "", &["--real", "--virtual"]);
     assert_eq!(output.status.code(), Some(9));
