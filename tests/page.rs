@@ -185,6 +185,14 @@ fn what_a_loop_holds_is_in_the_page_what_the_reader_in_rust_knows() {
     assert_eq!(number(&node("held.mjs", &paths)), moments);
 }
 
+/// The recording of a scenario, with what was said, as lines.
+fn told(scenario: &Scenario, virtual_time: bool) -> (String, Vec<String>) {
+    let (lines, _, heard, trace) = record(scenario, virtual_time);
+    let said = heard.iter().map(|(id, text)| json!({"what": "said", "id": id, "text": text}));
+    let said = said.map(|line| format!("{line}\n"));
+    (lines.iter().map(|line| format!("{line}\n")).chain(said).collect(), trace)
+}
+
 #[test]
 fn each_moment_is_the_same_from_wherever_one_comes_and_no_effect_stands_before_its_cause() {
     if !has_node() {
@@ -194,13 +202,8 @@ fn each_moment_is_the_same_from_wherever_one_comes_and_no_effect_stands_before_i
     let folder = directory("page-replay");
     let recordings = scenarios().into_iter().step_by(8).flat_map(|scenario| {
         [true, false].map(|is_virtual| {
-            let (lines, _, heard, trace) = record(&scenario, is_virtual);
-            let said =
-                heard.iter().map(|(id, text)| json!({"what": "said", "id": id, "text": text}));
-            let said = said.map(|line| format!("{line}\n"));
-            let trace = json!({"what": "trace", "labels": trace});
-            lines.iter().map(|line| format!("{line}\n")).chain(said).collect::<String>()
-                + &format!("{trace}\n")
+            let (lines, trace) = told(&scenario, is_virtual);
+            format!("{lines}{}\n", json!({"what": "trace", "labels": trace}))
         })
     });
     let paths = files(&folder, recordings);
@@ -213,4 +216,16 @@ fn what_is_told_of_a_live_program_is_put_into_words() {
     if has_node() {
         assert_eq!(number(&node("words.mjs", &[])), 9);
     }
+}
+
+#[test]
+fn a_recording_from_anywhere_has_no_line_at_which_the_page_fails() {
+    if !has_node() {
+        return;
+    }
+    let _alone = alone();
+    let folder = directory("page-hostile");
+    let recordings = scenarios().into_iter().step_by(12).map(|scenario| told(&scenario, true).0);
+    let paths = files(&folder, recordings);
+    assert_eq!(number(&node("hostile.mjs", &paths)), 25 * paths.len());
 }

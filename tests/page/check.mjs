@@ -7,6 +7,15 @@ import { initial, step } from "../../src/inspect/page/state.js";
 /** The events of a recording, in order. */
 export const load = (path) => inOrder(parse(readFileSync(path, "utf8")));
 
+/** Numbers that look random, and are the same each time. */
+export function dice(seed) {
+  let state = seed;
+  return (sides) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * sides);
+  };
+}
+
 /** Whoever changes something of a value after this throws. */
 export function frozen(value) {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;

@@ -11,16 +11,7 @@ import { Replay } from "../../src/inspect/page/replay.js";
 import { LINES_MAX, mainTrack } from "../../src/inspect/page/state.js";
 import { KINDS, next, previous } from "../../src/inspect/page/steps.js";
 import { sentence } from "../../src/inspect/page/words.js";
-import { load, states } from "./check.mjs";
-
-/** Numbers that look random, and are the same each time. */
-function dice(seed) {
-  let state = seed;
-  return (sides) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * sides);
-  };
-}
+import { dice, load, states } from "./check.mjs";
 
 function steppingBackIsReplay(events, all) {
   const roll = dice(events.length + 1);

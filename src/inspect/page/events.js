@@ -5,17 +5,49 @@
 
 import { spot } from "./words.js";
 
+const isText = (value) => typeof value === "string";
+const isFlag = (value) => typeof value === "boolean";
+const isNumber = (value) => Number.isFinite(value);
+// A word by which something is looked up. Each object knows some words that nobody has given it.
+const isWord = (value) => isText(value) && !(value in Object.prototype);
+const isFile = (file) => isText(file?.name) && isText(file.text);
+const orNull = (is) => (value) => value === null || is(value);
+const listOf = (is) => (value) => Array.isArray(value) && value.every(is);
+const QUEUES = ["ticks", "microtasks", "timers", "immediates", "pending", "closing", "poll_last", "ready", "completions", "receivers", "posts", "watchers"];
+
+/** What stands in the fields of an event that are there. */
+const FIELDS = {
+  what: isWord, kind: isWord, phase: isWord, woken_by: isWord, why: isWord, no_sleep: orNull(isWord), queue: (value) => QUEUES.includes(value),
+  name: isText, text: isText, statement: isText, mode: isText, place: orNull(isText), file: orNull(isText),
+  label: orNull((value) => isText(value) || isText(value.name)),
+  panicked: isFlag, referenced: isFlag, active: isFlag, slow: isFlag, on: isFlag,
+  timeout: orNull(isNumber), line: orNull(isNumber), statements: (value) => Object.values(value).every(isText),
+  program: orNull((value) => isText(value) || areFields(value, PROGRAM)),
+};
+const PROGRAM = { name: isText, language: isText, files: listOf(isFile), others: (value) => areFields(value, OTHERS) };
+const OTHERS = { javascript: listOf(isFile), rust: isText, traces: orNull(listOf(listOf(isText))) };
+for (const name of [
+  "at", "took", "track", "iteration", "id", "cause", "number", "delay", "due", "waiting", "port", "to", "count", "worker", "code", "pool",
+  "ready", "events", "idle", "ticks", "microtasks", "rounds", "completions", "posts", "items", "tasks",
+]) FIELDS[name] = isNumber;
+
+/** What an event cannot do without. */
+const NEEDED = { began: ["id", "track", "at", "kind", "phase"], taken: ["queue"], queued: ["queue"], polled: ["at", "woken_by"] };
+
+const areFields = (value, fields) => Object.entries(value).every(([name, own]) => !Object.hasOwn(fields, name) || fields[name](own));
+const isSound = (event) => areFields(event, FIELDS) && (NEEDED[event.what] ?? []).every((name) => name in event);
+
 /** A recorder tells the name alone, and the host's line as the place; a host may tell both in one. */
 function withLabel(thing) {
-  if (typeof thing?.label === "string") thing.label = { name: thing.label };
+  if (isText(thing?.label)) thing.label = { name: thing.label };
   return thing;
 }
 
-/** One line of JSON, or null if it is none. */
+/** One line of JSON, or null if it is none, or none that a recorder writes. */
 function parseLine(line) {
   try {
     const event = JSON.parse(line);
-    if (typeof event?.what !== "string") return null;
+    if (!isText(event?.what) || !isSound(event)) return null;
     return withLabel(event);
   } catch {
     return null;
