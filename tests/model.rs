@@ -18,6 +18,7 @@ mod runner;
 
 use generator::{Style, generate, shrink};
 use program::Scenario;
+use runner::Said;
 
 fn from_environment(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -89,7 +90,7 @@ fn random_programs_without_a_race_run_in_every_simulation_as_on_the_model() {
     for (seed, program, expected) in certain.take(programs as usize) {
         for chance in 0..5 {
             let event_loop = Sim::new(seed.wrapping_mul(5) + chance).event_loop();
-            let trace = runner::run_on(event_loop, &program, Arc::new(|_| ()));
+            let trace = runner::run_on(event_loop, &program, Arc::new(|_: Said<'_>| ()));
             assert_eq!(trace, expected, "seed {seed}, chance {chance}: {program:#?}");
         }
     }

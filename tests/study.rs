@@ -12,8 +12,6 @@ mod complete;
 mod generator;
 #[path = "../examples/study/javascript.rs"]
 mod javascript;
-#[path = "../examples/study/labels.rs"]
-mod labels;
 #[path = "../examples/scenario/ledger.rs"]
 mod ledger;
 #[path = "../examples/study/lessons.rs"]
@@ -37,7 +35,7 @@ mod runs;
 #[path = "../examples/study/skeleton.rs"]
 mod skeleton;
 
-#[path = "study/skeleton.rs"]
+#[path = "study/exported.rs"]
 mod exported;
 #[path = "study/scripts.rs"]
 mod scripts;
@@ -58,9 +56,9 @@ fn lesson_programs() -> Vec<(String, Scenario)> {
     programs.map(|program| (program.name.clone(), program.scenario())).collect()
 }
 
-/// The conformance programs, without those that throw.
-fn conformance() -> Vec<Scenario> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
+/// The conformance programs of a folder: those that throw have one of their own.
+fn conformance(folder: &str) -> Vec<Scenario> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(folder);
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> =
         paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect();

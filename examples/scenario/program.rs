@@ -143,6 +143,39 @@ pub(crate) enum Op {
     },
 }
 
+impl Op {
+    /// What it is called, if it calls back or says something.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Op::Log { id }
+            | Op::Tick { id, .. }
+            | Op::Micro { id, .. }
+            | Op::Immediate { id, .. }
+            | Op::Timeout { id, .. }
+            | Op::Interval { id, .. }
+            | Op::Stat { id, .. }
+            | Op::Throw { id }
+            | Op::BeforeExit { id, .. }
+            | Op::AtExit { id, .. }
+            | Op::Listen { id, .. }
+            | Op::OnClose { id, .. }
+            | Op::Receive { id, .. } => Some(id),
+            Op::Worker(op) => Some(&op.id),
+            Op::Clear { .. }
+            | Op::Refresh { .. }
+            | Op::Unref { .. }
+            | Op::Ref { .. }
+            | Op::Block { .. }
+            | Op::Exit { .. }
+            | Op::Channel { .. }
+            | Op::Send { .. }
+            | Op::Close { .. }
+            | Op::Post { .. }
+            | Op::Terminate { .. } => None,
+        }
+    }
+}
+
 /// The step that starts a worker.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windlass::observe::{Label, labelled};
 use windlass::worker::{Port, Worker, WorkerError, channel};
 use windlass::{Immediate, Loop, Pool, Timer};
 
@@ -42,19 +43,33 @@ impl Firing {
     }
 }
 
-/// Hears what the callbacks say, while they run and on their threads.
-pub(crate) type Listener = Arc<dyn Fn(Said<'_>) + Send + Sync>;
+/// Who looks on while a program runs, on its threads.
+pub(crate) trait Listener: Send + Sync {
+    /// A callback says something.
+    fn hear(&self, said: Said<'_>);
+
+    /// What whoever observes the loop is to call the operation, or the port, of this name.
+    fn label(&self, _name: &str) -> Option<Label> {
+        None
+    }
+}
+
+impl<F: Fn(Said<'_>) + Send + Sync> Listener for F {
+    fn hear(&self, said: Said<'_>) {
+        self(said);
+    }
+}
 
 /// Runs a scenario, in virtual time or on the real clock.
 pub(crate) fn run(scenario: &Scenario, virtual_time: bool) -> io::Result<Vec<String>> {
-    run_heard(scenario, virtual_time, Arc::new(|_| ()))
+    run_heard(scenario, virtual_time, Arc::new(|_: Said<'_>| ()))
 }
 
 /// The same, and `listener` hears of each label, also of those of workers.
 pub(crate) fn run_heard(
     scenario: &Scenario,
     virtual_time: bool,
-    listener: Listener,
+    listener: Arc<dyn Listener>,
 ) -> io::Result<Vec<String>> {
     let mut builder = Loop::builder().virtual_time(virtual_time);
     if let Some(threads) = scenario.pool {
@@ -64,7 +79,11 @@ pub(crate) fn run_heard(
 }
 
 /// The same, on a loop that was made for it.
-pub(crate) fn run_on(event_loop: Loop, scenario: &Scenario, listener: Listener) -> Vec<String> {
+pub(crate) fn run_on(
+    event_loop: Loop,
+    scenario: &Scenario,
+    listener: Arc<dyn Listener>,
+) -> Vec<String> {
     let trace = Rc::new(RefCell::new(Vec::new()));
     let labels = trace.clone();
     let say = Rc::new(move |label| labels.borrow_mut().push(label));
@@ -97,7 +116,7 @@ struct Program {
     name: String,
     say: Rc<dyn Fn(String)>,
     /// Hears the same, before it goes anywhere.
-    listener: Listener,
+    listener: Arc<dyn Listener>,
     /// The parent's port, in a worker.
     parent: Option<Port<String, String>>,
     variables: RefCell<HashMap<String, Variable>>,
@@ -112,7 +131,7 @@ impl Program {
     fn new(
         name: String,
         say: Rc<dyn Fn(String)>,
-        listener: Listener,
+        listener: Arc<dyn Listener>,
         parent: Option<Port<String, String>>,
     ) -> Rc<Program> {
         let (variables, ports) = Default::default();
@@ -124,7 +143,7 @@ impl Program {
     }
 
     fn say_of(&self, label: &str, firing: Option<Firing>) {
-        (self.listener)(Said { worker: &self.name, label, firing });
+        self.listener.hear(Said { worker: &self.name, label, firing });
         (self.say)(label.to_owned());
     }
 
@@ -180,7 +199,22 @@ impl Program {
         }
     }
 
+    /// Does a step. What it arms has the step's label.
     fn step(self: &Rc<Self>, op: &Op) -> Flow {
+        match op.id() {
+            Some(id) => self.labelled(id, || self.act(op)),
+            None => self.act(op),
+        }
+    }
+
+    fn labelled<R>(&self, name: &str, f: impl FnOnce() -> R) -> R {
+        match self.listener.label(name) {
+            Some(label) => labelled(label, f),
+            None => f(),
+        }
+    }
+
+    fn act(self: &Rc<Self>, op: &Op) -> Flow {
         match op {
             Op::Log { id } => self.say(id),
             Op::Tick { id, body } => windlass::next_tick(self.callback(id, body)),
@@ -241,7 +275,7 @@ impl Program {
             Op::Channel { a, b } => {
                 let (one, other) = channel();
                 for (name, end) in [(a, one), (b, other)] {
-                    let port = end.open();
+                    let port = self.labelled(name, || end.open());
                     self.ports.borrow_mut().push(port.clone());
                     self.set(&Some(name.clone()), Variable::Port(port));
                 }

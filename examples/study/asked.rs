@@ -85,7 +85,7 @@ fn has_long_time(value: &Value) -> bool {
 }
 
 /// A plain name: nothing outside of a folder can be reached by it.
-fn is_file_name(name: &str) -> bool {
+pub(crate) fn is_file_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     name.bytes().all(plain) && !name.starts_with(['.', '-']) && (1..=64).contains(&name.len())
 }

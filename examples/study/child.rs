@@ -14,12 +14,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use windlass::observe::{self, Recorder};
+use windlass::observe::{self, Label, Recorder};
 
 use super::asked::{self, Asked, Clock};
 use super::program::Scenario;
-use super::races;
-use super::runner::{self, Said};
+use super::runner::{self, Listener, Said};
+use super::{listing, races};
 
 /// Callbacks beyond this are not waited for.
 pub(crate) const CALLBACKS_MAX: usize = 2000;
@@ -79,9 +79,11 @@ pub(crate) fn run() -> io::Result<()> {
 /// Runs the program on a thread of its own, and tells how it ends.
 fn start(program: Scenario, clock: Clock, said: AllSaid) -> Receiver<End> {
     let (tell, end) = channel();
-    let listener = listener(tell.clone(), said);
+    let lines = listing::of(&program).lines.into_iter().rev().collect();
+    let count = AtomicUsize::new(0);
+    let onlooker = Arc::new(Onlooker { tell: tell.clone(), said, count, lines });
     let main = move || {
-        let run = || runner::run_heard(&program, clock == Clock::Virtual, listener);
+        let run = || runner::run_heard(&program, clock == Clock::Virtual, onlooker);
         let end = match panic::catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(trace)) => End::Ran(trace),
             Ok(Err(error)) => End::Failed(format!("the program could not begin: {error}")),
@@ -96,18 +98,30 @@ fn start(program: Scenario, clock: Clock, said: AllSaid) -> Receiver<End> {
 }
 
 /// Keeps what is said, and stops a program that says too much.
-fn listener(tell: Sender<End>, said: AllSaid) -> runner::Listener {
-    let count = AtomicUsize::new(0);
-    Arc::new(move |heard: Said<'_>| {
-        if count.fetch_add(1, Ordering::Relaxed) >= CALLBACKS_MAX {
-            tell.send(End::TooManyCallbacks).ok(); // Only the first one is heard.
+struct Onlooker {
+    tell: Sender<End>,
+    said: AllSaid,
+    count: AtomicUsize,
+    /// The lines of the listing, by what stands there.
+    lines: HashMap<String, usize>,
+}
+
+impl Listener for Onlooker {
+    fn hear(&self, heard: Said<'_>) {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= CALLBACKS_MAX {
+            self.tell.send(End::TooManyCallbacks).ok(); // Only the first one is heard.
             loop {
                 thread::park(); // The process ends.
             }
         }
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.entry(observe::callback_id()).or_default().push(heard.label.to_owned());
-    })
+    }
+
+    fn label(&self, name: &str) -> Option<Label> {
+        let line = u32::try_from(*self.lines.get(name)?).ok()?;
+        Some(Label::new(name, "program", line, 0))
+    }
 }
 
 /// What is wrong with an end. None: it took too long.

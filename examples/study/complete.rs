@@ -11,7 +11,7 @@ use super::asked::{Asked, Clock};
 use super::ledger::{self, Act, AllHeard, Ledger, Seen};
 use super::runner::Firing;
 use super::runs::Left;
-use super::{javascript, labels, listing, skeleton};
+use super::{javascript, listing, skeleton};
 
 /// So many callbacks are explained. To find a statement one looks at all callbacks before.
 const EXPLAINED_MAX: usize = 3000;
@@ -25,20 +25,10 @@ pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
     let statements = ledger.lines.iter().map(|line| (line.id, line.statement));
     let statements: HashMap<u64, &str> =
         statements.filter_map(|(id, statement)| Some((id, statement?))).collect();
-    let labels = match asked {
-        Asked::Scenario { program, .. } => labels::of(events.iter().map(|it| &it.1), program),
-        Asked::Javascript { .. } => HashMap::new(), // Its host has given them.
-    };
     let mut out = format!("{}\n", meta(asked, &ledger, traces)).into_bytes();
     let mut has_error = false;
-    for (at, (text, event)) in events.iter().enumerate() {
-        match (labels.get(&at), text.strip_suffix(b"}")) {
-            (Some(label), Some(open)) => {
-                out.extend_from_slice(open);
-                out.extend_from_slice(format!(",\"label\":{label}}}").as_bytes());
-            }
-            _ => out.extend_from_slice(text),
-        }
+    for (text, event) in &events {
+        out.extend_from_slice(text);
         out.push(b'\n');
         has_error |= event["what"] == "error";
         let id = event["id"].as_u64().filter(|_| event["what"] == "began");

@@ -4,7 +4,10 @@
 //! All that comes is bounded, in size and in time. Who asks is looked at before anything else: only
 //! this server's own pages, and programs on this machine, are answered.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use httparse::Status::{Complete, Partial};
@@ -97,15 +100,33 @@ pub(crate) async fn read(stream: &TcpStream, here: SocketAddr) -> Option<Result<
     timeout(PATIENCE, read_all(stream, here)).await.ok().flatten()
 }
 
+/// What `answer` gives, unless the client goes before: then nobody waits for it.
+pub(crate) async fn unless_gone<T>(
+    stream: &TcpStream,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut answer, mut gone) = (pin!(answer), pin!(read_to_end(stream)));
+    let either = poll_fn(|cx| match answer.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending => gone.as_mut().poll(cx).map(|_| None),
+    });
+    either.await
+}
+
+/// Takes whatever the client still sends, until it closes its side.
+async fn read_to_end(stream: &TcpStream) -> std::io::Result<()> {
+    let mut rest = [0; 4096];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
 /// Writes an answer, and closes when it is out or the client takes too long.
 pub(crate) async fn answer(stream: &TcpStream, answer: &Answer) {
     let written = timeout(PATIENCE, async {
         stream.write_owned(answer.to_bytes()).await?;
         stream.shutdown().await?;
         // To close while bytes of the client are on their way would take the answer from it.
-        let mut rest = [0; 4096];
-        while stream.read(&mut rest).await? > 0 {}
-        std::io::Result::Ok(())
+        read_to_end(stream).await
     });
     if !matches!(written.await, Ok(Ok(()))) {
         log::debug!("a client has gone before its answer");

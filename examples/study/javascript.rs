@@ -29,10 +29,10 @@ impl All {
             depth: 0,
             is_worker,
             stored: BTreeSet::new(),
-            immediates: used.immediates.clone(),
+            used,
             all: self,
         };
-        script.beginning(&used);
+        script.beginning();
         body.iter().for_each(|op| script.op(op));
         let text = script.text;
         self.files.insert(name, text);
@@ -43,7 +43,12 @@ impl All {
 #[derive(Default)]
 struct Used {
     variables: BTreeSet<String>,
+    /// The variables that hold immediates, and those that hold timers.
     immediates: BTreeSet<String>,
+    timers: BTreeSet<String>,
+    /// The ports that are listened to, and those more than once: the last listener counts.
+    listened: BTreeSet<String>,
+    listened_again: BTreeSet<String>,
     stat: bool,
     block: bool,
     throw: bool,
@@ -61,7 +66,10 @@ impl Used {
                 }
                 Op::Timeout { var: Some(var), .. } | Op::Interval { var: Some(var), .. } => {
                     self.variables.insert(var.clone());
+                    self.timers.insert(var.clone());
                 }
+                Op::Listen { port, .. } => self.listen(port),
+                Op::Receive { .. } => self.listen(PARENT),
                 Op::Clear { var } | Op::Refresh { var } | Op::Unref { var } | Op::Ref { var } => {
                     self.variables.insert(var.clone());
                 }
@@ -81,10 +89,21 @@ impl Used {
             parts(op).into_iter().for_each(|body| self.look(body));
         }
     }
+
+    fn listen(&mut self, port: &str) {
+        if !self.listened.insert(port.to_owned()) {
+            self.listened_again.insert(port.to_owned());
+        }
+    }
+
+    /// The variable may hold a timer or an immediate.
+    fn holds_both(&self, var: &str) -> bool {
+        self.immediates.contains(var) && self.timers.contains(var)
+    }
 }
 
 /// The bodies of an operation that belong to the same thread.
-fn parts(op: &Op) -> Vec<&Body> {
+pub(crate) fn parts(op: &Op) -> Vec<&Body> {
     match op {
         Op::Tick { body, .. }
         | Op::Micro { body, .. }
@@ -111,10 +130,12 @@ struct Script<'a> {
     is_worker: bool,
     /// The variables that surely hold something: stored by the script itself, not in a callback.
     stored: BTreeSet<String>,
-    /// The variables that hold immediates.
-    immediates: BTreeSet<String>,
+    used: Used,
     all: &'a mut All,
 }
+
+/// What a worker's program calls its parent's port.
+const PARENT: &str = "parentPort";
 
 /// A string as JavaScript has it.
 fn quoted(text: &str) -> String {
@@ -137,8 +158,8 @@ fn name(var: &str) -> String {
         var.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let is_free = plain.starts_with(|c: char| c.is_ascii_alphabetic())
         && ![
-            "fs", "block", "process", "left", "own", "value", "label", "error", "code", "do", "if",
-            "in",
+            "fs", "block", "clear", "process", "left", "own", "value", "label", "error", "code",
+            "do", "if", "in",
         ]
         .contains(&plain.as_str());
     if is_free { plain } else { format!("_{plain}") }
@@ -150,7 +171,8 @@ impl Script<'_> {
         writeln!(self.text, "{:1$}{line}", "", 2 * self.depth).expect("a string grows");
     }
 
-    fn beginning(&mut self, used: &Used) {
+    fn beginning(&mut self) {
+        let used = std::mem::take(&mut self.used);
         if used.stat {
             self.line("const fs = require('fs');");
         }
@@ -177,9 +199,16 @@ impl Script<'_> {
             self.line("  while (performance.now() < end);");
             self.line("}");
         }
+        if used.variables.iter().any(|var| used.holds_both(var)) {
+            self.line("function clear(handle) {");
+            self.line("  if (handle?.constructor.name === 'Immediate') clearImmediate(handle);");
+            self.line("  else clearTimeout(handle);");
+            self.line("}");
+        }
         if !self.text.is_empty() {
             self.text.push('\n');
         }
+        self.used = used;
     }
 
     /// What says something: the main program by printing, a worker by telling its parent.
@@ -253,6 +282,10 @@ impl Script<'_> {
             }
             Op::Interval { id, ms, times, var, body } => self.interval(id, *ms, *times, var, body),
             Op::Clear { var } => self.clear(var),
+            // An immediate cannot be refreshed.
+            Op::Refresh { var } if self.used.immediates.contains(var) => {
+                self.line(&format!("{}?.refresh?.();", name(var)));
+            }
             Op::Refresh { var } => self.line(&format!("{}refresh();", self.dot(var))),
             Op::Unref { var } => self.line(&format!("{}unref();", self.dot(var))),
             Op::Ref { var } => self.line(&format!("{}ref();", self.dot(var))),
@@ -269,11 +302,14 @@ impl Script<'_> {
                 self.line(&format!("({{ {ports} }} = new MessageChannel());"));
             }
             Op::Listen { port, id, times, on } => {
-                let (port, dot) = (name(port), self.dot(port));
-                self.listen(&port, &dot, id, *times, on);
+                let dot = self.dot(port);
+                self.only(port, &dot);
+                self.listen(&name(port), &dot, id, *times, on);
             }
             Op::Receive { id, times, on } => {
-                self.listen("parentPort", "parentPort.", id, *times, on);
+                let dot = format!("{PARENT}.");
+                self.only(PARENT, &dot);
+                self.listen(PARENT, &dot, id, *times, on);
             }
             Op::Send { port: to, value } | Op::Post { to, value } => {
                 self.line(&format!("{}postMessage({});", self.dot(to), quoted(value)));
@@ -288,7 +324,11 @@ impl Script<'_> {
     }
 
     fn clear(&mut self, var: &str) {
-        let clear = if self.immediates.contains(var) { "clearImmediate" } else { "clearTimeout" };
+        let clear = match self.used.immediates.contains(var) {
+            true if self.used.holds_both(var) => "clear",
+            true => "clearImmediate",
+            false => "clearTimeout",
+        };
         self.line(&format!("{clear}({});", name(var)));
     }
 
@@ -336,6 +376,13 @@ impl Script<'_> {
             script.line("});");
         });
         self.line("}");
+    }
+
+    /// The listener that follows takes the place of whoever listens.
+    fn only(&mut self, port: &str, dot: &str) {
+        if self.used.listened_again.contains(port) {
+            self.line(&format!("{dot}removeAllListeners('message');"));
+        }
     }
 
     /// A listener that has had its last message takes itself away.

@@ -7,7 +7,7 @@ use super::program::{Answers, Body, Op, Scenario, WorkerOp};
 /// The text, and where things stand in it.
 pub(crate) struct Listing {
     pub(crate) text: String,
-    /// The line of each label, counted from 1; of those that stand there twice, the first.
+    /// The line of each label and each port, counted from 1. A name that stands there twice has two.
     pub(crate) lines: Vec<(String, usize)>,
 }
 
@@ -87,7 +87,10 @@ impl Writer {
             Op::Refresh { var } => self.line(&format!("refresh {var}")),
             Op::Unref { var } => self.line(&format!("unref {var}")),
             Op::Ref { var } => self.line(&format!("ref {var}")),
-            Op::Channel { a, b } => self.line(&format!("channel with ports {a} and {b}")),
+            Op::Channel { a, b } => {
+                self.labelled(a, &format!("channel with ports {a} and {b}"));
+                self.lines.push((b.clone(), self.line));
+            }
             Op::Listen { port, id, times, on } => {
                 self.labelled(id, &format!("listen {id} on {port}, {times} times"));
                 self.answers(on);

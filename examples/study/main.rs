@@ -38,7 +38,6 @@ mod child;
 mod complete;
 mod http;
 mod javascript;
-mod labels;
 mod lessons;
 mod listing;
 #[path = "../../src/inspect/page.rs"]
@@ -72,8 +71,9 @@ usage: study [options]
   --real                run PROGRAM on the real clock instead of in virtual time
   --help                this text
 
-PROGRAM is a scenario (FILE.json), a script (FILE.js) or the name of a lesson. It is run, and
-its callbacks are printed: what armed each, and the statement of the guide that put it there.
+PROGRAM is a scenario (FILE.json), a script (FILE.js, with the scripts beside it that it names)
+or the name of a lesson. It is run, and its callbacks are printed: what armed each, and the
+statement of the guide that put it there.
 Whoever may connect to the port may run programs here, as you; pages from elsewhere may not.
 ";
 
@@ -196,15 +196,35 @@ fn load(path: &Path, real: bool) -> Result<Asked, String> {
     if let Some(program) = path.to_str().and_then(lessons::program) {
         return Ok(Asked::Scenario { program, pool: None, clock });
     }
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
     if path.extension().is_some_and(|end| end == "js") {
-        let files = BTreeMap::from([(MAIN.to_owned(), text)]);
+        let files = scripts(path).map_err(|error| format!("{}: {error}", path.display()))?;
         return Ok(Asked::Javascript { files, pool: None, clock });
     }
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
     let program = serde_json::from_str(&text);
     let program = program.map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Asked::Scenario { program, pool: None, clock })
+}
+
+/// A script, and the scripts beside it that it names or that these name, such as those of its workers.
+fn scripts(path: &Path) -> std::io::Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::from([(MAIN.to_owned(), std::fs::read_to_string(path)?)]);
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        if name.ends_with(".js") && asked::is_file_name(&name) && !path.ends_with(&name) {
+            beside.push(name);
+        }
+    }
+    loop {
+        let is_new = |name: &&String| !files.contains_key(*name);
+        let is_named = |name: &&String| files.values().any(|text| text.contains(name.as_str()));
+        let found = beside.iter().filter(is_new).find(is_named);
+        let Some(name) = found else { return Ok(files) };
+        files.insert(name.clone(), std::fs::read_to_string(folder.join(name))?);
+    }
 }
 
 fn print(lines: &[u8]) {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use windlass::sim::{Faults, Sim};
 
 use super::generator::Rng;
+use super::model;
 use super::program::{Op, Scenario};
-use super::{model, runner};
+use super::runner::{self, Said};
 
 /// So many seeds are tried.
 const SEEDS: u64 = 40;
@@ -56,7 +57,7 @@ fn by_chance(program: &Scenario, seed: u64) -> Vec<String> {
         .message_time(Duration::ZERO..=Duration::from_micros(500))
         .job_time(Duration::ZERO..=Duration::from_millis(6));
     let sim = Sim::new(seed).faults(faults).callbacks(10_000);
-    runner::run_on(sim.event_loop(), program, Arc::new(|_| ()))
+    runner::run_on(sim.event_loop(), program, Arc::new(|_: Said<'_>| ()))
 }
 
 /// The trace that a program has on every machine, here and in Node: the model knows of no other. None

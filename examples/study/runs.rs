@@ -86,12 +86,13 @@ async fn in_process(
     input: Vec<u8>,
 ) -> io::Result<Left> {
     let mut command = Command::new("sh");
-    command.args(["-c", LIMITS, "sh"]).arg(program).args(args).kill_on_drop(true);
+    command.args(["-c", LIMITS, "sh"]).arg(program).args(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(threads) = pool {
         command.env("UV_THREADPOOL_SIZE", threads.to_string());
     }
     let child = command.spawn()?;
+    let _own = Ended(child.clone());
     if let Some(stdin) = child.take_stdin() {
         // A child that does not read it says why by its end.
         drop(stdin.write_owned(input));
@@ -139,6 +140,15 @@ async fn read(reader: Option<Reader>, most: usize, child: Option<Child>) -> (Vec
     (all, is_cut)
 }
 
+/// Ends a process for which nobody waits any more.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        end(&self.0);
+    }
+}
+
 fn end(child: &Child) {
     // It fails only if the child has ended.
     child.kill().ok();
@@ -178,10 +188,13 @@ impl Drop for Folder {
 /// What builds the program that runs JavaScript.
 const BUILD: &str = "cargo build --release --manifest-path examples/mini_node/Cargo.toml";
 
-fn find_mini_node(told: Option<&Path>) -> Result<PathBuf, String> {
+/// Where it is, or what is to be done that there is one.
+pub(crate) fn find_mini_node(told: Option<&Path>) -> Result<PathBuf, String> {
     if let Some(path) = told {
         let there = path.exists();
-        let missing = || format!("there is no {}, which --mini-node names", path.display());
+        let path_is = path.display();
+        let missing =
+            || format!("there is no {path_is}, which --mini-node names. Build it: {BUILD}");
         return there.then(|| path.to_owned()).ok_or_else(missing);
     }
     // Beside this program if one folder takes all that is built, else where its package is built.
@@ -190,6 +203,7 @@ fn find_mini_node(told: Option<&Path>) -> Result<PathBuf, String> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/mini_node/target");
     let built = ["release", "debug"].map(|profile| package.join(profile).join("mini_node"));
     let mut places = beside.into_iter().chain(built);
-    let missing = || format!("JavaScript is run by mini_node, which is not built yet: {BUILD}");
+    let missing =
+        || format!("JavaScript is run by mini_node, which is not there yet. Build it: {BUILD}");
     places.find(|path| path.is_file()).ok_or_else(missing)
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use serde_json::json;
 use windlass::net::{TcpListener, TcpStream};
 use windlass::queue_work;
 use windlass::worker::{Port, Worker};
@@ -36,7 +37,8 @@ pub(crate) fn start(
     let addr = config.addr;
     let worker = Worker::builder().name("study").spawn(move |port: Port<_, ()>| {
         let started = Server::start(config);
-        port.post(started.map_err(|error| format!("cannot listen on {addr}: {error}")));
+        let why = |error| format!("cannot listen on {addr}: {error}; --addr names another place");
+        port.post(started.map_err(why));
     })?;
     let mut on_ready = Some(on_ready);
     worker.on_message(move |ready| {
@@ -96,7 +98,10 @@ impl Server {
         };
         let answer = match http::read(&stream, self.here).await {
             None => return stream.close(),
-            Some(Ok(request)) => self.answer(request).await,
+            Some(Ok(request)) => match http::unless_gone(&stream, self.answer(request)).await {
+                Some(answer) => answer,
+                None => return stream.close(),
+            },
             Some(Err(answer)) => answer,
         };
         http::answer(&stream, &answer).await;
@@ -105,7 +110,7 @@ impl Server {
     async fn answer(&self, request: Request) -> Answer {
         let Request { method, path, query, body } = request;
         match (method, path.as_str()) {
-            (Method::Get, "/api/about") => Answer::ok(JSON, about()),
+            (Method::Get, "/api/about") => Answer::ok(JSON, self.about()),
             (Method::Get, "/api/lessons") => Answer::ok(JSON, lessons::json()),
             (Method::Get, "/api/question") => question(&query).await,
             (Method::Post, "/api/run") => self.run(&body).await,
@@ -115,6 +120,18 @@ impl Server {
             },
             (Method::Post, _) => Answer::not_found(),
         }
+    }
+
+    fn about(&self) -> String {
+        let no_javascript = runs::find_mini_node(self.mini_node.as_deref()).err();
+        let about = json!({
+            "mode": "study",
+            "program": "study",
+            "version": env!("CARGO_PKG_VERSION"),
+            // Why there is none, if that is so.
+            "no_javascript": no_javascript,
+        });
+        about.to_string()
     }
 
     async fn run(&self, body: &[u8]) -> Answer {
@@ -131,11 +148,6 @@ impl Server {
             Err(why) => Answer::error("500 Internal Server Error", &why),
         }
     }
-}
-
-fn about() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    serde_json::json!({"mode": "study", "program": "study", "version": version}).to_string()
 }
 
 async fn question(query: &str) -> Answer {

@@ -2,16 +2,28 @@
 //!
 //! What runs them here is a shell script in the place of `mini_node`, so that each failure can be had.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::common::{example, text};
+use super::served::Server;
+
+/// What runs JavaScript in earnest, if it was built: MINI_NODE names it.
+pub(crate) fn mini_node() -> Option<PathBuf> {
+    let named = std::env::var_os("MINI_NODE").map(PathBuf::from);
+    if named.is_none() {
+        eprintln!("skipped: MINI_NODE names no mini_node");
+    }
+    named
+}
 
 /// A program in the place of `mini_node`.
-fn stand_in(name: &str, script: &str) -> PathBuf {
+pub(crate) fn stand_in(name: &str, script: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-scripts");
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
@@ -57,6 +69,32 @@ fn a_script_is_run_from_a_folder_of_its_own_and_its_callbacks_get_their_statemen
 }
 
 #[test]
+fn the_scripts_beside_a_script_that_it_names_or_that_these_name_are_there_too() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-beside");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, text) in [
+        ("own.js", "new Worker(`${__dirname}/worker.js`); // own.js"),
+        ("worker.js", "require('./more.js');"),
+        ("more.js", ""),
+        ("other.js", "main.js"),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let list = "cd \"$(dirname \"$2\")\" && for name in *; do\n\
+        echo \"{\\\"what\\\":\\\"file\\\",\\\"name\\\":\\\"$name\\\"}\"\ndone\n";
+    let lines = folder.join("lines");
+    let mut command = example("study");
+    command.arg("--mini-node").arg(stand_in("list", list)).arg("--record").arg(&lines);
+    let output = command.arg(folder.join("own.js")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = std::fs::read_to_string(lines).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let files: Vec<_> = lines.filter(|line| line["what"] == "file").collect();
+    let names: Vec<_> = files.iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["main.js", "more.js", "worker.js"]);
+}
+
+#[test]
 fn an_uncaught_error_is_told_with_its_file_and_line() {
     let script = "echo \"$2:2\" >&2\necho 'Error: x' >&2\nexit 1\n";
     let (output, lines) = run(&stand_in("bad", script), "bad");
@@ -82,11 +120,73 @@ fn one_that_prints_without_end_or_nonsense_or_aborts_is_told_so() {
     }
 }
 
+/// What goes wrong when these files run on the real one, and what was printed up to there.
+fn wrong_in(mini_node: &Path, files: &[(&str, &str)]) -> (Value, Vec<String>) {
+    let server = Server::with(&["--mini-node".as_ref(), mini_node.as_os_str()]);
+    let files: BTreeMap<_, _> = files.iter().copied().collect();
+    let (status, events) = server.run(&json!({"language": "javascript", "files": files}));
+    assert_eq!(status, 200);
+    let of = |what: &'static str| events.iter().filter(move |event| event["what"] == what);
+    let errors: Vec<_> = of("error").collect();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let said = of("said").map(|event| event["text"].as_str().unwrap().to_owned());
+    (errors[0].clone(), said.collect())
+}
+
+#[test]
+fn in_mini_node_what_goes_wrong_is_told_with_its_file_and_line_and_what_was_printed_before() {
+    let Some(mini_node) = mini_node() else { return };
+    let wrong = |files: &[(&str, &str)]| wrong_in(&mini_node, files);
+    let at = |error: &Value| (error["file"].clone(), error["line"].clone());
+    let place = |file: &str, line: u64| (Value::from(file), Value::from(line));
+
+    let (error, said) = wrong(&[("main.js", "console.log('a');\n\nlet = ;\n")]);
+    assert_eq!((at(&error), said), (place("main.js", 3), vec![]), "{error}");
+    assert!(error["text"].as_str().unwrap().contains("SyntaxError"), "{error}");
+
+    let (error, said) = wrong(&[("main.js", "console.log('a');\n\nnothing();\n")]);
+    assert_eq!((at(&error), said), (place("main.js", 3), vec!["a".to_owned()]), "{error}");
+    assert!(error["text"].as_str().unwrap().contains("ReferenceError"), "{error}");
+
+    let begin = "const { Worker } = require('worker_threads');\n";
+    let start = format!("{begin}new Worker(`${{__dirname}}/w.js`);\nconsole.log('a');\n");
+    let (error, said) = wrong(&[("main.js", &start)]);
+    assert_eq!(said, ["a"]);
+    assert!(error["text"].as_str().unwrap().contains("w.js"), "{error}");
+
+    let (error, _) = wrong(&[("main.js", &start), ("w.js", "\nlet x = y;\n")]);
+    assert_eq!(at(&error), place("w.js", 2), "{error}");
+}
+
+#[test]
+fn in_mini_node_a_script_without_an_end_is_cut_off_and_told_up_to_there() {
+    let Some(mini_node) = mini_node() else { return };
+    let worker = "const { Worker } = require('worker_threads');\nconsole.log('a');\n\
+        new Worker(`${__dirname}/w.js`);\n";
+    let flood = "console.log('a');\n(function again() { Promise.resolve().then(again); })();\n";
+    let all: [&[(&str, &str)]; 3] = [
+        &[("main.js", "console.log('a');\nwhile (true);\n")],
+        &[("main.js", worker), ("w.js", "while (true);\n")],
+        &[("main.js", flood)],
+    ];
+    thread::scope(|scope| {
+        for files in all {
+            let mini_node = &mini_node;
+            scope.spawn(move || {
+                let (error, said) = wrong_in(mini_node, files);
+                assert!(error["text"].as_str().unwrap().starts_with("cut off after"), "{error}");
+                assert_eq!(said, ["a"], "{files:?}");
+            });
+        }
+    });
+}
+
 #[test]
 fn without_what_runs_javascript_it_says_what_is_missing() {
     let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-scripts/nowhere");
     std::fs::create_dir_all(nowhere.parent().unwrap()).unwrap();
     let (output, _) = run(&nowhere, "nowhere");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("--mini-node"), "{}", text(&output.stderr));
+    let told = text(&output.stderr);
+    assert!(told.contains("--mini-node") && told.contains("cargo build --release"), "{told}");
 }

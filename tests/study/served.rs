@@ -1,24 +1,32 @@
 //! The server: who is answered, and what a program can do to it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::common::example;
+use super::scripts::stand_in;
 
-struct Server {
+/// The example, which serves.
+pub(crate) struct Server {
     child: Child,
     addr: String,
 }
 
 impl Server {
     fn start() -> Server {
+        Server::with(&[])
+    }
+
+    pub(crate) fn with(arguments: &[&OsStr]) -> Server {
         let mut command = example("study");
-        let mut child =
-            command.args(["--addr", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
+        command.args(["--addr", "127.0.0.1:0"]).args(arguments);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let addr = line.split("http://").nth(1).expect("an address").split('/').next().unwrap();
@@ -48,7 +56,7 @@ impl Server {
         self.ask(format!("{head}{headers}\r\n{body}").as_bytes())
     }
 
-    fn run(&self, asked: &Value) -> (u16, Vec<Value>) {
+    pub(crate) fn run(&self, asked: &Value) -> (u16, Vec<Value>) {
         let json = "Content-Type: application/json\r\n";
         let (status, body) = self.post("/api/run", json, &asked.to_string());
         let lines = body.lines().filter_map(|line| serde_json::from_str(line).ok());
@@ -139,6 +147,53 @@ fn a_program_that_never_ends_or_wants_too_much_harms_nothing() {
     // More time than there is.
     assert_eq!(server.run(&scenario(json!([{"op": "block", "ms": u64::MAX}]))).0, 400);
     assert_eq!(server.get("/api/about", "").0, 200);
+}
+
+#[test]
+fn a_program_for_which_nobody_waits_any_more_ends() {
+    // In the place of what runs JavaScript: it tells its number, and does not end.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-gone");
+    std::fs::create_dir_all(&folder).unwrap();
+    let number = folder.join("number");
+    std::fs::remove_file(&number).ok();
+    let (part, own) = (number.with_extension("part"), number.display());
+    let script = format!("echo $$ >{0} && mv {0} {own}; exec sleep 1000\n", part.display());
+    let server = Server::with(&["--mini-node".as_ref(), stand_in("gone", &script).as_os_str()]);
+    let body = json!({"language": "javascript", "files": {"main.js": ""}}).to_string();
+    let (host, length) = (&server.addr, body.len());
+    let mut client = TcpStream::connect(host).unwrap();
+    let head = format!("POST /api/run HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n");
+    client
+        .write_all(format!("{head}Content-Type: application/json\r\n\r\n{body}").as_bytes())
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while !number.exists() {
+        assert!(Instant::now() < until, "it begins");
+        std::thread::yield_now();
+    }
+    let process = std::fs::read_to_string(&number).unwrap();
+    let process = Path::new("/proc").join(process.trim());
+    let began = Instant::now();
+    drop(client);
+    while process.exists() {
+        // Its time would be over after ten seconds.
+        assert!(began.elapsed() < Duration::from_secs(8), "it ends");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_server_says_what_it_lacks_for_javascript_and_how_to_build_it() {
+    let server = Server::with(&["--mini-node".as_ref(), "/nowhere/mini_node".as_ref()]);
+    let about: Value = serde_json::from_str(&server.get("/api/about", "").1).unwrap();
+    assert!(about["no_javascript"].as_str().unwrap().contains("cargo build --release"), "{about}");
+    let asked = json!({"language": "javascript", "files": {"main.js": ""}}).to_string();
+    let (status, why) = server.post("/api/run", "Content-Type: application/json\r\n", &asked);
+    assert_eq!(status, 500);
+    assert!(why.contains("/nowhere/mini_node") && why.contains("cargo build --release"), "{why}");
+    let server = Server::with(&["--mini-node".as_ref(), stand_in("there", "").as_os_str()]);
+    let about: Value = serde_json::from_str(&server.get("/api/about", "").1).unwrap();
+    assert_eq!(about["no_javascript"], Value::Null);
 }
 
 #[test]

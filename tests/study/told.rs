@@ -66,7 +66,7 @@ fn explained(programs: &[Scenario]) -> HashMap<String, Vec<Row>> {
 #[test]
 fn the_lines_of_a_run_have_the_statements_of_the_ledger() {
     let lessons = lesson_programs().into_iter().map(|(_, program)| program);
-    let programs: Vec<_> = lessons.chain(conformance().into_iter().step_by(5)).collect();
+    let programs: Vec<_> = lessons.chain(conformance("").into_iter().step_by(5)).collect();
     let expected = explained(&programs);
     for program in programs {
         let name = program.name.clone();
@@ -87,11 +87,33 @@ fn what_waits_has_the_label_that_it_will_say() {
     let events = events(&recorded(&of(lessons::program("refreshed").unwrap())));
     let armed =
         events.iter().filter(|event| event["what"] == "armed" || event["what"] == "refreshed");
-    let names: Vec<_> = armed.map(|event| event["label"]["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = armed.map(|event| event["label"].as_str().unwrap()).collect();
     assert_eq!(names, ["a", "b", "c", "a"]);
     let began = events.iter().filter(|event| event["what"] == "began" && event["kind"] == "timer");
-    let lines: Vec<_> = began.map(|event| event["label"]["line"].as_u64().unwrap()).collect();
-    assert_eq!(lines, [3, 2, 1]);
+    let places: Vec<_> = began.map(|event| event["place"].as_str().unwrap()).collect();
+    assert_eq!(places, ["program:3:0", "program:2:0", "program:1:0"]);
+}
+
+#[test]
+fn each_kind_of_operation_has_its_label_and_its_line_in_the_listing() {
+    for (name, program) in lesson_programs() {
+        let asked = of(program.clone());
+        let text = super::listing::of(&program).text;
+        let lines: Vec<_> = text.lines().collect();
+        for event in events(&recorded(&asked)).iter().filter(|event| event["what"] == "began") {
+            let kind = event["kind"].as_str().unwrap();
+            // No operation is a main script, nor the hook that keeps a worker's ports.
+            let place = event["place"].as_str().unwrap_or_default();
+            if kind == "main" || (kind == "exit hook" && place.contains("runner.rs")) {
+                continue;
+            }
+            let line = place.strip_prefix("program:").and_then(|rest| rest.split(':').next());
+            let line = line.and_then(|line| line.parse::<usize>().ok());
+            let line = line.unwrap_or_else(|| panic!("{name}: {event}"));
+            let label = event["label"].as_str().unwrap();
+            assert!(lines[line - 1].contains(label), "{name}: {event} in {:?}", lines[line - 1]);
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The lessons, and one program in several languages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::program::Scenario;
-use super::{
-    javascript, lesson_programs, lessons, listing, model, questions, races, runner, skeleton,
-};
+use super::scripts::mini_node;
+use super::served::Server;
+use super::{javascript, lesson_programs, lessons, listing, model, questions, races, runner};
 
 #[test]
 fn there_are_thirty_programs_in_ten_lessons_each_of_them_with_a_name_of_its_own() {
@@ -49,36 +51,97 @@ fn a_question_has_one_trace_of_a_good_length_and_its_seed_repeats_it() {
     }
 }
 
-/// What Node prints. None without Node.
-fn in_node(program: &Scenario, name: &str) -> Option<Vec<String>> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study").join(name);
+/// What a program that runs JavaScript prints of a translation.
+fn printed_by(runtime: &Path, options: &[&str], program: &Scenario, name: &str) -> Vec<String> {
+    let own = runtime.file_name().unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study").join(own).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     for (file, text) in javascript::translate(program) {
         std::fs::write(folder.join(file), text).unwrap();
     }
-    let mut node = Command::new("node");
-    let threads = program.pool.unwrap_or(4).to_string();
-    let output =
-        node.arg(folder.join("main.js")).env("UV_THREADPOOL_SIZE", threads).output().ok()?;
+    let mut command = Command::new(runtime);
+    command.args(options).arg(folder.join("main.js"));
+    command.env("UV_THREADPOOL_SIZE", program.pool.unwrap_or(4).to_string());
+    let output = command.output().expect("it runs");
     assert!(output.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect())
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-#[test]
-fn the_translation_of_each_lesson_prints_its_trace_in_node() {
-    if Command::new("node").arg("--version").output().is_err() {
-        return; // There is none to ask.
-    }
+/// Each lesson prints its trace there, on the real clock.
+fn each_lesson_prints_its_trace_in(runtime: &Path) {
     for (name, program) in lesson_programs() {
         let possible = races::traces(&program, runner::run(&program, true).unwrap());
         // A machine that is held up can spoil a run, and a busy one several.
         let mut seen = Vec::new();
         let is_right = |_: &u32| {
-            seen.push(in_node(&program, &name).expect("Node runs"));
+            seen.push(printed_by(runtime, &[], &program, &name));
             possible.contains(&seen[seen.len() - 1])
         };
         let found = (0..20).find(is_right);
         assert!(found.is_some(), "{name}: {seen:?}, not {possible:?}");
+    }
+}
+
+#[test]
+fn the_translation_of_each_lesson_prints_its_trace_in_node() {
+    if Command::new("node").arg("--version").output().is_ok() {
+        each_lesson_prints_its_trace_in(Path::new("node"));
+    } else {
+        eprintln!("skipped: there is no node on the PATH");
+    }
+}
+
+#[test]
+fn the_translation_of_each_lesson_prints_its_trace_in_mini_node() {
+    if let Some(mini_node) = mini_node() {
+        each_lesson_prints_its_trace_in(&mini_node);
+    }
+}
+
+/// What the page shows as the output: what the callbacks of the main loop have said.
+fn shown(events: &[Value]) -> Vec<&str> {
+    let began = events.iter().filter(|event| event["what"] == "began");
+    let tracks: HashMap<u64, u64> = began
+        .clone()
+        .map(|it| (it["id"].as_u64().unwrap(), it["track"].as_u64().unwrap()))
+        .collect();
+    let main = began.clone().next().expect("a callback")["track"].as_u64();
+    let said = events.iter().filter(|event| event["what"] == "said");
+    let is_main = |event: &&Value| tracks.get(&event["id"].as_u64().unwrap()).copied() == main;
+    said.filter(is_main).map(|event| event["text"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_page_shows_of_each_lesson_in_mini_node_what_it_shows_of_its_operations() {
+    let Some(mini_node) = mini_node() else { return };
+    let server = Server::with(&["--mini-node".as_ref(), mini_node.as_os_str()]);
+    for (name, program) in lesson_programs() {
+        let possible = races::traces(&program, runner::run(&program, true).unwrap());
+        let files = javascript::translate(&program);
+        let mut asked = json!({"language": "javascript", "files": files});
+        if let Some(threads) = program.pool {
+            asked["pool"] = threads.into();
+        }
+        let (status, events) = server.run(&asked);
+        assert_eq!(status, 200, "{name}");
+        assert!(events.iter().all(|event| event["what"] != "error"), "{name}: {events:?}");
+        // One, unless it is a race.
+        let shown = shown(&events);
+        assert!(possible.iter().any(|trace| *trace == shown), "{name}: {shown:?}, {possible:?}");
+    }
+}
+
+/// Random programs, as they are asked on the page: each prints its trace in JavaScript too.
+#[test]
+fn the_translations_of_questions_print_their_traces_in_mini_node() {
+    let Some(mini_node) = mini_node() else { return };
+    let mut seed = 1;
+    for _ in 0..60 {
+        let question = questions::question(seed);
+        seed = question["next"].as_u64().unwrap();
+        let program: Scenario = serde_json::from_value(question["scenario"].clone()).unwrap();
+        let printed = printed_by(&mini_node, &["--virtual"], &program, &program.name);
+        assert_eq!(printed, runner::run(&program, true).unwrap(), "{question}");
     }
 }
 
@@ -92,13 +155,4 @@ fn a_listing_has_a_line_for_each_operation_and_knows_where_each_label_stands() {
             assert!(lines[line - 1].contains(label), "{name}: {label} in {:?}", lines[line - 1]);
         }
     }
-}
-
-/// The test that this crate is shipped with is what the page exports.
-#[test]
-fn the_exported_test_is_the_one_that_is_run_here() {
-    let program = lessons::program("refreshed").unwrap();
-    let exported = skeleton::of(&program);
-    let own = include_str!("skeleton.rs");
-    assert!(own.ends_with(&exported), "tests/study/skeleton.rs is to be\n{exported}");
 }
