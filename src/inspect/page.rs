@@ -38,6 +38,7 @@ static FILES: &[File] = &files![
     "predict.js",
     "programs.js",
     "queues.js",
+    "recording.js",
     "replay.js",
     "share.js",
     "source.js",

@@ -28,7 +28,12 @@ export async function start(path, args, environment = {}, addresses = 1) {
     child.on("exit", (code) => reject(new Error(`${path} ended with ${code}`)));
   });
   const url = await found;
-  return { url, urls, pid: child.pid, end: () => child.kill() };
+  const gone = new Promise((resolve) => child.on("exit", resolve));
+  const end = () => {
+    child.kill();
+    return gone;
+  };
+  return { url, urls, pid: child.pid, end };
 }
 
 /** A browser, and pages of it that fail a test by an error of a script. */
@@ -36,15 +41,17 @@ export async function browser() {
   const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
   const own = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   const errors = [];
-  const page = async (options = {}) => {
-    // A picture that is to be read on a page of text is taken of a smaller screen.
-    const viewport = process.env.SHOTS ? { width: 1000, height: 680 } : { width: 1280, height: 720 };
-    const one = await own.newPage({ viewport, ...options });
-    one.setDefaultTimeout(30_000);
-    one.on("pageerror", (error) => errors.push(error.message));
-    return one;
+  // A picture that is to be read on a page of text is taken of a smaller screen.
+  const usual = { viewport: process.env.SHOTS ? { width: 1000, height: 680 } : { width: 1280, height: 720 } };
+  /** A profile: its pages are tabs of one browser, which keeps things for all of them. */
+  const profile = async (options = {}) => {
+    const context = await own.newContext({ ...usual, ...options });
+    context.setDefaultTimeout(30_000);
+    context.on("page", (one) => one.on("pageerror", (error) => errors.push(error.message)));
+    return context;
   };
-  return { page, errors, end: () => own.close() };
+  const page = async (options) => (await profile(options)).newPage();
+  return { page, profile, errors, end: () => own.close() };
 }
 
 /** Keeps a picture of a page if SHOTS names a folder for them: as WebP, which the browser makes of it. */

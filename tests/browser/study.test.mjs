@@ -1,57 +1,13 @@
 // The screens of examples/study, walked through as somebody would who studies.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { browser, shot, start } from "./program.mjs";
-
-const { MINI_NODE } = process.env;
-const withNode = { skip: MINI_NODE ? false : "MINI_NODE names no mini_node" };
-
-let study;
-let chrome;
-
-before(async () => {
-  const node = MINI_NODE ? ["--mini-node", MINI_NODE] : [];
-  study = await start(process.env.STUDY ?? "target/release/examples/study", ["--addr", "127.0.0.1:0", ...node]);
-  chrome = await browser();
-});
-after(async () => {
-  await chrome?.end();
-  study?.end();
-});
-
-/** Another page of the study each time, with nothing kept. */
-async function open(hash) {
-  const page = await chrome.page();
-  await page.goto(`${study.url}/#${hash}`);
-  return page;
-}
-
-/** What the server says of a program: its events. */
-const run = (program) => runAny({ language: "scenario", program });
-
-async function runAny(asked) {
-  const body = JSON.stringify(asked);
-  const response = await fetch(`${study.url}/api/run`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  return (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
-}
-
-const lessons = async () => (await (await fetch(`${study.url}/api/lessons`)).json()).flatMap((lesson) => lesson.programs);
-
-/** What the main loop has said, in order. */
-function traceOf(events) {
-  const began = new Map(events.filter((event) => event.what === "began").map((event) => [event.id, event.track]));
-  const main = events.find((event) => event.what === "began").track;
-  return events.filter((event) => event.what === "said" && began.get(event.id) === main).map((event) => event.text);
-}
-
-/** What was changed is drawn in the next frame. */
-const frames = (page) => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
-
-const panels = (page) => page.$$eval(".panel .panel-body", (all) => all.map((one) => one.textContent));
+import { dirname, join } from "node:path";
+import { test } from "node:test";
+import { shot } from "./program.mjs";
+import { answer, chrome, frames, lessons, link, mine, mode, open, order, panels, run, saved, study, traceOf, verdict, withNode } from "./study.mjs";
 
 test("the frames of ten lessons are those of their traces, and a step back is the picture before", async () => {
   const page = await open("start/script-first");
@@ -87,14 +43,6 @@ test("the frames of ten lessons are those of their traces, and a step back is th
   await page.close();
 });
 
-/** Puts the cards into this order. */
-async function order(page, labels) {
-  await page.waitForSelector(".cards-left .card-button");
-  for (const label of labels) await page.locator(".cards-left .card-button", { has: page.locator(`code:text-is("${label}")`) }).first().click();
-}
-
-const verdict = (page) => page.locator(".predict-result h2").textContent();
-
 test("a whole order is judged, and the run stops at the first difference with what waited then", async () => {
   const page = await open("predict/starved");
   await order(page, ["n1", "m1", "n2", "n3", "timer"]);
@@ -114,19 +62,22 @@ test("a whole order is judged, and the run stops at the first difference with wh
   await page.close();
 });
 
-test("cards are put in order by keys alone", async () => {
+test("cards are put in order by keys alone, and by drag", async () => {
   const page = await open("predict/after-each");
   await page.waitForSelector(".cards-left .card-button");
   for (let at = 0; at < 5; at += 1) {
     await page.locator(".cards-left .card-button").first().focus();
     await page.keyboard.press("ArrowRight");
   }
-  const mine = () => page.$$eval(".cards-mine .card-button code", (all) => all.map((one) => one.textContent));
-  const first = await mine();
+  const first = await mine(page);
   assert.equal(first.length, 5);
   await page.locator(".cards-mine .card-button").first().focus();
   await page.keyboard.press("Shift+ArrowDown");
-  assert.deepEqual(await mine(), [first[1], first[0], ...first.slice(2)]);
+  assert.deepEqual(await mine(page), [first[1], first[0], ...first.slice(2)]);
+  await page.locator(".cards-mine .card").last().dragTo(page.locator(".cards-mine .card").first());
+  assert.deepEqual(await mine(page), [first[4], first[1], first[0], first[2], first[3]]);
+  await page.locator(".cards-mine .card").first().dragTo(page.locator(".cards-left"));
+  assert.deepEqual(await mine(page), [first[1], first[0], first[2], first[3]]);
   await page.close();
 });
 
@@ -140,10 +91,6 @@ test("of a race several orders are right, and it says so", async () => {
     await page.close();
   }
 });
-
-/** Chooses a mode. */
-const mode = (page, key) => page.locator(`[data-key="tab ${key}"]`).click();
-const answer = (page, text) => page.locator(".answers button.answer", { hasText: text }).first().click();
 
 test("the next callback, the phase, the sleep and the end are judged, each right and wrong", async () => {
   const page = await open("predict/in-a-timer");
@@ -186,10 +133,10 @@ test("a program that was predicted right twice is marked so", async () => {
   const page = await open("predict/after-each");
   for (let time = 0; time < 2; time += 1) {
     if (time > 0) await page.click('[data-key="again"]');
-    const left = await page.locator(".cards-left .card-button").count();
-    if (left > 0 || time === 0) await order(page, ["i1", "n1", "m1", "i2", "n2"]);
+    await order(page, ["i1", "n1", "m1", "i2", "n2"]);
     await page.click('[data-key="judge"]');
     assert.match(await verdict(page), /Right/);
+    assert.ok(await page.locator('[data-key="judge"]').isDisabled(), "an order counts once");
   }
   await page.goto(`${study.url}/#start/after-each`);
   await page.waitForSelector('.lessons [data-key="after-each"]');
@@ -199,69 +146,257 @@ test("a program that was predicted right twice is marked so", async () => {
   await page.close();
 });
 
-test("what if: the first callback that differs is marked in both, and is linked", async () => {
+test("what if: the first callback that differs is marked in both, and leads to both", async () => {
   const page = await open("whatif/round-and-round");
   await page.waitForSelector(".both .differs");
   assert.equal(await page.locator(".both .differs").count(), 2);
   await shot(page, "whatif");
-  await page.click('[data-key="watch other"]');
-  await page.waitForSelector(".watch");
+  for (const [key, title] of [["watch one", "As it is"], ["watch other", "What if"]]) {
+    await page.goto(`${study.url}/#whatif/round-and-round`);
+    const row = page.locator(".both section", { has: page.locator("h2", { hasText: title }) }).locator(".differs code");
+    const said = await row.textContent();
+    await page.click(`[data-key="${key}"]`);
+    await page.waitForFunction((text) => document.querySelector(".watch .panel-now")?.textContent.includes(text), said);
+  }
   await page.close();
 });
 
-test("a link restores program, place and prediction, and an export opens without a server", async () => {
+test("what if: each of four changes, on the order that the changed program has", async () => {
+  const page = await open("start/script-first");
+  for (const [name, title] of [
+    ["round-and-round", "the tick n1 is a microtask"],
+    ["in-a-timer", "the timer timer is an immediate"],
+    ["one-thread", "the pool has 4 threads instead of 1"],
+    ["how-long", "the script blocks for 20 ms at its end"],
+  ]) {
+    await page.goto(`${study.url}/#whatif/${name}`);
+    await page.waitForFunction((text) => [...document.querySelectorAll("select option")].some((one) => one.textContent === text), title);
+    await page.selectOption('[data-key="change"]', { label: title });
+    await page.waitForFunction((text) => [...document.querySelectorAll(".both h2")].at(1)?.textContent === `What if ${text}?`, title);
+    assert.match(await page.locator('[role="status"]').first().textContent(), /same up to callback \d+|changes nothing/, title);
+  }
+  await page.close();
+});
+
+/** The lesson `starved`, watched up to its twelfth event. */
+async function watched() {
   const page = await open("start/starved");
   await page.waitForSelector(".editor .block");
   await page.click('[data-key="watch"]');
   await page.waitForSelector(".watch");
   for (let step = 0; step < 12; step += 1) await page.keyboard.press("ArrowRight");
-  await page.waitForTimeout(200);
-  const there = await panels(page);
-  await page.goto(`${study.url}/#share`);
-  await page.click('[data-key="link watch"]');
-  await page.waitForFunction(() => document.querySelector(".link").value !== "");
-  const link = await page.inputValue(".link");
-  assert.ok(link.includes("#share/open."), "all stands in the fragment");
-  await shot(page, "share");
+  await frames(page);
+  return page;
+}
 
+test("a link restores program and moment", async () => {
+  const page = await watched();
+  const there = await panels(page);
+  const to = await link(page, "watch");
+  assert.ok(to.includes("#share/open."), "all stands in the fragment");
+  await shot(page, "share");
   const other = await chrome.page();
-  await other.goto(link);
-  await other.waitForSelector(".watch");
-  await other.waitForFunction(() => location.hash === "#watch");
-  await other.waitForTimeout(300);
+  await other.goto(to);
+  await other.waitForFunction(() => location.hash === "#watch" && document.querySelector(".watch"));
+  await frames(other);
   assert.deepEqual(await panels(other), there);
   await other.close();
-
-  for (const [key, check] of [
-    ["lines", (text) => text.trim().split("\n").forEach((line) => JSON.parse(line))],
-    ["perfetto", (text) => assert.ok(JSON.parse(text).traceEvents.length > 5)],
-    ["svg", (text) => assert.match(text, /^<svg [^]*n1[^]*<\/svg>\s*$/)],
-    ["rust", (text) => assert.match(text, /#\[test\]/)],
-    ["js main.js", (text) => assert.match(text, /process\.nextTick/)],
-  ]) {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`[data-key="export ${key}"]`)]);
-    check(readFileSync(await download.path(), "utf8"));
-  }
-  const [saved] = await Promise.all([page.waitForEvent("download"), page.click('[data-key="export page"]')]);
-  const file = join(tmpdir(), `windlass-${process.pid}.html`);
-  writeFileSync(file, readFileSync(await saved.path()));
-  const offline = await chrome.page({ offline: true });
-  await offline.goto(`file://${file}`);
-  await offline.waitForSelector(".watch");
-  for (let step = 0; step < 12; step += 1) await offline.keyboard.press("ArrowRight");
-  await offline.waitForTimeout(300);
-  assert.match(await offline.locator(".watch").textContent(), /n1/);
-  await offline.close();
   await page.close();
 });
 
-test("each lesson prints in JavaScript what it prints as operations", withNode, async () => {
-  for (const { name, scenario, files } of await lessons()) {
-    const pool = scenario.pool ? { pool: scenario.pool } : {};
-    const events = await runAny({ language: "javascript", files, ...pool });
-    assert.deepEqual(events.filter((event) => event.what === "error"), [], name);
-    assert.deepEqual(traceOf(events), traceOf(await run(scenario)), name);
+test("a link restores a prediction: the cards in order, and the answers that were given", async () => {
+  const page = await open("predict/starved");
+  await order(page, ["timer", "n2"]);
+  await page.click('[data-key="judge"]'); // The link is of what was run.
+  await verdict(page);
+  const whole = await chrome.page();
+  await whole.goto(await link(page, "predict"));
+  await whole.waitForSelector(".cards-mine .card-button");
+  assert.deepEqual(await mine(whole), ["timer", "n2"]);
+  assert.match(await whole.locator("h1").first().textContent(), /A chain of ticks/);
+
+  await whole.goto(`${study.url}/#predict/in-a-timer`);
+  await mode(whole, "next");
+  for (const text of ["first", "immediate", "first"]) await answer(whole, text);
+  await verdict(whole);
+  const next = await chrome.page();
+  await next.goto(await link(whole, "predict"));
+  await next.waitForFunction(() => /Question 3 of 4/.test(document.querySelector(".predict-work")?.textContent));
+  assert.match(await next.locator(".predict-work").textContent(), /Printed so far: *first *immediate/);
+  for (const one of [page, whole, next]) await one.close();
+});
+
+test("a recording is taken away as lines, trace, picture, test and script, each of which is whole", async () => {
+  const page = await watched();
+  await page.goto(`${study.url}/#share`);
+  const text = async (key) => readFileSync(await saved(page, key), "utf8");
+  (await text("lines")).trim().split("\n").forEach((line) => JSON.parse(line));
+  const { traceEvents } = JSON.parse(await text("perfetto"));
+  const slices = traceEvents.filter(({ ph, args }) => ph === "X" && args.said);
+  assert.deepEqual(slices.map(({ args }) => args.said), ["n1", "n2", "n3", "m1", "timer"]);
+  assert.ok(traceEvents.filter(({ ph }) => ph === "s").length >= 4, "arrows from what armed a callback");
+  assert.match(await text("rust"), /#\[test\]\nfn order_of_a_chain_of_ticks\(\) \{/);
+
+  const svg = await text("svg");
+  const width = await page.evaluate(async (picture) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml,${encodeURIComponent(picture)}`;
+    await image.decode();
+    return image.naturalWidth;
+  }, svg);
+  assert.ok(width > 100 && svg.includes("n1") && svg.includes("O-11"), "a browser shows it");
+
+  const folder = mkdtempSync(join(tmpdir(), "windlass-"));
+  const script = join(folder, "main.js");
+  writeFileSync(script, await text("js main.js"));
+  const printed = execFileSync(process.execPath, [script], { encoding: "utf8" });
+  assert.equal(printed, "n1\nn2\nn3\nm1\ntimer\n", "Node runs it");
+  rmSync(folder, { recursive: true });
+  await page.close();
+});
+
+test("the page with a recording in it opens without a server, and so do lines that are chosen or dropped there", async () => {
+  const page = await watched();
+  await page.goto(`${study.url}/#share`);
+  const file = join(mkdtempSync(join(tmpdir(), "windlass-")), "recording.html");
+  copyFileSync(await saved(page, "page"), file);
+  await page.goto(`${study.url}/#start/two-workers`);
+  await page.waitForFunction(() => document.querySelector(".work h1")?.textContent === "Two workers");
+  await page.click('[data-key="watch"]');
+  await page.waitForSelector(".watch");
+  await page.goto(`${study.url}/#share`);
+  const lines = readFileSync(await saved(page, "lines"), "utf8");
+  await page.close();
+
+  const offline = await chrome.page({ offline: true });
+  const ledger = (text) => offline.waitForFunction((word) => location.hash === "#watch" && document.querySelector(".panel-ledger")?.textContent.includes(word), text);
+  await offline.goto(`file://${file}`);
+  await offline.waitForSelector(".watch");
+  await offline.keyboard.press("End");
+  await offline.waitForFunction(() => document.querySelector(".panel-ledger").textContent.includes("n1"));
+  await offline.goto(`file://${file}#share`);
+  await offline.setInputFiles("input[type=file]", { name: "a.jsonl", mimeType: "application/x-ndjson", buffer: Buffer.from(lines) });
+  await ledger("");
+  await offline.keyboard.press("End");
+  await ledger("V:hello");
+  // And anywhere on the page.
+  const own = `{"what":"began","at":0,"track":1,"id":1,"phase":"check","kind":"immediate"}\n{"what":"said","id":1,"text":"dropped"}\n`;
+  const data = await offline.evaluateHandle((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], "own.jsonl"));
+    return transfer;
+  }, own);
+  await offline.dispatchEvent("main", "drop", { dataTransfer: data });
+  await offline.waitForFunction(() => !document.querySelector(".panel-ledger").textContent.includes("V:hello"));
+  await offline.keyboard.press("End");
+  await ledger("dropped");
+  await offline.close();
+  rmSync(dirname(file), { recursive: true });
+});
+
+test("a program goes from not tried to tried, and the score stays, by statement and in words", async () => {
+  const page = await open("start/starved");
+  const entry = page.locator('.lessons [data-key="starved"]');
+  await page.waitForSelector(".editor .block");
+  assert.match(await entry.textContent(), /○.*not tried/);
+  await page.click('[data-key="run"]');
+  await page.waitForSelector(".printed li");
+  assert.match(await entry.textContent(), /◐.*\(tried\)/);
+  await page.goto(`${study.url}/#predict/starved`);
+  await order(page, ["n1", "n2", "n3", "timer", "m1"]);
+  await page.click('[data-key="judge"]');
+  assert.match(await verdict(page), /stops here/);
+  const score = page.locator(".predict-score");
+  const before = await score.textContent();
+  assert.match(before, /O-11\d+ right.*\w/);
+  assert.match(before, /1 wrong/);
+  await page.reload();
+  await page.waitForSelector(".cards-left .card-button");
+  assert.equal(await score.textContent(), before);
+  await page.close();
+});
+
+test("questions never end: each has its seed, is no race, and comes again by it", async () => {
+  const page = await open("predict/seed-1");
+  const seeds = new Set();
+  for (let times = 0; times < 4; times += 1) {
+    await page.waitForSelector(".cards-left .card-button");
+    const title = await page.locator("h1").first().textContent();
+    seeds.add(/seed (\d+)/.exec(await page.locator(".screen-predict header").textContent())[1]);
+    await page.click('[data-key="next question"]');
+    await page.waitForFunction((before) => document.querySelector("h1").textContent !== before && document.querySelector(".card-button"), title);
   }
+  assert.equal(seeds.size, 4);
+  // The same seed is the same question, in the editor too.
+  const [first] = seeds;
+  await page.goto(`${study.url}/#start/seed-${first}`);
+  await page.waitForFunction((seed) => document.querySelector(".work p")?.textContent.includes(`from seed ${seed}`), first);
+  assert.match(await page.locator(".work").textContent(), /no race/);
+  await page.close();
+});
+
+test("of a race each next callback that can come is right, and it says so", async () => {
+  for (const first of ["timer", "immediate"]) {
+    const page = await open("predict/timer-or-immediate");
+    await mode(page, "next");
+    await answer(page, first);
+    await page.waitForFunction(() => /Question 2/.test(document.querySelector(".predict-work").textContent));
+    assert.match(await page.locator(".predict-work").textContent(), /2 answers are right here: real time decides/, first);
+    await page.close();
+  }
+});
+
+test("a program is built of blocks, and is the same in JavaScript", async () => {
+  const page = await open("start/after-each");
+  await page.waitForSelector(".editor .block");
+  await page.selectOption('.add-row select', "tick");
+  await page.waitForFunction(() => location.hash === "#start/draft");
+  await page.locator('[data-key="2 id"]').fill("mine");
+  await page.selectOption('[data-key="add 2.body"]', "timeout");
+  await page.locator('[data-key="2.body.0 ms"]').fill("5");
+  await page.click('[data-key="up 2"]');
+  await page.click('[data-key="run"]');
+  await page.waitForSelector(".printed li");
+  const printed = await page.$$eval(".printed li code", (all) => all.map((one) => one.textContent));
+  assert.equal(printed[0], "mine");
+  assert.equal(printed.length, 7);
+  await page.click('[data-key="tab javascript"]');
+  await page.waitForSelector("textarea");
+  assert.match(await page.inputValue("textarea"), /process\.nextTick\(\(\) => \{\n {2}console\.log\('mine'\);\n {2}setTimeout/);
+  await page.close();
+});
+
+test("each file of a worker is a tab, and a worker that is written there runs", withNode, async () => {
+  const page = await open("start/a-worker");
+  await page.waitForSelector(".editor .block");
+  await page.click('[data-key="tab javascript"]');
+  const tabs = () => page.$$eval('.editor [aria-label="Files"] [role="tab"]', (all) => all.map((one) => one.textContent));
+  await page.waitForSelector("textarea");
+  assert.deepEqual(await tabs(), ["W.js", "main.js"]);
+  await page.click('[data-key="add file"]');
+  assert.deepEqual(await tabs(), ["W.js", "main.js", "worker1.js"]);
+  await page.locator("textarea").fill("require('worker_threads').parentPort.postMessage('from my worker');\n");
+  await page.click('[data-key="tab main.js"]');
+  await page.locator("textarea").fill("const { Worker } = require('worker_threads');\nnew Worker(`${__dirname}/worker1.js`).on('message', console.log);\n");
+  await page.click('[data-key="run"]');
+  await page.waitForFunction(() => /from my worker/.test(document.querySelector(".printed")?.textContent));
+  await page.close();
+});
+
+test("what if, of a script: a call is another one, or it blocks", withNode, async () => {
+  const page = await open("start/in-a-timer");
+  await page.waitForSelector(".editor .block");
+  await page.click('[data-key="tab javascript"]');
+  await page.waitForSelector("textarea");
+  await page.locator("textarea").fill("// setTimeout(\nprocess.nextTick(() => console.log('a'));\nqueueMicrotask(() => console.log('b'));\n");
+  await page.click('[data-key="whatif"]');
+  await page.waitForSelector(".both table");
+  const titles = await page.$$eval('[data-key="change"] option', (all) => all.map((one) => one.textContent));
+  assert.ok(titles.includes("process.nextTick in line 2 is queueMicrotask") && titles.includes("the script blocks for 20 ms at its end"), titles.join());
+  assert.ok(!titles.some((title) => title.startsWith("setTimeout")), "what a comment says is no call");
+  await page.selectOption('[data-key="change"]', { label: "queueMicrotask in line 3 is process.nextTick" });
+  await page.waitForFunction(() => /changes nothing|same up to/.test(document.querySelector('[role="status"]').textContent) && /queueMicrotask in line 3/.test(document.querySelector(".both").textContent));
+  await page.close();
 });
 
 test("an error of a script is shown at its line, and its output beside the editor", withNode, async () => {

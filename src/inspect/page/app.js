@@ -18,14 +18,15 @@
 //   live         the live program (see feed.js), or null
 //   onChange(f)  calls f after each change of the above, once a frame; returns a function that ends it
 //   open(screen, rest?)      goes to a screen; `route` is { screen, rest }, and stands in the link as #screen/rest
-//   api          get(path), post(path, body): JSON; lines(path, body): events
-//   store        get(key, otherwise), set(key, value): kept in this browser
+//   api          get(path), post(path, body): JSON; lines(path, body, signal?): events
+//   store        get(key, otherwise), set(key, value): kept in this browser, a draft by each tab
 //   keys         add({ key, name, group, run }): a key of the page; returns a function that takes it away
 //   announce(text)           says it to who cannot see
 
 import { fill, h, put } from "./dom.js";
 import { inOrder, ofProgram, parse } from "./events.js";
 import { Feed } from "./feed.js";
+import { open } from "./recording.js";
 import { Replay } from "./replay.js";
 
 /** The screens, in the order of the menu, with the modes in which they are there. */
@@ -44,7 +45,10 @@ const id = (name) => document.getElementById(name);
 
 const api = {
   async request(path, options) {
-    const response = await fetch(path, options);
+    const response = await fetch(path, options).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The server does not answer: has its program ended? Start it again, then try again; what is on the page stays.");
+    });
     if (response.ok) return response;
     throw new Error((await response.text()).slice(0, 2000) || `${path}: ${response.status}`);
   },
@@ -57,27 +61,34 @@ const api = {
   async post(path, body) {
     return (await api.request(path, api.sent(body))).json();
   },
-  async lines(path, body) {
-    const options = body === undefined ? undefined : api.sent(body);
+  async lines(path, body, signal) {
+    const options = { ...(body === undefined ? {} : api.sent(body)), signal };
     return inOrder(parse(await (await api.request(path, options)).text()));
   },
 };
 
 // A browser may keep nothing: then what was set is known until the page is left.
 const kept = new Map();
+// What is edited is that of its tab, and a new tab begins with the last one. What came with a link stays
+// in the tab.
+const places = (key) => ({ draft: [sessionStorage, localStorage], linked: [sessionStorage] })[key] ?? [localStorage];
 const store = {
   get(key, otherwise = null) {
     try {
-      const text = localStorage.getItem(`windlass.${key}`);
-      return text === null ? (kept.get(key) ?? otherwise) : JSON.parse(text);
-    } catch {
-      return kept.get(key) ?? otherwise;
+      for (const place of places(key)) {
+        const value = JSON.parse(place.getItem(`windlass.${key}`));
+        // What another program has left there is none of ours.
+        if (value !== null && (otherwise === null || typeof value === typeof otherwise)) return value;
+      }
+    } catch (error) {
+      console.warn("not read from this browser:", error);
     }
+    return kept.get(key) ?? otherwise;
   },
   set(key, value) {
     kept.set(key, value);
     try {
-      localStorage.setItem(`windlass.${key}`, JSON.stringify(value));
+      for (const place of places(key)) place.setItem(`windlass.${key}`, JSON.stringify(value));
     } catch (error) {
       console.warn("not kept in this browser:", error);
     }
@@ -266,6 +277,8 @@ function press(event) {
 async function begin() {
   id("help").addEventListener("click", showKeys);
   document.addEventListener("keydown", press);
+  document.addEventListener("dragover", drop);
+  document.addEventListener("drop", drop);
   addEventListener("hashchange", route);
   // A page that was saved with a recording has no server, and asks none.
   const recording = id("recording");
@@ -282,6 +295,16 @@ async function begin() {
   const program = context.about?.program;
   put(id("program"), typeof program === "string" ? program : (program?.name ?? ""));
   await route();
+  // The other screens too, for the server may have ended when one of them is wanted.
+  await Promise.allSettled(screens().map((screen) => screen.load()));
+}
+
+/** A recording is dropped wherever there is room for it: a browser would leave the page for it. */
+function drop(event) {
+  if (!event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  const [file] = event.dataTransfer.files; // None while it is still dragged.
+  if (event.type === "drop") open(context, file).catch((error) => context.announce(error.message));
 }
 
 begin();

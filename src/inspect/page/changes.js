@@ -38,6 +38,44 @@ function ofOne(op) {
   }
 }
 
+// ----- JavaScript -----
+
+/** What can stand in the place of a call. A timer without a delay has one of 1 ms. */
+const CALLS = {
+  "process.nextTick": ["queueMicrotask", "setImmediate"],
+  queueMicrotask: ["process.nextTick", "setImmediate"],
+  setImmediate: ["setTimeout", "process.nextTick"],
+  setTimeout: ["setImmediate"],
+};
+
+/** A comment, a text, or one of these calls. */
+const CODE = /\/\/[^\n]*|\/\*[^]*?\*\/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\[^]|[^`\\])*`|(?<![\w$.])(?<call>process\.nextTick|queueMicrotask|setImmediate|setTimeout)(?=\s*\()/g;
+
+const BUSY = `
+{ // Keeps the thread busy.
+  const end = performance.now() + ${BLOCK};
+  while (performance.now() < end);
+}
+`;
+
+/** The changes of a program's text: one call is another one, or the script blocks at its end. */
+function ofFiles(program) {
+  const { files } = program;
+  const withFile = (name, text) => ({ ...program, scenario: null, files: { ...files, [name]: text } });
+  const isOne = Object.keys(files).length === 1;
+  const changes = [];
+  for (const [name, text] of Object.entries(files)) {
+    for (const { index, groups: { call } } of text.matchAll(CODE)) {
+      const line = text.slice(0, index).split("\n").length;
+      for (const other of CALLS[call] ?? []) {
+        const title = `${call} in line ${line}${isOne ? "" : ` of ${name}`} is ${other}`;
+        changes.push({ key: `${name} ${index} ${other}`, title, program: withFile(name, text.slice(0, index) + other + text.slice(index + call.length)) });
+      }
+    }
+  }
+  return [...changes, { key: "block", title: `the script blocks for ${BLOCK} ms at its end`, program: withFile("main.js", files["main.js"] + BUSY) }];
+}
+
 /** All changes of a program: [{ key, title, program }]. */
 export function changesOf(program) {
   const changes = [];
@@ -45,7 +83,7 @@ export function changesOf(program) {
   const other = threads === 1 ? 4 : 1;
   const usesPool = program.language === "javascript" || [...all(program.scenario.main)].some(({ op }) => op.op === "stat");
   if (usesPool) changes.push({ key: "pool", title: `the pool has ${other} thread${other === 1 ? "" : "s"} instead of ${threads}`, program: { ...program, pool: other } });
-  if (program.language === "javascript") return changes;
+  if (program.language === "javascript") return [...changes, ...ofFiles(program)];
   const { main } = program.scenario;
   const withMain = (body) => ({ ...program, files: null, scenario: { ...program.scenario, main: body } });
   for (const { op, path } of all(main)) {

@@ -1,8 +1,9 @@
 // The editor: a program as operations, or as files of JavaScript.
 //
-// `editor(program, { changed, translate })` draws it and returns { element, program(), complain(errors) }.
-// It holds the program that is edited. `changed(program)` is called after each change;
-// `translate(program)` is the promise of the files of its operations in JavaScript.
+// `editor(program, { changed, translate, missing })` draws it and returns { element, program(),
+// complain(errors) }. It holds the program that is edited. `changed(program)` is called after each change;
+// `translate(program)` is the promise of the files of its operations in JavaScript; `missing` says why
+// JavaScript cannot be run, if that is so.
 
 import { fill, h } from "./dom.js";
 import { OPERATIONS, addedTo, bodies, changedAt, freeLabel, make } from "./operations.js";
@@ -35,7 +36,7 @@ export function tabs(label, entries, current, choose) {
   return h("div", { class: "tabs", role: "tablist", "aria-label": label }, entries.map(tab));
 }
 
-export function editor(start, { changed, translate }) {
+export function editor(start, { changed, translate, missing }) {
   let program = structuredClone(start);
   let file = "main.js";
   let errors = [];
@@ -181,6 +182,7 @@ export function editor(start, { changed, translate }) {
       draw();
     };
     return [
+      missing && h("p", { class: "bad", role: "note" }, missing),
       h("div", { class: "row" },
         tabs("Files", Object.keys(program.files).map((name) => ({ title: name, key: name })), file, choose),
         button("add file", "Add a file for a worker", "+", addFile),

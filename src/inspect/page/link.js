@@ -34,11 +34,10 @@ export async function pack(value) {
 
 /** The value again. Throws if the text is no such. */
 export async function unpack(text) {
-  let bytes;
   try {
-    bytes = await through(new DecompressionStream("deflate-raw"), fromBase64(text), TEXT_MAX);
+    const bytes = await through(new DecompressionStream("deflate-raw"), fromBase64(text), TEXT_MAX);
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw new Error(`The link is damaged: ${error.message}`);
   }
-  return JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -66,6 +66,13 @@ export function bodies(op) {
   return [...own, ...on.map(([message, body]) => ({ path: [answers, message], title: `on ${message}`, body }))];
 }
 
+/** Whether this is a body that can be shown: a list of operations, each with parts that can be shown too. */
+export function isBody(body) {
+  const isMap = (value) => value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value));
+  const isKnown = (op) => isMap(op ?? null) && Object.hasOwn(OPERATIONS, op.op) && isMap(op[OPERATIONS[op.op].answers]);
+  return Array.isArray(body) && body.every((op) => isKnown(op) && bodies(op).every((part) => isBody(part.body)));
+}
+
 /** All operations of a body, those in others too, each with its path: indices and names of parts. */
 export function* all(body, path = []) {
   for (const [at, op] of body.entries()) {

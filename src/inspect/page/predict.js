@@ -10,7 +10,7 @@ import { printed, programOf, run, scored, wasRight, wasTried } from "./programs.
 import * as queues from "./queues.js";
 import { Replay } from "./replay.js";
 
-/** What was predicted last: { program, mode, order }, for a link. */
+/** What was predicted last: { program, mode, order }, for a link. The order is that of the cards, or of the answers. */
 export let prediction = null;
 
 /** A prediction from a link: it is there when the screen is opened. */
@@ -37,12 +37,12 @@ export function mount(root, context) {
   const score = h("section", { class: "predict-score", "aria-label": "Score" });
   root.append(head, h("div", { class: "predict" }, source, h("div", null, work, result)), score);
 
-  let isOver = false;
+  let wanted = new AbortController(); // Until another program is wanted, or none.
   let routed = null;
   let program = null;
   let events = null;
   let known = null;
-  let mode = prediction?.mode ?? context.store.get("mode", "whole");
+  let mode = [prediction?.mode, context.store.get("mode", "")].find((key) => MODES.some((one) => one.key === key)) ?? "whole";
   let order = [];
   let endQueues = null;
 
@@ -68,15 +68,15 @@ export function mount(root, context) {
       h("h1", null, program?.title ?? "Predict"),
       tabs("What is asked", MODES, mode, choose),
       program?.seed !== undefined
-        ? h("span", null, `seed ${program.seed} `, h("button", { type: "button", "data-key": "next question", onclick: nextQuestion }, "Next question"))
+        ? h("span", null, `seed ${program.seed} `, h("button", { type: "button", "data-key": "next question", onclick: nextQuestion(program.next) }, "Next question"))
         : h("a", { href: `#predict/seed-${context.store.get("seed", 1)}` }, "Endless questions"),
     );
   }
 
-  function nextQuestion() {
-    context.store.set("seed", program.next);
-    context.open("predict", `seed-${program.next}`);
-  }
+  const nextQuestion = (seed) => () => {
+    context.store.set("seed", seed);
+    context.open("predict", `seed-${seed}`);
+  };
 
   function drawSource() {
     const files = known?.state.meta?.program?.files ?? [];
@@ -91,10 +91,11 @@ export function mount(root, context) {
   }
 
   function drawScore() {
+    const words = context.store.get("statements", {});
     const entries = Object.entries(context.store.get("score", {}));
     entries.sort(([a], [b]) => Number(a.slice(2)) - Number(b.slice(2)));
     const row = ([number, { right, wrong }]) =>
-      h("tr", null, h("th", { scope: "row" }, number), h("td", null, `${right} right`), h("td", null, wrong > 0 ? `${wrong} wrong` : ""));
+      h("tr", null, h("th", { scope: "row" }, number), h("td", null, `${right} right`), h("td", null, wrong > 0 ? `${wrong} wrong` : ""), h("td", { class: "faint" }, words[number] ?? ""));
     fill(score, entries.length > 0 && h("details", { open: true }, h("summary", null, "Your score, a line a statement of the guide"), h("table", null, h("tbody", null, entries.map(row)))));
   }
 
@@ -102,7 +103,6 @@ export function mount(root, context) {
 
   /** The picture of the moment in which a prediction goes wrong. */
   function moment(position) {
-    context.load(events);
     context.go(position);
     const panel = h("div", { class: "panel-body" });
     endQueues = queues.mount(panel, context);
@@ -110,11 +110,11 @@ export function mount(root, context) {
   }
 
   const watchButton = (position) =>
-    h("button", { type: "button", "data-key": "watch", onclick: () => { context.load(events); context.go(position); context.open("watch"); } }, "Watch from here");
+    h("button", { type: "button", "data-key": "watch", onclick: () => { context.go(position); context.open("watch"); } }, "Watch from here");
 
   function verdict({ isRight, known: learned, wrong, text, position, before }) {
     clear();
-    scored(context.store, learned, wrong);
+    scored(context.store, learned, wrong, known.state.meta?.statements);
     (isRight ? wasRight : wasTried)(context.store, program.name);
     const at = position ?? events.length;
     result.append(
@@ -123,23 +123,39 @@ export function mount(root, context) {
       ...[wrong && statement(wrong)].filter(Boolean),
       ...(isRight || !before ? [] : [h("p", null, "Printed up to here: ", before.length ? before.map((one) => [h("code", null, one), " "]) : "nothing")]),
       ...(isRight ? [] : [moment(at)]),
-      h("div", { class: "row" }, watchButton(isRight ? 0 : at), h("button", { type: "button", "data-key": "again", onclick: begin }, "Again")),
+      h("div", { class: "row" }, watchButton(isRight ? 0 : at), h("button", { type: "button", "data-key": "again", onclick: () => again(isRight) }, "Again")),
     );
     context.announce(`${isRight ? "Right." : "Wrong."} ${text.join(" ")}`);
     drawScore();
     result.scrollIntoView?.({ block: "nearest" });
   }
 
+  /** From the beginning. What was right is to be known, and not to be found there. */
+  function again(isRight) {
+    if (isRight) prediction = null;
+    begin();
+  }
+
   // ----- The whole order -----
 
+  /** What was predicted of this already, in this way. */
+  const before = () => (prediction?.program === program.name && prediction.mode === mode ? prediction.order : []);
+
   function whole() {
-    const start = prediction?.program === program.name && prediction.mode === "whole" ? prediction.order : [];
+    const start = before();
     const list = h("div");
+    // An order is judged once.
+    const judgeIt = () => {
+      button.disabled = true;
+      judgeOrder();
+    };
+    const button = h("button", { type: "button", class: "main", "data-key": "judge", onclick: judgeIt }, "Run, and compare");
     const changed = (mine) => {
       order = mine;
+      button.disabled = false;
       prediction = { program: program.name, mode, order };
     };
-    fill(work, list, h("div", { class: "row" }, h("button", { type: "button", class: "main", "data-key": "judge", onclick: judgeOrder }, "Run, and compare")));
+    fill(work, list, h("div", { class: "row" }, button));
     cards(list, known.labels, start, changed);
   }
 
@@ -166,11 +182,17 @@ export function mount(root, context) {
 
   // ----- One question after the other -----
 
-  function askAll(questions) {
-    const learned = [];
-    let at = 0;
+  /** Asks them, from the first on that is not answered rightly by `given`. */
+  function askAll(questions, given) {
+    const wrong = given.findIndex((value, at) => !questions[at]?.right.includes(value));
+    let at = Math.min(wrong < 0 ? given.length : wrong, questions.length - 1);
+    const learned = questions.slice(0, at).map(({ statement }) => statement);
+    prediction = { program: program.name, mode, order: given.slice(0, at) };
 
     function answer(question, value) {
+      prediction.order.push(value);
+      // It is answered.
+      for (const one of work.querySelectorAll(".answers button, .answers input")) one.disabled = true;
       if (!question.right.includes(value)) {
         return verdict({
           isRight: false,
@@ -215,34 +237,40 @@ export function mount(root, context) {
 
   // ----- The beginning -----
 
-  function begin() {
+  /** Begins anew; `given` are answers that were given before. */
+  function begin(given = []) {
     clear();
     drawHead();
     drawScore();
     if (!known) return;
     drawSource();
-    const { questions } = MODES.find((one) => one.key === mode) ?? MODES[0];
+    const { questions } = MODES.find((one) => one.key === mode);
     if (!questions) return whole();
-    prediction = { program: program.name, mode, order: [] };
     const all = questions(known);
     if (all.length === 0) return fill(work, h("p", null, "There is nothing to ask here: choose another question or another program."));
-    askAll(all);
+    askAll(all, given);
   }
 
   async function show(name) {
+    wanted.abort();
+    wanted = new AbortController();
+    const { signal } = wanted;
     known = null;
     program = null;
     clear();
     fill(work, h("p", { class: "faint" }, "…"));
     fill(source);
     try {
-      program = await programOf(context, name);
-      if (!program) throw new Error(`There is no program ${name}.`);
-      events = await run(context, program);
-      if (isOver || routed !== (context.route.rest || "")) return;
+      const found = await programOf(context, name);
+      if (!found) throw new Error(`There is no program ${name}.`);
+      const all = await run(context, found, signal);
+      if (signal.aborted) return;
+      [program, events] = [found, all];
       known = learn(events, program);
-      begin();
+      context.load(events); // A link is to this program from now on.
+      begin(before());
     } catch (error) {
+      if (signal.aborted) return;
       console.error(error);
       fill(work, h("p", { role: "alert", class: "bad" }, error.message));
     }
@@ -255,7 +283,7 @@ export function mount(root, context) {
     show(rest || prediction?.program || context.store.get("last", "script-first"));
   });
   return () => {
-    isOver = true;
+    wanted.abort();
     clear();
     end();
   };

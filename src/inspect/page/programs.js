@@ -4,6 +4,8 @@
 // a `scenario` (operations) or `files` (JavaScript, from main.js on) or both, which then do the same;
 // `language` says which of them runs.
 
+import { isBody } from "./operations.js";
+
 let lessons = null;
 
 /** The lessons, asked for once. */
@@ -17,9 +19,26 @@ export function allLessons(api) {
 
 const withLanguage = (program) => ({ language: "scenario", ...program });
 
-/** The program of this name: of a lesson, `seed-N`, or `draft`, what was edited last. Null if there is none. */
+/** Whether this is a program that can be shown, whoever has made it. */
+export function isProgram(program) {
+  const isText = (value) => typeof value === "string";
+  const isOf = (value, is) => value === undefined || value === null || is(value);
+  const areFiles = (files) => typeof files === "object" && isText(files["main.js"]) && Object.values(files).every(isText);
+  if (typeof program !== "object" || program === null) return false;
+  const { language, title, scenario, files, pool, clock } = program;
+  return ["scenario", "javascript"].includes(language) && isOf(title, isText) && isOf(clock, isText) && isOf(pool, Number.isInteger) &&
+    isOf(scenario, ({ main }) => isBody(main)) && isOf(files, areFiles) && Boolean(language === "scenario" ? scenario : files);
+}
+
+/**
+ * The program of this name: of a lesson, `seed-N`, `draft`, which was edited last, or `linked`, which came
+ * with a link. Null if there is none.
+ */
 export async function programOf(context, name) {
-  if (name === "draft") return context.store.get("draft");
+  if (name === "draft" || name === "linked") {
+    const own = context.store.get(name);
+    return isProgram(own) ? own : null;
+  }
   const seed = /^seed-(\d{1,16})$/.exec(name)?.[1];
   if (seed) {
     const question = await context.api.get(`api/question?seed=${seed}`);
@@ -53,8 +72,8 @@ export function javascriptOf(meta) {
   return files ? Object.fromEntries(files.map(({ name, text }) => [name, text])) : null;
 }
 
-/** Runs it, and returns its events. */
-export const run = (context, program) => context.api.lines("api/run", asked(program));
+/** Runs it, and returns its events. It is run no further when `signal` says that nobody waits for it. */
+export const run = (context, program, signal) => context.api.lines("api/run", asked(program), signal);
 
 /** What the main loop has printed, a line each, with the callback that printed it. */
 export function printed(lines) {
@@ -83,8 +102,9 @@ export function mark({ tried, right }) {
   return tried || right > 0 ? { sign: "◐", words: "tried" } : { sign: "○", words: "not tried" };
 }
 
-/** Notes what a prediction has shown: each statement is known or not. */
-export function scored(store, known, unknown) {
+/** Notes what a prediction has shown: each statement is known or not. `words` are those of the statements. */
+export function scored(store, known, unknown, words = {}) {
+  store.set("statements", { ...store.get("statements", {}), ...words });
   const score = { ...store.get("score", {}) };
   const add = (statement, what) => {
     const before = score[statement] ?? { right: 0, wrong: 0 };

@@ -1,14 +1,11 @@
 // Screen 5: a link to what is on the screen, and what a recording can be taken away as.
 
 import { fill, h } from "./dom.js";
-import { inOrder, parse } from "./events.js";
 import * as exports from "./exports.js";
 import { pack, unpack } from "./link.js";
 import { prediction, restore } from "./predict.js";
-import { programFrom, run } from "./programs.js";
-
-/** What a recording may have. */
-const BYTES_MAX = 64 * 1024 * 1024;
+import { isProgram, programFrom, run } from "./programs.js";
+import { open as openRecording } from "./recording.js";
 
 const plainName = (name) => (name || "recording").toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "") || "recording";
 
@@ -24,9 +21,9 @@ function save(name, type, text) {
 
 export function mount(root, context) {
   const body = h("div", { class: "share" });
-  const note = h("p", { role: "status" });
+  const note = h("div", { role: "status" });
   root.append(note, body);
-  let isOver = false;
+  const over = new AbortController(); // Nobody waits any more.
   let routed = null;
   let drawn = null; // The events that are drawn.
 
@@ -51,18 +48,38 @@ export function mount(root, context) {
   }
 
   async function open(text) {
-    const { program, position, screen, prediction: guess } = await unpack(text);
-    const to = ["watch", "predict", "whatif", "start"].includes(screen) ? screen : "watch";
+    const held = await unpack(text);
+    const { program } = held ?? {};
     if (!program) throw new Error("The link holds no program.");
-    context.store.set("draft", { ...program, name: "draft" });
-    if (guess) restore({ ...guess, program: "draft" });
+    if (!isProgram(program)) throw new Error("The link is damaged: what it holds is no program.");
     if (context.about?.mode !== "study") throw new Error("The link holds a program. To run it, open it in “cargo run --release --example study”.");
-    const events = await run(context, program);
-    if (isOver) return;
-    context.load(events);
-    context.go(Number(position) || 0);
-    context.open(to, to === "watch" ? "" : "draft");
+    if (program.language === "javascript") await agreed(program);
+    if (over.signal.aborted) return;
+    const { position, screen, prediction: guess } = held;
+    const to = ["watch", "predict", "whatif", "start"].includes(screen) ? screen : "watch";
+    context.store.set("linked", { ...program, name: "linked" });
+    if (guess) restore({ mode: String(guess.mode), order: [guess.order].flat().map(String), program: "linked" });
+    if (to === "watch") {
+      say("The program runs …");
+      const events = await run(context, program, over.signal);
+      context.load(events);
+      context.go(Number(position) || 0);
+    }
+    context.open(to, to === "watch" ? "" : "linked");
   }
+
+  /**
+   * A script can do whatever its user can: read files, or send them away. One that came with a link, of
+   * whomever, waits until it was read.
+   */
+  const agreed = (program) =>
+    new Promise((resolve) => {
+      fill(note, h("div", { role: "alert" },
+        h("h2", null, "This link holds a program in JavaScript"),
+        h("p", null, "It would run on this machine, as you: it can read your files and use the network. Read it first, and open it only if you trust it."),
+        Object.entries(program.files).map(([name, text]) => h("details", { open: true }, h("summary", null, name), h("pre", { class: "listing" }, text))),
+        h("button", { type: "button", "data-key": "agree", onclick: () => (say("The link is opened …"), resolve()) }, "I have read it: open it")));
+    });
 
   function linkPart() {
     const input = h("input", { type: "text", readonly: true, class: "link", "aria-label": "The link" });
@@ -97,40 +114,24 @@ export function mount(root, context) {
         context.about && entry("page", "Page", "this page with the recording in it, in one file that opens without a server", async () => save(`${name}.html`, "text/html", await exports.page(context.events, file))),
         entry("svg", "SVG", "the callbacks as a picture", () => save(`${name}.svg`, "image/svg+xml", exports.svg(whole()))),
         entry("perfetto", "Perfetto", "a trace for ui.perfetto.dev", () => save(`${name}.trace.json`, "application/json", exports.perfetto(whole()))),
-        others.rust && entry("rust", "Rust", "the beginning of a test", () => save(`${name.replaceAll("-", "_")}.rs`, "text/x-rust", others.rust)),
+        others.rust && entry("rust", "Rust", "a test with this order", () => save(`${name.replaceAll("-", "_")}.rs`, "text/x-rust", others.rust)),
         javascript.map(({ name: own, text }) => entry(`js ${own}`, own, "the program in JavaScript", () => save(own, "text/javascript", text)))));
   }
 
   // ----- A recording from elsewhere -----
 
-  async function take(chosen) {
-    if (!chosen) return;
-    if (chosen.size > BYTES_MAX) return say(`${chosen.name} is too large: a recording has ${BYTES_MAX / 1024 / 1024} MiB at most.`, true);
-    const events = inOrder(parse(await chosen.text()));
-    if (events.length === 0) return say(`${chosen.name} holds no events.`, true);
-    context.load(events);
-    context.open("watch");
-  }
-
   function openPart() {
-    const input = h("input", { type: "file", accept: ".jsonl,.json,.ndjson,.txt", "aria-label": "A recording", onchange: () => take(input.files[0]) });
+    const choose = (event) => openRecording(context, event.target.files[0]).catch((error) => say(error.message, true));
+    const input = h("input", { type: "file", accept: ".jsonl,.json,.ndjson,.txt", "aria-label": "A recording", onchange: choose });
     return h("section", null, h("h2", null, "Open a recording"), h("p", null, "Drop a file of JSON lines on this page, or choose one: ", input));
   }
-
-  const allow = (event) => event.preventDefault();
-  const drop = (event) => {
-    event.preventDefault();
-    take(event.dataTransfer?.files[0]).catch((error) => say(error.message, true));
-  };
-  root.addEventListener("dragover", allow);
-  root.addEventListener("drop", drop);
 
   function draw() {
     if (context.route.screen === "share" && context.route.rest !== routed) {
       routed = context.route.rest;
       if (routed.startsWith("open.")) {
         say("The link is opened …");
-        open(routed.slice(5)).catch((error) => say(error.message, true));
+        open(routed.slice(5)).catch((error) => over.signal.aborted || say(error.message, true));
       }
     }
     // What stands in the field is not to be drawn away.
@@ -143,9 +144,7 @@ export function mount(root, context) {
 
   const end = context.onChange(draw);
   return () => {
-    isOver = true;
+    over.abort();
     end();
-    root.removeEventListener("dragover", allow);
-    root.removeEventListener("drop", drop);
   };
 }

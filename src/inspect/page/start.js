@@ -11,7 +11,7 @@ export function mount(root, context) {
   let current = null; // The name of the program that is in the editor.
   let open = null; // The editor.
   let routed = null; // The end of the link that was followed last.
-  let isOver = false;
+  const over = new AbortController(); // The screen is left.
 
   async function drawMenu() {
     let lessons;
@@ -20,7 +20,7 @@ export function mount(root, context) {
     } catch (error) {
       return fill(menu, h("p", { role: "alert" }, `The lessons could not be loaded: ${error.message}`));
     }
-    if (isOver) return;
+    if (over.signal.aborted) return;
     const entry = (program) => {
       const { sign, words } = mark(progress(context.store, program.name));
       return h("li", null, h("a", { href: `#start/${program.name}`, "aria-current": program.name === current ? "true" : null, "data-key": program.name },
@@ -47,27 +47,28 @@ export function mount(root, context) {
   }
 
   const output = h("section", { class: "output", "aria-label": "Output", "aria-live": "polite" });
-  let isRunning = false;
+  let running = null; // What ends the run that is under way.
 
   /** Runs what is in the editor. Returns whether it did. */
   async function runIt() {
-    if (isRunning || !open) return false;
-    isRunning = true;
-    fill(output, h("p", { class: "faint" }, "It runs …"));
+    if (running || !open) return false;
+    running = new AbortController();
+    const stop = h("button", { type: "button", "data-key": "stop", onclick: () => running?.abort() }, "Stop");
+    fill(output, h("p", { class: "faint" }, "It runs … ", stop));
     try {
       const program = open.program();
-      const events = await run(context, program);
-      if (isOver) return false;
+      const events = await run(context, program, running.signal);
+      if (over.signal.aborted) return false;
       wasTried(context.store, program.name);
       context.load(events);
       drawOutput(program);
       drawMenu();
       return true;
     } catch (error) {
-      fill(output, h("p", { role: "alert", class: "bad" }, error.message));
+      fill(output, error.name === "AbortError" ? h("p", { class: "faint" }, "It was stopped.") : h("p", { role: "alert", class: "bad" }, error.message));
       return false;
     } finally {
-      isRunning = false;
+      running = null;
     }
   }
 
@@ -103,10 +104,11 @@ export function mount(root, context) {
     } catch (error) {
       return fill(work, h("p", { role: "alert", class: "bad" }, error.message));
     }
-    if (isOver || current !== name) return;
+    if (over.signal.aborted || current !== name) return;
     if (!program) return fill(work, h("p", { role: "alert" }, `There is no program ${name}.`));
+    if (name !== "linked") context.store.set("last", name);
     const translate = async (edited) => {
-      const events = await run(context, { ...edited, language: "scenario" });
+      const events = await run(context, { ...edited, language: "scenario" }, over.signal);
       return javascriptOf(events.find((event) => event.what === "meta")?.program) ?? { "main.js": "" };
     };
     // What is edited is another program than the lesson's, and kept as such.
@@ -116,7 +118,7 @@ export function mount(root, context) {
       current = "draft";
       history.replaceState(null, "", "#start/draft");
     };
-    open = editor(program, { changed, translate });
+    open = editor(program, { changed, translate, missing: context.about?.no_javascript });
     fill(
       work,
       h("h1", null, program.title),
@@ -141,12 +143,12 @@ export function mount(root, context) {
     if (screen !== "start" || rest === routed) return;
     routed = rest;
     const name = rest || context.store.get("last", "script-first");
-    context.store.set("last", name);
     show(name);
   });
   drawMenu();
   return () => {
-    isOver = true;
+    over.abort();
+    running?.abort();
     end();
     keys.forEach((remove) => remove());
   };

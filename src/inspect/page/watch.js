@@ -1,12 +1,12 @@
 // Screen 2: one recording, watched. It puts the panels where they belong, and knows nothing of them.
 
-import { h } from "./dom.js";
-import { inOrder, parse } from "./events.js";
+import { h, put } from "./dom.js";
 import * as lanes from "./lanes.js";
 import * as ledger from "./ledger.js";
 import { strip } from "./live.js";
 import * as now from "./now.js";
 import * as queues from "./queues.js";
+import { open as openRecording } from "./recording.js";
 import * as source from "./source.js";
 import * as steps from "./steps.js";
 import * as wheel from "./wheel.js";
@@ -21,14 +21,11 @@ const PANELS = [
   { name: "steps", label: "Steps", module: steps },
 ];
 
-/** A recording from a file: it needs no server. */
 function opener(context) {
-  const input = h("input", { type: "file", accept: ".jsonl,.json,.txt,application/json", "aria-label": "A recording as JSON lines" });
-  input.addEventListener("change", async () => {
-    const [file] = input.files;
-    if (file) context.load(inOrder(parse(await file.text())));
-  });
-  return h("p", { class: "empty opener" }, "Choose a lesson under “Start”, or open a recording: ", input);
+  const note = h("span", { role: "alert", class: "bad" });
+  const choose = (event) => openRecording(context, event.target.files[0]).catch((error) => put(note, error.message));
+  const input = h("input", { type: "file", accept: ".jsonl,.json,.ndjson,.txt", "aria-label": "A recording as JSON lines", onchange: choose });
+  return h("p", { class: "empty opener" }, "Choose a lesson under “Start”, or open a recording: ", input, " ", note);
 }
 
 export function mount(root, context) {

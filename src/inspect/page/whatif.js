@@ -17,6 +17,15 @@ export function firstDifference(one, other) {
   return a.length === b.length ? null : a.length;
 }
 
+/** The text of a link. One that was cut in the middle of a sign stays as it is: no change has that key. */
+function unescaped(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function learn(events) {
   const state = new Replay(events).at(events.length);
   return { events, state, lines: state.ledger };
@@ -27,11 +36,18 @@ export function mount(root, context) {
   const note = h("p", { role: "status" });
   const both = h("div", { class: "both" });
   root.append(head, note, both);
-  let isOver = false;
+  let wanted = new AbortController(); // Until another program or change is wanted, or none.
   let routed = null;
   let program = null;
   let changes = [];
   let key = "";
+
+  /** What was wanted before is wanted no more. */
+  function want() {
+    wanted.abort();
+    wanted = new AbortController();
+    return wanted;
+  }
 
   /** Shows one of the two in the watch screen, at a callback. */
   function watch(run, line) {
@@ -63,11 +79,11 @@ export function mount(root, context) {
   async function compare() {
     const change = changes.find((one) => one.key === key);
     if (!change) return fill(both);
-    const mine = key;
+    const { signal } = want();
     fill(note, "Both run …");
     try {
-      const [one, other] = (await Promise.all([run(context, program), run(context, change.program)])).map(learn);
-      if (isOver || key !== mine) return;
+      const [one, other] = (await Promise.all([program, change.program].map((one) => run(context, one, signal)))).map(learn);
+      if (signal.aborted) return;
       wasTried(context.store, program.name);
       const first = firstDifference(one, other);
       fill(note,
@@ -78,7 +94,7 @@ export function mount(root, context) {
             h("button", { type: "button", "data-key": "watch other", onclick: () => watch(other, other.lines[first]) }, "Watch it with the change")]);
       fill(both, column("As it is", one, first), column(`What if ${change.title}?`, other, first));
     } catch (error) {
-      if (!isOver) fill(note, h("span", { class: "bad", role: "alert" }, error.message));
+      if (!signal.aborted) fill(note, h("span", { class: "bad", role: "alert" }, error.message));
     }
   }
 
@@ -89,15 +105,19 @@ export function mount(root, context) {
   }
 
   async function show(name, chosen) {
+    const { signal } = want();
     fill(both);
     fill(note);
+    let found;
     try {
-      program = await programOf(context, name);
+      found = await programOf(context, name);
     } catch (error) {
+      if (signal.aborted) return;
       return fill(note, h("span", { class: "bad", role: "alert" }, error.message));
     }
-    if (isOver) return;
-    if (!program) return fill(note, `There is no program ${name}.`);
+    if (signal.aborted) return;
+    if (!found) return fill(note, `There is no program ${name}.`);
+    program = found;
     changes = changesOf(program);
     const select = h("select", { "data-key": "change", "aria-label": "The change", onchange: (event) => choose(event.target.value) },
       changes.map(({ key: value, title }) => h("option", { value, selected: value === chosen }, title)));
@@ -112,11 +132,11 @@ export function mount(root, context) {
     const { screen, rest } = context.route;
     if (screen !== "whatif" || rest === routed) return;
     routed = rest;
-    const [name, chosen] = rest.split("/");
-    show(name || context.store.get("last", "script-first"), chosen ? decodeURIComponent(chosen) : "");
+    const [name, chosen = ""] = rest.split("/");
+    show(name || context.store.get("last", "script-first"), unescaped(chosen));
   });
   return () => {
-    isOver = true;
+    wanted.abort();
     end();
   };
 }
