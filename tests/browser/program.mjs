@@ -59,7 +59,7 @@ export async function shot(page, name) {
   const folder = process.env.SHOTS;
   if (!folder) return;
   const png = (await page.screenshot()).toString("base64");
-  const painter = await page.context().newPage();
+  const painter = await page.context().browser().newPage();
   const webp = await painter.evaluate(async (source) => {
     const image = new Image();
     image.src = `data:image/png;base64,${source}`;
