@@ -39,7 +39,9 @@ says(kindsOf(of("timer", "worker", "timer")), "2 timers, 1 worker");
 says(kindsOf(of("timer", "worker", "interval", "message port")), "1 timer, 1 worker and 2 others");
 
 // A line that is none of the program's is no place of it.
-const events = parse(['{"what":"began","place":"examples/runner.rs:3:1"}', '{"what":"began","place":"/tmp/a/main.js:4:2"}', '{"what":"began","place":null}'].join("\n"));
+const began = { what: "began", at: 0, track: 1, id: 1, kind: "timer", phase: "timers" };
+const spots = ["examples/runner.rs:3:1", "/tmp/a/main.js:4:2", null];
+const events = parse(spots.map((place) => JSON.stringify({ ...began, place })).join("\n"));
 const places = (files) => ofProgram(events, files).map(({ place }) => place);
 assert.deepEqual(places([{ name: "main.js", text: "" }]), [null, "/tmp/a/main.js:4:2", null]);
 assert.deepEqual(places(undefined), events.map(({ place }) => place));
