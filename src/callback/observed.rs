@@ -9,12 +9,13 @@ use std::thread;
 use super::on_drop::OnDrop;
 use crate::alloc;
 use crate::clock::{self, Nanos};
+use crate::queue::immediate;
 use crate::queue::ring::Ring;
 use crate::state::State;
 use crate::state::current;
 use crate::trace::account::Sort;
 use crate::trace::cause;
-use crate::trace::detail::{Detail, Queue};
+use crate::trace::detail::{Detail, Named, Queue};
 use crate::trace::label;
 use crate::trace::origin::Origin;
 use crate::trace::teller;
@@ -152,8 +153,20 @@ pub(crate) fn queue_drained(state: &State, place: Place, f: impl FnOnce() + 'sta
     }
 }
 
+/// As [`queue_tick`], for an immediate. Returns its number: `u64::MAX` if its loop has ended.
+#[cold]
+#[inline(never)]
+pub(crate) fn queue_immediate(state: &State, place: Place, f: impl FnOnce() + 'static) -> u64 {
+    if !state.is_open() {
+        return u64::MAX;
+    }
+    let number = state.immediates.push(f, place, cause::running());
+    state.queued(Queue::Immediates, Some(Named::Immediate(number)), immediate::KIND, Some(place));
+    number
+}
+
 /// A line of the program.
-type Place = &'static Location<'static>;
+pub(crate) type Place = &'static Location<'static>;
 
 /// A closure that first says where it comes from, then does what it is for. It is queued now, at
 /// this place.

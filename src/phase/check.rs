@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::watchers::{self, InPhase, Phase, PhaseWatcher};
 use crate::callback;
-use crate::queue::immediate::KIND;
+use crate::callback::observed::{self, Place};
 use crate::state::State;
 use crate::state::current;
 use crate::state::references::ref_methods;
@@ -62,11 +62,19 @@ fn run_immediates(state: &State) {
 #[track_caller]
 pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
     let location = here();
-    current::expect_with("set_immediate", |state| {
-        let number = if state.is_open() { state.immediates.push(f, location) } else { u64::MAX };
-        state.queued(Queue::Immediates, Some(Named::Immediate(number)), KIND, Some(location));
-        Immediate { loop_id: state.id, number }
+    current::expect_with("set_immediate", |state| Immediate {
+        loop_id: state.id,
+        number: queue(state, location, f),
     })
+}
+
+/// Queues an immediate, and returns its number.
+#[inline(always)]
+pub(crate) fn queue(state: &State, place: Place, f: impl FnOnce() + 'static) -> u64 {
+    if !state.mailbox.takes_plainly() {
+        return observed::queue_immediate(state, place, f);
+    }
+    state.immediates.push(f, place, 0)
 }
 
 /// A queued immediate. `Copy`; dropping it clears nothing. A number, which any thread may have: it

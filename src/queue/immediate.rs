@@ -11,7 +11,6 @@ use std::panic::Location;
 use super::closure::Closure;
 use super::memory::{self, Lately};
 use crate::report::Alive;
-use crate::trace::cause;
 use crate::trace::origin::Origin;
 
 /// Its name in reports.
@@ -63,7 +62,7 @@ pub(crate) struct Immediates {
 }
 
 impl Immediates {
-    /// Queues a callback and returns its number.
+    /// Queues a callback, with what has queued it, and returns its number.
     ///
     /// The closure is written where it stays, into a place that is made empty: see DESIGN, How it
     /// is fast.
@@ -72,10 +71,10 @@ impl Immediates {
         &self,
         callback: impl FnOnce() + 'static,
         location: &'static Location<'static>,
+        cause: u64,
     ) -> u64 {
         let mut places = self.places.borrow_mut();
         let number = self.first.get() + places.len() as u64;
-        let cause = cause::running();
         places.push_back(Place { callback: None, referenced: true, location, cause });
         if let Some(place) = places.back_mut() {
             place.callback = Some(Closure::new(callback));

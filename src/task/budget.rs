@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::waker::TaskWaker;
+use crate::phase::check;
 use crate::state::State;
 use crate::state::current;
 
@@ -88,5 +89,5 @@ fn go_on(state: &Rc<State>, location: &'static Location<'static>) {
             go_on(&inner, next.location(&inner));
         }
     };
-    state.immediates.push(release, location);
+    check::queue(state, location, release);
 }
