@@ -163,8 +163,6 @@ impl Uncaught {
 
 /// Why a request was not cancelled.
 ///
-/// It is not `Copy`, so `drop(request.cancel())` discards the outcome without a warning.
-///
 /// # Examples
 /// ```
 /// use windlass::CancelError;
@@ -175,7 +173,7 @@ impl Uncaught {
 ///     request.on_complete(move |_| assert_eq!(canceller.cancel(), Err(CancelError::Done)));
 /// });
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelError {
     /// It has started and cannot be stopped any more. It will complete normally.
     Busy,

@@ -226,7 +226,7 @@ impl<T: 'static> Request<T> {
 
     /// Cancels the operation. It then completes with a cancelled error, later.
     ///
-    /// Where either outcome will do, write `drop(request.cancel())`.
+    /// Where either outcome will do, write `request.cancel().ok()`.
     ///
     /// # Errors
     /// [`CancelError::Busy`] when it has started and cannot be stopped, [`CancelError::Done`] when

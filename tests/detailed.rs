@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass::handle::{Check, Idle, Notifier, Prepare};
-use windlass::observe::{self, Detail, Queue, Recorder, Recording, What};
+use windlass::observe::{self, Detail, Event, Queue, Recorder, Recording, What};
 use windlass::worker::{Port, Worker, channel};
 use windlass::{Immediate, Loop, Pool, Remote, Timer, WorkKind};
 
@@ -278,7 +278,7 @@ impl Here {
         let canceller = request.canceller();
         request.on_complete(move |_| here.runs());
         if self.roll(4) == 0 {
-            drop(canceller.cancel());
+            canceller.cancel().ok();
         }
     }
 
@@ -514,4 +514,28 @@ fn what_four_loops_hold_is_rebuilt_from_details_alone_in_virtual_time() {
 #[test]
 fn what_four_loops_hold_is_rebuilt_from_details_alone_on_the_real_clock() {
     check_many(100, false);
+}
+
+#[test]
+fn the_immediates_of_a_poll_budget_are_told_when_they_are_queued_as_when_they_are_taken() {
+    let _alone = alone();
+    let recorder = Recorder::detailed(EVENTS);
+    let event_loop = Loop::builder().virtual_time(true).poll_budget(1).build().unwrap();
+    event_loop.run(|| (0..3).for_each(|_| drop(windlass::spawn(async {}))));
+    drop(event_loop);
+    let recording = recorder.stop();
+    let immediates = |is_taken: bool| {
+        let number = |event: &Event| match event.what {
+            What::Detail(Detail::Queued { queue: Queue::Immediates, number, .. }) if !is_taken => {
+                Some(number)
+            }
+            What::Detail(Detail::Taken { queue: Queue::Immediates, number }) if is_taken => {
+                Some(number)
+            }
+            _ => None,
+        };
+        recording.events().iter().filter_map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(immediates(false), immediates(true));
+    assert!(!immediates(true).is_empty());
 }

@@ -67,7 +67,9 @@ impl Crowd {
         let own = self.clone();
         request.on_complete(move |result| own.completed(number, result));
         match self.roll(4) {
-            0 => drop(canceller.cancel()),
+            0 => {
+                canceller.cancel().ok();
+            }
             1 => self.cancellers.borrow_mut().push(canceller),
             _ => {}
         }

@@ -469,7 +469,9 @@ impl Thing {
             Thing::Check(watcher) => watcher.stop(),
             Thing::Notifier(notifier) => notifier.close(),
             Thing::Task(task) => task.abort(),
-            Thing::Request(request) => drop(request.cancel()),
+            Thing::Request(request) => {
+                request.cancel().ok();
+            }
             Thing::Port { port, .. } => port.close(),
             Thing::Worker(worker, _) => drop(worker.terminate()),
             Thing::Listener(listener) => listener.close(),
