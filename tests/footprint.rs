@@ -1,17 +1,22 @@
 //! What loops leave behind in the process: nothing. This file is a program of its own, because it
 //! counts the descriptors, threads and memory of the whole process.
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code)] // To raise a signal.
 
 mod common;
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
 use common::*;
-use windlass::handle::Notifier;
+use windlass::handle::{Notifier, Poll};
+use windlass::net::{self, TcpListener, TcpStream, UdpSocket};
+use windlass::signal::Signal;
+use windlass::tty::{Mode, Tty};
 use windlass::{Loop, RunMode, queue_work, set_immediate, set_interval, set_timeout};
 
 /// One life of a loop: a timer, a notifier, a pair of sockets, a job of the pool. Every other loop
@@ -107,6 +112,73 @@ fn loops_leave_no_descriptor_no_thread_and_no_memory_behind() {
     let before = Footprint::now();
     churn(1_000_000);
     Footprint::now().expect_no_more_than(before, 1_024);
+}
+
+/// One life of each of these: sockets of all kinds, descriptors on their way, a terminal, signals
+/// and a raw descriptor. They are closed, or left open to the end of their loop.
+async fn handles_of_each_kind(closes: bool) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let far = listener.accept().await.unwrap();
+    near.write(b"x").await.unwrap();
+    far.read_start(|far, read| match read {
+        Ok(_) => far.read_stop(),
+        Err(error) => panic!("{error}"),
+    });
+
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    datagrams.send_to(b"x", datagrams.local_addr().unwrap()).await.unwrap();
+    assert_eq!(datagrams.recv_from(&mut [0; 2]).await.unwrap().0, 1);
+    datagrams.recv_start(|_, _| ());
+
+    let (one, other) = net::UnixStream::pair().unwrap();
+    let sent = vec![File::open("Cargo.toml").unwrap().into()];
+    one.write_with_descriptors(b"x", sent).await.unwrap();
+    assert_eq!(other.read(&mut [0; 2]).await.unwrap(), 1);
+    if closes {
+        assert_eq!(other.take_descriptors().len(), 1);
+    }
+
+    let pty = Pty::open();
+    let terminal = Tty::open(pty.slave()).unwrap();
+    terminal.set_mode(Mode::Raw).unwrap();
+    terminal.on_resize(|_| ());
+    terminal.write(b"x").await.unwrap();
+
+    let heard = Rc::new(Cell::new(0));
+    let inner = heard.clone();
+    let signal = Signal::start(libc::SIGUSR1, move || inner.set(inner.get() + 1)).unwrap();
+    let once = Signal::once(libc::SIGUSR1, || ()).unwrap();
+    let watched = Signal::watch(libc::SIGUSR1).unwrap();
+    // SAFETY: the signal is watched, so it calls a handler of the crate's and nothing else.
+    assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
+    watched.recv().await;
+    assert_eq!(heard.get(), 1);
+
+    let (reader, mut writer) = io::pipe().unwrap();
+    let poll = Poll::new(reader);
+    writer.write_all(b"x").unwrap();
+    poll.readable().await.unwrap();
+
+    // A reset leaves no port that waits.
+    near.close_reset().unwrap();
+    if closes {
+        (listener.close(), far.close(), datagrams.close(), one.close(), other.close());
+        (terminal.close(), signal.stop(), once.stop(), watched.stop(), poll.close());
+    }
+}
+
+#[test]
+fn two_thousand_sockets_terminals_and_signals_of_each_kind_leave_nothing_behind() {
+    let _alone = alone();
+    let round = |round: usize| {
+        let event_loop = Loop::new().expect("a loop");
+        event_loop.block_on(handles_of_each_kind(round.is_multiple_of(2)));
+    };
+    (0..50).for_each(round);
+    let before = Footprint::now();
+    (0..2_000).for_each(round);
+    Footprint::now().expect_no_more_than(before, 2_000);
 }
 
 #[test]
