@@ -163,8 +163,16 @@ async fn handles_of_each_kind(closes: bool) {
     // A reset leaves no port that waits.
     near.close_reset().unwrap();
     if closes {
-        (listener.close(), far.close(), datagrams.close(), one.close(), other.close());
-        (terminal.close(), signal.stop(), once.stop(), watched.stop(), poll.close());
+        listener.close();
+        far.close();
+        datagrams.close();
+        one.close();
+        other.close();
+        terminal.close();
+        signal.stop();
+        once.stop();
+        watched.stop();
+        poll.close();
     }
 }
 
