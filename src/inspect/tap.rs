@@ -40,6 +40,8 @@ struct Known {
     is_loop: bool,
     /// What was said of it has no hole since it was told all.
     is_whole: bool,
+    /// Nothing was read of it yet.
+    is_fresh: bool,
 }
 
 impl Tap {
@@ -111,9 +113,13 @@ impl Tap {
     fn know(&mut self, part: &mut Part, lines: &mut Vec<u8>) {
         let known = self.tracks.entry(part.track).or_insert_with(|| {
             write(&part.name, lines);
-            let (is_loop, is_whole) = (part.is_loop, part.is_from_start || !part.is_loop);
-            Known { event: part.name.clone(), is_loop, is_whole }
+            let is_loop = part.is_loop;
+            Known { event: part.name.clone(), is_loop, is_whole: !is_loop, is_fresh: true }
         });
+        // A loop joins the roll, and begins a moment later: it is perhaps read in between. It is
+        // known from its start all the same, and will not be told anew.
+        known.is_whole |= known.is_fresh && part.is_from_start;
+        known.is_fresh &= part.events.is_empty() && part.lost == 0;
         if !known.is_whole {
             let is_all = |event: &Event| matches!(event.what, What::Detail(Detail::All));
             let all = part.events.iter().position(is_all);
@@ -128,4 +134,54 @@ fn write(event: &Event, lines: &mut Vec<u8>) {
     let written = event.write_json(lines);
     debug_assert!(written.is_ok(), "a vector takes all");
     lines.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::trace::detail::Detail as Told;
+    use crate::trace::ring::Happened;
+    use crate::trace::roll;
+    use crate::trace::seen::LoopSeen;
+    use crate::trace::teller::Teller;
+    use crate::trace::track::{Observed, Track};
+
+    /// A loop of which nothing is there but its track.
+    struct Bare;
+
+    impl Observed for Bare {
+        fn add_observer(&self) {}
+        fn remove_observer(&self) {}
+        fn waiting(&self) -> usize {
+            0
+        }
+        fn look(&self) -> LoopSeen {
+            LoopSeen::default()
+        }
+        fn wake(&self) {}
+    }
+
+    #[test]
+    fn a_loop_that_is_read_before_it_has_begun_is_told_from_its_start() {
+        let bare: Arc<dyn Observed> = Arc::new(Bare);
+        let mut tap = Tap::begin();
+        let track = Track::new();
+        track.set_observed(Arc::downgrade(&bare));
+        track.set_name("bare".to_owned());
+        roll::join(&track);
+        let number = track.number();
+        let mut lines = Vec::new();
+        tap.take(true, &mut lines);
+        let teller = Teller::new(track);
+        teller.begin_loop();
+        teller.say(0, Told::new(Happened::TurnBegan, 0));
+        tap.take(true, &mut lines);
+        let text = String::from_utf8(lines).unwrap();
+        let told = |line: &&str| {
+            line.contains("turn_began") && line.contains(&format!(r#""track":{number}"#))
+        };
+        assert_eq!(text.lines().filter(told).count(), 1, "{text}");
+    }
 }
