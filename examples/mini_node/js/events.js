@@ -73,7 +73,8 @@ EventEmitter.prototype.emit = function emit(type, ...args) {
     callListener(this, handler, type, args);
   } else {
     // A copy: listeners that are added or removed meanwhile are not of this event.
-    for (const listener of handler.slice()) callListener(this, listener, type, args);
+    const listeners = handler.slice();
+    for (let i = 0; i < listeners.length; i++) callListener(this, listeners[i], type, args);
   }
   return true;
 };
@@ -446,7 +447,7 @@ function addAbortListener(signal, listener) {
   validateFunction(listener, 'listener');
   let remove = () => {};
   if (signal.aborted) {
-    queueMicrotask(() => listener());
+    require('internal/microtask')(() => listener());
   } else {
     signal.addEventListener('abort', listener, { once: true });
     remove = () => signal.removeEventListener('abort', listener);

@@ -21,10 +21,22 @@ function failure(errno, { syscall, path, dest }) {
   return withoutFrames(fileError(errno, syscall, path, dest));
 }
 
+/** Descriptors that a worker has opened are closed with it: the native part keeps an eye on them. */
+function noteOpened(fd) {
+  if (native.noteOpened(fd)) return;
+  process.emitWarning(`File descriptor ${fd} opened in unmanaged mode twice`);
+}
+function noteClosed({ syscall, call: [, fd] }) {
+  if (syscall !== 'close' || native.noteClosed(fd)) return;
+  process.emitWarning(`File descriptor ${fd} closed but not opened in unmanaged mode`);
+}
+
 /** Starts an operation on the pool. */
 function start(operation, callback) {
-  const { call: [act, ...args], make } = operation;
+  const { call: [act, ...args], make, syscall } = operation;
+  noteClosed(operation);
   act(...args, (errno, result) => {
+    if (!errno && syscall === 'open') noteOpened(result);
     if (errno) callback(failure(errno, operation));
     else if (result === undefined) callback(null);
     else callback(null, make ? make(result) : result);
@@ -33,9 +45,11 @@ function start(operation, callback) {
 
 /** Does an operation at once. */
 function doNow(operation) {
-  const { call: [act, ...args], make } = operation;
+  const { call: [act, ...args], make, syscall } = operation;
+  noteClosed(operation);
   const [errno, result] = act(...args);
-  if (errno) throw fileError(errno, operation.syscall, operation.path, operation.dest);
+  if (errno) throw fileError(errno, syscall, operation.path, operation.dest);
+  if (syscall === 'open') noteOpened(result);
   return make && result !== undefined ? make(result) : result;
 }
 
@@ -341,6 +355,11 @@ fs.truncateSync = function truncateSync(path, length = 0) {
     fs.closeSync(fd);
   }
 };
+
+for (const name of ['watchFile', 'unwatchFile']) {
+  fs[name] = (...args) => require('internal/fs/watch_file')[name](...args);
+  Object.defineProperty(fs[name], 'name', { value: name });
+}
 
 fs.createReadStream = (path, options) => new fs.ReadStream(path, options);
 fs.createWriteStream = (path, options) => new fs.WriteStream(path, options);

@@ -3,8 +3,10 @@
 
 const EventEmitter = require('events');
 const native = internalBinding('process');
+const options = internalBinding('options');
 const taskQueue = internalBinding('task_queue');
 const { codes } = require('internal/errors');
+const environment = require('internal/environment');
 const fatal = require('internal/fatal');
 const {
   validateArray, validateFunction, validateInteger, validateString,
@@ -17,7 +19,7 @@ const proto = Object.create(EventEmitter.prototype, {
   constructor: { value: function process() {}, configurable: true, writable: true },
   [Symbol.toStringTag]: { value: 'process', configurable: true },
 });
-const process = Object.create(proto);
+Object.setPrototypeOf(process, proto);
 EventEmitter.call(process);
 module.exports = process;
 
@@ -30,29 +32,14 @@ process._exiting = false;
 process.config = { target_defaults: {}, variables: {} };
 process.features = { inspector: false, debug: false, uv: true, ipv6: true, tls: false };
 process.title = 'mini_node';
+process.debugPort = 9229;
 process.argv = native.argv;
 process.argv0 = native.argv[0];
 process.execPath = native.argv[0];
-process.execArgv = [];
+process.execArgv = options.given;
 process.pid = native.pid;
 process.ppid = native.ppid;
 process.env = environment(native.env());
-
-// Assigned values become strings, as with the system's.
-function environment(pairs) {
-  const values = Object.create(null);
-  for (const [name, value] of pairs) values[name] = value;
-  Object.setPrototypeOf(values, Object.prototype);
-  return new Proxy(values, {
-    set(target, name, value) {
-      if (typeof name === 'symbol' || typeof value === 'symbol') {
-        throw new TypeError('Cannot convert a Symbol value to a string');
-      }
-      target[name] = String(value);
-      return true;
-    },
-  });
-}
 
 // The end.
 
@@ -109,7 +96,7 @@ process.setUncaughtExceptionCaptureCallback = function setUncaughtExceptionCaptu
   fatal.setCapture(callback);
 };
 process.hasUncaughtExceptionCaptureCallback = () => fatal.hasCapture();
-process._fatalException = fatal.triggerUncaught;
+process._fatalException = fatal.handleUncaught;
 
 // Ticks.
 
@@ -144,12 +131,21 @@ process.cwd = () => native.cwd();
 process.chdir = function chdir(directory) {
   validateString(directory, 'directory');
   native.chdir(directory);
+  require('internal/cwd').changed();
+};
+
+process.umask = function umask(mask) {
+  return native.umask(mask === undefined ? undefined : require('internal/fs/utils').toMode(mask));
 };
 
 process.binding = (name) => internalBinding(name);
 process.getActiveResourcesInfo = () => [];
 
 // Warnings.
+
+for (const name of ['noDeprecation', 'throwDeprecation', 'traceDeprecation']) {
+  if (options[name]) process[name] = true;
+}
 
 let hasHinted = false;
 
@@ -159,8 +155,9 @@ function onWarning(warning) {
   if (isDeprecation && process.noDeprecation) return;
   let text = `(node:${process.pid}) `;
   if (warning.code) text += `[${warning.code}] `;
-  text += process.traceDeprecation && isDeprecation ? warning.stack : `${warning.toString()}`;
-  if (!hasHinted) {
+  const isTraced = options.traceWarnings || (isDeprecation && process.traceDeprecation);
+  text += isTraced && typeof warning.stack === 'string' ? warning.stack : `${warning.toString()}`;
+  if (!isTraced && !hasHinted) {
     hasHinted = true;
     const flag = isDeprecation ? '--trace-deprecation' : '--trace-warnings';
     text += `\n(Use \`node ${flag} ...\` to show where the warning was created)`;
@@ -169,7 +166,7 @@ function onWarning(warning) {
   process.stderr.write(`${text}\n`);
 }
 
-process.on('warning', onWarning);
+if (!options.noWarnings && process.env.NODE_NO_WARNINGS !== '1') process.on('warning', onWarning);
 
 process.emitWarning = function emitWarning(warning, type, code, ctor) {
   let detail;
@@ -248,8 +245,7 @@ function decode(bytes) {
   if (!ArrayBuffer.isView(bytes)) {
     throw new codes.ERR_INVALID_ARG_TYPE('chunk', ['string', 'Buffer', 'Uint8Array'], bytes);
   }
-  return globalThis.Buffer !== undefined ? globalThis.Buffer.from(bytes).toString() :
-    String.fromCharCode(...bytes);
+  return require('buffer').Buffer.from(bytes).toString();
 }
 
 for (const [name, fd] of [['stdout', 1], ['stderr', 2]]) {

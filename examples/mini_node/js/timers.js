@@ -3,6 +3,7 @@
 'use strict';
 
 const native = internalBinding('timers');
+const deprecate = require('internal/deprecate');
 const { codes } = require('internal/errors');
 const { validateFunction, validateNumber } = require('internal/validators');
 const { customPromisify } = require('internal/symbols');
@@ -27,6 +28,9 @@ const byId = Object.create(null);
 function arm(timer) {
   const delay = Math.trunc(timer._idleTimeout);
   timer._idleStart = native.now();
+  // In Node it is in a list now, which programs can tell.
+  timer._idleNext = timer;
+  timer._idlePrev = timer;
   timer[kPeriod] = timer._repeat ? delay : undefined;
   timer[kNative] = timer._repeat ?
     native.setInterval(() => fireInterval(timer), delay) :
@@ -37,9 +41,16 @@ function arm(timer) {
 function disarm(timer) {
   const number = timer[kNative];
   if (number !== undefined) {
-    timer[kNative] = undefined;
+    leave(timer);
     native.clear(number);
   }
+}
+
+// It is not armed any more.
+function leave(timer) {
+  timer[kNative] = undefined;
+  timer._idleNext = null;
+  timer._idlePrev = null;
 }
 
 function call(timer) {
@@ -49,7 +60,7 @@ function call(timer) {
 }
 
 function fire(timer) {
-  timer[kNative] = undefined;
+  leave(timer);
   if (!timer._onTimeout) return end(timer);
   try {
     call(timer);
@@ -67,13 +78,18 @@ function fire(timer) {
 }
 
 function fireInterval(timer) {
+  if (!timer._onTimeout) {
+    disarm(timer);
+    return end(timer);
+  }
   try {
-    if (timer._onTimeout) call(timer);
+    call(timer);
   } finally {
-    if (timer[kNative] !== undefined && timer._repeat !== timer[kPeriod]) {
+    const isOver = timer._idleTimeout === -1;
+    if (timer[kNative] !== undefined && (isOver || timer._repeat !== timer[kPeriod])) {
       // It has another period meanwhile, or none.
       disarm(timer);
-      if (timer._repeat) {
+      if (timer._repeat && !isOver) {
         timer._idleTimeout = timer._repeat;
         arm(timer);
       } else {
@@ -284,10 +300,14 @@ module.exports = {
   clearImmediate,
   setInterval,
   clearInterval,
-  _unrefActive: unrefActive,
-  active,
-  unenroll,
-  enroll,
+  _unrefActive: deprecate(
+    unrefActive, 'timers._unrefActive() is deprecated. Please use timeout.refresh() instead.', 'DEP0127'),
+  active: deprecate(
+    active, 'timers.active() is deprecated. Please use timeout.refresh() instead.', 'DEP0126'),
+  unenroll: deprecate(
+    unenroll, 'timers.unenroll() is deprecated. Please use clearTimeout instead.', 'DEP0096'),
+  enroll: deprecate(
+    enroll, 'timers.enroll() is deprecated. Please use setTimeout instead.', 'DEP0095'),
 };
 
 // The forms with promises are loaded when they are asked for.

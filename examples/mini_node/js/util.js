@@ -1,13 +1,14 @@
 // What programs use of `util`.
 'use strict';
 
+const deprecate = require('internal/deprecate');
 const { codes } = require('internal/errors');
 const { format, formatWithOptions, inspect } = require('internal/inspect');
 const { stripColors } = require('internal/colors');
 const { customPromisify } = require('internal/symbols');
 const { isDeepStrictEqual } = require('internal/comparisons');
 const types = require('internal/types');
-const { validateFunction, validateString } = require('internal/validators');
+const { validateFunction } = require('internal/validators');
 
 // The names of the results of functions whose callback gets several.
 const kArguments = Symbol('customPromisifyArgs');
@@ -73,28 +74,6 @@ function asError(reason) {
   return error;
 }
 
-const deprecatedCodes = new Set();
-
-function deprecate(f, message, code) {
-  if (code !== undefined) validateString(code, 'code');
-  let hasWarned = false;
-  function deprecated(...args) {
-    if (!hasWarned && process.noDeprecation !== true) {
-      hasWarned = true;
-      if (code === undefined) {
-        process.emitWarning(message, 'DeprecationWarning', deprecated);
-      } else if (!deprecatedCodes.has(code)) {
-        deprecatedCodes.add(code);
-        process.emitWarning(message, 'DeprecationWarning', code, deprecated);
-      }
-    }
-    return new.target ? Reflect.construct(f, args, new.target) : Reflect.apply(f, this, args);
-  }
-  Object.setPrototypeOf(deprecated, f);
-  if (f.prototype) deprecated.prototype = f.prototype;
-  return deprecated;
-}
-
 function inherits(constructor, superConstructor) {
   if (constructor === undefined || constructor === null) throw new codes.ERR_INVALID_ARG_TYPE('ctor', 'Function', constructor);
   if (superConstructor === undefined || superConstructor === null) {
@@ -149,5 +128,5 @@ module.exports = {
 
 Object.defineProperty(module.exports, 'kArguments', { enumerable: false });
 for (const name of ['TextEncoder', 'TextDecoder']) {
-  Object.defineProperty(module.exports, name, { enumerable: true, configurable: true, get: () => globalThis[name] });
+  Object.defineProperty(module.exports, name, { enumerable: true, configurable: true, get: () => require('internal/encoding')[name] });
 }

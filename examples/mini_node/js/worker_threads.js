@@ -2,8 +2,8 @@
 'use strict';
 
 const native = internalBinding('worker');
-const { codes } = require('internal/errors');
 const messaging = require('internal/messaging');
+const { postMessageToThread } = require('internal/threads');
 const { SHARE_ENV, Worker, getEnvironmentData, setEnvironmentData } = require('internal/worker');
 
 // What V8 uses where a program says nothing. Here only a limit that was given limits anything.
@@ -19,10 +19,8 @@ module.exports = {
   MessagePort: messaging.MessagePort,
   MessageChannel: messaging.MessageChannel,
   markAsUntransferable: messaging.markAsUntransferable,
-  // There is one context in an engine here.
-  moveMessagePortToContext() {
-    throw new codes.ERR_METHOD_NOT_IMPLEMENTED('moveMessagePortToContext()');
-  },
+  moveMessagePortToContext: messaging.moveMessagePortToContext,
+  postMessageToThread,
   receiveMessageOnPort: messaging.receiveMessageOnPort,
   resourceLimits: {},
   threadId: native.threadId,

@@ -5,8 +5,9 @@
 //! ```
 //!
 //! The tests are read from a checkout that you have; none of them is part of this package. Instead of Node's module
-//! `test/common` they get one of our own (`node_tests/common`). A test passes if it ends with the exit code 0. What
-//! is out of scope, and what differs by decision, is listed by name with the reason in `node_tests/listed.txt`.
+//! `test/common` they get one of our own (`node_tests/common`), and for four of its internal modules the little that
+//! they use of them (`node_tests/internal`). A test passes if it ends with the exit code 0 and has not skipped itself.
+//! What is out of scope, and what differs by decision, is listed by name with the reason in `node_tests/listed.txt`.
 
 mod listed;
 mod suite;
@@ -83,9 +84,10 @@ fn read() -> Result<Option<Options>, lexopt::Error> {
 /// Whether nothing differs but by decision.
 fn run(options: &Options) -> io::Result<bool> {
     let beside = std::env::current_exe()?.with_file_name("mini_node");
+    let is_ours = options.with.is_none();
     let program = options.with.clone().unwrap_or(beside);
     let listed = listed::read();
-    let mut suite = Suite::open(&options.checkout, program)?;
+    let mut suite = Suite::open(&options.checkout, program, is_ours)?;
     if let Some(word) = &options.only {
         suite.keep(|name| name.contains(word.as_str()));
     }

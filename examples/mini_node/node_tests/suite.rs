@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 /// A test that takes longer hangs.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The families, and how the names of their tests begin.
 const FAMILIES: &[(&str, &[&str])] = &[
@@ -38,6 +38,28 @@ const COMMON: &[(&str, &str)] = &[
     ("tick.js", include_str!("common/tick.js")),
 ];
 
+/// Where Node's tests ask for internal modules, ours get these. What they stand for is small; tests
+/// that look into Node itself are out of scope.
+const INTERNAL: &[(&str, &str)] = &[
+    ("util.js", include_str!("internal/util.js")),
+    ("timers.js", include_str!("internal/timers.js")),
+    ("test/binding.js", include_str!("internal/test/binding.js")),
+    ("worker/io.js", include_str!("internal/worker/io.js")),
+];
+
+/// Files of Node's folder `common` that hold nothing but cases: they are taken from the checkout.
+const CASES: &[&str] = &["process-exit-code-cases.js"];
+
+/// How the line begins in which a test names the options that it needs.
+const FLAGS: &str = "// Flags: ";
+
+/// Of these options those that ours is run without: modules are there in place of the internal ones
+/// (see [`INTERNAL`]), and it has no allocator that could check itself.
+const NOT_OURS: [&str; 2] = ["--expose-internals", "--debug-arraybuffer-allocations"];
+
+/// How the line begins which says that a test was not run.
+const SKIPPED: &str = "1..0 # Skipped";
+
 /// A test, and what came of it.
 pub(crate) struct Test {
     pub name: String,
@@ -55,14 +77,24 @@ pub(crate) struct Outcome {
 }
 
 impl Test {
+    /// Whether it was run, and ended as it should. One that skips itself has not passed.
     pub(crate) fn passed(&self) -> bool {
-        self.outcome.as_ref().is_some_and(|outcome| outcome.code == Some(0))
+        self.outcome.as_ref().is_some_and(|outcome| outcome.code == Some(0) && !outcome.skipped())
+    }
+}
+
+impl Outcome {
+    /// Whether the test has said that it does not run here.
+    pub(crate) fn skipped(&self) -> bool {
+        self.said.lines().any(|line| line.starts_with(SKIPPED))
     }
 }
 
 /// The tests, and where they are run.
 pub(crate) struct Suite {
     program: PathBuf,
+    /// The program is `mini_node`, which has other internal modules than Node.
+    is_ours: bool,
     /// Our own folder `test`. It is removed in the end.
     folder: PathBuf,
     tests: Vec<Test>,
@@ -70,18 +102,26 @@ pub(crate) struct Suite {
 
 impl Suite {
     /// Finds the tests in a checkout.
-    pub(crate) fn open(checkout: &Path, program: PathBuf) -> io::Result<Suite> {
+    pub(crate) fn open(checkout: &Path, program: PathBuf, is_ours: bool) -> io::Result<Suite> {
         let parallel = checkout.join("test/parallel");
         let tests = find(&parallel).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", parallel.display()))
         })?;
         let folder = std::env::temp_dir().join(format!("node_tests_{}", std::process::id()));
-        let suite = Suite { program, folder, tests };
-        for part in ["common", "parallel"] {
-            fs::create_dir_all(suite.folder.join(part))?;
+        let suite = Suite { program, is_ours, folder, tests };
+        fs::create_dir_all(suite.folder.join("parallel"))?;
+        for (folder, files) in [("common", COMMON), ("node_modules/internal", INTERNAL)] {
+            for (name, text) in files {
+                let file = suite.folder.join(folder).join(name);
+                fs::create_dir_all(file.parent().unwrap_or(&suite.folder))?;
+                fs::write(file, text)?;
+            }
         }
-        for (name, text) in COMMON {
-            fs::write(suite.folder.join("common").join(name), text)?;
+        for name in CASES {
+            let from = checkout.join("test/common").join(name);
+            if from.exists() {
+                fs::copy(from, suite.folder.join("common").join(name))?;
+            }
         }
         for test in &suite.tests {
             let to = suite.folder.join("parallel").join(&test.name);
@@ -122,8 +162,13 @@ impl Suite {
 
     fn run_one(&self, name: &str) -> io::Result<Outcome> {
         let file = self.folder.join("parallel").join(name);
+        let flags = flags(&fs::read_to_string(&file)?);
+        let dropped = |flag: &String| self.is_ours && NOT_OURS.contains(&flag.as_str());
+        let flags = flags.into_iter().filter(|flag| !dropped(flag));
         let mut child = Command::new(&self.program)
+            .args(flags)
             .arg(file)
+            .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -152,6 +197,12 @@ impl Drop for Suite {
             eprintln!("node_tests: {}: {error}", self.folder.display());
         }
     }
+}
+
+/// The options that a test needs.
+fn flags(source: &str) -> Vec<String> {
+    let lines = source.lines().filter_map(|line| line.strip_prefix(FLAGS));
+    lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
 }
 
 /// Reads to the end on a thread of its own, and lets `until` go then.
@@ -186,4 +237,28 @@ fn find(parallel: &Path) -> io::Result<Vec<Test>> {
 /// The names of the families, in order.
 pub(crate) fn families() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(code: i32, said: &str) -> Test {
+        let outcome = Outcome { code: Some(code), hung: false, said: said.to_owned() };
+        Test { name: "test-it.js".to_owned(), family: "timers", outcome: Some(outcome) }
+    }
+
+    #[test]
+    fn a_test_that_skips_itself_has_not_passed() {
+        assert!(outcome(0, "said something\n").passed());
+        assert!(!outcome(0, "1..0 # Skipped: missing crypto\n").passed());
+        assert!(!outcome(1, "").passed());
+    }
+
+    #[test]
+    fn the_options_of_a_test_are_in_its_lines() {
+        let source = "'use strict';\n// Flags: --expose-gc --no-warnings\nrequire('x');\n";
+        assert_eq!(flags(source), ["--expose-gc", "--no-warnings"]);
+        assert!(flags("// Flags are none\n").is_empty());
+    }
 }

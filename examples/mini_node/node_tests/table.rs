@@ -94,6 +94,7 @@ fn table(tests: &[Test], listed: &List) -> String {
 /// How a test ended, and the last lines of what it printed.
 fn said(outcome: &Outcome) -> String {
     let end = match outcome.code {
+        Some(0) if outcome.skipped() => "it skips itself".to_owned(),
         Some(code) => format!("exit code {code}"),
         None if outcome.hung => "it hangs".to_owned(),
         None => "it was killed".to_owned(),

@@ -1,8 +1,9 @@
 //! The built-in modules: sources of JavaScript within the program.
 //!
 //! Each is run once, when it is first required, as the body of
-//! `function (exports, require, module, internalBinding)`. Those under `internal/` are for the
-//! others only. `js/internal/loader.js` keeps what is loaded.
+//! `function (exports, require, module, internalBinding, process)`. Those under `internal/` are for
+//! the others only. `js/internal/loader.js` keeps what is loaded. They get `process`, and what else
+//! the global object has they require: a program may put anything in the place of a global.
 
 use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
@@ -32,13 +33,17 @@ sources!(
     "http",
     "internal/abort_controller",
     "internal/assertion_error",
+    "internal/atomics",
     "internal/bootstrap",
     "internal/buffer_numbers",
     "internal/clone",
     "internal/colors",
     "internal/comparisons",
+    "internal/cwd",
+    "internal/deprecate",
     "internal/dom_exception",
     "internal/encoding",
+    "internal/environment",
     "internal/errno",
     "internal/errors",
     "internal/event_target",
@@ -46,6 +51,7 @@ sources!(
     "internal/fs/operations",
     "internal/fs/streams",
     "internal/fs/utils",
+    "internal/fs/watch_file",
     "internal/http/client",
     "internal/http/common",
     "internal/http/incoming",
@@ -55,6 +61,7 @@ sources!(
     "internal/io_errors",
     "internal/loader",
     "internal/messaging",
+    "internal/microtask",
     "internal/net/common",
     "internal/net/server",
     "internal/net/socket",
@@ -72,6 +79,7 @@ sources!(
     "internal/streams/writable",
     "internal/symbols",
     "internal/table",
+    "internal/threads",
     "internal/types",
     "internal/url",
     "internal/validators",
@@ -103,8 +111,9 @@ pub(crate) fn start<'js>(ctx: &Ctx<'js>, engine: &Engine) -> Result<Function<'js
     let loader = compile(ctx.clone(), "internal/loader".into())?;
     let (exports, module) = (Object::new(ctx.clone())?, Object::new(ctx.clone())?);
     module.set("exports", exports.clone())?;
-    let none = Value::new_undefined(ctx.clone());
-    loader.call::<_, ()>((exports, none, module.clone(), engine::internal_binding(ctx)?))?;
+    let (none, process) = (Value::new_undefined(ctx.clone()), Object::new(ctx.clone())?);
+    let binding = engine::internal_binding(ctx)?;
+    loader.call::<_, ()>((exports, none, module.clone(), binding, process))?;
     let require: Function = module.get("exports")?;
     engine.set_realm(ctx, require.clone());
     require.call::<_, ()>(("internal/bootstrap",))?;
@@ -125,7 +134,7 @@ fn compile<'js>(ctx: Ctx<'js>, id: String) -> Result<Function<'js>> {
     let Some((_, source)) = SOURCES.iter().find(|(known, _)| *known == id) else {
         return Err(Exception::throw_message(&ctx, &format!("No such built-in module: {id}")));
     };
-    let parameters = "exports, require, module, internalBinding";
+    let parameters = "exports, require, module, internalBinding, process";
     compile_function(&ctx, source, &format!("node:{id}"), parameters, true)
 }
 

@@ -15,6 +15,7 @@ use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Run
 
 use crate::binding;
 use crate::builtin;
+use crate::clone;
 use crate::memory::EngineAllocator;
 
 /// Of the thread's stack, what scripts may use. The main thread has 8 MiB, a worker is given as
@@ -36,10 +37,12 @@ pub(crate) enum Hook {
     Exit,
     /// `()`: the script that runs is left.
     Interrupted,
+    /// `(value, from)`: a message of `postMessageToThread`. Says what became of it.
+    Direct,
 }
 
 /// How many [`Hook`]s there are.
-const HOOKS: usize = 6;
+const HOOKS: usize = 7;
 
 /// One engine, on one thread, for one loop.
 pub(crate) struct Engine {
@@ -106,6 +109,7 @@ impl Engine {
                 current().rejected(&ctx, promise, reason, is_handled)
             },
         )));
+        engine.context.with(|ctx| clone::share_buffers(&ctx));
         CURRENT.set(Some(engine));
         Ok(Started(()))
     }

@@ -14,6 +14,7 @@ mod errno;
 mod files;
 mod http_message;
 mod memory;
+mod node_options;
 mod observed;
 mod options;
 mod program;
@@ -75,7 +76,10 @@ fn run(options: &Options) -> ExitCode {
         Ok(engine) => engine,
         Err(error) => return fail(&format!("no engine could be made: {error}")),
     };
-    let program = Program { argv: options.argv() };
+    if options.exposes_gc {
+        node_options::expose_gc();
+    }
+    let program = Program { argv: options.argv(), options: options.node.clone() };
     event_loop.run(|| program::main(program, "internal/run_main"));
     let code = event_loop.exit_code();
     drop(event_loop);

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::node_options::NodeOptions;
+
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
 usage: mini_node [options] FILE.js [ARGUMENT...]
@@ -16,7 +18,11 @@ usage: mini_node [options] FILE.js [ARGUMENT...]
   --explain    each callback with what armed it and why it comes there, instead of the output
   --events     what the loop did, as lines of JSON, instead of the output
   --real       --explain and --events on the real clock; else they are in virtual time
-  --help       this text";
+  --help       this text
+
+  Of Node's options there are --unhandled-rejections=MODE, --no-warnings, --trace-warnings,
+  --no-deprecation, --throw-deprecation, --trace-deprecation, --expose-gc and
+  --abort-on-uncaught-exception.";
 
 /// What to do with the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,6 +48,10 @@ pub(crate) enum Time {
 pub(crate) struct Options {
     pub(crate) act: Act,
     pub(crate) time: Time,
+    /// Those of Node's.
+    pub(crate) node: NodeOptions,
+    /// The program may call the collector.
+    pub(crate) exposes_gc: bool,
     /// The file and its arguments.
     pub(crate) file: Vec<OsString>,
 }
@@ -71,6 +81,7 @@ fn executable() -> String {
 /// What the arguments ask for. None if they ask for help.
 pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
     let (mut acts, mut is_virtual, mut seed, mut real) = (Vec::new(), false, None, false);
+    let (mut node, mut exposes_gc) = (NodeOptions::default(), false);
     let file = loop {
         match arguments.next()? {
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(None),
@@ -80,6 +91,20 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Er
             Some(Arg::Long("virtual")) => is_virtual = true,
             Some(Arg::Long("seed")) => seed = Some(arguments.value()?.parse()?),
             Some(Arg::Long("real")) => real = true,
+            Some(Arg::Long("abort-on-uncaught-exception")) => {
+                node.aborts_on_uncaught = true;
+                node.given.push("--abort-on-uncaught-exception".to_owned());
+            }
+            Some(Arg::Long("expose-gc")) => {
+                exposes_gc = true;
+                node.given.push("--expose-gc".to_owned());
+            }
+            Some(Arg::Long(name)) => {
+                let name = name.to_owned();
+                let value = arguments.optional_value();
+                let value = value.as_ref().map(|value| value.to_string_lossy());
+                node.take(&name, value.as_deref())?;
+            }
             Some(Arg::Value(file)) => break file,
             Some(other) => return Err(other.unexpected()),
             None => return Err("there is no FILE.js".into()),
@@ -99,7 +124,7 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Er
         None => Time::Real,
     };
     let file = [file].into_iter().chain(arguments.raw_args()?).collect();
-    Ok(Some(Options { act, time, file }))
+    Ok(Some(Options { act, time, node, exposes_gc, file }))
 }
 
 #[cfg(test)]
@@ -117,6 +142,16 @@ mod tests {
         assert_eq!((options.act, options.time), (Act::Run, Time::Simulated(7)));
         assert_eq!(options.file, ["a.js", "--virtual", "b"]);
         assert_eq!(read("--help"), Ok(None));
+    }
+
+    #[test]
+    fn options_of_nodes_are_kept_apart() {
+        let options = read("--no-warnings --expose-gc --unhandled-rejections=none a.js").unwrap();
+        let options = options.unwrap();
+        assert!(options.node.no_warnings && options.exposes_gc);
+        let given = ["--no-warnings", "--expose-gc", "--unhandled-rejections=none"];
+        assert_eq!(options.node.given, given);
+        assert!(read("--unhandled-rejections=x a.js").is_err());
     }
 
     #[test]

@@ -7,12 +7,15 @@ use std::rc::Rc;
 use rquickjs::Function;
 
 use crate::engine::{self, Hook};
+use crate::node_options::NodeOptions;
 
 /// What a thread runs.
 #[derive(Debug, Default)]
 pub(crate) struct Program {
     /// The executable, the script's path, and its arguments.
     pub(crate) argv: Vec<String>,
+    /// The options of Node's.
+    pub(crate) options: NodeOptions,
 }
 
 thread_local! {

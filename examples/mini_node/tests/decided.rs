@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAMS: [&str; 4] = ["timer", "immediate", "tick", "message"];
+const PROGRAMS: [&str; 5] = ["timer", "immediate", "tick", "message", "rejection"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("decided")

@@ -12,6 +12,7 @@ common::programs! {
     names_are_looked_up_on_the_pool: "dns",
     each_file_operation_calls_back_with_nodes_result_or_error: "fs_callbacks",
     each_file_operation_has_a_promise_with_nodes_result_or_error: "fs_promises",
+    a_file_is_looked_at_again_and_again: "fs_watch_file",
     file_streams_emit_their_events_in_nodes_order: "fs_streams",
     sync_file_operations_return_or_throw_as_on_node: "fs_sync",
     http_connections_that_end_early_are_told_of_as_on_node: "http_ends",

@@ -67,6 +67,8 @@ fn terminate_ends_a_busy_script_within_50_ms() {
             "for (;;) { try { for (;;); } catch {} finally { for (;;); } }",
             "const f = () => { try { f(); } finally { f(); } }; f();",
             "/(a*)*b/.test('a'.repeat(40))",
+            "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
+            "for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)",
         ],
     );
 }
@@ -217,10 +219,10 @@ new Worker('throw new TypeError(`unheard`)', { eval: true });
 #[test]
 fn what_is_absent_says_so() {
     let program = r"
-const { Worker, SHARE_ENV, moveMessagePortToContext } = require('worker_threads');
+const { Worker, SHARE_ENV, MessageChannel, moveMessagePortToContext } = require('worker_threads');
 for (const f of [
   () => new Worker('1', { eval: true, env: SHARE_ENV }),
-  () => moveMessagePortToContext(),
+  () => moveMessagePortToContext(new MessageChannel().port1, {}),
 ]) {
   try { f(); } catch (error) { console.log(error.code, error.message); }
 }

@@ -5,6 +5,7 @@ const { codes } = require('internal/errors');
 const { DOMException } = require('internal/dom_exception');
 const { Event, EventTarget, defineHandler, initEventTarget } = require('internal/event_target');
 const { customInspect } = require('internal/symbols');
+const { setTimeout } = require('timers');
 const { validateArray, validateUint32 } = require('internal/validators');
 
 const kAborted = Symbol('kAborted');

@@ -4,7 +4,6 @@
 require('internal/stack').install();
 require('internal/virtual_time').install();
 const { has } = require;
-const taskQueue = internalBinding('task_queue');
 
 function define(name, value, enumerable = false) {
   Object.defineProperty(globalThis, name, {
@@ -30,26 +29,19 @@ function defineLazily(name, id, pick, enumerable = false) {
 define('global', globalThis, true);
 Object.defineProperty(globalThis, Symbol.toStringTag, { value: 'global', configurable: true });
 define('process', require('process'));
-const { triggerUncaught } = require('internal/fatal');
 require('internal/promises');
+require('internal/atomics').install();
+require('internal/threads').install();
 
 const timers = require('timers');
 for (const name of ['clearImmediate', 'setImmediate', 'clearInterval', 'clearTimeout', 'setInterval', 'setTimeout']) {
   define(name, timers[name], true);
 }
 
-define('queueMicrotask', function queueMicrotask(callback) {
-  require('internal/validators').validateFunction(callback, 'callback');
-  taskQueue.enqueueJob(() => {
-    try {
-      callback();
-    } catch (error) {
-      triggerUncaught(error, false);
-    }
-  });
-}, true);
+define('queueMicrotask', require('internal/microtask'), true);
 
 define('console', require('console'));
+if (internalBinding('options').exposesGc) define('gc', () => { internalBinding('util').gc(); });
 
 const same = (name) => (exports) => exports[name];
 defineLazily('performance', 'perf_hooks', same('performance'), true);

@@ -5,6 +5,7 @@
 // prototypes changes no clone.
 'use strict';
 
+const { DOMException } = require('internal/dom_exception');
 const { codes, define } = require('internal/errors');
 
 define('ERR_MISSING_TRANSFERABLE_IN_TRANSFER_LIST', () =>

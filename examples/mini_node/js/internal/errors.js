@@ -169,9 +169,6 @@ define('ERR_UNKNOWN_SIGNAL', (signal) => `Unknown signal: ${signal}`, TypeError)
 define('ERR_UNKNOWN_BUILTIN_MODULE', (id) => `No such built-in module: ${id}`);
 define('ERR_METHOD_NOT_IMPLEMENTED', (name) => `The ${name} method is not implemented`);
 define('ERR_FALSY_VALUE_REJECTION', () => 'Promise was rejected with falsy value');
-define('ERR_UNHANDLED_REJECTION', (reason) => 'This error originated either by throwing inside of an ' +
-  'async function without a catch block, or by rejecting a promise which was not handled with ' +
-  `.catch(). The promise rejected with the reason "${reason}".`);
 define('ERR_WORKER_UNSUPPORTED_OPERATION', (name) => `${name} is not supported in workers`, TypeError);
 
 // An operation that was called off by a signal.

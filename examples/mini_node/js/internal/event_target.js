@@ -1,6 +1,7 @@
 // EventTarget and Event, as of the web, without a tree of targets.
 'use strict';
 
+const { uptime } = internalBinding('process');
 const { codes } = require('internal/errors');
 const { customInspect } = require('internal/symbols');
 const { validateAbortSignal, validateObject } = require('internal/validators');
@@ -19,7 +20,7 @@ class Event {
   #composed;
   #isDefaultPrevented = false;
   #isPropagationStopped = false;
-  #timeStamp = performance.now();
+  #timeStamp = uptime() * 1000;
 
   constructor(type, options = undefined) {
     if (arguments.length === 0) throw new codes.ERR_MISSING_ARGS('type');
@@ -33,36 +34,48 @@ class Event {
     }
   }
 
+  // What of this class is called of anything else says so.
+  static #of(event) {
+    if (typeof event !== 'object' || event === null || !(#type in event)) {
+      throw new codes.ERR_INVALID_THIS('Event');
+    }
+    return event;
+  }
+
   [customInspect](depth, options, inspect) {
-    const name = this.constructor.name;
+    const event = Event.#of(this);
+    const name = event.constructor.name;
     if (depth !== null && depth < 0) return name;
     return `${name} ${inspect({
-      type: this.#type,
-      defaultPrevented: this.defaultPrevented,
-      cancelable: this.#cancelable,
-      timeStamp: this.#timeStamp,
+      type: event.#type,
+      defaultPrevented: event.defaultPrevented,
+      cancelable: event.#cancelable,
+      timeStamp: event.#timeStamp,
     }, { ...options, depth: options.depth === null ? null : options.depth - 1 })}`;
   }
 
-  get type() { return this.#type; }
-  get target() { return this[kTarget]; }
-  get currentTarget() { return this[kDispatching] ? this[kTarget] : null; }
-  get srcElement() { return this[kTarget]; }
-  get bubbles() { return this.#bubbles; }
-  get cancelable() { return this.#cancelable; }
-  get composed() { return this.#composed; }
-  get defaultPrevented() { return this.#cancelable && this.#isDefaultPrevented; }
-  get returnValue() { return !this.defaultPrevented; }
-  get timeStamp() { return this.#timeStamp; }
-  get eventPhase() { return this[kDispatching] ? Event.AT_TARGET : Event.NONE; }
-  get isTrusted() { return false; }
-  get cancelBubble() { return this.#isPropagationStopped; }
-  set cancelBubble(value) { if (value) this.#isPropagationStopped = true; }
+  get type() { return Event.#of(this).#type; }
+  get target() { return Event.#of(this)[kTarget]; }
+  get currentTarget() { return Event.#of(this)[kDispatching] ? this[kTarget] : null; }
+  get srcElement() { return Event.#of(this)[kTarget]; }
+  get bubbles() { return Event.#of(this).#bubbles; }
+  get cancelable() { return Event.#of(this).#cancelable; }
+  get composed() { return Event.#of(this).#composed; }
+  get defaultPrevented() { return Event.#of(this).#cancelable && this.#isDefaultPrevented; }
+  get returnValue() { return !Event.#of(this).defaultPrevented; }
+  get timeStamp() { return Event.#of(this).#timeStamp; }
+  get eventPhase() { return Event.#of(this)[kDispatching] ? Event.AT_TARGET : Event.NONE; }
+  get isTrusted() {
+    Event.#of(this);
+    return false;
+  }
+  get cancelBubble() { return Event.#of(this).#isPropagationStopped; }
+  set cancelBubble(value) { if (value) Event.#of(this).#isPropagationStopped = true; }
 
-  composedPath() { return this[kDispatching] ? [this[kTarget]] : []; }
-  preventDefault() { this.#isDefaultPrevented = true; }
-  stopPropagation() { this.#isPropagationStopped = true; }
-  stopImmediatePropagation() { this[kStop] = true; }
+  composedPath() { return Event.#of(this)[kDispatching] ? [this[kTarget]] : []; }
+  preventDefault() { Event.#of(this).#isDefaultPrevented = true; }
+  stopPropagation() { Event.#of(this).#isPropagationStopped = true; }
+  stopImmediatePropagation() { Event.#of(this)[kStop] = true; }
 }
 
 for (const [name, value] of [['NONE', 0], ['CAPTURING_PHASE', 1], ['AT_TARGET', 2], ['BUBBLING_PHASE', 3]]) {
@@ -78,7 +91,12 @@ class CustomEvent extends Event {
     this.#detail = options?.detail ?? null;
   }
 
-  get detail() { return this.#detail; }
+  get detail() {
+    if (typeof this !== 'object' || this === null || !(#detail in this)) {
+      throw new codes.ERR_INVALID_THIS('CustomEvent');
+    }
+    return this.#detail;
+  }
 }
 Object.defineProperty(CustomEvent.prototype, Symbol.toStringTag, { value: 'CustomEvent', configurable: true });
 

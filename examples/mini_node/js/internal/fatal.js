@@ -6,6 +6,7 @@ const native = internalBinding('process');
 const { inspect } = require('internal/inspect');
 const { positionOfError, positionOfLastThrow } = require('internal/stack');
 const { readFile } = internalBinding('module');
+const { abortsOnUncaught } = internalBinding('options');
 
 // What setUncaughtExceptionCaptureCallback was given.
 let capture = null;
@@ -13,19 +14,36 @@ let capture = null;
 // How a worker reports what ends it, in place of printing it.
 let reporter = null;
 
+// The code of a program that has taken away what handles its errors.
+const NO_HANDLER = 6;
+
+// Nobody caught the error. What is done about it is a property of `process`, which programs may
+// change.
 function triggerUncaught(error, fromPromise) {
+  const { _fatalException } = process;
+  if (typeof _fatalException === 'function') return _fatalException(error, fromPromise);
+  native.write(2, describe(error));
+  native.reallyExit(NO_HANDLER);
+  return false;
+}
+
+// Says whether a handler took it. If none did, the program ends.
+function handleUncaught(error, fromPromise) {
   const origin = fromPromise ? 'unhandledRejection' : 'uncaughtException';
   try {
     process.emit('uncaughtExceptionMonitor', error, origin);
     if (capture !== null) {
       capture(error);
-      return;
+      return true;
     }
-    if (process.emit('uncaughtException', error, origin)) return;
+    if (abortsOnUncaught) {
+      native.write(2, describe(error));
+      native.abort();
+    }
+    if (process.emit('uncaughtException', error, origin)) return true;
   } catch (another) {
     // The handler has failed: nobody is asked any more.
-    report(another);
-    native.reallyExit(7);
+    report(another, reporter === null ? 7 : 1);
   }
   try {
     if (!process._exiting) {
@@ -36,13 +54,15 @@ function triggerUncaught(error, fromPromise) {
   } catch {
     // There is already an error to report, and the program ends with it.
   }
-  report(error);
-  native.reallyExit(typeof process.exitCode === 'number' ? process.exitCode : 1);
+  report(error, typeof process.exitCode === 'number' ? process.exitCode : 1);
+  return false;
 }
 
-function report(error) {
-  if (reporter !== null) reporter(error);
-  else native.write(2, describe(error));
+// Tells of the error, and ends the program.
+function report(error, code) {
+  if (reporter !== null) return reporter(error, code);
+  native.write(2, describe(error));
+  native.reallyExit(code);
 }
 
 // The place, the line, a caret, and the stack.
@@ -85,6 +105,7 @@ native.onUncaught((error, fromPromise) => triggerUncaught(error, fromPromise));
 
 module.exports = {
   describe,
+  handleUncaught,
   triggerUncaught,
   hasCapture: () => capture !== null,
   setCapture(callback) { capture = callback; },

@@ -1,5 +1,6 @@
 // Keeps the built-in modules: each is run once, when it is first required. What this module exports
-// is the `require` of all the others.
+// is the `require` of all the others. The object `process` is empty at first: the module of that name
+// gives it all it has.
 'use strict';
 
 const { ids, compile } = internalBinding('builtins');
@@ -14,7 +15,7 @@ function requireBuiltin(id) {
     builtin = { id, exports: {} };
     // Before it runs: two modules may need each other.
     modules.set(id, builtin);
-    run(builtin.exports, requireBuiltin, builtin, internalBinding);
+    run(builtin.exports, requireBuiltin, builtin, internalBinding, process);
   }
   return builtin.exports;
 }

@@ -5,7 +5,8 @@
 'use strict';
 
 const native = internalBinding('messaging');
-const { Event, EventTarget } = require('internal/event_target');
+const { DOMException } = require('internal/dom_exception');
+const { CustomEvent, Event, EventTarget } = require('internal/event_target');
 const { codes, define } = require('internal/errors');
 const clone = require('internal/clone');
 const { customInspect } = require('internal/symbols');
@@ -14,8 +15,9 @@ define('ERR_CONSTRUCT_CALL_REQUIRED', () => 'Cannot call constructor without `ne
 define('ERR_CONSTRUCT_CALL_INVALID', () => 'Constructor cannot be called', TypeError);
 define('ERR_INVALID_TRANSFER_OBJECT', () => 'Found invalid object in transferList', TypeError);
 
-// Passed to constructors by this module alone.
-const kInternal = Symbol('internal');
+// What a target of messages does at its first listener for them, and at the end of its last.
+const kListened = Symbol('listened');
+const kUnlistened = Symbol('unlistened');
 
 const untransferable = new WeakSet();
 
@@ -30,14 +32,30 @@ class MessageEvent extends Event {
 
   constructor(type, init = {}) {
     super(type, init);
-    this.#init = { data: null, origin: '', lastEventId: '', source: null, ports: [], ...init };
+    const { data = null, origin = '', lastEventId = '', source = null, ports = [] } = init ?? {};
+    if (source !== null) checkPort(source, 'init.source');
+    if (typeof ports?.[Symbol.iterator] !== 'function') throw new TypeError('ports is not iterable');
+    const list = [...ports];
+    list.forEach((port, index) => checkPort(port, `init.ports[${index}]`));
+    this.#init = { data, origin: `${origin}`, lastEventId: `${lastEventId}`, source, ports: list };
   }
 
-  get data() { return this.#init.data; }
-  get origin() { return this.#init.origin; }
-  get lastEventId() { return this.#init.lastEventId; }
-  get source() { return this.#init.source; }
-  get ports() { return this.#init.ports; }
+  static #of(event) {
+    if (typeof event !== 'object' || event === null || !(#init in event)) {
+      throw new codes.ERR_INVALID_THIS('MessageEvent');
+    }
+    return event.#init;
+  }
+
+  get data() { return MessageEvent.#of(this).data; }
+  get origin() { return MessageEvent.#of(this).origin; }
+  get lastEventId() { return MessageEvent.#of(this).lastEventId; }
+  get source() { return MessageEvent.#of(this).source; }
+  get ports() { return MessageEvent.#of(this).ports; }
+}
+
+function checkPort(value, name) {
+  if (!Port.is(value)) throw new codes.ERR_INVALID_ARG_TYPE(name, 'MessagePort', value);
 }
 
 class MessagePortCloseEvent extends Event {
@@ -52,9 +70,8 @@ function listOf(value, name) {
   const iterator = typeof begin === 'function' ? begin.call(value) : undefined;
   const next = isObject(iterator) ? iterator.next : undefined;
   if (typeof next !== 'function') {
-    const error = new TypeError(`Optional ${name} argument must be an iterable`);
-    error.code = 'ERR_INVALID_ARG_TYPE';
-    throw error;
+    throw nativeError(
+      TypeError, 'ERR_INVALID_ARG_TYPE', `Optional ${name} argument must be an iterable`);
   }
   const list = [];
   for (let step = next.call(iterator); !step.done; step = next.call(iterator)) list.push(step.value);
@@ -70,23 +87,25 @@ function transferListOf(options) {
   return listOf(options, 'transferList');
 }
 
-// What of a transfer list moves: buffers, and ports with their numbers.
+// What of a transfer list moves: buffers, and ports with their numbers. A program that changes how
+// arrays are gone through changes no message.
 function sort(list, source) {
   const transfer = { buffers: [], ports: [], numbers: [] };
-  for (const entry of list) {
+  for (let i = 0; i < list.length; i++) {
+    const entry = list[i];
     if (entry instanceof ArrayBuffer) {
       if (untransferable.has(entry)) continue;
       if (transfer.buffers.includes(entry)) {
         throw clone.dataCloneError('Transfer list contains duplicate ArrayBuffer');
       }
       transfer.buffers.push(entry);
-    } else if (MessagePort.is(entry)) {
+    } else if (Port.is(entry)) {
       if (untransferable.has(entry)) continue;
       if (entry === source) throw clone.dataCloneError('Transfer list contains source port');
       if (transfer.ports.includes(entry)) {
         throw clone.dataCloneError('Transfer list contains duplicate MessagePort');
       }
-      const number = MessagePort.numberOf(entry);
+      const number = Port.numberOf(entry);
       if (number === undefined || !native.isOpen(number)) {
         throw clone.dataCloneError('MessagePort in transfer list is already detached');
       }
@@ -103,7 +122,7 @@ function sort(list, source) {
 function send(post, number, value, list, source) {
   const { buffers, ports, numbers } = sort(list, source);
   const result = post(number, value, buffers, ports, numbers);
-  for (const port of ports) MessagePort.leave(port);
+  for (let i = 0; i < ports.length; i++) Port.leave(ports[i]);
   return result;
 }
 
@@ -114,6 +133,8 @@ class MessageTarget extends EventTarget {
   #listeners = new Map();
   // The values of `onmessage` and its like.
   #handlers = new Map();
+  // The event that is on its way, and what listeners get for it that came by `on`.
+  #current = {};
 
   #of(type) {
     let list = this.#listeners.get(type);
@@ -131,7 +152,7 @@ class MessageTarget extends EventTarget {
     };
     list.push(record);
     super.addEventListener(type, record.call, isCapture);
-    if (type === 'message' && list.length === 1) this._listened();
+    if (type === 'message' && list.length === 1) this[kListened]();
   }
 
   #remove(type, listener, isCapture, isTold = true) {
@@ -141,7 +162,7 @@ class MessageTarget extends EventTarget {
     if (place === -1) return;
     const [record] = list.splice(place, 1);
     super.removeEventListener(type, record.call, isCapture);
-    if (type === 'message' && list.length === 0 && isTold) this._unlistened();
+    if (type === 'message' && list.length === 0 && isTold) this[kUnlistened]();
   }
 
   addEventListener(type, listener, options = undefined) {
@@ -164,14 +185,14 @@ class MessageTarget extends EventTarget {
   }
 
   on(type, listener) {
-    this.#add(type, listener, false, (event) => listener.call(this, argumentOf(event)), false);
+    this.#add(type, listener, false, (event) => listener.call(this, this.#argumentOf(event)), false);
     return this;
   }
 
   addListener(type, listener) { return this.on(type, listener); }
 
   once(type, listener) {
-    this.#add(type, listener, false, (event) => listener.call(this, argumentOf(event)), true);
+    this.#add(type, listener, false, (event) => listener.call(this, this.#argumentOf(event)), true);
     return this;
   }
 
@@ -192,9 +213,28 @@ class MessageTarget extends EventTarget {
     return this;
   }
 
-  emit(type, data) {
+  // An event that a program has made itself is given to them all.
+  #argumentOf(event) {
+    return this.#current.event === event ? this.#current.argument : event;
+  }
+
+  // Dispatches an event: listeners that came by `on` get the argument in its place.
+  _dispatch(event, argument) {
+    const before = this.#current;
+    this.#current = { event, argument };
+    try {
+      this.dispatchEvent(event);
+    } finally {
+      this.#current = before;
+    }
+  }
+
+  emit(type, argument) {
     const hadListeners = this.#of(type).length > 0;
-    this.dispatchEvent(new MessageEvent(type, { data }));
+    const isMessage = type === 'message' || type === 'messageerror';
+    const event = isMessage ? new MessageEvent(type, { data: argument }) :
+      new CustomEvent(type, { detail: argument });
+    this._dispatch(event, argument);
     return hadListeners;
   }
 
@@ -235,19 +275,14 @@ class MessageTarget extends EventTarget {
   set onmessageerror(value) { this._setHandler('messageerror', value); }
 }
 
-// What a listener that came by `on` gets.
-function argumentOf(event) {
-  return event instanceof MessageEvent ? event.data : event;
-}
-
-class MessagePort extends MessageTarget {
+// A port. Programs see it as a MessagePort.
+class Port extends MessageTarget {
   // The native part's number. Undefined once the port is closed or transferred.
   #number;
   #isStarted = false;
   #isRef = false;
 
-  constructor(key, number) {
-    if (key !== kInternal) throw new codes.ERR_CONSTRUCT_CALL_INVALID();
+  constructor(number) {
     super();
     this.#number = number;
     native.attach(number, () => this.#closed());
@@ -270,23 +305,27 @@ class MessagePort extends MessageTarget {
 
   // `error` is why the message could not be read.
   #deliver(data, ports, error) {
-    const event = error === undefined ? new MessageEvent('message', { data, ports }) :
-      new MessageEvent('messageerror', { data: error });
-    this.dispatchEvent(event);
+    if (error === undefined) this._dispatch(new MessageEvent('message', { data, ports }), data);
+    else this._dispatch(new MessageEvent('messageerror', { data: error }), error);
   }
 
-  _listened() {
+  [kListened]() {
     this.ref();
     this.start();
   }
 
-  _unlistened() { this.unref(); }
+  // What comes now waits for the next listener.
+  [kUnlistened]() {
+    this.unref();
+    if (this.#number === undefined || !this.#isStarted) return;
+    this.#isStarted = false;
+    native.stop(this.#number);
+  }
 
   postMessage(value, options) {
     if (arguments.length === 0) {
-      const error = new TypeError('Not enough arguments to MessagePort.postMessage');
-      error.code = 'ERR_MISSING_ARGS';
-      throw error;
+      throw nativeError(
+        TypeError, 'ERR_MISSING_ARGS', 'Not enough arguments to MessagePort.postMessage');
     }
     const list = transferListOf(options);
     const isLost = send(native.post, this.#number ?? -1, value, list, this);
@@ -326,7 +365,15 @@ class MessagePort extends MessageTarget {
   }
 }
 
-clone.setIsPort(MessagePort.is);
+clone.setIsPort(Port.is);
+
+// The class of ports as programs see it. It makes none: they come from channels and in messages.
+function MessagePort() { throw new codes.ERR_CONSTRUCT_CALL_INVALID(); }
+Object.setPrototypeOf(MessagePort, MessageTarget);
+Object.defineProperty(MessagePort, 'prototype', { value: Port.prototype, writable: false });
+Object.defineProperty(Port.prototype, 'constructor', {
+  value: MessagePort, writable: true, configurable: true, enumerable: false,
+});
 
 function MessageChannel() {
   if (new.target === undefined) throw new codes.ERR_CONSTRUCT_CALL_REQUIRED();
@@ -337,7 +384,7 @@ function MessageChannel() {
 
 // The object of a port that the native part has opened.
 function adopt(number) {
-  return new MessagePort(kInternal, number);
+  return new Port(number);
 }
 
 class BroadcastChannel extends MessageTarget {
@@ -350,8 +397,7 @@ class BroadcastChannel extends MessageTarget {
     super();
     this.#name = `${name}`;
     this.#number = native.openBroadcast(this.#name, (data, error) => {
-      const type = error === undefined ? 'message' : 'messageerror';
-      this.dispatchEvent(new MessageEvent(type, { data: error ?? data }));
+      this.emit(error === undefined ? 'message' : 'messageerror', error ?? data);
     });
   }
 
@@ -360,12 +406,22 @@ class BroadcastChannel extends MessageTarget {
       channel.#number ?? -1 : undefined;
   }
 
-  _listened() {}
-  _unlistened() {}
+  static #check(value) {
+    if (BroadcastChannel.numberOf(value) === undefined) {
+      throw new codes.ERR_INVALID_THIS('BroadcastChannel');
+    }
+  }
 
-  get name() { return this.#name; }
+  [kListened]() {}
+  [kUnlistened]() {}
+
+  get name() {
+    BroadcastChannel.#check(this);
+    return this.#name;
+  }
 
   postMessage(message) {
+    BroadcastChannel.#check(this);
     if (arguments.length === 0) throw new codes.ERR_MISSING_ARGS('message');
     if (this.#number === undefined) {
       throw new DOMException('BroadcastChannel is closed.', 'InvalidStateError');
@@ -374,22 +430,27 @@ class BroadcastChannel extends MessageTarget {
   }
 
   close() {
+    BroadcastChannel.#check(this);
     if (this.#number === undefined) return;
     native.closeBroadcast(this.#number);
     this.#number = undefined;
   }
 
   ref() {
+    BroadcastChannel.#check(this);
     if (this.#number !== undefined) native.setBroadcastRef(this.#number, true);
     return this;
   }
 
   unref() {
+    BroadcastChannel.#check(this);
     if (this.#number !== undefined) native.setBroadcastRef(this.#number, false);
     return this;
   }
 
   [customInspect](depth, options, inspect) {
+    BroadcastChannel.#check(this);
+    if (depth !== null && depth < 0) return 'BroadcastChannel';
     const fields = { name: this.#name, active: this.#number !== undefined };
     return `BroadcastChannel ${inspect(fields, options)}`;
   }
@@ -400,23 +461,45 @@ function receiveMessageOnPort(port) {
   const broadcast = BroadcastChannel.numberOf(port);
   if (broadcast !== undefined) {
     received = native.receiveBroadcast(broadcast);
-  } else if (MessagePort.is(port)) {
-    received = native.receive(MessagePort.numberOf(port) ?? -1);
+  } else if (Port.is(port)) {
+    received = native.receive(Port.numberOf(port) ?? -1);
   } else {
-    const error = new TypeError('The "port" argument must be a MessagePort instance');
-    error.code = 'ERR_INVALID_ARG_TYPE';
-    throw error;
+    throw noPort();
   }
   return received === undefined ? undefined : { message: received[0] };
 }
 
+// The errors of what is native in Node have no code in their stacks.
+function nativeError(Class, code, message) {
+  const error = new Class(message);
+  error.code = code;
+  return error;
+}
+
+function noPort() {
+  return nativeError(
+    TypeError, 'ERR_INVALID_ARG_TYPE', 'The "port" argument must be a MessagePort instance');
+}
+
+// There is one context in an engine here.
+function moveMessagePortToContext(port) {
+  if (!Port.is(port)) throw noPort();
+  const number = Port.numberOf(port);
+  if (number === undefined || !native.isOpen(number)) {
+    throw nativeError(Error, 'ERR_CLOSED_MESSAGE_PORT', 'Cannot send data on closed MessagePort');
+  }
+  throw new codes.ERR_METHOD_NOT_IMPLEMENTED('moveMessagePortToContext()');
+}
+
 function structuredClone(value, options) {
   if (arguments.length === 0) {
-    const error = new TypeError('The value argument must be specified');
-    error.code = 'ERR_MISSING_ARGS';
-    throw error;
+    throw nativeError(TypeError, 'ERR_MISSING_ARGS', 'The value argument must be specified');
   }
-  const list = listOf(options?.transfer, 'transferList');
+  if (options !== undefined && typeof options !== 'object' && typeof options !== 'function') {
+    throw nativeError(TypeError, 'ERR_INVALID_ARG_TYPE',
+      'The options argument must be either an object or undefined');
+  }
+  const list = transferListOf(options?.transfer);
   return send((_, ...rest) => native.clone(...rest), 0, value, list, undefined);
 }
 
@@ -435,6 +518,7 @@ module.exports = {
   MessagePort,
   adopt,
   markAsUntransferable,
+  moveMessagePortToContext,
   receiveMessageOnPort,
   send,
   structuredClone,

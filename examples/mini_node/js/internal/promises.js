@@ -3,58 +3,107 @@
 'use strict';
 
 const { onRejection, onDrained } = internalBinding('task_queue');
-const { codes, setStack } = require('internal/errors');
+const { unhandledRejections } = internalBinding('options');
+const { setStack } = require('internal/errors');
 const { isProxy } = internalBinding('util');
 const { triggerUncaught } = require('internal/fatal');
 
-// Rejected promises without a handler that have not been judged, in the order of their rejection.
-let pending = [];
+// From a promise that was rejected without a handler, and has not been judged, to what is known of
+// it, in the order of the rejections.
+const pending = new Map();
 
-// From a promise without a handler to what is known of it.
+// The same of those that have been judged.
 const unhandled = new WeakMap();
 
 // Promises that got a handler after they had been judged.
-let handledLate = [];
+const handledLate = [];
 
 // Counts rejections: warnings name them by number.
 let lastId = 0;
 
 function rejected(isHandled, promise, reason) {
   if (!isHandled) {
-    const record = { promise, reason, id: ++lastId, isJudged: false };
-    unhandled.set(promise, record);
-    pending.push(record);
+    pending.set(promise, { promise, reason, id: ++lastId });
     return;
   }
+  if (pending.delete(promise)) return;
   const record = unhandled.get(promise);
   if (record === undefined) return;
   unhandled.delete(promise);
-  if (record.isJudged) {
-    const warning = new Error(`Promise rejection was handled asynchronously (rejection id: ${record.id})`);
-    warning.name = 'PromiseRejectionHandledWarning';
-    warning.id = record.id;
-    handledLate.push({ promise, warning });
-  }
+  const warning = new Error(`Promise rejection was handled asynchronously (rejection id: ${record.id})`);
+  warning.name = 'PromiseRejectionHandledWarning';
+  warning.id = record.id;
+  handledLate.push({ promise, warning });
 }
 
 // Says whether ticks or microtasks may have been queued.
 function judge() {
   let mayHaveQueued = handledLate.length > 0;
-  while (handledLate.length > 0) {
-    const { promise, warning } = handledLate.shift();
-    if (!process.emit('rejectionHandled', promise)) process.emitWarning(warning);
+  for (const { promise, warning } of handledLate.splice(0)) {
+    guarded(() => {
+      if (!process.emit('rejectionHandled', promise)) process.emitWarning(warning);
+    });
   }
   // Those that come meanwhile wait for the next round.
-  for (let left = pending.length; left > 0; left--) {
-    const record = pending.shift();
-    if (unhandled.get(record.promise) !== record) continue;
-    record.isJudged = true;
+  for (const record of [...pending.values()]) {
+    if (!pending.delete(record.promise)) continue; // A handler of one before it has handled it.
+    unhandled.set(record.promise, record);
     mayHaveQueued = true;
-    if (!process.emit('unhandledRejection', record.reason, record.promise)) {
-      triggerUncaught(asError(record.reason), true);
-    }
+    guarded(() => judgeOne(record));
   }
-  return mayHaveQueued || pending.length > 0;
+  return mayHaveQueued || pending.size > 0;
+}
+
+// What a handler throws is uncaught, and the next rejection is judged.
+function guarded(f) {
+  try {
+    f();
+  } catch (error) {
+    triggerUncaught(error, false);
+  }
+}
+
+// What becomes of a rejection, by what `--unhandled-rejections` asks for.
+const MODES = {
+  '__proto__': null,
+  'none': tellOf,
+  'strict'(record) {
+    triggerUncaught(asError(record.reason), true);
+    if (!tellOf(record)) warnOf(record);
+  },
+  'throw'(record) {
+    if (!tellOf(record)) triggerUncaught(asError(record.reason), true);
+  },
+  'warn'(record) {
+    tellOf(record);
+    warnOf(record);
+  },
+  'warn-with-error-code'(record) {
+    if (tellOf(record)) return;
+    warnOf(record);
+    process.exitCode = 1;
+  },
+};
+const judgeOne = MODES[unhandledRejections];
+
+// Says whether anybody listens.
+function tellOf({ promise, reason }) {
+  return process.emit('unhandledRejection', reason, promise);
+}
+
+// Warns of the reason, and that it came from a promise.
+function warnOf({ reason, id }) {
+  const name = 'UnhandledPromiseRejectionWarning';
+  const warning = new Error('Unhandled promise rejection. This error originated either by throwing ' +
+    'inside of an async function without a catch block, or by rejecting a promise which was not ' +
+    'handled with .catch(). To terminate the node process on unhandled promise rejection, use the ' +
+    'CLI flag `--unhandled-rejections=strict` (see ' +
+    `https://nodejs.org/api/cli.html#cli_unhandled_rejections_mode). (rejection id: ${id})`);
+  warning.name = name;
+  const stack = isErrorLike(reason) ? reason.stack : undefined;
+  setStack(warning, typeof stack === 'string' ? stack : `${name}: ${warning.message}`);
+  process.emitWarning(typeof stack === 'string' ? stack : briefly(reason), name);
+  process.emitWarning(warning);
 }
 
 function isErrorLike(value) {
@@ -64,7 +113,10 @@ function isErrorLike(value) {
 
 function asError(reason) {
   if (isErrorLike(reason)) return reason;
-  const error = new codes.ERR_UNHANDLED_REJECTION(briefly(reason));
+  const error = new Error('This error originated either by throwing inside of an async function ' +
+    'without a catch block, or by rejecting a promise which was not handled with .catch(). The ' +
+    `promise rejected with the reason "${briefly(reason)}".`);
+  error.code = 'ERR_UNHANDLED_REJECTION';
   error.name = 'UnhandledPromiseRejection';
   setStack(error, `UnhandledPromiseRejection: ${error.message}`);
   return error;

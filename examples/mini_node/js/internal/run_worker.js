@@ -7,8 +7,11 @@ const { adopt } = require('internal/messaging');
 const { setReporter } = require('internal/fatal');
 const { setAllEnvironmentData } = require('internal/worker');
 const { writeError } = require('internal/worker_errors');
-const { moduleFunctions } = require('internal/stack');
-const { compile } = internalBinding('module');
+const cwd = require('internal/cwd');
+const environment = require('internal/environment');
+const { WORKER_EVAL } = require('internal/stack');
+const { runScript } = internalBinding('module');
+const { trackDescriptors } = internalBinding('fs');
 const { ReadableStdio, WritableStdio } = require('internal/worker_stdio');
 
 // What belongs to the whole process, and is the main thread's to change.
@@ -16,17 +19,46 @@ const UNSUPPORTED = [
   'abort', 'chdir', 'initgroups', 'setegid', 'seteuid', 'setgid', 'setgroups', 'setuid',
 ];
 
+function unsupported(name) {
+  const refuse = () => { throw new codes.ERR_WORKER_UNSUPPORTED_OPERATION(name); };
+  refuse.disabled = true;
+  return refuse;
+}
+
 function setUpProcess(said, streams) {
-  process.env = said.env;
-  for (const name of UNSUPPORTED) {
-    process[name] = () => { throw new codes.ERR_WORKER_UNSUPPORTED_OPERATION(`process.${name}()`); };
-    process[name].disabled = true;
+  process.env = environment(Object.entries(said.env));
+  for (const name of UNSUPPORTED) process[name] = unsupported(`process.${name}()`);
+  // A channel to a parent process is the main thread's.
+  if (process.env.NODE_CHANNEL_FD) {
+    for (const name of ['send', 'disconnect']) process[name] = unsupported(`process.${name}()`);
+    for (const name of ['channel', 'connected']) {
+      Object.defineProperty(process, name, { configurable: true, get: unsupported(`process.${name}`) });
+    }
   }
+  for (const name of ['title', 'debugPort']) {
+    const value = process[name];
+    Object.defineProperty(process, name, {
+      configurable: true, enumerable: true, get: () => value, set() {},
+    });
+  }
+  const { umask } = process;
+  process.umask = function(mask) {
+    if (mask !== undefined) throw new codes.ERR_WORKER_UNSUPPORTED_OPERATION('Setting process.umask()');
+    return umask();
+  };
+  cwd.counter = said.cwdCounter;
+  process.cwd = cwd.cached(process.cwd);
+  if (said.tracksDescriptors) trackDescriptors();
   const port = adopt(streams);
-  const stdin = new ReadableStdio(() => port.ref());
-  if (!said.hasStdin) stdin.push(null);
+  let isOver = !said.hasStdin;
+  // Who reads waits for as long as something may come.
+  const stdin = new ReadableStdio(() => { if (!isOver) port.ref(); });
+  if (isOver) stdin.push(null);
   port.on('message', ([, chunk]) => {
-    if (chunk === null) port.unref();
+    if (chunk === null) {
+      isOver = true;
+      port.unref();
+    }
     stdin.push(chunk);
   });
   port.unref();
@@ -44,24 +76,26 @@ function setUpProcess(said, streams) {
 
 module.exports = function runWorker() {
   const [said, parentPort, streams] = native.boot();
-  setReporter((error) => native.fail(textOf(error), writeError(error)));
+  setReporter((error, code) => native.fail(textOf(error), writeError(error), code));
   setUpProcess(said, streams);
   setAllEnvironmentData(said.environmentData);
   require('worker_threads')._begin(adopt(parentPort), said);
   const Module = require('module');
-  const script = said.path ?? '[worker eval]';
+  const script = said.path ?? WORKER_EVAL;
   process.argv = [process.execPath, script, ...said.argv];
   if (said.path !== undefined) {
     Module.runMain();
     return;
   }
+  // A script that comes as text is no module: it has what modules have as globals.
   const module = new Module(script);
   module.filename = `${process.cwd()}/${script}`;
   module.paths = Module._nodeModulePaths(process.cwd());
-  const run = compile(said.source, script);
-  moduleFunctions.add(run);
-  const scriptRequire = Module.createRequire(module.filename);
-  run.call(globalThis, module.exports, scriptRequire, module, script, '.');
+  Object.assign(globalThis, {
+    module, exports: module.exports, require: Module.createRequire(module.filename),
+    __filename: script, __dirname: '.',
+  });
+  runScript(said.source, script);
 };
 
 function textOf(error) {

@@ -8,6 +8,9 @@ const inNodesWords = require('internal/words');
 // The functions that files of CommonJS are. Their first line begins with parameters that no file has.
 const moduleFunctions = new WeakSet();
 
+// What the script of a worker is called that came as text. It is no such function.
+const WORKER_EVAL = '[worker eval]';
+
 // Where an error was made, for the report of one that nobody caught.
 const positions = new WeakMap();
 
@@ -37,7 +40,7 @@ function positionOf(site) {
   const line = site.getLineNumber();
   let column = site.getColumnNumber();
   // The first line has the parameters before it.
-  if (line === 1 && !file.startsWith('node:')) column = Math.max(1, column - prefixLength);
+  if (line === 1 && !file.startsWith('node:') && file !== WORKER_EVAL) column = Math.max(1, column - prefixLength);
   return { file, line, column };
 }
 
@@ -57,7 +60,7 @@ function frameOf(site) {
   if (position === undefined) return name ? `    at ${name} (<anonymous>)` : undefined;
   const place = `${position.file}:${position.line}:${position.column}`;
   if (isModuleFunction(site)) name = 'Object.<anonymous>';
-  if (!name || name === '<anonymous>') return `    at ${place}`;
+  if (!name || name === '<anonymous>' || name === '<eval>') return `    at ${place}`;
   return `    at ${name} (${place})`;
 }
 
@@ -71,7 +74,13 @@ function prepare(error, sites) {
   }
   inNodesWords(error);
   if (position !== undefined) positions.set(error, position);
-  if (typeof userPrepare === 'function') return userPrepare(error, sites);
+  if (typeof userPrepare === 'function') {
+    try {
+      return userPrepare(error, sites);
+    } catch {
+      return undefined; // On Node whoever asks for the stack gets what it throws; here nobody has asked.
+    }
+  }
   let text = headerOf(error);
   for (const site of sites) {
     const frame = frameOf(site);
@@ -95,6 +104,7 @@ function install() {
 }
 
 module.exports = {
+  WORKER_EVAL,
   install,
   moduleFunctions,
   positionOfError: (error) => positions.get(error),

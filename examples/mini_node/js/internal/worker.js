@@ -7,8 +7,10 @@ const { adopt, send, transferListOf } = require('internal/messaging');
 const { codes, define } = require('internal/errors');
 const { readError } = require('internal/worker_errors');
 const { ReadableStdio, WritableStdio } = require('internal/worker_stdio');
-const { validateString } = require('internal/validators');
+const { validateObject, validateString } = require('internal/validators');
+const cwd = require('internal/cwd');
 const { absolute } = internalBinding('module');
+const { refused: refusedOptions } = internalBinding('options');
 
 define('ERR_WORKER_PATH', (path) =>
   'The worker script or module filename must be an absolute path or a relative path starting with ' +
@@ -17,6 +19,9 @@ define('ERR_WORKER_PATH', (path) =>
 define('ERR_WORKER_OUT_OF_MEMORY', (why) =>
   `Worker terminated due to reaching memory limit: ${why}`);
 define('ERR_WORKER_INIT_FAILED', (why) => `Worker initialization failure: ${why}`);
+define('ERR_WORKER_INVALID_EXEC_ARGV', (bad) =>
+  `Initiated Worker with invalid execArgv flags: ${bad.join(', ')}`);
+define('ERR_WORKER_NOT_RUNNING', () => 'Worker instance not running');
 define('ERR_WORKER_PANICKED', (why) => `Worker ended by a panic of its host: ${why}`);
 define('ERR_WORKER_UNSUPPORTED_OPTION', (what) => `${what} is not supported by mini_node`);
 
@@ -101,6 +106,9 @@ class Worker extends EventEmitter {
     if (options.execArgv && !Array.isArray(options.execArgv)) {
       throw new codes.ERR_INVALID_ARG_TYPE('options.execArgv', 'Array', options.execArgv);
     }
+    const execArgv = options.execArgv ? options.execArgv.map(String) : undefined;
+    const refused = execArgv === undefined ? [] : refusedOptions(execArgv);
+    if (refused.length > 0) throw new codes.ERR_WORKER_INVALID_EXEC_ARGV(refused);
     if (options.argv && !Array.isArray(options.argv)) {
       throw new codes.ERR_INVALID_ARG_TYPE('options.argv', 'Array', options.argv);
     }
@@ -121,11 +129,14 @@ class Worker extends EventEmitter {
       environmentData,
       resourceLimits: this.#limits,
       hasStdin: Boolean(options.stdin),
+      cwdCounter: cwd.counter,
+      tracksDescriptors: Boolean(options.trackUnmanagedFds ?? true),
       name: options.name,
     };
     const settings = {
       name: options.name || undefined,
       memoryLimit: memoryLimitOf(this.#limits),
+      execArgv,
       deliver: (data, ports, error) => this.#delivered(data, error),
       notify: (what, detail) => this.#notified(what, detail),
     };
@@ -252,8 +263,11 @@ class Worker extends EventEmitter {
   get stderr() { return this.#stderr; }
   get resourceLimits() { return this.#id === undefined ? {} : this.#limits; }
 
-  getHeapSnapshot() {
-    return Promise.reject(new codes.ERR_WORKER_UNSUPPORTED_OPTION('getHeapSnapshot'));
+  // There is no snapshot of a heap here, and who asks for one in vain is told so as on Node.
+  getHeapSnapshot(options = {}) {
+    validateObject(options, 'options');
+    return Promise.reject(this.#id === undefined ? new codes.ERR_WORKER_NOT_RUNNING() :
+      new codes.ERR_WORKER_UNSUPPORTED_OPTION('getHeapSnapshot'));
   }
 }
 

@@ -33,12 +33,24 @@ function className(error) {
   return 'Error';
 }
 
+// A property, undefined if it cannot be read.
+function read(object, name) {
+  try {
+    return object[name];
+  } catch {
+    return undefined;
+  }
+}
+
 // A value that has a clone, from which `readError` makes the error again.
 function writeError(error, depth = 0) {
   try {
     if (error instanceof Error && depth < DEPTH) {
       const properties = [];
-      for (const name of ['name', 'message', 'stack']) properties.push([name, `${error[name]}`, false]);
+      for (const name of ['name', 'message', 'stack']) {
+        const value = read(error, name);
+        if (isCloneable(value)) properties.push([name, value, false]);
+      }
       for (const name of Object.getOwnPropertyNames(error)) {
         if (name === 'name' || name === 'message' || name === 'stack') continue;
         const { enumerable, value } = Object.getOwnPropertyDescriptor(error, name);

@@ -4,9 +4,9 @@
 
 const EventEmitter = require('events');
 
-// What programs get as a chunk: a Buffer, where there is one.
+// What programs get as a chunk.
 function asChunk(chunk) {
-  return typeof chunk === 'string' && globalThis.Buffer !== undefined ? Buffer.from(chunk) : chunk;
+  return typeof chunk === 'string' ? require('buffer').Buffer.from(chunk) : chunk;
 }
 
 // What arrives. Chunks wait until somebody reads.

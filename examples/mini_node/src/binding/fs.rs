@@ -2,9 +2,12 @@
 //! with an error number, 0 for none, and the result, once the pool has done the work; without it
 //! the work is done at once, and `[number, result]` is returned.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rquickjs::function::Opt;
 use rquickjs::{Array, Ctx, Function, IntoJs, Object, Result, Value};
@@ -45,7 +48,43 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("realpath", Function::new(ctx.clone(), realpath)?)?;
     object.set("chmod", Function::new(ctx.clone(), chmod)?)?;
     object.set("utimes", Function::new(ctx.clone(), utimes)?)?;
+    object.set("watchMetadata", Function::new(ctx.clone(), watch_metadata)?)?;
+    object.set("trackDescriptors", Function::new(ctx.clone(), track_descriptors)?)?;
+    object.set("noteOpened", Function::new(ctx.clone(), note_opened)?)?;
+    object.set("noteClosed", Function::new(ctx.clone(), note_closed)?)?;
     Ok(object)
+}
+
+/// The descriptors that the scripts of a worker have opened and not closed.
+struct Unmanaged(HashSet<i32>);
+
+impl Drop for Unmanaged {
+    fn drop(&mut self) {
+        for fd in self.0.drain() {
+            // Another thread may have closed it.
+            drop(files::close(fd));
+        }
+    }
+}
+
+thread_local! {
+    /// Those of this worker: they are closed with its thread. None if nobody has asked for that.
+    static UNMANAGED: RefCell<Option<Unmanaged>> = const { RefCell::new(None) };
+}
+
+/// From now on this thread closes what it has opened when it ends.
+fn track_descriptors() {
+    UNMANAGED.set(Some(Unmanaged(HashSet::new())));
+}
+
+/// A descriptor was opened. Says whether it was new.
+fn note_opened(fd: i32) -> bool {
+    UNMANAGED.with_borrow_mut(|all| all.as_mut().is_none_or(|all| all.0.insert(fd)))
+}
+
+/// A descriptor is closed. Says whether it was known.
+fn note_closed(fd: i32) -> bool {
+    UNMANAGED.with_borrow_mut(|all| all.as_mut().is_none_or(|all| all.0.remove(&fd)))
 }
 
 /// Does the work on the pool, or at once.
@@ -102,7 +141,7 @@ impl<'js> IntoJs<'js> for Reply {
 }
 
 /// What `Stats` has, in its order; the four times in milliseconds.
-fn stat_fields(metadata: &std::fs::Metadata) -> Vec<f64> {
+fn stat_fields(metadata: &Metadata) -> Vec<f64> {
     let ms = |seconds: i64, nanos: i64| seconds as f64 * 1e3 + nanos as f64 / 1e6;
     let changed = ms(metadata.ctime(), metadata.ctime_nsec());
     let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -270,4 +309,35 @@ fn utimes<'js>(
     done: Done<'js>,
 ) -> Result<Value<'js>> {
     run(&ctx, done, "fs.utimes", move || files::utimes(&path.0, accessed, modified))
+}
+
+/// Looks at a path again and again, some milliseconds apart: `changed(current, previous)` is called
+/// when something is another, with undefined for what cannot be read. Gives `close` and `setRef`.
+fn watch_metadata<'js>(
+    ctx: Ctx<'js>,
+    path: Text,
+    milliseconds: f64,
+    changed: Function<'js>,
+) -> Result<Object<'js>> {
+    let callback = Callback::new(&ctx, changed);
+    let interval = Duration::try_from_secs_f64(milliseconds / 1e3).unwrap_or_default();
+    let watcher = windlass::fs::watch_metadata(&path.0, interval);
+    watcher.on_change(move |previous, current| {
+        let fields = |look: &io::Result<Metadata>| look.as_ref().ok().map(stat_fields);
+        let (current, previous) = (fields(current), fields(previous));
+        callback.call((current, previous));
+    });
+    let object = Object::new(ctx.clone())?;
+    let handle = watcher.clone();
+    let set_ref = move |on: bool| {
+        handle.set_ref(on);
+    };
+    object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
+    let close = move || {
+        // As in Node the loop lives until all that it closes is closed.
+        watcher.on_close(|| ());
+        watcher.close();
+    };
+    object.set("close", Function::new(ctx, close)?)?;
+    Ok(object)
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use rquickjs::{Ctx, Exception, Function, Object, Result};
+use rquickjs::context::EvalOptions;
+use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::builtin;
 
@@ -13,6 +14,7 @@ const PARAMETERS: &str = "exports, require, module, __filename, __dirname";
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
     object.set("compile", Function::new(ctx.clone(), compile)?)?;
+    object.set("runScript", Function::new(ctx.clone(), run_script)?)?;
     object.set("prefixLength", builtin::prefix(PARAMETERS).len())?;
     object.set("readFile", Function::new(ctx.clone(), read_file)?)?;
     object.set("realpath", Function::new(ctx.clone(), realpath)?)?;
@@ -29,6 +31,14 @@ fn compile<'js>(ctx: Ctx<'js>, source: String, file: String) -> Result<Function<
         None => source,
     };
     builtin::compile_function(&ctx, &source, &file, PARAMETERS, false)
+}
+
+/// Runs a script that is no module: what it declares is global.
+fn run_script<'js>(ctx: Ctx<'js>, source: String, file: String) -> Result<()> {
+    let mut options = EvalOptions::default();
+    options.strict = false;
+    options.filename = Some(file);
+    ctx.eval_with_options::<Value, _>(source, options).map(drop)
 }
 
 /// A file's text. What is no UTF-8 in it is replaced, as Node does.

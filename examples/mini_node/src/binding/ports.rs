@@ -38,11 +38,11 @@ thread_local! {
 }
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    clone::share_buffers(ctx);
     let object = Object::new(ctx.clone())?;
     object.set("channel", Function::new(ctx.clone(), make_channel)?)?;
     object.set("attach", Function::new(ctx.clone(), attach)?)?;
     object.set("start", Function::new(ctx.clone(), start)?)?;
+    object.set("stop", Function::new(ctx.clone(), stop)?)?;
     object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
     object.set("close", Function::new(ctx.clone(), close)?)?;
     object.set("isOpen", Function::new(ctx.clone(), is_open)?)?;
@@ -109,6 +109,17 @@ fn start<'js>(ctx: Ctx<'js>, number: f64, deliver: Function<'js>) {
     });
     port.set_ref(is_ref);
     drop(hold);
+}
+
+/// Has no message delivered until the port is started again. It is not to keep the loop alive.
+fn stop(number: f64) {
+    let Some(port) = port(number) else { return };
+    PORTS.with_borrow_mut(|ports| {
+        if let Some(entry) = ports.get_mut(place(number)) {
+            entry.is_started = false;
+        }
+    });
+    port.off_message();
 }
 
 fn set_ref(number: f64, on: bool) {

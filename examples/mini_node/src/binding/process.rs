@@ -6,6 +6,7 @@ use std::{env, fs};
 
 use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
 
+use super::umask::umask;
 use crate::clock;
 use crate::engine::{self, Hook};
 use crate::observed;
@@ -23,6 +24,7 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("env", Function::new(ctx.clone(), environment)?)?;
     object.set("cwd", Function::new(ctx.clone(), cwd)?)?;
     object.set("chdir", Function::new(ctx.clone(), chdir)?)?;
+    object.set("umask", Function::new(ctx.clone(), umask)?)?;
     object.set("hrtime", Function::new(ctx.clone(), hrtime)?)?;
     object.set("hrtimeBigInt", Function::new(ctx.clone(), hrtime_bigint)?)?;
     object.set("uptime", Function::new(ctx.clone(), uptime)?)?;

@@ -4,6 +4,7 @@
 //! several calls (`readStart`, `listen`) is kept by the loop until the socket closes.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use rquickjs::function::Opt;
@@ -94,11 +95,11 @@ fn listener_object<'js>(ctx: &Ctx<'js>, listener: TcpListener) -> Result<Object<
     object.set("setRef", set_ref)?;
     let handle = listener.clone();
     object.set("hasRef", Function::new(ctx.clone(), move || handle.has_ref())?)?;
+    object.set("fd", listener.as_raw_fd())?;
     let close = move |ctx: Ctx<'js>, done: Opt<Function<'js>>| {
-        if let Some(done) = done.0 {
-            let callback = Callback::new(&ctx, done);
-            listener.on_close(move || callback.call(()));
-        }
+        let callback = done.0.map(|done| Callback::new(&ctx, done));
+        // Without a function too: as in Node the loop lives until all that it closes is closed.
+        listener.on_close(move || callback.iter().for_each(|callback| callback.call(())));
         listener.close();
     };
     object.set("close", Function::new(ctx.clone(), close)?)?;

@@ -11,10 +11,11 @@ use std::collections::HashMap;
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 use windlass::worker::{self, Port, Worker, WorkerError, channel};
 
-use super::ports;
+use super::{direct, ports};
 use crate::callback::Callback;
 use crate::clone::{self, Body, End, Message, Transfer};
 use crate::engine::{self, Engine, Started};
+use crate::node_options::NodeOptions;
 use crate::program::{self, Program};
 
 /// The stack of a worker's thread, in bytes: what its scripts may use, and as much for the rest.
@@ -68,7 +69,16 @@ fn spawn<'js>(
     transferred: Vec<Object<'js>>,
     numbers: Vec<f64>,
 ) -> Result<Vec<f64>> {
+    if worker::is_main() {
+        direct::listen();
+    }
     let (deliver, notify): (Function, Function) = (options.get("deliver")?, options.get("notify")?);
+    let arguments = options.get::<_, Option<Vec<String>>>("execArgv")?;
+    let node_options = match arguments {
+        // Looked through by `js/internal/worker.js`.
+        Some(arguments) => NodeOptions::of_arguments(&arguments).unwrap_or_default(),
+        None => program::current().options.for_worker(),
+    };
     let said = ports::pack(&ctx, said, buffers, transferred, numbers)?;
     let (ours, theirs) = channel();
     let argv = program::current().argv.first().cloned().into_iter().collect();
@@ -80,7 +90,7 @@ fn spawn<'js>(
         builder = builder.memory_limit(bytes as usize);
     }
     let worker = builder
-        .spawn(move |port| run(Program { argv }, said, port, theirs))
+        .spawn(move |port| run(Program { argv, options: node_options }, said, port, theirs))
         .map_err(|error| Exception::throw_message(&ctx, &format!("no worker: {error}")))?;
     let id = worker.id();
     WORKERS.with_borrow_mut(|workers| workers.insert(id, worker.clone()));
@@ -135,6 +145,7 @@ fn run(program: Program, said: Message, port: Port<Message, Message>, streams: E
     let parent_port = ports::insert(port);
     let streams = ports::insert(streams.open());
     BOOT.set(Some(Boot { said, parent_port, streams }));
+    direct::listen();
     program::main(program, "internal/run_worker");
 }
 
@@ -178,11 +189,12 @@ fn terminate(id: f64) {
     }
 }
 
-/// Ends this worker with an error for its parent. Nothing after the call runs.
-fn fail<'js>(ctx: Ctx<'js>, text: String, error: Value<'js>) -> Result<()> {
+/// Ends this worker with an error for its parent, and a code. Nothing after the call runs.
+fn fail<'js>(ctx: Ctx<'js>, text: String, error: Value<'js>, code: i32) -> Result<()> {
     let body = clone::write(&ctx, error, &Transfer::default())?;
     // Handed back if the worker has failed before: the first failure counts.
     drop(worker::fail(text, body));
+    engine::current().exit(code);
     Err(engine::unwinding(&ctx))
 }
 

@@ -18,6 +18,7 @@ mod write;
 
 use windlass::worker::PortEnd;
 
+pub(crate) use raw::bytes;
 pub(crate) use read::read;
 pub(crate) use shared::share_buffers;
 pub(crate) use write::{Transfer, write};

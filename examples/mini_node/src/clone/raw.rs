@@ -296,7 +296,7 @@ pub(super) fn define<'js>(object: &Object<'js>, key: &Key, value: Value<'js>) ->
 }
 
 /// The bytes of a buffer, shared or not. None if it is detached.
-pub(super) fn bytes(buffer: &Object<'_>) -> Option<(*mut u8, usize)> {
+pub(crate) fn bytes(buffer: &Object<'_>) -> Option<(*mut u8, usize)> {
     let mut len = 0;
     let ctx = raw_context(buffer.ctx());
     // SAFETY: the value lives; the call looks up a pointer in it.

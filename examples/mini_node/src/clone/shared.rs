@@ -78,7 +78,7 @@ impl Drop for SharedBlock {
 }
 
 /// Has the engine of this context take the memory of `SharedArrayBuffer`s from here. To be called
-/// before the first one is made.
+/// before any script runs: one of other memory could not be shared.
 pub(crate) fn share_buffers(ctx: &Ctx<'_>) {
     let functions = qjs::JSSharedArrayBufferFunctions {
         sab_alloc: Some(allocate),

@@ -45,3 +45,20 @@ target.addEventListener('x', () => {
 });
 target.dispatchEvent(new Event('x'));
 for (const message of [1, 2, 3]) port1.postMessage(message);
+
+{
+  // What is posted while nobody listens waits for the next listener.
+  const { port1, port2 } = new MessageChannel();
+  const nobody = () => console.log('never');
+  port2.on('message', nobody);
+  setImmediate(() => {
+    port2.off('message', nobody);
+    port1.postMessage('waited');
+    setImmediate(() => setImmediate(() => {
+      port2.on('message', (message) => {
+        console.log(message);
+        port2.close();
+      });
+    }));
+  });
+}

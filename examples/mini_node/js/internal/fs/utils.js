@@ -7,6 +7,7 @@ const { codedError, invalidArgType, invalidArgValue, outOfRange } =
   require('internal/io_errors');
 const { validateFunction, validateInteger } = require('internal/validators');
 const { Buffer } = require('buffer');
+const { URL } = require('internal/url');
 
 const constants = {
   F_OK: 0, R_OK: 4, W_OK: 2, X_OK: 1,

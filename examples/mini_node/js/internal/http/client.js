@@ -7,6 +7,7 @@ const EventEmitter = require('events');
 const IncomingMessage = require('internal/http/incoming');
 const OutgoingMessage = require('internal/http/outgoing');
 const { codedError, invalidArgType } = require('internal/io_errors');
+const { URL } = require('internal/url');
 const {
   MessageReader, connectionReset, keepsAlive, validateHeaderName,
 } = require('internal/http/common');

@@ -5,6 +5,7 @@
 
 const stream = require('stream');
 const { Buffer } = require('buffer');
+const { clearTimeout, setTimeout } = require('timers');
 const native = internalBinding('tcp');
 const { isIP } = internalBinding('dns');
 const { codedError, connectError, outOfRange, socketError, withoutFrames } =

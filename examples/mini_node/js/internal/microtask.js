@@ -1,0 +1,17 @@
+// The global `queueMicrotask`: a job of the engine, among those of promises.
+'use strict';
+
+const { enqueueJob } = internalBinding('task_queue');
+const { triggerUncaught } = require('internal/fatal');
+const { validateFunction } = require('internal/validators');
+
+module.exports = function queueMicrotask(callback) {
+  validateFunction(callback, 'callback');
+  enqueueJob(() => {
+    try {
+      callback();
+    } catch (error) {
+      triggerUncaught(error, false);
+    }
+  });
+};
