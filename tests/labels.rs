@@ -354,3 +354,25 @@ fn a_log_names_the_label() {
     assert!(has(&format!("spawned at {}", shown(61))), "{lines:?}");
     assert!(has(&format!("spawned at {}, 2 times", shown(62))), "{lines:?}");
 }
+
+#[test]
+fn a_loop_that_is_run_under_a_label_names_its_main_script_by_it() {
+    let recorder = Recorder::start();
+    labelled(label(8), || {
+        run(|| {
+            set_immediate(|| ());
+        })
+    });
+    let recording = recorder.stop();
+    let labels: Vec<_> = recording
+        .events()
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Callback(Callback { kind, label, .. }) => Some((*kind, *label)),
+            _ => None,
+        })
+        .filter(|(kind, _)| ["main", "immediate"].contains(kind))
+        .collect();
+    // Other tests of this process are recorded too.
+    assert!(labels.contains(&("main", Some(label(8)))), "{labels:?}");
+}

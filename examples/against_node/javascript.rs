@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::program::{Answers, Body, Op, Scenario, WorkerOp};
 
 /// What every program begins with.
-const PRELUDE: &str = include_str!("prelude.js");
+const PRELUDE: &str = concat!(include_str!("common.js"), include_str!("prelude.js"));
 
 /// The text of a program: a script that is its own workers' script too.
 pub(crate) fn translate(program: &Scenario) -> String {

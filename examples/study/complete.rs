@@ -19,6 +19,8 @@ const EXPLAINED_MAX: usize = 3000;
 /// The lines of a run: what its process printed, and what can be said of it.
 pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
     let (mut events, mut errors) = read(&left.output);
+    // What a host of scripts says of these itself is said here, for both languages alike.
+    events.retain(|(_, event)| event["what"] != "meta" && event["what"] != "statement");
     let traces = events.iter().position(|(_, event)| event["what"] == "traces");
     let traces = traces.map(|at| events.remove(at).1["traces"].take());
     let ledger = ledger(&events);

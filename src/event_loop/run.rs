@@ -20,7 +20,7 @@ use crate::state::current;
 use crate::task::{scoped, span};
 use crate::threads::patience::Awake;
 use crate::trace::Phase;
-use crate::trace::label::{InForce, Shown};
+use crate::trace::label::{InForce, Shown, here};
 use crate::trace::origin::Origin;
 
 /// A loop that this thread turns: it is the thread's current loop, no other loop of the thread can
@@ -125,10 +125,10 @@ impl Loop {
         &self,
         main: impl FnOnce() -> R, // For a future use block_on.
     ) -> R {
-        let state = &self.state;
+        let (state, location) = (&self.state, here());
         let turning = Turning::begin(state, "run");
         state.clock.update();
-        let result = state.call_main(Location::caller(), main);
+        let result = state.call_main(location, main);
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             // Here and not in the turn: they run also if the main script has asked for a stop.
             state.drain_left();
@@ -187,11 +187,10 @@ impl Loop {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        let state = &self.state;
+        let (state, location) = (&self.state, here());
         let _turning = Turning::begin(state, "block_on");
         state.clock.update();
 
-        let location = Location::caller();
         let (future, span) = span::traced(future, "block_on", location);
         let mut future = pin!(future);
         let mut output = None;

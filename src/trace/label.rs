@@ -204,7 +204,7 @@ impl Hash for Label {
 /// line of the script, in a `label` beside the `location`, which is then the host's line that made
 /// the label. Within `f` a further label takes the place of this one. Callbacks do not inherit it:
 /// what a callback registers has the label that is in force then, and a loop that is turned within
-/// `f` begins without one.
+/// `f` begins without one, but for its main script, which has this label.
 ///
 /// # Cost
 /// Two stores. What is registered pays one load for labels, whether there are any or not.

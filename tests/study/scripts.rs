@@ -53,7 +53,9 @@ const CALLBACK: &str =
 fn a_script_is_run_from_a_folder_of_its_own_and_its_callbacks_get_their_statements() {
     let script = format!(
         "[ \"$1\" = --events ] && grep -q hello \"$2\" || exit 9\n\
+         echo '{{\"what\":\"meta\"}}'\n\
          echo '{BEGAN}'\n\
+         echo '{{\"what\":\"statement\",\"id\":1,\"statement\":\"O-9\"}}'\n\
          echo '{{\"what\":\"said\",\"id\":1,\"text\":\"hello\"}}'\n\
          echo '{CALLBACK}'\n\
          echo \"{{\\\"what\\\":\\\"folder\\\",\\\"at\\\":\\\"$2\\\"}}\"\n"
@@ -62,7 +64,10 @@ fn a_script_is_run_from_a_folder_of_its_own_and_its_callbacks_get_their_statemen
     assert!(output.status.success(), "{output:?}");
     assert!(text(&output.stdout).contains("main: hello"), "{}", text(&output.stdout));
     assert_eq!(lines[0]["program"]["language"], "javascript");
-    assert!(lines.iter().any(|line| line["what"] == "statement" && line["statement"] == "O-1"));
+    let of = |what: &str| lines.iter().filter(|line| line["what"] == *what).collect::<Vec<_>>();
+    assert_eq!(of("meta").len(), 1);
+    assert_eq!(of("statement").len(), 1);
+    assert_eq!(of("statement")[0]["statement"], "O-1");
     let folder = lines.iter().find(|line| line["what"] == "folder").unwrap();
     // It is taken away on the pool, while the rest goes on.
     assert!(folder["at"].as_str().unwrap().ends_with("main.js"));

@@ -261,9 +261,9 @@ impl Generator {
                 let var = self.pick(&SHORT).to_owned();
                 // One that is refreshed is alone when it fires again.
                 let verbs: &[_] = if refreshes {
-                    &["refresh", "cancel", "unref", "ref"]
+                    &["refresh", "clear", "unref", "ref"]
                 } else {
-                    &["cancel", "unref", "ref"]
+                    &["clear", "unref", "ref"]
                 };
                 let verb = self.pick(verbs);
                 refreshes &= verb != "refresh";
@@ -282,8 +282,8 @@ impl Generator {
 
     fn act(&mut self) -> Step {
         let (verb, var) = match self.random.below(6) {
-            0 => ("cancel", self.pick(&IMMEDIATES)),
-            1 | 2 => ("cancel", self.pick(&TIMERS)),
+            0 => ("clear", self.pick(&IMMEDIATES)),
+            1 | 2 => ("clear", self.pick(&TIMERS)),
             3 | 4 => ("unref", self.pick(&TIMERS)),
             _ => ("ref", self.pick(&TIMERS)),
         };

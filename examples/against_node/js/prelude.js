@@ -1,9 +1,7 @@
-'use strict';
-const fs = require('fs');
+
+// ---- random JavaScript ----
+
 const timersPromises = require('timers/promises');
-const {
-  MessageChannel, Worker, isMainThread, parentPort, receiveMessageOnPort, workerData,
-} = require('worker_threads');
 
 // Slots are so far apart that what one brings is over before the next.
 const GAP = 30;
@@ -17,12 +15,6 @@ let began;
 let armed;
 let ports;
 let hooks;
-
-// What the main thread prints; a worker's labels are messages to its parent.
-function say(label) {
-  if (isMainThread) fs.writeSync(1, `${label}\n`);
-  else parentPort.postMessage(label);
-}
 
 function show(it) {
   if (Array.isArray(it)) return `[${it.map(show)}]`;
@@ -57,27 +49,6 @@ function every(slot, times, body) {
 
 const short = (delay, body) => keep(setTimeout(body, delay));
 
-function block() {
-  const end = performance.now() + BLOCK;
-  while (performance.now() < end);
-}
-
-function clear(handle) {
-  if (handle?.constructor.name === 'Immediate') clearImmediate(handle);
-  else clearTimeout(handle);
-}
-
-// Node arms a timer that was cleared after it had fired again, with nothing to call.
-const cleared = new WeakSet();
-function cancel(handle) {
-  if (handle) cleared.add(handle);
-  clear(handle);
-}
-
-function refresh(handle) {
-  if (handle && !cleared.has(handle)) handle.refresh?.();
-}
-
 const unref = (handle) => handle?.unref();
 const ref = (handle) => handle?.ref();
 
@@ -91,23 +62,6 @@ function channel(number, label, watched) {
     port1.once('close', () => say(`${label}.a`));
     port2.once('close', () => say(`${label}.b`));
   }
-}
-
-// Listening again replaces the listener before.
-function listen(port, label, times, answers) {
-  if (!port) return;
-  if (port.listener) port.off('message', port.listener);
-  const listener = (value) => {
-    times -= 1;
-    if (times === 0) {
-      port.off('message', listener);
-      port.listener = undefined;
-    }
-    say(`${label}:${value}`);
-    answers[value]?.();
-  };
-  port.listener = listener;
-  port.on('message', listener);
 }
 
 function receive(port, label) {
@@ -205,7 +159,8 @@ function run() {
     if (due.length) return;
     armed.forEach(clear);
     if (programs[at].started < programs[at].workers.length) {
-      startWorker(programs[at]);
+      // The ports that were closed tell it before.
+      setImmediate(() => setImmediate(() => startWorker(programs[at])));
     } else {
       at += 1;
       startProgram(programs[at]);

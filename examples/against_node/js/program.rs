@@ -175,7 +175,7 @@ pub(crate) const VALUES: [&str; 3] = ["x", "y", "z"];
 // ---- text ----
 
 /// What every file begins with.
-const PRELUDE: &str = include_str!("prelude.js");
+const PRELUDE: &str = concat!(include_str!("../common.js"), include_str!("prelude.js"));
 
 /// The text of a file that runs these programs one after the other.
 pub(crate) fn file(programs: &[&Program]) -> String {
@@ -263,7 +263,7 @@ impl Text {
                     let label = format!("{label}.{index}");
                     self.call(&format!("v.{var} = short({delay}, "), &label, body, ")");
                 }
-                self.line("block();");
+                self.line("block(BLOCK);");
             }
             Kind::Act { verb, var } => self.line(&format!("{verb}(v.{var});")),
             Kind::Channel { number, watched } => {

@@ -9,6 +9,7 @@ use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::engine::{self, Engine};
+use crate::native::Natives;
 
 macro_rules! sources {
     ($($id:literal),* $(,)?) => {
@@ -122,11 +123,11 @@ pub(crate) fn start<'js>(ctx: &Ctx<'js>, engine: &Engine) -> Result<Function<'js
 
 /// The native part of the loader.
 pub(crate) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(ctx)?;
     let ids: Vec<&str> = SOURCES.iter().map(|(id, _)| *id).collect();
-    object.set("ids", ids)?;
-    object.set("compile", Function::new(ctx.clone(), compile)?)?;
-    Ok(object)
+    natives.set("ids", ids)?;
+    natives.add("compile", compile)?;
+    Ok(natives.into_object())
 }
 
 /// The function of a built-in module.

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use rquickjs::function::{Args, IntoArgs};
 use rquickjs::{Ctx, Function, Persistent, Result, Value};
+use windlass::observe::Label;
 
 use crate::engine::{self, Engine};
-use crate::observed::{self, Label};
+use crate::label;
+use crate::observed;
 
 /// A function that the loop will call.
 ///
@@ -18,15 +20,15 @@ pub(crate) struct Callback {
     function: Persistent<Function<'static>>,
     /// The engine.
     engine: Rc<Engine>,
-    /// The line of the script that gave the function, if somebody observes.
+    /// The label under which the function was given.
     label: Option<Label>,
 }
 
 impl Callback {
     /// Keeps a function.
     pub(crate) fn new<'js>(ctx: &Ctx<'js>, function: Function<'js>) -> Callback {
-        let label = observed::label(ctx);
-        Callback { function: Persistent::save(ctx, function), engine: engine::current(), label }
+        let function = Persistent::save(ctx, function);
+        Callback { function, engine: engine::current(), label: label::now() }
     }
 
     /// Calls the function. An exception goes to the process: to its handlers, else it is printed,
@@ -51,11 +53,13 @@ impl Callback {
         if engine::must_stop() {
             return;
         }
-        observed::called(&self.label);
-        self.engine.with(|ctx| {
-            let outcome =
-                self.function.clone().restore(&ctx).and_then(|function| f(&ctx, function));
-            self.engine.settle(&ctx, outcome);
+        observed::called();
+        label::within(self.label, || {
+            self.engine.with(|ctx| {
+                let outcome =
+                    self.function.clone().restore(&ctx).and_then(|function| f(&ctx, function));
+                self.engine.settle(&ctx, outcome);
+            });
         });
     }
 }

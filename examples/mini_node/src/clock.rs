@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-use rquickjs::{Ctx, Function, Object, Result};
+use rquickjs::{Ctx, Object, Result};
+
+use crate::native::Natives;
 
 /// What a look at the clock takes in virtual time, where nothing else takes any: so that a program that waits for
 /// the clock in a loop does not wait for ever.
@@ -51,8 +53,8 @@ fn wall() -> f64 {
 
 /// What `internal/virtual_time` needs.
 pub(crate) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("seed", VIRTUAL.get().map(|it| (it.seed % (1 << 32)) as f64))?;
-    object.set("wall", Function::new(ctx.clone(), wall)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.set("seed", VIRTUAL.get().map(|it| (it.seed % (1 << 32)) as f64))?;
+    natives.add("wall", wall)?;
+    Ok(natives.into_object())
 }

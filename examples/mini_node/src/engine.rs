@@ -9,6 +9,7 @@
 #![allow(unsafe_code)] // Two calls that have no safe form: see their comments.
 
 use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
 use std::rc::Rc;
 
 use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Runtime, Value, qjs};
@@ -16,6 +17,7 @@ use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Run
 use crate::binding;
 use crate::builtin;
 use crate::clone;
+use crate::label;
 use crate::memory::EngineAllocator;
 
 /// Of the thread's stack, what scripts may use. The main thread has 8 MiB, a worker is given as
@@ -39,10 +41,12 @@ pub(crate) enum Hook {
     Interrupted,
     /// `(value, from)`: a message of `postMessageToThread`. Says what became of it.
     Direct,
+    /// `()`: which line of a script has called what runs.
+    Caller,
 }
 
 /// How many [`Hook`]s there are.
-const HOOKS: usize = 7;
+const HOOKS: usize = 8;
 
 /// One engine, on one thread, for one loop.
 pub(crate) struct Engine {
@@ -194,7 +198,9 @@ impl Engine {
             let thrown = crate::engine::thrown(ctx, error);
             if !must_stop() {
                 // The handler of handlers has failed, or there is none yet.
-                eprintln!("{}", describe(&thrown));
+                let report = describe(&thrown);
+                // There is nobody else to tell it to.
+                writeln!(io::stderr(), "{report}").ok();
                 self.exit(1);
             }
         }
@@ -202,8 +208,13 @@ impl Engine {
 
     /// Ends the program when the callback that runs has ended, which [`unwinding`] sees to.
     pub(crate) fn exit(&self, code: i32) {
-        self.is_exiting.set(true);
+        self.leave();
         windlass::exit(code);
+    }
+
+    /// No JavaScript runs any more, not even of exit handlers: they have run.
+    pub(crate) fn leave(&self) {
+        self.is_exiting.set(true);
     }
 
     /// Whether the program has been told to end.
@@ -227,7 +238,9 @@ impl Engine {
     /// Queues the microtask that runs the engine's jobs.
     fn queue_drain(&self) {
         if !self.is_drain_queued.replace(true) {
-            windlass::queue_microtask(|| current().drain());
+            let label = label::now_as("promises");
+            let drain = move || label::within(label, || current().drain());
+            label::within(label, || windlass::queue_microtask(drain));
         }
     }
 

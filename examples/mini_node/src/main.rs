@@ -13,13 +13,18 @@ mod engine;
 mod errno;
 mod files;
 mod http_message;
+mod label;
 mod memory;
+mod native;
 mod node_options;
 mod observed;
 mod options;
 mod program;
 mod text;
+mod watched;
 
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use lexopt::Parser;
@@ -43,12 +48,9 @@ fn main() -> ExitCode {
             Act::Explain | Act::Events => observed::run(&options, run),
             Act::Run => run(&options),
         },
-        Ok(None) => {
-            println!("{}", options::USAGE);
-            ExitCode::SUCCESS
-        }
+        Ok(None) => print(&format!("{}\n", options::USAGE)),
         Err(error) => {
-            eprintln!("mini_node: {error}\n{}", options::USAGE);
+            complain(&format!("{error}\n{}", options::USAGE));
             ExitCode::from(9) // Node's code for bad arguments.
         }
     }
@@ -58,8 +60,8 @@ fn main() -> ExitCode {
 fn beside(options: &Options) -> ExitCode {
     match beside::run(&options.time_arguments(), &options.file) {
         Ok((text, same)) => {
-            print!("{text}");
-            if same { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            let printed = print(&text);
+            if same { printed } else { ExitCode::FAILURE }
         }
         Err(error) => fail(&error.to_string()),
     }
@@ -71,6 +73,14 @@ fn run(options: &Options) -> ExitCode {
         Ok(event_loop) => event_loop,
         Err(error) => return fail(&format!("no loop could be made: {error}")),
     };
+    // A line of the script costs something, and only they show it.
+    let observes = matches!(options.act, Act::Explain | Act::Events);
+    let label =
+        (observes || options.watches.any()).then(|| label::want(Path::new(&options.file[0])));
+    let watching = match options.watches.begin() {
+        Ok(watching) => watching,
+        Err(error) => return fail(&error.to_string()),
+    };
     // Ends after the loop, whose callbacks live in it.
     let engine = match Engine::start() {
         Ok(engine) => engine,
@@ -80,7 +90,14 @@ fn run(options: &Options) -> ExitCode {
         node_options::expose_gc();
     }
     let program = Program { argv: options.argv(), options: options.node.clone() };
-    event_loop.run(|| program::main(program, "internal/run_main"));
+    let main = || {
+        if let Err(error) = options.watches.begin_on_loop() {
+            complain(&format!("--alive: {error}"));
+        }
+        program::main(program, "internal/run_main");
+    };
+    label::within(label, || event_loop.run(|| label::within(label, main)));
+    drop(watching);
     let code = event_loop.exit_code();
     drop(event_loop);
     drop(engine);
@@ -104,6 +121,21 @@ fn make_loop(time: Time) -> std::io::Result<Loop> {
 
 /// Says why there is no program.
 fn fail(why: &str) -> ExitCode {
-    eprintln!("mini_node: {why}");
+    complain(why);
     ExitCode::FAILURE
+}
+
+/// Tells the user something beside what the program prints.
+fn complain(text: &str) {
+    // There is nobody else to tell it to.
+    writeln!(io::stderr(), "mini_node: {text}").ok();
+}
+
+/// Prints what was asked for. That the reader has gone is no failure.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error.to_string()),
+        _ => ExitCode::SUCCESS,
+    }
 }

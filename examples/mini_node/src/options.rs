@@ -2,10 +2,12 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::node_options::NodeOptions;
+use crate::watched::Watches;
 
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
@@ -16,13 +18,19 @@ usage: mini_node [options] FILE.js [ARGUMENT...]
   --virtual    in virtual time: nothing waits, and each run is the same
   --seed N     under simulation: virtual time, with all that may come in another order from a seed
   --explain    each callback with what armed it and why it comes there, instead of the output
-  --events     what the loop did, as lines of JSON, instead of the output
+  --events     what the loop did, as lines of JSON as it comes, instead of the output
   --real       --explain and --events on the real clock; else they are in virtual time
+  --alive      at Ctrl-C, what keeps the program alive
+  --stalls MS  what blocks a loop for so many milliseconds
+  --inspect[=ADDRESS]  a view of the loops in a browser, at 127.0.0.1:9229 or another port of this machine
   --help       this text
 
   Of Node's options there are --unhandled-rejections=MODE, --no-warnings, --trace-warnings,
   --no-deprecation, --throw-deprecation, --trace-deprecation, --expose-gc and
   --abort-on-uncaught-exception.";
+
+/// Where the view is, if nothing else is said: where Node's inspector is.
+const INSPECT: &str = "127.0.0.1:9229";
 
 /// What to do with the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,6 +60,7 @@ pub(crate) struct Options {
     pub(crate) node: NodeOptions,
     /// The program may call the collector.
     pub(crate) exposes_gc: bool,
+    pub(crate) watches: Watches,
     /// The file and its arguments.
     pub(crate) file: Vec<OsString>,
 }
@@ -82,6 +91,7 @@ fn executable() -> String {
 pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
     let (mut acts, mut is_virtual, mut seed, mut real) = (Vec::new(), false, None, false);
     let (mut node, mut exposes_gc) = (NodeOptions::default(), false);
+    let mut watches = Watches::default();
     let file = loop {
         match arguments.next()? {
             Some(Arg::Long("help") | Arg::Short('h')) => return Ok(None),
@@ -91,6 +101,14 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Er
             Some(Arg::Long("virtual")) => is_virtual = true,
             Some(Arg::Long("seed")) => seed = Some(arguments.value()?.parse()?),
             Some(Arg::Long("real")) => real = true,
+            Some(Arg::Long("alive")) => watches.alive = true,
+            Some(Arg::Long("stalls")) => {
+                watches.stalls = Some(Duration::from_millis(arguments.value()?.parse()?));
+            }
+            Some(Arg::Long("inspect")) => {
+                let address = arguments.optional_value().unwrap_or_else(|| INSPECT.into());
+                watches.inspect = Some(address.string()?);
+            }
             Some(Arg::Long("abort-on-uncaught-exception")) => {
                 node.aborts_on_uncaught = true;
                 node.given.push("--abort-on-uncaught-exception".to_owned());
@@ -117,6 +135,10 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Er
         return Err("--real excludes --virtual and --seed".into());
     }
     let act = acts.pop().unwrap_or_default();
+    if act != Act::Run && watches.any() {
+        let error = "--alive, --stalls and --inspect exclude --beside, --explain and --events";
+        return Err(error.into());
+    }
     let observed = matches!(act, Act::Explain | Act::Events);
     let time = match seed {
         Some(seed) => Time::Simulated(seed),
@@ -124,7 +146,7 @@ pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Er
         None => Time::Real,
     };
     let file = [file].into_iter().chain(arguments.raw_args()?).collect();
-    Ok(Some(Options { act, time, node, exposes_gc, file }))
+    Ok(Some(Options { act, time, node, exposes_gc, watches, file }))
 }
 
 #[cfg(test)]
@@ -171,6 +193,8 @@ mod tests {
             "--real --virtual a.js",
             "--seed x a.js",
             "--no a.js",
+            "--stalls a.js",
+            "--alive --explain a.js",
         ];
         for arguments in wrong {
             assert!(read(arguments).is_err(), "{arguments}");

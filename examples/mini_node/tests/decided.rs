@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAMS: [&str; 5] = ["timer", "immediate", "tick", "message", "rejection"];
+const PROGRAMS: [&str; 7] =
+    ["timer", "immediate", "tick", "completion", "message", "rejection", "receive"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("decided")
@@ -22,7 +23,7 @@ fn output(program: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn a_handled_exception_ends_its_callback_like_a_return_here() {
+fn our_own_output_is_as_it_is_written_down() {
     for name in PROGRAMS {
         let written = read(&folder().join(name).with_extension("ours"));
         assert_eq!(output(env!("CARGO_BIN_EXE_mini_node"), name), Some(written), "{name}");
@@ -30,7 +31,7 @@ fn a_handled_exception_ends_its_callback_like_a_return_here() {
 }
 
 #[test]
-fn and_what_node_does_is_what_we_say_of_it() {
+fn what_node_does_is_what_we_say_of_it() {
     for name in PROGRAMS {
         let written = read(&folder().join(name).with_extension("node"));
         // Without Node nothing can be said.
@@ -46,9 +47,20 @@ fn the_guide_shows_the_programs_and_both_outputs() {
         let file = |end: &str| read(&folder().join(name).with_extension(end));
         assert!(guide.contains(&format!("```js\n{}```\n", file("js"))), "{name}: the program");
         let (node, ours) = (file("node"), file("ours"));
-        let rows = node.lines().zip(ours.lines());
-        for (node, ours) in rows {
+        assert_eq!(node.lines().count(), ours.lines().count(), "{name}: rows of a table");
+        assert_ne!(node, ours, "{name} is no difference any more");
+        for (node, ours) in node.lines().zip(ours.lines()) {
             assert!(guide.contains(&format!("| `{node}` | `{ours}` |")), "{name}: {node}, {ours}");
         }
     }
+}
+
+/// Node does not come to an end with it: `clearImmediate` counts down what was never counted.
+#[test]
+fn clear_immediate_believes_nobody() {
+    let program = "clearImmediate({}); setImmediate(() => console.log('after'));";
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("decided_clear.js");
+    std::fs::write(&file, program).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_mini_node")).arg(&file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "after\n");
 }

@@ -27,5 +27,6 @@ common::programs! {
     a_worker_begins_with_what_nodes_has_and_may_do_as_much: "worker_settings",
     the_streams_of_a_worker_arrive_at_its_parent: "worker_streams",
     a_script_that_comes_as_text_is_no_module: "worker_text",
+    nothing_that_a_worker_has_queued_runs_behind_an_error: "worker_throws",
     buffers_and_ports_travel_between_workers: "worker_transfer",
 }

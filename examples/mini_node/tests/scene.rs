@@ -45,3 +45,16 @@ fn the_page_of_the_scene_shows_both_outputs_beside_each_other() {
     let count = read("parent.out").lines().count();
     assert!(shown.len() > count && shown[1 + count] == "```", "the page shows all of it");
 }
+
+#[test]
+fn the_speeds_are_measured_one_a_line() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("speed.js");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_mini_node")).arg(file).arg("20").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<_> = text.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    let expected =
+        ["process.nextTick", "queueMicrotask", "await", "setImmediate", "message to a worker"];
+    assert_eq!(names, expected, "{text}");
+    assert!(text.lines().all(|line| line.ends_with(" ns")), "{text}");
+}

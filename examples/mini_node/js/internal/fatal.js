@@ -43,7 +43,7 @@ function handleUncaught(error, fromPromise) {
     if (process.emit('uncaughtException', error, origin)) return true;
   } catch (another) {
     // The handler has failed: nobody is asked any more.
-    report(another, reporter === null ? 7 : 1);
+    endWith(another, reporter === null ? 7 : 1); // As in Node, a worker has no codes of its own.
   }
   try {
     if (!process._exiting) {
@@ -54,14 +54,14 @@ function handleUncaught(error, fromPromise) {
   } catch {
     // There is already an error to report, and the program ends with it.
   }
-  report(error, typeof process.exitCode === 'number' ? process.exitCode : 1);
+  endWith(error, typeof process.exitCode === 'number' ? process.exitCode : 1);
   return false;
 }
 
-// Tells of the error, and ends the program.
-function report(error, code) {
-  if (reporter !== null) return reporter(error, code);
-  native.write(2, describe(error));
+// Tells of the error, and ends the program. Nothing runs after it.
+function endWith(error, code) {
+  if (reporter !== null) reporter(error, code);
+  else native.write(2, describe(error));
   native.reallyExit(code);
 }
 

@@ -401,9 +401,10 @@ class BroadcastChannel extends MessageTarget {
     });
   }
 
+  // Undefined for a channel that is closed, and for what is none.
   static numberOf(channel) {
     return typeof channel === 'object' && channel !== null && #number in channel ?
-      channel.#number ?? -1 : undefined;
+      channel.#number : undefined;
   }
 
   static #check(value) {

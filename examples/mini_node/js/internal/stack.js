@@ -2,6 +2,7 @@
 // function, from the innermost on.
 'use strict';
 
+const native = internalBinding('process');
 const { prefixLength } = internalBinding('module');
 const inNodesWords = require('internal/words');
 
@@ -64,7 +65,39 @@ function frameOf(site) {
   return `    at ${name} (${place})`;
 }
 
+// Whether the native part asks for a line, and what it is told.
+let isAsked = false;
+let caller;
+
+// The innermost line of a script, and the function of the built-in modules that it called.
+function callerIn(sites) {
+  let name = '';
+  for (const site of sites) {
+    const position = positionOf(site);
+    if (position === undefined) continue;
+    if (!position.file.startsWith('node:')) return { name, ...position };
+    name = site.getFunctionName() || name;
+  }
+  return undefined;
+}
+
+function findCaller() {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 100;
+  isAsked = true;
+  new Error(); // Its stack is what `prepare` looks through.
+  Error.stackTraceLimit = limit;
+  const found = caller;
+  caller = undefined;
+  return found;
+}
+
 function prepare(error, sites) {
+  if (isAsked) {
+    isAsked = false;
+    caller = callerIn(sites);
+    return undefined;
+  }
   const isObject = typeof error === 'object' && error !== null;
   const first = sites.find((site) => !isNative(site) && !site.getFileName().startsWith('node:'));
   const position = first && positionOf(first);
@@ -93,7 +126,8 @@ function install() {
   Error.stackTraceLimit = 10;
   Error.prepareStackTrace = prepare;
   const { set } = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
-  internalBinding('process').onInterrupted(() => set.call(Error, undefined));
+  native.onInterrupted(() => set.call(Error, undefined));
+  native.onCaller(findCaller);
   // From now on the engine's own is out of reach, and programs set theirs.
   Object.defineProperty(Error, 'prepareStackTrace', {
     configurable: true,

@@ -5,16 +5,17 @@ use std::cmp::Ordering;
 use rquickjs::{Ctx, Function, Object, Result, String, Value};
 
 use crate::bytes::{self, Bytes, Text};
+use crate::native::Natives;
 use crate::text;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("encode", Function::new(ctx.clone(), encode)?)?;
-    object.set("decode", Function::new(ctx.clone(), decode)?)?;
-    object.set("isUtf8", Function::new(ctx.clone(), is_utf8)?)?;
-    object.set("compare", Function::new(ctx.clone(), compare)?)?;
-    object.set("indexOf", Function::new(ctx.clone(), index_of)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("encode", encode)?;
+    natives.add("decode", decode)?;
+    natives.add("isUtf8", is_utf8)?;
+    natives.add("compare", compare)?;
+    natives.add("indexOf", index_of)?;
+    Ok(natives.into_object())
 }
 
 fn encode(text: Text, encoding: std::string::String) -> Bytes {

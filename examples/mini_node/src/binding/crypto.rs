@@ -10,15 +10,16 @@ use windlass::{Request, WorkKind};
 use crate::bytes::Bytes;
 use crate::callback::Callback;
 use crate::errno;
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("hash", Function::new(ctx.clone(), hash)?)?;
-    object.set("pbkdf2", Function::new(ctx.clone(), pbkdf2)?)?;
-    object.set("scrypt", Function::new(ctx.clone(), scrypt)?)?;
-    object.set("randomBytes", Function::new(ctx.clone(), random_bytes)?)?;
-    object.set("timingSafeEqual", Function::new(ctx.clone(), timing_safe_equal)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("hash", hash)?;
+    natives.add_registering("pbkdf2", pbkdf2)?;
+    natives.add_registering("scrypt", scrypt)?;
+    natives.add_registering("randomBytes", random_bytes)?;
+    natives.add("timingSafeEqual", timing_safe_equal)?;
+    Ok(natives.into_object())
 }
 
 /// The hash functions there are. Their names are compared as Node does: without regard to case.

@@ -5,12 +5,13 @@ use windlass::dns::{self, Family, LookupError, LookupErrorKind, LookupOptions, O
 
 use crate::bytes::Text;
 use crate::callback::Callback;
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("lookup", Function::new(ctx.clone(), lookup)?)?;
-    object.set("isIP", Function::new(ctx.clone(), is_ip)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add_registering("lookup", lookup)?;
+    natives.add("isIP", is_ip)?;
+    Ok(natives.into_object())
 }
 
 /// 4, 6, or 0 for what is no address. A scope (`fe80::1%eth0`) may stand behind one of version 6.

@@ -18,41 +18,67 @@ use crate::bytes::{Bytes, Text};
 use crate::callback::Callback;
 use crate::errno;
 use crate::files::{self, Reply};
+use crate::native::Natives;
 
 /// The function to call when an operation is done; none for a sync one.
 type Done<'js> = Opt<Function<'js>>;
 
+/// Operations on a path, by the names of their jobs; without `fs.` they are those of their functions.
+const ON_PATH: [(&str, fn(&str) -> io::Result<Reply>); 8] = [
+    ("fs.lstat", files::lstat),
+    ("fs.mkdtemp", files::mkdtemp),
+    ("fs.readdir", files::readdir),
+    ("fs.readlink", files::readlink),
+    ("fs.realpath", files::realpath),
+    ("fs.rmdir", files::rmdir),
+    ("fs.stat", files::stat),
+    ("fs.unlink", files::unlink),
+];
+
+/// Operations on two paths.
+const ON_TWO_PATHS: [(&str, fn(&str, &str) -> io::Result<Reply>); 3] =
+    [("fs.link", files::link), ("fs.rename", files::rename), ("fs.symlink", files::symlink)];
+
+/// Operations on an open file.
+const ON_FILE: [(&str, fn(i32) -> io::Result<Reply>); 2] =
+    [("fs.close", files::close), ("fs.fstat", files::fstat)];
+
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("open", Function::new(ctx.clone(), open)?)?;
-    object.set("close", Function::new(ctx.clone(), close)?)?;
-    object.set("read", Function::new(ctx.clone(), read)?)?;
-    object.set("write", Function::new(ctx.clone(), write)?)?;
-    object.set("fstat", Function::new(ctx.clone(), fstat)?)?;
-    object.set("ftruncate", Function::new(ctx.clone(), ftruncate)?)?;
-    object.set("fsync", Function::new(ctx.clone(), fsync)?)?;
-    object.set("stat", Function::new(ctx.clone(), stat)?)?;
-    object.set("lstat", Function::new(ctx.clone(), lstat)?)?;
-    object.set("access", Function::new(ctx.clone(), access)?)?;
-    object.set("mkdir", Function::new(ctx.clone(), mkdir)?)?;
-    object.set("mkdtemp", Function::new(ctx.clone(), mkdtemp)?)?;
-    object.set("readdir", Function::new(ctx.clone(), readdir)?)?;
-    object.set("unlink", Function::new(ctx.clone(), unlink)?)?;
-    object.set("rmdir", Function::new(ctx.clone(), rmdir)?)?;
-    object.set("rm", Function::new(ctx.clone(), rm)?)?;
-    object.set("rename", Function::new(ctx.clone(), rename)?)?;
-    object.set("copyFile", Function::new(ctx.clone(), copy_file)?)?;
-    object.set("link", Function::new(ctx.clone(), link)?)?;
-    object.set("symlink", Function::new(ctx.clone(), symlink)?)?;
-    object.set("readlink", Function::new(ctx.clone(), readlink)?)?;
-    object.set("realpath", Function::new(ctx.clone(), realpath)?)?;
-    object.set("chmod", Function::new(ctx.clone(), chmod)?)?;
-    object.set("utimes", Function::new(ctx.clone(), utimes)?)?;
-    object.set("watchMetadata", Function::new(ctx.clone(), watch_metadata)?)?;
-    object.set("trackDescriptors", Function::new(ctx.clone(), track_descriptors)?)?;
-    object.set("noteOpened", Function::new(ctx.clone(), note_opened)?)?;
-    object.set("noteClosed", Function::new(ctx.clone(), note_closed)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    let function = |job: &'static str| job.trim_start_matches("fs.");
+    for (job, work) in ON_PATH {
+        let call = move |ctx: Ctx<'js>, path: Text, done: Done<'js>| {
+            run(&ctx, done, job, move || work(&path.0))
+        };
+        natives.add_registering(function(job), call)?;
+    }
+    for (job, work) in ON_TWO_PATHS {
+        let call = move |ctx: Ctx<'js>, one: Text, other: Text, done: Done<'js>| {
+            run(&ctx, done, job, move || work(&one.0, &other.0))
+        };
+        natives.add_registering(function(job), call)?;
+    }
+    for (job, work) in ON_FILE {
+        let call =
+            move |ctx: Ctx<'js>, fd: i32, done: Done<'js>| run(&ctx, done, job, move || work(fd));
+        natives.add_registering(function(job), call)?;
+    }
+    natives.add_registering("open", open)?;
+    natives.add_registering("read", read)?;
+    natives.add_registering("write", write)?;
+    natives.add_registering("ftruncate", ftruncate)?;
+    natives.add_registering("fsync", fsync)?;
+    natives.add_registering("access", access)?;
+    natives.add_registering("mkdir", mkdir)?;
+    natives.add_registering("rm", rm)?;
+    natives.add_registering("copyFile", copy_file)?;
+    natives.add_registering("chmod", chmod)?;
+    natives.add_registering("utimes", utimes)?;
+    natives.add_registering("watchMetadata", watch_metadata)?;
+    natives.add("trackDescriptors", track_descriptors)?;
+    natives.add("noteOpened", note_opened)?;
+    natives.add("noteClosed", note_closed)?;
+    Ok(natives.into_object())
 }
 
 /// The descriptors that the scripts of a worker have opened and not closed.
@@ -178,10 +204,6 @@ fn open<'js>(
     run(&ctx, done, "fs.open", move || files::open(&path.0, flags, mode))
 }
 
-fn close<'js>(ctx: Ctx<'js>, fd: i32, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.close", move || files::close(fd))
-}
-
 fn read<'js>(ctx: Ctx<'js>, fd: i32, length: f64, at: f64, done: Done<'js>) -> Result<Value<'js>> {
     run(&ctx, done, "fs.read", move || files::read(fd, length as usize, position(at)))
 }
@@ -196,24 +218,12 @@ fn write<'js>(
     run(&ctx, done, "fs.write", move || files::write(fd, &bytes.0, position(at)))
 }
 
-fn fstat<'js>(ctx: Ctx<'js>, fd: i32, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.fstat", move || files::fstat(fd))
-}
-
 fn ftruncate<'js>(ctx: Ctx<'js>, fd: i32, length: f64, done: Done<'js>) -> Result<Value<'js>> {
     run(&ctx, done, "fs.ftruncate", move || files::ftruncate(fd, length as u64))
 }
 
 fn fsync<'js>(ctx: Ctx<'js>, fd: i32, data: bool, done: Done<'js>) -> Result<Value<'js>> {
     run(&ctx, done, "fs.fsync", move || files::sync(fd, data))
-}
-
-fn stat<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.stat", move || files::stat(&path.0))
-}
-
-fn lstat<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.lstat", move || files::lstat(&path.0))
 }
 
 /// The system is asked by the crate, whose request alone has its answer; the sync form comes close.
@@ -241,22 +251,6 @@ fn mkdir<'js>(
     run(&ctx, done, "fs.mkdir", move || files::mkdir(&path.0, mode, recursive))
 }
 
-fn mkdtemp<'js>(ctx: Ctx<'js>, prefix: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.mkdtemp", move || files::mkdtemp(&prefix.0))
-}
-
-fn readdir<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.readdir", move || files::readdir(&path.0))
-}
-
-fn unlink<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.unlink", move || files::unlink(&path.0))
-}
-
-fn rmdir<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.rmdir", move || files::rmdir(&path.0))
-}
-
 fn rm<'js>(
     ctx: Ctx<'js>,
     path: Text,
@@ -267,10 +261,6 @@ fn rm<'js>(
     run(&ctx, done, "fs.rm", move || files::rm(&path.0, recursive, force))
 }
 
-fn rename<'js>(ctx: Ctx<'js>, from: Text, to: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.rename", move || files::rename(&from.0, &to.0))
-}
-
 fn copy_file<'js>(
     ctx: Ctx<'js>,
     from: Text,
@@ -279,22 +269,6 @@ fn copy_file<'js>(
     done: Done<'js>,
 ) -> Result<Value<'js>> {
     run(&ctx, done, "fs.copyFile", move || files::copy_file(&from.0, &to.0, exclusive))
-}
-
-fn link<'js>(ctx: Ctx<'js>, from: Text, to: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.link", move || files::link(&from.0, &to.0))
-}
-
-fn symlink<'js>(ctx: Ctx<'js>, target: Text, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.symlink", move || files::symlink(&target.0, &path.0))
-}
-
-fn readlink<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.readlink", move || files::readlink(&path.0))
-}
-
-fn realpath<'js>(ctx: Ctx<'js>, path: Text, done: Done<'js>) -> Result<Value<'js>> {
-    run(&ctx, done, "fs.realpath", move || files::realpath(&path.0))
 }
 
 fn chmod<'js>(ctx: Ctx<'js>, path: Text, mode: u32, done: Done<'js>) -> Result<Value<'js>> {

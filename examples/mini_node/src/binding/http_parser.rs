@@ -3,15 +3,16 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use rquickjs::{Array, Ctx, Function, Object, Result};
+use rquickjs::{Array, Ctx, Object, Result};
 
 use crate::bytes::{self, Bytes};
 use crate::http_message::{Fault, Found, Parser};
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("createParser", Function::new(ctx.clone(), create_parser)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("createParser", create_parser)?;
+    Ok(natives.into_object())
 }
 
 /// A parser of requests or of responses: `read(bytes)` and `end()` give a list of what was found,
@@ -20,24 +21,24 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
 /// response that comes next.
 fn create_parser<'js>(ctx: Ctx<'js>, reads_requests: bool) -> Result<Object<'js>> {
     let parser = Rc::new(RefCell::new(Parser::new(reads_requests)));
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(&ctx)?;
     let shared = parser.clone();
     let read = move |ctx: Ctx<'js>, value: rquickjs::Value<'js>| {
         let mut found = Vec::new();
         let outcome = bytes::with(&value, |bytes| shared.borrow_mut().read(bytes, &mut found))?;
         list(&ctx, found, outcome)
     };
-    object.set("read", Function::new(ctx.clone(), read)?)?;
+    natives.add("read", read)?;
     let shared = parser.clone();
     let end = move |ctx: Ctx<'js>| {
         let mut found = Vec::new();
         let outcome = shared.borrow_mut().end(&mut found);
         list(&ctx, found, outcome)
     };
-    object.set("end", Function::new(ctx.clone(), end)?)?;
+    natives.add("end", end)?;
     let expect = move |on: bool| parser.borrow_mut().expect_no_body(on);
-    object.set("expectNoBody", Function::new(ctx, expect)?)?;
-    Ok(object)
+    natives.add("expectNoBody", expect)?;
+    Ok(natives.into_object())
 }
 
 fn list<'js>(

@@ -7,20 +7,21 @@ use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::builtin;
+use crate::native::Natives;
 
 /// What a file of CommonJS gets.
 const PARAMETERS: &str = "exports, require, module, __filename, __dirname";
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("compile", Function::new(ctx.clone(), compile)?)?;
-    object.set("runScript", Function::new(ctx.clone(), run_script)?)?;
-    object.set("prefixLength", builtin::prefix(PARAMETERS).len())?;
-    object.set("readFile", Function::new(ctx.clone(), read_file)?)?;
-    object.set("realpath", Function::new(ctx.clone(), realpath)?)?;
-    object.set("kindOf", Function::new(ctx.clone(), kind_of)?)?;
-    object.set("absolute", Function::new(ctx.clone(), absolute)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("compile", compile)?;
+    natives.add("runScript", run_script)?;
+    natives.set("prefixLength", builtin::prefix(PARAMETERS).len())?;
+    natives.add("readFile", read_file)?;
+    natives.add("realpath", realpath)?;
+    natives.add("kindOf", kind_of)?;
+    natives.add("absolute", absolute)?;
+    Ok(natives.into_object())
 }
 
 /// The function of a file of CommonJS.

@@ -2,13 +2,15 @@
 
 use std::fs;
 
-use rquickjs::{Ctx, Function, Object, Result};
+use rquickjs::{Ctx, Object, Result};
+
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("parallelism", Function::new(ctx.clone(), parallelism)?)?;
-    object.set("read", Function::new(ctx.clone(), read)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("parallelism", parallelism)?;
+    natives.add("read", read)?;
+    Ok(natives.into_object())
 }
 
 fn parallelism() -> usize {

@@ -16,6 +16,7 @@ use windlass::{KeepAlive, Loop};
 use crate::callback::Callback;
 use crate::clone::{self, Body, End, Message, Transfer};
 use crate::engine;
+use crate::native::Natives;
 
 /// A port that is open on this thread's loop.
 struct Entry {
@@ -38,24 +39,24 @@ thread_local! {
 }
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("channel", Function::new(ctx.clone(), make_channel)?)?;
-    object.set("attach", Function::new(ctx.clone(), attach)?)?;
-    object.set("start", Function::new(ctx.clone(), start)?)?;
-    object.set("stop", Function::new(ctx.clone(), stop)?)?;
-    object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
-    object.set("close", Function::new(ctx.clone(), close)?)?;
-    object.set("isOpen", Function::new(ctx.clone(), is_open)?)?;
-    object.set("post", Function::new(ctx.clone(), post)?)?;
-    object.set("receive", Function::new(ctx.clone(), receive)?)?;
-    object.set("clone", Function::new(ctx.clone(), structured_clone)?)?;
-    object.set("afterCheck", Function::new(ctx.clone(), after_check)?)?;
-    object.set("openBroadcast", Function::new(ctx.clone(), open_broadcast)?)?;
-    object.set("postBroadcast", Function::new(ctx.clone(), post_broadcast)?)?;
-    object.set("receiveBroadcast", Function::new(ctx.clone(), receive_broadcast)?)?;
-    object.set("setBroadcastRef", Function::new(ctx.clone(), set_broadcast_ref)?)?;
-    object.set("closeBroadcast", Function::new(ctx.clone(), close_broadcast)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add_registering("channel", make_channel)?;
+    natives.add_registering("attach", attach)?;
+    natives.add_registering("start", start)?;
+    natives.add("stop", stop)?;
+    natives.add_registering("setRef", set_ref)?;
+    natives.add("close", close)?;
+    natives.add("isOpen", is_open)?;
+    natives.add("post", post)?;
+    natives.add_registering("receive", receive)?;
+    natives.add_registering("clone", structured_clone)?;
+    natives.add_registering("afterCheck", after_check)?;
+    natives.add_registering("openBroadcast", open_broadcast)?;
+    natives.add("postBroadcast", post_broadcast)?;
+    natives.add("receiveBroadcast", receive_broadcast)?;
+    natives.add("setBroadcastRef", set_broadcast_ref)?;
+    natives.add("closeBroadcast", close_broadcast)?;
+    Ok(natives.into_object())
 }
 
 /// Gives a port of this loop a number.

@@ -9,35 +9,37 @@ use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
 use super::umask::umask;
 use crate::clock;
 use crate::engine::{self, Hook};
+use crate::native::Natives;
 use crate::observed;
 use crate::program;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(ctx)?;
     let program = program::current();
-    object.set("argv", program.argv.clone())?;
-    object.set("isMainThread", windlass::worker::is_main())?;
-    object.set("pid", std::process::id())?;
-    object.set("ppid", std::os::unix::process::parent_id())?;
-    object.set("platform", if env::consts::OS == "macos" { "darwin" } else { env::consts::OS })?;
-    object.set("arch", if env::consts::ARCH == "x86_64" { "x64" } else { env::consts::ARCH })?;
-    object.set("env", Function::new(ctx.clone(), environment)?)?;
-    object.set("cwd", Function::new(ctx.clone(), cwd)?)?;
-    object.set("chdir", Function::new(ctx.clone(), chdir)?)?;
-    object.set("umask", Function::new(ctx.clone(), umask)?)?;
-    object.set("hrtime", Function::new(ctx.clone(), hrtime)?)?;
-    object.set("hrtimeBigInt", Function::new(ctx.clone(), hrtime_bigint)?)?;
-    object.set("uptime", Function::new(ctx.clone(), uptime)?)?;
-    object.set("memoryUsage", Function::new(ctx.clone(), memory_usage)?)?;
-    object.set("write", Function::new(ctx.clone(), write)?)?;
-    object.set("reallyExit", Function::new(ctx.clone(), really_exit)?)?;
-    object.set("setExitCode", Function::new(ctx.clone(), set_exit_code)?)?;
-    object.set("abort", Function::new(ctx.clone(), abort)?)?;
-    object.set("onUncaught", Function::new(ctx.clone(), on_uncaught)?)?;
-    object.set("onBeforeExit", Function::new(ctx.clone(), on_before_exit)?)?;
-    object.set("onExit", Function::new(ctx.clone(), on_exit)?)?;
-    object.set("onInterrupted", Function::new(ctx.clone(), on_interrupted)?)?;
-    Ok(object)
+    natives.set("argv", program.argv.clone())?;
+    natives.set("isMainThread", windlass::worker::is_main())?;
+    natives.set("pid", std::process::id())?;
+    natives.set("ppid", std::os::unix::process::parent_id())?;
+    natives.set("platform", if env::consts::OS == "macos" { "darwin" } else { env::consts::OS })?;
+    natives.set("arch", if env::consts::ARCH == "x86_64" { "x64" } else { env::consts::ARCH })?;
+    natives.add("env", environment)?;
+    natives.add("cwd", cwd)?;
+    natives.add("chdir", chdir)?;
+    natives.add("umask", umask)?;
+    natives.add("hrtime", hrtime)?;
+    natives.add("hrtimeBigInt", hrtime_bigint)?;
+    natives.add("uptime", uptime)?;
+    natives.add("memoryUsage", memory_usage)?;
+    natives.add("write", write)?;
+    natives.add("reallyExit", really_exit)?;
+    natives.add("setExitCode", set_exit_code)?;
+    natives.add("abort", abort)?;
+    natives.add("onUncaught", on_uncaught)?;
+    natives.add("onBeforeExit", on_before_exit)?;
+    natives.add("onExit", on_exit)?;
+    natives.add("onInterrupted", on_interrupted)?;
+    natives.add("onCaller", on_caller)?;
+    Ok(natives.into_object())
 }
 
 /// Names and values. What is no UTF-8 in them is replaced, as Node does.
@@ -124,4 +126,8 @@ fn on_exit<'js>(ctx: Ctx<'js>, f: Function<'js>) {
 
 fn on_interrupted<'js>(ctx: Ctx<'js>, f: Function<'js>) {
     engine::current().set_hook(&ctx, Hook::Interrupted, f);
+}
+
+fn on_caller<'js>(ctx: Ctx<'js>, f: Function<'js>) {
+    engine::current().set_hook(&ctx, Hook::Caller, f);
 }

@@ -5,14 +5,15 @@ use rquickjs::{Ctx, Function, Object, Result, Value};
 
 use crate::callback::Callback;
 use crate::engine::{self, Hook};
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("nextTick", Function::new(ctx.clone(), next_tick)?)?;
-    object.set("enqueueJob", Function::new(ctx.clone(), enqueue_job)?)?;
-    object.set("onRejection", Function::new(ctx.clone(), on_rejection)?)?;
-    object.set("onDrained", Function::new(ctx.clone(), on_drained)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add_registering("nextTick", next_tick)?;
+    natives.add("enqueueJob", enqueue_job)?;
+    natives.add("onRejection", on_rejection)?;
+    natives.add("onDrained", on_drained)?;
+    Ok(natives.into_object())
 }
 
 /// One tick of the loop for each `nextTick`.

@@ -14,12 +14,13 @@ use windlass::net::{TcpListener, TcpStream};
 use crate::bytes::{self, Bytes, Text};
 use crate::callback::Callback;
 use crate::errno;
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("connect", Function::new(ctx.clone(), connect)?)?;
-    object.set("listen", Function::new(ctx.clone(), listen)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add_registering("connect", connect)?;
+    natives.add_registering("listen", listen)?;
+    Ok(natives.into_object())
 }
 
 /// The address of a text that JavaScript knows to be one.
@@ -44,15 +45,7 @@ fn connect<'js>(
         Err(_) => TcpStream::connect(format!("{}:{port}", host.0)),
     };
     let canceller = request.canceller();
-    request.on_complete(move |result| {
-        callback.call_with(|ctx, args| match result {
-            Ok(stream) => {
-                args.push_arg(0)?;
-                args.push_arg(stream_object(ctx, stream)?)
-            }
-            Err(error) => args.push_arg(errno::of(&error)),
-        });
-    });
+    request.on_complete(move |result| tell_stream(&callback, result));
     Function::new(ctx, move || canceller.cancel().is_ok())
 }
 
@@ -71,70 +64,71 @@ fn listen<'js>(
         Err(error) => return Ok(vec![errno::of(&error).into_js(&ctx)?]),
     };
     let callback = Callback::new(&ctx, on_connection);
-    listener.on_connection(move |connection| {
-        callback.call_with(|ctx, args| match connection {
-            Ok(stream) => {
-                args.push_arg(0)?;
-                args.push_arg(stream_object(ctx, stream)?)
-            }
-            Err(error) => args.push_arg(errno::of(&error)),
-        });
-    });
+    listener.on_connection(move |connection| tell_stream(&callback, connection));
     Ok(vec![0.into_js(&ctx)?, listener_object(&ctx, listener)?.into_value()])
 }
 
+/// Calls `f(number, stream)`.
+fn tell_stream(callback: &Callback, stream: std::io::Result<TcpStream>) {
+    callback.call_with(|ctx, args| match stream {
+        Ok(stream) => {
+            args.push_arg(0)?;
+            args.push_arg(stream_object(ctx, stream)?)
+        }
+        Err(error) => args.push_arg(errno::of(&error)),
+    });
+}
+
 fn listener_object<'js>(ctx: &Ctx<'js>, listener: TcpListener) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(ctx)?;
     let handle = listener.clone();
-    object
-        .set("address", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.local_addr()))?)?;
+    natives.add("address", move |ctx| name(&ctx, handle.local_addr()))?;
     let handle = listener.clone();
-    let set_ref = Function::new(ctx.clone(), move |on: bool| {
+    let set_ref = move |on: bool| {
         handle.set_ref(on);
-    })?;
-    object.set("setRef", set_ref)?;
+    };
+    natives.add("setRef", set_ref)?;
     let handle = listener.clone();
-    object.set("hasRef", Function::new(ctx.clone(), move || handle.has_ref())?)?;
-    object.set("fd", listener.as_raw_fd())?;
+    natives.add("hasRef", move || handle.has_ref())?;
+    natives.set("fd", listener.as_raw_fd())?;
     let close = move |ctx: Ctx<'js>, done: Opt<Function<'js>>| {
         let callback = done.0.map(|done| Callback::new(&ctx, done));
         // Without a function too: as in Node the loop lives until all that it closes is closed.
         listener.on_close(move || callback.iter().for_each(|callback| callback.call(())));
         listener.close();
     };
-    object.set("close", Function::new(ctx.clone(), close)?)?;
-    Ok(object)
+    natives.add_registering("close", close)?;
+    Ok(natives.into_object())
 }
 
 fn stream_object<'js>(ctx: &Ctx<'js>, stream: TcpStream) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    reading(ctx, &object, &stream)?;
-    writing(ctx, &object, &stream)?;
-    ending(ctx, &object, &stream)?;
+    let natives = Natives::new(ctx)?;
+    reading(&natives, &stream)?;
+    writing(&natives, &stream)?;
+    ending(&natives, &stream)?;
     let handle = stream.clone();
-    object
-        .set("address", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.local_addr()))?)?;
+    natives.add("address", move |ctx| name(&ctx, handle.local_addr()))?;
     let handle = stream.clone();
-    object.set("peer", Function::new(ctx.clone(), move |ctx| name(&ctx, handle.peer_addr()))?)?;
+    natives.add("peer", move |ctx| name(&ctx, handle.peer_addr()))?;
     let handle = stream.clone();
-    let set_ref = Function::new(ctx.clone(), move |on: bool| {
+    let set_ref = move |on: bool| {
         handle.set_ref(on);
-    })?;
-    object.set("setRef", set_ref)?;
+    };
+    natives.add("setRef", set_ref)?;
     let handle = stream.clone();
-    object.set("hasRef", Function::new(ctx.clone(), move || handle.has_ref())?)?;
+    natives.add("hasRef", move || handle.has_ref())?;
     let handle = stream.clone();
     let no_delay = move |on: bool| number(handle.set_nodelay(on));
-    object.set("setNoDelay", Function::new(ctx.clone(), no_delay)?)?;
+    natives.add("setNoDelay", no_delay)?;
     let keep_alive = move |on: bool, seconds: f64| {
         number(stream.set_keepalive(on.then(|| Duration::from_secs_f64(seconds.clamp(1.0, 1e6)))))
     };
-    object.set("setKeepAlive", Function::new(ctx.clone(), keep_alive)?)?;
-    Ok(object)
+    natives.add("setKeepAlive", keep_alive)?;
+    Ok(natives.into_object())
 }
 
 /// `readStart(f)`: `f(number, bytes)`, with no bytes at the end of the stream. `readStop()`.
-fn reading<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+fn reading<'js>(natives: &Natives<'js>, stream: &TcpStream) -> Result<()> {
     let handle = stream.clone();
     let start = move |ctx: Ctx<'js>, on_read: Function<'js>| {
         let callback = Callback::new(&ctx, on_read);
@@ -149,14 +143,14 @@ fn reading<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Res
             });
         });
     };
-    object.set("readStart", Function::new(ctx.clone(), start)?)?;
+    natives.add_registering("readStart", start)?;
     let handle = stream.clone();
-    object.set("readStop", Function::new(ctx.clone(), move || handle.read_stop())?)
+    natives.add("readStop", move || handle.read_stop())
 }
 
 /// `write(bytes, done)`: true when the system has taken all at once, and `done` is not called;
 /// else it is, with a number. `shutdown(done)`.
-fn writing<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+fn writing<'js>(natives: &Natives<'js>, stream: &TcpStream) -> Result<()> {
     let handle = stream.clone();
     let write = move |ctx: Ctx<'js>, bytes: Value<'js>, done: Function<'js>| -> Result<bool> {
         let rest = bytes::with(&bytes, |bytes| {
@@ -169,34 +163,34 @@ fn writing<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Res
         handle.write_owned(rest).on_complete(move |result| callback.call((number(result),)));
         Ok(false)
     };
-    object.set("write", Function::new(ctx.clone(), write)?)?;
+    natives.add_registering("write", write)?;
     let handle = stream.clone();
     let shutdown = move |ctx: Ctx<'js>, done: Function<'js>| {
         let callback = Callback::new(&ctx, done);
         handle.shutdown().on_complete(move |result| callback.call((number(result),)));
     };
-    object.set("shutdown", Function::new(ctx.clone(), shutdown)?)?;
+    natives.add_registering("shutdown", shutdown)?;
     let handle = stream.clone();
     let queued = move || handle.write_queue_size() as f64;
-    object.set("writeQueueSize", Function::new(ctx.clone(), queued)?)
+    natives.add("writeQueueSize", queued)
 }
 
 /// `close(done)`, `reset(done)`: the function is called in the close phase.
-fn ending<'js>(ctx: &Ctx<'js>, object: &Object<'js>, stream: &TcpStream) -> Result<()> {
+fn ending<'js>(natives: &Natives<'js>, stream: &TcpStream) -> Result<()> {
     let handle = stream.clone();
     let close = move |ctx: Ctx<'js>, done: Function<'js>| {
         let callback = Callback::new(&ctx, done);
         handle.on_close(move || callback.call(()));
         handle.close();
     };
-    object.set("close", Function::new(ctx.clone(), close)?)?;
+    natives.add_registering("close", close)?;
     let handle = stream.clone();
     let reset = move |ctx: Ctx<'js>, done: Function<'js>| {
         let callback = Callback::new(&ctx, done);
         handle.on_close(move || callback.call(()));
         number(handle.close_reset())
     };
-    object.set("reset", Function::new(ctx.clone(), reset)?)
+    natives.add_registering("reset", reset)
 }
 
 /// `[address, port, family]`, or undefined when the system no longer knows.

@@ -11,6 +11,7 @@ use slab::Slab;
 use windlass::{Immediate, Timer};
 
 use crate::callback::Callback;
+use crate::native::Natives;
 
 /// A handle with the round in which its place in the table was given out, so that a number that
 /// is used up does not name whoever has the place next.
@@ -74,17 +75,17 @@ thread_local! {
 }
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("setTimeout", Function::new(ctx.clone(), set_timeout)?)?;
-    object.set("setInterval", Function::new(ctx.clone(), set_interval)?)?;
-    object.set("clear", Function::new(ctx.clone(), clear)?)?;
-    object.set("refresh", Function::new(ctx.clone(), refresh)?)?;
-    object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
-    object.set("setImmediate", Function::new(ctx.clone(), set_immediate)?)?;
-    object.set("clearImmediate", Function::new(ctx.clone(), clear_immediate)?)?;
-    object.set("setImmediateRef", Function::new(ctx.clone(), set_immediate_ref)?)?;
-    object.set("now", Function::new(ctx.clone(), now)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add_registering("setTimeout", set_timeout)?;
+    natives.add_registering("setInterval", set_interval)?;
+    natives.add("clear", clear)?;
+    natives.add("refresh", refresh)?;
+    natives.add("setRef", set_ref)?;
+    natives.add_registering("setImmediate", set_immediate)?;
+    natives.add("clearImmediate", clear_immediate)?;
+    natives.add("setImmediateRef", set_immediate_ref)?;
+    natives.add("now", now)?;
+    Ok(natives.into_object())
 }
 
 fn duration(ms: f64) -> Duration {

@@ -3,18 +3,20 @@
 #![allow(unsafe_code)] // A proxy's parts have no safe form for all kinds of targets.
 
 use rquickjs::promise::PromiseState;
-use rquickjs::{Ctx, Function, Object, Result, Value, qjs};
+use rquickjs::{Ctx, Object, Result, Value, qjs};
+
+use crate::native::Natives;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("promiseDetails", Function::new(ctx.clone(), promise_details)?)?;
-    object.set("isPromise", Function::new(ctx.clone(), is_promise)?)?;
-    object.set("isProxy", Function::new(ctx.clone(), is_proxy)?)?;
-    object.set("proxyDetails", Function::new(ctx.clone(), proxy_details)?)?;
-    object.set("isError", Function::new(ctx.clone(), is_error)?)?;
-    object.set("isConstructor", Function::new(ctx.clone(), is_constructor)?)?;
-    object.set("gc", Function::new(ctx.clone(), gc)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("promiseDetails", promise_details)?;
+    natives.add("isPromise", is_promise)?;
+    natives.add("isProxy", is_proxy)?;
+    natives.add("proxyDetails", proxy_details)?;
+    natives.add("isError", is_error)?;
+    natives.add("isConstructor", is_constructor)?;
+    natives.add("gc", gc)?;
+    Ok(natives.into_object())
 }
 
 /// `[0]` of a pending promise, `[1, value]` of a fulfilled one, `[2, reason]` of a rejected one.

@@ -15,6 +15,8 @@ use super::{direct, ports};
 use crate::callback::Callback;
 use crate::clone::{self, Body, End, Message, Transfer};
 use crate::engine::{self, Engine, Started};
+use crate::label;
+use crate::native::Natives;
 use crate::node_options::NodeOptions;
 use crate::program::{self, Program};
 
@@ -41,17 +43,17 @@ thread_local! {
 }
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("isMainThread", worker::is_main())?;
-    object.set("threadId", worker::id() as f64)?;
-    object.set("boot", Function::new(ctx.clone(), boot)?)?;
-    object.set("spawn", Function::new(ctx.clone(), spawn)?)?;
-    object.set("post", Function::new(ctx.clone(), post)?)?;
-    object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
-    object.set("terminate", Function::new(ctx.clone(), terminate)?)?;
-    object.set("fail", Function::new(ctx.clone(), fail)?)?;
-    object.set("panic", Function::new(ctx.clone(), panic)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.set("isMainThread", worker::is_main())?;
+    natives.set("threadId", worker::id() as f64)?;
+    natives.add_registering("boot", boot)?;
+    natives.add_registering("spawn", spawn)?;
+    natives.add("post", post)?;
+    natives.add("setRef", set_ref)?;
+    natives.add_registering("terminate", terminate)?;
+    natives.add("fail", fail)?;
+    natives.add("panic", panic)?;
+    Ok(natives.into_object())
 }
 
 /// The worker with this id. None when it has exited.
@@ -89,8 +91,12 @@ fn spawn<'js>(
     if let Some(bytes) = options.get::<_, Option<f64>>("memoryLimit")? {
         builder = builder.memory_limit(bytes as usize);
     }
+    let label = label::now();
     let worker = builder
-        .spawn(move |port| run(Program { argv, options: node_options }, said, port, theirs))
+        .spawn(move |port| {
+            let program = Program { argv, options: node_options };
+            label::within(label, || run(program, said, port, theirs))
+        })
         .map_err(|error| Exception::throw_message(&ctx, &format!("no worker: {error}")))?;
     let id = worker.id();
     WORKERS.with_borrow_mut(|workers| workers.insert(id, worker.clone()));
@@ -189,7 +195,7 @@ fn terminate(id: f64) {
     }
 }
 
-/// Ends this worker with an error for its parent, and a code. Nothing after the call runs.
+/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs.
 fn fail<'js>(ctx: Ctx<'js>, text: String, error: Value<'js>, code: i32) -> Result<()> {
     let body = clone::write(&ctx, error, &Transfer::default())?;
     // Handed back if the worker has failed before: the first failure counts.

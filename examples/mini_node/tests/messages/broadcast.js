@@ -22,6 +22,7 @@ from.postMessage('taken');
 console.log(receiveMessageOnPort(to), receiveMessageOnPort(to));
 from.close();
 to.close();
+try { receiveMessageOnPort(to); } catch (error) { console.log(error.code, error.message); }
 
 const answers = new BroadcastChannel('answers');
 answers.onmessage = ({ data }) => {

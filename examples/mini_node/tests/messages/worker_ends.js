@@ -10,6 +10,8 @@ const programs = {
   'exit in exit': 'process.on("exit", () => process.exit(9));',
   'error': 'parentPort.postMessage("first"); process.on("exit", (code) => parentPort.postMessage("exit " + code));' +
     'setImmediate(() => parentPort.postMessage("no")); throw new TypeError("thrown");',
+  'error with a code': 'process.on("exit", () => { process.exitCode = 6; }); throw new Error("six");',
+  'error of a handler': 'process.on("uncaughtException", () => { throw new Error("of the handler"); }); throw 1;',
   'error in a timer': 'setTimeout(() => { process.nextTick(() => parentPort.postMessage("no")); throw new Error("later"); });' +
     'setTimeout(() => parentPort.postMessage("no"), 50);',
   'handled error': 'process.on("uncaughtException", (e) => parentPort.postMessage(e.message)); throw new Error("handled");',
