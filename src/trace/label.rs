@@ -240,6 +240,11 @@ impl InForce {
         InForce::begin(None)
     }
 
+    /// What is registered has this place, whether it is of a label or a line of the program.
+    pub(crate) fn at(place: &'static Location<'static>) -> InForce {
+        InForce::begin(Some(place))
+    }
+
     fn begin(place: Option<&'static Location<'static>>) -> InForce {
         InForce { before: IN_FORCE.replace(place) }
     }

@@ -20,6 +20,7 @@ use crate::event_loop::Loop;
 use crate::event_loop::builder::Parts;
 use crate::sys;
 use crate::trace::detail::{self, Detail};
+use crate::trace::label::InForce;
 use crate::trace::ring::Happened;
 use crate::virtual_time::scheduler::Member;
 
@@ -69,7 +70,11 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             event_loop.run_worker(location, cause, move || {
                 this::begin();
-                main(end.open());
+                // It is made where the worker is: this line says nothing to anybody.
+                let place = InForce::at(location);
+                let port = end.open();
+                drop(place);
+                main(port);
             })
         }));
         alloc::lift_limit();

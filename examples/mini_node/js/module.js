@@ -3,7 +3,7 @@
 
 const native = internalBinding('module');
 const { codes } = require('internal/errors');
-const { moduleFunctions } = require('internal/stack');
+const { moduleFunctions, positionOfError } = require('internal/stack');
 const { validateString } = require('internal/validators');
 const requireBuiltin = require;
 
@@ -44,10 +44,27 @@ class Module {
   }
 
   _compile(content, filename) {
-    const run = native.compile(content, filename);
+    const run = compile(content, filename);
     moduleFunctions.add(run);
     const require = makeRequire(this);
     return run.call(this.exports, this.exports, require, this, filename, dirname(filename));
+  }
+}
+
+// A module of ECMAScript is none of ours, and says so in the words that Node had for it.
+function compile(content, filename) {
+  try {
+    return native.compile(content, filename);
+  } catch (error) {
+    const line = content.split('\n')[positionOfError(error)?.line - 1] ?? '';
+    const keyword = /^\s*(import|export)\b(?!\s*[(.])/.exec(line)?.[1];
+    if (error instanceof SyntaxError && keyword !== undefined) {
+      const words = keyword === 'import' ?
+        'Cannot use import statement outside a module' : "Unexpected token 'export'";
+      error.stack = error.stack.replace(error.message, () => words);
+      error.message = words;
+    }
+    throw error;
   }
 }
 
@@ -84,8 +101,7 @@ Module._extensions = {
     try {
       module.exports = JSON.parse(text.replace(/^\uFEFF/, ''));
     } catch (error) {
-      error.message = `${filename}: ${error.message}`;
-      throw error;
+      throw new SyntaxError(`${filename}: ${error.message}`);
     }
   },
 };

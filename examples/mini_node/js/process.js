@@ -214,6 +214,9 @@ function createWarning(message, type, code, ctor, detail) {
 // The standard streams: what writes at once, as Node does to files and pipes.
 
 class Output extends EventEmitter {
+  // Why nothing can be written any more.
+  #error = null;
+
   constructor(fd) {
     super();
     this.fd = fd;
@@ -225,9 +228,16 @@ class Output extends EventEmitter {
   write(chunk, encoding, callback) {
     if (typeof encoding === 'function') callback = encoding;
     const text = typeof chunk === 'string' ? chunk : decode(chunk);
-    native.write(this.fd, text);
-    if (typeof callback === 'function') process.nextTick(callback, null);
+    const errno = this.#error === null ? native.write(this.fd, text) : 0;
+    if (errno !== 0) this.#fail(errno);
+    if (typeof callback === 'function') process.nextTick(callback, this.#error);
     return true;
+  }
+
+  // Nobody reads any more, or the disk is full: an event, and as such the end of a program that does not listen.
+  #fail(errno) {
+    this.#error = require('internal/io_errors').socketError(errno, 'write');
+    process.nextTick(() => this.emit('error', this.#error));
   }
 
   end(chunk, encoding, callback) {

@@ -8,8 +8,10 @@
 
 #![allow(unsafe_code)] // Two calls that have no safe form: see their comments.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Runtime, Value, qjs};
@@ -67,6 +69,8 @@ pub(crate) struct Engine {
     is_judging_queued: Cell<bool>,
     /// `process.exit` was called: no JavaScript runs any more.
     is_exiting: Cell<bool>,
+    /// The panic of a native function, which goes on when JavaScript is left.
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
 }
 
 thread_local! {
@@ -106,6 +110,7 @@ impl Engine {
             is_drain_queued: Cell::new(false),
             is_judging_queued: Cell::new(false),
             is_exiting: Cell::new(false),
+            panic: RefCell::default(),
         });
         engine.runtime.set_interrupt_handler(Some(Box::new(interrupt)));
         engine.runtime.set_host_promise_rejection_tracker(Some(Box::new(
@@ -130,6 +135,11 @@ impl Engine {
             f(unsafe { Ctx::from_raw(self.context.as_raw()) })
         };
         self.depth.set(depth);
+        if depth == 0
+            && let Some(panic) = self.panic.take()
+        {
+            resume_unwind(panic);
+        }
         if depth == 0 && self.runtime.is_job_pending() {
             self.queue_drain();
         }
@@ -217,22 +227,36 @@ impl Engine {
         self.is_exiting.set(true);
     }
 
+    /// A native function has panicked: the exception with which JavaScript is left.
+    pub(crate) fn panicked(&self, ctx: &Ctx<'_>, panic: Box<dyn Any + Send>) -> Error {
+        let before = self.panic.replace(Some(panic));
+        drop(before);
+        self.leave();
+        unwinding(ctx)
+    }
+
     /// Whether the program has been told to end.
     pub(crate) fn is_exiting(&self) -> bool {
         self.is_exiting.get()
     }
 
-    /// From here on errors have no stacks. The function that makes them is JavaScript: were it
-    /// what is interrupted, the engine would drop the interruption and go on with the script, and a
-    /// loop around a `try` could go on so for ever.
-    fn describe_no_more(&self) {
-        // SAFETY: the engine calls its interrupt handler within `with`, which holds the lock.
+    /// From here on scripts call nothing any more.
+    ///
+    /// The exception that leaves a script, which no `catch` takes, is taken all the same by what makes a rejection of
+    /// it: `new Promise(() => process.exit())`. The script would go on, and with such promises in a loop for ever.
+    /// Without a stack it can call nothing, and is soon asked again whether to leave.
+    fn call_no_more(&self) {
+        // SAFETY: this is called within `with`, which holds the lock; so below.
         let ctx = unsafe { Ctx::from_raw(self.context.as_raw()) };
+        // Errors have no stacks any more. The function that makes them is JavaScript: were it what is interrupted, the
+        // engine would drop the interruption and go on with the script.
         if let Some(hook) = self.hook(&ctx, Hook::Interrupted)
             && hook.call::<_, ()>(()).is_err()
         {
             drop(ctx.catch()); // There is no memory for it. The next interruption tries again.
         }
+        // SAFETY: it changes a number of the runtime, whose lock is held. One byte is no stack at all.
+        unsafe { qjs::JS_SetMaxStackSize(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), 1) };
     }
 
     /// Queues the microtask that runs the engine's jobs.
@@ -284,7 +308,7 @@ impl Engine {
 fn interrupt() -> bool {
     let stop = must_stop();
     if stop {
-        current().describe_no_more();
+        current().call_no_more();
     }
     stop
 }
@@ -316,6 +340,7 @@ pub(crate) fn unwinding(ctx: &Ctx<'_>) -> Error {
             let value = exception.into_value();
             // SAFETY: the value is an Error of this context; the call only sets a flag in it.
             unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), value.as_raw()) };
+            current().call_no_more();
             ctx.throw(value)
         }
         Err(error) => error,

@@ -1,8 +1,11 @@
 //! Native functions of JavaScript, as objects of them.
 
-use rquickjs::function::IntoJsFunc;
-use rquickjs::{Ctx, Function, IntoJs, Object, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use rquickjs::function::{IntoJsFunc, ParamRequirement, Params};
+use rquickjs::{Ctx, Function, IntoJs, Object, Result, Value};
+
+use crate::engine;
 use crate::label::Labelled;
 
 /// An object whose properties are native functions.
@@ -15,7 +18,7 @@ impl<'js> Natives<'js> {
 
     /// Adds a function.
     pub(crate) fn add<P>(&self, name: &str, f: impl IntoJsFunc<'js, P> + 'js) -> Result<()> {
-        self.set(name, Function::new(self.0.ctx().clone(), f)?)
+        self.set(name, Function::new(self.0.ctx().clone(), Guarded(f))?)
     }
 
     /// Adds a function that registers something on the loop.
@@ -34,5 +37,20 @@ impl<'js> Natives<'js> {
 
     pub(crate) fn into_object(self) -> Object<'js> {
         self.0
+    }
+}
+
+/// A native function whose panic no script can take for an exception: it goes on below all JavaScript.
+struct Guarded<F>(F);
+
+impl<'js, P, F: IntoJsFunc<'js, P>> IntoJsFunc<'js, P> for Guarded<F> {
+    fn param_requirements() -> ParamRequirement {
+        F::param_requirements()
+    }
+
+    fn call<'a>(&self, params: Params<'a, 'js>) -> Result<Value<'js>> {
+        let ctx = params.ctx().clone();
+        catch_unwind(AssertUnwindSafe(|| self.0.call(params)))
+            .unwrap_or_else(|panic| Err(engine::current().panicked(&ctx, panic)))
     }
 }

@@ -61,6 +61,7 @@ programs! {
     what_a_before_exit_handler_begins_is_waited_for: "before_exit_again",
     an_exit_within_an_exit_handler_is_the_last_word: "exit_in_exit",
     no_catch_and_no_finally_runs_behind_an_exit: "exit_in_finally",
+    nothing_goes_on_behind_an_exit_in_a_promise: "exit_in_promise",
     a_program_without_a_handler_of_fatal_errors_ends_with_code_6: "fatal_exception",
     modules_do_without_globals_that_a_program_has_replaced: "globals_replaced",
     a_handler_of_uncaught_errors_that_throws_ends_the_program_with_code_7: "handler_throws",

@@ -55,7 +55,7 @@ fn check_terminate(name: &str, sources: &[&str]) {
     let constants = format!("const SOURCES = {sources:?}; const LIMIT = {LIMIT};");
     let output = run(name, &format!("{constants}{TERMINATE}"));
     assert!(output.lines().all(|line| line == "in time"), "{output}");
-    assert_eq!(output.lines().count(), output.matches("in time").count());
+    assert_eq!(output.lines().count(), sources.len());
 }
 
 #[test]
@@ -69,6 +69,38 @@ fn terminate_ends_a_busy_script_within_50_ms() {
             "/(a*)*b/.test('a'.repeat(40))",
             "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
             "for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)",
+        ],
+    );
+}
+
+#[test]
+fn terminate_ends_a_script_whose_promises_take_whatever_leaves_it() {
+    check_terminate(
+        "takers",
+        &[
+            "for (;;) new Promise(() => { for (;;); });",
+            "const f = () => { for (;;); }; for (;;) { try { new Promise(f); } catch {} }",
+            "for (;;) Promise.all({ [Symbol.iterator]() { for (;;); } });",
+            "(async () => { for (;;) { try { await new Promise(() => { for (;;); }); } catch {} } })()",
+            "new Promise((resolve) => resolve({ then() { for (;;); } }));",
+        ],
+    );
+}
+
+#[test]
+fn terminate_ends_handlers_waits_and_what_native_functions_call() {
+    check_terminate(
+        "callers",
+        &[
+            "process.on('exit', () => { for (;;); }); process.exit();",
+            "process.on('uncaughtException', () => { for (;;); }); throw 1;",
+            "process.on('unhandledRejection', () => { for (;;); }); Promise.reject(1);",
+            "Error.prepareStackTrace = () => { for (;;); }; new Error().stack;",
+            "[3, 2, 1].sort(() => { for (;;); });",
+            "JSON.stringify({ toJSON() { for (;;); } });",
+            "require('worker_threads').parentPort.postMessage({ get a() { for (;;); } });",
+            "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);",
+            "new (require('worker_threads').Worker)('for (;;);', { eval: true });",
         ],
     );
 }
@@ -191,19 +223,30 @@ worker.on('error', (error) => console.log(error.code));
 
 #[test]
 fn a_panic_of_the_host_ends_its_worker_alone() {
-    let program = r"
+    let program = r#"
 const { Worker } = require('worker_threads');
-const worker = new Worker(`process.binding('worker').panic('an accident');`, { eval: true });
-worker.on('error', (error) => console.log(error.code, error.message));
-worker.on('exit', (code) => {
-  console.log('exit', code);
+const panic = "process.binding('worker').panic('an accident');";
+const sources = [
+  panic,
+  `try { ${panic} } catch { console.log('caught'); } finally { console.log('finally'); }`,
+  `setTimeout(() => { ${panic} });`,
+  `process.nextTick(() => { ${panic} });`,
+  `new Promise(() => { ${panic} }); console.log('behind it');`,
+  `process.on('uncaughtException', () => { ${panic} }); throw 1;`,
+];
+(async () => {
+  for (const source of sources) {
+    const worker = new Worker(source, { eval: true });
+    worker.on('error', (error) => console.log(error.code, error.message));
+    console.log('exit', await new Promise((resolve) => worker.on('exit', resolve)));
+  }
   const next = new Worker('process.exit(4)', { eval: true });
   next.on('exit', (code) => console.log('the next one:', code));
-});
-";
+})();
+"#;
     let expected = "ERR_WORKER_PANICKED Worker ended by a panic of its host: the worker panicked: \
-        an accident\nexit 1\nthe next one: 4\n";
-    assert_eq!(run("panic", program), expected);
+        an accident\nexit 1\n";
+    assert_eq!(run("panic", program), format!("{}the next one: 4\n", expected.repeat(6)));
 }
 
 #[test]
@@ -226,9 +269,20 @@ for (const f of [
 ]) {
   try { f(); } catch (error) { console.log(error.code, error.message); }
 }
+const fs = require('fs');
+for (const source of ['import fs from \'fs\'', 'export const a = 1;', '[1, ']) {
+  const file = `${__dirname}/absent_module.${source[0] === '[' ? 'json' : 'js'}`;
+  fs.writeFileSync(file, `\n${source}\n`);
+  try { require(file); } catch (error) {
+    console.log(error.name, error.message.replace(__dirname, ''), error.stack.includes('absent_module.js:2:'));
+  }
+}
 ";
     let expected = "ERR_WORKER_UNSUPPORTED_OPTION SHARE_ENV is not supported by mini_node\n\
-        ERR_METHOD_NOT_IMPLEMENTED The moveMessagePortToContext() method is not implemented\n";
+        ERR_METHOD_NOT_IMPLEMENTED The moveMessagePortToContext() method is not implemented\n\
+        SyntaxError Cannot use import statement outside a module true\n\
+        SyntaxError Unexpected token 'export' true\n\
+        SyntaxError /absent_module.json: Unexpected end of JSON input false\n";
     assert_eq!(run("absent", program), expected);
 }
 

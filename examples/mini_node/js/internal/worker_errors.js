@@ -66,7 +66,11 @@ function writeError(error, depth = 0) {
   } catch {
     // A property of the error throws: its text must do.
   }
-  return { kind: 'text', text: inspect(error) };
+  try {
+    return { kind: 'text', text: inspect(error) };
+  } catch {
+    return { kind: 'text', text: '<error>' };
+  }
 }
 
 function readError(written) {

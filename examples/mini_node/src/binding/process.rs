@@ -9,6 +9,7 @@ use rquickjs::{BigInt, Ctx, Exception, Function, Object, Result};
 use super::umask::umask;
 use crate::clock;
 use crate::engine::{self, Hook};
+use crate::errno;
 use crate::native::Natives;
 use crate::observed;
 use crate::program;
@@ -83,10 +84,10 @@ fn memory_usage() -> Vec<f64> {
     vec![resident.unwrap_or(0.0) * PAGE, windlass::alloc::allocated().max(0) as f64]
 }
 
-/// Writes to a standard stream at once, as Node does to files and pipes. Says whether it could.
-fn write(fd: i32, text: String) -> bool {
+/// Writes to a standard stream at once, as Node does to files and pipes. Gives the number of an error, or 0.
+fn write(fd: i32, text: String) -> i32 {
     if fd == 1 && observed::said(&text) {
-        return true;
+        return 0;
     }
     let result = match fd {
         1 => {
@@ -95,7 +96,7 @@ fn write(fd: i32, text: String) -> bool {
         }
         _ => io::stderr().lock().write_all(text.as_bytes()),
     };
-    result.is_ok()
+    result.map_or_else(|error| errno::of(&error), |()| 0)
 }
 
 /// Ends the program, and all JavaScript with it: nothing after the call runs.

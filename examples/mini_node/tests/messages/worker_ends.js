@@ -12,6 +12,7 @@ const programs = {
     'setImmediate(() => parentPort.postMessage("no")); throw new TypeError("thrown");',
   'error with a code': 'process.on("exit", () => { process.exitCode = 6; }); throw new Error("six");',
   'error of a handler': 'process.on("uncaughtException", () => { throw new Error("of the handler"); }); throw 1;',
+  'exit in a promise': 'new Promise(() => process.exit(2)); parentPort.postMessage("no");',
   'error in a timer': 'setTimeout(() => { process.nextTick(() => parentPort.postMessage("no")); throw new Error("later"); });' +
     'setTimeout(() => parentPort.postMessage("no"), 50);',
   'handled error': 'process.on("uncaughtException", (e) => parentPort.postMessage(e.message)); throw new Error("handled");',
