@@ -6,7 +6,7 @@
 //!    different places it is known which comes first.
 //! 2. Short timers are armed together, and then the thread is blocked until all of them are due. A single timer of
 //!    1 ms races with the immediates and messages around it, and two that are armed one after the other with the
-//!    clock's next millisecond.
+//!    clock's next millisecond. So does one that is refreshed: that is done only to the longest.
 //! 3. They are armed in the script, in an immediate, or in what these queue. Behind a timer they are not: when a tick
 //!    reads the clock there, Node 20 goes through the timers once more before it goes on to the poll phase.
 //! 4. What does not know its slot (a listener, an interval, what hangs on a promise that is settled elsewhere) arms
@@ -33,7 +33,8 @@ const TIMERS: [&str; 3] = ["t1", "t2", "t3"];
 const IMMEDIATES: [&str; 2] = ["i1", "i2"];
 const SHORT: [&str; 4] = ["s1", "s2", "s3", "s4"];
 const DEFERRED: [&str; 2] = ["d1", "d2"];
-const DELAYS: [u32; 5] = [1, 2, 3, 5, 8];
+const DELAYS: [u32; 5] = [1, 2, 3, 5, LONGEST];
+const LONGEST: u32 = 8;
 
 /// Which part of a thread's life a body belongs to.
 #[derive(Clone, Copy, PartialEq)]
@@ -253,14 +254,16 @@ impl Generator {
         let count = 2 + self.random.below(3) as usize;
         let (mut timers, mut bodies) = (Vec::new(), Vec::new());
         let mut refreshes = true;
-        for var in &SHORT[..count] {
-            let delay = DELAYS[self.random.below(DELAYS.len() as u64) as usize];
-            timers.push((delay, (*var).to_owned()));
+        let delay = |random: &mut Rng| DELAYS[random.below(DELAYS.len() as u64) as usize];
+        let delays: Vec<u32> = (0..count).map(|_| delay(&mut self.random)).collect();
+        for (var, delay) in SHORT.iter().zip(&delays) {
+            timers.push((*delay, (*var).to_owned()));
             let mut acts = Vec::new();
             for _ in 0..self.random.below(3) {
-                let var = self.pick(&SHORT).to_owned();
-                // One that is refreshed is alone when it fires again.
-                let verbs: &[_] = if refreshes {
+                let which = self.random.below(SHORT.len() as u64) as usize;
+                let var = SHORT[which].to_owned();
+                // One that is refreshed is alone when it fires again, behind all that is queued.
+                let verbs: &[_] = if refreshes && delays.get(which) == Some(&LONGEST) {
                     &["refresh", "clear", "unref", "ref"]
                 } else {
                     &["clear", "unref", "ref"]
