@@ -32,6 +32,7 @@ function rejected(isHandled, promise, reason) {
   unhandled.delete(promise);
   const warning = new Error(`Promise rejection was handled asynchronously (rejection id: ${record.id})`);
   warning.name = 'PromiseRejectionHandledWarning';
+  if (typeof warning.stack === 'string') setStack(warning, warning.stack.replace(/^Error/, warning.name));
   warning.id = record.id;
   handledLate.push({ promise, warning });
 }
