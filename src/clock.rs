@@ -29,8 +29,11 @@ pub(crate) struct Clock {
     /// The same moment on the system's clock, which is read without the detour through `Instant`:
     /// that takes the time apart into seconds and the rest, and 70 of 95 instructions.
     zero: Nanos,
-    /// The cached time; for a virtual clock the only one there is.
+    /// The cached time.
     now: Cell<Nanos>,
+    /// How far a virtual clock is ahead of its cached time: what callbacks have taken in a
+    /// simulation since then. Zero on others.
+    taken: Cell<Nanos>,
     /// It moves only as it is told.
     is_virtual: bool,
 }
@@ -39,17 +42,19 @@ impl Clock {
     pub(crate) fn new(is_virtual: bool) -> Clock {
         // In this order, so that the cached time is never ahead of an `Instant` that is read later.
         let start = Instant::now();
-        Clock { start, zero: sys::monotonic_nanos(), now: Cell::new(0), is_virtual }
+        let (now, taken) = (Cell::new(0), Cell::new(0));
+        Clock { start, zero: sys::monotonic_nanos(), now, taken, is_virtual }
     }
 
     /// A worker's virtual clock, which begins at the time that its parent's shows.
     pub(crate) fn of_worker(parent: (Instant, Nanos)) -> Clock {
-        Clock { start: parent.0, zero: 0, now: Cell::new(parent.1), is_virtual: true }
+        let (now, taken) = (Cell::new(parent.1), Cell::new(0));
+        Clock { start: parent.0, zero: 0, now, taken, is_virtual: true }
     }
 
     /// What a worker's clock begins with.
     pub(crate) fn for_worker(&self) -> (Instant, Nanos) {
-        (self.start, self.now.get())
+        (self.start, self.read())
     }
 
     /// Up to when messages are seen: those sent by loops that are ahead in virtual time are not.
@@ -76,7 +81,11 @@ impl Clock {
     /// The time at this very moment, without moving the cached one.
     #[inline]
     pub(crate) fn read(&self) -> Nanos {
-        if self.is_virtual { self.now.get() } else { sys::monotonic_nanos() - self.zero }
+        if self.is_virtual {
+            self.now.get() + self.taken.get()
+        } else {
+            sys::monotonic_nanos() - self.zero
+        }
     }
 
     /// This very moment on the clock of the process, as [`monotonic`] gives it. `now` was just
@@ -90,6 +99,7 @@ impl Clock {
     #[inline]
     pub(crate) fn update(&self) {
         self.now.set(self.read());
+        self.taken.set(0);
     }
 
     /// As [`update`](Clock::update), of a clock that is known to be real. Returns the time.
@@ -117,7 +127,7 @@ impl Clock {
         if !self.is_virtual {
             return SystemTime::now();
         }
-        let time = SystemTime::UNIX_EPOCH + VIRTUAL_DAY + Duration::from_nanos(self.now.get());
+        let time = SystemTime::UNIX_EPOCH + VIRTUAL_DAY + Duration::from_nanos(self.read());
         let jump = Duration::from_nanos(ahead.unsigned_abs());
         if ahead < 0 { time - jump } else { time + jump }
     }
@@ -130,7 +140,15 @@ impl Clock {
     /// Moves a virtual clock forward to `time`; never back.
     pub(crate) fn advance_to(&self, time: Nanos) {
         debug_assert!(self.is_virtual, "only a virtual clock can be moved");
+        self.update();
         self.now.set(self.now.get().max(time));
+    }
+
+    /// What ran just now has taken so long, in a simulation. The cached time does not show it yet.
+    pub(crate) fn took(&self, time: Nanos) {
+        debug_assert!(self.is_virtual, "a real clock sees by itself what a callback takes");
+        let left = Nanos::MAX - self.read();
+        self.taken.set(self.taken.get() + time.min(left));
     }
 
     /// Lets `duration` pass: moves a virtual clock, or keeps the thread busy for that long.
@@ -156,9 +174,9 @@ pub(crate) fn monotonic() -> Nanos {
     sys::monotonic_nanos()
 }
 
-/// Whether a moment of real time lies behind.
-pub(crate) fn is_past(moment: Instant) -> bool {
-    Instant::now() > moment
+/// This moment of real time.
+pub(crate) fn real_moment() -> Instant {
+    Instant::now()
 }
 
 /// A duration in nanoseconds, at most `u64::MAX`.

@@ -15,7 +15,7 @@ use common::*;
 use windlass::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use windlass::sim::{Faults, Network, Sim, explore};
 use windlass::worker::Worker;
-use windlass::{fs, queue_work, set_interval, set_timeout, time};
+use windlass::{fs, queue_work, set_immediate, set_interval, set_timeout, time};
 
 /// What a program of messages, jobs and timers in a parent and three workers says with this seed, and
 /// the digest.
@@ -86,14 +86,49 @@ fn what_the_api_keeps_in_order_stays_so_with_each_seed() {
 
 /// What a race can end with under the seeds 0 to 99.
 fn outcomes(race: impl Fn(&Trace) + Clone + 'static) -> BTreeSet<String> {
+    outcomes_in(Sim::new, race)
+}
+
+fn outcomes_in(make: fn(u64) -> Sim, race: impl Fn(&Trace) + Clone + 'static) -> BTreeSet<String> {
     (0..100)
         .map(|seed| {
             let log = Trace::new();
             let (race, inner) = (race.clone(), log.clone());
-            Sim::new(seed).run(move || race(&inner));
+            make(seed).run(move || race(&inner));
             log.take().join(" ")
         })
         .collect()
+}
+
+/// A simulation in which callbacks take their time.
+fn busy(seed: u64) -> Sim {
+    Sim::new(seed).faults(Faults::default().callback_time(Duration::ZERO..=ms(2)))
+}
+
+// O-66.
+#[test]
+fn a_timer_of_no_delay_comes_before_or_after_an_immediate_of_the_main_script() {
+    let race = |log: &Trace| {
+        set_timeout(ms(0), log.says("timer"));
+        set_immediate(log.says("immediate"));
+    };
+    let both = ["immediate timer".to_owned(), "timer immediate".to_owned()];
+    assert_eq!(outcomes_in(busy, race), both.clone().into());
+    // Where callbacks take no time there is no race.
+    assert_eq!(outcomes(race), both[..1].iter().cloned().collect());
+}
+
+// O-68.
+#[test]
+fn of_two_timers_that_are_due_at_nearly_one_moment_either_fires_first() {
+    let seen = outcomes_in(busy, |log| {
+        set_timeout(ms(3), log.says("3 ms"));
+        let log = log.clone();
+        set_immediate(move || {
+            set_timeout(ms(2), log.says("2 ms, later"));
+        });
+    });
+    assert_eq!(seen, ["2 ms, later 3 ms".to_owned(), "3 ms 2 ms, later".to_owned()].into());
 }
 
 // O-67.
@@ -158,6 +193,23 @@ fn a_message_of_a_worker_comes_before_or_after_a_timer_of_the_parent() {
     assert_eq!(seen, ["message timer".to_owned(), "timer message".to_owned()].into());
 }
 
+// O-69.
+#[test]
+fn a_message_of_a_worker_comes_before_or_after_an_immediate_of_the_parent() {
+    let seen = outcomes(|log| {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            queue_work(|| ()).on_complete(move |_| port.post(()));
+        });
+        let inner = log.clone();
+        worker.expect("a worker").on_message(move |()| inner.say("message"));
+        let inner = log.clone();
+        set_timeout(ms(1), move || {
+            set_immediate(inner.says("immediate"));
+        });
+    });
+    assert_eq!(seen, ["immediate message".to_owned(), "message immediate".to_owned()].into());
+}
+
 #[test]
 fn a_cancel_comes_in_time_or_does_not() {
     let seen = outcomes(|log| {
@@ -210,6 +262,26 @@ fn posts_of_one_loop_come_in_order_and_those_of_two_do_not() {
         });
     });
     assert!(seen.len() > 2, "{seen:?}");
+}
+
+// O-9: also of callbacks that take time.
+#[test]
+fn the_cached_time_is_one_for_a_phase_however_long_callbacks_take() {
+    for seed in 0..50 {
+        busy(seed).run(|| {
+            let began = windlass::now();
+            windlass::next_tick(move || assert_eq!(windlass::now(), began));
+            let first = Rc::new(Cell::new(None));
+            for _ in 0..3 {
+                let first = first.clone();
+                set_immediate(move || {
+                    let now = first.replace(Some(windlass::now()));
+                    assert!(now.is_none_or(|now| now == windlass::now()));
+                    set_timeout(ms(1), move || assert!(windlass::now() > first.get().unwrap()));
+                });
+            }
+        });
+    }
 }
 
 #[test]
@@ -298,75 +370,6 @@ fn explore_stops_at_the_first_seed_that_fails_and_counts_those_that_do_not() {
     })
     .unwrap_err();
     assert_eq!((failure.seed, failure.message.as_str()), (13, "seed 13: the fourth"));
-}
-
-#[test]
-fn a_request_fails_with_an_error_that_the_system_gives() {
-    let kinds = RefCell::new(BTreeSet::new());
-    for seed in 0..50 {
-        let sim = Sim::new(seed).faults(Faults::default().request(0.5));
-        let outcome = sim.block_on(async {
-            let error = fs::read("Cargo.toml").await.err();
-            error.map(|error| error.to_string())
-        });
-        kinds.borrow_mut().insert(outcome.value);
-    }
-    let codes = [libc::EIO, libc::ENOSPC, libc::EMFILE, libc::EACCES];
-    let error = |code| format!("read Cargo.toml: {}", io::Error::from_raw_os_error(code));
-    let mut expected: BTreeSet<_> = codes.into_iter().map(|code| Some(error(code))).collect();
-    expected.insert(None);
-    assert_eq!(kinds.into_inner(), expected);
-}
-
-#[test]
-fn a_worker_that_cannot_start_is_an_error_of_spawn() {
-    let sim = Sim::new(0).faults(Faults::default().worker_start(1.0));
-    sim.run(|| {
-        let error = Worker::<(), ()>::spawn(|_| ()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-    });
-}
-
-#[test]
-fn short_reads_give_less_than_there_is_and_lose_nothing() {
-    let whole = std::fs::read("Cargo.toml").unwrap();
-    let mut short = 0;
-    for seed in 0..20 {
-        let sim = Sim::new(seed).faults(Faults::default().short_reads(0.7));
-        let (read, pieces) = sim
-            .block_on(async {
-                let file = fs::File::open("Cargo.toml").await?;
-                let (mut read, mut pieces) = (Vec::new(), 0);
-                loop {
-                    let piece = file.read(1 << 20).await?;
-                    if piece.is_empty() {
-                        return io::Result::Ok((read, pieces));
-                    }
-                    pieces += 1;
-                    read.extend(piece);
-                }
-            })
-            .value
-            .unwrap();
-        assert_eq!(read, whole);
-        short += u32::from(pieces > 1);
-    }
-    assert!(short > 5, "{short}");
-}
-
-#[test]
-fn the_wall_clock_is_virtual_and_may_jump() {
-    let midnight = std::time::UNIX_EPOCH + Duration::from_secs(946_684_800);
-    Sim::new(1).run(move || {
-        set_timeout(Duration::from_secs(60), move || {
-            assert_eq!(time::system_now(), midnight + Duration::from_secs(60));
-        });
-    });
-    let jumps = (0..20).filter(|seed| {
-        let sim = Sim::new(*seed).faults(Faults::default().clock_jump(0.5));
-        sim.run(time::system_now).value != midnight
-    });
-    assert!((1..20).contains(&jumps.count()));
 }
 
 #[test]
@@ -567,6 +570,48 @@ fn datagrams_overtake_each_other_get_lost_and_come_twice_as_the_network_is_set()
 }
 
 #[test]
+fn a_socket_of_one_simulation_is_refused_in_another_one() {
+    let leave = || {
+        Sim::new(1).block_on(async {
+            let listener = TcpListener::bind("10.0.0.1:80").unwrap();
+            let client = TcpStream::connect("10.0.0.1:80");
+            listener.accept().await.unwrap();
+            (listener.detach().unwrap(), client.await.unwrap().detach().unwrap())
+        })
+    };
+    let refused = |error: io::Error| {
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert!(error.to_string().contains("in that simulation only"), "{error}");
+    };
+    let (listener, stream) = leave().value;
+    Sim::new(1).run(|| {
+        refused(listener.open().map(drop).unwrap_err());
+        refused(stream.open().map(drop).unwrap_err());
+    });
+    let (listener, stream) = leave().value;
+    windlass::run(|| {
+        refused(listener.open().map(drop).unwrap_err());
+        refused(stream.open().map(drop).unwrap_err());
+    });
+}
+
+// Two loops of two simulations on one thread: each has its own time and its own network.
+#[test]
+fn a_socket_that_is_dropped_in_another_simulation_changes_nothing_there() {
+    let (one, other) = (Sim::new(1).event_loop(), Sim::new(2).event_loop());
+    let in_one = one.enter(|| UdpSocket::bind("10.0.0.1:53").unwrap());
+    let in_other = other.enter(|| UdpSocket::bind("10.0.0.1:53").unwrap());
+    other.enter(|| drop(in_one));
+    let received = other.block_on(async move {
+        let sender = UdpSocket::bind("10.0.0.2:0").unwrap();
+        sender.send_to(b"hi", "10.0.0.1:53".parse().unwrap()).await.unwrap();
+        let mut buffer = [0; 4];
+        time::timeout(ms(10), in_other.recv_from(&mut buffer)).await.is_ok()
+    });
+    assert!(received);
+}
+
+#[test]
 fn what_a_simulation_does_not_have_is_unsupported() {
     Sim::new(1).block_on(async {
         let unsupported = io::ErrorKind::Unsupported;
@@ -650,28 +695,6 @@ fn a_limit_sees_what_a_callback_takes() {
     };
     let sim = Sim::new(1).limit(ms(500));
     assert!(panic::catch_unwind(|| sim.run(advances)).is_err());
-}
-
-#[test]
-fn writes_that_are_always_short_come_to_their_end() {
-    for latency in [0, 1] {
-        let faults = Faults::default().short_writes(1.0);
-        let network = Network::default().latency(Duration::ZERO..=ms(latency));
-        let sim = Sim::new(1).faults(faults).network(network).callbacks(1_000_000);
-        let outcome = sim.block_on(async {
-            let (one, other) = UnixStream::pair()?;
-            one.write(&[1; 1000]).await?;
-            one.shutdown().await?;
-            let (mut total, mut buffer) = (0, [0; 100]);
-            loop {
-                match other.read(&mut buffer).await? {
-                    0 => return io::Result::Ok(total),
-                    count => total += count,
-                }
-            }
-        });
-        assert_eq!(outcome.value.unwrap(), 1000);
-    }
 }
 
 #[test]

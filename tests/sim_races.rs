@@ -9,19 +9,27 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use windlass::sim::{Faults, Sim};
-use windlass::worker::{PortEnd, Worker, WorkerError, channel};
-use windlass::{CancelError, Loop, WorkError, exit, queue_work, set_timeout, time};
+use windlass::worker::{PortEnd, Worker, WorkerError, channel, channel_bounded};
+use windlass::{CancelError, Loop, WorkError, WorkKind, exit, queue_work, set_timeout, time};
 
 const SEEDS: u64 = 10_000;
 
+/// The longest that a message is on its way, and that a job takes.
+const SHORT: Duration = Duration::from_micros(20);
+
 /// Runs a race with each seed. Each of the outcomes named must be seen, and no other.
 fn race(expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
+    race_in(Faults::default(), expected, program);
+}
+
+/// The same with faults besides.
+fn race_in(faults: Faults, expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
     let mut seen = BTreeMap::new();
+    let short = Duration::ZERO..=SHORT;
+    let faults = faults.message_time(short.clone()).job_time(short);
     for seed in 0..SEEDS {
-        let faults = Faults::default().message_time(Duration::ZERO..=Duration::from_micros(20));
-        let sim =
-            Sim::new(seed).faults(faults.job_time(Duration::ZERO..=Duration::from_micros(20)));
-        let outcome = sim.limit(Duration::from_secs(60)).block_on(async move { program().await });
+        let sim = Sim::new(seed).faults(faults.clone()).limit(Duration::from_secs(60));
+        let outcome = sim.block_on(async move { program().await });
         seen.entry(outcome.value).or_insert(seed);
     }
     let outcomes: Vec<_> = seen.keys().map(String::as_str).collect();
@@ -68,6 +76,31 @@ fn exit_against_message_loses_nothing_that_was_posted_before_the_end() {
         assert!(matches!(told, None | Some(1)));
         assert_eq!(worker.recv().await, None);
         if told.is_some() { "answered" } else { "refused" }.to_owned()
+    });
+}
+
+#[test]
+fn exit_against_a_busy_parent_comes_behind_every_message_and_says_its_code() {
+    let faults = Faults::default().callback_time(Duration::ZERO..=Duration::from_millis(3));
+    race_in(faults, &["[1, 2] 7", "[1] 7"], async || {
+        let worker = Worker::<(), u32>::spawn(|port| {
+            port.post(1);
+            queue_work(|| ()).on_complete(|_| exit(7));
+            queue_work(|| ()).on_complete(move |_| port.post(2));
+        })
+        .unwrap();
+        let (heard, told) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(None)));
+        let own = heard.clone();
+        worker.on_message(move |number| own.borrow_mut().push(number));
+        let (own, end) = (heard.clone(), told.clone());
+        worker.on_exit(move |code| *end.borrow_mut() = Some(format!("{:?} {code}", own.borrow())));
+        while told.borrow().is_none() {
+            time::sleep(Duration::from_millis(1)).await;
+        }
+        time::sleep(Duration::from_millis(20)).await;
+        let (before, heard) = (told.take().unwrap(), heard.take());
+        assert!(before.starts_with(&format!("{heard:?}")), "{before}, then {heard:?}");
+        before
     });
 }
 
@@ -142,6 +175,108 @@ fn cancel_against_start_is_one_of_the_two_and_tells_which() {
             }
         }
     });
+}
+
+#[test]
+fn a_deadline_against_start_is_heeded_to_the_microsecond() {
+    race(&["begun", "late"], async || {
+        let (pool, deadline) = (windlass::Pool::new(1).unwrap(), SHORT / 2);
+        let began = windlass::now();
+        let before = windlass::work(|_| ()).pool(&pool).submit();
+        let job = windlass::work(|_| ()).pool(&pool).deadline(deadline).submit().await;
+        let ended = windlass::now() - began;
+        before.await.unwrap();
+        match job {
+            Ok(()) => {
+                assert!(ended <= deadline + SHORT, "it began late: it ended after {ended:?}");
+                "begun".to_owned()
+            }
+            Err(WorkError::DeadlineExceeded) => "late".to_owned(),
+            Err(error) => panic!("{error}"),
+        }
+    });
+}
+
+#[test]
+fn a_full_queue_against_start_has_room_again_for_each_job_that_has_left_it() {
+    race(&["both", "one"], async || {
+        let pool = windlass::Pool::builder().threads(1).queue_limit(1).build().unwrap();
+        let submit = || windlass::work(|_| ()).pool(&pool).try_submit();
+        let first = submit().expect("there is room");
+        queue_work(|| ()).await.unwrap();
+        let second = submit().expect("the first has begun");
+        queue_work(|| ()).await.unwrap();
+        let third = submit();
+        let outcome = if third.is_ok() { "both" } else { "one" };
+        first.await.unwrap();
+        second.await.unwrap();
+        if let Ok(third) = third {
+            third.await.unwrap();
+        }
+        submit().expect("there is room again").await.unwrap();
+        outcome.to_owned()
+    });
+}
+
+// Work::kind: slow jobs occupy at most half of the pool's threads.
+#[test]
+fn slow_jobs_that_hang_leave_threads_to_others_if_there_are_more() {
+    let faults = Faults::default().hang(1.0, Duration::from_secs(1));
+    // The seed also says how many threads there are: with one or two the quick job waits.
+    race_in(faults, &["at once", "behind"], async || {
+        let began = windlass::now();
+        let pool = windlass::Pool::new(4).unwrap();
+        let slow = || windlass::work(|_| ()).kind(WorkKind::SlowIo).pool(&pool).submit();
+        let slow: Vec<_> = (0..4).map(|_| slow()).collect();
+        windlass::work(|_| ()).pool(&pool).submit().await.unwrap();
+        let waited = windlass::now() - began;
+        for job in slow {
+            job.await.unwrap();
+        }
+        if waited < Duration::from_millis(1_500) { "at once" } else { "behind" }.to_owned()
+    });
+}
+
+#[test]
+fn a_permit_against_the_close_of_its_own_port_sends_before_it_or_not_at_all() {
+    race(&["given back", "sent"], async || {
+        let (one, other) = channel_bounded::<u8, ()>(1);
+        let (one, other) = (Rc::new(one.open()), other.open());
+        let permit = one.reserve().await.unwrap();
+        let own = one.clone();
+        queue_work(|| ()).on_complete(move |_| own.close());
+        queue_work(|| ()).await.unwrap();
+        let is_open = !one.is_closed();
+        let sent = permit.post(1).is_ok();
+        assert_eq!(sent, is_open);
+        assert_eq!(other.recv().await, sent.then_some(1));
+        assert_eq!(other.recv().await, None);
+        if sent { "sent" } else { "given back" }.to_owned()
+    });
+}
+
+#[test]
+fn senders_against_a_receiver_get_each_place_that_becomes_free() {
+    race(
+        &["[0, 1, 2]", "[0, 2, 1]", "[1, 0, 2]", "[1, 2, 0]", "[2, 0, 1]", "[2, 1, 0]"],
+        async || {
+            let (sent, received) = channel_bounded::<u32, ()>(1);
+            let (sent, received) = (Rc::new(sent.open()), received.open());
+            for number in 0..3 {
+                let sent = sent.clone();
+                drop(windlass::spawn(async move {
+                    queue_work(|| ()).await.unwrap();
+                    sent.post_async(number).await.unwrap();
+                }));
+            }
+            let mut all = Vec::new();
+            for _ in 0..3 {
+                queue_work(|| ()).await.unwrap();
+                all.push(received.recv().await.unwrap());
+            }
+            format!("{all:?}")
+        },
+    );
 }
 
 #[test]

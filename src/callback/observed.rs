@@ -108,7 +108,7 @@ fn tell<R>(
     teller.begin(clock, time, sort, origin, queued);
     let end = |panicked| {
         if let Some(member) = &state.virtual_time {
-            member.note(teller.kind(), teller.phase(), clock.now());
+            clock.took(member.note(teller.kind(), teller.phase(), clock.read()));
         }
         teller.end(clock, panicked)
     };

@@ -87,7 +87,7 @@ pub(crate) fn this_moment(program: u64) -> Nanos {
 pub(crate) fn arrival(program: u64, receiver: Option<&Receiver>) -> Nanos {
     let Some(here) = current::place().filter(|here| here.program == program) else { return 0 };
     match receiver {
-        Some(receiver) if ptr::eq(Arc::as_ptr(&receiver.mailbox), here.mailbox) => here.time,
-        _ => here.time + current::message_time(),
+        Some(receiver) if ptr::eq(Arc::as_ptr(&receiver.mailbox), here.mailbox) => here.horizon,
+        _ => here.time.saturating_add(current::message_time()),
     }
 }

@@ -232,7 +232,7 @@ impl Loop {
 
     /// The time in virtual time; 0 on a real clock.
     pub(crate) fn virtual_now(&self) -> Nanos {
-        if self.state.clock.is_virtual() { self.state.clock.now() } else { 0 }
+        if self.state.clock.is_virtual() { self.state.clock.read() } else { 0 }
     }
 
     /// The loop's address for other threads.

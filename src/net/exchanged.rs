@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use crate::state::State;
 use crate::sys::Transport;
 use crate::virtual_time::network::link::Socket;
+use crate::virtual_time::network::listening::Listener;
 
 /// A socket of the system, or one in memory.
 #[derive(Debug)]
@@ -44,20 +45,43 @@ impl<S, M> Exchanged<S, M> {
         }
     }
 
-    /// Refuses a socket of a simulation on a loop that is in none.
-    pub(super) fn check(&self, state: &State) -> io::Result<()> {
-        match self {
-            Simulated(_) if state.chance().is_none() => Err(unsupported()),
-            _ => Ok(()),
-        }
-    }
-
     /// The same with the system's socket as another type.
     pub(super) fn map<T>(self, f: impl FnOnce(S) -> T) -> Exchanged<T, M> {
         match self {
             System(socket) => System(f(socket)),
             Simulated(socket) => Simulated(socket),
         }
+    }
+}
+
+/// A socket in memory.
+pub(crate) trait InMemory {
+    /// The number of the simulation that it belongs to.
+    fn program(&self) -> u64;
+}
+
+impl InMemory for Box<Socket> {
+    fn program(&self) -> u64 {
+        Socket::program(self)
+    }
+}
+
+impl InMemory for Listener {
+    fn program(&self) -> u64 {
+        Listener::program(self)
+    }
+}
+
+impl<S, M: InMemory> Exchanged<S, M> {
+    /// Refuses a socket of a simulation on a loop of none, or of another one, which has a time of
+    /// its own.
+    pub(super) fn check(&self, state: &State) -> io::Result<()> {
+        let Simulated(socket) = self else { return Ok(()) };
+        if state.virtual_time.as_ref().is_some_and(|own| own.program() == socket.program()) {
+            return Ok(());
+        }
+        let text = "a socket of a simulation can be opened in that simulation only";
+        Err(io::Error::new(io::ErrorKind::Unsupported, text))
     }
 }
 

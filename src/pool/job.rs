@@ -30,6 +30,7 @@ use super::queues::Queues;
 use super::token::CancelToken;
 use crate::clock::{self, Nanos};
 use crate::error::{Panic, WorkError};
+use crate::state::current;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::mailbox::incoming::Done;
 use crate::trace::cause;
@@ -158,7 +159,7 @@ enum Stage<F, R> {
 pub(super) struct Limits {
     /// The token of work that was given one.
     pub(super) token: Option<CancelToken>,
-    /// After this moment it must not start. None in virtual time, where the loop itself looks.
+    /// After this moment it must not start.
     pub(super) deadline: Option<Instant>,
 }
 
@@ -169,7 +170,7 @@ impl Limits {
             return Some(Refusal::Cancelled);
         }
         let deadline = self.deadline?;
-        clock::is_past(deadline).then_some(Refusal::DeadlineExceeded)
+        current::is_past(deadline).then_some(Refusal::DeadlineExceeded)
     }
 }
 

@@ -59,6 +59,11 @@ impl Queues {
         self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
+    /// Of so many threads, those that may run jobs of this kind at one time.
+    pub(super) fn threads_of(&self, kind: WorkKind, max: usize) -> usize {
+        if kind == WorkKind::SlowIo { self.slow_max } else { max }
+    }
+
     /// An admitted job does not wait any more.
     #[inline]
     pub(super) fn job_left(&self) {

@@ -72,7 +72,7 @@ struct InPool<F, R, T> {
 struct Special {
     /// None for the loop's own pool.
     pool: Option<Pool>,
-    /// When the job is too late, on the loop's clock.
+    /// When the job is too late, on the loop's clock: for the alarm.
     deadline: Option<Nanos>,
     /// Ends the request at its deadline if the job still waits then.
     alarm: Cell<Option<Timer>>,
@@ -169,9 +169,8 @@ where
     T: Claimable + 'static,
 {
     let in_virtual_time = state.clock.is_virtual();
-    let deadline = wishes.deadline.filter(|_| !in_virtual_time);
-    let limits = (wishes.token.is_some() || deadline.is_some())
-        .then(|| Box::new(Limits { token: wishes.token, deadline }));
+    let limits = (wishes.token.is_some() || wishes.deadline.is_some())
+        .then(|| Box::new(Limits { token: wishes.token, deadline: wishes.deadline }));
     let is_special = wishes.deadline.is_some() || wishes.pool.is_some() || state.chance().is_some();
     let special = is_special.then(|| {
         let deadline = wishes.deadline.map(|deadline| state.clock.nanos_at(deadline));
@@ -203,8 +202,9 @@ where
         pool.queues.virtual_waiting[origin.kind.queue()].fetch_add(1, Ordering::Relaxed);
         match (state.chance(), &pending.operation.special) {
             (Some(chance), Some(special)) => {
-                let now = state.clock.now();
-                let (begins, ends) = chance.job_times(pool.number, pool.max, now);
+                let own = pool.queues.threads_of(origin.kind, pool.max);
+                let now = state.clock.read();
+                let (begins, ends) = chance.job_times(pool.number, pool.max, own, now);
                 special.ends_at.set(ends);
                 state.mailbox.complete_at(Done { request: key.to_bits(), job: None }, begins);
             }
@@ -331,34 +331,28 @@ where
         }
     }
 
-    /// Runs the job on the loop's own thread.
-    fn run_here(&self, state: &State) {
+    /// Runs the job on the loop's own thread. Whether it ran now.
+    fn run_here(&self, state: &State) -> bool {
         let (pool, origin) = (self.pool(), &self.job.origin);
         // Taken back before its delivery: the request has ended.
         if !self.job.is_queued() {
-            return;
+            return false;
         }
         pool.queues.virtual_waiting[origin.kind.queue()].fetch_sub(1, Ordering::Relaxed);
-        let deadline = self.special.as_ref().and_then(|special| special.deadline);
-        let refusal = if pool.is_shut() {
-            Some(Refusal::Cancelled)
-        } else {
-            deadline.filter(|at| *at < state.clock.now()).map(|_| Refusal::DeadlineExceeded)
-        };
-        match refusal {
-            Some(why) => drop(self.job.refuse(&pool.queues, why)),
-            None => {
-                let run = || current::run_job(state, || self.job.run(&pool.queues));
-                let outcome = if state.is_observed() {
-                    observe::run(&state.teller, &*self.job, || state.clock.read(), run)
-                } else {
-                    run()
-                };
-                if outcome == Outcome::Ran {
-                    pool.lock_virtual_counters().add(origin.kind, 0, 0);
-                }
-            }
+        if pool.is_shut() {
+            self.job.refuse(&pool.queues, Refusal::Cancelled);
+            return false;
         }
+        let run = || current::run_job(state, || self.job.run(&pool.queues));
+        let outcome = if state.is_observed() {
+            observe::run(&state.teller, &*self.job, || state.clock.read(), run)
+        } else {
+            run()
+        };
+        if outcome == Outcome::Ran {
+            pool.lock_virtual_counters().add(origin.kind, 0, 0);
+        }
+        outcome == Outcome::Ran
     }
 }
 
@@ -414,12 +408,8 @@ where
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: sys::Event) {
         let operation = &self.operation;
-        if state.clock.is_virtual() {
-            let waited = operation.job.is_queued();
-            operation.run_here(state);
-            if waited && operation.is_to_come(state) {
-                return;
-            }
+        if state.clock.is_virtual() && operation.run_here(state) && operation.is_to_come(state) {
+            return;
         }
         let Some((result, work)) = operation.job.take_result() else { return };
         if operation.close() {

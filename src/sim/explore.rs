@@ -59,8 +59,8 @@ impl Error for Failure {}
 /// the first that panics. Returns how many were run.
 ///
 /// On a terminal a line says how far it is. Of a program that fails with faults it is tried which
-/// of them it takes: those are named on the standard error, and how to run it again with them
-/// alone.
+/// of them it takes to fail, be it with another message: those are named on the standard error,
+/// and how to run it again with them alone.
 ///
 /// With `WINDLASS_SEED=N` in the environment it runs that seed alone, whether it is among `seeds`
 /// or not. Then `WINDLASS_FAULTS=0,3` lets only these of its faults strike. With

@@ -19,11 +19,14 @@
 //!   the API keeps in order stays so: the messages of one port, the posts of one loop.
 //! - How many threads a pool has, up to its number, and how long each job takes; so also which of
 //!   several ends first, and whether a cancel comes in time.
+//! - How long callbacks take, if [`Faults::callback_time`] says that they do.
 //! - How long bytes, datagrams and connects travel, and what the [`Network`] does to them.
 //! - Which of the [`Faults`] strike.
 //!
 //! Ticks, microtasks, immediates and timers are not shuffled: their order is a promise
-//! ([`guide::order`](crate::guide::order)). What is not promised there is what a seed may change.
+//! ([`guide::order`](crate::guide::order)). What is not promised there is what a seed may change;
+//! of a timer against an immediate, and of two timers that are due at nearly the same moment, only
+//! where callbacks take time.
 //!
 //! # What a simulation does not cover
 //! Files are the machine's; how long their requests take is the seed's. A program is no longer the
@@ -31,12 +34,13 @@
 //! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
 //! walks through a `HashMap` (whose order differs from run to run), takes sockets of the machine in
 //! (`from_std`), or depends on what files hold. A socket of a simulation has no descriptor
-//! (`into_std` is `Unsupported`), and a path of a Unix socket there is a name and no file: nobody
-//! at it is `ConnectionRefused`. Pipes and file events work, but what comes from outside is not
-//! waited for: a simulation waits for no thread and no descriptor. A job or callback that blocks
-//! for another thread of the program, as in a barrier, blocks it for ever, for one thread runs at a
-//! time. Signals, children, terminals and the standard streams are
-//! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
+//! (`into_std` is `Unsupported`) and opens in its own simulation only, and a path of a Unix socket
+//! there is a name and no file: nobody at it is `ConnectionRefused`. Pipes and file events work,
+//! but what comes from outside is not waited for: a simulation waits for no thread and no
+//! descriptor. A job or callback that blocks for another thread of the program, as in a barrier,
+//! blocks it for ever, for one thread runs at a time. Signals, children, terminals and the standard
+//! streams are `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials
+//! of a peer.
 //!
 //! # Examples
 //! Two workers count in a file's manner: each reads the number, and writes one more. Some seed

@@ -19,8 +19,9 @@
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
+use std::time::Instant;
 
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::state::State;
 use crate::virtual_time::arrivals::Place;
 use crate::virtual_time::chance::Chance;
@@ -162,7 +163,8 @@ pub(crate) fn register(state: &Rc<State>) {
 pub(crate) fn place() -> Option<Place> {
     with_owner(|state| {
         let program = state.virtual_time.as_ref()?.program();
-        Some(Place { mailbox: &raw const *state.mailbox, program, time: state.clock.now() })
+        let (time, horizon) = (state.clock.read(), state.clock.horizon());
+        Some(Place { mailbox: &raw const *state.mailbox, program, time, horizon })
     })
     .flatten()
 }
@@ -185,6 +187,13 @@ pub(crate) fn with_owner<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
     // SAFETY: null, or as in `with`, or set by `run_job`, which stands in a frame below this one
     // and borrows the state until that frame goes on.
     unsafe { owner.as_ref() }.map(f)
+}
+
+/// Whether a moment lies behind: in real time, or in the virtual time of the loop whose job this
+/// thread runs.
+pub(crate) fn is_past(moment: Instant) -> bool {
+    let here = with_owner(|state| state.clock.instant_at(state.clock.read()));
+    here.unwrap_or_else(clock::real_moment) > moment
 }
 
 /// Runs a pool job of this loop on its own thread, in virtual time. As on a pool thread, no loop is

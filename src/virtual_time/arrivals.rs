@@ -22,8 +22,10 @@ pub(crate) struct Place {
     pub(crate) mailbox: *const Mailbox,
     /// The number of its program.
     pub(crate) program: u64,
-    /// The time that its loop's clock shows.
+    /// The time of its loop's clock.
     pub(crate) time: Nanos,
+    /// The time up to which its loop sees what was sent, at this moment.
+    pub(crate) horizon: Nanos,
 }
 
 /// What a mailbox keeps while its loop is in virtual time.

@@ -170,17 +170,33 @@ impl Chance {
         self.faults.message_time.most
     }
 
+    /// How long the callback took that has run.
+    pub(super) fn callback_time(&self) -> Nanos {
+        let span = self.faults.callback_time;
+        if span.most == 0 { 0 } else { self.lock().order.within(span) }
+    }
+
     /// When a job begins and ends that is submitted now to the pool of this number, which has so
-    /// many threads.
-    pub(crate) fn job_times(&self, pool: u64, threads: usize, now: Nanos) -> (Nanos, Nanos) {
+    /// many threads. Jobs of its kind may have the first `own` of them.
+    pub(crate) fn job_times(
+        &self,
+        pool: u64,
+        threads: usize,
+        own: usize,
+        now: Nanos,
+    ) -> (Nanos, Nanos) {
+        let hangs = self.strikes(self.faults.hang, "a job hangs");
         let mut drawn = self.lock();
         let Drawn { order, pools, .. } = &mut *drawn;
         let free_at = pools.entry(pool).or_insert_with(|| {
             let count = 1 + order.below(threads.max(1) as u64);
             vec![0; count as usize]
         });
-        let took = order.within(self.faults.job_time);
-        let first = free_at.iter_mut().min().expect("a pool has a thread");
+        let more = if hangs { self.faults.hang_time } else { 0 };
+        let took = order.within(self.faults.job_time).saturating_add(more);
+        // Of those that are free the last: the first are left to jobs that may have no others.
+        let own = free_at.iter_mut().take(own.max(1)).rev();
+        let first = own.min_by_key(|at| now.max(**at)).expect("a pool has a thread");
         let begins = now.max(*first);
         *first = begins.saturating_add(took);
         (begins, *first)
@@ -214,13 +230,19 @@ impl Chance {
         self.strikes(self.network.reset, "a connection is reset")
     }
 
-    /// How much of so many bytes a write takes: if it `may_wait`, perhaps nothing for the moment.
-    pub(super) fn write_len(&self, len: usize, may_wait: bool) -> usize {
-        if len == 0 || !self.strikes(self.faults.short_writes, "a short write") {
+    /// How much of so many bytes a write takes.
+    pub(super) fn write_len(&self, len: usize) -> usize {
+        if len < 2 || !self.strikes(self.faults.short_writes, "a short write") {
             return len;
         }
-        let drawn = self.lock().misfortune.below(len as u64) as usize;
-        if may_wait { drawn } else { drawn + 1 }
+        1 + self.lock().misfortune.below(len as u64 - 1) as usize
+    }
+
+    /// Whether a call that could go on is told to wait. `put_off` says whether the one before was:
+    /// a second time in a row none is.
+    pub(super) fn puts_off(&self, put_off: &mut bool) -> bool {
+        *put_off = !*put_off && self.strikes(self.faults.would_block, "a call that would block");
+        *put_off
     }
 
     /// The error of an accept that fails.

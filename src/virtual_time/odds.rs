@@ -167,12 +167,20 @@ pub struct Faults {
     pub(super) message_time: Span,
     /// How long a job runs.
     pub(super) job_time: Span,
+    /// How long a callback takes.
+    pub(super) callback_time: Span,
+    /// The chance of a job to hang.
+    pub(super) hang: f64,
+    /// How much longer it takes then.
+    pub(super) hang_time: Nanos,
     /// The chance of a request to fail.
     pub(super) request: f64,
     /// The chance of a read to give less than there is.
     pub(super) short_reads: f64,
     /// The chance of a write to take less than it was given.
     pub(super) short_writes: f64,
+    /// The chance of a call of a socket to be told to wait.
+    pub(super) would_block: f64,
     /// The chance of a worker not to start.
     pub(super) worker_start: f64,
     /// The chance of an accept to find no descriptor left.
@@ -186,9 +194,13 @@ impl Default for Faults {
         Faults {
             message_time: Span::to(100_000),
             job_time: Span::to(1_000_000),
+            callback_time: Span::to(0),
+            hang: 0.0,
+            hang_time: 0,
             request: 0.0,
             short_reads: 0.0,
             short_writes: 0.0,
+            would_block: 0.0,
             worker_start: 0.0,
             accept: 0.0,
             clock_jump: 0.0,
@@ -231,6 +243,65 @@ impl Faults {
         Faults { job_time: Span::of(range), ..self }
     }
 
+    /// How long callbacks take, the main script, ticks, microtasks and polls of tasks included. No
+    /// time unless it is set: then what is due depends on what ran before, as on a real machine.
+    ///
+    /// # Panics
+    /// When the range is empty.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::collections::BTreeSet;
+    /// use std::time::Duration;
+    /// use windlass::sim::{Faults, Sim};
+    /// use windlass::{set_immediate, set_timeout};
+    ///
+    /// let faults = Faults::default().callback_time(Duration::ZERO..=Duration::from_millis(2));
+    /// let first = |seed| {
+    ///     let (say, said) = std::sync::mpsc::channel();
+    ///     Sim::new(seed).faults(faults.clone()).run(move || {
+    ///         let other = say.clone();
+    ///         set_timeout(Duration::ZERO, move || say.send("timer").unwrap());
+    ///         set_immediate(move || other.send("immediate").unwrap());
+    ///     });
+    ///     said.recv().unwrap()
+    /// };
+    /// let seen: BTreeSet<_> = (0..20).map(first).collect();
+    /// assert_eq!(seen, ["immediate", "timer"].into());
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn callback_time(self, range: RangeInclusive<Duration>) -> Self {
+        Faults { callback_time: Span::of(range), ..self }
+    }
+
+    /// The chance of a job of the pool to hang: it takes this much longer, as one that waits for a
+    /// disk or a server that does not answer. Jobs behind it wait for its thread, so that their
+    /// deadlines pass, and a shutdown with a limit does not wait for its end. Requests for files
+    /// and names are jobs too.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::sim::{Faults, Sim};
+    /// use windlass::{Pool, WorkError, work};
+    ///
+    /// let sim = Sim::new(1).faults(Faults::default().hang(1.0, Duration::from_secs(60)));
+    /// let outcome = sim.block_on(async {
+    ///     let pool = Pool::new(1).unwrap();
+    ///     let hangs = work(|_| ()).pool(&pool).submit();
+    ///     let waits = work(|_| ()).pool(&pool).deadline(Duration::from_secs(1)).submit();
+    ///     assert!(matches!(waits.await, Err(WorkError::DeadlineExceeded)));
+    ///     assert!(hangs.await.is_ok());
+    /// });
+    /// assert!(outcome.elapsed >= Duration::from_secs(60));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn hang(self, chance: f64, time: Duration) -> Self {
+        Faults { hang: probability(chance), hang_time: saturating_nanos(time), ..self }
+    }
+
     /// The chance of a read, of a file or a socket, to give less than there is.
     #[track_caller]
     #[must_use]
@@ -238,12 +309,22 @@ impl Faults {
         Faults { short_reads: probability(chance), ..self }
     }
 
-    /// The chance of a write to a socket to take less than it was given, or nothing for the moment.
-    /// The stream sends the rest by itself.
+    /// The chance of a write to a socket to take less than it was given. The stream sends the rest
+    /// by itself.
     #[track_caller]
     #[must_use]
     pub fn short_writes(self, chance: f64) -> Self {
         Faults { short_writes: probability(chance), ..self }
+    }
+
+    /// The chance of a socket to be told to wait although it could go on: a read, a write, an
+    /// accept or a datagram. It is told again after a network's [`latency`](Network::latency). A
+    /// `try_` verb says `WouldBlock`; all others go on by themselves. The same call is not told
+    /// twice in a row.
+    #[track_caller]
+    #[must_use]
+    pub fn would_block(self, chance: f64) -> Self {
+        Faults { would_block: probability(chance), ..self }
     }
 
     /// The chance of a worker not to start, with the error of a system that has no threads left.

@@ -304,13 +304,15 @@ impl Member {
         self.program.chance.as_ref()
     }
 
-    /// Tells chance of a callback that has run, which ends the program after too many.
-    pub(crate) fn note(&self, kind: &str, phase: Phase, now: Nanos) {
-        let Some(chance) = self.chance() else { return };
+    /// Tells chance of a callback that has run, which ends the program after too many. Returns how
+    /// long it took.
+    pub(crate) fn note(&self, kind: &str, phase: Phase, now: Nanos) -> Nanos {
+        let Some(chance) = self.chance() else { return 0 };
         if !chance.note(self.number, kind, phase, now) {
             chance.fail(chance.too_many());
             self.program.lock().end_all();
         }
+        chance.callback_time()
     }
 
     /// Blocks the worker's thread until the worker runs for the first time.

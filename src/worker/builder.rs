@@ -195,7 +195,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let (link, theirs) = Link::pair();
         let handle = Rc::new(WorkerHandle::<In, Out>::new(&state, link, self.parent_exit));
         let number = state.delivery.add_receiver(handle.clone());
-        let (now, mailbox) = (state.clock.now(), parts.mailbox.clone());
+        let (now, mailbox) = (state.clock.read(), parts.mailbox.clone());
         let parent = state.virtual_time.as_ref();
         let member = parent.map(|parent| parent.add_worker(&mailbox, now));
         parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));

@@ -315,7 +315,7 @@ impl<In, Out> WorkerHandle<In, Out> {
     /// Waits until the thread has ended, in virtual time without keeping others from running.
     fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
         if let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) {
-            own.join(state.clock.now(), worker, shared.time_left(wait));
+            own.join(state.clock.read(), worker, shared.time_left(wait));
         }
         shared.wait_for_end(wait)
     }

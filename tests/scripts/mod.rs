@@ -32,6 +32,12 @@ pub(crate) enum Act {
     File(Body),
     /// Sends pieces of these sizes through a connection, in a simulation.
     Connect(Vec<u8>, Body),
+    /// Sends datagrams of these sizes, in a simulation.
+    Datagrams(Vec<u8>, Body),
+    /// Looks up a name, in a simulation: one that is known there, or not.
+    Name(bool, Body),
+    /// Reads the wall clock, in a simulation.
+    WallClock,
     Channel,
     Worker {
         main: Vec<Act>,
@@ -227,7 +233,7 @@ fn wait(source: &mut Source<'_>) -> Wait {
 }
 
 fn act(source: &mut Source<'_>, place: Place) -> Act {
-    let choice = source.below(64);
+    let choice = source.below(68);
     let of = source.byte();
     match choice {
         0..=4 => Act::Tick(body(source, place)),
@@ -280,6 +286,12 @@ fn act(source: &mut Source<'_>, place: Place) -> Act {
             let sizes = (0..source.below(5)).map(|_| source.byte()).collect();
             Act::Connect(sizes, body(source, place))
         }
+        64 | 65 => {
+            let sizes = (0..source.below(5)).map(|_| source.byte()).collect();
+            Act::Datagrams(sizes, body(source, place))
+        }
+        66 => Act::Name(!of.is_multiple_of(3), body(source, place)),
+        67 => Act::WallClock,
         _ => Act::Tick(Body::default()),
     }
 }
@@ -302,6 +314,8 @@ impl Act {
             | Act::Job(_, body)
             | Act::File(body)
             | Act::Connect(_, body)
+            | Act::Datagrams(_, body)
+            | Act::Name(_, body)
             | Act::Post { value: body, .. }
             | Act::Listen { body, .. }
             | Act::OnClose { body, .. }

@@ -3,6 +3,7 @@
 //! Each loop of the program has a [`World`]: what was made there, which later acts choose from. All worlds share one
 //! [`Ledger`]. It counts calls and drops, and keeps what has happened in order.
 
+mod datagrams;
 mod streams;
 
 use std::cell::{Cell, RefCell};
@@ -14,16 +15,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use windlass::handle::{Check, Idle, Notifier, Prepare};
-use windlass::net::{TcpListener, TcpStream};
+use windlass::net::{TcpListener, TcpStream, UdpSocket};
 use windlass::sim::{Faults, Network, Sim};
 use windlass::worker::{Port, PortEnd, Worker, WorkerError, WorkerPool, channel};
 use windlass::{
-    Canceller, Immediate, KeepAlive, Loop, LoopGone, Request, Task, Timer, WorkError, WorkKind, fs,
-    next_tick, on_before_exit, on_exit, on_uncaught, queue_microtask, set_immediate, set_interval,
-    set_timeout, set_timer, spawn, time, work,
+    Canceller, Immediate, KeepAlive, Loop, LoopGone, Request, Task, Timer, WorkError, WorkKind,
+    dns, fs, next_tick, on_before_exit, on_exit, on_uncaught, queue_microtask, set_immediate,
+    set_interval, set_timeout, set_timer, spawn, time, work,
 };
 
 use super::{Act, Body, Job, Phase, Script, Wait};
@@ -34,6 +35,8 @@ const ACTS: usize = 400;
 const END: Duration = Duration::from_secs(10);
 /// How often a loop is run again after a panic or a stop.
 const RUNS: usize = 60;
+/// When the wall clock of a simulation begins, in seconds since 1970.
+const MIDNIGHT: i64 = 946_684_800;
 /// What the panic of a script says first.
 const PANIC: &str = "a script's panic";
 
@@ -60,13 +63,22 @@ impl Clock {
             }
             Clock::Simulated(seed) if self.has_faults() => {
                 let faults = Faults::default().request(0.2).worker_start(0.1).accept(0.1);
-                let faults = faults.short_reads(0.3).short_writes(0.3).clock_jump(0.1);
-                let network = Network::default().split(0.3).reset(0.02);
-                Sim::new(seed).faults(faults).network(network).event_loop()
+                let faults = faults.short_reads(0.3).short_writes(0.3).would_block(0.2);
+                let faults = faults.clock_jump(0.1).hang(0.05, Duration::from_millis(100));
+                let busy =
+                    Duration::ZERO..=Duration::from_micros(if seed % 4 == 1 { 500 } else { 0 });
+                let network = network().split(0.3).reset(0.05);
+                let network = network.lose_datagram(0.1).double_datagram(0.1);
+                Sim::new(seed).faults(faults.callback_time(busy)).network(network).event_loop()
             }
-            Clock::Simulated(seed) => Sim::new(seed).event_loop(),
+            Clock::Simulated(seed) => Sim::new(seed).network(network()).event_loop(),
         }
     }
+}
+
+/// The network of all simulations.
+fn network() -> Network {
+    Network::default().host("known", [10, 0, 0, 1].into())
 }
 
 /// What a run has shown.
@@ -183,15 +195,45 @@ enum Thing {
     Idle(Idle),
     Prepare(Prepare),
     Check(Check),
-    Notifier(Notifier),
+    Notifier(Asked),
     Task(Task<()>),
     Request(Canceller),
     Port { port: Port<Parcel, Parcel>, age: Age },
     Worker(Worker<Parcel, Parcel>, Age),
     Listener(TcpListener),
     Stream(TcpStream),
+    Datagrams(UdpSocket),
     Pool(WorkerPool<Value, Value>),
     KeepAlive(RefCell<Option<KeepAlive>>),
+}
+
+/// A notifier, and what is asked of it.
+struct Asked {
+    notifier: Notifier,
+    /// When it was notified, until it calls.
+    since: Rc<Cell<Option<Instant>>>,
+    is_closed: Cell<bool>,
+}
+
+impl Asked {
+    fn notify(&self) {
+        if !self.is_closed.get() {
+            self.since.set(Some(windlass::now()));
+        }
+        self.notifier.notify();
+    }
+
+    fn close(&self) {
+        self.is_closed.set(true);
+        self.since.set(None);
+        self.notifier.close();
+    }
+
+    /// It was asked long ago and has not called.
+    fn is_deaf(&self) -> bool {
+        let waits = self.since.get().map(|since| windlass::now() - since);
+        waits.is_some_and(|time| time > Duration::from_secs(1))
+    }
 }
 
 /// What belongs to one loop.
@@ -293,7 +335,10 @@ impl World {
     /// things fail it may be refused.
     fn not_made(&self, error: &io::Error) {
         let is_refused = self.ledger.clock.has_faults() && error.raw_os_error().is_some();
-        if !is_refused && !error.get_ref().is_some_and(|inner| inner.is::<LoopGone>()) {
+        if is_refused {
+            self.ledger.say(format!("{}no worker", self.name));
+        }
+        if !is_refused && !is_of_the_end(error) {
             self.ledger.fault(format!("no thread: {error}"));
         }
     }
@@ -332,6 +377,11 @@ impl World {
         }
         outcome.unwrap_or_else(|payload| panic::resume_unwind(payload));
     }
+}
+
+/// Whether something was refused because the loop has ended.
+fn is_of_the_end(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<LoopGone>())
 }
 
 /// What a result is called in the trace.
@@ -467,7 +517,7 @@ impl Thing {
             Thing::Idle(watcher) => watcher.stop(),
             Thing::Prepare(watcher) => watcher.stop(),
             Thing::Check(watcher) => watcher.stop(),
-            Thing::Notifier(notifier) => notifier.close(),
+            Thing::Notifier(asked) => asked.close(),
             Thing::Task(task) => task.abort(),
             Thing::Request(request) => {
                 request.cancel().ok();
@@ -476,6 +526,7 @@ impl Thing {
             Thing::Worker(worker, _) => drop(worker.terminate()),
             Thing::Listener(listener) => listener.close(),
             Thing::Stream(stream) => stream.close(),
+            Thing::Datagrams(socket) => socket.close(),
             Thing::Pool(pool) => pool.terminate(),
             Thing::KeepAlive(guard) => drop(guard.take()),
         }
@@ -496,7 +547,7 @@ impl Thing {
             Thing::Idle(watcher) => watcher.set_ref(on),
             Thing::Prepare(watcher) => watcher.set_ref(on),
             Thing::Check(watcher) => watcher.set_ref(on),
-            Thing::Notifier(notifier) => notifier.set_ref(on),
+            Thing::Notifier(asked) => asked.notifier.set_ref(on),
             Thing::Port { port, .. } => port.set_ref(on),
             Thing::Worker(worker, _) => worker.set_ref(on),
             _ => {}
@@ -552,7 +603,14 @@ impl Act {
             }
             Act::Notifier(body) => {
                 let callback = Callback::new(world, "notifier", body);
-                world.add(Thing::Notifier(Notifier::new(move || callback.call(""))));
+                let since = Rc::new(Cell::new(None));
+                let called = since.clone();
+                let notifier = Notifier::new(move || {
+                    called.set(None);
+                    callback.call("");
+                });
+                let is_closed = Cell::new(false);
+                world.add(Thing::Notifier(Asked { notifier, since, is_closed }));
             }
             Act::Task(waits, body) => {
                 let callback = Callback::new(world, "task", body);
@@ -571,7 +629,20 @@ impl Act {
             Act::Connect(sizes, body) if matches!(ledger.clock, Clock::Simulated(_)) => {
                 streams::connect(world, sizes, body);
             }
-            Act::Connect(..) => {}
+            Act::Datagrams(sizes, body) if matches!(ledger.clock, Clock::Simulated(_)) => {
+                datagrams::exchange(world, sizes, body);
+            }
+            Act::Name(is_known, body) if matches!(ledger.clock, Clock::Simulated(_)) => {
+                let name = if *is_known { "known" } else { "unknown" };
+                world.request("name", dns::lookup(name), body);
+            }
+            Act::WallClock if matches!(ledger.clock, Clock::Simulated(_)) => {
+                let moment = time::system_now().duration_since(SystemTime::UNIX_EPOCH);
+                let ahead = moment.map_or(0, |now| now.as_secs() as i64 - MIDNIGHT);
+                let how = if (0..60).contains(&ahead) { "goes on" } else { "jumped" };
+                ledger.say(format!("wall clock {how} {ahead}"));
+            }
+            Act::Connect(..) | Act::Datagrams(..) | Act::Name(..) | Act::WallClock => {}
             Act::Channel => {
                 let ((one, other), age) = (channel(), ledger.next_age());
                 world.add_port(one.open(), age);
@@ -589,7 +660,7 @@ impl Act {
                 match &*thing {
                     Thing::Port { .. } | Thing::Worker(..) => thing.send(Parcel::Value(sent)),
                     Thing::Pool(pool) => world.request("answer", pool.run(sent), value),
-                    Thing::Notifier(notifier) => notifier.notify(),
+                    Thing::Notifier(asked) => asked.notify(),
                     _ => {}
                 }
             }
@@ -862,6 +933,11 @@ fn run_here(script: &Script, ledger: &Arc<Ledger>) {
         let (own, shared) = (world.clone(), ledger.clone());
         set_timeout(end, move || {
             shared.acts.store(0, Ordering::Relaxed);
+            let is_deaf =
+                |thing: &Rc<Thing>| matches!(&**thing, Thing::Notifier(asked) if asked.is_deaf());
+            if own.things.borrow().iter().any(is_deaf) {
+                shared.fault("a notifier was notified and has not called".to_owned());
+            }
             own.end();
         })
         .unref();

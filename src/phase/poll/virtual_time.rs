@@ -14,6 +14,7 @@ use crate::virtual_time::scheduler::{Member, Next};
 #[inline(never)]
 pub(crate) fn wait(state: &State, member: &Member, timeout: Option<Duration>) {
     let sources = state.sources.any();
+    state.clock.update(); // What callbacks have taken lies behind.
     loop {
         // Sockets know no virtual time, but are not ignored.
         collect(state);

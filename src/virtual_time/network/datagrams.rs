@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Owner, host_of, latency, now};
+use super::{Owner, host_of, is_put_off, latency, now, program};
 use crate::clock::Nanos;
 use crate::state::current;
 use crate::sys::{self, Event, Received};
@@ -40,6 +40,10 @@ struct State {
     owner: Option<Owner>,
     /// The only one whose datagrams are taken, if the socket is connected.
     peer: Option<SocketAddr>,
+    /// The last that was to be received was told to wait by chance alone.
+    receive_put_off: bool,
+    /// The same of the last that was to be sent.
+    send_put_off: bool,
 }
 
 /// A UDP socket in memory.
@@ -48,6 +52,17 @@ pub(crate) struct Datagrams {
     shared: Arc<Inbox>,
     /// Where it is.
     address: SocketAddr,
+    /// The number of the program whose time it is in.
+    program: u64,
+}
+
+impl State {
+    /// The error of a call that is put off, which is worth another try a little later.
+    fn told_again(&self, now: Nanos, event: Event) -> io::Error {
+        let at = now.saturating_add(latency());
+        self.owner.iter().for_each(|owner| owner.tell(at, event));
+        io::ErrorKind::WouldBlock.into()
+    }
 }
 
 impl Inbox {
@@ -76,7 +91,7 @@ impl Datagrams {
         let shared = Arc::new(Inbox { state: Mutex::default() });
         let bind = current::with_chance(|chance| chance.book.bind(address, &shared));
         let address = bind.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))?;
-        Ok(Datagrams { shared, address })
+        Ok(Datagrams { shared, address, program: program() })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,8 +110,8 @@ impl Datagrams {
     pub(crate) fn report_to(&self, key: Option<u64>) {
         let mut state = self.shared.lock();
         state.owner = key.and_then(Owner::here);
-        let owner = state.owner.iter();
-        owner.for_each(|owner| owner.tell(now(0), Event::READABLE.with(Event::WRITABLE)));
+        let (owner, now) = (state.owner.iter(), now(self.program, 0));
+        owner.for_each(|owner| owner.tell(now, Event::READABLE.with(Event::WRITABLE)));
     }
 
     pub(crate) fn send(&self, data: &[u8], to: Option<SocketAddr>) -> io::Result<()> {
@@ -104,6 +119,12 @@ impl Datagrams {
             return Err(io::Error::from_raw_os_error(sys::EMSGSIZE));
         }
         let to = host_of(to.map_or_else(|| self.peer(), Ok)?);
+        let now = now(self.program, 0);
+        let mut state = self.shared.lock();
+        if is_put_off(&mut state.send_put_off) {
+            return Err(state.told_again(now, Event::WRITABLE));
+        }
+        drop(state);
         let mut from = self.address;
         if from.ip().is_unspecified() {
             from.set_ip(to.ip());
@@ -112,7 +133,7 @@ impl Datagrams {
         let count = current::with_chance(|chance| chance.copies()).unwrap_or(1);
         // To an address that nobody has it is lost without a word.
         for _ in 0..count {
-            let at = now(0).saturating_add(latency());
+            let at = now.saturating_add(latency());
             inbox.iter().for_each(|inbox| inbox.put(at, from, data));
         }
         Ok(())
@@ -120,7 +141,12 @@ impl Datagrams {
 
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
         let mut state = self.shared.lock();
-        let first = state.incoming.first_entry().filter(|first| first.key().0 <= now(Nanos::MAX));
+        let now = now(self.program, Nanos::MAX);
+        let is_here = state.incoming.keys().next().is_some_and(|(at, _)| *at <= now);
+        if is_here && is_put_off(&mut state.receive_put_off) {
+            return Err(state.told_again(now, Event::READABLE));
+        }
+        let first = state.incoming.first_entry().filter(|_| is_here);
         let (from, data) = first.ok_or(io::ErrorKind::WouldBlock)?.remove();
         state.charged -= data.len() + OVERHEAD;
         let len = data.len().min(buffer.len());
@@ -131,7 +157,7 @@ impl Datagrams {
 
 impl Drop for Datagrams {
     fn drop(&mut self) {
-        current::with_chance(|chance| chance.book.forget_inbox(self.address));
+        current::with_chance(|chance| chance.book.forget_inbox(self.address, &self.shared));
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Address, Owner, latency, now};
+use super::{Address, Owner, is_put_off, latency, now, program};
 use crate::clock::Nanos;
 use crate::state::current;
 use crate::sys::{Event, Transport};
@@ -21,6 +21,8 @@ const ASKED_AGAIN: Nanos = 1_000_000_000;
 
 /// What both ends of a connection share.
 pub(super) struct Link {
+    /// The number of the program whose time it is in.
+    program: u64,
     /// What the lock guards.
     state: Mutex<State>,
 }
@@ -55,8 +57,10 @@ struct End {
     waits: bool,
     /// How many bytes were sent to this end and not read.
     unread: usize,
-    /// Its last write was told to wait by chance alone.
-    put_off: bool,
+    /// Its last read was told to wait by chance alone.
+    read_put_off: bool,
+    /// The same of its last write.
+    write_put_off: bool,
 }
 
 impl End {
@@ -71,12 +75,19 @@ impl End {
             is_closed: false,
             waits: false,
             unread: 0,
-            put_off: false,
+            read_put_off: false,
+            write_put_off: false,
         }
     }
 
     fn tell(&self, at: Nanos, event: Event) {
         self.owner.iter().for_each(|owner| owner.tell(at, event));
+    }
+
+    /// The error of a call that is put off, which is worth another try a little later.
+    fn told_again(&self, now: Nanos, event: Event) -> io::Error {
+        self.tell(now.saturating_add(latency()), event);
+        io::ErrorKind::WouldBlock.into()
     }
 
     /// When something is here that is sent to this end now, behind all that was sent before.
@@ -126,7 +137,14 @@ impl State {
 impl Link {
     fn between(one: Address, other: Address) -> Arc<Link> {
         let ends = [End::at(one), End::at(other)];
-        Arc::new(Link { state: Mutex::new(State { ends, reset_at: None, latest: now(0) }) })
+        let program = program();
+        let state = State { ends, reset_at: None, latest: now(program, 0) };
+        Arc::new(Link { program, state: Mutex::new(state) })
+    }
+
+    /// The time of the calling thread's loop, or if that is of another program the latest known.
+    fn now(&self, latest: Nanos) -> Nanos {
+        now(self.program, latest)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,7 +197,8 @@ impl Socket {
     pub(crate) fn connect(from: &Address, to: Address) -> Socket {
         let from = current::with_chance(|chance| chance.book.free_address(from, false));
         let link = Link::between(from.unwrap_or(Address::Nobody), to);
-        Socket::of(&link, 0, Stage::Asking(now(0).saturating_add(latency())))
+        let at = link.now(0).saturating_add(latency());
+        Socket::of(&link, 0, Stage::Asking(at))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,6 +213,11 @@ impl Socket {
         self.lock().ends[1 - self.side].address.clone()
     }
 
+    /// The number of the program whose time it is in.
+    pub(crate) fn program(&self) -> u64 {
+        self.link.program
+    }
+
     /// Has the connection be reset when this end is closed.
     pub(crate) fn reset_on_close(&self) {
         self.resets.set(true);
@@ -201,7 +225,7 @@ impl Socket {
 
     fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.lock();
-        let now = now(state.latest);
+        let now = self.link.now(state.latest);
         if state.is_reset(now) {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
@@ -213,6 +237,9 @@ impl Socket {
             let is_over = end.incoming.is_empty() && end.end_at.is_some_and(|at| at <= now);
             let done = is_over || buffer.is_empty();
             return if done { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        }
+        if is_put_off(&mut end.read_put_off) {
+            return Err(end.told_again(now, Event::READABLE));
         }
         let most = current::with_chance(|chance| chance.read_len(most)).unwrap_or(most);
         for to in &mut buffer[..most] {
@@ -246,7 +273,7 @@ impl Transport for Socket {
 
     fn report_to(&mut self, key: Option<u64>) {
         let mut state = self.lock();
-        let now = now(state.latest);
+        let now = self.link.now(state.latest);
         let reset_at = state.reset_at;
         let end = &mut state.ends[self.side];
         end.owner = key.and_then(Owner::here);
@@ -266,15 +293,18 @@ impl Transport for Socket {
     }
 
     fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.lock();
-        let now = now(state.latest);
+        let mut state = self.lock();
+        let now = self.link.now(state.latest);
         if state.is_reset(now) {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
-        let end = &state.ends[self.side];
+        let end = &mut state.ends[self.side];
         let here = end.incoming.iter().take_while(|(at, _)| *at <= now);
         let here = here.flat_map(|(_, bytes)| bytes);
         let count = buffer.iter_mut().zip(here).map(|(to, byte)| *to = *byte).count();
+        if count > 0 && is_put_off(&mut end.read_put_off) {
+            return Err(end.told_again(now, Event::READABLE));
+        }
         let is_over = end.incoming.is_empty() && end.end_at.is_some_and(|at| at <= now);
         if count > 0 || is_over { Ok(count) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
@@ -285,7 +315,7 @@ impl Transport for Socket {
 
     fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut state = self.lock();
-        let now = now(state.latest);
+        let now = self.link.now(state.latest);
         state.latest = now;
         if state.is_reset(now) {
             let broken = current::with_chance(|chance| chance.one_of(2) == 1);
@@ -306,19 +336,15 @@ impl Transport for Socket {
             return Ok(all);
         }
         let [end, other] = state.ends.get_disjoint_mut([self.side, 1 - self.side]).expect("two");
-        let room = WINDOW.saturating_sub(other.unread);
-        let most = all.min(room);
-        let may_wait = !std::mem::take(&mut end.put_off);
-        let most = current::with_chance(|chance| chance.write_len(most, may_wait)).unwrap_or(most);
+        let most = all.min(WINDOW.saturating_sub(other.unread));
         if most == 0 && all > 0 {
-            end.put_off = room > 0;
-            if room == 0 {
-                end.waits = true;
-            } else {
-                end.tell(now.saturating_add(latency()), Event::WRITABLE);
-            }
+            end.waits = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        if all > 0 && is_put_off(&mut end.write_put_off) {
+            return Err(end.told_again(now, Event::WRITABLE));
+        }
+        let most = current::with_chance(|chance| chance.write_len(most)).unwrap_or(most);
         let mut bytes: VecDeque<u8> =
             data.iter().flat_map(|part| part.iter().copied()).take(most).collect();
         if most < all {
@@ -345,14 +371,14 @@ impl Transport for Socket {
 
     fn send_end(&self) -> io::Result<()> {
         let mut state = self.lock();
-        let now = now(state.latest);
+        let now = self.link.now(state.latest);
         state.end(self.side, now);
         Ok(())
     }
 
     fn connected(&self) -> Option<io::Result<()>> {
         loop {
-            let now = now(self.lock().latest);
+            let now = self.link.now(self.lock().latest);
             match self.stage.get() {
                 Stage::Asking(at) if at <= now => {
                     let at = now.saturating_add(latency());
@@ -396,7 +422,7 @@ impl Transport for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let mut state = self.lock();
-        let now = now(state.latest);
+        let now = self.link.now(state.latest);
         let end = &mut state.ends[self.side];
         (end.is_closed, end.owner) = (true, None);
         let unread = !end.incoming.is_empty();

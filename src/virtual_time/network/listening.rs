@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::link::Socket;
-use super::{Address, Owner, covers, now};
+use super::{Address, Owner, covers, is_put_off, latency, now, program};
 use crate::clock::Nanos;
 use crate::state::current;
 use crate::sys::Event;
@@ -28,6 +28,8 @@ struct State {
     backlog: usize,
     /// Who is told of them.
     owner: Option<Owner>,
+    /// The last accept was told to wait by chance alone.
+    put_off: bool,
 }
 
 /// A listener in memory.
@@ -36,6 +38,8 @@ pub(crate) struct Listener {
     shared: Arc<Listening>,
     /// Where it is.
     address: Address,
+    /// The number of the program whose time it is in.
+    program: u64,
 }
 
 impl Listening {
@@ -70,18 +74,23 @@ impl Listening {
 impl Listener {
     /// Listens at an address, in a simulation. A port or name of the address's own if it has none.
     pub(crate) fn bind(address: &Address, backlog: usize, only_v6: bool) -> io::Result<Listener> {
-        let state = State { waiting: VecDeque::new(), backlog, owner: None };
+        let state = State { waiting: VecDeque::new(), backlog, owner: None, put_off: false };
         let shared = Arc::new(Listening { only_v6, state: Mutex::new(state) });
         let bind = current::with_chance(|chance| {
             let address = chance.book.free_address(address, true);
             chance.book.listen(&address, &shared).map(|()| address)
         });
         let address = bind.unwrap_or_else(|| Err(io::ErrorKind::Unsupported.into()))?;
-        Ok(Listener { shared, address })
+        Ok(Listener { shared, address, program: program() })
     }
 
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// The number of the program whose time it is in.
+    pub(crate) fn program(&self) -> u64 {
+        self.program
     }
 
     /// The key by which connections are reported. None when the listener leaves its loop.
@@ -89,13 +98,20 @@ impl Listener {
         let mut state = self.shared.lock();
         state.owner = key.and_then(Owner::here);
         if !state.waiting.is_empty() {
-            state.owner.iter().for_each(|owner| owner.tell(now(0), Event::READABLE));
+            let now = now(self.program, 0);
+            state.owner.iter().for_each(|owner| owner.tell(now, Event::READABLE));
         }
     }
 
     pub(crate) fn accept(&self) -> io::Result<Socket> {
-        let first = self.shared.lock().waiting.pop_front();
-        let socket = first.ok_or(io::ErrorKind::WouldBlock)?;
+        let mut state = self.shared.lock();
+        if !state.waiting.is_empty() && is_put_off(&mut state.put_off) {
+            let again = now(self.program, 0).saturating_add(latency());
+            state.owner.iter().for_each(|owner| owner.tell(again, Event::READABLE));
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let socket = state.waiting.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        drop(state);
         if let Some(error) = current::with_chance(|chance| chance.accept_error()).flatten() {
             return Err(error); // The connection is closed.
         }

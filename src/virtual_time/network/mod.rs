@@ -249,9 +249,13 @@ impl Book {
         found.find_map(|(_, inbox)| inbox.upgrade())
     }
 
-    /// A UDP socket is gone.
-    fn forget_inbox(&self, address: SocketAddr) {
-        self.lock().inboxes.remove(&address);
+    /// A UDP socket is gone. Another one may be there by now, or this be another program's book.
+    fn forget_inbox(&self, address: SocketAddr, inbox: &Arc<Inbox>) {
+        let mut entries = self.lock();
+        let own = |known: &Weak<Inbox>| Weak::as_ptr(known) == Arc::as_ptr(inbox);
+        if entries.inboxes.get(&address).is_some_and(own) {
+            entries.inboxes.remove(&address);
+        }
     }
 
     /// Who listens at an address.
@@ -293,9 +297,21 @@ pub(crate) fn connect_to_unix(to: &net::SocketAddr) -> Option<Socket> {
     Some(Socket::connect(&Address::Nobody, Address::of_unix(to)))
 }
 
-/// The time of the calling thread's loop, or the latest that is known.
-fn now(latest: Nanos) -> Nanos {
-    current::place().map_or(latest, |here| here.time)
+/// The number of the program that the calling thread's loop belongs to.
+fn program() -> u64 {
+    current::place().map_or(0, |here| here.program)
+}
+
+/// The time of the calling thread's loop, if it belongs to this program; else the latest that is
+/// known.
+fn now(program: u64, latest: Nanos) -> Nanos {
+    let here = current::place().filter(|here| here.program == program);
+    here.map_or(latest, |here| here.time)
+}
+
+/// Whether a call that could go on is put off by chance, for this once.
+fn is_put_off(put_off: &mut bool) -> bool {
+    current::with_chance(|chance| chance.puts_off(put_off)).unwrap_or(false)
 }
 
 /// How long something is on its way that is sent here.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use windlass::net::{TcpListener, TcpStream};
 
-use super::{Body, Callback, Describe, Thing, World};
+use super::{Body, Callback, Describe, Thing, World, is_of_the_end};
 
 /// What both ends of a connection know of it.
 struct Sent {
@@ -19,6 +19,7 @@ struct Sent {
 pub(super) fn connect(world: &Rc<World>, sizes: &[u8], body: &Body) {
     let listener = match TcpListener::bind("127.0.0.1:0") {
         Ok(listener) => listener,
+        Err(error) if is_of_the_end(&error) => return,
         Err(error) => return world.ledger.fault(format!("no listener: {error}")),
     };
     let count = sizes.iter().map(|size| usize::from(*size)).sum();
