@@ -16,6 +16,9 @@ use super::{javascript, listing, skeleton};
 /// So many callbacks are explained. To find a statement one looks at all callbacks before.
 const EXPLAINED_MAX: usize = 3000;
 
+/// So many events are shown: with each one the page has a state more.
+const EVENTS_MAX: usize = 30_000;
+
 /// The lines of a run: what its process printed, and what can be said of it.
 pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
     let (mut events, mut errors) = read(&left.output);
@@ -23,16 +26,22 @@ pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
     events.retain(|(_, event)| event["what"] != "meta" && event["what"] != "statement");
     let traces = events.iter().position(|(_, event)| event["what"] == "traces");
     let traces = traces.map(|at| events.remove(at).1["traces"].take());
+    let is_error = |(_, event): &(&[u8], Value)| event["what"] == "error";
+    let (told, mut events): (Events<'_>, Events<'_>) = events.into_iter().partition(is_error);
+    let has_error = !told.is_empty();
+    errors.extend(told.into_iter().map(|(_, event)| event));
+    if let Some(count @ 1..) = events.len().checked_sub(EVENTS_MAX) {
+        events.truncate(EVENTS_MAX);
+        errors.push(json!({"what": "lost", "count": count}));
+    }
     let ledger = ledger(&events);
     let statements = ledger.lines.iter().map(|line| (line.id, line.statement));
     let statements: HashMap<u64, &str> =
         statements.filter_map(|(id, statement)| Some((id, statement?))).collect();
     let mut out = format!("{}\n", meta(asked, &ledger, traces)).into_bytes();
-    let mut has_error = false;
     for (text, event) in &events {
         out.extend_from_slice(text);
         out.push(b'\n');
-        has_error |= event["what"] == "error";
         let id = event["id"].as_u64().filter(|_| event["what"] == "began");
         if let Some((id, statement)) = id.and_then(|id| Some((id, statements.get(&id)?))) {
             let line = json!({"what": "statement", "id": id, "statement": statement});

@@ -86,12 +86,13 @@ fn beginning(test: &str) -> String {
     if has("ms(") {
         text += "use std::time::Duration;\n";
     }
-    text += "\nuse windlass::*;\n";
+    text += "\n";
     match &*threads {
         [] => {}
         [one] => text += &format!("use windlass::worker::{one};\n"),
         several => text += &format!("use windlass::worker::{{{}}};\n", several.join(", ")),
     }
+    text += "use windlass::*;\n";
     if !kinds.is_empty() {
         let variants: String =
             kinds.iter().map(|(name, of)| format!("    {name}({of}),\n")).collect();

@@ -17,9 +17,9 @@ fn library() -> PathBuf {
     build.args((!cfg!(debug_assertions)).then_some("--release"));
     let output = build.output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut lines = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
     let own = |line: &Value| line["target"]["name"] == "windlass" && line["filenames"].is_array();
-    let artifact = lines.into_iter().find(own).expect("the crate is built");
+    let artifact = lines.find(own).expect("the crate is built");
     let files = artifact["filenames"].as_array().unwrap().iter().filter_map(Value::as_str);
     files.map(PathBuf::from).find(|file| file.extension() == Some("rlib".as_ref())).unwrap()
 }

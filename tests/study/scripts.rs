@@ -116,12 +116,17 @@ fn one_that_prints_without_end_or_nonsense_or_aborts_is_told_so() {
         ("nonsense", "echo nonsense\n", "no event: nonsense"),
         ("abort", "kill -ABRT $$\n", "ended by signal 6"),
         ("silent", "exit 3\n", "without a word"),
+        ("many", "yes '{\"what\":\"x\"}' | head -n 40000\necho oh >&2\nexit 1\n", "oh"),
     ] {
         let (output, lines) = run(&stand_in(name, script), name);
         assert_eq!(output.status.code(), Some(1), "{name}");
         let errors = lines.iter().filter(|line| line["what"] == "error");
         let errors: Vec<_> = errors.map(|line| line["text"].as_str().unwrap()).collect();
         assert!(errors.iter().any(|text| text.contains(expected)), "{name}: {errors:?}");
+        if name == "many" {
+            let lost = lines.iter().find(|line| line["what"] == "lost").expect("what is left out");
+            assert_eq!(lost["count"], 10_000);
+        }
     }
 }
 
