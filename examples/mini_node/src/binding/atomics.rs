@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rquickjs::{Ctx, Exception, Function, Object, Result, qjs};
+use rquickjs::{Ctx, Exception, Object, Result, qjs};
 use windlass::worker;
 
 use crate::clone;
 use crate::engine;
+use crate::native::Natives;
 
 /// What became of a wait.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,10 +76,10 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     // SAFETY: the runtime lives; the call sets a flag. With it the engine's own `wait` can be asked
     // to look at its arguments.
     unsafe { qjs::JS_SetCanBlock(qjs::JS_GetRuntime(ctx.as_raw().as_ptr()), true) };
-    let object = Object::new(ctx.clone())?;
-    object.set("wait", Function::new(ctx.clone(), wait)?)?;
-    object.set("notify", Function::new(ctx.clone(), notify)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("wait", wait)?;
+    natives.add("notify", notify)?;
+    Ok(natives.into_object())
 }
 
 /// The address of a number of `size` bytes in a shared buffer.

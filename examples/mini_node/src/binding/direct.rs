@@ -15,6 +15,7 @@ use super::ports;
 use crate::callback::Callback;
 use crate::clone::Message;
 use crate::engine::{self, Hook};
+use crate::native::Natives;
 
 /// What becomes of a message, by the numbers of `js/internal/threads.js`.
 const NOBODY: u8 = 1;
@@ -50,10 +51,10 @@ thread_local! {
 }
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
-    object.set("onMessage", Function::new(ctx.clone(), on_message)?)?;
-    object.set("post", Function::new(ctx.clone(), post)?)?;
-    Ok(object)
+    let natives = Natives::new(ctx)?;
+    natives.add("onMessage", on_message)?;
+    natives.add("post", post)?;
+    Ok(natives.into_object())
 }
 
 /// Has `f(value, from)` called for each message; it says what became of it.

@@ -23,8 +23,20 @@ use crate::native::Natives;
 /// The function to call when an operation is done; none for a sync one.
 type Done<'js> = Opt<Function<'js>>;
 
+/// What comes of an operation.
+type Answer = io::Result<Reply>;
+
+/// An operation on a path.
+type OnPath = fn(&str) -> Answer;
+
+/// An operation on two paths.
+type OnTwoPaths = fn(&str, &str) -> Answer;
+
+/// An operation on an open file.
+type OnFile = fn(i32) -> Answer;
+
 /// Operations on a path, by the names of their jobs; without `fs.` they are those of their functions.
-const ON_PATH: [(&str, fn(&str) -> io::Result<Reply>); 8] = [
+const ON_PATH: [(&str, OnPath); 8] = [
     ("fs.lstat", files::lstat),
     ("fs.mkdtemp", files::mkdtemp),
     ("fs.readdir", files::readdir),
@@ -36,12 +48,11 @@ const ON_PATH: [(&str, fn(&str) -> io::Result<Reply>); 8] = [
 ];
 
 /// Operations on two paths.
-const ON_TWO_PATHS: [(&str, fn(&str, &str) -> io::Result<Reply>); 3] =
+const ON_TWO_PATHS: [(&str, OnTwoPaths); 3] =
     [("fs.link", files::link), ("fs.rename", files::rename), ("fs.symlink", files::symlink)];
 
 /// Operations on an open file.
-const ON_FILE: [(&str, fn(i32) -> io::Result<Reply>); 2] =
-    [("fs.close", files::close), ("fs.fstat", files::fstat)];
+const ON_FILE: [(&str, OnFile); 2] = [("fs.close", files::close), ("fs.fstat", files::fstat)];
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let natives = Natives::new(ctx)?;
@@ -301,17 +312,17 @@ fn watch_metadata<'js>(
         let (current, previous) = (fields(current), fields(previous));
         callback.call((current, previous));
     });
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(&ctx)?;
     let handle = watcher.clone();
     let set_ref = move |on: bool| {
         handle.set_ref(on);
     };
-    object.set("setRef", Function::new(ctx.clone(), set_ref)?)?;
+    natives.add("setRef", set_ref)?;
     let close = move || {
         // As in Node the loop lives until all that it closes is closed.
         watcher.on_close(|| ());
         watcher.close();
     };
-    object.set("close", Function::new(ctx, close)?)?;
-    Ok(object)
+    natives.add_registering("close", close)?;
+    Ok(natives.into_object())
 }

@@ -1,25 +1,26 @@
 //! What the options of this thread ask for: see [`crate::node_options`].
 
-use rquickjs::{Ctx, Function, Object, Result};
+use rquickjs::{Ctx, Object, Result};
 
+use crate::native::Natives;
 use crate::node_options::{self, NodeOptions};
 use crate::program;
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+    let natives = Natives::new(ctx)?;
     let program = program::current();
     let options = &program.options;
-    object.set("given", options.given.clone())?;
-    object.set("abortsOnUncaught", options.aborts_on_uncaught)?;
-    object.set("exposesGc", node_options::exposes_gc())?;
-    object.set("noDeprecation", options.no_deprecation)?;
-    object.set("noWarnings", options.no_warnings)?;
-    object.set("throwDeprecation", options.throw_deprecation)?;
-    object.set("traceDeprecation", options.trace_deprecation)?;
-    object.set("traceWarnings", options.trace_warnings)?;
-    object.set("unhandledRejections", options.unhandled_rejections())?;
-    object.set("refused", Function::new(ctx.clone(), refused)?)?;
-    Ok(object)
+    natives.set("given", options.given.clone())?;
+    natives.set("abortsOnUncaught", options.aborts_on_uncaught)?;
+    natives.set("exposesGc", node_options::exposes_gc())?;
+    natives.set("noDeprecation", options.no_deprecation)?;
+    natives.set("noWarnings", options.no_warnings)?;
+    natives.set("throwDeprecation", options.throw_deprecation)?;
+    natives.set("traceDeprecation", options.trace_deprecation)?;
+    natives.set("traceWarnings", options.trace_warnings)?;
+    natives.set("unhandledRejections", options.unhandled_rejections())?;
+    natives.add("refused", refused)?;
+    Ok(natives.into_object())
 }
 
 /// Of a worker's arguments, those that are no options.
