@@ -401,16 +401,17 @@ class BroadcastChannel extends MessageTarget {
     });
   }
 
+  static #is(value) {
+    return typeof value === 'object' && value !== null && #number in value;
+  }
+
   // Undefined for a channel that is closed, and for what is none.
   static numberOf(channel) {
-    return typeof channel === 'object' && channel !== null && #number in channel ?
-      channel.#number : undefined;
+    return BroadcastChannel.#is(channel) ? channel.#number : undefined;
   }
 
   static #check(value) {
-    if (BroadcastChannel.numberOf(value) === undefined) {
-      throw new codes.ERR_INVALID_THIS('BroadcastChannel');
-    }
+    if (!BroadcastChannel.#is(value)) throw new codes.ERR_INVALID_THIS('BroadcastChannel');
   }
 
   [kListened]() {}
