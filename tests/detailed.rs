@@ -284,8 +284,7 @@ impl Here {
 
     /// A channel of which this loop has both ends.
     fn open_channel(&self) {
-        let (one, other) = channel::<u8, u8>();
-        for port in [one.open(), other.open()] {
+        for port in open_both() {
             let here = here();
             port.on_message(move |_| here.runs());
             self.ports.borrow_mut().push(port);
@@ -330,6 +329,15 @@ impl Here {
         self.notifiers.borrow().iter().for_each(Notifier::close);
         self.watchers.borrow().iter().for_each(|stop| stop());
     }
+}
+
+/// The line of [`open_both`] at which both ends of a channel are opened.
+const OPENED: u32 = line!() + 5;
+
+/// Opens both ends of a channel on this loop.
+fn open_both() -> [Port<u8, u8>; 2] {
+    let ends = <[_; 2]>::from(channel::<u8, u8>());
+    ends.map(|end| end.open())
 }
 
 fn sorted<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
@@ -427,8 +435,11 @@ fn compare(recording: &Recording, shared: &Shared, is_late: bool) -> usize {
             continue;
         }
         assert_eq!(held.events, truth.events, "{at}");
-        // Those to which only this loop posts: the port to a parent is opened by the crate.
-        let own = |place: Option<&Location<'_>>| place.unwrap().file() == file!();
+        // Those to which only this loop posts: the port to a parent is opened where its worker is
+        // spawned.
+        let own = |place: Option<&Location<'_>>| {
+            place.is_some_and(|place| (place.file(), place.line()) == (file!(), OPENED))
+        };
         let handles = held.handles.iter();
         let ports = handles.filter(|(_, it)| it.kind == "message port" && own(it.location));
         let ports = ports.map(|(number, _)| world.receives[&(event.track, *number)]);
