@@ -81,11 +81,13 @@ impl Clock {
     /// The time at this very moment, without moving the cached one.
     #[inline]
     pub(crate) fn read(&self) -> Nanos {
-        if self.is_virtual {
-            self.now.get() + self.taken.get()
-        } else {
-            sys::monotonic_nanos() - self.zero
-        }
+        if self.is_virtual { self.read_virtual() } else { sys::monotonic_nanos() - self.zero }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_virtual(&self) -> Nanos {
+        self.now.get() + self.taken.get()
     }
 
     /// This very moment on the clock of the process, as [`monotonic`] gives it. `now` was just

@@ -19,6 +19,7 @@ use crate::trace::detail::{Detail, Named, Queue};
 use crate::trace::label;
 use crate::trace::origin::Origin;
 use crate::trace::teller;
+use crate::virtual_time::scheduler::Member;
 
 /// As [`call`](super::call).
 #[cold]
@@ -108,7 +109,7 @@ fn tell<R>(
     teller.begin(clock, time, sort, origin, queued);
     let end = |panicked| {
         if let Some(member) = &state.virtual_time {
-            clock.took(member.note(teller.kind(), teller.phase(), clock.read()));
+            note(state, member);
         }
         teller.end(clock, panicked)
     };
@@ -151,6 +152,14 @@ pub(crate) fn queue_drained(state: &State, place: Place, f: impl FnOnce() + 'sta
     if state.is_open() {
         state.drained.push(noted(|| DRAINED, label::at(place), f));
     }
+}
+
+/// A callback of a loop in virtual time is over: it is noted, and in a simulation it has taken time.
+#[cold]
+#[inline(never)]
+fn note(state: &State, member: &Member) {
+    let (clock, teller) = (&state.clock, &state.teller);
+    clock.took(member.note(teller.kind(), teller.phase(), clock.read()));
 }
 
 /// As [`queue_tick`], for an immediate. Returns its number: `u64::MAX` if its loop has ended.
