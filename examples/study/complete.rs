@@ -16,22 +16,21 @@ use super::{javascript, listing, skeleton};
 /// So many callbacks are explained. To find a statement one looks at all callbacks before.
 const EXPLAINED_MAX: usize = 3000;
 
-/// So many events are shown: with each one the page has a state more.
-const EVENTS_MAX: usize = 30_000;
-
 /// The lines of a run: what its process printed, and what can be said of it.
-pub(crate) fn lines(asked: &Asked, left: &Left) -> Vec<u8> {
+/// There are `most` events at most.
+pub(crate) fn lines(asked: &Asked, left: &Left, most: usize) -> Vec<u8> {
     let (mut events, mut errors) = read(&left.output);
     // What a host of scripts says of these itself is said here, for both languages alike.
     events.retain(|(_, event)| event["what"] != "meta" && event["what"] != "statement");
     let traces = events.iter().position(|(_, event)| event["what"] == "traces");
     let traces = traces.map(|at| events.remove(at).1["traces"].take());
-    let is_error = |(_, event): &(&[u8], Value)| event["what"] == "error";
-    let (told, mut events): (Events<'_>, Events<'_>) = events.into_iter().partition(is_error);
-    let has_error = !told.is_empty();
+    let is_error = |event: &Value| event["what"] == "error";
+    let is_last = |(_, event): &(&[u8], Value)| is_error(event) || event["what"] == "lost";
+    let (told, mut events): (Events<'_>, Events<'_>) = events.into_iter().partition(is_last);
+    let has_error = told.iter().any(|(_, event)| is_error(event));
     errors.extend(told.into_iter().map(|(_, event)| event));
-    if let Some(count @ 1..) = events.len().checked_sub(EVENTS_MAX) {
-        events.truncate(EVENTS_MAX);
+    if let Some(count @ 1..) = events.len().checked_sub(most) {
+        events.truncate(most);
         errors.push(json!({"what": "lost", "count": count}));
     }
     let ledger = ledger(&events);

@@ -234,5 +234,11 @@ fn refuse_strangers(parsed: &httparse::Request<'_, '_>, here: SocketAddr) -> Res
     if origin.is_some_and(|it| !it.strip_prefix("http://").is_some_and(is_ours)) {
         return refused("pages from elsewhere are not answered");
     }
+    // A browser says it also of a picture, which has no origin. A link may lead to the page itself.
+    let site = value(parsed, "sec-fetch-site")?;
+    let is_page = parsed.path.is_some_and(|path| path == "/" || path.starts_with("/?"));
+    if !is_page && site.is_some_and(|site| site != "same-origin" && site != "none") {
+        return refused("pages from elsewhere are not answered");
+    }
     Ok(())
 }

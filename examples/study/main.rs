@@ -175,7 +175,7 @@ fn serve(options: Options) {
 async fn run_one(options: Options) {
     let run = async {
         let asked = load(options.program.as_deref().unwrap_or(Path::new("")), options.real)?;
-        let lines = runs::run(asked, options.mini_node.as_deref()).await?;
+        let lines = runs::run(asked, options.mini_node.as_deref(), usize::MAX).await?;
         if let Some(file) = &options.record {
             let written = windlass::fs::write(file, lines.clone()).await;
             written.map_err(|error| format!("{}: {error}", file.display()))?;

@@ -47,11 +47,15 @@ pub(crate) struct Left {
     pub(crate) succeeded: bool,
 }
 
-/// Runs it, and returns the lines.
+/// Runs it, and returns the lines, of which `most` are events.
 ///
 /// # Errors
 /// What keeps it from beginning, in words for the user.
-pub(crate) async fn run(asked: Asked, mini_node: Option<&Path>) -> Result<Vec<u8>, String> {
+pub(crate) async fn run(
+    asked: Asked,
+    mini_node: Option<&Path>,
+    most: usize,
+) -> Result<Vec<u8>, String> {
     let left = match &asked {
         Asked::Scenario { .. } => {
             let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -75,7 +79,7 @@ pub(crate) async fn run(asked: Asked, mini_node: Option<&Path>) -> Result<Vec<u8
         }
     };
     let left = left.map_err(|error| format!("the program cannot be started: {error}"))?;
-    let completed = queue_work(move || complete::lines(&asked, &left)).await;
+    let completed = queue_work(move || complete::lines(&asked, &left, most)).await;
     completed.map_err(|error| error.to_string())
 }
 
@@ -109,14 +113,17 @@ async fn in_process(
         }
     };
     // The pipes end with the process, if it has given them to nobody.
-    let (output, is_cut) =
-        timeout(GRACE, output).await.ok().and_then(Result::ok).unwrap_or_default();
+    let read = timeout(GRACE, output).await.ok().and_then(Result::ok);
+    let is_read = read.is_some();
+    let (output, is_cut) = read.unwrap_or_default();
     let complaints =
         timeout(GRACE, complaints).await.ok().and_then(Result::ok).unwrap_or_default().0;
     let cut_off = if is_cut {
         Some(format!("cut off: it printed more than {OUTPUT_MAX} bytes"))
     } else if is_late {
         Some(format!("cut off after {} s: it had not ended", TIME_MAX.as_secs()))
+    } else if !is_read {
+        Some("what it printed could not be read to its end".to_owned())
     } else {
         by_signal(status)
     };

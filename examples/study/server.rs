@@ -20,6 +20,9 @@ use super::{asked, lessons, page, questions, runs};
 /// Clients beyond this are closed without a word.
 const CONNECTIONS_MAX: usize = 64;
 
+/// So many events of a run are shown: with each one the page has a state more.
+const EVENTS_MAX: usize = 30_000;
+
 /// Programs that run at a time.
 const RUNS_MAX: usize = 4;
 
@@ -143,7 +146,7 @@ impl Server {
             let why = format!("{RUNS_MAX} programs run already: try again when one has ended");
             return Answer::error("503 Service Unavailable", &why);
         };
-        match runs::run(program, self.mini_node.as_deref()).await {
+        match runs::run(program, self.mini_node.as_deref(), EVENTS_MAX).await {
             Ok(lines) => Answer::ok(JSON_LINES, lines),
             Err(why) => Answer::error("500 Internal Server Error", &why),
         }

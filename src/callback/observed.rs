@@ -154,7 +154,7 @@ pub(crate) fn queue_drained(state: &State, place: Place, f: impl FnOnce() + 'sta
     }
 }
 
-/// A callback of a loop in virtual time is over: it is noted, and in a simulation it has taken time.
+/// A callback of a loop in virtual time is over: it is noted, and in a simulation has taken time.
 #[cold]
 #[inline(never)]
 fn note(state: &State, member: &Member) {

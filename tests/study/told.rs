@@ -22,7 +22,7 @@ fn recorded(asked: &Asked) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     let (succeeded, complaints) = (output.status.success(), output.stderr);
     let left = super::runs::Left { output: output.stdout, complaints, succeeded, cut_off: None };
-    complete::lines(asked, &left)
+    complete::lines(asked, &left, usize::MAX)
 }
 
 fn of(program: Scenario) -> Asked {

@@ -4,14 +4,18 @@ use std::ffi::OsString;
 use std::io;
 use std::process::{Command, Output, Stdio};
 
-/// What both print, and whether it is the same. `ours` is what precedes the file in our own arguments.
-pub(crate) fn run(ours: &[OsString], file: &[OsString]) -> io::Result<(String, bool)> {
+/// What both print, and whether it is the same. Before the file both get the options that are Node's, and we get `ours`.
+pub(crate) fn run(
+    ours: &[OsString],
+    nodes: &[String],
+    file: &[OsString],
+) -> io::Result<(String, bool)> {
     let own = std::env::current_exe()?;
-    let node = Command::new("node").args(file).stdin(Stdio::null()).output();
+    let node = Command::new("node").args(nodes).args(file).stdin(Stdio::null()).output();
     let node = node.map_err(|error| {
         io::Error::new(error.kind(), format!("node, which must be on the PATH: {error}"))
     })?;
-    let here = Command::new(own).args(ours).args(file).stdin(Stdio::null()).output()?;
+    let here = Command::new(own).args(ours).args(nodes).args(file).stdin(Stdio::null()).output()?;
     let (left, right) = (lines(&node), lines(&here));
     let mut text = side_by_side(&left, &right);
     for (who, output) in [("node", &node), ("here", &here)] {

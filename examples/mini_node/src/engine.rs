@@ -21,6 +21,7 @@ use crate::builtin;
 use crate::clone;
 use crate::label;
 use crate::memory::EngineAllocator;
+use crate::native;
 
 /// Of the thread's stack, what scripts may use. The main thread has 8 MiB, a worker is given as
 /// much.
@@ -277,7 +278,9 @@ impl Engine {
     /// Queues the judgement of rejections.
     fn queue_judging(&self) {
         if !self.is_judging_queued.replace(true) {
-            windlass::when_drained(|| current().judge());
+            let label = label::now();
+            let judge = move || label::within(label, || current().judge());
+            label::within(label, || windlass::when_drained(judge));
         }
     }
 
@@ -357,5 +360,5 @@ fn describe(thrown: &Value<'_>) -> String {
 
 /// Makes the modules' table of native parts reachable.
 pub(crate) fn internal_binding<'js>(ctx: &Ctx<'js>) -> Result<Function<'js>> {
-    Function::new(ctx.clone(), binding::get)
+    native::function(ctx, binding::get)
 }

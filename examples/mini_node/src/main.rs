@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 /// Prints what Node and we do, and fails if that differs.
 fn beside(options: &Options) -> ExitCode {
-    match beside::run(&options.time_arguments(), &options.file) {
+    match beside::run(&options.time_arguments(), &options.node.given, &options.file) {
         Ok((text, same)) => {
             let printed = print(&text);
             if same { printed } else { ExitCode::FAILURE }

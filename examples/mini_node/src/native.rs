@@ -18,7 +18,7 @@ impl<'js> Natives<'js> {
 
     /// Adds a function.
     pub(crate) fn add<P>(&self, name: &str, f: impl IntoJsFunc<'js, P> + 'js) -> Result<()> {
-        self.set(name, Function::new(self.0.ctx().clone(), Guarded(f))?)
+        self.set(name, function(self.0.ctx(), f)?)
     }
 
     /// Adds a function that registers something on the loop.
@@ -38,6 +38,14 @@ impl<'js> Natives<'js> {
     pub(crate) fn into_object(self) -> Object<'js> {
         self.0
     }
+}
+
+/// A native function by itself.
+pub(crate) fn function<'js, P>(
+    ctx: &Ctx<'js>,
+    f: impl IntoJsFunc<'js, P> + 'js,
+) -> Result<Function<'js>> {
+    Function::new(ctx.clone(), Guarded(f))
 }
 
 /// A native function whose panic no script can take for an exception: it goes on below all JavaScript.

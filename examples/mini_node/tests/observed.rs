@@ -162,8 +162,11 @@ port2.on('message', () => port2.close());
 port1.postMessage(1);
 const channel = new BroadcastChannel('x');
 channel.close();
+process.on('workerMessage', () => Promise.reject(new Error('unheard')));
+process.on('unhandledRejection', () => {});
 const worker = new Worker(
-  \"const { parentPort } = require('worker_threads'); setTimeout(() => parentPort.postMessage(1), 1);\",
+  \"const { parentPort, postMessageToThread } = require('worker_threads');\" +
+  \"setTimeout(() => parentPort.postMessage(1), 1); postMessageToThread(0, 1);\",
   { eval: true });
 worker.on('message', () => {});
 const server = http.createServer((request, response) => response.end('hello'));
@@ -200,9 +203,14 @@ Error.prepareStackTrace = () => { throw new Error('mine'); };
 const deep = (depth) => depth ? deep(depth - 1) : setTimeout(() => console.log('here'), 1);
 deep(200);
 if (Error.stackTraceLimit !== 0) throw new Error('it was changed');
+globalThis.Error = class {};
+setTimeout(() => console.log('there'), 1);
+try { null.x; } catch ({ message }) { console.log(message); }
 ";
     let table = printed(&run("errors", program, &["--explain"]));
     assert!(table.contains("timer: observed_errors.js:3, here"), "{table}");
+    assert!(table.contains("timer: observed_errors.js:7, there"), "{table}");
+    assert!(table.contains("Cannot read properties of null (reading 'x')"), "{table}");
 }
 
 #[test]

@@ -49,7 +49,9 @@ export function mount(root, context) {
 
   async function open(text) {
     const held = await unpack(text);
-    const { program } = held ?? {};
+    // What a scenario is as JavaScript is never taken from a link: it is translated here.
+    const ofScenario = (program) => ({ ...program, files: null, parted: false });
+    const program = held?.program?.language === "scenario" ? ofScenario(held.program) : held?.program;
     if (!program) throw new Error("The link holds no program.");
     if (!isProgram(program)) throw new Error("The link is damaged: what it holds is no program.");
     if (context.about?.mode !== "study") throw new Error("The link holds a program. To run it, open it in “cargo run --release --example study”.");

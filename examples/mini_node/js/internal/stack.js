@@ -2,6 +2,8 @@
 // function, from the innermost on.
 'use strict';
 
+// A program may replace it.
+const { Error } = globalThis;
 const native = internalBinding('process');
 const { prefixLength } = internalBinding('module');
 const inNodesWords = require('internal/words');
@@ -85,8 +87,12 @@ function findCaller() {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 100;
   isAsked = true;
-  new Error(); // Its stack is what `prepare` looks through.
-  Error.stackTraceLimit = limit;
+  try {
+    new Error(); // Its stack is what `prepare` looks through.
+  } finally {
+    isAsked = false;
+    Error.stackTraceLimit = limit;
+  }
   const found = caller;
   caller = undefined;
   return found;
@@ -94,7 +100,6 @@ function findCaller() {
 
 function prepare(error, sites) {
   if (isAsked) {
-    isAsked = false;
     caller = callerIn(sites);
     return undefined;
   }

@@ -15,7 +15,9 @@ use super::ports;
 use crate::callback::Callback;
 use crate::clone::Message;
 use crate::engine::{self, Hook};
+use crate::label;
 use crate::native::Natives;
+use crate::observed;
 
 /// What becomes of a message, by the numbers of `js/internal/threads.js`.
 const NOBODY: u8 = 1;
@@ -53,7 +55,7 @@ thread_local! {
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let natives = Natives::new(ctx)?;
     natives.add("onMessage", on_message)?;
-    natives.add("post", post)?;
+    natives.add_registering("post", post)?;
     Ok(natives.into_object())
 }
 
@@ -65,19 +67,23 @@ fn on_message<'js>(ctx: Ctx<'js>, f: Function<'js>) {
 /// This thread can be posted to from now on: a worker when it begins, the main thread when it has
 /// its first worker.
 pub(super) fn listen() {
+    let label = label::now();
     if !worker::is_main() {
-        worker::on_direct_message(|from, ToWorker { message, answer }| {
-            answer.store(deliver(from, message), Ordering::Release);
+        worker::on_direct_message(move |from, ToWorker { message, answer }| {
+            let became = label::within(label, || deliver(from, message));
+            answer.store(became, Ordering::Release);
         });
     } else if !LISTENS.replace(true) {
         let main = BroadcastChannel::<ToMain>::new(MAIN);
         main.set_ref(false);
-        main.on_message(|letter| {
+        main.on_message(move |letter| {
             let letter = letter.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(Addressed { from, message, reply }) = letter else { return };
-            let reply = reply.open();
-            reply.post(deliver(from, message));
-            reply.close();
+            label::within(label, || {
+                let reply = reply.open();
+                reply.post(deliver(from, message));
+                reply.close();
+            });
         });
     }
 }
@@ -88,6 +94,7 @@ fn deliver(from: u64, message: Message) -> u8 {
     if engine::must_stop() {
         return NOBODY;
     }
+    observed::called();
     engine.with(|ctx| {
         let Some(hook) = engine.hook(&ctx, Hook::Direct) else { return NOBODY };
         let answer = ports::unpack(&ctx, message)
@@ -95,7 +102,8 @@ fn deliver(from: u64, message: Message) -> u8 {
         answer.map_or_else(
             |error| {
                 drop(engine::thrown(&ctx, error));
-                THREW
+                // A listener that ended the program has thrown nothing.
+                if engine::must_stop() { NOBODY } else { THREW }
             },
             |answer| answer as u8,
         )

@@ -14,7 +14,7 @@ use windlass::net::{TcpListener, TcpStream};
 use crate::bytes::{self, Bytes, Text};
 use crate::callback::Callback;
 use crate::errno;
-use crate::native::Natives;
+use crate::native::{Natives, function};
 
 pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let natives = Natives::new(ctx)?;
@@ -46,7 +46,7 @@ fn connect<'js>(
     };
     let canceller = request.canceller();
     request.on_complete(move |result| tell_stream(&callback, result));
-    Function::new(ctx, move || canceller.cancel().is_ok())
+    function(&ctx, move || canceller.cancel().is_ok())
 }
 
 /// Listens: `[number, listener]`. `on_connection(number, stream)` is called for each connection.

@@ -14,7 +14,6 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     natives.add("isProxy", is_proxy)?;
     natives.add("proxyDetails", proxy_details)?;
     natives.add("isError", is_error)?;
-    natives.add("isConstructor", is_constructor)?;
     natives.add("gc", gc)?;
     Ok(natives.into_object())
 }
@@ -67,10 +66,6 @@ fn proxy_details<'js>(ctx: Ctx<'js>, proxy: Value<'js>) -> Vec<Value<'js>> {
 
 fn is_error(value: Value<'_>) -> bool {
     value.is_error()
-}
-
-fn is_constructor(value: Value<'_>) -> bool {
-    value.is_constructor()
 }
 
 fn gc(ctx: Ctx<'_>) {
