@@ -3,11 +3,9 @@
 mod common;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::Poll;
 use std::time::Duration;
 
 use common::*;
@@ -417,48 +415,6 @@ fn listeners_and_connections_of_unix_sockets_are_treated_as_those_of_tcp() {
         assert!(std::os::unix::net::UnixStream::connect(&path).is_err(), "nobody listens");
     });
     assert_eq!(kinds(&answer), ["Unix stream"]);
-}
-
-/// Polls for a read once.
-async fn poll_once(stream: &UnixStream) {
-    let read = poll_fn(|cx| Poll::Ready(stream.poll_read(cx, &mut [0; 8]).is_pending()));
-    assert!(read.await, "nothing has come");
-}
-
-#[test]
-fn a_task_that_polled_for_a_read_and_has_turned_to_something_else_is_not_waited_for() {
-    let event_loop = virtual_loop();
-    let start = event_loop.now();
-    let answer = answer_of(&event_loop, |shut_down| {
-        drop(windlass::spawn(async {
-            let (stream, _other) = UnixStream::pair().unwrap();
-            poll_once(&stream).await;
-            std::future::pending::<()>().await;
-        }));
-        shut_down(HOUR);
-    });
-    assert!(answer.is_ok(), "{answer:?}");
-    assert_eq!(event_loop.now(), start, "no time has passed");
-}
-
-#[test]
-fn a_task_that_polls_for_a_read_is_waited_for_until_it_has_it() {
-    let trace = Trace::new();
-    let event_loop = virtual_loop();
-    let answer = answer_of(&event_loop, |shut_down| {
-        let (stream, other) = UnixStream::pair().unwrap();
-        let log = trace.clone();
-        windlass::spawn_try(async move {
-            let mut buffer = [0; 8];
-            let count = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await?;
-            log.say(format!("{count} byte"));
-            Ok::<_, std::io::Error>(())
-        });
-        windlass::set_timeout(SECOND, move || drop(other.write(b"x")));
-        shut_down(HOUR);
-    });
-    assert!(answer.is_ok(), "{answer:?}");
-    trace.expect(&["1 byte"]);
 }
 
 #[test]

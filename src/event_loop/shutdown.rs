@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::Loop;
 use crate::callback;
-use crate::phase::poll;
 use crate::phase::timers::{self, Timer};
 use crate::queue::closure::Closure;
 use crate::report::Laggard;
@@ -51,9 +50,8 @@ impl Loop {
     /// Waited for are requests under way, jobs that run, workers, children, connections that are
     /// read or have something to write, and [`keep_alive`](Loop::keep_alive) guards, with the tasks
     /// that they hold. An operation of several jobs that has begun, as of an open file, goes on to
-    /// its end. A task that has called `poll_read` or its like is asked whether it still waits
-    /// when nothing else is waited for: it is woken, and counts if it polls again. Timers,
-    /// immediates, notifiers, ports, signals and watchers go on meanwhile and hold nothing.
+    /// its end. Timers, immediates, notifiers, ports, signals and watchers go on meanwhile and hold
+    /// nothing.
     ///
     /// Jobs that are submitted after the call complete with
     /// [`WorkError::PoolShutDown`](crate::WorkError::PoolShutDown), those of a worker pool with
@@ -223,7 +221,7 @@ impl Handle for Shutdown {
 
     /// Right before the loop would wait.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        if !self.answered.get() && !poll::ask_at_end(state) && !self.answered.get() {
+        if !self.answered.get() && !state.handles.any(|handle| handle.is_waited_for()) {
             self.answer(Ok(()));
         }
     }

@@ -144,12 +144,6 @@ impl<H: ?Sized> Entry<H> {
     fn holds_by_polls(&self) -> bool {
         self.holds() && !self.flags.has(Flags::BUSY) && !self.flags.has(Flags::ACTIVE)
     }
-
-    /// Whether it is polled, and neither active nor busy.
-    fn is_only_polled(&self) -> bool {
-        let flags = self.flags;
-        flags.has(Flags::POLLED) && !flags.has(Flags::ACTIVE) && !flags.has(Flags::BUSY)
-    }
 }
 
 impl<H: ?Sized> Table<H> {
@@ -273,23 +267,9 @@ impl<H: ?Sized> Handles<H> {
     /// Notes of all entries that hold the loop by being polled alone that they are asked. Their
     /// owners are for the caller to ask.
     pub(crate) fn ask(&self) -> Vec<Rc<H>> {
-        self.ask_those(Entry::holds_by_polls)
-    }
-
-    /// As [`ask`](Handles::ask), of those that are polled alone and for whose owners `f` holds.
-    /// None if it holds for the owner of another entry. It may not use the table.
-    pub(crate) fn ask_if_only_polled(&self, f: impl Fn(&H) -> bool) -> Option<Vec<Rc<H>>> {
-        let others = |entry: &Entry<H>| !entry.is_only_polled() && f(&entry.owner);
-        if self.table.borrow().entries.values().any(others) {
-            return None;
-        }
-        Some(self.ask_those(|entry| entry.is_only_polled() && f(&entry.owner)))
-    }
-
-    fn ask_those(&self, is_asked: impl Fn(&Entry<H>) -> bool) -> Vec<Rc<H>> {
         let mut table = self.table.borrow_mut();
         let mut asked = Vec::new();
-        for entry in table.entries.values_mut().filter(|entry| is_asked(entry)) {
+        for entry in table.entries.values_mut().filter(|entry| entry.holds_by_polls()) {
             self.count(entry, |entry| entry.flags.set(Flags::ASKED, true));
             asked.push(entry.owner.clone());
         }

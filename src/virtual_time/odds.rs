@@ -244,7 +244,9 @@ impl Faults {
     }
 
     /// How long callbacks take, the main script, ticks, microtasks and polls of tasks included. No
-    /// time unless it is set: then what is due depends on what ran before, as on a real machine.
+    /// time unless it is set: then what is due depends on what ran before, as on a real machine. A
+    /// job whose deadline passes in the callback that submits it misses it, as where no thread of
+    /// the pool gets a core meanwhile.
     ///
     /// # Panics
     /// When the range is empty.

@@ -9,9 +9,6 @@
 //!
 //! Those that have not polled until the next iteration are forgotten: they no longer keep the loop
 //! alive. An executor that lives in a callback of this loop has its turn in between.
-//!
-//! A loop that ends in order asks in the same way ([`ask_at_end`]): it waits for tasks that read or
-//! write, but not for such as no longer do.
 
 use std::rc::Rc;
 
@@ -19,7 +16,6 @@ use super::something_waits;
 use crate::callback;
 use crate::phase::mode::RunMode;
 use crate::state::State;
-use crate::state::registration::Handle;
 
 /// As [`ask`], before a wait in this mode. `hold` says that the loop waits in any case.
 #[inline]
@@ -44,25 +40,7 @@ fn ask_all(state: &Rc<State>) {
         return;
     }
     state.forget_unanswered();
-    wake(state, state.handles.ask());
-}
-
-/// Whether a loop that ends in order still waits for something. If for nothing but tasks that wait
-/// by functions that poll, these are asked, once in an iteration.
-pub(crate) fn ask_at_end(state: &Rc<State>) -> bool {
-    state.forget_unanswered();
-    match state.handles.ask_if_only_polled(|handle| handle.is_waited_for()) {
-        None => return true,
-        Some(asked) if asked.is_empty() => return false,
-        Some(asked) => wake(state, asked),
-    }
-    // An executor that lives in a callback of this loop answers later.
-    state.handles.awaits_answers() || state.handles.any(|handle| handle.is_waited_for())
-}
-
-/// Has those who are asked poll again.
-fn wake(state: &Rc<State>, asked: Vec<Rc<dyn Handle>>) {
-    let mut asked = asked.into_iter();
+    let mut asked = state.handles.ask().into_iter();
     callback::guard(state, || {
         while !state.is_halted()
             && let Some(handle) = asked.next()

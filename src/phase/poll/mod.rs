@@ -28,7 +28,7 @@ use crate::trace::Phase;
 use crate::trace::detail::Queue;
 use sleep::{collect, look, sleep};
 
-pub(crate) use asking::{ask, ask_at_end, ask_before};
+pub(crate) use asking::{ask, ask_before};
 
 /// In nanoseconds.
 const MILLISECOND: Nanos = 1_000_000;
