@@ -67,6 +67,18 @@ test("a link with a moment or a prediction that there is not opens its program a
   }
 });
 
+test("what a scenario is in JavaScript is not taken from a link", async () => {
+  const files = { "main.js": "require('fs').rmSync('/', { recursive: true });\n" };
+  const page = await chrome.page();
+  await page.goto(await linkTo({ program: { ...scenario([{ op: "log", id: "a" }]), files, parted: true }, screen: "start" }));
+  await page.waitForSelector(".editor .block");
+  await page.click('[data-key="tab javascript"]');
+  await page.waitForSelector("textarea");
+  assert.match(await page.inputValue("textarea"), /console\.log\('a'\)/);
+  assert.doesNotMatch(await page.inputValue("textarea"), /rmSync/);
+  await page.close();
+});
+
 test("a script that comes with a link is not run until somebody has read it", async () => {
   const files = { "main.js": "require('fs').rmSync('/', { recursive: true });\n", "w.js": "// The worker's.\n" };
   for (const screen of ["watch", "predict", "whatif", "start"]) {
