@@ -157,7 +157,6 @@ impl Connection {
         }
         self.no_limit();
         self.state.set(State::Streaming);
-        self.write(&response::events());
         server.live.join(self, stream);
     }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::about;
 use super::connection::Connection;
-use super::response::message;
+use super::response::{self, message};
 use super::summary::Summaries;
 use super::tap::Tap;
 use crate::Timer;
@@ -101,8 +101,14 @@ impl Live {
         self.clients.borrow().len() < CLIENTS_MAX
     }
 
-    /// A client looks on from now on. It has its head already.
+    /// A client looks on from now on, and is told so by the head of its answer: what begins behind
+    /// that is seen.
     pub(super) fn join(&self, connection: &Rc<Connection>, stream: Stream) {
+        self.summaries.borrow_mut().get_or_insert_with(Summaries::begin);
+        if stream == Stream::Events {
+            self.tap.borrow_mut().get_or_insert_with(Tap::begin);
+        }
+        connection.write(&response::events());
         let client = Client {
             connection: Rc::downgrade(connection),
             number: connection.number(),
@@ -115,10 +121,6 @@ impl Live {
             moved: Cell::new(crate::now()),
         };
         self.clients.borrow_mut().push(Rc::new(client));
-        self.summaries.borrow_mut().get_or_insert_with(Summaries::begin);
-        if stream == Stream::Events {
-            self.tap.borrow_mut().get_or_insert_with(Tap::begin);
-        }
         if self.timer.get().is_none() {
             self.ticks.set(0);
             let this = self.this.clone();

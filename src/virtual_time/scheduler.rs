@@ -4,10 +4,10 @@
 //! thread runs at a time; the others wait here. A loop gives up running in its poll phase only,
 //! never in the middle of a callback. Next runs the loop that is furthest behind, counting the time
 //! at which it can go on: now if something is ready, else when its next timer is due or the next
-//! message in its mailbox was sent. So nothing arrives in a loop's past, but for what was sent while
+//! message in its mailbox was sent. So nothing arrives in a loop's past, but what was sent while
 //! one of its callbacks took time: that it sees late, as a busy loop does. A program is the same to
-//! the last callback each time it runs. Among equals the loop goes first that has waited
-//! longest, or in a simulation any of them, as [`Chance`] decides.
+//! the last callback each time it runs. Among equals the loop goes first that has waited longest,
+//! or in a simulation any of them, as [`Chance`] decides.
 //!
 //! Lock order: the table first, then what a mailbox locks.
 
