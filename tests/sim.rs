@@ -178,15 +178,20 @@ fn of_two_workers_either_is_heard_first() {
     assert_eq!(seen, ["a b".to_owned(), "b a".to_owned()].into());
 }
 
+/// Says when the message of a worker comes that waits for a job before it posts.
+fn hear_of_a_worker(log: &Trace) {
+    let worker = Worker::<(), ()>::spawn(|port| {
+        queue_work(|| ()).on_complete(move |_| port.post(()));
+    });
+    let log = log.clone();
+    worker.expect("a worker").on_message(move |()| log.say("message"));
+}
+
 // O-69.
 #[test]
 fn a_message_of_a_worker_comes_before_or_after_a_timer_of_the_parent() {
     let seen = outcomes(|log| {
-        let worker = Worker::<(), ()>::spawn(|port| {
-            queue_work(|| ()).on_complete(move |_| port.post(()));
-        });
-        let inner = log.clone();
-        worker.expect("a worker").on_message(move |()| inner.say("message"));
+        hear_of_a_worker(log);
         let inner = log.clone();
         set_timeout(ms(1), move || inner.say("timer"));
     });
@@ -197,11 +202,7 @@ fn a_message_of_a_worker_comes_before_or_after_a_timer_of_the_parent() {
 #[test]
 fn a_message_of_a_worker_comes_before_or_after_an_immediate_of_the_parent() {
     let seen = outcomes(|log| {
-        let worker = Worker::<(), ()>::spawn(|port| {
-            queue_work(|| ()).on_complete(move |_| port.post(()));
-        });
-        let inner = log.clone();
-        worker.expect("a worker").on_message(move |()| inner.say("message"));
+        hear_of_a_worker(log);
         let inner = log.clone();
         set_timeout(ms(1), move || {
             set_immediate(inner.says("immediate"));

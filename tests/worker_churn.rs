@@ -6,8 +6,8 @@ use common::*;
 use windlass::block_on;
 use windlass::worker::Worker;
 
-/// Waits until the process has no more than these: the system lists a thread that was joined for a moment
-/// longer. A test that leaks hangs here.
+/// Waits until the process has no more than these: the end of a worker may be told a moment before its
+/// thread and what that holds are gone. A test that leaks hangs here.
 fn settles_at(before: Footprint) {
     wait_until(|| {
         let now = Footprint::now();

@@ -366,6 +366,23 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_row_for_each_power_of_two_that_came_and_no_other() {
+        let (delays, mut now) = (Delays::default(), 0);
+        let rows = |delays: &Delays| delays.rows.iter().filter(|row| row.get().is_some()).count();
+        delays.begin_turn(0);
+        delays.waited(0);
+        assert_eq!(rows(&delays), 0);
+        for time in [0, 700, 701, 1_000_000, 700] {
+            now += time;
+            delays.waited(now);
+        }
+        assert_eq!(rows(&delays), 2);
+        delays.reset(now);
+        delays.waited(now + 700);
+        assert_eq!((delays.histogram().count, rows(&delays)), (1, 2));
+    }
+
+    #[test]
     fn zero_alone_is_counted() {
         let histogram = of(&[0, 0]);
         assert_eq!((histogram.count, histogram.max, histogram.percentile(50.0)), (2, 0, 0));

@@ -108,6 +108,12 @@ fn pages_from_elsewhere_are_refused_and_so_is_what_is_no_request() {
     }
     let own = format!("{json}Origin: http://localhost:{port}\r\n");
     assert_eq!(server.post("/api/run", &own, &body).0, 200);
+    // A picture on a page from elsewhere has no origin; a link may lead to the page.
+    let site = |path, site| server.get(path, &format!("Sec-Fetch-Site: {site}\r\n")).0;
+    assert_eq!(site("/page/app.js", "cross-site"), 403);
+    assert_eq!(site("/api/question?seed=1", "same-site"), 403);
+    assert_eq!([site("/page/app.js", "same-origin"), site("/page/app.js", "none")], [200; 2]);
+    assert_eq!(site("/", "cross-site"), 200);
     // A form can be sent from anywhere, but not as JSON.
     assert_eq!(server.post("/api/run", "Content-Type: text/plain\r\n", &body).0, 415);
     // A name that somebody else has given to this machine.

@@ -92,3 +92,17 @@ fn every_program_is_run() {
         assert!(["rejections", "rejections_alone", "warnings"].contains(&&*name), "{name}");
     }
 }
+
+#[test]
+fn beside_node_both_have_nodes_options() {
+    if Command::new("node").arg("--version").output().is_err() {
+        return;
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("options_beside.js");
+    fs::write(&file, "console.log(process.execArgv.join());\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mini_node"));
+    let output = command.args(["--beside", "--no-warnings"]).arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("--no-warnings").count(), 2, "{text}");
+}
