@@ -87,8 +87,9 @@
 //!   digests and keys; with the feature `crypto` it has scrypt too, which needs a C compiler.
 //!   With `futures` there are the traits of those crates, with `hyper` those of hyper, and with
 //!   `inspect` a view of the program in a browser.
-//! - Nothing of a loop is `Send`. What crosses threads is a message through a [`worker::Port`], a
-//!   [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
+//! - Nothing of a loop is `Send`, but for ids such as a [`Timer`], which do nothing on other
+//!   threads, and a [`time::Sleep`]. What crosses threads is a message through a [`worker::Port`],
+//!   a [`Remote`], a [`handle::Notifier`], or a [`Waker`](std::task::Waker).
 //!
 //! # When it does not compile
 //!

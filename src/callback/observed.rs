@@ -203,8 +203,7 @@ pub(crate) fn link(id: u64) {
 }
 
 /// Tells a detail of what happens on this thread: on its loop's track, or on that of its pool
-/// thread.
-/// Nobody hears it on another thread.
+/// thread. On a thread that is neither nobody hears it.
 #[cold]
 pub(crate) fn tell_here(detail: Detail) {
     if current::with_owner(|state| state.say(detail)).is_none() {

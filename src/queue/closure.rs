@@ -29,8 +29,8 @@ const fn fits<F>() -> bool {
         && mem::align_of::<F>() <= mem::align_of::<Storage>()
 }
 
-/// Acts on a closure whose type is no longer known: calls it with the argument, or
-/// dropped if there is none.
+/// Acts on a closure whose type is no longer known: calls it with the argument, or drops it if
+/// there is none.
 type Act<A> = unsafe fn(*mut Stored<A>, Option<A>);
 
 /// A closure of any type in four words.

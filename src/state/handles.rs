@@ -276,8 +276,8 @@ impl<H: ?Sized> Handles<H> {
         asked
     }
 
-    /// The keys of the entries that are active only because nobody has asked them for an answer in
-    /// vain yet: those that [`forget_unanswered`](Handles::forget_unanswered) makes inactive.
+    /// The keys of the entries that were asked, have not answered and are not active besides: those
+    /// that [`forget_unanswered`](Handles::forget_unanswered) makes inactive.
     pub(super) fn unanswered(&self) -> Vec<Key> {
         let table = self.table.borrow();
         let is_only_asked =

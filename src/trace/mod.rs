@@ -14,8 +14,8 @@
 //! ```
 //!
 //! - [`origin`]: kind, place and cause of a callback. [`label`]: a place in a script, in place of a
-//!   line of the program. [`cause`]: the ids, and what runs on this
-//!   thread. [`asked`]: what is asked for many times and happens once.
+//!   line of the program. [`cause`]: the ids, and what runs on this thread. [`asked`]: what is
+//!   asked for many times and happens once.
 //! - [`track`]: a loop or a pool thread as observers see it. [`roll`]: all tracks of the process,
 //!   and who observes them.
 //! - [`running`]: what runs now on a track, and `seen`, what else a view asks for. [`ring`]: the

@@ -5,8 +5,9 @@
 //! [`arrivals`] is the part of its mailbox that keeps what was sent by loops that are ahead. Its
 //! poll phase waits in `phase/poll/virtual_time.rs`.
 //!
-//! Elsewhere three branches lead here: `poll::wait` and `Mailbox::put` call this module, and the
-//! pool runs a job of such a loop on the loop's own thread.
+//! Elsewhere branches lead here where a loop waits (`poll::wait`), where something is sent to it
+//! (`Mailbox::put` and a channel's queue) and where a worker starts and ends. The pool runs a job
+//! of such a loop on the loop's own thread.
 //!
 //! In a simulation ([`crate::sim`]) a program has [`chance`] besides, which decides what virtual
 //! time leaves fixed, within the [`odds`] that the user has set.

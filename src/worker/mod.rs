@@ -31,9 +31,10 @@
 //! [`interrupt_with`]. When the parent's loop ends, it waits a second for such a thread and then
 //! leaves it alone.
 //!
-//! Workers share all that belongs to the process: the working directory, the umask, user
-//! ids, environment variables, signal dispositions. The standard library's calls for these work in
-//! a worker too, and change them for all.
+//! Workers share all that belongs to the process: the working directory, the umask, user ids,
+//! environment variables, signal dispositions. The standard library's calls for these work in a
+//! worker too, and change them for all.
+//!
 //! # Values that cross
 //!
 //! All that is `Send` crosses: values, `Arc`s, the ends of ports, detached sockets, files,

@@ -1,9 +1,9 @@
 //! The poll phase: the loop's only sleep, and the delivery of what woke it.
 //!
 //! [`ask`] makes sure that there is something to wait for. [`timeout`] says how long the loop may
-//! sleep. [`wait`] touches the system and calls nobody:
-//! it looks for a while ([patience](crate::threads::patience)), sleeps, or only collects what is
-//! ready ([`sleep`]; [`virtual_time`] for a loop in virtual time). [`dispatch`] calls back and does
+//! sleep. [`wait`] touches the system and calls nobody: it looks for a while
+//! ([patience](crate::threads::patience)), sleeps, or only collects what is ready ([`sleep`];
+//! [`virtual_time`] for a loop in virtual time). [`dispatch`] calls back and does
 //! not wait: handles that the poller reported first, then what other threads made ready
 //! ([`deliver`]), then signals.
 //!
