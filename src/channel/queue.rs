@@ -53,7 +53,7 @@ pub(crate) struct Queue<T> {
     arrival: Condvar,
 }
 
-/// All that a queue's lock guards, in the order in which a post uses it: see DESIGN, How it is
+/// All that a queue's lock guards, in the order in which a post uses it: see the guide, Why it is
 /// fast.
 #[repr(C)]
 struct Contents<T> {

@@ -2,7 +2,7 @@
 //! and not handed on.
 //!
 //! A lock for each message would make both threads wait for it, once a message. A [`ReceiveBuffer`]
-//! takes all that is there at once and hands it on from a list of its own: see DESIGN, How it is
+//! takes all that is there at once and hands it on from a list of its own: see the guide, Why it is
 //! fast. The messages that it has taken still count as waiting: they are in the length, the end is
 //! not seen before them, and they travel with the receiving end.
 //!

@@ -80,8 +80,8 @@ impl Loop {
     /// [`reset_delays`](Loop::reset_delays). The one that is under way is not in it.
     ///
     /// # Cost
-    /// It is counted always, by some instructions an iteration. This call looks at all of 2,048
-    /// buckets.
+    /// It is counted always, by some instructions an iteration. This call looks at each bucket, of
+    /// which there are 2,048 at most.
     ///
     /// # Examples
     /// ```

@@ -64,8 +64,8 @@ pub(crate) struct Immediates {
 impl Immediates {
     /// Queues a callback, with what has queued it, and returns its number.
     ///
-    /// The closure is written where it stays, into a place that is made empty: see DESIGN, How it
-    /// is fast.
+    /// The closure is written where it stays, into a place that is made empty: see the guide, Why
+    /// it is fast.
     #[inline(always)]
     pub(crate) fn push(
         &self,

@@ -7,7 +7,7 @@
 //!
 //! A bucket is found by what a float is anyway: the exponent and the first bits of the fraction of
 //! a number are the number of a bucket whose width is a 32nd of the power of two below it. That is
-//! three instructions; see DESIGN for why it is not a crate that does it.
+//! three instructions; see the rejected designs in DESIGN.md for why it is no crate that does it.
 //!
 //! Only the loop counts. Others may read it while it runs: what they see are numbers of one moment
 //! each, which may not fit each other by the iteration that ends just then.
