@@ -56,7 +56,7 @@ fn start(limit: Duration) -> io::Result<Worker<u32, String>> {
         let reply = port.clone();
         port.on_message(move |number| reply.post(job(number)));
         // Called when everything that was posted before has been done.
-        worker::on_terminating(move || port.post("tidying up".to_owned()));
+        worker::on_shutdown(move || port.post("tidying up".to_owned()));
     })?;
     let (id, stuck) = (worker.id(), worker.clone());
     worker.on_message(move |text| say!("worker {id}: {text}"));

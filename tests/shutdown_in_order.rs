@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::*;
 use windlass::net::{TcpListener, UnixListener, UnixStream};
 use windlass::process::{Command, Stdio};
-use windlass::worker::{Port, Worker, WorkerPool, on_terminating};
+use windlass::worker::{Port, Worker, WorkerPool, on_shutdown};
 use windlass::{Laggard, Loop, RunMode, WorkError, queue_work};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -219,7 +219,7 @@ fn workers_are_asked_to_end_and_are_waited_for() {
         let worker = Worker::<(), ()>::spawn(|port: Port<(), ()>| {
             port.on_message(|()| ());
             let beat = windlass::set_interval(SECOND, |_| ());
-            on_terminating(move || beat.clear());
+            on_shutdown(move || beat.clear());
         })
         .unwrap();
         worker.on_exit(move |code| *put.borrow_mut() = Some(code));

@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use common::*;
-use windlass::worker::{self, ParentExit, Port, Unresponsive, Worker, WorkerError, on_terminating};
+use windlass::worker::{self, ParentExit, Port, Unresponsive, Worker, WorkerError, on_shutdown};
 use windlass::{
     Loop, Request, block_on, exit, on_uncaught, queue_microtask, run, set_exit_code, set_immediate,
     set_interval, set_timeout,
@@ -103,7 +103,7 @@ fn a_worker_that_is_asked_to_shut_down_and_drains_ends_with_its_code() {
     bounded(|| {
         let main = |port: &Port<&'static str, ()>| {
             port.on_message(|()| ());
-            on_terminating(|| set_exit_code(3));
+            on_shutdown(|| set_exit_code(3));
         };
         let seen = events(main, |worker| drop(worker.shutdown(LATE)));
         assert_eq!(seen, ["online", "hello", "exit 3", "Ok 3"]);
@@ -172,7 +172,7 @@ fn messages_posted_before_a_shutdown_come_before_its_notice_and_none_after() {
             let worker: Worker<u32, String> = Worker::spawn(|port: Port<String, u32>| {
                 let replies = port.clone();
                 port.on_message(move |number| replies.post(number.to_string()));
-                on_terminating(move || port.post("terminating".to_owned()));
+                on_shutdown(move || port.post("terminating".to_owned()));
             })
             .unwrap();
             for number in 0..3000 {
@@ -235,10 +235,10 @@ fn hooks_run_once_in_order_and_one_that_comes_after_the_notice_runs_soon() {
             let worker: Worker<(), u8> = Worker::spawn(|port: Port<u8, ()>| {
                 for number in 0..3 {
                     let port = port.clone();
-                    on_terminating(move || port.post(number));
+                    on_shutdown(move || port.post(number));
                 }
                 let late = port.clone();
-                on_terminating(move || on_terminating(move || late.post(3)));
+                on_shutdown(move || on_shutdown(move || late.post(3)));
                 port.on_message(|()| ());
             })
             .unwrap();
@@ -261,11 +261,11 @@ fn hooks_are_dropped_uncalled_by_a_plain_terminate_and_on_a_loop_that_is_no_work
         let (dropped, seen) = mpsc::channel::<()>();
         let from_worker = dropped.clone();
         block_on(async {
-            on_terminating(move || dropped.send(()).unwrap());
+            on_shutdown(move || dropped.send(()).unwrap());
             let worker: Worker<(), ()> = Worker::spawn(move |port: Port<(), ()>| {
                 port.post(());
                 port.on_message(|()| ());
-                on_terminating(move || from_worker.send(()).unwrap());
+                on_shutdown(move || from_worker.send(()).unwrap());
             })
             .unwrap();
             worker.recv().await;
@@ -298,7 +298,7 @@ fn a_panic_while_a_worker_shuts_down_goes_to_whoever_asked_or_is_uncaught() {
     let panicking = || {
         let worker: Worker<(), ()> = Worker::spawn(|port: Port<(), ()>| {
             port.on_message(|()| ());
-            on_terminating(|| panic!("a test's panic"));
+            on_shutdown(|| panic!("a test's panic"));
         })
         .unwrap();
         worker
@@ -365,7 +365,7 @@ fn a_worker_that_is_to_be_shut_down_with_its_parent_drains_first() {
                 let worker = builder.parent_exit(ParentExit::ShutDown(LATE)).spawn(move |port| {
                     let last = told.clone();
                     port.on_message(move |number| told.send(number).unwrap());
-                    on_terminating(move || last.send(100).unwrap());
+                    on_shutdown(move || last.send(100).unwrap());
                 });
                 let worker = worker.unwrap();
                 worker.unref();

@@ -52,7 +52,7 @@ pub(crate) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
 
 /// Calls the first closure that other threads have posted, then drains the queues.
 #[inline]
-pub(crate) fn call_queued(state: &State, posts: &SendRing) {
+pub(crate) fn call_post(state: &State, posts: &SendRing) {
     state.set_running(None);
     if state.is_observed() {
         return observed::call(state, "post", None, 0, || {
@@ -262,7 +262,7 @@ pub(crate) fn call_each(state: &State, mut next: impl FnMut() -> Option<Closure>
 pub(crate) fn call_deferred(state: &State, phase: Phase, queue: Queue, deferred: &Deferred) {
     if deferred.begin_run() {
         state.begin_phase(phase, || deferred.left());
-        call_each(state, || state.taken(queue, deferred.next()));
+        call_each(state, || state.tell_next(queue, deferred.next()));
     }
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn queue_tick(state: &State, place: Place, f: impl FnOnce() + 'static
     if state.is_open() {
         let place = label::at(place);
         state.ticks.push(noted(|| "tick", place, f));
-        state.queued(Queue::Ticks, None, "tick", Some(place));
+        state.tell_queued(Queue::Ticks, None, "tick", Some(place));
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn queue_microtask(state: &State, place: Place, f: impl FnOnce() + 's
     if state.is_open() {
         let place = label::at(place);
         state.microtasks.push(noted(|| "microtask", place, f));
-        state.queued(Queue::Microtasks, None, "microtask", Some(place));
+        state.tell_queued(Queue::Microtasks, None, "microtask", Some(place));
     }
 }
 
@@ -170,7 +170,12 @@ pub(crate) fn queue_immediate(state: &State, place: Place, f: impl FnOnce() + 's
         return u64::MAX;
     }
     let number = state.immediates.push(f, place, cause::running());
-    state.queued(Queue::Immediates, Some(Named::Immediate(number)), immediate::KIND, Some(place));
+    state.tell_queued(
+        Queue::Immediates,
+        Some(Named::Immediate(number)),
+        immediate::KIND,
+        Some(place),
+    );
     number
 }
 

@@ -27,7 +27,7 @@ use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered, Slot};
 use crate::callback::{self, Apart};
 use crate::error;
-use crate::phase::timers::set_timeout;
+use crate::phase::timers;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::state::named::{Name, Named, Names};
@@ -205,7 +205,7 @@ impl<L: Listener> Listening<L> {
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
-            self.state().enter_for(|| set_timeout(PAUSE, again).set_ref(false));
+            timers::set_internal(self.state(), PAUSE, self.location, again);
         }
         false
     }

@@ -28,7 +28,7 @@ fn run_immediates(state: &State) {
         while !state.is_halted()
             && let Some(immediate) = state.immediates.pop_below(end)
         {
-            state.calls(Queue::Immediates, Named::Immediate(state.immediates.first() - 1));
+            state.tell_taken(Queue::Immediates, Named::Immediate(state.immediates.first() - 1));
             callback::call(state, immediate.origin(), || immediate.callback.call());
         }
     });
@@ -102,7 +102,7 @@ impl Immediate {
         let callback = current::find_id_with(self.loop_id, |state| {
             let callback = state.immediates.take(self.number);
             if callback.is_some() {
-                state.cleared(Named::Immediate(self.number));
+                state.tell_cleared(Named::Immediate(self.number));
             }
             callback
         });
@@ -115,7 +115,7 @@ impl Immediate {
             let (id, number) = (immediate.loop_id, immediate.number);
             current::find_id_with(id, |state| {
                 state.immediates.set_ref(number, on);
-                state.referenced(Named::Immediate(number), on);
+                state.tell_referenced(Named::Immediate(number), on);
             });
         },
         |immediate: &Immediate| {

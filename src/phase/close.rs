@@ -16,6 +16,6 @@ pub(crate) fn run(state: &State) {
     }
     if state.closing.begin_phase() {
         state.begin_phase(Phase::Close, || state.closing.len());
-        callback::call_each(state, || state.taken(Queue::Closing, state.closing.next()));
+        callback::call_each(state, || state.tell_next(Queue::Closing, state.closing.next()));
     }
 }

@@ -153,7 +153,7 @@ fn run_all(state: &Rc<State>, watchers: &Watchers) {
             && let Some((number, watcher)) = watchers.first_in(from, end)
         {
             from = number + 1;
-            state.calls_handle(Queue::Watchers, &*watcher);
+            state.tell_handle_taken(Queue::Watchers, &*watcher);
             watcher.ready(state, Event::default());
         }
     });

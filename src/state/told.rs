@@ -47,7 +47,7 @@ impl State {
 
     /// Something waits in a queue from now on.
     #[inline]
-    pub(crate) fn queued(
+    pub(crate) fn tell_queued(
         &self,
         queue: Queue,
         named: Option<Named>,
@@ -73,7 +73,7 @@ impl State {
 
     /// What has this name leaves a queue, to be called.
     #[inline]
-    pub(crate) fn calls(&self, queue: Queue, named: Named) {
+    pub(crate) fn tell_taken(&self, queue: Queue, named: Named) {
         if detail::is_wanted() {
             self.say_of(Happened::Taken, named.number(), queue as u8);
         }
@@ -81,15 +81,15 @@ impl State {
 
     /// A handle leaves a queue, to be called.
     #[inline]
-    pub(crate) fn calls_handle(&self, queue: Queue, handle: &dyn Handle) {
+    pub(crate) fn tell_handle_taken(&self, queue: Queue, handle: &dyn Handle) {
         if detail::is_wanted() {
-            self.calls_key(queue, handle);
+            self.say_handle_taken(queue, handle);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn calls_key(&self, queue: Queue, handle: &dyn Handle) {
+    fn say_handle_taken(&self, queue: Queue, handle: &dyn Handle) {
         let key = handle.registration().key();
         let number = key.map_or(0, |key| Named::Handle(key.to_bits()).number());
         self.say(Detail::new(Happened::Taken, number).small(queue as u8));
@@ -97,7 +97,7 @@ impl State {
 
     /// What was taken out of a queue, if anything was, to be called.
     #[inline]
-    pub(crate) fn taken<T>(&self, queue: Queue, entry: Option<T>) -> Option<T> {
+    pub(crate) fn tell_next<T>(&self, queue: Queue, entry: Option<T>) -> Option<T> {
         if detail::is_wanted() && entry.is_some() {
             self.say_of(Happened::Taken, 0, queue as u8);
         }
@@ -106,7 +106,7 @@ impl State {
 
     /// A timer or an immediate was cleared.
     #[inline]
-    pub(crate) fn cleared(&self, named: Named) {
+    pub(crate) fn tell_cleared(&self, named: Named) {
         if detail::is_wanted() {
             self.say_of(Happened::Cleared, named.number(), 0);
         }
@@ -114,7 +114,7 @@ impl State {
 
     /// Something may keep the loop alive from now on, or may not.
     #[inline]
-    pub(crate) fn referenced(&self, named: Named, on: bool) {
+    pub(crate) fn tell_referenced(&self, named: Named, on: bool) {
         if detail::is_wanted() {
             self.say_of(Happened::Referenced, named.number(), u8::from(on));
         }
@@ -151,19 +151,19 @@ impl State {
     /// Has an entry called in the pending phase.
     pub(crate) fn push_pending(&self, entry: Closure) {
         self.pending.push(entry);
-        self.queued(Queue::Pending, None, "", None);
+        self.tell_queued(Queue::Pending, None, "", None);
     }
 
     /// Has an entry called last in the poll phase.
     pub(crate) fn push_poll_last(&self, entry: Closure) {
         self.poll_last.push(entry);
-        self.queued(Queue::PollLast, None, "", None);
+        self.tell_queued(Queue::PollLast, None, "", None);
     }
 
     /// Has an entry called in the close phase, before those that were closed earlier.
     pub(crate) fn push_closing(&self, entry: Closure) {
         self.closing.push(entry);
-        self.queued(Queue::Closing, None, "", None);
+        self.tell_queued(Queue::Closing, None, "", None);
     }
 
     /// Has the last callbacks of one handle called in the close phase, in this order.
@@ -173,7 +173,7 @@ impl State {
     ) {
         let before = self.closing.len();
         self.closing.push_all(entries);
-        (before..self.closing.len()).for_each(|_| self.queued(Queue::Closing, None, "", None));
+        (before..self.closing.len()).for_each(|_| self.tell_queued(Queue::Closing, None, "", None));
     }
 
     // ----- All that there is -----
@@ -207,9 +207,9 @@ impl State {
     fn tell_queues(&self) {
         self.immediates.each(|number, place, referenced| {
             let named = Named::Immediate(number);
-            self.queued(Queue::Immediates, Some(named), immediate::KIND, Some(place));
+            self.tell_queued(Queue::Immediates, Some(named), immediate::KIND, Some(place));
             if !referenced {
-                self.referenced(named, false);
+                self.tell_referenced(named, false);
             }
         });
         let queues = [
@@ -220,7 +220,7 @@ impl State {
             (Queue::PollLast, self.poll_last.len()),
         ];
         for (queue, waiting) in queues {
-            (0..waiting).for_each(|_| self.queued(queue, None, "", None));
+            (0..waiting).for_each(|_| self.tell_queued(queue, None, "", None));
         }
     }
 }

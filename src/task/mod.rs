@@ -219,7 +219,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
                 let (state, at) = (self.state.clone(), self.location);
                 let raise = move || callback::raise(&state, panic, Some(at));
                 self.state.microtasks.push(raise);
-                self.state.queued(Queue::Microtasks, None, KIND, Some(at));
+                self.state.tell_queued(Queue::Microtasks, None, KIND, Some(at));
             }
             Output::Finished(Ok(output)) => self.lose(output),
             _ => {}

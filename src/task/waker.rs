@@ -63,7 +63,7 @@ impl TaskWaker {
         if state.is_open() {
             if detail::is_wanted() {
                 let place = state.tasks.get(self.key).map(|task| task.location());
-                state.queued(Queue::Microtasks, None, "task", place);
+                state.tell_queued(Queue::Microtasks, None, "task", place);
             }
             state.microtasks.push(move || self.run());
         }

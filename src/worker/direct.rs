@@ -17,7 +17,7 @@ use super::this;
 use crate::callback::observed::noted;
 use crate::callback::{self, slot::Slot};
 use crate::channel::call::{self, CallError, Reply};
-use crate::phase::timers::{Timer, set_timeout};
+use crate::phase::timers::{self, Timer};
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
@@ -178,9 +178,7 @@ pub fn post_direct<T: Send + 'static>(
             in_time.set(false);
             give_up();
         };
-        let armed = state.enter_for(|| set_timeout(limit, give_up));
-        armed.set_ref(false);
-        timer.set(Some(armed));
+        timer.set(Some(timers::set_internal(&state, limit, location, give_up)));
     }
     request
 }

@@ -14,8 +14,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::error::WorkerError;
+use super::on_shutdown::call_shutdown_hooks;
 use super::shared::{Cause, GRACE, GRACE_WHEN_OVERDUE, Shared, Wait};
-use super::terminating::call_terminating_hooks;
 use super::watchdog::Watchdog;
 use crate::callback::slot::Once;
 use crate::callback::{self, Apart, on_drop::OnDrop, slot::and_drop};
@@ -214,7 +214,7 @@ impl<In, Out> WorkerHandle<In, Out> {
     /// Tells the worker that nothing more comes, behind what was posted, and that it is to end.
     pub(super) fn ask_to_finish(&self) {
         // The notice first: with nothing more to expect the worker may end, and would miss it.
-        self.shared().ask_to_finish(call_terminating_hooks);
+        self.shared().ask_to_finish(call_shutdown_hooks);
         if let Some(link) = &*self.link.borrow() {
             link.outgoing.finish();
         }

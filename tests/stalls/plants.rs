@@ -12,7 +12,7 @@ use windlass::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use windlass::observe::Phase;
 use windlass::signal::Signal;
 use windlass::stream::Readable;
-use windlass::worker::{BroadcastChannel, Call, Worker, on_direct_message, on_terminating};
+use windlass::worker::{BroadcastChannel, Call, Worker, on_direct_message, on_shutdown};
 use windlass::worker::{Port, post_direct};
 use windlass::{Loop, block_on, fs, queue_work, run, set_immediate, set_timeout};
 
@@ -489,11 +489,11 @@ pub(crate) const WORKERS: &[Plant] = &[
             worker.terminate().await;
         });
     }),
-    ("terminating hooks", Phase::Pending, |stuck| {
+    ("shutdown hooks", Phase::Pending, |stuck| {
         block_on(async {
             let main = move |port: Port<(), ()>| {
                 let stuck = stuck.next_line();
-                on_terminating(move || stuck.stall());
+                on_shutdown(move || stuck.stall());
                 port.on_message(|()| ());
                 port.post(());
             };

@@ -52,7 +52,7 @@ fn deliver_all(state: &Rc<State>) {
         while completions > 0 && !state.is_halted() {
             completions -= 1;
             let Some(Done { request: key, job }) = delivery.next_completion() else { break };
-            state.calls(Queue::Completions, Named::Handle(key));
+            state.tell_taken(Queue::Completions, Named::Handle(key));
             if let Some(request) = state.handles.get(Key::from_bits(key)) {
                 request.ready(state, sys::Event::default());
             }
@@ -66,14 +66,14 @@ fn deliver_all(state: &Rc<State>) {
             let Some((number, receiver)) = delivery.next_receiver(from, end) else { break };
             // After a panic in it the same receiver goes on with what it has left.
             from = number;
-            state.calls_handle(Queue::Receivers, &*receiver);
+            state.tell_handle_taken(Queue::Receivers, &*receiver);
             receiver.ready(state, sys::Event::default());
             from = number + 1;
         }
         while posts > 0 && !state.is_halted() {
             posts -= 1;
-            let Some(post) = state.taken(Queue::Posts, delivery.posts.next()) else { break };
-            callback::call_queued(state, post);
+            let Some(post) = state.tell_next(Queue::Posts, delivery.posts.next()) else { break };
+            callback::call_post(state, post);
         }
     });
 }

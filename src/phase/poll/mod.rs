@@ -130,7 +130,7 @@ pub(crate) fn dispatch(state: &Rc<State>) {
             while !state.is_halted()
                 && let Some((handle, event)) = state.handles.next_ready(&mut left)
             {
-                state.calls_handle(Queue::Ready, &*handle);
+                state.tell_handle_taken(Queue::Ready, &*handle);
                 handle.ready(state, event);
             }
         });

@@ -106,7 +106,7 @@ fn take_due(state: &State, now: Nanos) -> Option<Due> {
 /// Calls a timer that is due, chooses the one that fires next, and drains the queues.
 fn fire(state: &State, due: Due, now: Nanos) {
     let Due { timer, location, mut callback, life, list } = due;
-    state.calls(Queue::Timers, timer.named());
+    state.tell_taken(Queue::Timers, timer.named());
     let kind = if life == Life::IntervalFiring { "interval" } else { "timer" };
     // Who armed it is known only if that was observed.
     let cause =
@@ -145,7 +145,7 @@ impl Timer {
     pub fn clear(&self) {
         current::find_id_with(self.loop_id, |state| {
             let callback = state.timers.table.borrow_mut().clear(*self);
-            state.cleared(self.named());
+            state.tell_cleared(self.named());
             drop(callback);
         });
     }
@@ -187,7 +187,7 @@ impl Timer {
     /// Sets whether the timer keeps the loop alive while it is armed.
     pub fn set_ref(&self, on: bool) {
         self.with(|_, table| table.set_ref(*self, on));
-        current::find_id_with(self.loop_id, |state| state.referenced(self.named(), on));
+        current::find_id_with(self.loop_id, |state| state.tell_referenced(self.named(), on));
     }
 
     /// Whether the timer exists and keeps the loop alive while it is armed.

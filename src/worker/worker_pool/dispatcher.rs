@@ -20,7 +20,7 @@ use super::place::{Answer, Handover, Input, Job, Place};
 use crate::callback;
 use crate::channel::port::Port;
 use crate::error::CancelError;
-use crate::phase::timers::set_timeout;
+use crate::phase::timers;
 use crate::report::words::InWords;
 use crate::request::Completer;
 use crate::state::State;
@@ -339,7 +339,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
             }
         };
         // The jobs that wait hold the loop.
-        self.state().enter_for(|| set_timeout(delay, over)).set_ref(false);
+        timers::set_internal(self.state(), delay, self.location, over);
     }
 
     fn has_jobs(&self) -> bool {

@@ -29,12 +29,12 @@ use crate::trace::label::here;
 /// # Examples
 /// ```
 /// use std::time::Duration;
-/// use windlass::worker::{Port, Worker, on_terminating};
+/// use windlass::worker::{Port, Worker, on_shutdown};
 ///
 /// windlass::block_on(async {
 ///     let worker = Worker::spawn(|port: Port<&str, ()>| {
 ///         let beat = windlass::set_interval(Duration::from_secs(1), |_| ());
-///         on_terminating(move || {
+///         on_shutdown(move || {
 ///             beat.clear();
 ///             port.post("all put away");
 ///         });
@@ -46,13 +46,13 @@ use crate::trace::label::here;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[track_caller]
-pub fn on_terminating(f: impl FnOnce() + 'static) {
-    let state = current::expect("worker::on_terminating");
+pub fn on_shutdown(f: impl FnOnce() + 'static) {
+    let state = current::expect("worker::on_shutdown");
     if this::is_main() || !state.is_open() {
         return;
     }
     let hook = Hook { call: Box::new(f), registered: Registered::here() };
-    let hooks = TerminatingHooks::of(&state);
+    let hooks = ShutdownHooks::of(&state);
     if hooks.called.get() {
         hook.push(&state);
     } else {
@@ -61,23 +61,23 @@ pub fn on_terminating(f: impl FnOnce() + 'static) {
 }
 
 /// The notice has come, on the worker's loop.
-pub(super) fn call_terminating_hooks() {
+pub(super) fn call_shutdown_hooks() {
     let Some(state) = current::get().filter(|state| state.is_open()) else { return };
     if !this::has_begun() {
         // The hooks and the handler of the port are yet to come. In the next poll phase the port
         // comes first, with all that was posted before.
-        return state.mailbox.post(call_terminating_hooks).unwrap_or_else(drop);
+        return state.mailbox.post(call_shutdown_hooks).unwrap_or_else(drop);
     }
-    let hooks = TerminatingHooks::of(&state);
+    let hooks = ShutdownHooks::of(&state);
     hooks.called.set(true);
     let waiting = hooks.waiting.take();
     waiting.into_iter().for_each(|hook| hook.push(&state));
 }
 
 /// Its name in reports.
-const KIND: &str = "terminating hooks";
+const KIND: &str = "shutdown hooks";
 
-/// A callback of [`on_terminating`].
+/// A callback of [`on_shutdown`].
 struct Hook {
     /// The callback.
     call: Box<dyn FnOnce()>,
@@ -96,7 +96,7 @@ impl Hook {
 }
 
 /// The hooks of a worker's loop. A handle that holds nothing, so that they go with the others.
-struct TerminatingHooks {
+struct ShutdownHooks {
     /// Its entry among the loop's handles.
     registration: Registration,
     /// The hooks that wait for the notice, in the order added. Empty once it has come.
@@ -105,12 +105,12 @@ struct TerminatingHooks {
     called: Cell<bool>,
 }
 
-impl TerminatingHooks {
-    fn of(state: &Rc<State>) -> Rc<TerminatingHooks> {
-        if let Some(hooks) = state.extension::<TerminatingHooks>() {
+impl ShutdownHooks {
+    fn of(state: &Rc<State>) -> Rc<ShutdownHooks> {
+        if let Some(hooks) = state.extension::<ShutdownHooks>() {
             return hooks;
         }
-        let hooks = Rc::new(TerminatingHooks {
+        let hooks = Rc::new(ShutdownHooks {
             registration: Registration::new(state.clone()),
             waiting: RefCell::default(),
             called: Cell::new(false),
@@ -121,7 +121,7 @@ impl TerminatingHooks {
     }
 }
 
-impl Handle for TerminatingHooks {
+impl Handle for ShutdownHooks {
     fn kind(&self) -> &'static str {
         KIND
     }
@@ -132,7 +132,7 @@ impl Handle for TerminatingHooks {
 
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
-        drop(state.remove_extension::<TerminatingHooks>());
+        drop(state.remove_extension::<ShutdownHooks>());
         self.waiting.take().into_iter().for_each(callback::drop_quietly);
     }
 }
