@@ -7,6 +7,8 @@ use std::path::Path;
 mod book;
 #[path = "tidy/design.rs"]
 mod design;
+#[path = "tidy/directions.rs"]
+mod directions;
 #[path = "tidy/items.rs"]
 mod items;
 #[path = "tidy/source.rs"]

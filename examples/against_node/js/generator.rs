@@ -33,8 +33,9 @@ const TIMERS: [&str; 3] = ["t1", "t2", "t3"];
 const IMMEDIATES: [&str; 2] = ["i1", "i2"];
 const SHORT: [&str; 4] = ["s1", "s2", "s3", "s4"];
 const DEFERRED: [&str; 2] = ["d1", "d2"];
-const DELAYS: [u32; 5] = [1, 2, 3, 5, LONGEST];
-const LONGEST: u32 = 8;
+/// Some milliseconds apart: on a busy machine so long passes between two that are armed together.
+const DELAYS: [u32; 5] = [1, 4, 7, 10, LONGEST];
+const LONGEST: u32 = 13;
 
 /// Which part of a thread's life a body belongs to.
 #[derive(Clone, Copy, PartialEq)]
@@ -264,12 +265,12 @@ impl Generator {
                 let var = SHORT[which].to_owned();
                 // One that is refreshed is alone when it fires again, behind all that is queued.
                 let verbs: &[_] = if refreshes && delays.get(which) == Some(&LONGEST) {
-                    &["refresh", "clear", "unref", "ref"]
+                    &["refreshOnce", "clear", "unref", "ref"]
                 } else {
                     &["clear", "unref", "ref"]
                 };
                 let verb = self.pick(verbs);
-                refreshes &= verb != "refresh";
+                refreshes &= verb != "refreshOnce";
                 acts.push(self.step("", Kind::Act { verb, var }, Vec::new()));
             }
             let mut body = match self.random.below(4) {

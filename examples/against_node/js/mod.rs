@@ -17,8 +17,9 @@ use run::{Batch, Outcome};
 /// Programs that share a process.
 const BATCH: usize = 25;
 
-/// How often Node may run a program until it agrees: a machine that is held up can spoil a run.
-const TRIES: usize = 3;
+/// How often Node may run a program until it agrees: a machine that is held up can spoil a run, and
+/// a busy one several.
+const TRIES: usize = 8;
 
 pub(crate) struct Options {
     pub seed: u64,

@@ -4,9 +4,9 @@
 const timersPromises = require('timers/promises');
 
 // Slots are so far apart that what one brings is over before the next.
-const GAP = 30;
+const GAP = 40;
 // Longer than all short timers.
-const BLOCK = 12;
+const BLOCK = 17;
 const WAITS = 'waits for ever';
 
 // Of the running program: its variables, when it began, its timers, its ports, what it does before the exit.
@@ -48,6 +48,14 @@ function every(slot, times, body) {
 }
 
 const short = (delay, body) => keep(setTimeout(body, delay));
+
+// One that refreshes itself would do so for ever.
+const refreshed = new WeakSet();
+function refreshOnce(timer) {
+  if (!timer || refreshed.has(timer)) return;
+  refreshed.add(timer);
+  refresh(timer);
+}
 
 const unref = (handle) => handle?.unref();
 const ref = (handle) => handle?.ref();

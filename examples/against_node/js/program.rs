@@ -38,7 +38,7 @@ pub(crate) enum Kind {
     HeldUp {
         timers: Vec<(u32, String)>,
     },
-    /// `clear`, `refresh`, `unref` or `ref` of what a variable holds.
+    /// `clear`, `refreshOnce`, `unref` or `ref` of what a variable holds.
     Act {
         verb: &'static str,
         var: String,
