@@ -368,6 +368,20 @@ fn every_fault_made_on_purpose_can_be_made_and_names_a_test_that_exists() {
     assert!(all.is_empty(), "\n{}", all.join("\n"));
 }
 
+/// A fault is called by its number: each has one, and none has two names.
+#[test]
+fn the_faults_made_on_purpose_are_numbered_from_one_on() {
+    if !Path::new(".ci").is_dir() {
+        return; // A package has no such folder.
+    }
+    let names = fs::read_dir(".ci/mutants").unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    for (name, number) in names.iter().zip(1..) {
+        assert!(name.starts_with(&format!("{number:02}-")), "{name} is number {number}");
+    }
+}
+
 #[test]
 fn the_checker_finds_what_it_looks_for() {
     let faulty = |name: &str, line: &str| faults(name, &format!("//! Doc.\n{line}\n"));
