@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::error::{self, CancelError};
 use crate::request::{Completer, Request};
 use crate::state::State;
+use crate::trace::cause;
 use crate::unhandled::Lost;
 
 /// Completes a request once, also when it is dropped: then the operation is gone, with the loop as
@@ -46,6 +47,12 @@ impl<T: 'static> Promise<T> {
         }
     }
 
+    /// What `f` schedules was asked for by who made the promise.
+    pub(crate) fn on_behalf<R>(self, f: impl FnOnce(Promise<T>) -> R) -> R {
+        let asked = self.completer.as_ref().map_or(0, Completer::cause);
+        cause::on_behalf_of(asked, || f(self))
+    }
+
     /// Fulfils the promise with what `make` makes of another request's value. Cancelling this
     /// request cancels that one.
     pub(crate) fn follow<A: 'static>(
@@ -55,7 +62,7 @@ impl<T: 'static> Promise<T> {
     ) {
         let canceller = request.canceller();
         self.on_cancel(move || canceller.cancel());
-        request.on_complete(move |result| self.fulfil(result.map(make)));
+        request.pass_to(move |result| self.fulfil(result.map(make)));
     }
 
     /// Calls the request's callback here.

@@ -73,8 +73,9 @@ pub(crate) struct Pending<T, O: ?Sized = dyn Operation<T>> {
     state: Rc<State>,
     /// The line that made the request.
     location: &'static Location<'static>,
-    /// The callback that made it. Zero: none, or nobody observed.
-    cause: u64,
+    /// Where its completion comes from: the callback that made it, and from its completion on the
+    /// pool job that ended it, if one did. Zero: none, or nobody observed.
+    cause: Cell<u64>,
     /// The line that attached the callback, if one was.
     claimed_at: Cell<Option<&'static Location<'static>>>,
     /// How far the result has come.
@@ -158,6 +159,8 @@ enum Claim<T> {
     Held,
     /// Not completed; the callback waits for it.
     Callback(ResultClosure<T>),
+    /// Not completed; code of this crate waits for it.
+    Passed(ResultClosure<T>),
     /// Not completed; a task waits for it.
     Awaited(Waker),
     /// Not completed; the request was dropped.
@@ -197,27 +200,46 @@ impl<T: 'static> Request<T> {
     /// what a closing handle cancels), or in the pending phase of the next iteration if it has
     /// completed before. Ticks and microtasks are drained after it.
     #[track_caller]
-    pub fn on_complete(mut self, f: impl FnOnce(T) + 'static) {
-        let place = here();
+    pub fn on_complete(self, f: impl FnOnce(T) + 'static) {
+        self.claim(Some(here()), f);
+    }
+
+    /// Gives the result to code of this crate, which completes other requests with it, from the
+    /// loop, never from inside this call.
+    ///
+    /// That is no callback: observers hear of those requests alone, and a pool job behind this one
+    /// is the cause of their completion.
+    pub(crate) fn pass_to(self, f: impl FnOnce(T) + 'static) {
+        self.claim(None, f);
+    }
+
+    /// Has the result given to a callback that was registered at this place. Without one, to code
+    /// of this crate.
+    fn claim(mut self, place: Option<&'static Location<'static>>, f: impl FnOnce(T) + 'static) {
         match std::mem::replace(&mut self.stage, Stage::Spent) {
             Stage::Finished(state, kind, value) => {
                 if let Some(value) = value {
-                    defer(&state, Origin::at(kind, place), || f(value));
+                    let origin = place.map(|place| Origin::at(kind, place));
+                    defer(&state, origin, || f(value));
                 }
             }
             Stage::Spent => {}
             Stage::Pending(pending) => match pending.claim.replace(Claim::Claimed) {
                 Claim::Done(value) => {
-                    pending.claimed_at.set(Some(place));
-                    let (state, origin) = (pending.state.clone(), pending.origin());
+                    pending.claimed_at.set(place);
+                    let (state, origin) = (pending.state.clone(), place.map(|_| pending.origin()));
                     let unclaimed = Unclaimed { pending, value: Some(value) };
                     defer(&state, origin, || unclaimed.give(f));
                 }
                 // Completed and claimed before, by an await: then there is no result.
                 Claim::Claimed => {}
                 _ if pending.state.is_open() => {
-                    pending.claimed_at.set(Some(place));
-                    pending.claim.set(Claim::Callback(ResultClosure::new(f)))
+                    pending.claimed_at.set(place);
+                    let f = ResultClosure::new(f);
+                    pending.claim.set(match place {
+                        Some(_) => Claim::Callback(f),
+                        None => Claim::Passed(f),
+                    });
                 }
                 _ => {}
             },
@@ -287,11 +309,15 @@ impl<T: 'static> Request<io::Result<T>> {
     }
 }
 
-/// Queues a callback whose result is there already. Not on a loop that has ended.
-fn defer(state: &Rc<State>, origin: Origin, f: impl FnOnce() + 'static) {
+/// Queues what takes a result that is there already: a callback, or without an origin code of this
+/// crate. Not on a loop that has ended.
+fn defer(state: &Rc<State>, origin: Option<Origin>, f: impl FnOnce() + 'static) {
     if state.is_open() {
         let inner = state.clone();
-        state.push_pending(Closure::new(move || callback::call(&inner, origin, f)));
+        state.push_pending(Closure::new(move || match origin {
+            Some(origin) => callback::call(&inner, origin, f),
+            None => f(),
+        }));
     }
 }
 
@@ -428,7 +454,7 @@ impl<T, O> Pending<T, O> {
         operation: O,
     ) -> Rc<Pending<T, O>> {
         let (claim, claimed_at) = (Cell::new(Claim::Held), Cell::new(None));
-        let cause = cause::running();
+        let cause = Cell::new(cause::running());
         Rc::new(Pending { state: state.clone(), location, cause, claimed_at, claim, operation })
     }
 }
@@ -449,14 +475,28 @@ impl<T, O: ?Sized> Pending<T, O> {
 }
 
 impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
-    /// What its completion is, and where it comes from: from the job, or else from what made it.
+    /// What its completion is, and where it comes from.
     fn origin(&self) -> Origin {
-        let job = self.operation.job();
         Origin {
             kind: self.operation.kind(),
             place: self.claimed_at.get().or(Some(self.location)),
-            cause: if job > 0 { job } else { self.cause },
+            cause: self.cause.get(),
         }
+    }
+
+    /// It completes. Returns the job that has ended it, its own or the one whose result is being
+    /// passed on. Zero: none, or nobody observes.
+    #[inline]
+    fn note_job(&self) -> u64 {
+        if !self.state.is_observed() {
+            return 0;
+        }
+        let own = self.operation.job();
+        let job = if own > 0 { own } else { self.state.teller.passed_on() };
+        if job > 0 {
+            self.cause.set(job);
+        }
+        job
     }
 
     /// The request was dropped: its result, come or to come, is unclaimed.
@@ -464,7 +504,7 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
         match self.claim.replace(Claim::Claimed) {
             Claim::Held | Claim::Awaited(_) => self.claim.set(Claim::Dropped),
             Claim::Done(value) => self.leave(value),
-            other @ (Claim::Callback(_) | Claim::Dropped | Claim::Claimed) => self.claim.set(other),
+            other => self.claim.set(other),
         }
     }
 
@@ -482,14 +522,18 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
     /// Completes the request, calling its callback here. Drains the queues after it. Once.
     pub(crate) fn complete(&self, value: T) {
         self.operation.release();
+        let job = self.note_job();
         match self.claim.replace(Claim::Claimed) {
             Claim::Callback(f) => {
                 callback::call(&self.state, self.origin(), || f.call_result(value));
             }
+            Claim::Passed(f) => {
+                callback::call_own(&self.state, job, || f.call_result(value));
+            }
             Claim::Awaited(waker) => {
                 self.claim.set(Claim::Done(value));
                 if self.state.is_observed() {
-                    cause::on_behalf_of(self.origin().cause, || waker.wake());
+                    cause::on_behalf_of(self.cause.get(), || waker.wake());
                 } else {
                     waker.wake();
                 }
@@ -525,6 +569,7 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
 impl<T: 'static> Pending<T> {
     /// Completes the request in the pending phase of the next iteration.
     pub(crate) fn complete_later(self: Rc<Self>, value: T) {
+        self.note_job();
         let state = self.state.clone();
         let later = Later { parts: Some((self, value)) };
         state.push_pending(Closure::new(move || later.complete()));
@@ -561,6 +606,11 @@ impl<T: Claimable + 'static> Completer<T> {
     /// nobody takes.
     pub(crate) fn on_unclaimed(&self, f: impl FnOnce(T) -> Option<Lost> + 'static) {
         self.pending.operation.on_unclaimed.set(Some(Box::new(f)));
+    }
+
+    /// Where its completion comes from as long as no job has ended it: who asked.
+    pub(crate) fn cause(&self) -> u64 {
+        self.pending.cause.get()
     }
 
     /// Completes the request, calling its callback here. Drains the queues after it.

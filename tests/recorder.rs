@@ -418,3 +418,141 @@ fn a_stream_that_has_moved_calls_back_for_who_registered_there() {
     assert!(causes.contains(&("message port", "TCP listener")), "{causes:?}");
     assert!(causes.contains(&("TCP stream", "message port")), "{causes:?}");
 }
+
+/// How a request is taken.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Callback,
+    Task,
+}
+
+/// Queues a tick in the callback or the poll of a task that gets the result.
+fn take<T: 'static>(request: windlass::Request<T>, by: By) {
+    match by {
+        By::Callback => request.on_complete(|_| windlass::next_tick(|| ())),
+        By::Task => drop(windlass::spawn(async move {
+            request.await;
+            windlass::next_tick(|| ());
+        })),
+    }
+}
+
+/// Of each kind of job one operation that is a single job, and one that waits behind another or
+/// takes several.
+const OPERATIONS: &[(&str, fn(By))] = &[
+    ("queue_work", |by| take(windlass::queue_work(|| ()), by)),
+    ("work", |by| take(windlass::work(|_| ()).submit(), by)),
+    ("fs: metadata", |by| take(windlass::fs::metadata("Cargo.toml"), by)),
+    ("fs: open", |by| take(windlass::fs::File::open("Cargo.toml"), by)),
+    ("fs: read", |by| take(windlass::fs::read("Cargo.toml"), by)),
+    ("fs: read, in several jobs", |by| take(windlass::fs::read(large_file()), by)),
+    ("fs: an operation of a file behind another", |by| {
+        let file = windlass::fs::File::from_std(std::fs::File::open("Cargo.toml").unwrap());
+        drop(file.read(10));
+        take(file.read(10), by);
+    }),
+    ("fs: entries behind others", |by| {
+        windlass::fs::read_dir(large_folder()).on_complete(move |folder| {
+            windlass::set_immediate(move || {
+                let folder = folder.unwrap();
+                drop((folder.next_batch(), folder.next_batch()));
+                take(folder.next_batch(), by);
+            });
+        });
+    }),
+    ("dns: lookup", |by| take(windlass::dns::lookup("localhost"), by)),
+    ("dns: lookup that joins another", |by| {
+        drop(windlass::dns::lookup("localhost"));
+        take(windlass::dns::lookup("localhost"), by);
+    }),
+    ("dns: lookup_port", |by| take(windlass::dns::lookup_port("http", TCP), by)),
+    #[cfg(feature = "crypto")]
+    ("crypto: pbkdf2", |by| {
+        let digest = windlass::crypto::Digest::Sha1;
+        take(windlass::crypto::pbkdf2(b"password", b"salt", 1, 20, digest), by);
+    }),
+    #[cfg(feature = "crypto")]
+    ("crypto: random_bytes, in several jobs", |by| {
+        take(windlass::crypto::random_bytes(9 << 20), by);
+    }),
+];
+
+const TCP: windlass::dns::Protocol = windlass::dns::Protocol::Tcp;
+
+/// A file that is read in two jobs.
+fn large_file() -> std::path::PathBuf {
+    let path = folder().join("large file");
+    std::fs::write(&path, vec![0; 9 << 20]).unwrap();
+    path
+}
+
+/// A folder whose entries come in four batches.
+fn large_folder() -> std::path::PathBuf {
+    let folder = folder().join("large folder");
+    std::fs::create_dir_all(&folder).unwrap();
+    for number in 0..900 {
+        std::fs::write(folder.join(number.to_string()), "").unwrap();
+    }
+    folder
+}
+
+/// A folder for this program's files.
+fn folder() -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("windlass-recorder-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn a_completion_comes_from_its_last_job_and_the_first_from_who_asked_for_each_kind_of_job() {
+    let _alone = alone();
+    for &(name, operation) in OPERATIONS {
+        for by in [By::Callback, By::Task] {
+            let asks = move || operation(by);
+            let recording = record(move || _ = windlass::set_immediate(asks));
+            let events: HashMap<u64, &Event> =
+                calls(&recording).into_iter().map(|event| (event.id, event)).collect();
+            let cause = |event: &Event| {
+                events.get(&event.cause).unwrap_or_else(|| panic!("{name}: no cause: {event:?}"))
+            };
+            let is_job = |event: &Event| matches!(event.what, What::Job { .. });
+            let tick = calls(&recording).into_iter().find(|event| kind(event) == "tick").unwrap();
+            let completion = cause(tick);
+            let mut job = *cause(completion);
+            assert!(is_job(job), "{name}, {by:?}: {completion:?} comes from {job:?}");
+            while is_job(cause(job)) {
+                assert!(name.contains("several"), "{name}, {by:?}: {job:?} goes on with another");
+                job = cause(job);
+            }
+            let asked = kind(cause(job));
+            let expected = if let By::Task = by { ["immediate", "task"] } else { ["immediate"; 2] };
+            assert!(expected.contains(&asked), "{name}, {by:?}: {job:?} comes from {asked}");
+        }
+    }
+    std::fs::remove_dir_all(folder()).unwrap();
+}
+
+#[test]
+fn no_callback_is_recorded_that_a_line_of_this_crate_registered() {
+    let _alone = alone();
+    let recording = record(|| {
+        for (_, operation) in OPERATIONS {
+            operation(By::Callback);
+        }
+        let double = |number: u32| 2 * number;
+        let pool = windlass::worker::WorkerPool::new(1, move || double).unwrap();
+        pool.run(1).on_complete(move |two| assert_eq!(two, Ok(2)));
+        let child = windlass::process::Command::new("echo").output();
+        child.on_complete(|output| assert_eq!(output.unwrap().stdout, b"\n"));
+        drop(Worker::<(), ()>::spawn_async(|_| async {}));
+        windlass::fs::stream::ReadStream::open("Cargo.toml")
+            .pipe(windlass::fs::stream::WriteStream::create(folder().join("copy")))
+            .on_complete(|copied| assert!(copied.is_ok()));
+    });
+    for event in calls(&recording) {
+        let What::Callback(callback) = &event.what else { continue };
+        let Some(place) = callback.location else { continue };
+        assert_eq!(place.file(), file!(), "{callback:?}");
+    }
+    std::fs::remove_dir_all(folder()).unwrap();
+}

@@ -31,6 +31,7 @@ use crate::queue::ring::{Ring, SendRing};
 use crate::state::State;
 use crate::trace::Phase;
 use crate::trace::account::Sort;
+use crate::trace::cause;
 use crate::trace::detail::{self, Queue};
 use crate::trace::origin::Origin;
 
@@ -47,6 +48,14 @@ pub(crate) fn call(state: &State, origin: Origin, f: impl FnOnce()) {
         return observed::call(state, origin.kind, origin.place, origin.cause, f);
     }
     f();
+    drain(state);
+}
+
+/// Calls code of this crate that passes a result on, then drains the queues. It is no callback:
+/// what it brings about comes from the pool job with this id, if that is not zero.
+#[inline]
+pub(crate) fn call_own(state: &State, job: u64, f: impl FnOnce()) {
+    cause::on_behalf_of(job, f);
     drain(state);
 }
 

@@ -86,7 +86,7 @@ impl Sliced {
         S: FnMut() -> io::Result<Option<Secret>> + Send + 'static,
     {
         self.job.replace(Some(job.canceller()));
-        job.on_complete(move |result| match result {
+        job.pass_to(move |result| match result {
             _ if self.cancelled.get() => self.decide(Err(error::cancelled())),
             Ok(Slice::More(slice)) => {
                 let (state, work) = (&self.state, work_of(slice));

@@ -142,7 +142,7 @@ impl Call {
         let job = pool::submit(state, origin, Admission::New, work, answer);
         call.job.replace(Some(job.canceller()));
         let (state, asked) = (state.clone(), call.clone());
-        job.on_complete(move |result| asked.answer(&state, result));
+        job.pass_to(move |result| asked.answer(&state, result));
         call
     }
 

@@ -353,7 +353,7 @@ impl Listing {
         while !self.reading.get() {
             let Some(promise) = self.waiting.borrow_mut().pop_front() else { return };
             if let Some(rest) = self.rest.take() {
-                return self.read(rest, promise);
+                return promise.on_behalf(|promise| self.read(rest, promise));
             }
             let result = self.error.take().map_or(Ok(Vec::new()), Err);
             promise.fulfil_later(result);

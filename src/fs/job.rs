@@ -203,7 +203,7 @@ fn go_on<T: Send + 'static>(
 ) -> Canceller {
     let canceller = request.canceller();
     let inner = state.clone();
-    request.on_complete(move |result| match result {
+    request.pass_to(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
         Ok(Step::More(next)) => run_next(&inner, location, next, Box::new(then)),
         Err(error) => then(Err(error)),
@@ -220,7 +220,7 @@ fn run_next<T: Send + 'static>(
 ) {
     let request = pool::submit(state, origin(location), Admission::GoesOn, job, pool::flatten);
     let inner = state.clone();
-    request.on_complete(move |result| match result {
+    request.pass_to(move |result| match result {
         Ok(Step::Done(value)) => then(Ok(value)),
         Ok(Step::More(next)) => run_next(&inner, location, next, then),
         Err(error) => then(Err(error)),

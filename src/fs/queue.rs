@@ -292,7 +292,7 @@ impl FileQueue {
         let waiting = Box::new(move |verdict: Verdict<'_>| match verdict {
             Verdict::Start(queue) => {
                 queue.running.replace(Some(Running::new(number)));
-                start(queue, promise);
+                promise.on_behalf(|promise| start(queue, promise));
             }
             Verdict::Cancelled => promise.fulfil_later(Err(error::cancelled())),
         });

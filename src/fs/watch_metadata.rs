@@ -78,7 +78,7 @@ impl Looking {
         let location = origin(self.location);
         let request = pool::submit(self.state(), location, Admission::GoesOn, work, pool::flatten);
         let looking = self.clone();
-        request.on_complete(move |look| looking.looked(look));
+        request.pass_to(move |look| looking.looked(look));
     }
 
     fn looked(self: &Rc<Self>, look: Look) {

@@ -74,7 +74,7 @@ impl<S: Connect> Connecting<S> {
     pub(super) fn resolve(self: &Rc<Self>, lookup: Request<io::Result<Vec<S::Address>>>) {
         self.stage.replace(Stage::Resolving(lookup.canceller()));
         let later = self.clone();
-        lookup.on_complete(move |result| match result {
+        lookup.pass_to(move |result| match result {
             Ok(found) => later.start(found),
             Err(error) => later.decide(Err(error)),
         });

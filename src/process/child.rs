@@ -31,6 +31,7 @@ use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::sys::process::{self as sys_process, Pid};
 use crate::task::waiters::{Place, Waiters};
+use crate::trace::label::InForce;
 
 /// A child's name in reports, and the one of a request for its end.
 pub(super) const KIND: &str = "child process";
@@ -88,7 +89,10 @@ impl Process {
                 process.registration.call_again();
             }
         };
-        let signal = self.state().enter_for(|| Signal::start(sys_process::SIGCHLD, look))?;
+        let signal = {
+            let _at = self.registration.location().map(InForce::at);
+            self.state().enter_for(|| Signal::start(sys_process::SIGCHLD, look))?
+        };
         signal.unref();
         self.signal.set(Some(signal));
         // It may have ended before.

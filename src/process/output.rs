@@ -13,6 +13,7 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::sys;
+use crate::trace::label::InForce;
 
 /// A child whose end a request waits for.
 struct Running<T: 'static> {
@@ -63,6 +64,7 @@ pub(super) fn wait(
     location: &'static Location<'static>,
 ) -> Request<io::Result<ExitStatus>> {
     let (running, request) = Running::new(state, child, location);
+    let _at = InForce::at(location);
     drop(running.child.take_stdin());
     let own = running.clone();
     running.child.on_end(move |status| own.fulfil(status));
@@ -97,6 +99,7 @@ pub(super) fn collect(
         bytes: Default::default(),
         status: Cell::new(None),
     });
+    let _at = InForce::at(location);
     for (index, reader) in readers.into_iter().enumerate() {
         let Some(reader) = reader else { continue };
         let own = collected.clone();

@@ -186,8 +186,8 @@ impl Shared {
             Ok(memory)
         };
         let shared = self.clone();
-        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten)
-            .on_complete(move |outcome| {
+        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten).pass_to(
+            move |outcome| {
                 let read = match outcome {
                     Ok(bytes) if bytes.is_empty() => Read::Ended,
                     Ok(bytes) => Read::Done(bytes, 0),
@@ -195,7 +195,8 @@ impl Shared {
                 };
                 shared.read.replace(read);
                 shared.report(Event::READABLE);
-            });
+            },
+        );
     }
 
     fn begin_write(self: &Rc<Self>, data: &[IoSlice<'_>]) {
@@ -211,8 +212,8 @@ impl Shared {
             Ok((write_once(&file, &bytes), bytes))
         };
         let shared = self.clone();
-        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten)
-            .on_complete(move |outcome| {
+        pool::submit(&self.state, self.origin(), Admission::GoesOn, work, pool::flatten).pass_to(
+            move |outcome| {
                 let outcome = outcome.and_then(|(outcome, bytes)| {
                     shared.spare.set(bytes);
                     outcome
@@ -223,7 +224,8 @@ impl Shared {
                     _ => Written::Done(outcome),
                 });
                 shared.report(Event::WRITABLE);
-            });
+            },
+        );
     }
 }
 

@@ -40,8 +40,8 @@ pub(crate) struct Teller {
     phase: Cell<Phase>,
     /// The iteration that is under way.
     iteration: Cell<u32>,
-    /// The callbacks that run and began while somebody observed, the innermost last: a completion
-    /// within which a file stream calls back, and nearly always a single one.
+    /// The callbacks that run and began while somebody observed, the innermost last: nearly always
+    /// a single one.
     calls: RefCell<Vec<Call>>,
     /// The macrotask that runs, if it began while somebody observed.
     macrotask: RefCell<Option<Macrotask>>,
@@ -246,6 +246,12 @@ impl Teller {
     /// What scheduled the callback that runs. Zero: none, or nobody observes.
     pub(crate) fn cause(&self) -> u64 {
         self.calls.borrow().last().map_or(0, |call| call.origin.cause)
+    }
+
+    /// The job on whose behalf its loop completes requests: what runs on this thread while no
+    /// callback does. Zero: none.
+    pub(crate) fn passed_on(&self) -> u64 {
+        if self.calls.borrow().is_empty() { cause::running() } else { 0 }
     }
 
     /// The callback that runs was asked for, by what has the id `cause`, and has the id `id` since.

@@ -25,8 +25,7 @@ use crate::event_loop::Loop;
 use crate::pool::Pool;
 use crate::state::current;
 use crate::trace::cause;
-use crate::trace::label::Shown;
-use crate::trace::label::here;
+use crate::trace::label::{InForce, Shown, here};
 use crate::virtual_time::chance::Chance;
 use crate::virtual_time::scheduler::Member;
 
@@ -317,8 +316,10 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     pub fn spawn_async<F: Future<Output = ()> + 'static>(
         main: impl FnOnce(Port<Out, In>) -> F + Send + 'static, // Across threads: detach.
     ) -> io::Result<Self> {
+        let at = here();
         Worker::builder().spawn(move |port| {
             let guard = Loop::current().keep_alive();
+            let _at = InForce::at(at);
             // Detached: a panic of the task is the worker's.
             drop(crate::spawn(async move {
                 main(port).await;

@@ -19,7 +19,7 @@ use crate::state::State;
 use crate::state::current;
 use crate::stream::{Readable, Writable};
 use crate::task::spawn;
-use crate::trace::label::here;
+use crate::trace::label::{InForce, here};
 
 /// How much is read from a stream at a time.
 const STREAM_READ: usize = 64 * 1024;
@@ -230,6 +230,7 @@ pub(super) fn start(
     let weak = Rc::downgrade(&promise);
     // Fulfilled later, for a task runs as a microtask and the request's callback is none.
     let task = state.enter_for(|| {
+        let _at = InForce::at(location);
         spawn({
             let promise = promise.clone();
             async move {

@@ -108,7 +108,7 @@ impl ReadOptions {
         let stream = Reader::make(&state, here(), self);
         let reader = stream.reader.clone();
         reader.busy.set(true);
-        File::open(path).on_complete(move |opened| reader.opened(opened));
+        File::open(path).pass_to(move |opened| reader.opened(opened));
         stream
     }
 
@@ -246,7 +246,7 @@ impl Reader {
         self.busy.set(true);
         let reader = self.clone();
         file.read_from(self.position.get(), len, self.location)
-            .on_complete(move |chunk| reader.arrived(chunk));
+            .pass_to(move |chunk| reader.arrived(chunk));
     }
 
     fn arrived(self: &Rc<Self>, chunk: io::Result<Vec<u8>>) {

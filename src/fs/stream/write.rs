@@ -94,7 +94,7 @@ impl WriteOptions {
         let state = current::expect("WriteStream::open");
         let writer = Writer::new(&state, here(), self);
         let flight = Flight::start(&writer);
-        options.open(path).on_complete(move |opened| match opened {
+        options.open(path).pass_to(move |opened| match opened {
             Ok(file) => {
                 flight.0.file.replace(Some(file));
                 flight.land(Ok(()));
@@ -209,7 +209,7 @@ impl Writer {
     fn write_out(self: &Rc<Self>, chunks: Vec<Vec<u8>>) {
         let file = self.file.borrow().clone().expect("an open stream has its file");
         let flight = Flight::start(self);
-        file.write_to(chunks, self.position.get(), self.location).on_complete(move |result| {
+        file.write_to(chunks, self.position.get(), self.location).pass_to(move |result| {
             let writer = &flight.0;
             if let Ok(count) = result {
                 writer.position.set(writer.position.get().map(|position| position + count as u64));
@@ -224,7 +224,7 @@ impl Writer {
     fn close_file(self: &Rc<Self>) {
         let Some(file) = self.file.take() else { return };
         let flight = Flight::start(self);
-        file.queue.close(self.location).on_complete(move |result| {
+        file.queue.close(self.location).pass_to(move |result| {
             let finish = flight.0.finish.take();
             let writer = flight.0.clone();
             if let Some(finish) = finish {

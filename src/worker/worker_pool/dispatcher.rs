@@ -27,6 +27,7 @@ use crate::state::State;
 use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
+use crate::trace::label::InForce;
 use crate::worker::error::WorkerError;
 use crate::worker::shared::GRACE;
 use crate::worker::worker::Worker;
@@ -160,6 +161,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
             }
         };
         let weak = pool.clone();
+        let _at = InForce::at(self.location);
         worker.on_message(move |output| {
             if let Some(pool) = weak.upgrade() {
                 pool.answer(index, output);
@@ -275,11 +277,12 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     /// Lets a worker end that has no job, and has `then` called when it has.
     fn let_go(&self, worker: Worker<Input<In>, Out>, then: impl FnOnce(i32) + 'static) {
         let id = worker.id();
+        let _at = InForce::at(self.location);
         worker.on_error(move |error| log::warn!("worker {id} of a pool, at its end: {error}"));
         worker.on_exit(then);
         // The answer comes by the exit event. A request that was dropped would raise the worker's
         // panic again.
-        worker.shutdown(GRACE).on_complete(drop);
+        worker.shutdown(GRACE).pass_to(drop);
     }
 
     /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if
