@@ -111,6 +111,35 @@ fn the_text_of_an_error_has_those_of_its_sources_behind_it() {
 }
 
 #[test]
+fn a_source_that_an_error_says_itself_is_not_said_again() {
+    let path = "/there/is/no/such/file";
+    let system = io::Error::from_raw_os_error(2);
+    let expected = format!("read {path}: {system}");
+    assert_eq!(heard(|| drop(windlass::fs::read(path))), one("file request", &expected));
+    // One of the program's own, which says its source and has one that it does not say.
+    assert_eq!(
+        heard_of_task(io::Error::other(Quoting(Outer(Inner)))),
+        one("task", "bad (outer): inner")
+    );
+}
+
+/// An error that says its source itself.
+#[derive(Debug)]
+struct Quoting(Outer);
+
+impl fmt::Display for Quoting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad ({})", self.0)
+    }
+}
+
+impl Error for Quoting {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
 fn the_place_is_the_line_that_spawned_the_task_or_made_the_request() {
     let first = line!() + 2;
     let heard = heard_all(move || {

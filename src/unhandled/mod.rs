@@ -41,7 +41,8 @@ pub(crate) use known::of_task;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unhandled {
-    /// The error's text, and those of its sources behind it, separated by ": ".
+    /// The error's text, and behind it those of its sources that it does not say itself, separated
+    /// by ": ".
     pub error: String,
     /// What failed: "task", "pool job", "TCP stream", … as [`Alive`](crate::Alive) names it.
     pub kind: &'static str,
@@ -149,19 +150,21 @@ impl Lost {
     pub(crate) fn text(text: impl Display + 'static) -> Lost {
         Lost::Text(Box::new(text))
     }
-}
 
-impl Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Puts the text into `said`, and behind it those of the sources that it does not say itself.
+    fn tell(&self, said: &mut String) -> fmt::Result {
         let error = match self {
-            Lost::Text(text) => return Display::fmt(text, f),
+            Lost::Text(text) => return write!(said, "{text}"),
             Lost::Error(error) => error,
         };
-        Display::fmt(error, f)?;
+        write!(said, "{error}")?;
         let mut source = error.source();
         while let Some(error) = source {
-            f.write_str(": ")?;
-            Display::fmt(error, f)?;
+            let before = said.len();
+            write!(said, ": {error}")?;
+            if said[..before].contains(&said[before + 2..]) {
+                said.truncate(before);
+            }
             source = error.source();
         }
         Ok(())
@@ -267,7 +270,7 @@ impl Report {
         let lost = self.lost.take()?;
         let mut error = String::new();
         // A `Display` that fails has told all that it could.
-        if write!(error, "{lost}").is_err() {
+        if lost.tell(&mut error).is_err() {
             error.push('…');
         }
         let label = Label::of(self.location);
