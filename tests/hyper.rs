@@ -345,6 +345,23 @@ fn a_handshake_that_fails_or_takes_too_long_costs_its_connection() {
 }
 
 #[test]
+fn a_handshake_that_goes_on_is_cut_off_at_the_limit_as_a_connection_is() {
+    virtual_loop().block_on(async {
+        for options in [Options::new(), Options::new().header_limit(None)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let handshake = |_stream: TcpStream| pending::<io::Result<TcpStream>>();
+            let server = serve_with(listener, handshake, service_fn(answer), options);
+            let _silent = connect(address).await;
+            sleep(SECOND).await;
+            let began = windlass::now();
+            assert_eq!(server.shutdown(5 * SECOND).await, 1);
+            assert_eq!(windlass::now() - began, 5 * SECOND);
+        }
+    });
+}
+
+#[test]
 fn hypers_clock_is_the_loops_and_a_sleep_can_be_set_anew() {
     virtual_loop().block_on(async {
         let began = Timer.now();

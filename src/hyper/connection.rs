@@ -19,7 +19,7 @@ use hyper_util::server::conn::auto::Builder;
 use pin_project_lite::pin_project;
 
 use super::Io;
-use super::server::{Entered, Stage};
+use super::server::Entered;
 use crate::task;
 use crate::time::{Sleep, sleep};
 
@@ -53,11 +53,8 @@ pub(super) async fn run<T, S, B>(
     let io = Watched { io: Io::new(stream), activity: activity.clone() };
     let service = Counted { service, activity: activity.clone() };
     let mut connection = pin!(builder.serve_connection(io, service));
-    let mut stopping = pin!(serving.beyond(Stage::Open));
-    let mut cut = pin!(async {
-        serving.beyond(Stage::Open).await;
-        serving.beyond(Stage::Stopping).await
-    });
+    let mut stopping = pin!(serving.stopping());
+    let mut cut = pin!(serving.cut());
     let mut idle = serving.options.idle_limit.map(|limit| Idle::new(limit, activity));
     let mut is_ending = false;
     let ended = poll_fn(|cx| {

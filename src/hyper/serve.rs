@@ -1,10 +1,12 @@
 //! A server: connections are accepted, served and counted.
 
 use std::error::Error;
-use std::future::{Future, ready};
+use std::future::{Future, poll_fn, ready};
 use std::io;
 use std::panic::Location;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::body::{Body, Incoming};
@@ -163,8 +165,8 @@ where
 /// As [`serve`], with something to be done with each connection before it is served, such as the
 /// handshake of TLS.
 ///
-/// It counts as a connection from the beginning, and has the [header limit](Options::header_limit).
-/// One that fails is logged at `debug`.
+/// It counts as a connection from the beginning, has the [header limit](Options::header_limit), and
+/// is cut off as one that is served. One that fails is logged at `debug`.
 ///
 /// # Panics
 /// When no loop is current.
@@ -228,8 +230,7 @@ where
             let (handshake, service) = (handshake.clone(), service.clone());
             let builder = builder.clone();
             task::spawn_detached_at(at, async move {
-                let handshake = within(options, handshake(stream));
-                match handshake.await {
+                match shake_hands(&entered.0, handshake(stream)).await {
                     Ok(stream) => connection::run(entered, stream, service, &builder).await,
                     Err(error) => log::debug!("an HTTP connection was not begun: {error}"),
                 }
@@ -240,16 +241,21 @@ where
     Server { serving }
 }
 
-/// Waits for a handshake, but no longer than for the head of a request.
-async fn within<T>(
-    options: Options,
+/// Waits for a handshake, but no longer than for the head of a request, and not beyond the moment
+/// at which the server cuts its connections off.
+async fn shake_hands<T>(
+    serving: &Serving,
     handshake: impl Future<Output = io::Result<T>>,
 ) -> io::Result<T> {
-    match options.header_limit {
-        None => handshake.await,
-        Some(limit) => {
-            timeout(limit, handshake).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
-        }
+    let mut cut = pin!(serving.cut());
+    let mut handshake = pin!(handshake);
+    let begun = poll_fn(|cx| match cut.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+        Poll::Pending => handshake.as_mut().poll(cx),
+    });
+    match serving.options.header_limit {
+        None => begun.await,
+        Some(limit) => timeout(limit, begun).await.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::phase::timers::{Timer, set_timeout};
+use crate::phase::timers::{self, Timer};
 use crate::request::{Completer, Request};
 use crate::state::State;
 use crate::state::references::ref_methods;
@@ -150,7 +150,7 @@ impl fmt::Debug for Server {
 
 /// How far a server is. It only goes forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+enum Stage {
     /// It accepts.
     Open,
     /// Connections end when they have answered.
@@ -215,12 +215,10 @@ impl Serving {
         let (completer, request) = Completer::new(state, KIND, here());
         self.askers.borrow_mut().push(completer);
         let own = Rc::downgrade(self);
-        let timer = state.enter_for(|| {
-            set_timeout(limit, move || {
-                if let Some(serving) = own.upgrade() {
-                    serving.cut_off();
-                }
-            })
+        let timer = timers::set_internal(state, limit, here(), move || {
+            if let Some(serving) = own.upgrade() {
+                serving.cut_off();
+            }
         });
         self.limits.borrow_mut().push(timer);
         self.stop();
@@ -274,9 +272,14 @@ impl Serving {
         })
     }
 
-    /// Waits until the server is beyond a stage: at which it is then.
-    pub(super) fn beyond(&self, past: Stage) -> impl Future<Output = Stage> {
-        self.wait_until(move |stage| (stage != past).then_some(stage))
+    /// Waits until the server ends, in order or not.
+    pub(super) fn stopping(&self) -> impl Future<Output = ()> {
+        self.wait_until(|stage| (stage != Stage::Open).then_some(()))
+    }
+
+    /// Waits until the connections that are left are cut off.
+    pub(super) fn cut(&self) -> impl Future<Output = ()> {
+        self.wait_until(|stage| (stage == Stage::Cut).then_some(()))
     }
 
     /// Waits until `is_due` gives something.
