@@ -264,6 +264,44 @@ fn the_open_file_of_an_adopted_end_is_as_it_was_once_the_stream_is_closed() {
 }
 
 #[test]
+fn of_two_streams_of_one_fifo_the_one_that_closes_last_puts_the_flag_back() {
+    let path = fifo("fifo-two-streams");
+    run(|| {
+        for (reader_first, before) in [(true, false), (false, false), (true, true)] {
+            let both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let end = || OwnedFd::from(both.try_clone().unwrap());
+            let flag = || descriptor_flags(both.as_raw_fd()).0;
+            let foreign = before.then(|| Reader::from_fd(end()).unwrap());
+            assert_eq!(flag(), before);
+            let reader = Reader::from_fd(end()).unwrap();
+            let writer = Writer::from_fd(end()).unwrap();
+            // Another open file of the same FIFO has a flag of its own.
+            let other = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let apart = Reader::from_fd(other.try_clone().unwrap().into()).unwrap();
+            if reader_first {
+                reader.close()
+            } else {
+                writer.close()
+            }
+            assert!(flag(), "the other one is open, and must not hold up the loop");
+            if reader_first {
+                writer.close()
+            } else {
+                reader.close()
+            }
+            assert_eq!(flag(), before);
+            assert!(descriptor_flags(other.as_raw_fd()).0);
+            apart.close();
+            assert!(!descriptor_flags(other.as_raw_fd()).0);
+            if let Some(foreign) = foreign {
+                foreign.close();
+            }
+            assert!(!flag());
+        }
+    });
+}
+
+#[test]
 fn two_streams_of_one_open_file_do_not_make_each_other_wait() {
     bounded(|| {
         block_on(async {

@@ -29,7 +29,7 @@ const FENCES: &[Fence] = &[
         "unsafe code stands in few files, each of which says what it rests on"),
     (&["call_first", "call_in_place"], &["callback/", "queue/"], "stored callbacks are called by callback/"),
     (&["atomic", "Mutex", "RwLock", "Condvar", "OnceLock", "LazyLock", "mpsc"],
-        &["threads/", "pool/", "channel/", "worker/", "virtual_time/", "handle/notifier.rs", "task/waker.rs", "report/metrics.rs", "clock.rs", "sys/signal.rs", "sys/process.rs", "sys/terminal.rs",
+        &["threads/", "pool/", "channel/", "worker/", "virtual_time/", "handle/notifier.rs", "task/waker.rs", "report/metrics.rs", "clock.rs", "sys/signal.rs", "sys/process.rs", "sys/terminal.rs", "sys/descriptor.rs",
             "event_loop/", "error.rs", "trace/", "observe/", "inspect/mod.rs", "inspect/summary.rs"],
         "what threads share stands behind doors 2 and 3, and at the seam"),
     (&["thread::Builder", "thread::spawn"], &["pool/", "worker/", "observe/stalls.rs", "inspect/mod.rs"], "only pool, workers, a stall watch and a view start threads"),

@@ -4,8 +4,9 @@
 //! Whether a call waits is a flag of the *open file*, which other processes may have too: the shell
 //! that started this one, or the other programs of a pipeline. So it is not simply set. A pipe or a
 //! terminal is opened anew where the system can do that, and a socket is told with each call. Only
-//! what allows neither has its flag set, and put back when it is closed: a FIFO that has a path, or
-//! a terminal that may not be opened.
+//! what allows neither has its flag set: a FIFO that has a path, the master of a pseudo-terminal,
+//! or a terminal that may not be opened. Of the descriptors here that share such an open file the
+//! last one puts the flag back when it closes ([`Sharing`]).
 //!
 //! One of the files with `unsafe` code: each block is one system call on values that live until it
 //! returns.
@@ -16,6 +17,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Transport;
 use super::file::{MAX_BUFFERS, to_c};
@@ -172,8 +174,8 @@ pub(crate) struct Descriptor {
     is_socket: bool,
     /// The master of a pseudo-terminal, whose read fails when the slave has gone.
     is_master: bool,
-    /// The flag of the open file was set for it, and is put back.
-    flag_set: bool,
+    /// It relies on the flag of an open file that others may have.
+    shares_flag: bool,
     /// What it was opened for.
     access: Access,
 }
@@ -186,7 +188,7 @@ impl Descriptor {
             // Nobody else has the open file.
             set_nonblocking(fd.as_fd(), true)?;
             let access = access_of(flags(fd.as_fd())?);
-            Ok(Descriptor { fd, is_socket: false, is_master: false, flag_set: false, access })
+            Ok(Descriptor { fd, is_socket: false, is_master: false, shares_flag: false, access })
         };
         Ok((end(writer.into())?, end(reader.into())?))
     }
@@ -207,7 +209,7 @@ impl Descriptor {
             ));
         }
         let access = Access { read: !write, write };
-        Ok(Descriptor { fd, is_socket: false, is_master: false, flag_set: false, access })
+        Ok(Descriptor { fd, is_socket: false, is_master: false, shares_flag: false, access })
     }
 
     /// Takes a pipe, a terminal or a socket, so that calls on it do not wait.
@@ -216,19 +218,22 @@ impl Descriptor {
         let is_master = kind == Kind::Terminal && terminal::is_master(fd.as_raw_fd());
         let flags = flags(fd.as_fd())?;
         let access = access_of(flags);
-        let mut descriptor = Descriptor { fd, is_socket, is_master, flag_set: false, access };
+        let mut descriptor = Descriptor { fd, is_socket, is_master, shares_flag: false, access };
         if !is_socket {
             match open_anew(descriptor.fd.as_fd(), kind, flags).filter(|_| !is_master) {
                 Some(own) => descriptor.fd = own,
-                None => descriptor.flag_set = !set_nonblocking(descriptor.fd.as_fd(), true)?,
+                None => {
+                    Sharing::begin(descriptor.fd.as_fd())?;
+                    descriptor.shares_flag = true;
+                }
             }
         }
         Ok(descriptor)
     }
 
-    /// Whether the flag of an open file that others may have is set for it.
+    /// Whether it relies on the flag of an open file that others may have.
     pub(crate) fn shares_flag(&self) -> bool {
-        self.flag_set
+        self.shares_flag
     }
 
     /// What it was opened for.
@@ -303,12 +308,77 @@ impl Transport for Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        if self.flag_set
-            && let Err(error) = set_nonblocking(self.fd.as_fd(), false)
+        if self.shares_flag
+            && let Err(error) = Sharing::end(self.fd.as_fd())
         {
             log::error!("a descriptor could not be made blocking again: {error}");
         }
     }
+}
+
+/// A descriptor that relies on the flag of an open file that others may have.
+struct Sharing {
+    /// Its number, which is its own until it is taken out.
+    fd: RawFd,
+    /// The flag was not set before: this one puts it back, unless another takes that over.
+    puts_back: bool,
+}
+
+/// All there are in the process. Held while one begins or ends, so that of two that share an open
+/// file one knows of the other.
+static SHARING: Mutex<Vec<Sharing>> = Mutex::new(Vec::new());
+
+impl Sharing {
+    fn all() -> MutexGuard<'static, Vec<Sharing>> {
+        SHARING.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the flag for a descriptor that is not in the list.
+    fn begin(fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut all = Sharing::all();
+        let puts_back = !set_nonblocking(fd, true)?;
+        all.push(Sharing { fd: fd.as_raw_fd(), puts_back });
+        Ok(())
+    }
+
+    /// Takes a descriptor out, and puts the flag back if nobody here needs it any more.
+    fn end(fd: BorrowedFd<'_>) -> io::Result<()> {
+        let mut all = Sharing::all();
+        let place = all.iter().position(|one| one.fd == fd.as_raw_fd());
+        let Some(ended) = place.map(|place| all.swap_remove(place)) else { return Ok(()) };
+        if !ended.puts_back {
+            return Ok(());
+        }
+        match all.iter_mut().find(|other| is_same_open_file(ended.fd, other.fd)) {
+            Some(other) => other.puts_back = true,
+            None => drop(set_nonblocking(fd, false)?),
+        }
+        Ok(())
+    }
+}
+
+/// Whether two descriptors that are open have one open file, and with it their flags.
+#[cfg(target_os = "linux")]
+fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
+    const KCMP_FILE: libc::c_int = 0;
+    let (one_long, other_long) = (libc::c_long::from(one), libc::c_long::from(other));
+    // SAFETY: calls without pointers, on this process itself.
+    let order = unsafe {
+        let own = libc::getpid();
+        libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one_long, other_long)
+    };
+    // A kernel or a filter without the call: what can be told is whether it is one file.
+    order == 0 || order < 0 && is_same_file(one, other)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
+    is_same_file(one, other)
+}
+
+fn is_same_file(one: RawFd, other: RawFd) -> bool {
+    let file = |fd| status(fd).map(|status| (status.st_dev, status.st_ino, status.st_rdev));
+    file(one).is_some() && file(one) == file(other)
 }
 
 impl AsRawFd for Descriptor {
