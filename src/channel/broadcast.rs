@@ -37,7 +37,7 @@ type Arrival<T> = Result<T, MessageError>;
 const KIND: &str = "broadcast channel";
 
 /// The channels of one name and type, by id.
-type Members<T> = Vec<(u64, Arc<Queue<Sent<Arrival<T>>>>)>;
+type Members<T> = BTreeMap<u64, Arc<Queue<Sent<Arrival<T>>>>>;
 
 /// All names in use. The values are `Members` of the type in the key.
 static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
@@ -62,7 +62,7 @@ fn with_members<T: Send + 'static, R>(name: &str, f: impl FnOnce(&mut Members<T>
 
 /// Takes the channel with this number off its name.
 fn leave_name<T: Send + 'static>(name: &str, id: u64) {
-    with_members::<T, _>(name, |members| members.retain(|(other, _)| *other != id));
+    drop(with_members::<T, _>(name, |members| members.remove(&id)));
 }
 
 /// Why a message of a broadcast could not be delivered to one channel.
@@ -261,7 +261,9 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             member.number.set(number);
             member.registration.receives(|| queue.number());
             queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
-            with_members::<T, _>(&member.name, |members| members.push((member.id, queue)));
+            let before =
+                with_members::<T, _>(&member.name, |members| members.insert(member.id, queue));
+            debug_assert!(before.is_none(), "each channel has a number of its own");
         }
         BroadcastChannel { member: Name::new(member) }
     }
@@ -293,7 +295,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             return Err(message);
         }
         let others: Vec<_> = with_members::<T, _>(&member.name, |members| {
-            let others = members.iter().filter(|(id, _)| *id != member.id);
+            let others = members.iter().filter(|(id, _)| **id != member.id);
             others.map(|(_, queue)| queue.clone()).collect()
         });
         for queue in others {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::waker::TaskWaker;
 use crate::phase::check;
+use crate::queue::memory::is_excess;
 use crate::state::State;
 use crate::state::current;
 
@@ -58,6 +59,9 @@ impl PollBudget {
         let mut held = self.held.borrow_mut();
         let count = held.len().min(self.limit);
         let released: Vec<_> = held.drain(..count).collect();
+        if held.is_empty() && is_excess(held.capacity(), 0) {
+            *held = VecDeque::new(); // A burst is over.
+        }
         drop(held);
         self.released.set(self.released.get() + count);
         released.into_iter().for_each(TaskWaker::queue_here);

@@ -8,7 +8,7 @@
 //! poll phase.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::Location;
@@ -34,19 +34,33 @@ pub(super) struct Hub {
     /// None once the hub has ended. The loop keeps it for the next hub: the kernel takes some ten
     /// milliseconds to close one.
     inotify: RefCell<Option<Rc<Inotify>>>,
-    /// Who is told what a watch sees, by the watch's number.
-    places: RefCell<HashMap<i32, Vec<Place>>>,
+    /// Who is told what a watch sees.
+    places: RefCell<BTreeMap<Place, Rc<Watching>>>,
     /// How many watchers are open.
     watchers: Cell<usize>,
+    /// The number that was given to a watcher last.
+    last_number: Cell<u64>,
 }
 
-/// Where a watcher is told what a watch sees.
-#[derive(Clone)]
+/// Where a watcher is told what a watch sees. The places of one watch stand together, in the order
+/// in which the watchers began.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    /// Who is told.
-    watcher: Rc<Watching>,
+    /// The number of the watch.
+    watch: i32,
+    /// The number of the watcher.
+    watcher: u64,
     /// What the watch is for, relative to what the watcher watches.
     path: PathBuf,
+}
+
+/// The places of one watch.
+fn of_watch(
+    places: &BTreeMap<Place, Rc<Watching>>,
+    watch: i32,
+) -> impl Iterator<Item = (&Place, &Rc<Watching>)> {
+    let first = Place { watch, watcher: 0, path: PathBuf::new() };
+    places.range(first..).take_while(move |(place, _)| place.watch == watch)
 }
 
 impl Hub {
@@ -65,6 +79,7 @@ impl Hub {
             inotify: RefCell::new(None),
             places: RefCell::default(),
             watchers: Cell::new(0),
+            last_number: Cell::new(0),
         });
         hub.registration.open(hub.clone(), location, false);
         let key = hub.registration.key().expect("an open handle has a key").to_bits();
@@ -83,9 +98,11 @@ impl Hub {
         Ok(hub)
     }
 
-    /// A watcher has opened.
-    pub(super) fn enter(&self) {
+    /// A watcher opens. Returns its number.
+    pub(super) fn enter(&self) -> u64 {
         self.watchers.set(self.watchers.get() + 1);
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
     }
 
     /// A watcher that has no places any more has closed. The last one takes the hub along.
@@ -110,27 +127,21 @@ impl Hub {
         let inotify = self.inotify.borrow();
         let inotify = inotify.as_ref().ok_or_else(crate::error::shut_down)?;
         let watch = inotify.add(full, !path.as_os_str().is_empty())?;
-        let mut places = self.places.borrow_mut();
-        // Most watches have one watcher: room for four would be most of what a place costs.
-        let places = places.entry(watch).or_insert_with(|| Vec::with_capacity(1));
-        let same = |place: &Place| Rc::ptr_eq(&place.watcher, watcher) && place.path == path;
-        if !places.iter().any(same) {
-            places.push(Place { watcher: watcher.clone(), path: path.to_owned() });
-        }
+        let place = Place { watch, watcher: watcher.number, path: path.to_owned() };
+        self.places.borrow_mut().entry(place).or_insert_with(|| watcher.clone());
         Ok(watch)
     }
 
     /// Has a watcher told no more of a watch at one of its paths. Ends the watch with its last
     /// place.
     pub(super) fn remove(&self, watcher: &Watching, watch: i32, path: &Path) {
+        let place = Place { watch, watcher: watcher.number, path: path.to_owned() };
         let mut places = self.places.borrow_mut();
-        let Some(of_watch) = places.get_mut(&watch) else { return };
-        of_watch.retain(|place| !std::ptr::eq(&*place.watcher, watcher) || place.path != path);
-        if of_watch.is_empty() {
-            places.remove(&watch);
-            if let Some(inotify) = self.inotify.borrow().as_ref() {
-                inotify.remove(watch);
-            }
+        let removed = places.remove(&place);
+        let was_last = removed.is_some() && of_watch(&places, watch).next().is_none();
+        drop(places);
+        if was_last && let Some(inotify) = self.inotify.borrow().as_ref() {
+            inotify.remove(watch);
         }
     }
 
@@ -161,10 +172,8 @@ impl Hub {
     /// The watchers that are told of any watch, each once, in the order in which they began.
     fn watching(&self) -> Vec<Rc<Watching>> {
         let places = self.places.borrow();
-        let places = places.values().flatten();
-        let watchers: BTreeMap<_, _> = places
-            .filter_map(|place| Some((place.watcher.registration.key()?.to_bits(), &place.watcher)))
-            .collect();
+        let watchers: BTreeMap<_, _> =
+            places.iter().map(|(place, watcher)| (place.watcher, watcher)).collect();
         watchers.into_values().cloned().collect()
     }
 
@@ -172,13 +181,16 @@ impl Hub {
         if notice.seen == Seen::Overflow {
             return self.watching().iter().for_each(Watching::overflow);
         }
-        let places = match notice.seen {
-            Seen::Ended => self.places.borrow_mut().remove(&notice.watch),
-            _ => self.places.borrow().get(&notice.watch).cloned(),
-        };
         // None for a watch that was ended with notices in the queue.
-        for Place { watcher, path } in places.into_iter().flatten() {
-            watcher.notice(notice, &path);
+        let told: Vec<(Place, Rc<Watching>)> = of_watch(&self.places.borrow(), notice.watch)
+            .map(|(place, watcher)| (place.clone(), watcher.clone()))
+            .collect();
+        if notice.seen == Seen::Ended {
+            let mut places = self.places.borrow_mut();
+            told.iter().for_each(|(place, _)| drop(places.remove(place)));
+        }
+        for (place, watcher) in told {
+            watcher.notice(notice, &place.path);
         }
     }
 }

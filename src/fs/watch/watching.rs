@@ -17,6 +17,7 @@ use crate::callback::slot::{Once, Registered, Slot};
 use crate::error;
 use crate::fs::PathError;
 use crate::queue::closure::Closure;
+use crate::queue::memory::is_excess;
 use crate::state::State;
 use crate::state::named::{Named, Names};
 use crate::state::registration::{Handle, Registration};
@@ -38,6 +39,8 @@ pub(super) struct Watching {
     names: Names,
     /// The watches of its loop.
     pub(super) hub: Rc<Hub>,
+    /// Its number there, which is the order in which they began.
+    pub(super) number: u64,
     /// What is watched, as it was given.
     pub(super) path: PathBuf,
     /// The same, absolute, if directories below it are watched as well.
@@ -68,6 +71,7 @@ impl Watching {
         let watching = Rc::new(Watching {
             registration: Registration::new(state.clone()),
             names: Names::default(),
+            number: hub.enter(),
             hub,
             path,
             root,
@@ -79,7 +83,6 @@ impl Watching {
             on_close: Once::default(),
         });
         watching.registration.open(watching.clone(), location, false);
-        watching.hub.enter();
         watching
     }
 
@@ -112,7 +115,12 @@ impl Watching {
     }
 
     fn take(&self) -> Option<io::Result<WatchEvent>> {
-        self.events.borrow_mut().pop_front()
+        let mut events = self.events.borrow_mut();
+        let event = events.pop_front();
+        if events.is_empty() && is_excess(events.capacity(), 0) {
+            *events = VecDeque::new(); // A burst is over.
+        }
+        event
     }
 
     fn has_events(&self) -> bool {

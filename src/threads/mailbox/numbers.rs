@@ -55,32 +55,48 @@ impl NumberList {
 }
 
 /// Numbers in order, each once.
+///
+/// They are taken in rounds, from the lowest on, and in a round each is taken from the front: what
+/// comes for a number that was passed stands apart, for the next round.
 #[derive(Default)]
 pub(crate) struct NumberSet {
-    /// In ascending order, each once.
-    numbers: VecDeque<u64>,
+    /// Those below `next`, in ascending order, each once.
+    passed: VecDeque<u64>,
+    /// Those from `next` on, in ascending order, each once.
+    ahead: VecDeque<u64>,
+    /// Where the round is: the numbers below have been passed.
+    next: u64,
 }
 
 impl NumberSet {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
+        self.ahead.is_empty() && self.passed.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.numbers.clear();
+        self.passed.clear();
+        self.ahead.clear();
     }
 
     /// Gives memory back that is not in use.
     pub(crate) fn shrink(&mut self) {
-        self.numbers.shrink_to_fit();
+        self.passed.shrink_to_fit();
+        self.ahead.shrink_to_fit();
+    }
+
+    /// Where a number stands, or would.
+    #[inline]
+    fn part(&mut self, number: u64) -> &mut VecDeque<u64> {
+        if number < self.next { &mut self.passed } else { &mut self.ahead }
     }
 
     pub(crate) fn insert(&mut self, number: u64) {
-        if self.numbers.back().is_none_or(|last| *last < number) {
-            self.numbers.push_back(number);
-        } else if let Err(index) = self.numbers.binary_search(&number) {
-            self.numbers.insert(index, number);
+        let part = self.part(number);
+        if part.back().is_none_or(|last| *last < number) {
+            part.push_back(number);
+        } else if let Err(index) = part.binary_search(&number) {
+            part.insert(index, number);
         }
     }
 
@@ -90,24 +106,39 @@ impl NumberSet {
             list.drain(..).for_each(|number| self.insert(number));
             return;
         }
-        self.numbers.extend(list.drain(..));
-        self.numbers.make_contiguous().sort_unstable();
-        let mut last = None;
-        self.numbers.retain(|number| last.replace(*number) != Some(*number));
-    }
-
-    pub(crate) fn remove(&mut self, number: u64) {
-        if let Ok(index) = self.numbers.binary_search(&number) {
-            self.numbers.remove(index);
+        list.drain(..).for_each(|number| self.part(number).push_back(number));
+        for part in [&mut self.passed, &mut self.ahead] {
+            part.make_contiguous().sort_unstable();
+            let mut last = None;
+            part.retain(|number| last.replace(*number) != Some(*number));
         }
     }
 
-    /// Takes the first number from `from` to below `end`.
+    pub(crate) fn remove(&mut self, number: u64) {
+        let part = self.part(number);
+        if let Ok(index) = part.binary_search(&number) {
+            part.remove(index);
+        }
+    }
+
+    /// Takes the first number from `from` to below `end`. A round goes on from a number on that is
+    /// no lower than the one before.
     pub(crate) fn take_in(&mut self, from: u64, end: u64) -> Option<u64> {
-        let index = self.numbers.partition_point(|number| *number < from);
-        let number = *self.numbers.get(index).filter(|number| **number < end)?;
-        self.numbers.remove(index)?;
-        Some(number)
+        if from < self.next && !self.passed.is_empty() {
+            // A new round. All that was passed is below what is ahead.
+            self.passed.append(&mut self.ahead);
+            std::mem::swap(&mut self.passed, &mut self.ahead);
+        }
+        while let Some(number) = self.ahead.front().copied().filter(|number| *number < from) {
+            self.ahead.pop_front();
+            self.passed.push_back(number);
+        }
+        let taken = self.ahead.front().copied().filter(|number| *number < end);
+        if taken.is_some() {
+            self.ahead.pop_front();
+        }
+        self.next = taken.map_or(from, |number| number + 1);
+        taken
     }
 }
 
@@ -115,6 +146,10 @@ impl NumberSet {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    fn all_of(set: &NumberSet) -> impl Iterator<Item = &u64> {
+        set.passed.iter().chain(&set.ahead)
+    }
 
     #[test]
     fn a_list_gives_all_its_numbers_to_a_set_and_keeps_none() {
@@ -130,7 +165,7 @@ mod tests {
             assert_eq!((list.is_empty(), list.len()), (true, 0));
             let all: BTreeSet<_> =
                 (0..left).map(|n| n * 2).chain((0..right).map(|n| n * 3)).collect();
-            assert!(set.numbers.iter().eq(&all));
+            assert!(all_of(&set).eq(&all));
         }
     }
 
@@ -169,7 +204,7 @@ mod tests {
                 }
             }
             assert_eq!(set.is_empty(), tree.is_empty());
-            assert!(set.numbers.iter().eq(&tree));
+            assert!(all_of(&set).eq(&tree));
         }
     }
 }
