@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -19,7 +19,7 @@ use windlass::time::sleep;
 use windlass::worker::{
     BroadcastChannel, Port, RecvTimeoutError, Worker, WorkerError, channel, channel_bounded,
 };
-use windlass::{block_on, spawn};
+use windlass::{Loop, block_on, spawn};
 
 /// A worker that sends back what it gets.
 async fn echo(port: Port<u8, u8>) {
@@ -336,6 +336,59 @@ fn many_that_wait_may_give_up_in_any_order() {
                 }
             }
         });
+    });
+}
+
+#[test]
+fn of_many_that_wait_by_functions_that_poll_few_are_asked_in_each_iteration() {
+    const MANY: u64 = 1000;
+    let (polls, iterations) = bounded(|| {
+        let (polls, iterations) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (count, end) = (polls.clone(), iterations.clone());
+        windlass::run(move || {
+            let wait = |_| {
+                let ((here, there), count) = (open_channel::<u8, u8>(), count.clone());
+                drop(spawn(poll_fn(move |cx| {
+                    count.set(count.get() + 1);
+                    here.poll_recv(cx)
+                })));
+                there
+            };
+            let others: Vec<_> = (0..MANY).map(wait).collect();
+            let (here, there) = open_channel::<u32, u32>();
+            drop(spawn(async move {
+                while let Some(message) = poll_fn(|cx| there.poll_recv(cx)).await {
+                    there.post(message);
+                }
+            }));
+            drop(spawn(async move {
+                for round in 0..500 {
+                    here.post(round);
+                    assert_eq!(poll_fn(|cx| here.poll_recv(cx)).await, Some(round));
+                }
+                end.set(Loop::current().metrics().iterations);
+                drop((here, others));
+            }));
+        });
+        (polls.get(), iterations.get())
+    });
+    assert!(iterations >= 500, "each message takes an iteration: {iterations}");
+    // At the beginning and at the end all are polled, and in between as many as may be asked.
+    assert!(polls <= 3 * MANY + 16 * iterations, "{polls} polls in {iterations} iterations");
+}
+
+#[test]
+fn a_loop_ends_when_many_that_waited_by_functions_that_poll_have_turned_to_something_else() {
+    bounded(|| {
+        windlass::run(|| {
+            let ends: Vec<_> = (0..1000).map(|_| open_channel::<u8, u8>()).collect();
+            drop(spawn(async move {
+                for (here, _there) in &ends {
+                    poll_fn(|cx| Poll::Ready(assert!(here.poll_recv(cx).is_pending()))).await;
+                }
+                std::future::pending::<()>().await;
+            }));
+        })
     });
 }
 

@@ -43,6 +43,9 @@ pub(crate) struct Handles<H: ?Sized> {
     by_polls: Cell<usize>,
     /// How many entries were asked and have not answered.
     asked: Cell<usize>,
+    /// When they were asked last: how many iterations had begun, and how long the loop had slept.
+    /// `u64::MAX` iterations before the first time.
+    asked_at: Cell<(u64, Nanos)>,
 }
 
 /// The entries, and which of them are ready.
@@ -123,6 +126,7 @@ impl<H: ?Sized> Default for Handles<H> {
             holding: Cell::new(0),
             by_polls: Cell::new(0),
             asked: Cell::new(0),
+            asked_at: Cell::new((u64::MAX, 0)),
         }
     }
 }
@@ -258,10 +262,26 @@ impl<H: ?Sized> Handles<H> {
         self.by_polls.get() > 0 && self.by_polls.get() == self.holding.get()
     }
 
+    /// How many entries keep the loop alive by being polled alone.
+    pub(crate) fn by_polls(&self) -> usize {
+        self.by_polls.get()
+    }
+
     /// Whether an entry was asked and has not answered.
     #[inline]
     pub(crate) fn awaits_answers(&self) -> bool {
         self.asked.get() > 0
+    }
+
+    /// When entries were asked last: how many iterations had begun, and how long the loop had
+    /// slept. `u64::MAX` iterations before the first time.
+    pub(crate) fn asked_at(&self) -> (u64, Nanos) {
+        self.asked_at.get()
+    }
+
+    /// They are asked now, after so many iterations and so much sleep.
+    pub(crate) fn note_asking(&self, iterations: u64, idle: Nanos) {
+        self.asked_at.set((iterations, idle));
     }
 
     /// Notes of all entries that hold the loop by being polled alone that they are asked. Their

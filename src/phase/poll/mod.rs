@@ -26,6 +26,7 @@ use crate::phase::mode::RunMode;
 use crate::state::State;
 use crate::trace::Phase;
 use crate::trace::detail::Queue;
+use asking::MOMENT;
 use sleep::{collect, look, sleep};
 
 pub(crate) use asking::{ask, ask_before};
@@ -57,6 +58,12 @@ fn until_timer(state: &State, hold: bool) -> Option<Duration> {
     if state.handles.awaits_answers() || !(hold || state.is_alive()) {
         return Some(Duration::ZERO);
     }
+    let limit = if !hold && asking::is_put_off(state) { Some(MOMENT) } else { None };
+    until_expiry(state).into_iter().chain(limit).min()
+}
+
+/// How long it is until the next timer.
+fn until_expiry(state: &State) -> Option<Duration> {
     // Counted from this moment, not from the cached time, which idle and prepare watchers may have
     // left behind.
     let expiry = state.timers.next_expiry()?;
