@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use common::*;
 use windlass::net::{TcpListener, TcpStream};
-use windlass::{CancelError, Loop, run, set_immediate, set_timeout};
+use windlass::{CancelError, Loop, on_unhandled, run, set_immediate, set_timeout};
 
 /// Enough for the kernel to leave a part of it to the loop when nobody reads at the other end.
 const MORE_THAN_FITS: usize = 24 << 20;
@@ -1506,6 +1506,57 @@ fn a_read_gets_what_had_arrived_and_then_the_error_of_a_dropped_write() {
             let error = stream.read(&mut buffer).await.unwrap_err();
             let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
             assert!(gone.contains(&error.kind()), "{error}");
+        });
+    });
+}
+
+#[test]
+fn a_reset_that_a_write_is_told_of_first_is_no_end_for_the_reader() {
+    bounded(|| {
+        for dropped in [false, true] {
+            let log = Trace::new();
+            let unheard = log.clone();
+            run(|| {
+                on_unhandled(move |lost| unheard.say(format!("unhandled: {}", lost.error)));
+                let log = log.clone();
+                with_peer(move |stream, mut peer| {
+                    peer.write_all(b"arrived").unwrap();
+                    reset_on_drop(&peer);
+                    drop(peer);
+                    // The system tells the reset once, and from then on that the stream has ended.
+                    let write = stream.write(b"too late");
+                    if dropped {
+                        drop(write);
+                    } else {
+                        write.on_complete(|outcome| {
+                            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::ConnectionReset);
+                        });
+                    }
+                    stream.read_start(move |_, chunk| match chunk {
+                        Ok(bytes) => log.say(String::from_utf8_lossy(bytes)),
+                        Err(error) => log.say(format!("{:?}", error.kind())),
+                    });
+                });
+            });
+            assert_eq!(log.lines(), ["arrived", "ConnectionReset"], "dropped: {dropped}");
+        }
+    });
+}
+
+#[test]
+fn a_task_that_reads_is_told_of_a_reset_that_a_write_was_told_of() {
+    bounded(|| {
+        windlass::block_on(async {
+            let (stream, mut peer) = connected().await;
+            peer.write_all(b"arrived").unwrap();
+            reset_on_drop(&peer);
+            drop(peer);
+            assert_eq!(stream.try_write(b"x").unwrap_err().kind(), ErrorKind::ConnectionReset);
+            let mut buffer = [0; 32];
+            assert_eq!(stream.read(&mut buffer).await.unwrap(), 7);
+            let error = stream.read(&mut buffer).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+            assert!(!stream.is_readable() && !stream.is_writable());
         });
     });
 }

@@ -172,10 +172,10 @@ impl<S: Stream> Connection<S> {
             }
             if let Some(transport) = self.transport.borrow().as_ref() {
                 self.writing.send_batch(transport.sends_later(), |buffers, descriptors| {
-                    match descriptors {
+                    self.told(match descriptors {
                         [] => transport.send_vectored(buffers),
                         some => transport.send_descriptors(buffers, some),
-                    }
+                    })
                 });
             }
         }
@@ -261,6 +261,13 @@ impl<S: Stream> Connection<S> {
             let empties = || transport.short_read_empties();
             self.reading.read(buffer, empties, |buffer| transport.receive(buffer))
         })
+    }
+
+    /// What the system has told somebody who does not read: the reader is to hear of it if the
+    /// connection is lost.
+    #[inline(always)]
+    pub(super) fn told(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        outcome.inspect_err(|error| self.reading.note_loss(error))
     }
 }
 

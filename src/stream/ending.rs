@@ -87,9 +87,12 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// A write has failed, and neither its request nor a reader takes the error.
+    /// A write has failed, and neither its request nor a reader takes the error, unless one has
+    /// heard of it as the loss of the connection.
     pub(crate) fn lose(&self, write: LostWrite) {
-        if let Some(lost) = Err::<(), _>(write.error).into_lost() {
+        if !self.reading.has_heard_of(&write.error)
+            && let Some(lost) = Err::<(), _>(write.error).into_lost()
+        {
             unhandled::report(self.state(), S::KIND, write.location, lost);
         }
     }

@@ -108,13 +108,16 @@ impl<S: Stream> Connection<S> {
         let others_wait = self.writing.has_unsent();
         let sent = match self.transport.borrow().as_ref() {
             Some(transport) if !others_wait && !transport.sends_later() => {
-                self.writing.try_send(total, |sent| match &mut data {
-                    Data::Borrowed(data) => transport.send(&data[sent..]),
-                    Data::Owned(data) => transport.send(&data[sent..]),
-                    Data::Vectored(left) => send_buffers(transport, left),
-                    Data::Described(data, descriptors) => {
-                        send_described(transport, &data[sent..], descriptors)
-                    }
+                self.writing.try_send(total, |sent| {
+                    let outcome = match &mut data {
+                        Data::Borrowed(data) => transport.send(&data[sent..]),
+                        Data::Owned(data) => transport.send(&data[sent..]),
+                        Data::Vectored(left) => send_buffers(transport, left),
+                        Data::Described(data, descriptors) => {
+                            send_described(transport, &data[sent..], descriptors)
+                        }
+                    };
+                    self.told(outcome)
                 })
             }
             _ => Ok(0),
@@ -180,7 +183,7 @@ impl<S: Stream> Connection<S> {
             return Ok(data.len());
         }
         self.with_transport(|transport| {
-            self.writing.try_send(data.len(), |sent| transport.send(&data[sent..]))
+            self.writing.try_send(data.len(), |sent| self.told(transport.send(&data[sent..])))
         })
     }
 
@@ -198,7 +201,7 @@ impl<S: Stream> Connection<S> {
         self.poll_write_by(cx, || {
             // What one call takes: what is left comes with the next one.
             self.with_transport(|transport| {
-                self.writing.try_send(1, |_| transport.send_vectored(data))
+                self.writing.try_send(1, |_| self.told(transport.send_vectored(data)))
             })
         })
     }
@@ -446,7 +449,7 @@ impl<S: Stream> Connection<S> {
         }
         self.reading.expect_reader();
         if self.reading.is_readable() && self.may_go_on() {
-            match self.with_transport(|transport| transport.peek(buffer)) {
+            match self.told(self.with_transport(|transport| transport.peek(buffer))) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.reading.note_empty();
                 }

@@ -27,6 +27,16 @@ const GONE: Event = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
 /// What a stream's program does with what arrives.
 pub(crate) type OnRead<S> = dyn FnMut(&S, io::Result<&[u8]>);
 
+/// The loss of a connection that somebody other than a reader was told of.
+#[derive(Clone, Copy)]
+struct Loss {
+    /// The system's code for it, which all systems keep this small: an idle connection pays for
+    /// it.
+    code: u8,
+    /// A reader has been told too.
+    heard: bool,
+}
+
 /// The reading side of a stream.
 pub(crate) struct Reading<S: 'static> {
     /// Called with what arrives, while a program reads by callback.
@@ -46,6 +56,9 @@ pub(crate) struct Reading<S: 'static> {
     may_resume: Cell<bool>,
     /// A write that failed and whose request was dropped. Its error comes behind what has arrived.
     failure: Cell<Option<Box<LostWrite>>>,
+    /// Why the connection is lost, as the system has told a write or who peeked. It tells that
+    /// once, and an end from then on.
+    loss: Cell<Option<Loss>>,
     /// The tasks that wait until they can read.
     pub(crate) tasks: Waiters,
 }
@@ -61,6 +74,7 @@ impl<S> Reading<S> {
             broken: Cell::new(false),
             may_resume: Cell::new(false),
             failure: Cell::new(None),
+            loss: Cell::new(None),
             tasks: Waiters::default(),
         }
     }
@@ -181,11 +195,15 @@ impl<S> Reading<S> {
 
     /// A read gave no byte: all that has arrived is read. Now comes the error of a write whose
     /// request was dropped, in place of the end or of another error: of these each reader gets one.
+    /// The end of a connection that was lost is its loss.
     fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             self.readable.set(false);
         }
-        let outcome = self.failure.take().map_or(outcome, |write| Err(write.error));
+        let outcome = match self.failure.take() {
+            Some(write) => Err(write.error),
+            None => outcome.and_then(|_| self.end()),
+        };
         match &outcome {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
             Err(_) => self.broken.set(true),
@@ -195,10 +213,50 @@ impl<S> Reading<S> {
         outcome
     }
 
+    /// The end, unless a loss has brought it about of which no reader was told.
+    fn end(&self) -> io::Result<usize> {
+        match self.loss.get() {
+            Some(Loss { code, heard: false }) => {
+                self.loss.set(Some(Loss { code, heard: true }));
+                Err(io::Error::from_raw_os_error(code.into()))
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Notes an error that the system has told a write, or who peeked. If the connection is lost by
+    /// it, it will not be told again.
+    #[cold]
+    pub(super) fn note_loss(&self, error: &io::Error) {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, TimedOut};
+        use io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable};
+
+        let is_loss = matches!(
+            error.kind(),
+            ConnectionAborted
+                | ConnectionReset
+                | HostUnreachable
+                | NetworkDown
+                | NetworkUnreachable
+                | TimedOut
+        );
+        let code = error.raw_os_error().and_then(|code| u8::try_from(code).ok());
+        if let Some(code) = code.filter(|_| is_loss) {
+            self.loss.set(Some(Loss { code, heard: false }));
+        }
+    }
+
+    /// Whether a reader was told of this error, as of the loss of the connection.
+    pub(super) fn has_heard_of(&self, error: &io::Error) -> bool {
+        let is_this = |loss: Loss| error.raw_os_error() == Some(loss.code.into());
+        self.loss.get().is_some_and(|loss| loss.heard && is_this(loss))
+    }
+
     /// Has what has arrived read to its last byte, and then this error. Of several errors the first
     /// counts: those after it follow from it.
     pub(super) fn fail(&self, write: Box<LostWrite>) {
         let first = self.failure.take().unwrap_or(write);
+        self.loss.set(None);
         self.failure.set(Some(first));
         // A read is to go on until it gives nothing.
         self.reported.set(self.reported.get().with(Event::ERROR));

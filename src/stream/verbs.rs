@@ -176,7 +176,8 @@ macro_rules! write_methods {
         ///
         /// # Errors
         /// Broken-pipe after a shutdown or when the peer is gone, a cancelled error when the stream
-        /// is closed before the bytes have gone.
+        /// is closed before the bytes have gone; not-connected when it was closed before the call,
+        /// as what has no end but its close is once its shutdown is done.
         ///
         /// # Examples
         #[doc = $fence]
