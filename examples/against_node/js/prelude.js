@@ -72,6 +72,10 @@ function channel(number, label, watched) {
   }
 }
 
+function closePorts() {
+  ports.forEach((port) => port.close());
+}
+
 function receive(port, label) {
   const got = port && receiveMessageOnPort(port);
   say(`${label}=${got ? got.message : 'nothing'}`);
@@ -119,7 +123,7 @@ function begin() {
 function startProgram(own) {
   say(`# ${own.seed}`);
   begin();
-  if (own.closes) later(own.closes, () => ports.forEach((port) => port.close()));
+  if (own.closes) later(own.closes, closePorts);
   own.main();
 }
 
@@ -164,7 +168,11 @@ function run() {
       hook.times -= 1;
       hook.body();
     }
-    if (due.length) return;
+    if (due.length) {
+      // A port that is made here and heard would hold the program for ever.
+      keep(setTimeout(closePorts, GAP));
+      return;
+    }
     armed.forEach(clear);
     if (programs[at].started < programs[at].workers.length) {
       // The ports that were closed tell it before.
