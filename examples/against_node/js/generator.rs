@@ -34,8 +34,8 @@ const IMMEDIATES: [&str; 2] = ["i1", "i2"];
 const SHORT: [&str; 4] = ["s1", "s2", "s3", "s4"];
 const DEFERRED: [&str; 2] = ["d1", "d2"];
 /// Some milliseconds apart: on a busy machine so long passes between two that are armed together.
-const DELAYS: [u32; 5] = [1, 4, 7, 10, LONGEST];
-const LONGEST: u32 = 13;
+const DELAYS: [u32; 5] = [1, 3, 5, 7, LONGEST];
+const LONGEST: u32 = 9;
 
 /// Which part of a thread's life a body belongs to.
 #[derive(Clone, Copy, PartialEq)]

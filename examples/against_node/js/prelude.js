@@ -6,7 +6,7 @@ const timersPromises = require('timers/promises');
 // Slots are so far apart that what one brings is over before the next.
 const GAP = 40;
 // Longer than all short timers.
-const BLOCK = 17;
+const BLOCK = 12;
 const WAITS = 'waits for ever';
 
 // Of the running program: its variables, when it began, its timers, its ports, what it does before the exit.
@@ -170,7 +170,7 @@ function run() {
     }
     if (due.length) {
       // A port that is made here and heard would hold the program for ever.
-      keep(setTimeout(closePorts, GAP));
+      keep(setTimeout(closePorts, GAP / 2));
       return;
     }
     armed.forEach(clear);
