@@ -219,7 +219,7 @@ fn many_of_a_kind_are_made_and_ended_in_time_in_proportion_to_their_number() {
                     own_time() - began
                 };
                 // The system counts in steps of some milliseconds.
-                let few = (0..3).map(|_| time(FEW)).min().unwrap().max(ms(1));
+                let few = (0..3).map(|_| time(FEW)).min().unwrap().max(ms(5));
                 let limit = few * TIMES * 3 + ms(10);
                 let many = || time(FEW * TIMES as usize);
                 // Once more, for a cache or an allocator may have had a bad moment.

@@ -206,7 +206,11 @@ impl<S> Reading<S> {
         };
         match &outcome {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
-            Err(_) => self.broken.set(true),
+            Err(_) => {
+                self.broken.set(true);
+                let heard = self.loss.get().map(|loss| Loss { heard: true, ..loss });
+                self.loss.set(heard);
+            }
             Ok(_) => {}
         }
         self.may_resume.set(false);
@@ -216,10 +220,7 @@ impl<S> Reading<S> {
     /// The end, unless a loss has brought it about of which no reader was told.
     fn end(&self) -> io::Result<usize> {
         match self.loss.get() {
-            Some(Loss { code, heard: false }) => {
-                self.loss.set(Some(Loss { code, heard: true }));
-                Err(io::Error::from_raw_os_error(code.into()))
-            }
+            Some(Loss { code, heard: false }) => Err(io::Error::from_raw_os_error(code.into())),
             _ => Ok(0),
         }
     }
@@ -241,7 +242,7 @@ impl<S> Reading<S> {
                 | TimedOut
         );
         let code = error.raw_os_error().and_then(|code| u8::try_from(code).ok());
-        if let Some(code) = code.filter(|_| is_loss) {
+        if let Some(code) = code.filter(|_| is_loss && !self.broken.get()) {
             self.loss.set(Some(Loss { code, heard: false }));
         }
     }
