@@ -534,7 +534,7 @@ impl<S> fmt::Debug for Accept<'_, S> {
 macro_rules! listener_methods {
     ($stream:ty, $pair:literal) => {
         /// Calls `f` for each connection, and with an error when one could not be accepted.
-        /// Replaces the callback given before.
+        /// Replaces the callback given before. On a closed listener it is dropped uncalled.
         ///
         /// At most 64 connections are accepted in one poll phase, so that other handles are served.
         /// When the process has no descriptors left, waiting connections are closed, at most 64 in

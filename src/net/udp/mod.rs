@@ -423,7 +423,8 @@ impl UdpSocket {
     }
 
     /// Calls `f` in the poll phase with each datagram that comes, and with an error when receiving
-    /// failed: it goes on after one. Replaces the callback given before.
+    /// failed: it goes on after one. Replaces the callback given before. On a closed socket it is
+    /// dropped uncalled.
     ///
     /// At most 32 datagrams are received in one poll phase, so that other handles are served. What
     /// the system cannot hold meanwhile is lost. Nothing is received any more once the callback has
