@@ -260,6 +260,10 @@ pub fn run<R>(
 ///
 /// Of the code the system keeps the lowest 8 bits.
 ///
+/// # Panics
+/// When a loop is running on this thread already, and when the system has no descriptors left for
+/// a loop.
+///
 /// # Examples
 /// ```no_run
 /// fn main() -> std::process::ExitCode {
@@ -273,6 +277,8 @@ pub fn run<R>(
 pub fn run_main(
     main: impl FnOnce(), // For a future use block_on.
 ) -> ExitCode {
+    // Not caught below, where it would look like a panic of the program.
+    current::refuse_inside("run_main");
     let _view = view();
     let event_loop = make_loop();
     let outcome = panic::catch_unwind(panic::AssertUnwindSafe(|| event_loop.run(main)));

@@ -563,6 +563,7 @@ fn running_a_loop_inside_a_callback_is_refused_and_corrupts_nothing() {
             let refusals = [
                 panic_of(|| windlass::run(|| {})),
                 panic_of(|| windlass::block_on(async {})),
+                panic_of(|| windlass::run_main(|| {})),
                 panic_of(|| this.run(|| {})),
                 panic_of(|| this.turn(RunMode::NoWait)),
                 panic_of(|| this.block_on(async {})),

@@ -267,14 +267,23 @@ impl Drop for Entered {
 /// When it is already: a loop inside a callback would never let the outer one go on.
 #[track_caller]
 pub(crate) fn start_turning(verb: &str) -> ThreadTurns {
+    refuse_inside(verb);
+    TURNING.set(true);
+    ThreadTurns(())
+}
+
+/// Refuses what turns a loop, where a loop is turned already.
+///
+/// # Panics
+/// When this thread turns one.
+#[track_caller]
+pub(crate) fn refuse_inside(verb: &str) {
     assert!(
         !TURNING.get(),
         "windlass: {verb} was called while a loop is running on this thread, inside a callback or \
          a main script. Use spawn to run a future on the running loop, or Worker::spawn_async for \
          a loop of its own"
     );
-    TURNING.set(true);
-    ThreadTurns(())
 }
 
 /// While it lives, its thread turns a loop.
