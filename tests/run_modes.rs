@@ -494,6 +494,7 @@ fn closing_a_loop_that_has_open_handles_is_refused_and_changes_nothing() {
 
     let refused = event_loop.close().expect_err("a timer is armed");
     assert_eq!(refused.kind(), io::ErrorKind::ResourceBusy);
+    assert!(refused.to_string().contains("timer made at tests/run_modes.rs"), "{refused}");
     assert!(event_loop.is_alive());
 
     assert!(!event_loop.turn(RunMode::Default));

@@ -203,7 +203,7 @@ impl Loop {
             let text = if turning {
                 "the loop cannot be closed from inside".to_owned()
             } else {
-                format!("the loop still has: {}", state.why_it_waits())
+                format!("the loop still has: {}", state.what_is_open())
             };
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, text));
         }

@@ -266,19 +266,27 @@ impl State {
     /// What a loop that cannot go on waits for, in words: a few handles, for it is asked at each
     /// wait that only others can end.
     pub(crate) fn why_it_waits(&self) -> String {
-        const HANDLES_MAX: usize = 10;
         let mut alive = Vec::new();
-        self.handles.report(&mut alive, HANDLES_MAX + 1);
+        self.handles.report(&mut alive, NAMED_MAX + 1);
         self.immediates.report(&mut alive);
-        let mut reasons: Vec<_> = alive.iter().map(ToString::to_string).collect();
-        if alive.len() > HANDLES_MAX {
-            reasons.truncate(HANDLES_MAX);
-            reasons.push("more of that kind".to_owned());
-        }
+        let mut reasons = a_few(&alive);
         let tasks = self.tasks.locations();
         reasons
             .extend(tasks.iter().map(|location| format!("a task spawned at {}", Shown(location))));
         if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }
+    }
+
+    /// What keeps a loop from being closed, in words.
+    pub(crate) fn what_is_open(&self) -> String {
+        let handles = self.handles.list().into_iter();
+        let mut open: Vec<_> =
+            handles.map(|handle| Alive::new(handle.kind, handle.location)).collect();
+        self.timers.report(&mut open);
+        self.immediates.report(&mut open);
+        if open.is_empty() {
+            return "callbacks that wait, or timers and immediates without a reference".to_owned();
+        }
+        a_few(&open).join(", ")
     }
 
     pub(crate) fn set_exit_code(&self, code: i32) {
@@ -320,4 +328,16 @@ impl State {
             self.mailbox.halt();
         }
     }
+}
+
+/// How many handles a message names.
+const NAMED_MAX: usize = 10;
+
+/// The first of them, in words, and whether there are more.
+fn a_few(alive: &[Alive]) -> Vec<String> {
+    let mut words: Vec<_> = alive.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if alive.len() > NAMED_MAX {
+        words.push("more of that kind".to_owned());
+    }
+    words
 }
