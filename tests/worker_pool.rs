@@ -112,6 +112,43 @@ fn a_worker_is_replaced_after_its_number_of_jobs() {
     });
 }
 
+/// An input whose destructor panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a test's panic");
+    }
+}
+
+// E-01, E-07.
+#[test]
+fn an_input_whose_destructor_panics_keeps_no_other_job_from_its_answer() {
+    type End = fn(&WorkerPool<Option<Bomb>, ()>);
+    let ends: [(End, WorkerError); 2] = [
+        (|pool| pool.terminate(), WorkerError::Closed),
+        (|_| drop(Loop::current().shutdown(LONGEST)), WorkerError::Cancelled),
+    ];
+    bounded(move || {
+        for (end, answer) in ends {
+            let answers = Rc::new(RefCell::new(Vec::new()));
+            let list = answers.clone();
+            virtual_loop().run(move || {
+                let pool = WorkerPool::new(1, || |_: Option<Bomb>| ()).unwrap();
+                // The first is with the worker already.
+                for input in [None, Some(Bomb), Some(Bomb), Some(Bomb)] {
+                    let list = list.clone();
+                    pool.run(input).on_complete(move |result| list.borrow_mut().push(result));
+                }
+                end(&pool);
+            });
+            let answers = answers.take();
+            assert_eq!(answers.len(), 4);
+            assert_eq!(answers.iter().filter(|given| **given == Err(answer.clone())).count(), 3);
+        }
+    });
+}
+
 #[test]
 fn a_place_whose_worker_dies_rests_longer_each_time_until_a_job_is_done() {
     bounded(|| {

@@ -368,7 +368,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     fn fail_waiting(&self, job: Job<In, Out>, error: WorkerError) {
         self.count(|counts| counts.completed += 1);
         job.completer.complete_later(Err(error));
-        drop(job.input);
+        // A panic of its destructor must not keep the other jobs from their answers.
+        callback::drop_quietly(job.input);
     }
 
     pub(super) fn close(self: &Rc<Self>) {
