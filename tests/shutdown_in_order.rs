@@ -318,6 +318,24 @@ fn a_shutdown_outside_of_a_turn_begins_at_once_and_ends_in_the_next() {
     assert_eq!(exited.get(), 1);
 }
 
+// E-03: also when they ask in the answer itself.
+#[test]
+fn an_answer_that_panics_keeps_neither_the_other_answers_nor_the_end() {
+    let trace = Trace::new();
+    let event_loop = virtual_loop();
+    let log = trace.clone();
+    event_loop.enter(|| windlass::on_exit(move |_| log.say("exit")));
+    let (log, this) = (trace.clone(), event_loop.clone());
+    event_loop.enter(|| windlass::set_timeout(HOUR, trace.says("an hour later")));
+    event_loop.shutdown(HOUR).on_complete(move |_| {
+        this.shutdown(HOUR).on_complete(|_| panic!("a test's panic"));
+        this.shutdown(HOUR).on_complete(move |_| log.say("the other answer"));
+    });
+    assert_eq!(panic_of(|| event_loop.turn(RunMode::Default)), "a test's panic");
+    assert!(!event_loop.turn(RunMode::Default));
+    trace.expect(&["the other answer", "exit"]);
+}
+
 #[test]
 fn jobs_that_wait_for_a_worker_of_a_pool_are_cancelled_and_the_one_that_runs_is_answered() {
     let trace = Trace::new();

@@ -194,19 +194,29 @@ impl Shutdown {
         }
         let state = self.registration.state.clone();
         self.limit.take().iter().for_each(Timer::clear);
-        for completer in self.askers.take() {
-            completer.complete_later(answer.clone());
-        }
+        self.tell(&answer);
         let inner = state.clone();
         state.push_pending(Closure::new(move || {
-            // Those who asked meanwhile.
-            if let Some(shutdown) = inner.extension::<Shutdown>() {
-                for completer in shutdown.askers.take() {
-                    completer.complete(answer.clone());
+            // Those who asked meanwhile. Each answer is a callback of its own, so that one which
+            // panics keeps neither the others nor the exit.
+            match inner.extension::<Shutdown>() {
+                Some(shutdown) if shutdown.tell(&answer) => {
+                    let last = inner.clone();
+                    inner.push_pending(Closure::new(move || last.exit(last.exit_code.get())));
                 }
+                _ => inner.exit(inner.exit_code.get()),
             }
-            inner.exit(inner.exit_code.get());
         }));
+    }
+
+    /// Queues the answers of those who have asked. False if nobody has.
+    fn tell(&self, answer: &Answer) -> bool {
+        let askers = self.askers.take();
+        let any = !askers.is_empty();
+        for completer in askers {
+            completer.complete_later(answer.clone());
+        }
+        any
     }
 }
 
