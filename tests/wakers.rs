@@ -272,6 +272,33 @@ async fn hears_of_what_its_clone_does<T>(
 }
 
 #[test]
+fn a_waker_that_panics_when_it_is_called_costs_a_worker_no_exit_event() {
+    bounded(|| {
+        for receives in [false, true] {
+            let trace = Trace::new();
+            block_on(async {
+                let uncaught = trace.clone();
+                on_uncaught(move |panic| uncaught.say(panic.message()));
+                let worker = Worker::<(), ()>::spawn(|port| port.on_message(|()| ())).unwrap();
+                let (_, waker) = Moody::new(Panics::InWake);
+                let (mut end, mut message) = (pin!(worker.join()), pin!(worker.recv()));
+                let waits = match receives {
+                    true => poll_once(message.as_mut(), &waker).is_pending(),
+                    false => poll_once(end.as_mut(), &waker).is_pending(),
+                };
+                assert!(waits);
+                let log = trace.clone();
+                worker.on_exit(move |code| log.say(format!("exit {code}")));
+                assert_eq!(worker.terminate().await, 1);
+                assert!(end.await.is_err());
+                assert_eq!(message.await, None);
+            });
+            trace.expect(&["exit 1", "a moody waker"]);
+        }
+    });
+}
+
+#[test]
 fn a_waker_whose_clone_brings_about_what_is_waited_for_is_woken() {
     bounded(|| {
         block_on(async {
