@@ -3,11 +3,15 @@
 
 mod common;
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::os::fd::{AsFd, AsRawFd};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::task;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -284,6 +288,37 @@ fn a_post_of_the_same_thread_outside_a_turn_makes_the_descriptor_readable() -> i
 
     notifier.close();
     outer.drive(&event_loop)?;
+    Ok(())
+}
+
+// L-15, M-18: every wake is a microtask, and those run though nothing is alive.
+#[test]
+fn a_task_that_another_thread_wakes_is_polled_though_nothing_is_alive() -> io::Result<()> {
+    let event_loop = real_loop();
+    let mut outer = Outer::around(&event_loop)?;
+    let trace = Trace::new();
+    let waker = Rc::new(Cell::new(None::<task::Waker>));
+    let (log, slot) = (trace.clone(), waker.clone());
+    let task = event_loop.enter(|| {
+        let mut polls = 0;
+        windlass::spawn(poll_fn(move |cx| {
+            polls += 1;
+            log.say(format!("poll {polls}"));
+            slot.set(Some(cx.waker().clone()));
+            if polls < 2 { task::Poll::Pending } else { task::Poll::Ready(()) }
+        }))
+    });
+    assert!(!event_loop.turn(RunMode::NoWait));
+    trace.expect(&["poll 1"]);
+    assert!(!outer.is_readable(&event_loop)?);
+
+    let waker = waker.take().expect("a poll has left it");
+    thread::spawn(move || waker.wake()).join().expect("it wakes");
+    assert!(outer.is_readable(&event_loop)?);
+    assert!(!event_loop.turn(RunMode::NoWait));
+    trace.expect(&["poll 2"]);
+    assert!(!outer.is_readable(&event_loop)?, "an outer loop would spin");
+    assert!(task.is_finished());
     Ok(())
 }
 

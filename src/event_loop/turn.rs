@@ -115,6 +115,6 @@ impl State {
             || !self.pending.is_empty()
             || !self.closing.is_empty()
             || self.delivery.has_posts()
-            || self.mailbox.has_posts()
+            || self.mailbox.has_posts_or_wakes()
     }
 }

@@ -240,7 +240,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
 ///
 /// # Liveness
 /// A task holds nothing, like a promise. What it awaits (a timer, a socket, a request, a port)
-/// does.
+/// does. A wake that has come from another thread holds the loop until the poll that follows it.
 ///
 /// # Panics
 /// When no loop is current.

@@ -227,9 +227,9 @@ impl Arrivals {
             .unwrap_or(Nanos::MAX)
     }
 
-    /// Whether a posted closure is to come.
-    pub(crate) fn has_posts(&self) -> bool {
-        self.lock().incoming.values().any(Incoming::has_posts)
+    /// Whether a posted closure is to come, or the wake of a task.
+    pub(crate) fn has_posts_or_wakes(&self) -> bool {
+        self.lock().incoming.values().any(Incoming::has_posts_or_wakes)
     }
 
     /// Moves all that was sent up to this time into the mailbox.

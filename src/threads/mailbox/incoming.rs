@@ -49,8 +49,8 @@ impl Incoming {
         self.completions.len() + self.receivers.len() + self.posts.len() + self.tasks.len()
     }
 
-    pub(crate) fn has_posts(&self) -> bool {
-        !self.posts.is_empty()
+    pub(crate) fn has_posts_or_wakes(&self) -> bool {
+        !self.posts.is_empty() || !self.tasks.is_empty()
     }
 
     /// Swaps those lists that have something for the empty ones of `other`. The rest is only looked

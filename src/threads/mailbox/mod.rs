@@ -297,10 +297,11 @@ impl Mailbox {
         self.is_filled() || self.is_to_return()
     }
 
-    /// Whether a posted closure waits.
-    pub(crate) fn has_posts(&self) -> bool {
-        self.is_filled() && self.lock().incoming.has_posts()
-            || self.virtual_time.get().is_some_and(Arrivals::has_posts)
+    /// Whether a posted closure waits, or a task that was woken: its poll is a microtask, and none
+    /// is left behind.
+    pub(crate) fn has_posts_or_wakes(&self) -> bool {
+        self.is_filled() && self.lock().incoming.has_posts_or_wakes()
+            || self.virtual_time.get().is_some_and(Arrivals::has_posts_or_wakes)
     }
 
     /// The loop is about to sleep. False if it must not, for something has come.
