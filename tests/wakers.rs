@@ -256,6 +256,48 @@ fn a_waker_that_panics_when_it_is_called_costs_no_other_task_its_wake() {
     });
 }
 
+// The callback of an end comes once, so what is lost of it is lost for good.
+#[test]
+fn a_waker_that_panics_when_it_is_called_costs_no_callback_of_an_end_or_a_signal() {
+    bounded(|| {
+        let trace = Trace::new();
+        let seen = trace.clone();
+        windlass::run(move || {
+            let uncaught = seen.clone();
+            on_uncaught(move |panic| uncaught.say(panic.message()));
+            let (exit, end, signal) = (seen.clone(), seen.clone(), seen.clone());
+            drop(spawn(async move {
+                let bad = || Moody::new(Panics::InWake).1;
+                let told = |count| {
+                    let seen = seen.clone();
+                    until(move || seen.lines().len() == count)
+                };
+                let worker = Worker::<(), ()>::spawn(|_| ()).unwrap();
+                worker.on_exit(move |_| exit.say("the exit of a worker"));
+                let mut join = pin!(worker.join());
+                assert!(poll_once(join.as_mut(), &bad()).is_pending());
+                told(2).await;
+                let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+                let input = child.take_stdin().unwrap();
+                child.on_exit(move |_| end.say("the end of a child"));
+                let mut wait = pin!(child.wait());
+                assert!(poll_once(wait.as_mut(), &bad()).is_pending());
+                input.close();
+                told(4).await;
+                let watcher = Signal::start(libc::SIGUSR2, move || signal.say("a signal")).unwrap();
+                let mut receive = pin!(watcher.recv());
+                assert!(poll_once(receive.as_mut(), &bad()).is_pending());
+                // SAFETY: the signal has a handler.
+                unsafe { libc::raise(libc::SIGUSR2) };
+                told(6).await;
+                watcher.stop();
+            }));
+        });
+        let bad = "a moody waker";
+        trace.expect(&["the exit of a worker", bad, "the end of a child", bad, "a signal", bad]);
+    });
+}
+
 /// Polls a future with a waker whose clone brings about what it waits for. Ready at once, or the waker is
 /// woken: else it would wait for ever.
 async fn hears_of_what_its_clone_does<T>(

@@ -29,6 +29,7 @@ use crate::queue::closure::Closure;
 use crate::queue::deferred::Deferred;
 use crate::queue::ring::{Ring, SendRing};
 use crate::state::State;
+use crate::state::current;
 use crate::trace::Phase;
 use crate::trace::account::Sort;
 use crate::trace::cause;
@@ -290,6 +291,23 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
     // What the hook did not get, or its own.
     if let Some(payload) = outcome.and_then(Result::err).or(payload) {
         panic::resume_unwind(payload);
+    }
+}
+
+/// Has a microtask of the current loop raise a panic that does not concern the callback that runs.
+/// Without a loop, or on one that ends, it is logged.
+#[cold]
+pub(crate) fn raise_later(panic: Panic) {
+    match current::get().filter(|state| state.is_open()) {
+        Some(state) => {
+            let inner = state.clone();
+            state.microtasks.push(move || raise(&inner, panic, None));
+            state.queued(Queue::Microtasks, None, "waker", None);
+        }
+        None => {
+            log::error!("a waker panicked where nobody could be told: {}", panic.message());
+            drop_quietly(panic);
+        }
     }
 }
 

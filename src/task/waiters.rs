@@ -157,22 +157,12 @@ impl Waiters {
     }
 }
 
-/// Wakes one after the other. A wake is anybody's code: when one panics, the others are woken all
-/// the same.
+/// Wakes one after the other. A wake is anybody's code: its panic is told later, and costs neither
+/// the others theirs nor the caller what it does next.
 pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
-    let mut left = Left(wakers.into_iter());
-    for waker in left.0.by_ref() {
-        waker.wake();
-    }
-}
-
-/// Wakers that are left when a panic passes by.
-struct Left<I: Iterator<Item = Waker>>(I);
-
-impl<I: Iterator<Item = Waker>> Drop for Left<I> {
-    fn drop(&mut self) {
-        for waker in self.0.by_ref() {
-            callback::quietly(|| waker.wake());
+    for waker in wakers {
+        if let Err(panic) = callback::attempt(|| waker.wake()) {
+            callback::raise_later(panic);
         }
     }
 }
