@@ -302,7 +302,7 @@ pub(crate) fn raise_later(panic: Panic) {
         Some(state) => {
             let inner = state.clone();
             state.microtasks.push(move || raise(&inner, panic, None));
-            state.queued(Queue::Microtasks, None, "waker", None);
+            state.tell_queued(Queue::Microtasks, None, "waker", None);
         }
         None => {
             log::error!("a waker panicked where nobody could be told: {}", panic.message());

@@ -33,7 +33,7 @@ use crate::request::Completer;
 use crate::state::State;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::{self, Event};
-use crate::task::waiters::{self, Place, Waiters};
+use crate::task::waiters::{Place, Waiters};
 use crate::trace::detail::{self, Detail};
 use crate::trace::ring::Happened;
 
@@ -289,9 +289,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             let error = self.error.borrow().clone();
             completer.complete_later(error.map_or(Ok(code), Err));
         }
-        // Anybody's code: a panic of it comes after the exit event.
-        let wakers = || self.handler.waiters.take().chain(self.joins.take());
-        let woken = and_drop(Ok(()), OnDrop(|| waiters::wake_each(wakers())));
+        self.joins.wake();
         // The callback for messages has had them all. It may hold its own worker.
         let on_message = self.handler.unlisten();
         let (on_online, on_error) = (Apart(self.on_online.clear()), Apart(self.on_error.clear()));
@@ -302,7 +300,7 @@ impl<In, Out> WorkerHandle<In, Out> {
         let outcome =
             on_exit.map_or(Ok(()), |(f, origin)| callback::invoke(state, origin, || f(code)));
         // Its drain is also for what these destructors have queued.
-        callback::settle(state, and_drop(outcome, (entry, receiver, unused)).and(woken));
+        callback::settle(state, and_drop(outcome, (entry, receiver, unused)));
     }
 
     /// The worker may have passed its end of the channel on. With its exit that end is closed too.
@@ -311,6 +309,7 @@ impl<In, Out> WorkerHandle<In, Out> {
         self.handler.buffer.queue().close_sender();
         self.handler.buffer.detach();
         self.close_outgoing();
+        self.handler.waiters.wake();
     }
 
     /// Waits until the thread has ended, in virtual time without keeping others from running.
