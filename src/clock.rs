@@ -46,15 +46,15 @@ impl Clock {
         Clock { start, zero: sys::monotonic_nanos(), now, taken, is_virtual }
     }
 
-    /// A worker's virtual clock, which begins at the time that its parent's shows.
+    /// A worker's virtual clock, which begins at this time of its parent's.
     pub(crate) fn of_worker(parent: (Instant, Nanos)) -> Clock {
         let (now, taken) = (Cell::new(parent.1), Cell::new(0));
         Clock { start: parent.0, zero: 0, now, taken, is_virtual: true }
     }
 
-    /// What a worker's clock begins with.
-    pub(crate) fn for_worker(&self) -> (Instant, Nanos) {
-        (self.start, self.read())
+    /// What the clock of a worker begins with that begins at this time.
+    pub(crate) fn for_worker(&self, begins: Nanos) -> (Instant, Nanos) {
+        (self.start, begins)
     }
 
     /// Up to when messages are seen: those sent by loops that are ahead in virtual time are not.

@@ -178,6 +178,33 @@ fn of_two_workers_either_is_heard_first() {
     assert_eq!(seen, ["a b".to_owned(), "b a".to_owned()].into());
 }
 
+/// Two workers that end at once, and what their parent hears of them.
+fn two_that_end(log: &Trace) {
+    for name in ["one", "other"] {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            port.unref();
+        });
+        let worker = worker.unwrap();
+        let (online, exit) = (log.clone(), log.clone());
+        worker.on_online(move || online.say(&format!("{name} is online")));
+        worker.on_exit(move |_| exit.say(&format!("{name} ends")));
+    }
+}
+
+#[test]
+fn a_worker_ends_before_another_one_has_begun_where_starts_take_time() {
+    let late = |seed| Sim::new(seed).faults(Faults::default().start_time(Duration::ZERO..=ms(40)));
+    let orders = |first: &str, then: &str| {
+        format!("{first} is online {first} ends {then} is online {then} ends")
+    };
+    let apart = [orders("one", "other"), orders("other", "one")];
+    let seen = outcomes_in(late, two_that_end);
+    assert!(apart.iter().all(|order| seen.contains(order)), "{seen:?}");
+    // Where they take none, both are heard to begin before either ends.
+    let seen = outcomes(two_that_end);
+    assert!(apart.iter().all(|order| !seen.contains(order)), "{seen:?}");
+}
+
 /// Says when the message of a worker comes that waits for a job before it posts.
 fn hear_of_a_worker(log: &Trace) {
     let worker = Worker::<(), ()>::spawn(|port| {

@@ -19,7 +19,8 @@
 //!   the API keeps in order stays so: the messages of one port, the posts of one loop.
 //! - How many threads a pool has, up to its number, and how long each job takes; so also which of
 //!   several ends first, and whether a cancel comes in time.
-//! - How long callbacks take, if [`Faults::callback_time`] says that they do.
+//! - How long callbacks take, if [`Faults::callback_time`] says that they do, and workers to start,
+//!   if [`Faults::start_time`] does.
 //! - How long bytes, datagrams and connects travel, and what the [`Network`] does to them.
 //! - Which of the [`Faults`] strike.
 //!

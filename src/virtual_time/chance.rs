@@ -176,6 +176,12 @@ impl Chance {
         if span.most == 0 { 0 } else { self.lock().order.within(span) }
     }
 
+    /// How long a worker takes to start.
+    pub(super) fn start_time(&self) -> Nanos {
+        let span = self.faults.start_time;
+        if span.most == 0 { 0 } else { self.lock().order.within(span) }
+    }
+
     /// When a job begins and ends that is submitted now to the pool of this number, which has so
     /// many threads. Jobs of its kind may have the first `own` of them.
     pub(crate) fn job_times(

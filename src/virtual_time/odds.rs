@@ -169,6 +169,8 @@ pub struct Faults {
     pub(super) job_time: Span,
     /// How long a callback takes.
     pub(super) callback_time: Span,
+    /// How long a worker takes to start.
+    pub(super) start_time: Span,
     /// The chance of a job to hang.
     pub(super) hang: f64,
     /// How much longer it takes then.
@@ -195,6 +197,7 @@ impl Default for Faults {
             message_time: Span::to(100_000),
             job_time: Span::to(1_000_000),
             callback_time: Span::to(0),
+            start_time: Span::to(0),
             hang: 0.0,
             hang_time: 0,
             request: 0.0,
@@ -275,6 +278,33 @@ impl Faults {
     #[must_use]
     pub fn callback_time(self, range: RangeInclusive<Duration>) -> Self {
         Faults { callback_time: Span::of(range), ..self }
+    }
+
+    /// How long a worker takes to start: so long after its spawn its main script runs, and its
+    /// parent hears that it is online. At once unless it is set. On a real machine a worker may end
+    /// before another one, which was spawned with it, has begun.
+    ///
+    /// # Panics
+    /// When the range is empty.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    /// use windlass::sim::{Faults, Sim};
+    /// use windlass::worker::Worker;
+    ///
+    /// let start = Duration::from_millis(40);
+    /// let sim = Sim::new(1).faults(Faults::default().start_time(start..=start));
+    /// let outcome = sim.run(|| {
+    ///     let spawned = windlass::now();
+    ///     drop(Worker::<(), ()>::spawn(move |_| assert_eq!(windlass::now() - spawned, start)));
+    /// });
+    /// assert!(outcome.elapsed >= start);
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn start_time(self, range: RangeInclusive<Duration>) -> Self {
+        Faults { start_time: Span::of(range), ..self }
     }
 
     /// The chance of a job of the pool to hang: it takes this much longer, as one that waits for a

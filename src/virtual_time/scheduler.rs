@@ -262,9 +262,12 @@ impl Member {
         Member::new(program, mailbox, 0)
     }
 
-    /// Adds a worker that this loop starts at this time. It does not run yet.
-    pub(crate) fn add_worker(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> Member {
-        Member::new(self.program.clone(), mailbox, clock)
+    /// Adds a worker that this loop starts at this time. It does not run yet. Returns when it will:
+    /// in a simulation later.
+    pub(crate) fn add_worker(&self, mailbox: &Arc<Mailbox>, clock: Nanos) -> (Member, Nanos) {
+        let late = self.chance().map_or(0, |chance| chance.start_time());
+        let begins = clock.saturating_add(late);
+        (Member::new(self.program.clone(), mailbox, begins), begins)
     }
 
     fn new(program: Arc<Program>, mailbox: &Arc<Mailbox>, clock: Nanos) -> Member {
@@ -397,7 +400,7 @@ mod tests {
     fn loops_that_have_ended_leave_nothing_in_the_table() {
         let first = Member::first(&Arc::new(Mailbox::new()), || None, None);
         for _ in 0..100 {
-            let worker = first.add_worker(&Arc::new(Mailbox::new()), 0);
+            let (worker, _) = first.add_worker(&Arc::new(Mailbox::new()), 0);
             // It ran, and ends: the first loop goes on.
             first.program.lock().run(worker.number, 0);
             worker.end();

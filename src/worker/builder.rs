@@ -196,8 +196,9 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
         let number = state.delivery.add_receiver(handle.clone());
         let (now, mailbox) = (state.clock.read(), parts.mailbox.clone());
         let parent = state.virtual_time.as_ref();
-        let member = parent.map(|parent| parent.add_worker(&mailbox, now));
-        parts.virtual_time = member.clone().map(|member| (member, state.clock.for_worker()));
+        let added = parent.map(|parent| parent.add_worker(&mailbox, now));
+        let member = added.as_ref().map(|(member, _)| member.clone());
+        parts.virtual_time = added.map(|(member, begins)| (member, state.clock.for_worker(begins)));
         let shared = Arc::new(Shared::new(id, mailbox, (state.mailbox.clone(), number), member));
         parts.mailbox.figures.track.set_worker(id);
         let start = Start {
