@@ -411,6 +411,22 @@ fn loops_workers_and_the_jobs_of_pools_are_told() {
 // ---- who may ask, and what they cannot do ----
 
 #[test]
+fn a_loop_that_sleeps_is_not_busy() {
+    let _alone = alone();
+    let (_view, address) = view();
+    let _program = Program::start(|| {
+        windlass::set_timeout(Duration::from_secs(3600), || ());
+    });
+    let mut summary = Stream::open(address, "/api/summary");
+    summary.find(|line| {
+        let main = line["loops"].as_array().unwrap().iter().find(|it| it["name"] == "main");
+        // A span of a second in which it has not woken, and that is told.
+        main.is_some_and(|it| it["iterations"] == 0 && it["utilisation"].as_f64() < Some(0.1))
+            && line["at"].as_u64() > Some(1_500_000_000)
+    });
+}
+
+#[test]
 fn only_pages_of_this_server_under_its_own_names_may_ask() {
     let _alone = alone();
     let (_view, address) = view();
