@@ -251,6 +251,48 @@ fn a_worker_that_comes_later_is_shown_from_its_start_and_the_view_itself_never()
 }
 
 #[test]
+fn one_who_comes_late_is_told_whose_a_worker_is_and_what_each_port_receives() {
+    let _alone = alone();
+    let (_view, address) = view();
+    let (tell, told) = channel();
+    let program = Program::start(|| ());
+    program.post(move || {
+        let worker = Worker::<(), ()>::builder().name("early");
+        let worker = worker.spawn(move |port| {
+            port.on_message(|()| ());
+            tell.send(()).unwrap();
+        });
+        std::mem::forget(worker.unwrap());
+    });
+    told.recv().unwrap();
+    let mut events = Stream::open(address, "/api/events");
+    let (mut tracks, mut spawned, mut online, mut ports) = (Vec::new(), None, None, Vec::new());
+    let mut is_first = true;
+    while spawned.is_none() || online.is_none() || ports.len() < 2 {
+        for line in events.next().unwrap().1 {
+            if std::mem::take(&mut is_first) {
+                let words = line["statements"]["O-1"].as_str().expect("the statements");
+                assert!(words.starts_with("The main script runs first"), "{words}");
+            }
+            let track = line["track"].as_u64();
+            match line["what"].as_str().unwrap() {
+                "track" => tracks.push((track, line["name"].as_str().unwrap().to_owned())),
+                "spawned" => spawned = Some((track, line["worker"].clone())),
+                "online" => online = Some((track, line["worker"].clone())),
+                "receives" => ports.push(track),
+                _ => {}
+            }
+        }
+    }
+    let name = |track| &tracks.iter().find(|(number, _)| *number == track).unwrap().1;
+    let ((parent, number), (own, same)) = (spawned.unwrap(), online.unwrap());
+    assert_eq!(number, same);
+    assert_eq!((name(parent).as_str(), name(own).as_str()), ("main", "early"));
+    // The messages of the worker come to its parent, and those of the parent to the worker.
+    assert!(ports.contains(&parent) && ports.contains(&own), "{ports:?}");
+}
+
+#[test]
 fn a_program_that_says_more_than_is_taken_is_shown_in_windows_without_a_hole() {
     let _alone = alone();
     let (_view, address) = view();
@@ -359,6 +401,22 @@ fn what_a_host_has_labelled_is_told_by_its_name_and_its_line_in_the_script() {
 }
 
 #[test]
+fn a_loop_that_sleeps_is_not_busy() {
+    let _alone = alone();
+    let (_view, address) = view();
+    let _program = Program::start(|| {
+        windlass::set_timeout(Duration::from_secs(3600), || ());
+    });
+    let mut summary = Stream::open(address, "/api/summary");
+    summary.find(|line| {
+        let main = line["loops"].as_array().unwrap().iter().find(|it| it["name"] == "main");
+        // A span of a second in which it has not woken, and that is told.
+        main.is_some_and(|it| it["iterations"] == 0 && it["utilisation"].as_f64() < Some(0.1))
+            && line["at"].as_u64() > Some(1_500_000_000)
+    });
+}
+
+#[test]
 fn loops_workers_and_the_jobs_of_pools_are_told() {
     let _alone = alone();
     let (_view, address) = view();
@@ -409,22 +467,6 @@ fn loops_workers_and_the_jobs_of_pools_are_told() {
 }
 
 // ---- who may ask, and what they cannot do ----
-
-#[test]
-fn a_loop_that_sleeps_is_not_busy() {
-    let _alone = alone();
-    let (_view, address) = view();
-    let _program = Program::start(|| {
-        windlass::set_timeout(Duration::from_secs(3600), || ());
-    });
-    let mut summary = Stream::open(address, "/api/summary");
-    summary.find(|line| {
-        let main = line["loops"].as_array().unwrap().iter().find(|it| it["name"] == "main");
-        // A span of a second in which it has not woken, and that is told.
-        main.is_some_and(|it| it["iterations"] == 0 && it["utilisation"].as_f64() < Some(0.1))
-            && line["at"].as_u64() > Some(1_500_000_000)
-    });
-}
 
 #[test]
 fn only_pages_of_this_server_under_its_own_names_may_ask() {
@@ -504,6 +546,11 @@ fn broken_and_malicious_clients_get_an_answer_or_an_end_and_harm_nobody() {
     half.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
     half.shutdown(Shutdown::Write).unwrap();
     assert_eq!(half.read(&mut [0; 16]).unwrap_or(0), 0);
+    // One that wants a WebSocket gets what all get, and its frames go nowhere.
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let mut frames = request("/api/about", upgrade).into_bytes();
+    frames.extend_from_slice(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    assert_eq!(status(&ask(address, &frames)), 200);
     // One that sends without an end behind its request is cut off.
     let mut endless = connect(address);
     endless.write_all(request("/api/summary", "").as_bytes()).unwrap();

@@ -1,5 +1,8 @@
 //! What a program's loops did, callback by callback, as the crate's recorder has seen it.
 
+#[path = "../../src/inspect/statements.rs"]
+mod statements;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,6 +13,7 @@ use windlass::observe::{Event, Phase, What};
 
 use super::order;
 use super::runner::Firing;
+pub(crate) use statements::words;
 
 /// A callback.
 #[derive(Clone, Debug)]
@@ -278,13 +282,8 @@ impl Ledger {
     }
 }
 
-/// A statement in words, without the tests that it names in small type.
-pub(crate) fn words(number: &str) -> String {
-    let guide = include_str!("../../src/guide/order.md");
-    let text = guide.split(&format!("- **{number}** ")).nth(1).unwrap_or_default();
-    let ends = ["\n\n", "- **O-", "<br>"];
-    let text = ends.iter().fold(text, |text, end| text.split(end).next().unwrap_or_default());
-    // A link is its text: [`now`].
-    let words: Vec<_> = text.split_whitespace().collect();
-    words.join(" ").replace("[`", "`").replace("`]", "`")
+/// The words of all statements, by their numbers.
+#[allow(dead_code)] // The example study tells them all.
+pub(crate) fn all_words() -> impl Iterator<Item = (String, String)> {
+    statements::numbers().map(|number| (number.clone(), words(&number)))
 }

@@ -219,6 +219,10 @@ impl<T: 'static> Handle for Member<T> {
         &self.registration
     }
 
+    fn tell_again(&self) {
+        self.registration.receives(|| self.handler.buffer.queue().number());
+    }
+
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         let again = OnDrop(|| state.delivery.call_again(self.number.get()));
         if self.handler.deliver(state, self.kind()) != Round::Full {
@@ -259,7 +263,7 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             member.registration.open(member.clone(), here(), true);
             let number = state.delivery.add_receiver(member.clone());
             member.number.set(number);
-            member.registration.receives(|| queue.number());
+            member.tell_again();
             queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
             let before =
                 with_members::<T, _>(&member.name, |members| members.insert(member.id, queue));

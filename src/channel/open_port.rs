@@ -89,7 +89,7 @@ impl<S: Send + 'static, R: Send + 'static> OpenPort<S, R> {
             port.link.replace(Some(link));
             // Last: from here on it is notified.
             let mailbox = state.mailbox.clone();
-            port.registration.receives(|| port.handler.buffer.queue().number());
+            port.tell_again();
             port.handler.buffer.queue().attach(Receiver { mailbox, number });
         }
         port
@@ -220,6 +220,10 @@ impl<S: 'static, R: 'static> Handle for OpenPort<S, R> {
 
     fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    fn tell_again(&self) {
+        self.registration.receives(|| self.handler.buffer.queue().number());
     }
 
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {

@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process;
 
+use super::statements;
 use crate::observe::Text;
 
 /// The program, as an object of JSON.
@@ -19,11 +20,16 @@ pub(super) fn text() -> String {
     format!(r#"{{"mode":"live","program":{},"version":"{version}"}}"#, program())
 }
 
-/// The line with which a stream of events begins.
+/// The line with which a stream of events begins. It has the statements by which the page says why
+/// a callback comes now.
 pub(super) fn meta() -> String {
+    let statement =
+        |number: String| format!("{}:{}", Text(&number), Text(&statements::words(&number)));
+    let statements: Vec<_> = statements::numbers().map(statement).collect();
     format!(
-        r#"{{"what":"meta","program":{},"mode":"real","clock":"monotonic"}}{}"#,
+        r#"{{"what":"meta","program":{},"mode":"real","clock":"monotonic","statements":{{{}}}}}{}"#,
         program(),
+        statements.join(","),
         "\n"
     )
 }

@@ -58,6 +58,7 @@ mod page;
 mod request;
 mod response;
 mod server;
+mod statements;
 mod summary;
 mod tap;
 

@@ -51,6 +51,7 @@ static FILES: &[File] = &files![
     "watch.js",
     "whatif.js",
     "wheel.js",
+    "why.js",
     "words.js",
 ];
 

@@ -39,6 +39,9 @@ pub(crate) trait Handle {
     /// waits polls again. Changes nothing else.
     fn ask(&self) {}
 
+    /// Tells recorders that have come since it was opened what it has said beside that.
+    fn tell_again(&self) {}
+
     /// It has not ended in time. Sets what it knows better than its registration does.
     fn explain(&self, _laggard: &mut Laggard) {}
 

@@ -183,6 +183,10 @@ impl State {
     pub(crate) fn tell_to_new_readers(&self) {
         self.teller.tell_all(|| {
             self.say(Detail::new(Happened::Told, 0));
+            let worker = self.teller.track.worker();
+            if worker > 0 {
+                self.say(Detail::new(Happened::Online, worker));
+            }
             self.tell_handles();
             self.timers.each(|timer| self.say(timer.detail(Happened::Armed)));
             self.tell_queues();
@@ -202,6 +206,7 @@ impl State {
                 self.say(of(Happened::Busy).small(1));
             }
         });
+        self.handles.all().iter().for_each(|handle| handle.tell_again());
     }
 
     fn tell_queues(&self) {

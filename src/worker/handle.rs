@@ -353,8 +353,7 @@ impl<In: 'static, Out: 'static> WorkerHandle<In, Out> {
         debug_assert!(first, "a worker is started once");
         self.thread.set(Some(thread));
         self.registration.open(self.clone(), location, true);
-        self.registration.receives(|| self.handler.buffer.queue().number());
-        self.tell(Happened::Spawned, 0);
+        self.tell_again();
         // As in Node, where the start of a worker ends the next wait of its parent at once.
         self.state().delivery.call_again(number);
     }
@@ -383,6 +382,11 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
 
     fn registration(&self) -> &Registration {
         &self.registration
+    }
+
+    fn tell_again(&self) {
+        self.registration.receives(|| self.handler.buffer.queue().number());
+        self.tell(Happened::Spawned, 0);
     }
 
     /// Goes from stage to stage as far as the worker has come.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -80,6 +81,29 @@ fn the_lines_of_a_run_have_the_statements_of_the_ledger() {
         let rows: Vec<Row> = told.lines.iter().map(row).collect();
         assert_eq!(rows, expected[&name], "{name}");
     }
+}
+
+/// Of a live program no statements are told: there the page tells them from the events.
+#[test]
+fn the_page_tells_from_the_events_alone_the_statements_of_the_ledger() {
+    if Command::new("node").arg("--version").output().is_err() {
+        return eprintln!("skipped: there is no node on the PATH");
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-why");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lessons = lesson_programs().into_iter().map(|(_, program)| program);
+    let all = lessons.chain(conformance("").into_iter().step_by(3)).enumerate();
+    let paths = all.map(|(number, program)| {
+        let path = folder.join(format!("{number}.jsonl"));
+        std::fs::write(&path, recorded(&of(program))).unwrap();
+        path
+    });
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/why.mjs");
+    let output = Command::new("node").arg(own).args(paths).output().unwrap();
+    let (told, complaints) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{complaints}");
+    let count: usize = told.trim().trim_end_matches(" callbacks").parse().unwrap();
+    assert!(count > 1500, "{count}");
 }
 
 #[test]

@@ -18,10 +18,26 @@ export const h = (tag, attributes, ...children) => make(document.createElement(t
 /** An SVG element. */
 export const s = (tag, attributes, ...children) => make(document.createElementNS(SVG, tag), attributes, children);
 
-/** Puts new children into an element. What has the focus keeps it, if its `data-key` is there again. */
+/**
+ * Puts new children into an element. What has the focus keeps it, if its `data-key` is there again. A
+ * child with a `data-row` that is there already, and is the same, stays: whoever is pressing a button in
+ * it while the picture moves goes on pressing it.
+ */
 export function fill(root, ...children) {
   const key = root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
-  root.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  const rows = new Map([...root.children].filter((child) => child.dataset?.row).map((child) => [child.dataset.row, child]));
+  const kept = wanted.map((child) => {
+    const before = rows.get(child.dataset?.row);
+    return before?.isEqualNode(child) ? before : child;
+  });
+  if (kept.some((child, at) => child !== wanted[at])) {
+    const stays = new Set(kept);
+    for (const child of [...root.childNodes]) if (!stays.has(child)) child.remove();
+    kept.forEach((child, at) => root.childNodes[at] !== child && root.insertBefore(child, root.childNodes[at] ?? null));
+  } else {
+    root.replaceChildren(...wanted);
+  }
   if (key !== undefined) root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
 }
 

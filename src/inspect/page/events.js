@@ -94,7 +94,7 @@ function needsOf(events, counts, isJob) {
     counts.set(key, (counts.get(key) ?? 0) + 1);
     return `${key}:${counts.get(key)}`;
   };
-  const all = events.map((event) => {
+  const all = events.map((event, at) => {
     switch (event.what) {
       case "began":
         return { makes: `id:${event.id}`, needs: event.cause ? [isJob(event.cause) ? `finished:${event.cause}` : `id:${event.cause}`] : [] };
@@ -111,7 +111,8 @@ function needsOf(events, counts, isJob) {
       case "spawned":
         return { makes: `worker:${event.worker}`, needs: [] };
       case "online":
-        return { makes: `online:${event.worker}`, needs: [`worker:${event.worker}`] };
+        // What a loop tells anew it has been for long.
+        return { makes: `online:${event.worker}`, needs: events[at - 1]?.what === "all" ? [] : [`worker:${event.worker}`] };
       case "exited":
         return { makes: null, needs: [`online:${event.worker}`] };
       default:

@@ -5,7 +5,7 @@
 // delivery, and from a job to where it runs and to its completion.
 
 import { attribute, fill, h, s } from "./dom.js";
-import { MARKS, nameOf, ownName, sort, time, trackName } from "./words.js";
+import { MARKS, isOfDrain, nameOf, ownName, sort, time, trackName } from "./words.js";
 
 const HEIGHT = 34;
 const TOP = 6;
@@ -55,10 +55,27 @@ function boxes(state, context) {
 
 const begunJobs = (state) => Object.values(state.jobs).filter((job) => job.started !== null && job.started !== undefined);
 
+/** The first callback of a loop that begins after this moment, or null. */
+function nextOn(ledger, track, moment) {
+  let [from, to] = [0, ledger.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (ledger[middle].began > moment) to = middle;
+    else from = middle + 1;
+  }
+  for (; from < ledger.length; from += 1) if (ledger[from].track === track) return ledger[from];
+  return null;
+}
+
 /** The arrows: { from: { track, seen, at }, to: { track, seen, at }, sort }. */
 function arrows(state) {
+  /** The callback that gets what was delivered: the next one there, if that has begun. */
+  const getter = ({ to, delivered, deliveredAt, at }) => {
+    const line = nextOn(state.ledger, to, delivered);
+    return { track: to, seen: line?.began ?? delivered, at: line?.at ?? deliveredAt ?? at };
+  };
   const posts = state.posts.filter((post) => post.delivered !== null).map((post) => ({
-    from: { track: post.from, seen: post.posted, at: post.at }, to: { track: post.to, seen: post.delivered, at: post.deliveredAt ?? post.at }, sort: "post",
+    from: { track: post.from, seen: post.posted, at: post.at }, to: getter(post), sort: "post",
   }));
   const completions = new Map(state.ledger.map((line) => [line.cause, line]));
   const jobs = begunJobs(state).flatMap((job) => {
@@ -150,8 +167,6 @@ function nameFor(one, width) {
   return [one.name, one.short, one.sort, mark].find((words) => words && words.length <= room) ?? (room < 2 ? "" : mark.slice(0, room));
 }
 
-const isOfDrain = (one) => one.sort === "tick" || one.sort === "microtask";
-
 export function mount(root, context) {
   const choice = h("select", { "aria-label": "What goes from left to right" }, AXES.map(({ name, words }) => h("option", { value: name }, words)));
   const signs = h("ul", { class: "lane-signs", "aria-label": "What the boxes are" });
@@ -203,7 +218,7 @@ export function mount(root, context) {
     const box = (one) => {
       const [left, right] = [Math.max(0, x(one.from)), x(one.to)];
       const wide = Math.max(axis.least, right - left - 1);
-      const isInner = isOfDrain(one);
+      const isInner = isOfDrain(one.sort);
       const [top, tall] = [y(one.track) + (isInner ? 7 : 3), HEIGHT - (isInner ? 14 : 6)];
       return s("g", { class: `box sort-${one.sort}${one.isOpen ? " open" : ""}` },
         s("title", null, `${one.name}${one.sort === "sleep" || one.sort === "job" ? "" : ` (${one.sort})`}${one.panicked ? ", threw" : ""}${one.took ? `, ${time(one.took)}` : ""}`),

@@ -1,8 +1,9 @@
 // The ledger: a line a callback, in the order in which they began, with what armed each. Each line can
 // be asked *why now*: the answer is the statement of the guide that decided.
 
-import { fill, h } from "./dom.js";
-import { MARKS, nameOf, sort, time, trackName } from "./words.js";
+import { attribute, fill, h } from "./dom.js";
+import { statementOf } from "./why.js";
+import { MARKS, isOfDrain, nameOf, sort, time, trackName } from "./words.js";
 
 /** So many lines around the present one are drawn. */
 const SHOWN = 240;
@@ -25,12 +26,22 @@ export function mount(root, context) {
   const empty = h("p", { class: "empty" }, "No callback has begun yet.");
   root.append(table, empty);
 
+  /** The statement that decided: what runs a program tells it, or it is told from what happened. */
+  function statement(line) {
+    const known = context.line(line.id)?.statement;
+    if (known) return known;
+    const all = context.lines;
+    const at = all.findLastIndex((one) => one.id === line.id);
+    return at < 0 ? null : statementOf(context.at(context.events.length), all, at);
+  }
+
   function reason(state, line, armedBy) {
     const at = state.ledger.indexOf(line);
     const before = state.ledger.slice(0, at).findLast((one) => one.track === line.track);
     const job = state.jobs[line.cause];
+    const number = statement(line);
     return [
-      line.statement ? h("p", null, statementText(state, line.statement)) : h("p", null, state.meta?.statements ? "No statement of the guide decides of this callback." : "No statements came with these events. The lessons of examples/study bring theirs."),
+      h("p", null, number ? statementText(state, number) : "No statement of the guide decides of this callback, or what came before it is not known."),
       armedBy ? h("p", null, `It was armed by ${nameOf(armedBy)}, which began at ${time(armedBy.at)}${job ? `, with the job ${nameOf(job)} between them` : ""}.`) : null,
       before ? h("p", null, `Before it on this loop came ${nameOf(before)}.`) : null,
     ];
@@ -58,22 +69,37 @@ export function mount(root, context) {
         draw();
       };
       const isOpen = open.has(line.id);
-      const main = h("tr", { class: running.has(line.id) ? "runs" : null, "aria-current": running.has(line.id) ? "step" : null },
+      const main = h("tr", { "data-row": line.id, class: running.has(line.id) ? "runs" : null, "aria-current": running.has(line.id) ? "step" : null },
         h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, "aria-label": `Line ${number}: show the moment in which it begins`, title: "Show the moment in which it begins", onclick: () => context.goSeen(line.began + 1) }, number)),
         several ? h("td", null, trackName(state, line.track)) : null,
-        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${line.phase}`),
+        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${isOfDrain(kind) ? "drain" : line.phase}`),
         h("td", { class: "what", title: line.place }, nameOf(shown), line.panicked ? h("strong", { class: "bad" }, " threw") : null),
         h("td", null, time(line.at)),
         h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, "aria-label": `Armed by line ${by}: show the moment in which that begins`, title: "Show the moment in which that begins", onclick: () => context.goSeen(lines[by - 1].began + 1) }, by) : "–"),
-        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), "aria-label": `Why now: ${line.statement ?? "what is known"}, line ${number}`, onclick: toggle }, line.statement ?? "why")));
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), "aria-label": `Why now: ${shown.statement ?? "what is known"}, line ${number}`, onclick: toggle }, shown.statement ?? "why")));
       if (!isOpen) return [main];
       return [main, h("tr", { class: "why" }, h("td", { colspan: several ? 7 : 6 }, reason(state, line, by ? lines[by - 1] : null)))];
     });
+    // A row stays what it is, but for this.
+    for (const row of body.querySelectorAll("[data-row]")) {
+      const runs = running.has(Number(row.dataset.row));
+      attribute(row, "class", runs ? "runs" : null);
+      attribute(row, "aria-current", runs ? "step" : null);
+    }
     empty.hidden = lines.length > 0;
     table.hidden = lines.length === 0;
     fill(body, from > 0 ? h("tr", null, h("td", { colspan: 7, class: "note" }, `${from} older lines are not drawn`)) : null, rows);
+    toEnd();
+  }
+
+  /** The newest line is seen, unless somebody is at an older one. */
+  function toEnd() {
     const box = root.closest(".scrolls") ?? root;
     if (!box.contains(document.activeElement) || document.activeElement === box) box.scrollTop = box.scrollHeight;
   }
-  return context.onChange(draw);
+  // Other panels take their room later.
+  const room = new ResizeObserver(toEnd);
+  room.observe(root.closest(".scrolls") ?? root);
+  const end = context.onChange(draw);
+  return () => (room.disconnect(), end());
 }

@@ -33,6 +33,10 @@ const newLoop = (track) => ({
   turning: false,
   iteration: 0,
   phase: "main",
+  told: 0, // How often it has told all that it held: what was before that has a hole behind it.
+  stretch: 0, // How many phases have begun.
+  waited: false, // It has slept since it called back last.
+  taken: null, // The timer that it is about to call: { delay, due, from, count }.
   // What the phase has set out to call: how many are left, and the numbers of the timers.
   batch: { left: 0, timers: [] },
   // The poll: { timeout, no_sleep, since } while it may sleep, else null.
@@ -136,12 +140,17 @@ function queued(loop, event) {
 }
 
 /** Something leaves a queue: one less is left of what the phase has set out to call. */
-function taken(loop, { queue, number }) {
+function taken(loop, { queue, number, at }) {
   const batch = { left: Math.max(0, loop.batch.left - 1), timers: without(loop.batch.timers, number) };
   switch (queue) {
     case "timers": {
-      const isInterval = loop.timers[number]?.kind === "interval";
-      return { batch, timers: isInterval ? loop.timers : withoutKey(loop.timers, number) };
+      const timer = loop.timers[number];
+      if (!timer) return { batch };
+      const count = timer.fired + 1;
+      // Since when its delay counts: since it was armed, or since it fired before.
+      const taken = { delay: timer.delay, due: timer.due, from: timer.firedAt ?? timer.at, count };
+      const after = timer.kind === "interval" ? withKey(loop.timers, number, { ...timer, fired: count, firedAt: at }) : withoutKey(loop.timers, number);
+      return { batch, timers: after, taken };
     }
     case "immediates":
       return { batch, immediates: loop.immediates.filter((one) => one.number !== number) };
@@ -163,7 +172,7 @@ function taken(loop, { queue, number }) {
 function phase(loop, event) {
   const due = Object.values(loop.timers).filter((timer) => timer.due <= event.at);
   const timers = event.phase === "timers" ? due.map((timer) => timer.number) : [];
-  return { phase: event.phase, batch: { left: timers.length || event.waiting, timers }, sleep: null };
+  return { phase: event.phase, stretch: loop.stretch + 1, batch: { left: timers.length || event.waiting, timers }, sleep: null };
 }
 
 function cleared(loop, { number }) {
@@ -177,7 +186,10 @@ function cleared(loop, { number }) {
 
 function armed(loop, event) {
   const { number, delay, due, referenced } = event;
-  const timer = { ...entryOf(event), delay, due, referenced };
+  const before = loop.timers[number];
+  // One that has fired and is armed again is refreshed.
+  const fired = before?.fired ?? Number(event.what === "refreshed");
+  const timer = { ...entryOf(event), delay, due, referenced, fired, firedAt: before?.firedAt ?? null };
   // One that is refreshed while it waits to be called in this pass is not called in it.
   const isOfBatch = loop.batch.timers.includes(number);
   return {
@@ -200,22 +212,25 @@ function handle(loop, number, change) {
 function began(loop, { id, kind }) {
   const queue = { tick: "ticks", microtask: "microtasks", task: "microtasks" }[kind];
   const running = [...loop.running, id];
-  if (!queue) return { running, sleep: null };
+  const called = { running, sleep: null, waited: false, taken: null };
+  if (!queue) return called;
   const before = loop.draining ? loop.drain : { ticks: 0, microtasks: 0 };
   const drain = { ...before, [queue]: before[queue] + 1 };
-  return { running, [queue]: loop[queue].slice(1), drain, draining: true, sleep: null };
+  return { ...called, [queue]: loop[queue].slice(1), drain, draining: true };
 }
 
 /** What an event of one loop changes in it. */
 const LOOP = {
-  all: (loop) => ({ ...newLoop(loop.track), isWhole: true, turning: loop.turning, iteration: loop.iteration, phase: loop.phase, running: loop.running }),
+  all: (loop) => ({ ...newLoop(loop.track), isWhole: true, turning: loop.turning, iteration: loop.iteration, phase: loop.phase, told: loop.told + 1, stretch: loop.stretch + 1, running: loop.running }),
   turn_began: () => ({ turning: true, phase: "main" }),
   turn_ended: () => ({ turning: false, phase: "main", batch: { left: 0, timers: [] }, sleep: null }),
   iteration: (_, { number }) => ({ iteration: number, iterations: number, sleep: null }),
   phase,
+  wait: () => ({ waited: true }),
   poll: (loop, { timeout, no_sleep, at }) => ({
     iterations: loop.iterations + 1,
     phase: "poll",
+    stretch: loop.stretch + 1,
     batch: { left: 0, timers: [] },
     sleep: { timeout, no_sleep, since: at },
     lastPoll: { timeout, no_sleep, since: at, woken_by: null },
@@ -254,6 +269,7 @@ const LOOP = {
 /** A callback begins: a line of the ledger. */
 function line(state, event) {
   const { id, track, phase, kind, place = null, label = null, cause = 0, iteration = 0, at } = event;
+  const { told, stretch, waited, taken: firing } = loopOf(state, track);
   return {
     ...state,
     ledger: pushed(state.ledger, {
@@ -261,6 +277,10 @@ function line(state, event) {
       took: null,
       began: state.seen,
       ended: null,
+      told, // The same one for what has no hole between it.
+      stretch, // The same one for what one phase has called.
+      waited, // Its loop slept just before it.
+      firing, // Of a timer.
       said: [],
       statement: null,
       panicked: false,
@@ -354,7 +374,11 @@ const WORLD = {
   },
   // A closure of a `Remote` has no port: it arrives when the loop takes it.
   taken: (state, { queue, track, at }) => (queue === "posts" ? { ...state, posts: arrivesAt(state, track, at) } : state),
-  spawned: (state, { worker, track }) => ({ ...state, spawned: withKey(state.spawned ?? {}, worker, track) }),
+  // A worker that was there before who looks on may tell of itself before its parent does.
+  spawned: (state, { worker, track }) => {
+    const tracks = Object.fromEntries(Object.entries(state.tracks).map(([number, one]) => [number, one.worker === worker ? { ...one, parent: track } : one]));
+    return { ...state, tracks, spawned: withKey(state.spawned ?? {}, worker, track) };
+  },
   online: (state, { worker, track }) => withTrack(state, track, { worker, parent: state.spawned?.[worker] ?? null }),
 };
 

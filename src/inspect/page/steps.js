@@ -4,7 +4,7 @@
 
 import { attribute, fill, h, put } from "./dom.js";
 import * as legend from "./legend.js";
-import { nameOf, sort, time } from "./words.js";
+import { isOfDrain, nameOf, sort, time } from "./words.js";
 
 /** The events that are a step of their own. The others only complete what these say. */
 const STEPS = new Set(
@@ -15,7 +15,7 @@ const STEPS = new Set(
 /** Whether the picture stops behind an event. */
 export const isStep = (event) => (STEPS.has(event.what) && !(event.what === "phase" && event.phase === "main")) || (event.what === "fetched" && event.items > 0);
 
-const isMacrotask = (event) => event.what === "began" && !["tick", "microtask"].includes(sort(event.kind, event.phase));
+const isMacrotask = (event) => event.what === "began" && !isOfDrain(sort(event.kind, event.phase));
 const isDrained = (event) => event.what === "began" && !isMacrotask(event);
 
 /** Whether a drain begins with an event: its first tick or microtask. */
@@ -75,7 +75,9 @@ const SPEEDS = [0.5, 1, 2, 5, 10, 50];
 export function mount(root, context) {
   let speed = context.store.get("speed", 2);
   let timer = null;
-  let breaks = context.store.get("breaks", []);
+  const isSound = (one) => typeof one?.what === "string" && typeof one.value === "string";
+  const left = context.store.get("breaks", []);
+  let breaks = Array.isArray(left) ? left.filter(isSound) : [];
 
   // ----- Moving -----
 
@@ -191,8 +193,9 @@ export function mount(root, context) {
 
   function draw() {
     const { position, events, state } = context;
-    const plays = context.live ? !context.live.paused : timer !== null;
+    const plays = context.live ? !context.live.paused && !context.live.ended : timer !== null;
     put(playButton, plays ? "Pause" : context.live ? "Live ▶" : "Play ▶");
+    playButton.disabled = Boolean(context.live?.ended); // There is nothing more to be seen.
     put(speedWord, `${context.live?.pace ?? speed} a second`);
     attribute(range, "max", events.length);
     if (Number(range.value) !== position) range.value = position;

@@ -24,6 +24,9 @@ export function sort(kind, phase) {
   return phase ?? "main";
 }
 
+/** Ticks and microtasks are called by no phase. */
+export const isOfDrain = (sort) => sort === "tick" || sort === "microtask";
+
 /** The file and the line of a label or a place: { file, line } or null. */
 export function spot({ label, place } = {}) {
   if (label?.line) return { file: label.file ?? "", line: Number(label.line) };
@@ -31,10 +34,11 @@ export function spot({ label, place } = {}) {
   return found ? { file: found[1], line: Number(found[2]) } : null;
 }
 
-/** Where something stands, shortly: “a.js:3”. */
+/** Where something stands, shortly: “a.js:3”, or “line 3” of a program of operations, which has no files. */
 export function where(thing) {
   const found = spot(thing);
-  return found ? `${found.file.split("/").pop()}:${found.line}` : "";
+  if (!found) return "";
+  return found.file === "program" ? `line ${found.line}` : `${found.file.split("/").pop()}:${found.line}`;
 }
 
 /** What tells a callback from others of its kind: what it prints, or what its host calls it. Or nothing. */
