@@ -22,12 +22,19 @@ async function isView(url) {
   return response.ok && text.includes('"mode":"live"');
 }
 
+/** A server, and where it is looked at: at this port, or a free one. */
+async function serve(port = 0, options = []) {
+  const program = await start(path, ["--addr", "127.0.0.1:0", ...options], { WINDLASS_INSPECT: `127.0.0.1:${port}` }, 2);
+  const [first, second] = program.urls.map((url) => new URL(url).origin);
+  const [view, own] = (await isView(first)) ? [first, second] : [second, first];
+  return { program, view, own };
+}
+
 before(async () => {
   if (skip) return;
-  program = await start(path, ["--addr", "127.0.0.1:0"], { WINDLASS_INSPECT: "127.0.0.1:0" });
-  while (program.urls.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
-  const [first, second] = program.urls.map((url) => new URL(url).origin);
-  [view, own] = (await isView(first)) ? [first, second] : [second, first];
+  ({ program, view, own } = await serve());
+  // It has a worker before anybody looks on.
+  await fetch(`${own}/slow?n=20`);
   chrome = await browser();
   let over = false;
   const ask = async () => {
@@ -47,10 +54,18 @@ after(async () => {
 });
 
 /** A page that shows the program, and a picture that has been taken of it. */
-async function attach() {
-  const page = await chrome.page();
+async function attach(options) {
+  const page = await chrome.page(options);
   await page.goto(`${view}/`);
   await page.waitForFunction(() => document.querySelector(".ledger .what") && document.querySelector(".strip").textContent.includes("Live"));
+  return page;
+}
+
+/** A page that shows a program that sleeps. */
+async function attachTo(address) {
+  const page = await chrome.page();
+  await page.goto(`${address}/`);
+  await page.waitForFunction(() => document.querySelector(".strip")?.textContent.includes("Live"));
   return page;
 }
 
@@ -64,6 +79,52 @@ test("a server under load is watched: its lanes fill, and its iterations go on",
   assert.ok((await page.$$(".lanes .box")).length > 3);
   assert.match(await text(page, ".panel-queues"), /TCP listener/);
   await shot(page, "attached");
+  await page.close();
+});
+
+const names = (page) => page.$$eval(".lane-names text", (all) => all.map((one) => one.textContent));
+
+test("a worker that was there before anybody looked on stands below who started it", { skip }, async () => {
+  const page = await attach();
+  await page.waitForFunction(() => document.querySelectorAll(".lane-names text").length > 1);
+  const [first, second] = await names(page);
+  assert.deepEqual([first, second], ["main", "└ worker 1"]);
+  await page.close();
+});
+
+test("why now: the statement that decided is told of a live program too, in words", { skip }, async () => {
+  const page = await attach();
+  await page.keyboard.press(" ");
+  // One after the other, from the newest on.
+  const keys = await page.$$eval('[data-key^="why-"]', (all) => all.slice(-12).map((one) => one.dataset.key));
+  for (const key of keys) await page.click(`[data-key="${key}"]`);
+  const reasons = await page.$$eval(".ledger .why", (all) => all.map((one) => one.textContent));
+  assert.equal(reasons.length, keys.length);
+  assert.ok(reasons.some((reason) => /^O-\d+: [A-Z]\w+ .{20}/.test(reason)), reasons.join("\n"));
+  for (const reason of reasons) assert.match(reason, /^O-\d+: |^No statement of the guide decides/);
+  await page.close();
+});
+
+test("a button of the ledger can be pressed while the picture moves", { skip }, async () => {
+  const page = await attach();
+  const moment = () => page.$eval(".scrub input", (range) => Number(range.max));
+  const place = await page.evaluate(() => [...document.querySelectorAll('[data-key^="why-"]')].at(-1).getBoundingClientRect().toJSON());
+  await page.mouse.move(place.x + place.width / 2, place.y + place.height / 2);
+  await page.mouse.down();
+  const before = await moment();
+  // A second in which the page is drawn anew, for each summary, with the same picture.
+  await page.evaluate(() => new Promise((resolve) => {
+    const summaries = new EventSource("api/summary");
+    let count = 0;
+    summaries.addEventListener("summary", () => {
+      count += 1;
+      if (count === 3) resolve(summaries.close());
+    });
+  }));
+  assert.equal(await moment(), before);
+  await page.mouse.up();
+  await page.waitForSelector(".ledger .why");
+  await page.waitForFunction((least) => Number(document.querySelector(".scrub input").max) !== least, before);
   await page.close();
 });
 
@@ -98,6 +159,82 @@ test("the callback that blocks the loop is named while it does, with its line an
   await blocking;
   await page.waitForFunction(() => document.querySelector(".live .well"), null, { timeout: 60_000 });
   assert.match(await text(page, ".live"), /connection\.rs/);
+  await page.close();
+});
+
+test("the figures tell of each loop, of what took long, of the pool's threads and its queues", { skip }, async () => {
+  const page = await attach();
+  await page.keyboard.press("2");
+  let over = false;
+  const slow = (async () => {
+    while (!over) await fetch(`${own}/slow-pool?n=34`).then((response) => response.text());
+  })();
+  const tables = async () => Object.fromEntries(await page.$$eval(".figures", (all) => all.map((one) => [one.querySelector("h2").textContent, one.querySelector("tbody").innerText])));
+  await page.waitForFunction(() => [...document.querySelectorAll(".figures")].some((one) => one.textContent.startsWith("Pool threads") && /windlass-pool-\d+pool job .*connection\.rs:\d+/.test(one.textContent)));
+  over = true;
+  await slow;
+  await page.waitForFunction(() => document.querySelectorAll(".histogram rect").length > 2);
+  const told = await tables();
+  // So much of its time, so many iterations, so much in the mailbox, and p50, p99 and max, twice.
+  assert.match(told.Loops, /main\s+\d+ %\s+\d+\s+\d+\s+[\d.]+ \S+ \/ [\d.]+ \S+ \/ [\d.]+ \S+\s+[\d.]+ \S+ \//);
+  assert.match(told.Loops, /worker 1\s+\d+ %/);
+  assert.match(told["The longest callbacks of the last minute"], /[\d.]+ m?s\s+TCP stream\s+poll\s+\S*connection\.rs:\d+/);
+  assert.match(told["Pool threads"], /windlass-pool-\d+\s/);
+  assert.match(told["Queues of the pools"], /^\d+\s+\d+\s+\d+/);
+  await page.close();
+});
+
+test("at 400 pixels no screen of a live program is wider than that", { skip }, async () => {
+  const page = await attach({ viewport: { width: 400, height: 800 } });
+  for (const key of ["1", "2", "3"]) {
+    await page.keyboard.press(key);
+    await page.waitForFunction(() => document.querySelector("main > *:not(.empty)"));
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 400, key);
+  }
+  await page.close();
+});
+
+test("two who look on see the same program, and one goes on when the other has gone", { skip }, async () => {
+  const pages = [await attach(), await attach()];
+  await pages[0].close();
+  const moment = () => pages[1].$eval(".scrub input", (range) => Number(range.max));
+  const before = await moment();
+  await pages[1].waitForFunction((least) => Number(document.querySelector(".scrub input").max) > least, before);
+  await pages[1].close();
+});
+
+test("a hundred workers have their rows, and the page still answers", { skip }, async () => {
+  const many = await serve(0, ["--workers", "100"]);
+  // All at once, so that each has a worker of its own.
+  await Promise.all(Array.from({ length: 100 }, () => fetch(`${many.own}/slow?n=32`).then((response) => response.text())));
+  const page = await attachTo(many.view);
+  await page.waitForFunction(() => document.querySelectorAll(".lane-names text").length > 30);
+  const workers = (await names(page)).filter((name) => name.includes("worker"));
+  assert.ok(workers.every((name) => name.startsWith("└ ")), workers.join());
+  await page.keyboard.press("2");
+  await page.waitForFunction(() => document.querySelectorAll(".figures tbody tr").length > 30);
+  await page.close();
+  await many.program.end("SIGKILL");
+});
+
+test("a program that ends is said to have ended, and is found again when it was started again", { skip }, async () => {
+  const first = await serve();
+  const { port } = new URL(first.view);
+  const page = await attachTo(first.view);
+  const strip = (words) => page.waitForFunction((text) => document.querySelector(".strip")?.textContent.includes(text), words);
+  // One that is killed says nothing.
+  await first.program.end("SIGKILL");
+  await strip("There is no connection to the program");
+  const second = await serve(port);
+  await strip("Live");
+  await second.program.end();
+  await strip("The program has ended");
+  await page.click('[data-key="look again"]');
+  await strip("Nobody answers there");
+  const third = await serve(port);
+  await page.click('[data-key="look again"]');
+  await strip("Live");
+  await third.program.end("SIGKILL");
   await page.close();
 });
 

@@ -29,8 +29,8 @@ export async function start(path, args, environment = {}, addresses = 1) {
   });
   const url = await found;
   const gone = new Promise((resolve) => child.on("exit", resolve));
-  const end = () => {
-    child.kill();
+  const end = (signal) => {
+    child.kill(signal);
     return gone;
   };
   return { url, urls, pid: child.pid, end };

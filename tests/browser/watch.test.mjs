@@ -132,4 +132,78 @@ test("at the first visit there is a hint, and the legend says what each sign mea
   await page.close();
 });
 
+test("each kind of step has a button and a key, which lead to the same moment, there and back", async () => {
+  const kinds = [["Step", "ArrowRight", "ArrowLeft"], ["Callback", "c"], ["Phase", "f"], ["Iteration", "i"], ["Drain", "d"], ["Wake by another thread", "w"]];
+  for (const [name, forward, backward = `Shift+${forward.toUpperCase()}`] of kinds) {
+    const page = await watch(name === "Drain" ? "after-each" : "a-worker");
+    const moments = [];
+    for (const way of ["key", "button"]) {
+      const go = async (key, which) => {
+        if (way === "key") await page.keyboard.press(key);
+        else await page.locator(`.pair[aria-label="${name}"] button`).nth(which).click();
+        await press(page, "Shift"); // What was changed is drawn.
+        moments.push(await text(page, ".moment"));
+      };
+      await press(page, "Home");
+      await go(forward, 1);
+      await go(forward, 1);
+      await go(backward, 0);
+    }
+    const [first, second, back] = moments;
+    assert.notEqual(first, second, name);
+    assert.equal(back, first, name);
+    assert.deepEqual(moments.slice(3), moments.slice(0, 3), name);
+    await page.close();
+  }
+});
+
+test("it plays at a speed, and stops at a breakpoint on a label, a phase or an iteration", async () => {
+  const page = await watch("in-a-timer");
+  for (let times = 0; times < 6; times += 1) await page.keyboard.press("+");
+  assert.equal(await text(page, ".speed"), "50 a second");
+  for (const [what, value, happened] of [["label", "immediate", /immediate “immediate”/], ["phase", "check", /^Phase check/], ["iteration", "1", /^Iteration 1 begins/]]) {
+    await press(page, "Home");
+    await page.keyboard.press("b");
+    await page.selectOption(".breakpoints select", what);
+    await page.fill(".breakpoints input", value);
+    await page.keyboard.press("Enter");
+    await page.click(".play");
+    await page.waitForFunction(() => document.querySelector(".play").textContent === "Play ▶");
+    assert.match(await text(page, ".happened"), happened);
+    assert.doesNotMatch(await text(page, ".runs-now"), /The end/);
+    await page.click('[data-key="break-0"]');
+  }
+  // Without one it plays to the end.
+  await page.click(".play");
+  await page.waitForFunction(() => /The end, at/.test(document.querySelector(".runs-now").textContent));
+  await page.close();
+});
+
+test("before the first step all is there to be read, at 1,280 by 720", async () => {
+  const page = await watch("in-a-timer");
+  assert.ok(await page.isVisible(".hint"));
+  assert.match(await text(page, ".happened"), /To begin, press/);
+  const [needed, room] = await page.$eval(".panel-now .panel-body", (one) => [one.scrollHeight, one.clientHeight]);
+  assert.ok(needed <= room, `${needed} in ${room}`);
+  await page.close();
+});
+
+test("the newest callback is seen whole in the ledger, whatever room the threads have taken", async () => {
+  const page = await watch("question-and-answer");
+  await press(page, "End");
+  const [row, panel] = await page.evaluate(() => [".panel-ledger tbody tr:last-child", ".panel-ledger"].map((one) => document.querySelector(one).getBoundingClientRect().bottom));
+  assert.ok(row <= panel, `${row} in ${panel}`);
+  await page.close();
+});
+
+test("a message leads to the callback that gets it", async () => {
+  const page = await watch("question-and-answer");
+  await press(page, "End");
+  const ends = await page.$$eval(".lanes .arrow-post", (all) => all.map((one) => Number(/([\d.]+) [\d.]+$/.exec(one.getAttribute("d"))[1])));
+  const boxes = await page.$$eval(".lanes .box.sort-poll rect:first-of-type", (all) => all.map((one) => Number(one.getAttribute("x"))));
+  assert.ok(ends.length >= 3);
+  for (const end of ends) assert.ok(boxes.some((left) => end >= left && end <= left + 4), `${end} in ${boxes}`);
+  await page.close();
+});
+
 test("no script has failed on the way", () => assert.deepEqual(chrome.errors, []));

@@ -56,7 +56,7 @@ export function editor(start, { changed, translate, missing }) {
   const setMain = (body, isTyped = false) =>
     set({ scenario: { ...program.scenario, main: body }, files: program.parted ? program.files : null }, isTyped);
 
-  function fieldOf(op, path, { field, title, type, optional }) {
+  function fieldOf(op, path, { field, title, type, optional, about }) {
     const update = (input) => {
       const text = type === "number" ? Math.max(0, Number.parseInt(input.value, 10) || 0) : input.value;
       const next = type === "checkbox" ? input.checked : text;
@@ -74,7 +74,7 @@ export function editor(start, { changed, translate, missing }) {
       "data-key": `${path.join(".")} ${field}`,
       oninput: (event) => update(event.target),
     });
-    return h("label", { class: "field" }, `${title} `, input);
+    return h("label", { class: "field", title: about }, `${title} `, input);
   }
 
   function addTo(path, title) {

@@ -9,6 +9,12 @@ import { blockedWords } from "./words.js";
 /** So often a second a picture is taken. */
 const PACES = [1, 2, 5, 10];
 
+/** After so long one asks again who has refused, as while too many look on. */
+const AGAIN = 2000;
+
+/** So many events are held back while something is pressed. */
+const HELD_MAX = 20_000;
+
 /** A live program, as `context.live`. It begins at once. */
 export class Feed {
   constructor(context) {
@@ -16,14 +22,15 @@ export class Feed {
     this.paused = false;
     this.connected = false;
     this.ended = false; // The program has ended: what there is stays to be looked at.
+    this.sought = false; // Nobody was there when one looked for it after that.
     this.pace = context.store.get("pace", 5);
     this.summary = null; // What the server has told last of the whole program.
     this.missed = 0; // How many events came while the picture was paused.
     this.batch = [];
+    this.pressed = false; // Something on the page is being pressed: it is not to be drawn anew below the finger.
+    for (const name of ["pointerdown", "pointerup", "pointercancel"]) addEventListener(name, () => (this.pressed = name === "pointerdown"), true);
     this.open();
-    this.summaries = new EventSource("api/summary");
-    this.summaries.addEventListener("summary", ({ data }) => this.sum(parseSummary(data)));
-    this.summaries.addEventListener("end", () => this.end());
+    this.openSummaries();
     this.setPace(this.pace);
   }
 
@@ -31,12 +38,35 @@ export class Feed {
     this.source?.close();
     this.batch = [];
     this.missed = 0;
-    this.source = new EventSource("api/events");
+    this.source = this.stream("api/events", () => this.open());
     this.source.addEventListener("open", () => this.told({ connected: true }));
-    // The browser tries again by itself, and gets all that there is.
     this.source.addEventListener("error", () => this.told({ connected: false }));
     this.source.addEventListener("message", ({ data }) => this.came(parse(data)));
-    this.source.addEventListener("end", () => this.end());
+  }
+
+  openSummaries() {
+    this.summaries = this.stream("api/summary", () => this.openSummaries());
+    this.summaries.addEventListener("summary", ({ data }) => this.sum(parseSummary(data)));
+  }
+
+  /**
+   * A stream of events. If it breaks off, the browser tries again by itself, and gets all that there is. If
+   * it is refused the browser does not: then `again` is called a little later.
+   */
+  stream(path, again) {
+    const source = new EventSource(path);
+    source.addEventListener("end", () => this.end());
+    source.addEventListener("error", () => {
+      if (source.readyState === EventSource.CLOSED && !this.ended) setTimeout(() => this.ended || again(), AGAIN);
+    });
+    return source;
+  }
+
+  /** After the end: perhaps the program has been started again. */
+  async look() {
+    const isThere = await this.context.api.get("api/about").then(() => true, () => false);
+    if (isThere) location.reload();
+    else this.told({ sought: true });
   }
 
   end() {
@@ -86,7 +116,7 @@ export class Feed {
 
   /** A picture: all that came since the last one. */
   take() {
-    if (this.paused || this.batch.length === 0) return;
+    if (this.paused || this.batch.length === 0 || (this.pressed && this.batch.length < HELD_MAX)) return;
     const events = inOrder(this.batch.splice(0));
     if (this.begins) this.context.load(events);
     else this.context.append(events);

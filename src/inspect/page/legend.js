@@ -94,7 +94,7 @@ export function hintAt(root, context) {
     context.store.set("legend seen", true);
     context.changed();
   };
-  const hint = h("p", { class: "hint", hidden: true }, "New here? ", h("strong", null, "Legend"), " below says what each sign means (key ", h("kbd", null, "l"), "). ",
+  const hint = h("p", { class: "hint", hidden: true }, "New here? See the ", h("strong", null, "Legend"), " (key ", h("kbd", null, "l"), "). ",
     h("button", { type: "button", class: "small", "data-key": "hint", onclick: away }, "Got it"));
   root.append(hint);
   return context.onChange(() => {

@@ -41,26 +41,29 @@ export function strip(root, context) {
   const button = h("button", { type: "button", class: "main", onclick: () => context.live.toggle() });
   const words = h("span");
   const blocked = h("span", { class: "blocked" }); // The feed says it to who cannot see it.
-  root.append(h("div", { class: "strip" }, button, words, blocked));
+  const look = h("button", { type: "button", "data-key": "look again", onclick: () => context.live.look() }, "Is it there again?");
+  root.append(h("div", { class: "strip" }, button, words, look, blocked));
   return context.onChange(() => {
     const { live } = context;
     put(button, live.paused ? "Go on ▶" : "Pause the picture");
     button.hidden = live.ended;
+    look.hidden = !live.ended;
     const now = time(context.state.at);
     put(words, live.ended
-      ? `The program has ended. This is the last picture, of ${now}.`
+      ? `The program has ended. This is the last picture, of ${now}.${live.sought ? " Nobody answers there." : ""}`
       : !live.connected
         ? "There is no connection to the program. The browser tries again."
         : live.paused
           ? `Paused: this is the moment ${now}. The program goes on: ${count(live.missed, "event")} since then.`
           : `Live: ${count(live.pace, "picture")} a second. Between two of them more has happened than can be drawn.`);
-    put(blocked, (live.summary?.blocked ?? []).map(blockedWords).join(" "));
+    put(blocked, live.connected ? (live.summary?.blocked ?? []).map(blockedWords).join(" ") : "");
   });
 }
 
 export function mount(root, context) {
   const empty = h("p", { class: "empty" }, "Nothing has been told yet.");
   const state = h("div");
+  const over = h("p", { role: "status" });
   const loops = table("Loops",
     [["loop"], ["busy", "The part of the last second in which it did not sleep"], ["iterations a second"],
       ["mailbox", "So much from other threads waits for it: messages, closures, completions"],
@@ -74,14 +77,17 @@ export function mount(root, context) {
     [["thread"], ["runs now"], ["for"], ["had waited", "So long the job was in the queue"], ["jobs done"], ["waits: mean / max"], ["runs: mean / max"]]);
   const pools = table("Queues of the pools", [["pool"], ["jobs that wait"], ["slow ones of them"]]);
   const all = [loops, longest, threads, pools];
-  root.append(h("div", { class: "live" }, empty, state, all.map(({ section }) => section)));
+  root.append(h("div", { class: "live" }, empty, over, state, all.map(({ section }) => section)));
 
   const delays = ({ count: iterations, p50, p99, max }) => (iterations ? `${time(p50)} / ${time(p99)} / ${time(max)}` : "–");
   const line = (one) => h("code", { title: one.place ?? null }, spot(one) ? one.place : "–");
   let drawn = null;
   return context.onChange(() => {
-    const summary = context.live?.summary;
+    const { summary, connected, ended } = context.live;
     empty.hidden = Boolean(summary);
+    put(over, ended ? "The program has ended. These are its last figures." : connected ? "" : "There is no connection to the program. These are the last figures that came.");
+    over.hidden = connected && !ended;
+    state.hidden = !over.hidden; // What was blocked then says nothing of now.
     if (!summary || summary === drawn) return;
     drawn = summary;
     const { blocked } = summary;

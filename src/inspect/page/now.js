@@ -16,16 +16,16 @@ export function mount(root, context) {
   const runs = h("p", { class: "runs-now" });
   const said = h("ol", { class: "said", "aria-label": "Printed so far" });
   const help = h("div", { class: "reading" },
-    h("p", null, "The loop goes round the wheel clockwise. The hand points to the phase that calls back."),
-    h("p", null, h("strong", null, "Left now"), ": what this phase still calls this time. ", h("strong", null, "For later"), ": what came too late for it and waits for the next round, or is not due yet."),
-    h("p", null, "In the middle: after each callback all ticks run, then all microtasks, until both tubes are empty. Only then comes the next callback."));
+    h("p", null, "The loop goes round clockwise. The hand points to the phase that calls back."),
+    h("p", null, h("strong", null, "Left now"), ": what it still calls this time. ", h("strong", null, "For later"), ": what came too late and waits for the next round, or is not due yet."),
+    h("p", null, "In the middle: after each callback all ticks run, then all microtasks."));
   const errors = h("div", { class: "errors", role: "alert" });
   const heading = h("h3", null, "Printed");
   // What is seen of a live program changes too often to be read out.
   if (context.live) happened.removeAttribute("role");
-  root.append(happened, runs, help);
+  root.append(happened, runs);
   const endOfHint = hintAt(root, context);
-  root.append(errors, heading, said);
+  root.append(help, errors, heading, said);
 
   const endOfDrawing = context.onChange(() => {
     const { events, position, state } = context;
@@ -36,12 +36,13 @@ export function mount(root, context) {
     const on = several && event?.track !== undefined ? `${trackName(state, event.track)}: ` : "";
     // What it will print names a callback from its beginning.
     const known = event && { ...event, said: context.line(event.id)?.said };
-    put(happened, at < 0 ? (events.length ? "Nothing has happened yet. Take a step: press → or “Step ▶”." : "There is no recording yet.") : on + sentence(before, known));
+    put(happened, at < 0 ? (events.length ? "To begin, press → or “Step ▶”." : "There is no recording yet.") : on + sentence(before, known));
     help.hidden = at >= 0;
-    runs.hidden = heading.hidden = said.hidden = at < 0;
+    runs.hidden = at < 0;
     const running = Object.values(state.loops).flatMap((loop) => loop.running.map((id) => state.ledger.findLast((one) => one.id === id)));
     put(runs, running.length ? `Runs now: ${running.filter(Boolean).map((line) => nameOf(context.line(line.id) ?? line)).join("; ")}` : events.length && position === events.length && !context.live ? `The end, at ${time(state.at)}.` : "Runs now: no callback.");
     const all = state.ledger.flatMap((line) => line.said.map((text) => ({ text, line })));
+    heading.hidden = said.hidden = all.length === 0;
     fill(said, all.slice(-200).map(({ text }) => h("li", null, text)));
     said.scrollTop = said.scrollHeight;
     fill(errors, state.errors.map(({ text, file, line }) => h("p", null, `${file ? `${file}${line ? `:${line}` : ""}: ` : ""}${text}`)));

@@ -1,14 +1,14 @@
 // The operations of a scenario: what each is called, what stands in it, and what it calls back.
 // tests/conformance/README.md says what each does.
 
-/** A field: its name in the scenario, its name on the page, and what it takes. */
-const id = { field: "id", title: "label", type: "text" };
-const ms = { field: "ms", title: "ms", type: "number" };
-const times = { field: "times", title: "times", type: "number" };
-const kept = { field: "var", title: "kept in", type: "text", optional: true };
-const of = { field: "var", title: "of", type: "text" };
-const port = { field: "port", title: "port", type: "text" };
-const value = { field: "value", title: "value", type: "text" };
+/** A field: its name in the scenario, its name on the page, what it takes, and what it is. */
+const id = { field: "id", title: "label", type: "text", about: "What it prints when it is called" };
+const ms = { field: "ms", title: "ms", type: "number", about: "In milliseconds" };
+const times = { field: "times", title: "times", type: "number", about: "After so many it is over" };
+const kept = { field: "var", title: "kept in", type: "text", optional: true, about: "A variable by which other operations find it, such as clear or refresh. May be empty" };
+const of = { field: "var", title: "of", type: "text", about: "The variable in which it was kept" };
+const port = { field: "port", title: "port", type: "text", about: "The variable of the port" };
+const value = { field: "value", title: "value", type: "text", about: "The message" };
 
 /** What is made when one is added, its fields, and its parts: bodies, or maps of bodies by message. */
 export const OPERATIONS = {

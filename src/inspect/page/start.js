@@ -28,6 +28,7 @@ export function mount(root, context) {
     };
     fill(
       menu,
+      h("p", null, "Choose a program, say what it does next, and see the real loop do it, step by step."),
       h("p", { class: "legend" }, "○ not tried  ◐ tried  ● predicted right twice"),
       h("ol", { class: "lesson-list" }, lessons.map((lesson) =>
         h("li", null, h("h3", { title: lesson.about }, lesson.title), h("ul", null, lesson.programs.map(entry))))),

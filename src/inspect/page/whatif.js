@@ -56,6 +56,13 @@ export function mount(root, context) {
     context.open("watch");
   }
 
+  /** The statement that decides of the first callback that differs. */
+  function statement({ state, lines }, first) {
+    const number = lines[first]?.statement;
+    const text = state.meta?.statements?.[number];
+    return number ? h("p", { class: "statement" }, h("strong", null, number), text ? ` ${text}` : "") : null;
+  }
+
   function column(title, run, first) {
     const row = (line, at) => {
       const isFirst = at === first;
@@ -73,7 +80,8 @@ export function mount(root, context) {
       run.state.errors.map(({ text }) => h("p", { class: "bad" }, text)),
       h("table", { class: "ledger" },
         h("thead", null, h("tr", null, ["#", "what", "phase", "time", "why"].map((text) => h("th", { scope: "col" }, text)))),
-        h("tbody", null, run.lines.map(row), ends)));
+        h("tbody", null, run.lines.map(row), ends)),
+      statement(run, first));
   }
 
   async function compare() {
