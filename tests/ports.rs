@@ -899,6 +899,34 @@ fn a_port_whose_handler_removed_itself_hears_of_the_close() {
     });
 }
 
+/// The close was made before the handler removed itself, by a loop that was ahead, and is seen after that.
+#[test]
+fn a_port_whose_handler_removed_itself_hears_of_a_close_from_ahead() {
+    bounded(|| {
+        let closed = Rc::new(Cell::new(false));
+        virtual_loop().run(|| {
+            let (sender, receiver) = channel::<u8, u8>();
+            let worker = Worker::<PortEnd<u8, u8>, ()>::spawn(|port| {
+                let own = port.clone();
+                port.on_message(move |end| {
+                    let end = end.open();
+                    end.post(1);
+                    windlass::time::advance(Duration::from_millis(5));
+                    end.close();
+                    own.off_message();
+                });
+            });
+            worker.unwrap().post(sender);
+            let receiver = receiver.open();
+            let (own, seen) = (receiver.clone(), closed.clone());
+            receiver.on_message(move |_| own.off_message());
+            receiver.on_close(move || seen.set(true));
+            set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
+        });
+        assert!(closed.get());
+    });
+}
+
 /// The sender gives notice only to a queue that was seen empty, and this one was not.
 #[test]
 fn what_a_full_round_of_messages_leaves_comes_without_a_new_notice() {

@@ -131,7 +131,7 @@ impl<T> MessageHandler<T> {
         };
         self.left.set(None);
         if matches!(round, Round::Unheard | Round::Finished) {
-            self.buffer.queue().stop_looking();
+            self.buffer.queue().stop_looking(state.clock.horizon());
         }
         round
     }

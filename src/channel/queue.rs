@@ -568,9 +568,13 @@ impl<T> Queue<T> {
     }
 
     /// The receiver looks no further, even if messages wait: the next message or end gives notice
-    /// again.
-    pub(crate) fn stop_looking(&self) {
-        self.lock().notified = false;
+    /// again. So does in virtual time what comes from a loop that is ahead, when it can be seen.
+    pub(crate) fn stop_looking(&self, now: Nanos) {
+        let mut queue = self.lock();
+        queue.notified = false;
+        let later = queue.next_at().filter(|time| *time > now).zip(queue.receiver.clone());
+        drop(queue);
+        later.into_iter().for_each(|(time, receiver)| receiver.notify_at(time));
     }
 
     /// Whether a message or an end can be seen at this time, which the receiver then looks at. If

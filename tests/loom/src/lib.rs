@@ -148,7 +148,7 @@ fn a_handler_that_is_attached_hears_of_what_waits_and_of_what_comes() {
         let (first, _) = receive(&buffer, &bell, 1);
         // Nobody listens: messages wait. Then a handler is attached, and looks if there is
         // something, as `on_message` does.
-        queue.stop_looking();
+        queue.stop_looking(u64::MAX);
         if buffer.has_something(u64::MAX) {
             bell.ring();
         }
