@@ -105,7 +105,7 @@ const RANDOM_SLICE: usize = 8 * 1024 * 1024;
 /// Bytes from the system's random number generator, fit for keys.
 ///
 /// None for a length of 0. More than 8 MiB are fetched in several jobs, between which others get
-/// their turn.
+/// their turn. In a [simulation](crate::sim) they come from its seed, and are fit for nothing else.
 ///
 /// # Errors
 /// `InvalidInput` when `len` is above 2^31 − 1. `OutOfMemory` when there is no room for them. The
@@ -137,7 +137,10 @@ pub fn random_bytes(len: usize) -> Request<io::Result<Vec<u8>>> {
         }
         let filled = bytes.len();
         bytes.resize(len.min(filled + RANDOM_SLICE), 0);
-        getrandom::fill(&mut bytes[filled..])?;
+        let part = &mut bytes[filled..];
+        if current::with_chance(|chance| chance.fill(part)).is_none() {
+            getrandom::fill(part)?;
+        }
         Ok((bytes.len() == len).then(|| mem::take(&mut bytes)))
     };
     sliced::submit(&state, RANDOM, location, slice)

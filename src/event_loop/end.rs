@@ -122,6 +122,11 @@ impl State {
             self.run_exit_hooks();
         }
         log::debug!("{}: the loop is torn down", self.teller.track.name());
+        if let Some(member) = &self.virtual_time
+            && let Some(chance) = member.chance()
+        {
+            chance.ends(member.number(), || self.why_it_waits());
+        }
         self.status.set(Status::TearingDown);
         self.mailbox.end();
         drop_each(self.mailbox.close());

@@ -19,6 +19,7 @@ use crate::pool::{self, Admission};
 use crate::request::Request;
 use crate::state::current;
 use crate::trace::label::here;
+use crate::virtual_time::chance::Chance;
 
 /// What a template ends in, replaced by letters and digits (as `mkstemp(3)`).
 const PLACEHOLDER: &[u8] = b"XXXXXX";
@@ -108,11 +109,12 @@ fn unique<T>(template: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Resu
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Six letters and digits. The keys of a hash map are random, which is enough: a name that is taken
-/// is not used.
+/// Six letters and digits, in a simulation from its seed. The keys of a hash map are random, which
+/// is enough: a name that is taken is not used.
 fn random_letters() -> [u8; PLACEHOLDER.len()] {
     const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let mut number = RandomState::new().build_hasher().finish();
+    let mut number = current::with_chance(Chance::value)
+        .unwrap_or_else(|| RandomState::new().build_hasher().finish());
     [(); PLACEHOLDER.len()].map(|()| {
         let letter = LETTERS[(number % LETTERS.len() as u64) as usize];
         number /= LETTERS.len() as u64;

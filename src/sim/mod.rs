@@ -33,15 +33,15 @@
 //! Files are the machine's; how long their requests take is the seed's. A program is no longer the
 //! same in each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
 //! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
-//! walks through a `HashMap` (whose order differs from run to run), takes sockets of the machine in
-//! (`from_std`), or depends on what files hold. A socket of a simulation has no descriptor
-//! (`into_std` is `Unsupported`) and opens in its own simulation only, and a path of a Unix socket
-//! there is a name and no file: nobody at it is `ConnectionRefused`. Pipes and file events work,
-//! but what comes from outside is not waited for: a simulation waits for no thread and no
-//! descriptor. A job or callback that blocks for another thread of the program, as in a barrier,
-//! blocks it for ever, for one thread runs at a time. Signals, children, terminals and the standard
-//! streams are `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials
-//! of a peer.
+//! draws random numbers elsewhere than from [`random`] (or `crypto::random_bytes`), walks through a
+//! `HashMap` (whose order differs from run to run), takes sockets of the machine in (`from_std`),
+//! or depends on what files hold. A socket of a simulation has no descriptor (`into_std` is
+//! `Unsupported`) and opens in its own simulation only, and a path of a Unix socket there is a name
+//! and no file: nobody at it is `ConnectionRefused`. Pipes and file events work, but what comes
+//! from outside is not waited for: a simulation waits for no thread and no descriptor. A job or
+//! callback that blocks for another thread of the program, as in a barrier, blocks it for ever, for
+//! one thread runs at a time. Signals, children, terminals and the standard streams are
+//! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
 //!
 //! # Examples
 //! Two workers count in a file's manner: each reads the number, and writes one more. Some seed
@@ -88,7 +88,8 @@ use crate::callback::Halt;
 use crate::clock::saturating_nanos;
 use crate::error::panic_message;
 use crate::event_loop::Loop;
-use crate::virtual_time::chance::{Chance, End, Setup};
+use crate::state::current;
+use crate::virtual_time::chance::{Chance, End, Fault, Setup};
 
 pub use crate::virtual_time::odds::{Faults, Network};
 pub use explore::{Failure, explore};
@@ -122,6 +123,8 @@ pub struct Sim {
     callbacks: u64,
     /// The faults that may strike, for shrinking. None: all.
     allowed: Option<BTreeSet<u64>>,
+    /// The panics of the program are not printed, for shrinking.
+    is_quiet: bool,
 }
 
 /// How a simulation ended.
@@ -160,6 +163,7 @@ impl Sim {
             end: None,
             callbacks: CALLBACKS_MAX,
             allowed: None,
+            is_quiet: false,
         }
     }
 
@@ -285,23 +289,21 @@ impl Sim {
             end: self.end,
             callbacks_max: self.callbacks,
             allowed: self.allowed.clone(),
+            is_quiet: self.is_quiet,
         }))
     }
 
     #[track_caller]
     fn run_on_loop<R>(&self, run: impl FnOnce(&Loop) -> R) -> Outcome<R> {
+        // No closure: a panic in one would not have the caller's line.
         match self.try_run(run) {
-            (Ok(outcome), _) => outcome,
-            (Err(message), _) => panic!("{message}"),
+            Ok(outcome) => outcome,
+            Err(failed) => panic!("{}", failed.message),
         }
     }
 
-    /// Runs a program, and gives its outcome or the message of its failure; and the faults that
-    /// struck.
-    fn try_run<R>(
-        &self,
-        run: impl FnOnce(&Loop) -> R,
-    ) -> (Result<Outcome<R>, String>, Vec<(u64, &'static str)>) {
+    /// Runs a program, and gives its outcome or how it failed.
+    fn try_run<R>(&self, run: impl FnOnce(&Loop) -> R) -> Result<Outcome<R>, Failed> {
         let chance = self.chance();
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
             let event_loop = self.make(&chance);
@@ -325,6 +327,47 @@ impl Sim {
                 _ => Ok(Outcome { value, digest, elapsed }),
             },
         };
-        (result.map_err(|message| format!("seed {}: {message}", self.seed)), chance.faults())
+        result.map_err(|message| {
+            let message = format!("seed {}: {message}", self.seed);
+            Failed { message, digest, faults: chance.faults() }
+        })
     }
+}
+
+/// How a run failed.
+struct Failed {
+    /// The message of the panic, with the seed.
+    message: String,
+    /// As that of an [`Outcome`].
+    digest: u64,
+    /// What struck in it.
+    faults: Vec<Fault>,
+}
+
+/// A number that is drawn from the seed of the simulation in which the caller runs: in a callback,
+/// a task or a job. None outside of a simulation.
+///
+/// A program that takes its random numbers from here while it is simulated is the same for its
+/// seed. Each of them is as likely as the other. With more to ask for than numbers, seed a
+/// generator with it.
+///
+/// # Examples
+/// ```
+/// use std::hash::{BuildHasher, RandomState};
+/// use std::time::Duration;
+/// use windlass::sim::{self, Sim};
+///
+/// /// Up to 100 ms, so that those who were disturbed together do not come again together.
+/// fn pause() -> Duration {
+///     let number = sim::random().unwrap_or_else(|| RandomState::new().hash_one(()));
+///     Duration::from_millis(number % 100)
+/// }
+///
+/// let of_seed = |seed| Sim::new(seed).run(|| (0..8).map(|_| pause()).collect::<Vec<_>>()).value;
+/// assert_eq!(of_seed(1), of_seed(1));
+/// assert_ne!(of_seed(1), of_seed(2));
+/// assert_eq!(sim::random(), None);
+/// ```
+pub fn random() -> Option<u64> {
+    current::with_chance(Chance::value)
 }

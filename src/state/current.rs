@@ -162,9 +162,10 @@ pub(crate) fn register(state: &Rc<State>) {
 /// Where in virtual time this thread is, if it is.
 pub(crate) fn place() -> Option<Place> {
     with_owner(|state| {
-        let program = state.virtual_time.as_ref()?.program();
+        let member = state.virtual_time.as_ref()?;
+        let (program, number) = (member.program(), member.number());
         let (time, horizon) = (state.clock.read(), state.clock.horizon());
-        Some(Place { mailbox: &raw const *state.mailbox, program, time, horizon })
+        Some(Place { mailbox: &raw const *state.mailbox, program, number, time, horizon })
     })
     .flatten()
 }

@@ -263,11 +263,12 @@ impl State {
         alive
     }
 
-    /// What a loop that cannot go on waits for, in words: a few handles, for it is asked at each
-    /// wait that only others can end.
+    /// What a loop waits for, in words: a few handles, for in virtual time it is asked at each wait
+    /// that only others can end.
     pub(crate) fn why_it_waits(&self) -> String {
         let mut alive = Vec::new();
         self.handles.report(&mut alive, NAMED_MAX + 1);
+        self.timers.report(&mut alive);
         self.immediates.report(&mut alive);
         let mut reasons = a_few(&alive);
         let tasks = self.tasks.locations();

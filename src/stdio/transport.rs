@@ -74,6 +74,12 @@ impl Standard {
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
+
+    /// The error of one that has failed with this number: in a simulation always the same.
+    fn error(&self, number: i32) -> io::Error {
+        let refused = self.state.refuse_in_simulation("standard streams");
+        refused.err().unwrap_or_else(|| io::Error::from_raw_os_error(number))
+    }
 }
 
 impl Drop for Standard {
@@ -133,7 +139,7 @@ impl Transport for Standard {
         match &self.calls {
             Calls::Polled(descriptor) => descriptor.receive(buffer),
             Calls::Pooled(file) => file.receive(buffer),
-            Calls::Failed(number) => Err(io::Error::from_raw_os_error(*number)),
+            Calls::Failed(number) => Err(self.error(*number)),
         }
     }
 
@@ -145,7 +151,7 @@ impl Transport for Standard {
         match &self.calls {
             Calls::Polled(descriptor) => descriptor.send_vectored(data),
             Calls::Pooled(file) => file.send_vectored(data),
-            Calls::Failed(number) => Err(io::Error::from_raw_os_error(*number)),
+            Calls::Failed(number) => Err(self.error(*number)),
         }
     }
 

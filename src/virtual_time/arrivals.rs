@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) mailbox: *const Mailbox,
     /// The number of its program.
     pub(crate) program: u64,
+    /// The number of the loop in it.
+    pub(crate) number: usize,
     /// The time of its loop's clock.
     pub(crate) time: Nanos,
     /// The time up to which its loop sees what was sent, at this moment.

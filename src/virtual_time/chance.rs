@@ -1,9 +1,10 @@
 //! Chance from a seed: what virtual time leaves fixed and real machines leave open.
 //!
 //! A program in a simulation has one [`Chance`], and all its loops draw from it. Only one of them
-//! runs at a time, so the draws have one order, and the same seed gives the same run. There are two
-//! dice: one for order and times, one for misfortune. So a run without one of its faults is the
-//! same run up to where that fault struck, which is what shrinking needs.
+//! runs at a time, so the draws have one order, and the same seed gives the same run. There are
+//! three dice: one for order and times, one for misfortune, one for what the program itself asks
+//! for. So a run without one of its faults is the same run up to where that fault struck, which is
+//! what shrinking needs.
 //!
 //! Lock order: no other lock is taken under this one.
 
@@ -16,7 +17,9 @@ use std::time::Duration;
 
 use super::network::Book;
 use super::odds::{Faults, Network, Span};
+use super::scheduler;
 use crate::clock::Nanos;
+use crate::state::current;
 use crate::sys;
 use crate::trace::Phase;
 
@@ -34,6 +37,8 @@ pub(crate) struct Chance {
     callbacks_max: u64,
     /// The faults that may strike, by their order. None: all.
     allowed: Option<BTreeSet<u64>>,
+    /// The panics of the program are not printed.
+    is_quiet: bool,
     /// What changes.
     drawn: Mutex<Drawn>,
 }
@@ -67,6 +72,8 @@ struct Drawn {
     order: Dice,
     /// For misfortune.
     misfortune: Dice,
+    /// For numbers and bytes that the program asks for.
+    values: Dice,
     /// When each thread of a pool is free, by the pool's number.
     pools: BTreeMap<u64, Vec<Nanos>>,
     /// How many callbacks there were.
@@ -74,11 +81,33 @@ struct Drawn {
     /// Of the callbacks in their order.
     digest: u64,
     /// The faults that struck, those that were not allowed to included.
-    struck: Vec<&'static str>,
+    struck: Vec<Fault>,
     /// By how much the wall clock is ahead, in nanoseconds.
     wall: i64,
     /// Why the program was ended.
     failure: Option<String>,
+    /// Of a program that went on for too long: what each loop waited for at its end, by its number.
+    waits: Option<BTreeMap<usize, String>>,
+}
+
+/// A fault that struck.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    /// Its place among all that struck.
+    pub(crate) number: u64,
+    /// What it was.
+    what: &'static str,
+    /// Which loop it struck, and when.
+    place: Option<(usize, Nanos)>,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.number, self.what)?;
+        self.place.map_or(Ok(()), |(number, at)| {
+            write!(f, ", {} at {:?}", scheduler::name_of(number), Duration::from_nanos(at))
+        })
+    }
 }
 
 /// Random numbers from a seed: SplitMix64 (Steele, Lea, Flood 2014), which has no bad seeds.
@@ -129,23 +158,32 @@ pub(crate) struct Setup {
     pub(crate) callbacks_max: u64,
     /// The faults that may strike, by their order. None: all.
     pub(crate) allowed: Option<BTreeSet<u64>>,
+    /// The panics of the program are not printed.
+    pub(crate) is_quiet: bool,
 }
 
 impl Chance {
     pub(crate) fn new(setup: Setup) -> Chance {
-        let Setup { seed, network, faults, end, callbacks_max, allowed } = setup;
+        let Setup { seed, network, faults, end, callbacks_max, allowed, is_quiet } = setup;
         let drawn = Drawn {
             order: Dice(mix(seed)),
             misfortune: Dice(mix(!seed)),
+            values: Dice(mix(seed ^ 0x5555_5555_5555_5555)),
             pools: BTreeMap::new(),
             callbacks: 0,
             digest: 0,
             struck: Vec::new(),
             wall: 0,
             failure: None,
+            waits: None,
         };
-        let book = Book::default();
-        Chance { network, book, faults, end, callbacks_max, allowed, drawn: Mutex::new(drawn) }
+        let (book, drawn) = (Book::default(), Mutex::new(drawn));
+        Chance { network, book, faults, end, callbacks_max, allowed, is_quiet, drawn }
+    }
+
+    /// Whether the panics of the program are not printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
     }
 
     fn lock(&self) -> MutexGuard<'_, Drawn> {
@@ -266,7 +304,8 @@ impl Chance {
             return false;
         }
         let number = drawn.struck.len() as u64;
-        drawn.struck.push(what);
+        let place = current::place().map(|here| (here.number, here.time));
+        drawn.struck.push(Fault { number, what, place });
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&number))
     }
 
@@ -338,6 +377,23 @@ impl Chance {
         self.lock().wall
     }
 
+    // ----- What the program asks for -----
+
+    /// A number for the program.
+    pub(crate) fn value(&self) -> u64 {
+        self.lock().values.next()
+    }
+
+    /// Bytes for the program.
+    #[cfg(feature = "digest")]
+    pub(crate) fn fill(&self, bytes: &mut [u8]) {
+        let mut drawn = self.lock();
+        for part in bytes.chunks_mut(8) {
+            let number = drawn.values.next().to_le_bytes();
+            part.copy_from_slice(&number[..part.len()]);
+        }
+    }
+
     // ----- What happened -----
 
     /// A callback has run. False when there were too many.
@@ -359,25 +415,46 @@ impl Chance {
         self.lock().failure.get_or_insert(why);
     }
 
+    /// The program is ended because it went on for too long: the loops say what they wait for.
+    pub(super) fn goes_on(&self, why: String) {
+        let mut drawn = self.lock();
+        drawn.failure.get_or_insert(why);
+        drawn.waits.get_or_insert_default();
+    }
+
     /// The program has come to the time at which it is ended.
     pub(super) fn is_over(&self, end: End) {
         if end.is_failure {
-            self.fail(end.why());
+            self.goes_on(end.why());
+        }
+    }
+
+    /// A loop ends. If that is because the program went on for too long, it says what it waited
+    /// for.
+    pub(crate) fn ends(&self, number: usize, waits_for: impl FnOnce() -> String) {
+        if self.lock().waits.is_some() {
+            let report = waits_for();
+            self.lock().waits.get_or_insert_default().insert(number, report);
         }
     }
 
     /// The digest, and why the program was ended if that was a failure.
     pub(crate) fn outcome(&self) -> (u64, Option<String>) {
         let mut drawn = self.lock();
-        (mix(drawn.digest ^ drawn.callbacks), drawn.failure.take())
+        let waits = drawn.waits.take().unwrap_or_default();
+        let waits = waits.iter().map(|(number, report)| (*number, report.as_str()));
+        let waits = scheduler::reports(waits);
+        let more = if waits.is_empty() { waits } else { format!(": {waits}") };
+        let failure = drawn.failure.take().map(|why| why + &more);
+        (mix(drawn.digest ^ drawn.callbacks), failure)
     }
 
     /// The faults that struck, in their order, as far as they were allowed to.
-    pub(crate) fn faults(&self) -> Vec<(u64, &'static str)> {
+    pub(crate) fn faults(&self) -> Vec<Fault> {
         let drawn = self.lock();
-        let all = (0..).zip(drawn.struck.iter().copied());
-        let allowed = |number: &u64| self.allowed.as_ref().is_none_or(|some| some.contains(number));
-        all.filter(|(number, _)| allowed(number)).collect()
+        let allowed =
+            |fault: &&Fault| self.allowed.as_ref().is_none_or(|all| all.contains(&fault.number));
+        drawn.struck.iter().filter(allowed).cloned().collect()
     }
 
     /// The reason for too many callbacks.

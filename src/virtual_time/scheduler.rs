@@ -224,15 +224,22 @@ impl Table {
 
     /// What each loop waits for.
     fn reports(&self) -> String {
-        let lines = self.entries.iter().map(|(number, entry)| {
-            let name = match number {
-                0 => "the first loop".to_owned(),
-                _ => format!("worker loop {number}"),
-            };
-            format!("{name} waits for {}", entry.report)
-        });
-        lines.collect::<Vec<_>>().join("; ")
+        reports(self.entries.iter().map(|(number, entry)| (*number, entry.report.as_str())))
     }
+}
+
+/// What a reader calls the loop of this number.
+pub(super) fn name_of(number: usize) -> String {
+    match number {
+        0 => "the first loop".to_owned(),
+        _ => format!("worker loop {number}"),
+    }
+}
+
+/// What each of these loops waits for.
+pub(super) fn reports<'a>(of_loops: impl Iterator<Item = (usize, &'a str)>) -> String {
+    let lines = of_loops.map(|(number, report)| format!("{} waits for {report}", name_of(number)));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 impl Member {
@@ -299,6 +306,11 @@ impl Member {
         self.program.number
     }
 
+    /// The number of its loop in the program.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
     pub(crate) fn is_first(&self) -> bool {
         self.number == 0
     }
@@ -313,7 +325,7 @@ impl Member {
     pub(crate) fn note(&self, kind: &str, phase: Phase, now: Nanos) -> Nanos {
         let Some(chance) = self.chance() else { return 0 };
         if !chance.note(self.number, kind, phase, now) {
-            chance.fail(chance.too_many());
+            chance.goes_on(chance.too_many());
             self.program.lock().end_all();
         }
         chance.callback_time()
