@@ -6,15 +6,17 @@
 //!
 //! When both queues are empty, rejections that nobody has handled are judged, as in Node.
 
-#![allow(unsafe_code)] // Two calls that have no safe form: see their comments.
+#![allow(unsafe_code)] // Calls that have no safe form: see their comments.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rquickjs::{Context, Ctx, Error, Exception, Function, Persistent, Result, Runtime, Value, qjs};
+use windlass::worker::{self, Interrupter};
 
 use crate::binding;
 use crate::builtin;
@@ -88,12 +90,34 @@ pub(crate) fn current() -> Rc<Engine> {
 }
 
 /// An engine that ends with its guard. To be dropped after the loop: callbacks live in the engine.
-pub(crate) struct Started(());
+pub(crate) struct Started {
+    /// Where the runtime is, for whoever terminates this worker. Zero when it is gone.
+    address: Arc<Mutex<usize>>,
+    /// Keeps what is done then.
+    _interrupter: Interrupter,
+}
 
 impl Drop for Started {
     fn drop(&mut self) {
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = 0;
         let engine = CURRENT.take();
         drop(engine);
+    }
+}
+
+/// Takes the stack from the engine of a worker that is told to terminate. On the thread that does it.
+///
+/// The engine asks [`interrupt`] once in ten thousand loops and calls. That is at once, unless each of
+/// them takes long: `for (;;) JSON.parse(text)`. Without a stack it can call nothing more, its own
+/// functions included, and is soon asked.
+fn take_stack(address: &Mutex<usize>) {
+    let address = address.lock().unwrap_or_else(PoisonError::into_inner);
+    if *address != 0 {
+        // SAFETY: the runtime lives, for its address is taken away before it ends, under this lock. The
+        // call writes two words of it, which the worker's thread reads and may write meanwhile. That is
+        // a race by the letter of C. Each word is aligned and is read or written by one instruction,
+        // and either value of either is a good one: if this one is lost, [`interrupt`] ends the script.
+        unsafe { qjs::JS_SetMaxStackSize(*address as *mut qjs::JSRuntime, 1) };
     }
 }
 
@@ -119,9 +143,16 @@ impl Engine {
                 current().rejected(&ctx, promise, reason, is_handled)
             },
         )));
-        engine.context.with(|ctx| clone::share_buffers(&ctx));
+        let raw = engine.context.with(|ctx| {
+            clone::share_buffers(&ctx);
+            // SAFETY: the context lives, and knows its runtime.
+            unsafe { qjs::JS_GetRuntime(ctx.as_raw().as_ptr()) as usize }
+        });
         CURRENT.set(Some(engine));
-        Ok(Started(()))
+        let address = Arc::new(Mutex::new(raw));
+        let shared = address.clone();
+        let _interrupter = worker::interrupt_with(move || take_stack(&shared));
+        Ok(Started { address, _interrupter })
     }
 
     /// Runs `f` in the engine. What it leaves to be done is queued on the loop.

@@ -122,6 +122,26 @@ fn terminate_ends_a_flood_of_ticks_promises_immediates_or_messages_within_50_ms(
     );
 }
 
+#[test]
+fn terminate_ends_a_loop_whose_every_call_takes_long() {
+    check_terminate(
+        "long_calls",
+        &[
+            "const list = new Array(1e6).fill(1); for (;;) list.indexOf(2);",
+            "const list = new Array(1e6).fill(1); for (;;) { try { list.indexOf(2); } catch {} }",
+            "const text = JSON.stringify(new Array(1e4).fill({ a: 1 })); for (;;) JSON.parse(text);",
+            "const list = new Array(1e4).fill({ a: 1 }); for (;;) JSON.stringify(list);",
+            "const text = 'a,'.repeat(1e5); for (;;) text.split(',');",
+            "(function f() { new Array(1e6).fill(1); Promise.resolve().then(f); })()",
+        ],
+    );
+}
+
+#[test]
+fn terminate_ends_one_long_call_that_goes_into_the_depth() {
+    check_terminate("one_call", &["JSON.stringify(new Array(3e6).fill([[1], [2]]));"]);
+}
+
 /// Starts workers with a memory limit of 32 MB, and prints how they ended. Meanwhile the parent and
 /// a worker without a limit go on.
 const LIMITED: &str = r"
