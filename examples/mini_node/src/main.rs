@@ -23,6 +23,7 @@ mod program;
 mod text;
 mod watched;
 
+use std::env;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,7 +43,8 @@ use program::Program;
 static ALLOCATOR: Counting<Keeping> = Counting::around(Keeping);
 
 fn main() -> ExitCode {
-    match options::parse(Parser::from_env()) {
+    let variable = env::var("NODE_OPTIONS").unwrap_or_default();
+    match options::parse(Parser::from_env(), &variable) {
         Ok(Some(options)) => match options.act {
             Act::Beside => beside(&options),
             Act::Explain | Act::Events => observed::run(&options, run),

@@ -80,18 +80,33 @@ impl NodeOptions {
     pub(crate) fn of_arguments(arguments: &[String]) -> Result<NodeOptions, Vec<String>> {
         let (mut options, mut bad) = (NodeOptions::default(), Vec::new());
         for argument in arguments {
-            let taken = argument.strip_prefix("--").is_some_and(|option| {
-                let (name, value) = match option.split_once('=') {
-                    Some((name, value)) => (name, Some(value)),
-                    None => (option, None),
-                };
-                options.take(name, value).is_ok()
-            });
-            if !taken {
+            if !options.take_argument(argument) {
                 bad.push(argument.clone());
             }
         }
         if bad.is_empty() { Ok(options) } else { Err(bad) }
+    }
+
+    /// Those in the variable NODE_OPTIONS, which are none of the program's arguments. It may have others
+    /// that are for Node alone.
+    pub(crate) fn of_variable(text: &str) -> NodeOptions {
+        let mut options = NodeOptions::default();
+        for argument in text.split_whitespace() {
+            options.take_argument(argument);
+        }
+        options.given.clear();
+        options
+    }
+
+    /// Takes one as it stands in a command line. Says whether there is such a one.
+    fn take_argument(&mut self, argument: &str) -> bool {
+        argument.strip_prefix("--").is_some_and(|option| {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (option, None),
+            };
+            self.take(name, value).is_ok()
+        })
     }
 
     /// Those that a worker has of its parent: an error of a worker aborts no program.
@@ -120,6 +135,14 @@ mod tests {
         assert_eq!(options.unhandled_rejections(), "warn");
         assert_eq!(options.given, ["--no-warnings", "--unhandled-rejections=warn"]);
         assert_eq!(NodeOptions::default().unhandled_rejections(), "throw");
+    }
+
+    #[test]
+    fn the_variable_may_have_options_of_nodes_that_are_none_here() {
+        let text = "--max-old-space-size=64  --no-warnings --unhandled-rejections=warn";
+        let options = NodeOptions::of_variable(text);
+        assert!(options.no_warnings && options.given.is_empty());
+        assert_eq!(options.unhandled_rejections(), "warn");
     }
 
     #[test]

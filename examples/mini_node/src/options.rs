@@ -27,7 +27,8 @@ usage: mini_node [options] FILE.js [ARGUMENT...]
 
   Of Node's options there are --unhandled-rejections=MODE, --no-warnings, --trace-warnings,
   --no-deprecation, --throw-deprecation, --trace-deprecation, --expose-gc and
-  --abort-on-uncaught-exception.";
+  --abort-on-uncaught-exception. All but the last two are read from NODE_OPTIONS too, and what else
+  that has is left to Node.";
 
 /// Where the view is, if nothing else is said: where Node's inspector is.
 const INSPECT: &str = "127.0.0.1:9229";
@@ -87,10 +88,13 @@ fn executable() -> String {
     env::current_exe().map_or_else(|_| "mini_node".into(), |path| path.to_string_lossy().into())
 }
 
-/// What the arguments ask for. None if they ask for help.
-pub(crate) fn parse(mut arguments: Parser) -> Result<Option<Options>, lexopt::Error> {
+/// What the arguments ask for, and before them the variable NODE_OPTIONS. None if they ask for help.
+pub(crate) fn parse(
+    mut arguments: Parser,
+    variable: &str,
+) -> Result<Option<Options>, lexopt::Error> {
     let (mut acts, mut is_virtual, mut seed, mut real) = (Vec::new(), false, None, false);
-    let (mut node, mut exposes_gc) = (NodeOptions::default(), false);
+    let (mut node, mut exposes_gc) = (NodeOptions::of_variable(variable), false);
     let mut watches = Watches::default();
     let file = loop {
         match arguments.next()? {
@@ -155,7 +159,7 @@ mod tests {
 
     fn read(arguments: &str) -> Result<Option<Options>, String> {
         let arguments = ["mini_node"].into_iter().chain(arguments.split_whitespace());
-        parse(Parser::from_iter(arguments)).map_err(|error| error.to_string())
+        parse(Parser::from_iter(arguments), "").map_err(|error| error.to_string())
     }
 
     #[test]

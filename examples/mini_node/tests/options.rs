@@ -17,8 +17,14 @@ fn directory() -> PathBuf {
 
 /// What a program prints, and how it ends.
 fn run(program: impl AsRef<OsStr>, option: &str, file: &str) -> String {
+    run_with(program, "", option, file)
+}
+
+/// The same with this in NODE_OPTIONS.
+fn run_with(program: impl AsRef<OsStr>, variable: &str, option: &str, file: &str) -> String {
     let directory = directory();
     let mut command = Command::new(program);
+    command.env("NODE_OPTIONS", variable);
     let command = command.args(option.split_whitespace()).arg(file).current_dir(&directory);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.unwrap();
@@ -65,6 +71,19 @@ fn warnings_are_printed_thrown_or_left_out() {
     check("warnings", "--no-deprecation", "no_deprecation");
     check("warnings", "--throw-deprecation", "throw_deprecation");
     check("warnings", "--trace-warnings", "traced");
+}
+
+#[test]
+fn the_variable_has_options_too_and_the_command_line_the_last_word() {
+    let read = |ending: &str| fs::read_to_string(directory().join(ending)).unwrap();
+    let programs = env::var_os("NODE").into_iter().chain([env!("CARGO_BIN_EXE_mini_node").into()]);
+    for program in programs {
+        let printed = run_with(&program, "--no-warnings", "", "warnings.js");
+        assert_eq!(printed, read("warnings.none.out"), "{}", program.display());
+        let (variable, option) = ("--unhandled-rejections=none", "--unhandled-rejections=warn");
+        let printed = run_with(&program, variable, option, "rejections_alone.js");
+        assert_eq!(printed, read("rejections_alone.warn.out"), "{}", program.display());
+    }
 }
 
 #[test]
