@@ -2,6 +2,7 @@
 'use strict';
 
 const { formatWithOptions, inspect } = require('internal/inspect');
+const { isLogged } = require('internal/symbols');
 
 class Console {
   #stdout;
@@ -30,7 +31,12 @@ class Console {
   #write(toError, text) {
     if (this.#indentation !== '') text = this.#indentation + text.replaceAll('\n', `\n${this.#indentation}`);
     const stream = toError ? this.#stderr ?? process.stderr : this.#stdout ?? process.stdout;
-    stream.write(`${text}\n`);
+    stream[isLogged] = true;
+    try {
+      stream.write(`${text}\n`);
+    } finally {
+      stream[isLogged] = false;
+    }
   }
 
   log(...args) { this.#write(false, formatWithOptions({}, ...args)); }

@@ -5,7 +5,9 @@
 const native = internalBinding('crypto');
 const { Buffer } = require('buffer');
 const { codedError, describe, invalidArgType, outOfRange } = require('internal/io_errors');
-const { validateFunction, validateInteger, validateString } = require('internal/validators');
+const {
+  validateFunction, validateInteger, validateNumber, validateString, validateUint32,
+} = require('internal/validators');
 
 const lengthMax = 2 ** 31 - 1;
 const hashes = { sha1: 64, sha256: 64, sha384: 128, sha512: 128 };
@@ -63,10 +65,19 @@ function pbkdf2Sync(password, salt, iterations, length, digest) {
 function checkScrypt(password, salt, length, options) {
   const args = [bytesOf(password, 'password'), bytesOf(salt, 'salt'), length];
   validateInteger(length, 'keylen', 0, lengthMax);
-  const cost = options?.cost ?? options?.N ?? 16384;
-  const blockSize = options?.blockSize ?? options?.r ?? 8;
-  const parallelization = options?.parallelization ?? options?.p ?? 1;
+  // Each has two names, and an error has the one that was used.
+  const number = (one, other, otherwise) => {
+    const name = options?.[other] !== undefined ? other : one;
+    const value = options?.[name];
+    if (value === undefined) return otherwise;
+    validateUint32(value, name);
+    return value;
+  };
+  const cost = number('N', 'cost', 16384);
+  const blockSize = number('r', 'blockSize', 8);
+  const parallelization = number('p', 'parallelization', 1);
   const memoryMax = options?.maxmem ?? 32 * 1024 * 1024;
+  validateInteger(memoryMax, 'maxmem', 0);
   const isPower = cost > 1 && Number.isInteger(Math.log2(cost));
   if (!isPower || blockSize < 1 || parallelization < 1) {
     throw codedError('ERR_CRYPTO_INVALID_SCRYPT_PARAMS', 'Invalid scrypt params', RangeError);
@@ -106,10 +117,38 @@ function randomBytes(size, callback) {
   return undefined;
 }
 
-function randomFillSync(view, offset = 0, size = view.byteLength - offset) {
-  const bytes = new Uint8Array(view.buffer, view.byteOffset + offset, size);
-  bytes.set(new Uint8Array(native.randomBytes(size)));
+/** The part of a buffer that is to be filled. */
+function partOf(view, offset = 0, size = undefined) {
+  const isBuffer = view instanceof ArrayBuffer || view instanceof SharedArrayBuffer;
+  if (!isBuffer && !ArrayBuffer.isView(view)) {
+    throw invalidArgType('buf', 'an instance of ArrayBuffer or ArrayBufferView', view);
+  }
+  // Both count elements.
+  const unit = view.BYTES_PER_ELEMENT ?? 1;
+  validateNumber(offset, 'offset', 0, view.byteLength / unit);
+  offset *= unit;
+  if (size !== undefined) validateNumber(size, 'size', 0, lengthMax);
+  const length = size === undefined ? view.byteLength - offset : size * unit;
+  if (offset + length > view.byteLength) throw outOfRange('size + offset', `<= ${view.byteLength}`, offset + length);
+  return isBuffer ? new Uint8Array(view, offset, length) : new Uint8Array(view.buffer, view.byteOffset + offset, length);
+}
+
+function randomFillSync(view, offset, size) {
+  const part = partOf(view, offset, size);
+  part.set(new Uint8Array(native.randomBytes(part.length)));
   return view;
+}
+
+function randomFill(view, offset, size, callback) {
+  if (typeof offset === 'function') [offset, size, callback] = [undefined, undefined, offset];
+  else if (typeof size === 'function') [size, callback] = [undefined, size];
+  validateFunction(callback, 'callback');
+  const part = partOf(view, offset, size);
+  native.randomBytes(part.length, (errno, bytes) => {
+    if (errno) return callback(failed(errno));
+    part.set(new Uint8Array(bytes));
+    return callback(null, view);
+  });
 }
 
 function randomInt(min, max, callback) {
@@ -188,6 +227,8 @@ class Hmac {
   #outer;
 
   constructor(algorithm, key) {
+    validateString(algorithm, 'hmac');
+    if (!(algorithm.toLowerCase() in hashes)) throw invalidDigest(algorithm);
     this.#inner = new Hash(algorithm);
     this.#outer = new Hash(algorithm);
     const size = hashes[algorithm.toLowerCase()];
@@ -209,6 +250,12 @@ class Hmac {
 }
 
 function timingSafeEqual(a, b) {
+  for (const [value, name] of [[a, 'buf1'], [b, 'buf2']]) {
+    if (!ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer)) {
+      throw codedError('ERR_INVALID_ARG_TYPE',
+                       `The "${name}" argument must be an instance of ArrayBuffer, Buffer, TypedArray, or DataView.`, TypeError);
+    }
+  }
   const [one, other] = [bytesOf(a, 'buf1'), bytesOf(b, 'buf2')];
   if (one.byteLength !== other.byteLength) {
     throw codedError('ERR_CRYPTO_TIMING_SAFE_EQUAL_LENGTH',
@@ -226,6 +273,7 @@ module.exports = {
   pbkdf2,
   pbkdf2Sync,
   randomBytes,
+  randomFill,
   randomFillSync,
   randomInt,
   randomUUID,

@@ -5,7 +5,7 @@
 const native = internalBinding('dns');
 const { codedError, invalidArgType, invalidArgValue, lookupError } =
   require('internal/io_errors');
-const { validateFunction } = require('internal/validators');
+const { validateBoolean, validateFunction, validateNumber } = require('internal/validators');
 
 const orders = { verbatim: 0, ipv4first: 4, ipv6first: 6 };
 let defaultOrder = 'verbatim';
@@ -23,12 +23,12 @@ function lookup(hostname, options, callback) {
     throw invalidArgType('options', 'one of type integer or object', options);
   }
   validateFunction(callback, 'callback');
+  if (options?.all !== undefined && options.all !== null) validateBoolean(options.all, 'options.all');
+  if (options?.hints !== undefined && options.hints !== null) validateNumber(options.hints, 'options.hints');
   const all = options?.all === true;
   const family = { IPv4: 4, IPv6: 6 }[options?.family] ?? options?.family ?? 0;
   if (![0, 4, 6].includes(family)) {
-    throw options?.family !== undefined && typeof options.family !== 'number' ?
-      invalidArgType('options.family', 'of type number', options.family) :
-      invalidArgValue('options.family', family, 'must be one of: 0, 4, 6');
+    throw invalidArgValue('options.family', family, 'must be one of: 0, 4, 6');
   }
   const order = options?.order ??
     (options?.verbatim === false ? 'ipv4first' : options?.verbatim ? 'verbatim' : defaultOrder);

@@ -8,6 +8,7 @@ const taskQueue = internalBinding('task_queue');
 const { codes } = require('internal/errors');
 const environment = require('internal/environment');
 const fatal = require('internal/fatal');
+const { isLogged } = require('internal/symbols');
 const {
   validateArray, validateFunction, validateInteger, validateString,
 } = require('internal/validators');
@@ -130,12 +131,13 @@ process.memoryUsage.rss = () => native.memoryUsage()[0];
 process.cwd = () => native.cwd();
 process.chdir = function chdir(directory) {
   validateString(directory, 'directory');
-  native.chdir(directory);
+  const errno = native.chdir(directory);
+  if (errno !== 0) throw require('internal/io_errors').fileError(errno, 'chdir', process.cwd(), directory);
   require('internal/cwd').changed();
 };
 
 process.umask = function umask(mask) {
-  return native.umask(mask === undefined ? undefined : require('internal/fs/utils').toMode(mask));
+  return native.umask(mask === undefined ? undefined : require('internal/fs/utils').toMode(mask, undefined, 'mask'));
 };
 
 process.binding = (name) => internalBinding(name);
@@ -235,9 +237,13 @@ class Output extends EventEmitter {
   }
 
   // Nobody reads any more, or the disk is full: an event, and as such the end of a program that does not listen.
+  // What `console` writes is lost silently if nobody listens, as on Node.
   #fail(errno) {
     this.#error = require('internal/io_errors').socketError(errno, 'write');
-    process.nextTick(() => this.emit('error', this.#error));
+    const isQuiet = this[isLogged];
+    process.nextTick(() => {
+      if (!isQuiet || this.listenerCount('error') > 0) this.emit('error', this.#error);
+    });
   }
 
   end(chunk, encoding, callback) {
@@ -253,7 +259,8 @@ class Output extends EventEmitter {
 
 function decode(bytes) {
   if (!ArrayBuffer.isView(bytes)) {
-    throw new codes.ERR_INVALID_ARG_TYPE('chunk', ['string', 'Buffer', 'Uint8Array'], bytes);
+    if (bytes === null) throw require('internal/io_errors').codedError('ERR_STREAM_NULL_VALUES', 'May not write null values to stream', TypeError);
+    throw new codes.ERR_INVALID_ARG_TYPE('chunk', ['string', 'Buffer', 'TypedArray', 'DataView'], bytes);
   }
   return require('buffer').Buffer.from(bytes).toString();
 }

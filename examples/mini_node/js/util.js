@@ -8,7 +8,7 @@ const { stripColors } = require('internal/colors');
 const { customPromisify } = require('internal/symbols');
 const { isDeepStrictEqual } = require('internal/comparisons');
 const types = require('internal/types');
-const { validateFunction } = require('internal/validators');
+const { validateFunction, validateNumber, validateString } = require('internal/validators');
 
 // The names of the results of functions whose callback gets several.
 const kArguments = Symbol('customPromisifyArgs');
@@ -86,8 +86,19 @@ function inherits(constructor, superConstructor) {
   Object.setPrototypeOf(constructor.prototype, superConstructor.prototype);
 }
 
+function getSystemErrorName(number) {
+  validateNumber(number, 'err');
+  if (number >= 0 || !Number.isSafeInteger(number)) throw new codes.ERR_OUT_OF_RANGE('err', 'a negative integer', number);
+  return ERRNO.nameOf(number);
+}
+
+function stripVTControlCharacters(text) {
+  validateString(text, 'str');
+  return stripColors(text);
+}
+
 function debuglog(set) {
-  const isEnabled = new RegExp(`(^|,)${set.replace(/[^\w-]/g, '')}(,|$)`, 'i').test(process.env.NODE_DEBUG ?? '');
+  const isEnabled = new RegExp(`(^|,)${`${set}`.replace(/[^\w-]/g, '')}(,|$)`, 'i').test(process.env.NODE_DEBUG ?? '');
   const log = isEnabled ?
     (...args) => process.stderr.write(`${set.toUpperCase()} ${process.pid}: ${format(...args)}\n`) : () => {};
   log.enabled = isEnabled;
@@ -114,13 +125,13 @@ module.exports = {
   deprecate,
   format,
   formatWithOptions,
-  getSystemErrorName: (number) => ERRNO.nameOf(number),
+  getSystemErrorName,
   inherits,
   inspect,
   isArray: Array.isArray,
   isDeepStrictEqual,
   promisify,
-  stripVTControlCharacters: stripColors,
+  stripVTControlCharacters,
   toUSVString: (text) => `${text}`.toWellFormed(),
   types,
   kArguments,

@@ -84,6 +84,21 @@ programs! {
 }
 
 #[test]
+fn what_console_prints_is_lost_silently_when_nobody_reads_any_more() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("core_no_reader.js");
+    let program = "for (let i = 0; i < 3; i++) console.log('nobody', i); console.error('through');";
+    fs::write(&file, program).unwrap();
+    let programs = env::var_os("NODE").into_iter().chain([env!("CARGO_BIN_EXE_mini_node").into()]);
+    for program in programs {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(&program).arg(&file).stdout(writer).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((&*errors, output.status.code()), ("through\n", Some(0)), "{program:?}");
+    }
+}
+
+#[test]
 fn every_program_is_run() {
     let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
     for file in files.filter(|file| file.extension() == Some(OsStr::new("js"))) {

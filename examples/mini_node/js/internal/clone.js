@@ -82,7 +82,13 @@ module.exports = {
   },
   time: (date) => dateTime(date),
   regexpParts: (regexp) => [regexpSource(regexp), regexpFlags(regexp)],
-  viewParts: (view) => [viewBuffer(view), viewOffset(view), viewLength(view)],
+  viewParts(view) {
+    try {
+      return [viewBuffer(view), viewOffset(view), viewLength(view)];
+    } catch {
+      throw module.exports.detached();
+    }
+  },
   unbox(object) {
     for (const unboxer of unboxers) {
       try {

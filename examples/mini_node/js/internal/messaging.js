@@ -54,6 +54,11 @@ class MessageEvent extends Event {
   get ports() { return MessageEvent.#of(this).ports; }
 }
 
+function checkListener(value) {
+  if (typeof value === 'function' || value == null || typeof value === 'object') return;
+  throw new codes.ERR_INVALID_ARG_TYPE('listener', 'EventListener', value);
+}
+
 function checkPort(value, name) {
   if (!Port.is(value)) throw new codes.ERR_INVALID_ARG_TYPE(name, 'MessagePort', value);
 }
@@ -185,6 +190,7 @@ class MessageTarget extends EventTarget {
   }
 
   on(type, listener) {
+    checkListener(listener);
     this.#add(type, listener, false, (event) => listener.call(this, this.#argumentOf(event)), false);
     return this;
   }
@@ -192,6 +198,7 @@ class MessageTarget extends EventTarget {
   addListener(type, listener) { return this.on(type, listener); }
 
   once(type, listener) {
+    checkListener(listener);
     this.#add(type, listener, false, (event) => listener.call(this, this.#argumentOf(event)), true);
     return this;
   }

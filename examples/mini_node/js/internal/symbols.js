@@ -11,4 +11,6 @@ for (const name of ['dispose', 'asyncDispose']) {
 module.exports = {
   customInspect: Symbol.for('nodejs.util.inspect.custom'),
   customPromisify: Symbol.for('nodejs.util.promisify.custom'),
+  // What a stream has while `console` writes to it.
+  isLogged: Symbol('isLogged'),
 };

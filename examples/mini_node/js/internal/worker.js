@@ -118,12 +118,12 @@ class Worker extends EventEmitter {
     }
     const path = options.eval ? undefined : pathOf(filename);
     const env = environmentOf(options);
-    if (options.name !== undefined) validateString(options.name, 'options.name');
+    if (options.name) validateString(options.name, 'options.name');
     this.#limits = limitsOf(options);
     const said = {
       path,
       source: options.eval ? filename : undefined,
-      argv: (options.argv ?? []).map((value) => String(value)),
+      argv: (options.argv || []).map((value) => String(value)),
       env,
       workerData: options.workerData,
       environmentData,

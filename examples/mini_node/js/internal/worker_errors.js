@@ -3,7 +3,6 @@
 'use strict';
 
 const { inspect } = require('internal/inspect');
-const { customInspect } = require('internal/symbols');
 const native = internalBinding('messaging');
 
 const CLASSES = {
@@ -62,6 +61,7 @@ function writeError(error, depth = 0) {
       }
       return { kind: 'error', className: className(error), properties };
     }
+    if (typeof error === 'symbol') return { kind: 'symbol', text: error.description };
     if (isCloneable(error)) return { kind: 'value', value: error };
   } catch {
     // A property of the error throws: its text must do.
@@ -75,7 +75,8 @@ function writeError(error, depth = 0) {
 
 function readError(written) {
   if (written.kind === 'value') return written.value;
-  if (written.kind === 'text') return { [customInspect]: () => written.text };
+  if (written.kind === 'symbol') return Symbol(written.text);
+  if (written.kind === 'text') return written.text;
   const made = new CLASSES[written.className]();
   for (const [name, value, enumerable, isError] of written.properties) {
     if (name === 'name' && value === made.name) continue;

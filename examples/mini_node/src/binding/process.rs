@@ -56,9 +56,9 @@ fn cwd(ctx: Ctx<'_>) -> Result<String> {
     }
 }
 
-fn chdir(ctx: Ctx<'_>, path: String) -> Result<()> {
-    env::set_current_dir(&path)
-        .map_err(|error| Exception::throw_message(&ctx, &format!("{error}, chdir -> '{path}'")))
+/// Gives the number of an error, or 0.
+fn chdir(path: String) -> i32 {
+    env::set_current_dir(path).map_or_else(|error| errno::of(&error), |()| 0)
 }
 
 fn hrtime() -> Vec<f64> {

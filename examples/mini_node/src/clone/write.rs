@@ -208,7 +208,10 @@ impl<'js> Writer<'_, 'js> {
                 }
             }
             Kind::TypedArray(element) => {
-                let (buffer, offset, length) = raw::place(&object)?;
+                let Ok((buffer, offset, length)) = raw::place(&object) else {
+                    drop(object.ctx().catch()); // In the engine's words.
+                    return self.fail("detached", object.into_value());
+                };
                 let buffer = self.slot(buffer)?;
                 let view = View { element: Some(element), buffer, offset, length };
                 Ok(Slot::Node(self.add(&object, Node::View(view))))

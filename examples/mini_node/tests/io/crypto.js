@@ -70,3 +70,23 @@ for (const wrong of [
     console.log(error.name, error.code, error.message);
   }
 }
+
+// Arguments of wrong kinds.
+for (const call of [
+  (value) => crypto.scryptSync('p', 's', 1, { N: value }), (value) => crypto.scryptSync('p', 's', 1, { blockSize: value }),
+  (value) => crypto.scryptSync('p', 's', 1, { p: value }), (value) => crypto.scryptSync('p', 's', 1, { maxmem: value }),
+  (value) => crypto.randomFillSync(value), (value) => crypto.randomFillSync(Buffer.alloc(4), value),
+  (value) => crypto.randomFillSync(Buffer.alloc(4), 0, value), (value) => crypto.randomFill(Buffer.alloc(1), value),
+  (value) => crypto.createHmac(value, 'key'), (value) => crypto.timingSafeEqual(value, Buffer.from('a')),
+]) {
+  for (const value of [{}, 'x', -1, 1.5, Infinity]) {
+    try {
+      const made = call(value);
+      console.log(typeof made);
+    } catch (error) {
+      console.log(error.name, error.code, error.message);
+    }
+  }
+}
+const filled = new Uint16Array(4);
+crypto.randomFill(filled, 1, 2, (error, same) => console.log(error, same === filled, filled[0], filled[3]));

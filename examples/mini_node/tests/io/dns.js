@@ -36,6 +36,9 @@ for (const wrong of [
   () => dns.lookup('a'),
   () => dns.lookup(5, () => {}),
   () => dns.lookup('a', { family: 5 }, () => {}),
+  () => dns.lookup('a', { family: 'x' }, () => {}),
+  () => dns.lookup('a', { all: 1 }, () => {}),
+  () => dns.lookup('a', { hints: 'x' }, () => {}),
 ]) {
   try {
     wrong();

@@ -91,6 +91,8 @@ const steps = [
 for (const wrong of [
   () => net.connect({ port: 70000 }), () => net.connect({}), () => net.createServer().listen(-1),
   () => net.createServer(5), () => new net.Socket().setTimeout('x'),
+  () => net.connect({ port: null }), () => net.connect({ port: true }), () => net.connect({ port: 1, host: {} }),
+  () => net.connect({ port: 1, host: 5 }),
 ]) {
   try {
     wrong();

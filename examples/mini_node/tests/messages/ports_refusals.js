@@ -56,6 +56,10 @@ send('buffer', buffer, [buffer]);
 send('detached', buffer);
 send('view of detached', new Uint8Array(new ArrayBuffer(0)));
 send('detached in list', 1, [buffer]);
+const seen = new ArrayBuffer(4);
+const views = [new Uint8Array(seen), new DataView(seen)];
+send('seen', seen, [seen]);
+for (const view of views) send('view of what is detached', view);
 const marked = new ArrayBuffer(4);
 markAsUntransferable(marked);
 send('marked', marked, [marked]);
@@ -84,3 +88,6 @@ attempt('closed', () => {
   channel.close();
   channel.postMessage(1);
 });
+for (const listener of [5, 'text', true, Symbol('s')]) {
+  attempt('no listener', () => new MessageChannel().port1.on('message', listener));
+}

@@ -33,6 +33,11 @@ function length(value, name = 'len') {
 
 const seconds = (time) => typeof time === 'number' ? time : Number(new Date(time)) / 1000;
 
+function toGivenMode(mode) {
+  if (mode === undefined || mode === null) validateInteger(mode, 'mode');
+  return toMode(mode);
+}
+
 module.exports = {
   access(path, mode = constants.F_OK) {
     path = toPath(path);
@@ -41,7 +46,7 @@ module.exports = {
   },
   chmod(path, mode) {
     path = toPath(path);
-    return { call: [native.chmod, path, toMode(mode)], syscall: 'chmod', path };
+    return { call: [native.chmod, path, toGivenMode(mode)], syscall: 'chmod', path };
   },
   close: (fd) => ({ call: [native.close, toFd(fd)], syscall: 'close' }),
   copyFile(from, to, mode = 0) {

@@ -49,15 +49,15 @@ function toFlags(flags, missing = 'r') {
   return flagNames[flags];
 }
 
-function toMode(mode, missing) {
+function toMode(mode, missing, name = 'mode') {
   if (mode === undefined || mode === null) return missing;
   if (typeof mode === 'string') {
     if (!/^[0-7]+$/.test(mode)) {
-      throw invalidArgValue('mode', mode, 'must be a 32-bit unsigned integer or an octal string');
+      throw invalidArgValue(name, mode, 'must be a 32-bit unsigned integer or an octal string');
     }
     return Number.parseInt(mode, 8);
   }
-  validateInteger(mode, 'mode', 0, 4294967295);
+  validateInteger(mode, name, 0, 4294967295);
   return mode;
 }
 

@@ -8,7 +8,7 @@ const { Buffer } = require('buffer');
 const { clearTimeout, setTimeout } = require('timers');
 const native = internalBinding('tcp');
 const { isIP } = internalBinding('dns');
-const { codedError, connectError, outOfRange, socketError, withoutFrames } =
+const { codedError, connectError, invalidArgType, outOfRange, socketError, withoutFrames } =
   require('internal/io_errors');
 const { checkPort, normalize } = require('internal/net/common');
 const { validateFunction, validateNumber } = require('internal/validators');
@@ -68,6 +68,9 @@ Socket.prototype.connect = function(...args) {
     throw codedError('ERR_MISSING_ARGS',
       'The "options" or "port" or "path" argument must be specified', TypeError);
   }
+  if (options.port !== undefined && typeof options.port !== 'number' && typeof options.port !== 'string') {
+    throw invalidArgType('options.port', 'one of type number or string', options.port);
+  }
   const port = checkPort(options.port, 'Port');
   if (this.destroyed) {
     this._readableState = new stream.Readable.ReadableState({}, true);
@@ -81,6 +84,7 @@ Socket.prototype.connect = function(...args) {
   this.connecting = true;
   this._refreshTimer();
   const host = options.host || 'localhost';
+  if (typeof host !== 'string') throw invalidArgType('hostname', 'of type string', host);
   if (isIP(host)) {
     process.nextTick(() => {
       if (this.connecting) connectTo(this, [host], port, []);
