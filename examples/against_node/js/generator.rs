@@ -14,8 +14,8 @@
 //! 5. No immediate is unreferenced: now and then Node wakes itself with nothing to do, and then such an
 //!    immediate runs.
 //! 6. What is thrown is thrown where its order is no accident of Node's: in a microtask, in a promise, in a timer that
-//!    has queued nothing, as the last thing of a process or of a worker. The rest is decided differently (the
-//!    guide's page *Node's tests on our loop* has it).
+//!    has queued nothing, as the last thing of a process or of a worker; of a worker not in a timer that is due with
+//!    others. The rest is decided differently (the guide's page *Node's tests on our loop* has it).
 //! 7. A worker runs when its parent has nothing else to do, and its messages come before it begins. It is terminated
 //!    when it has said that it waits.
 //! 8. What hangs on a process (its exit, its exit hooks, what nobody catches) has a process of its own; other
@@ -57,9 +57,16 @@ struct Place {
     slot: Option<u32>,
     depth: u32,
     in_worker: bool,
+    /// In a timer that is due with others, or in what it queues.
+    with_others: bool,
 }
 
 impl Place {
+    /// The script itself.
+    fn script(in_worker: bool) -> Place {
+        Place { phase: Phase::Script, slot: Some(0), depth: 0, in_worker, with_others: false }
+    }
+
     fn in_phase(self, phase: Phase) -> Place {
         Place { phase, depth: self.depth + 1, ..self }
     }
@@ -101,7 +108,7 @@ pub(crate) fn generate(seed: u64) -> Program {
     let (labels, slot, channels, held_up) = (0, 0, 0, Vec::new());
     let mut generator = Generator { random, left, labels, slot, channels, held_up, alone };
     let mut main = Vec::new();
-    let place = Place { phase: Phase::Script, slot: Some(0), depth: 0, in_worker: false };
+    let place = Place::script(false);
     while generator.left > 0 {
         main.extend(generator.body(place));
     }
@@ -278,7 +285,8 @@ impl Generator {
                 1 => vec![self.step("m", Kind::Microtask, vec![acts])],
                 _ => vec![self.step("n", Kind::Tick, vec![acts])],
             };
-            body.extend(self.body(place.in_phase(Phase::HeldUp)));
+            let inner = Place { with_others: true, ..place.in_phase(Phase::HeldUp) };
+            body.extend(self.body(inner));
             bodies.push(body);
         }
         Step { label, kind: Kind::HeldUp { timers }, bodies }
@@ -424,7 +432,13 @@ impl Generator {
                 self.step("e", Kind::AtExit, vec![vec![says, tick]])
             }
             Some(Alone::Throws) => self.throw(),
-            None if place.in_worker && below_script && self.random.one_in(2) => self.throw(),
+            None if place.in_worker
+                && below_script
+                && !place.with_others
+                && self.random.one_in(2) =>
+            {
+                self.throw()
+            }
             None if place.in_worker && self.random.one_in(2) => {
                 let code = self.random.below(3) as i32;
                 self.step("", Kind::Exit { code }, Vec::new())
@@ -436,7 +450,7 @@ impl Generator {
     fn worker(&mut self) -> Worker {
         (self.slot, self.left) = (0, 3 + self.random.below(16) as u32);
         self.held_up.clear();
-        let place = Place { phase: Phase::Script, slot: Some(0), depth: 0, in_worker: true };
+        let place = Place::script(true);
         let posts: Vec<_> = (0..self.random.below(4)).map(|_| self.pick(&VALUES)).collect();
         let mut script = self.body(place);
         if !posts.is_empty() {
