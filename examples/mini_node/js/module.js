@@ -2,8 +2,9 @@
 'use strict';
 
 const native = internalBinding('module');
+const { isProxy } = internalBinding('util');
 const { codes } = require('internal/errors');
-const { moduleFunctions, positionOfError } = require('internal/stack');
+const { moduleFunctions, placeOfMaking } = require('internal/stack');
 const { validateString } = require('internal/validators');
 const requireBuiltin = require;
 
@@ -51,22 +52,70 @@ class Module {
   }
 }
 
-// A module of ECMAScript is none of ours, and says so in the words that Node had for it.
+// The function of a file. Of what is wrong with a script it is told in V8's words, where they can be known.
 function compile(content, filename) {
   try {
     return native.compile(content, filename);
   } catch (error) {
-    const line = content.split('\n')[positionOfError(error)?.line - 1] ?? '';
-    const keyword = /^\s*(import|export)\b(?!\s*[(.])/.exec(line)?.[1];
-    if (error instanceof SyntaxError && keyword !== undefined) {
-      const words = keyword === 'import' ?
-        'Cannot use import statement outside a module' : "Unexpected token 'export'";
-      error.stack = error.stack.replace(error.message, () => words);
-      error.message = words;
-    }
+    const place = placeOfMaking(error);
+    if (error instanceof SyntaxError && place?.file === filename) explain(error, place, content);
     throw error;
   }
 }
+
+function explain(error, place, content) {
+  const lines = content.split('\n');
+  const line = lines[place.line - 1] ?? '';
+  const keyword = /^\s*(import|export)\b(?!\s*[(.])/.exec(line)?.[1];
+  if (keyword !== undefined) {
+    // A module of ECMAScript is none of ours, and says so in the words that Node had for it.
+    error.message = keyword === 'import' ?
+      'Cannot use import statement outside a module' : "Unexpected token 'export'";
+    return;
+  }
+  const before = [...lines.slice(0, place.line - 1), line.slice(0, place.column - 1)].join('\n').trimEnd();
+  if (before.endsWith('}') && closesTooMuch(before.slice(0, -1))) {
+    moveTo(place, before.slice(0, -1));
+    error.message = "Unexpected token '}'";
+  } else if (place.line > lines.length) {
+    // The end of the function in which the engine has the file.
+    moveTo(place, content);
+    error.message = 'Unexpected end of input';
+  } else if (/^expecting /.test(error.message)) {
+    error.message = unexpected(line.slice(place.column - 1));
+  }
+}
+
+// Whether what stands before a bracket closes all that it opens.
+function closesTooMuch(content) {
+  try {
+    native.compile(content, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// The place behind a text.
+function moveTo(place, text) {
+  const lines = text.split('\n');
+  place.line = lines.length;
+  place.column = lines.at(-1).length + 1;
+}
+
+// What V8 says of the word with which a text begins.
+function unexpected(text) {
+  if (/^["']/.test(text)) return 'Unexpected string';
+  if (/^\d/.test(text)) return 'Unexpected number';
+  if (text.startsWith('`')) return 'Unexpected template string';
+  const word = /^[\p{ID_Start}$_][\p{ID_Continue}$]*/u.exec(text)?.[0];
+  if (word === undefined) return `Unexpected token '${/^(=>|[=!]==?|&&|\|\||\?\?|\.{3}|.)/u.exec(text)?.[0] ?? ''}'`;
+  return KEYWORDS.has(word) ? `Unexpected token '${word}'` : `Unexpected identifier '${word}'`;
+}
+
+const KEYWORDS = new Set(('break case catch class const continue debugger default delete do else extends false finally ' +
+  'for function if import in instanceof new null return super switch this throw true try typeof var void while ' +
+  'with').split(' '));
 
 function makeRequire(module) {
   const require = function require(id) { return module.require(id); };
@@ -101,7 +150,8 @@ Module._extensions = {
     try {
       module.exports = JSON.parse(text.replace(/^\uFEFF/, ''));
     } catch (error) {
-      throw new SyntaxError(`${filename}: ${error.message}`);
+      error.message = `${filename}: ${error.message}`;
+      throw error;
     }
   },
 };
@@ -122,21 +172,34 @@ function asFile(path) {
   return undefined;
 }
 
-function asFolder(path) {
+function asFolder(path, request) {
   if (native.kindOf(path) !== FOLDER) return undefined;
   if (native.kindOf(`${path}/package.json`) === FILE) {
-    const { main } = JSON.parse(native.readFile(`${path}/package.json`));
+    const { main } = readPackage(`${path}/package.json`);
     if (typeof main === 'string') {
       const target = native.absolute(main, path);
-      const found = asFile(target) ?? asFile(`${target}/index`);
+      const found = asFile(target) ?? asFile(`${target}/index`) ?? asFile(`${path}/index`);
       if (found !== undefined) return found;
+      const error = new Error(`Cannot find module '${target}'. ` +
+        'Please verify that the package.json has a valid "main" entry');
+      throw Object.assign(error, { code: 'MODULE_NOT_FOUND', path: `${path}/package.json`, requestPath: request });
     }
   }
   return asFile(`${path}/index`);
 }
 
-function find(path) {
-  return (path.endsWith('/') ? undefined : asFile(path)) ?? asFolder(path);
+function readPackage(path) {
+  try {
+    return JSON.parse(native.readFile(path));
+  } catch (error) {
+    error.message = `Error parsing ${path}: ${error.message}`;
+    error.path = path;
+    throw error;
+  }
+}
+
+function find(path, request) {
+  return (path.endsWith('/') ? undefined : asFile(path)) ?? asFolder(path, request);
 }
 
 Module._resolveFilename = function resolveFilename(request, parent, isMain, options) {
@@ -147,12 +210,12 @@ Module._resolveFilename = function resolveFilename(request, parent, isMain, opti
   if (/^(\.{1,2}(\/|$)|\/)/.test(request)) {
     for (const start of options?.paths ?? [from]) {
       const path = native.absolute(request, start);
-      found ??= find(request.endsWith('/') ? `${path}/` : path);
+      found ??= find(request.endsWith('/') ? `${path}/` : path, request);
     }
   } else {
     const starts = options?.paths ?? [from];
     for (const folder of starts.flatMap((start) => Module._nodeModulePaths(start))) {
-      found ??= find(`${folder}/${request}`);
+      found ??= find(`${folder}/${request}`, request);
     }
   }
   if (found !== undefined) return found;
@@ -168,12 +231,40 @@ Module._resolveFilename = function resolveFilename(request, parent, isMain, opti
   throw error;
 };
 
+const isObject = (value) => typeof value === 'object' && value !== null && !isProxy(value);
+
+// The prototype of what a module exports that another one has required before it was through.
+const absent = new Proxy({}, {
+  get(target, key) {
+    if (key in target || key === '__esModule') return target[key];
+    warnOf(key);
+    return undefined;
+  },
+  getOwnPropertyDescriptor(target, key) {
+    if (Object.hasOwn(target, key) || key === '__esModule') return Object.getOwnPropertyDescriptor(target, key);
+    warnOf(key);
+    return undefined;
+  },
+});
+
+function warnOf(key) {
+  process.emitWarning(
+    `Accessing non-existent property '${String(key)}' of module exports inside circular dependency`);
+}
+
+function warnOfAbsent(exports) {
+  if (isObject(exports) && Object.getPrototypeOf(exports) === Object.prototype && !exports.__esModule) {
+    Object.setPrototypeOf(exports, absent);
+  }
+}
+
 Module._load = function load(request, parent, isMain = false) {
   if (isBuiltin(request)) return requireBuiltin(plainName(request));
   const filename = Module._resolveFilename(request, parent, isMain);
   const known = Module._cache[filename];
   if (known !== undefined) {
     if (parent && !parent.children.includes(known)) parent.children.push(known);
+    if (!known.loaded) warnOfAbsent(known.exports);
     return known.exports;
   }
   const module = new Module(filename, parent);
@@ -189,6 +280,8 @@ Module._load = function load(request, parent, isMain = false) {
   } finally {
     // What has thrown is run again by the next that requires it.
     if (!isLoaded) delete Module._cache[filename];
+    const { exports } = module;
+    if (isObject(exports) && Object.getPrototypeOf(exports) === absent) Object.setPrototypeOf(exports, Object.prototype);
   }
   return module.exports;
 };

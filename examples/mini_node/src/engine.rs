@@ -12,6 +12,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::resume_unwind;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ use windlass::worker::{self, Interrupter};
 
 use crate::binding;
 use crate::builtin;
-use crate::clone;
+use crate::clone::{self, Body};
 use crate::label;
 use crate::memory::EngineAllocator;
 use crate::native;
@@ -53,12 +54,17 @@ pub(crate) enum Hook {
 /// How many [`Hook`]s there are.
 const HOOKS: usize = 8;
 
+/// A promise and its reason, and whether it was handled by then.
+type Rejection = (bool, Persistent<Value<'static>>, Persistent<Value<'static>>);
+
 /// One engine, on one thread, for one loop.
 pub(crate) struct Engine {
     /// Functions that the built-in modules have registered. Before the context: they live in it.
     hooks: RefCell<[Option<Persistent<Function<'static>>>; HOOKS]>,
     /// `internalBinding` of the built-in modules, once it is made.
     realm: RefCell<Option<Persistent<Function<'static>>>>,
+    /// Rejections of which JavaScript could not be told when they came, for it had no stack left.
+    untold: RefCell<Vec<Rejection>>,
     /// The global object and all that is in it.
     context: Context,
     /// The heap.
@@ -70,6 +76,8 @@ pub(crate) struct Engine {
     is_drain_queued: Cell<bool>,
     /// Rejections wait to be judged, when ticks and microtasks are empty.
     is_judging_queued: Cell<bool>,
+    /// What this worker fails with when it exits: a text, and the error.
+    failure: RefCell<Option<(String, Body)>>,
     /// `process.exit` was called: no JavaScript runs any more.
     is_exiting: Cell<bool>,
     /// The panic of a native function, which goes on when JavaScript is left.
@@ -134,6 +142,8 @@ impl Engine {
             depth: Cell::new(0),
             is_drain_queued: Cell::new(false),
             is_judging_queued: Cell::new(false),
+            untold: RefCell::default(),
+            failure: RefCell::default(),
             is_exiting: Cell::new(false),
             panic: RefCell::default(),
         });
@@ -160,7 +170,10 @@ impl Engine {
         let depth = self.depth.get();
         self.depth.set(depth + 1);
         let result = if depth == 0 {
-            self.context.with(f)
+            self.context.with(|ctx| {
+                forget_throw(&ctx);
+                f(ctx)
+            })
         } else {
             // SAFETY: this call is nested in `context.with` of the same context on this thread,
             // which holds the runtime's lock; the lifetime ends with `f`, before that lock.
@@ -248,9 +261,19 @@ impl Engine {
         }
     }
 
+    /// The exit of this worker is to be a failure, with a text and an error for its parent. The first
+    /// counts.
+    pub(crate) fn fail_at_exit(&self, text: String, error: Body) {
+        self.failure.borrow_mut().get_or_insert((text, error));
+    }
+
     /// Ends the program when the callback that runs has ended, which [`unwinding`] sees to.
     pub(crate) fn exit(&self, code: i32) {
         self.leave();
+        if let Some((text, error)) = self.failure.take() {
+            // Handed back if the worker has failed before: the first failure counts.
+            drop(worker::fail(text, error));
+        }
         windlass::exit(code);
     }
 
@@ -302,7 +325,11 @@ impl Engine {
 
     /// Runs the engine's jobs until there is none.
     pub(crate) fn drain(&self) {
-        self.with(|ctx| while !must_stop() && ctx.execute_pending_job() {});
+        self.with(|ctx| {
+            while !must_stop() && ctx.execute_pending_job() {
+                forget_throw(&ctx);
+            }
+        });
         self.is_drain_queued.set(false);
     }
 
@@ -316,8 +343,16 @@ impl Engine {
     }
 
     /// Judges the rejections, and again after what follows from that, until there is none.
-    fn judge(&self) {
+    pub(crate) fn judge(&self) {
         self.is_judging_queued.set(false);
+        for (is_handled, promise, reason) in self.untold.take() {
+            self.with(|ctx| {
+                let values = promise.restore(&ctx).and_then(|it| Ok((it, reason.restore(&ctx)?)));
+                if let Some((promise, reason)) = self.settle(&ctx, values) {
+                    self.rejected(&ctx, promise, reason, is_handled);
+                }
+            });
+        }
         if !must_stop() && self.call_hook(Hook::Drained).is_some_and(|more| more != 0.0) {
             self.queue_judging();
         }
@@ -332,9 +367,24 @@ impl Engine {
         is_handled: bool,
     ) {
         self.queue_judging();
-        if let Some(hook) = self.hook(ctx, Hook::Rejection) {
-            self.settle(ctx, hook.call::<_, ()>((is_handled, promise, reason)));
+        let Some(hook) = self.hook(ctx, Hook::Rejection) else { return };
+        if hook.call::<_, ()>((is_handled, promise.clone(), reason.clone())).is_err() {
+            drop(ctx.catch());
+            let (promise, reason) = (Persistent::save(ctx, promise), Persistent::save(ctx, reason));
+            self.untold.borrow_mut().push((is_handled, promise, reason));
         }
+    }
+}
+
+/// Has the engine tell of the next throw, as `js/internal/stack.js` wants it. It tells of the first that
+/// it has not seen caught, and those that a promise has taken it holds for not caught.
+fn forget_throw(ctx: &Ctx<'_>) {
+    const ERROR_BACK_TRACE: i32 = 2;
+    let mut value = qjs::JS_UNDEFINED;
+    // SAFETY: with this number the call takes a context and a place for a value, which it hands over.
+    unsafe {
+        qjs::js_std_cmd(ERROR_BACK_TRACE, ctx.as_raw().as_ptr(), ptr::from_mut(&mut value));
+        drop(Value::from_raw(ctx.clone(), value));
     }
 }
 

@@ -3,8 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAMS: [&str; 7] =
-    ["timer", "immediate", "tick", "completion", "message", "rejection", "receive"];
+const PROGRAMS: [&str; 9] = [
+    "timer",
+    "immediate",
+    "tick",
+    "completion",
+    "message",
+    "rejection",
+    "worker",
+    "receive",
+    "direct",
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("decided")

@@ -19,6 +19,7 @@ common::programs! {
     what_is_transferred_is_gone_here_and_whole_there: "ports_transfer",
     any_thread_is_reached_by_its_number: "threads",
     a_worker_ends_with_its_code_and_its_error: "worker_codes",
+    behind_an_error_in_a_microtask_the_drain_goes_on: "worker_drain",
     the_files_of_a_worker_are_closed_with_it: "worker_descriptors",
     a_parent_hears_of_each_end_of_a_worker_as_on_node: "worker_ends",
     a_parent_hears_of_its_worker_in_nodes_order: "worker_events",
@@ -27,6 +28,7 @@ common::programs! {
     a_worker_begins_with_what_nodes_has_and_may_do_as_much: "worker_settings",
     the_streams_of_a_worker_arrive_at_its_parent: "worker_streams",
     a_script_that_comes_as_text_is_no_module: "worker_text",
+    a_parent_gets_what_its_worker_has_thrown_or_a_text_of_it: "worker_payloads",
     nothing_that_a_worker_has_queued_runs_behind_an_error: "worker_throws",
     buffers_and_ports_travel_between_workers: "worker_transfer",
 }

@@ -142,6 +142,39 @@ fn terminate_ends_one_long_call_that_goes_into_the_depth() {
     check_terminate("one_call", &["JSON.stringify(new Array(3e6).fill([[1], [2]]));"]);
 }
 
+#[test]
+fn a_listener_for_messages_of_other_threads_may_end_its_own() {
+    let program = r"
+const { Worker, postMessageToThread } = require('worker_threads');
+const source = `
+  process.on('workerMessage', () => {
+    process.on('exit', (code) => console.log('the worker exits with', code));
+    try { process.exit(3); } catch { console.log('caught'); } finally { console.log('finally'); }
+    console.log('behind it');
+  });
+  const { parentPort } = require('worker_threads');
+  parentPort.on('message', () => {});
+  parentPort.postMessage('ready');
+`;
+const worker = new Worker(source, { eval: true });
+worker.on('message', () => {
+  postMessageToThread(worker.threadId, 'end').catch((error) => console.log(error.code)).then(() => {
+    process.on('workerMessage', (value) => {
+      process.on('exit', (code) => console.log('the main thread exits with', code, value));
+      process.exit(0);
+    });
+    const tell = `require('worker_threads').postMessageToThread(0, 'told')`;
+    new Worker(tell, { eval: true });
+  });
+});
+";
+    let expected = "the worker exits with 3
+ERR_WORKER_MESSAGING_FAILED
+        the main thread exits with 0 told
+";
+    assert_eq!(run("direct_exit", program), expected);
+}
+
 /// Starts workers with a memory limit of 32 MB, and prints how they ended. Meanwhile the parent and
 /// a worker without a limit go on.
 const LIMITED: &str = r"

@@ -2,6 +2,7 @@
 'use strict';
 
 require('internal/stack').install();
+require('internal/json').install();
 require('internal/virtual_time').install();
 const { has } = require;
 
@@ -30,6 +31,7 @@ define('global', globalThis, true);
 Object.defineProperty(globalThis, Symbol.toStringTag, { value: 'global', configurable: true });
 define('process', require('process'));
 require('internal/promises');
+require('internal/promise_any').install();
 require('internal/atomics').install();
 require('internal/threads').install();
 

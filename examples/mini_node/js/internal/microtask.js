@@ -2,7 +2,7 @@
 'use strict';
 
 const { enqueueJob } = internalBinding('task_queue');
-const { triggerUncaught } = require('internal/fatal');
+const { triggerUncaughtOfJob } = require('internal/fatal');
 const { validateFunction } = require('internal/validators');
 
 module.exports = function queueMicrotask(callback) {
@@ -11,7 +11,7 @@ module.exports = function queueMicrotask(callback) {
     try {
       callback();
     } catch (error) {
-      triggerUncaught(error, false);
+      triggerUncaughtOfJob(error);
     }
   });
 };

@@ -6,7 +6,7 @@ const { onRejection, onDrained } = internalBinding('task_queue');
 const { unhandledRejections } = internalBinding('options');
 const { setStack } = require('internal/errors');
 const { isProxy } = internalBinding('util');
-const { triggerUncaught } = require('internal/fatal');
+const { isEnding, triggerUncaught } = require('internal/fatal');
 
 // From a promise that was rejected without a handler, and has not been judged, to what is known of
 // it, in the order of the rejections.
@@ -39,16 +39,18 @@ function rejected(isHandled, promise, reason) {
 
 // Says whether ticks or microtasks may have been queued.
 function judge() {
+  if (isEnding()) return false;
   let mayHaveQueued = handledLate.length > 0;
   for (const { promise, warning } of handledLate.splice(0)) {
     guarded(() => {
       if (!process.emit('rejectionHandled', promise)) process.emitWarning(warning);
     });
   }
-  // Those that come meanwhile wait for the next round.
-  for (const record of [...pending.values()]) {
-    if (!pending.delete(record.promise)) continue; // A handler of one before it has handled it.
-    unhandled.set(record.promise, record);
+  // Those that come meanwhile wait for the next round. One that a handler of another handles meanwhile is
+  // still told, as on Node.
+  const records = [...pending.values()];
+  for (const record of records) {
+    if (pending.delete(record.promise)) unhandled.set(record.promise, record);
     mayHaveQueued = true;
     guarded(() => judgeOne(record));
   }
@@ -119,24 +121,34 @@ function asError(reason) {
     `promise rejected with the reason "${briefly(reason)}".`);
   error.code = 'ERR_UNHANDLED_REJECTION';
   error.name = 'UnhandledPromiseRejection';
-  setStack(error, `UnhandledPromiseRejection: ${error.message}`);
   return error;
 }
 
 // A value in a few words, without a call of anything that is not ours.
 function briefly(value) {
+  if (typeof value === 'function') return Function.prototype.toString.call(value);
   if (typeof value !== 'object' || value === null) return String(value);
-  const name = constructorNameOf(value);
-  return name === undefined ? Object.prototype.toString.call(value) : `#<${name}>`;
+  const name = isProxy(value) ? 'Object' : constructorNameOf(value);
+  return name === undefined || hasOwnText(value) ? Object.prototype.toString.call(value) : `#<${name}>`;
+}
+
+// Its properties as they are, without a call of a getter.
+function find(value, key) {
+  for (let object = value; object !== null && !isProxy(object); object = Object.getPrototypeOf(object)) {
+    const descriptor = Object.getOwnPropertyDescriptor(object, key);
+    if (descriptor !== undefined) return descriptor.value;
+  }
+  return undefined;
+}
+
+function hasOwnText(value) {
+  const toText = find(value, 'toString');
+  return toText !== undefined && toText !== Object.prototype.toString;
 }
 
 function constructorNameOf(value) {
-  if (isProxy(value) || Array.isArray(value)) return undefined;
-  for (let object = value; object !== null; object = Object.getPrototypeOf(object)) {
-    const constructor = Object.getOwnPropertyDescriptor(object, 'constructor')?.value;
-    if (typeof constructor === 'function') return constructor.name || undefined;
-  }
-  return undefined;
+  const constructor = find(value, 'constructor');
+  return typeof constructor === 'function' ? constructor.name || undefined : undefined;
 }
 
 onRejection(rejected);

@@ -76,7 +76,7 @@ function setUpProcess(said, streams) {
 
 module.exports = function runWorker() {
   const [said, parentPort, streams] = native.boot();
-  setReporter((error, code) => native.fail(textOf(error), writeError(error), code));
+  setReporter((error, ...rest) => native.fail(textOf(error), writeError(error), ...rest));
   setUpProcess(said, streams);
   setAllEnvironmentData(said.environmentData);
   require('worker_threads')._begin(adopt(parentPort), said);

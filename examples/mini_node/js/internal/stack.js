@@ -4,6 +4,7 @@
 
 // A program may replace it.
 const { Error } = globalThis;
+const { isError } = Error;
 const native = internalBinding('process');
 const { prefixLength } = internalBinding('module');
 const inNodesWords = require('internal/words');
@@ -14,14 +15,18 @@ const moduleFunctions = new WeakSet();
 // What the script of a worker is called that came as text. It is no such function.
 const WORKER_EVAL = '[worker eval]';
 
-// Where an error was made, for the report of one that nobody caught.
-const positions = new WeakMap();
+// From an error to its `Trace`. Where the stack was used up there is none.
+const traces = new WeakMap();
 
-// Where a value that is no error was thrown last.
+// What was thrown last that is no error, and where.
 let lastThrow;
 
 // What a program has set as Error.prepareStackTrace.
 let userPrepare;
+
+// `captureStackTrace` asks, and what it is told.
+let isCapturing = false;
+let captured;
 
 const toText = Error.prototype.toString;
 
@@ -98,33 +103,82 @@ function findCaller() {
   return found;
 }
 
-function prepare(error, sites) {
-  if (isAsked) {
-    caller = callerIn(sites);
-    return undefined;
+// The innermost place in a script of a file. What `eval` runs is of none.
+function placeIn(sites) {
+  const site = sites.find((one) => !isNative(one) && !/^node:|^<input>$/.test(one.getFileName()));
+  return site && positionOf(site);
+}
+
+const isBuiltin = (site) => Boolean(site?.getFileName()?.startsWith('node:'));
+
+// What is known of an error: where it was made, and where it was thrown, the first time and the last.
+//
+// The text is made when it is first asked for, as in V8: a class may give its errors a name behind `super()`.
+class Trace {
+  #sites;
+  #text;
+  made;
+  thrown;
+  rethrown;
+
+  constructor(sites) {
+    this.#sites = sites;
+    this.made = placeIn(sites);
   }
-  const isObject = typeof error === 'object' && error !== null;
-  const first = sites.find((site) => !isNative(site) && !site.getFileName().startsWith('node:'));
-  const position = first && positionOf(first);
-  if (!isObject) {
-    lastThrow = position;
-    return undefined;
+
+  threw(sites) {
+    // How the built-in modules pass an error on is nobody's business.
+    if (this.thrown !== undefined && isBuiltin(sites[0])) return;
+    const place = placeIn(sites);
+    this.thrown ??= place;
+    this.rethrown = place;
   }
-  inNodesWords(error);
-  if (position !== undefined) positions.set(error, position);
-  if (typeof userPrepare === 'function') {
-    try {
-      return userPrepare(error, sites);
-    } catch {
-      return undefined; // On Node whoever asks for the stack gets what it throws; here nobody has asked.
+
+  textOf(error) {
+    if (this.#sites !== undefined) {
+      const sites = this.#sites;
+      this.#sites = undefined;
+      this.#text = headerOf(error);
+      this.#text = typeof userPrepare === 'function' ? userPrepare(error, sites) : textOf(error, sites);
     }
+    return this.#text;
   }
+}
+
+function textOf(error, sites) {
   let text = headerOf(error);
   for (const site of sites) {
     const frame = frameOf(site);
     if (frame !== undefined) text += `\n${frame}`;
   }
   return text;
+}
+
+// The engine calls this when an error is made, and when anything is thrown that it knows no stack of. The result would
+// be that stack. It is kept here instead, so that the engine tells of the throw too.
+function prepare(error, sites) {
+  if (isAsked) {
+    caller = callerIn(sites);
+    return undefined;
+  }
+  if (isCapturing) {
+    captured = sites;
+    return undefined;
+  }
+  if (!isError(error)) {
+    const isPassedOn = lastThrow !== undefined && Object.is(lastThrow.value, error) && isBuiltin(sites[0]);
+    if (!isPassedOn) lastThrow = { value: error, place: placeIn(sites) };
+    return true; // It is not asked for again, further out.
+  }
+  const known = traces.get(error);
+  if (known !== undefined) {
+    known.threw(sites);
+    return true;
+  }
+  const trace = new Trace(sites);
+  inNodesWords(error, trace.made);
+  traces.set(error, trace);
+  return undefined;
 }
 
 function install() {
@@ -140,12 +194,43 @@ function install() {
     get() { return userPrepare; },
     set(value) { userPrepare = value; },
   });
+  const capture = Error.captureStackTrace;
+  define(Error, 'captureStackTrace', function captureStackTrace(target, above) {
+    isCapturing = true;
+    try {
+      capture(target, typeof above === 'function' ? above : captureStackTrace);
+    } finally {
+      isCapturing = false;
+    }
+    const sites = captured ?? [];
+    captured = undefined;
+    define(target, 'stack', typeof userPrepare === 'function' ? userPrepare(target, sites) : textOf(target, sites));
+  });
+  Object.defineProperty(Error.prototype, 'stack', {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const trace = traces.get(this);
+      if (trace !== undefined) return trace.textOf(this);
+      return isError(this) ? headerOf(this) : undefined;
+    },
+    set(value) { define(this, 'stack', value); },
+  });
+}
+
+function define(object, name, value) {
+  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
 }
 
 module.exports = {
   WORKER_EVAL,
   install,
   moduleFunctions,
-  positionOfError: (error) => positions.get(error),
-  positionOfLastThrow: () => lastThrow,
+  // Where an error was made, and where it or another value was thrown.
+  placeOfMaking: (error) => traces.get(error)?.made,
+  placesOfThrow(value) {
+    const trace = traces.get(value);
+    if (trace !== undefined) return [trace.rethrown, trace.thrown, trace.made];
+    return lastThrow !== undefined && Object.is(lastThrow.value, value) ? [lastThrow.place] : [];
+  },
 };

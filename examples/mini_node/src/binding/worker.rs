@@ -195,12 +195,23 @@ fn terminate(id: f64) {
     }
 }
 
-/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs.
-fn fail<'js>(ctx: Ctx<'js>, text: String, error: Value<'js>, code: i32) -> Result<()> {
+/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs, or
+/// only what is left of the drain.
+fn fail<'js>(
+    ctx: Ctx<'js>,
+    text: String,
+    error: Value<'js>,
+    code: i32,
+    behind_drain: bool,
+) -> Result<()> {
     let body = clone::write(&ctx, error, &Transfer::default())?;
-    // Handed back if the worker has failed before: the first failure counts.
-    drop(worker::fail(text, body));
-    engine::current().exit(code);
+    let engine = engine::current();
+    engine.fail_at_exit(text, body);
+    if behind_drain {
+        windlass::when_drained(move || engine::current().exit(code));
+        return Ok(());
+    }
+    engine.exit(code);
     Err(engine::unwinding(&ctx))
 }
 

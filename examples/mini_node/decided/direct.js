@@ -1,0 +1,11 @@
+const { Worker, postMessageToThread } = require('worker_threads');
+const worker = new Worker(`
+  process.on('workerMessage', () => process.exit(3));
+  const { parentPort } = require('worker_threads');
+  parentPort.on('message', () => {});
+  parentPort.postMessage('ready');
+`, { eval: true });
+worker.on('message', () => {
+  postMessageToThread(worker.threadId, 'end').catch((error) => console.log(error.code));
+});
+worker.on('exit', (code) => console.log(`exit ${code}`));
