@@ -82,6 +82,7 @@ programs! {
     a_rejection_without_an_error_becomes_one: "rejection_no_error",
     rejections_are_judged_when_ticks_and_microtasks_are_empty: "rejections",
     a_syntax_error_is_shown_with_its_line: "syntax_error",
+    a_syntax_error_of_a_module_is_shown_there: "syntax_in_module",
     an_error_that_nobody_caught_is_shown_with_its_line: "throw_fatal",
     timers_have_the_old_ways_too_and_warn_of_them: "timers_legacy",
     timers_and_immediates_are_objects_as_on_node: "timers_objects",

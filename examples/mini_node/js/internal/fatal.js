@@ -118,7 +118,7 @@ function whereThrown(value) {
     const shown = show(place, (before, rest) => (/\bthrow\b[\w$.\s({[]*$/.exec(before) ?? /^throw\b/.exec(rest))?.index);
     if (shown !== undefined) return shown;
   }
-  return show(places.at(-2) ?? places.at(-1), (before) => before.length);
+  return show(places.at(-1), (before) => before.length);
 }
 
 // The line with a caret below, where `caretIn` says that it stands: it gets what is before the place and behind it.

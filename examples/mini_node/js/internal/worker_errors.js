@@ -48,7 +48,8 @@ function writeError(error, depth = 0) {
       const properties = [];
       for (const name of ['name', 'message', 'stack']) {
         const value = read(error, name);
-        if (isCloneable(value)) properties.push([name, value, false]);
+        const own = Object.getOwnPropertyDescriptor(error, name);
+        if (isCloneable(value)) properties.push([name, value, Boolean(own?.enumerable)]);
       }
       for (const name of Object.getOwnPropertyNames(error)) {
         if (name === 'name' || name === 'message' || name === 'stack') continue;

@@ -34,6 +34,14 @@ function inner() { throw 'inner'; }
 function outer() { inner(); }
 outer();
 ====
+function inner() {
+  undeclared;
+}
+function outer() {
+  inner();
+}
+outer();
+====
 throw Object.assign(new Error('x'), { name: 'Custom' });
 ====
 class MyError extends Error {
