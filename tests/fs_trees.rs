@@ -134,3 +134,24 @@ fn a_wide_and_deep_tree_goes_whole_and_what_its_links_say_stays() {
         }
     });
 }
+
+#[test]
+fn a_link_with_a_slash_behind_it_is_refused_and_nothing_behind_it_is_removed() {
+    let dir = directory("slash");
+    let kept = dir.join("kept");
+    std::fs::create_dir(&kept).unwrap();
+    std::fs::write(kept.join("file"), "kept").unwrap();
+    let link = dir.join("link");
+    symlink(&kept, &link).unwrap();
+    for behind in ["/", "//", "/."] {
+        let path = format!("{}{behind}", link.display());
+        let removed = block_on(async { fs::remove_dir_all(&path).await });
+        assert!(removed.is_err(), "{path}");
+        assert_eq!(std::fs::read_to_string(kept.join("file")).unwrap(), "kept", "{path}");
+    }
+    let slashed = format!("{}/", kept.display());
+    block_on(async { fs::remove_dir_all(slashed).await }).unwrap();
+    assert!(!kept.exists(), "of a directory a slash says nothing");
+    block_on(async { fs::remove_dir_all(&link).await }).unwrap();
+    assert!(link.symlink_metadata().is_err());
+}

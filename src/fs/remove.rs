@@ -21,7 +21,10 @@ const OPEN_LEVELS: usize = 16;
 
 /// Removes a directory with everything in it, or a link.
 pub(super) fn with_all_in_it(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path)?.is_symlink() {
+    // A slash at the end would lead behind a link, to what is not to be removed.
+    let bare = path.components().as_path();
+    if fs::symlink_metadata(bare)?.is_symlink() {
+        // With the slash it is refused as no file.
         return fs::remove_file(path);
     }
     let top = Level { name: CString::default(), place: Place::Open(Dir::open(path)?) };
