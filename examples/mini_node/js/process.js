@@ -216,8 +216,9 @@ function createWarning(message, type, code, ctor, detail) {
 // The standard streams: what writes at once, as Node does to files and pipes.
 
 class Output extends EventEmitter {
-  // Why nothing can be written any more.
+  // Why nothing can be written any more, and whether nobody has been told of it.
   #error = null;
+  #isUntold = false;
 
   constructor(fd) {
     super();
@@ -232,18 +233,25 @@ class Output extends EventEmitter {
     const text = typeof chunk === 'string' ? chunk : decode(chunk);
     const errno = this.#error === null ? native.write(this.fd, text) : 0;
     if (errno !== 0) this.#fail(errno);
+    else if (this.#isUntold) this.#failAgain();
     if (typeof callback === 'function') process.nextTick(callback, this.#error);
     return true;
   }
 
   // Nobody reads any more, or the disk is full: an event, and as such the end of a program that does not listen.
-  // What `console` writes is lost silently if nobody listens, as on Node.
+  // As on Node it is silent if `console` was the one that wrote, and nobody listens; until something is written again.
   #fail(errno) {
     this.#error = require('internal/io_errors').socketError(errno, 'write');
     const isQuiet = this[isLogged];
     process.nextTick(() => {
-      if (!isQuiet || this.listenerCount('error') > 0) this.emit('error', this.#error);
+      if (isQuiet && this.listenerCount('error') === 0) this.#isUntold = true;
+      else this.emit('error', this.#error);
     });
+  }
+
+  #failAgain() {
+    this.#isUntold = false;
+    process.nextTick(() => this.emit('error', this.#error));
   }
 
   end(chunk, encoding, callback) {

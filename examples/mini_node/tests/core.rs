@@ -93,7 +93,7 @@ programs! {
 }
 
 #[test]
-fn what_console_prints_is_lost_silently_when_nobody_reads_any_more() {
+fn what_console_prints_at_once_is_lost_silently_when_nobody_reads_any_more() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("core_no_reader.js");
     let program = "for (let i = 0; i < 3; i++) console.log('nobody', i); console.error('through');";
     fs::write(&file, program).unwrap();
