@@ -168,11 +168,12 @@ worker.on('message', () => {
   });
 });
 ";
-    let expected = "the worker exits with 3
-ERR_WORKER_MESSAGING_FAILED
-        the main thread exits with 0 told
-";
-    assert_eq!(run("direct_exit", program), expected);
+    let expected = [
+        "the worker exits with 3",
+        "ERR_WORKER_MESSAGING_FAILED",
+        "the main thread exits with 0 told",
+    ];
+    assert_eq!(run("direct_exit", program).lines().collect::<Vec<_>>(), expected);
 }
 
 /// Starts workers with a memory limit of 32 MB, and prints how they ended. Meanwhile the parent and
