@@ -1,9 +1,9 @@
 //! A program in JavaScript, to be run on Node.
 //!
-//! `examples/study/javascript.rs` translates the same programs, and is no second way to do this: what it writes is there
-//! to be read. It has a file for each worker, and only lines that somebody would write. Here it is one file, for
-//! thousands are run in a row, and behind `common.js`, which keeps a program off faults of Node's own: what differs then
-//! is ours.
+//! `examples/study/javascript.rs` translates the same programs, and is no second way to do this: what
+//! it writes is there to be read. It has a file for each worker, and only lines that somebody would
+//! write. Here it is one file, for thousands are run in a row, and behind `common.js`, which keeps a
+//! program off faults of Node's own: what differs then is ours.
 
 use std::fmt::Write;
 

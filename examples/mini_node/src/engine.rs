@@ -113,18 +113,20 @@ impl Drop for Started {
     }
 }
 
-/// Takes the stack from the engine of a worker that is told to terminate. On the thread that does it.
+/// Takes the stack from the engine of a worker that is told to terminate. Runs on the thread that
+/// terminates it.
 ///
-/// The engine asks [`interrupt`] once in ten thousand loops and calls. That is at once, unless each of
-/// them takes long: `for (;;) JSON.parse(text)`. Without a stack it can call nothing more, its own
-/// functions included, and is soon asked.
+/// The engine asks [`interrupt`] once in ten thousand loops and calls. That is at once, unless each
+/// of them takes long: `for (;;) JSON.parse(text)`. Without a stack it can call nothing more, its
+/// own functions included, and is soon asked.
 fn take_stack(address: &Mutex<usize>) {
     let address = address.lock().unwrap_or_else(PoisonError::into_inner);
     if *address != 0 {
-        // SAFETY: the runtime lives, for its address is taken away before it ends, under this lock. The
-        // call writes two words of it, which the worker's thread reads and may write meanwhile. That is
-        // a race by the letter of C. Each word is aligned and is read or written by one instruction,
-        // and either value of either is a good one: if this one is lost, [`interrupt`] ends the script.
+        // SAFETY: the runtime lives, for its address is taken away before it ends, under this lock.
+        // The call writes two words of it, which the worker's thread reads and may write meanwhile.
+        // That is a race by the letter of C. Each word is aligned and is read or written by one
+        // instruction, and either value of either is a good one: if this one is lost,
+        // [`interrupt`] ends the script.
         unsafe { qjs::JS_SetMaxStackSize(*address as *mut qjs::JSRuntime, 1) };
     }
 }
@@ -376,12 +378,13 @@ impl Engine {
     }
 }
 
-/// Has the engine tell of the next throw, as `js/internal/stack.js` wants it. It tells of the first that
-/// it has not seen caught, and those that a promise has taken it holds for not caught.
+/// Has the engine tell of the next throw, as `js/internal/stack.js` wants it. It tells of the first
+/// that it has not seen caught, and those that a promise has taken it holds for not caught.
 fn forget_throw(ctx: &Ctx<'_>) {
     const ERROR_BACK_TRACE: i32 = 2;
     let mut value = qjs::JS_UNDEFINED;
-    // SAFETY: with this number the call takes a context and a place for a value, which it hands over.
+    // SAFETY: with this number the call takes a context and a place for a value, which it hands
+    // over.
     unsafe {
         qjs::js_std_cmd(ERROR_BACK_TRACE, ctx.as_raw().as_ptr(), ptr::from_mut(&mut value));
         drop(Value::from_raw(ctx.clone(), value));

@@ -87,8 +87,8 @@ impl NodeOptions {
         if bad.is_empty() { Ok(options) } else { Err(bad) }
     }
 
-    /// Those in the variable NODE_OPTIONS, which are none of the program's arguments. It may have others
-    /// that are for Node alone.
+    /// Those in the variable NODE_OPTIONS, which are none of the program's arguments. It may have
+    /// others that are for Node alone.
     pub(crate) fn of_variable(text: &str) -> NodeOptions {
         let mut options = NodeOptions::default();
         for argument in text.split_whitespace() {

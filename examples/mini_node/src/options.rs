@@ -88,7 +88,8 @@ fn executable() -> String {
     env::current_exe().map_or_else(|_| "mini_node".into(), |path| path.to_string_lossy().into())
 }
 
-/// What the arguments ask for, and before them the variable NODE_OPTIONS. None if they ask for help.
+/// What the arguments ask for, and before them the variable NODE_OPTIONS. None if they ask for
+/// help.
 pub(crate) fn parse(
     mut arguments: Parser,
     variable: &str,

@@ -53,8 +53,8 @@ fn exiting(code: i32) {
         return;
     }
     let chosen = engine.call_hook(Hook::Exit);
-    // As in Node: what handlers have put among the microtasks still runs, rejections are judged, and
-    // nothing else.
+    // As in Node: what handlers have put among the microtasks still runs, rejections are judged,
+    // and nothing else.
     engine.drain();
     engine.judge();
     if let Some(chosen) = chosen

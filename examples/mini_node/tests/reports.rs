@@ -1,9 +1,9 @@
 //! What is told of an error that nobody caught: the place, the line, a caret, and the error.
 //!
-//! `tests/reports/programs.js` has small programs, and `reports.txt` what Node 20 printed of each as an
-//! error, without folders and frames, and its exit code. V8 underlines whole words, so a row of carets
-//! counts as one. With `NODE=node` in the environment the programs are run there as well, and have to
-//! print the same.
+//! `tests/reports/programs.js` has small programs, and `reports.txt` what Node 20 printed of each
+//! as an error, without folders and frames, and its exit code. V8 underlines whole words, so a row
+//! of carets counts as one. With `NODE=node` in the environment the programs are run there as well,
+//! and have to print the same.
 
 use std::env;
 use std::ffi::OsStr;

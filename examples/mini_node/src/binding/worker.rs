@@ -195,8 +195,8 @@ fn terminate(id: f64) {
     }
 }
 
-/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs, or
-/// only what is left of the drain.
+/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs,
+/// or only what is left of the drain.
 fn fail<'js>(
     ctx: Ctx<'js>,
     text: String,
