@@ -4,19 +4,21 @@
 //! shell sets the limits that the system keeps, so that they hold also when nobody is left to see to
 //! it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use windlass::pipe::Reader;
 use windlass::process::{Child, Command, Stdio};
-use windlass::queue_work;
 use windlass::time::timeout;
+use windlass::{Task, queue_work};
 
 use super::asked::{Asked, Clock, MAIN};
 use super::complete;
@@ -101,8 +103,8 @@ async fn in_process(
         // A child that does not read it says why by its end.
         drop(stdin.write_owned(input));
     }
-    let output = windlass::spawn(read(child.take_stdout(), OUTPUT_MAX, Some(child.clone())));
-    let complaints = windlass::spawn(read(child.take_stderr(), COMPLAINTS_MAX, None));
+    let output = Printed::read(child.take_stdout(), OUTPUT_MAX, Some(child.clone()));
+    let complaints = Printed::read(child.take_stderr(), COMPLAINTS_MAX, None);
     let ended = timeout(TIME_MAX, child.wait()).await;
     let is_late = ended.is_err();
     let status = match ended {
@@ -113,38 +115,63 @@ async fn in_process(
         }
     };
     // The pipes end with the process, if it has given them to nobody.
-    let read = timeout(GRACE, output).await.ok().and_then(Result::ok);
-    let is_read = read.is_some();
-    let (output, is_cut) = read.unwrap_or_default();
-    let complaints =
-        timeout(GRACE, complaints).await.ok().and_then(Result::ok).unwrap_or_default().0;
-    let cut_off = if is_cut {
-        Some(format!("cut off: it printed more than {OUTPUT_MAX} bytes"))
-    } else if is_late {
-        Some(format!("cut off after {} s: it had not ended", TIME_MAX.as_secs()))
-    } else if !is_read {
-        Some("what it printed could not be read to its end".to_owned())
-    } else {
-        by_signal(status)
+    let ((output, read), (complaints, _)) = (output.end().await, complaints.end().await);
+    let cut_off = match read {
+        Some(Read::Cut) => Some(format!("cut off: it printed more than {OUTPUT_MAX} bytes")),
+        _ if is_late => Some(format!("cut off after {} s: it had not ended", TIME_MAX.as_secs())),
+        Some(Read::Whole) => by_signal(status),
+        None => {
+            let text = "it has ended, and another process that it has started goes on printing";
+            Some(text.to_owned())
+        }
     };
     Ok(Left { output, complaints, cut_off, succeeded: status.success() })
 }
 
-/// Reads up to `most` bytes, and whether there were more: then `child` is ended, if there is one,
-/// and the rest is read to no end.
-async fn read(reader: Option<Reader>, most: usize, child: Option<Child>) -> (Vec<u8>, bool) {
-    let (mut all, mut is_cut) = (Vec::new(), false);
-    let Some(reader) = reader else { return (all, is_cut) };
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = reader.read(&mut buffer).await {
-        let room = most - all.len();
-        all.extend_from_slice(&buffer[..count.min(room)]);
-        if count > room {
-            is_cut = true;
-            child.iter().for_each(end);
-        }
+/// How much was read of what a process has printed.
+#[derive(Clone, Copy, Debug)]
+enum Read {
+    Whole,
+    /// As much as there was room for.
+    Cut,
+}
+
+/// What a process prints, as far as it has come.
+struct Printed {
+    bytes: Rc<RefCell<Vec<u8>>>,
+    reading: Task<Read>,
+}
+
+impl Printed {
+    /// Begins to read up to `most` bytes. If there are more, `child` is ended, if there is one, and
+    /// the rest is read to no end.
+    fn read(reader: Option<Reader>, most: usize, child: Option<Child>) -> Printed {
+        let bytes = Rc::new(RefCell::new(Vec::new()));
+        let all = bytes.clone();
+        let reading = windlass::spawn(async move {
+            let mut read = Read::Whole;
+            let Some(reader) = reader else { return read };
+            let mut buffer = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = reader.read(&mut buffer).await {
+                let room = most - all.borrow().len();
+                all.borrow_mut().extend_from_slice(&buffer[..count.min(room)]);
+                if count > room {
+                    read = Read::Cut;
+                    child.iter().for_each(end);
+                }
+            }
+            read
+        });
+        Printed { bytes, reading }
     }
-    (all, is_cut)
+
+    /// What has come when there is nothing more, or no time left to wait for that: then it is not
+    /// known how much there is.
+    async fn end(mut self) -> (Vec<u8>, Option<Read>) {
+        let read = timeout(GRACE, &mut self.reading).await.ok().and_then(Result::ok);
+        self.reading.abort();
+        (self.bytes.take(), read)
+    }
 }
 
 /// Ends a process for which nobody waits any more.
