@@ -68,8 +68,8 @@ pub(crate) fn run() -> io::Result<()> {
     }
     match end {
         Some(End::Ran(trace)) => {
-            let traces = races::traces(&copy, trace);
-            writeln!(out, "{}", json!({"what": "traces", "traces": traces}))?;
+            let possible = races::possible(&copy, trace);
+            writeln!(out, "{}", json!({"what": "traces", "possible": possible}))?;
         }
         end => writeln!(out, "{}", json!({"what": "error", "text": complaint(end)}))?,
     }

@@ -22,8 +22,8 @@ pub(crate) fn lines(asked: &Asked, left: &Left, most: usize) -> Vec<u8> {
     let (mut events, mut errors) = read(&left.output);
     // What a host of scripts says of these itself is said here, for both languages alike.
     events.retain(|(_, event)| event["what"] != "meta" && event["what"] != "statement");
-    let traces = events.iter().position(|(_, event)| event["what"] == "traces");
-    let traces = traces.map(|at| events.remove(at).1["traces"].take());
+    let possible = events.iter().position(|(_, event)| event["what"] == "traces");
+    let possible = possible.map(|at| events.remove(at).1["possible"].take());
     let is_error = |event: &Value| event["what"] == "error";
     let is_last = |(_, event): &(&[u8], Value)| is_error(event) || event["what"] == "lost";
     let (told, mut events): (Events<'_>, Events<'_>) = events.into_iter().partition(is_last);
@@ -37,7 +37,7 @@ pub(crate) fn lines(asked: &Asked, left: &Left, most: usize) -> Vec<u8> {
     let statements = ledger.lines.iter().map(|line| (line.id, line.statement));
     let statements: HashMap<u64, &str> =
         statements.filter_map(|(id, statement)| Some((id, statement?))).collect();
-    let mut out = format!("{}\n", meta(asked, &ledger, traces)).into_bytes();
+    let mut out = format!("{}\n", meta(asked, possible)).into_bytes();
     for (text, event) in &events {
         out.extend_from_slice(text);
         out.push(b'\n');
@@ -104,7 +104,7 @@ fn complaint(text: &str) -> Value {
 }
 
 /// What was run, and the same in other languages.
-fn meta(asked: &Asked, ledger: &Ledger, traces: Option<Value>) -> Value {
+fn meta(asked: &Asked, possible: Option<Value>) -> Value {
     let mode = if asked.clock() == Clock::Virtual { "virtual" } else { "real" };
     let (name, language, files, others) = match asked {
         Asked::Scenario { program, .. } => {
@@ -112,8 +112,8 @@ fn meta(asked: &Asked, ledger: &Ledger, traces: Option<Value>) -> Value {
             let others = json!({
                 "javascript": files(&javascript::translate(program)),
                 "rust": skeleton::of(program),
-                // More than one if it is a race.
-                "traces": traces,
+                // Several traces if it is a race.
+                "possible": possible,
             });
             let files = json!([{"name": "program", "text": listing.text}]);
             (program.name.as_str(), "scenario", files, others)
@@ -122,8 +122,7 @@ fn meta(asked: &Asked, ledger: &Ledger, traces: Option<Value>) -> Value {
             ("main.js", "javascript", files(texts), json!({}))
         }
     };
-    let numbers = ledger.numbers().into_iter();
-    let statements: Value = numbers.map(|number| (number, ledger::words(number))).collect();
+    let statements: BTreeMap<_, _> = ledger::all_words().collect();
     json!({
         "what": "meta",
         "mode": mode,

@@ -92,6 +92,73 @@ test("of a race several orders are right, and it says so", async () => {
   }
 });
 
+test("of two workers each order is right that a machine can make, and whichever ends last", async () => {
+  const [v, w] = [["V:hello", "V:exit(0)"], ["W:hello", "W:exit(0)"]];
+  const mixed = [[...v, ...w], [...w, ...v], [v[0], w[0], v[1], w[1]], [v[0], w[0], w[1], v[1]], [w[0], v[0], w[1], v[1]], [w[0], v[0], v[1], w[1]]];
+  const page = await open("predict/two-workers");
+  for (const guess of mixed) {
+    await order(page, guess);
+    await page.click('[data-key="judge"]');
+    assert.match(await verdict(page), /Right/, guess.join());
+    await page.click('[data-key="again"]');
+  }
+  await order(page, ["V:exit(0)", "V:hello", ...w]);
+  await page.click('[data-key="judge"]');
+  assert.match(await verdict(page), /stops here/);
+  assert.match(await page.locator(".predict-result").textContent(), /In \d+ simulated runs 6 orders came/);
+  for (const last of ["V:exit(0)", "W:exit(0)"]) {
+    await mode(page, "phase");
+    await mode(page, "ends");
+    for (const text of ["yes", last]) await answer(page, text);
+    assert.match(await verdict(page), /Right/, last);
+  }
+  await page.close();
+});
+
+test("a race is one in JavaScript too, and of a script by hand it says that one run is known", withNode, async () => {
+  for (const guess of [["immediate", "timer"], ["timer", "immediate"]]) {
+    const page = await open("start/timer-or-immediate");
+    await page.click('[data-key="tab javascript"]');
+    await page.waitForSelector(".editor textarea");
+    await page.click('[data-key="predict"]');
+    await order(page, guess);
+    await page.click('[data-key="judge"]');
+    assert.match(await verdict(page), /Right/, guess.join());
+    await page.close();
+  }
+  const page = await open("start/timer-or-immediate");
+  await page.click('[data-key="tab javascript"]');
+  await page.locator(".editor textarea").fill("setTimeout(() => console.log('timer'), 0);\nsetImmediate(() => console.log('immediate'));\n");
+  await page.click('[data-key="predict"]');
+  await order(page, ["timer", "immediate"]);
+  await page.click('[data-key="judge"]');
+  assert.match(await verdict(page), /stops here/);
+  assert.match(await page.locator(".predict-result").textContent(), /Of a script one run is known/);
+  await page.close();
+});
+
+test("what comes first where a run stops still waits there, and what nobody has armed yet is said to be so", async () => {
+  const page = await open("predict/how-long");
+  await order(page, ["immediate", "t2", "t1"]);
+  await page.click('[data-key="judge"]');
+  const result = page.locator(".predict-result");
+  assert.match(await result.textContent(), /First you said immediate; what comes is t1\.immediate cannot come yet: t1 arms it\./);
+  assert.match(await result.locator(".queues").textContent(), /t1 due at 30 ms.*t2 due at 80 ms/);
+  await page.close();
+});
+
+test("a wrong phase is told with the statement that lists the phases, or that says what the drain is", async () => {
+  const page = await open("predict/after-each");
+  await mode(page, "phase");
+  await answer(page, "timers");
+  assert.match(await page.locator(".predict-result .statement").textContent(), /^O-3 An iteration is: pending, idle, prepare, poll, check, close, timers/);
+  await page.click('[data-key="again"]');
+  await answer(page, "check");
+  await answer(page, "check");
+  assert.match(await page.locator(".predict-result .statement").textContent(), /^O-10 After every callback all ticks run/);
+  await page.close();
+});
+
 test("the next callback, the phase, the sleep and the end are judged, each right and wrong", async () => {
   const page = await open("predict/in-a-timer");
   await mode(page, "next");
@@ -173,7 +240,7 @@ test("what if: each of four changes, on the order that the changed program has",
     await page.waitForFunction((text) => [...document.querySelectorAll("select option")].some((one) => one.textContent === text), title);
     await page.selectOption('[data-key="change"]', { label: title });
     await page.waitForFunction((text) => [...document.querySelectorAll(".both h2")].at(1)?.textContent === `What if ${text}?`, title);
-    assert.match(await page.locator('[role="status"]').first().textContent(), /same up to callback \d+|changes nothing/, title);
+    await page.waitForFunction(() => /same up to callback \d+|changes nothing/.test(document.querySelector('[role="status"]').textContent));
   }
   await page.close();
 });

@@ -5,7 +5,7 @@
 // callback that it is about, and `moment` how many events there were when it was asked.
 
 import { nextOf } from "./judge.js";
-import { printed } from "./programs.js";
+import { momentBefore, printed } from "./programs.js";
 import { PHASES } from "./state.js";
 import { NO_SLEEP, time } from "./words.js";
 
@@ -17,7 +17,7 @@ const END = "\u0000end";
 const choice = (value) => ({ value, title: value });
 
 /** What comes next? `labels` are all cards. */
-function next({ lines, labels, traces }) {
+function next({ events, lines, labels, traces }) {
   const said = printed(lines);
   const actual = said.map(({ text }) => text);
   const titles = [...new Set(labels)].map(choice);
@@ -31,7 +31,7 @@ function next({ lines, labels, traces }) {
       why: right.length > 1 ? `${right.length} answers are right here: real time decides. In this run it was ${actual[at] ?? "the end"}.` : "",
       statement: line?.statement ?? null,
       line,
-      moment: line ? line.began - 1 : null,
+      moment: line ? momentBefore(events, line) : null,
       before: actual.slice(0, at),
     };
   });
@@ -41,6 +41,9 @@ const MAIN = "the main script";
 const DRAIN = "in none: the drain after a callback";
 const OUTSIDE = "outside of the iterations";
 
+/** The statement that says so of a phase. Of the others that is the one that lists them. */
+const STATEMENTS = { [MAIN]: "O-1", [DRAIN]: "O-10" };
+
 function phaseOf(line) {
   if (["tick", "microtask", "task"].includes(line.kind)) return DRAIN;
   if (line.phase === "main") return line.kind === "main" ? MAIN : OUTSIDE;
@@ -48,7 +51,7 @@ function phaseOf(line) {
 }
 
 /** In which phase does it run? */
-function phase({ lines }) {
+function phase({ events, lines }) {
   const said = printed(lines);
   const seen = new Set();
   const own = said.filter(({ line }) => !seen.has(line.id) && seen.add(line.id));
@@ -58,9 +61,9 @@ function phase({ lines }) {
     choices: values.map(choice),
     right: [phaseOf(line)],
     why: "",
-    statement: line.statement,
+    statement: phaseOf(line) === OUTSIDE ? line.statement : (STATEMENTS[phaseOf(line)] ?? "O-3"),
     line,
-    moment: line.began - 1,
+    moment: momentBefore(events, line),
     before: own.slice(0, at).map((one) => one.text),
   }));
 }
@@ -97,7 +100,7 @@ function sleep({ lines, sleeps }) {
 const ordinal = (number) => ["", "first", "second", "third", "fourth"][number] ?? `${number}th`;
 
 /** Does it end, and with which callback? */
-function ends({ lines, labels, errors }) {
+function ends({ events, lines, labels, errors, traces }) {
   const said = printed(lines);
   const last = said.at(-1);
   const doesEnd = errors.length === 0;
@@ -112,14 +115,15 @@ function ends({ lines, labels, errors }) {
     before: [],
   }];
   if (doesEnd && last) {
+    const right = [...new Set([last.text, ...traces.map((trace) => trace.at(-1))])];
     questions.push({
       ask: "What is the last that it prints?",
       choices: [...new Set(labels)].map(choice),
-      right: [last.text],
-      why: "",
+      right,
+      why: right.length > 1 ? `${right.length} answers are right here: real time decides. In this run it was ${last.text}.` : "",
       statement: last.line.statement,
       line: last.line,
-      moment: last.line.began - 1,
+      moment: momentBefore(events, last.line),
       before: [],
     });
   }

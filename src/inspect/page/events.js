@@ -25,7 +25,8 @@ const FIELDS = {
   program: orNull((value) => isText(value) || areFields(value, PROGRAM)),
 };
 const PROGRAM = { name: isText, language: isText, files: listOf(isFile), others: (value) => areFields(value, OTHERS) };
-const OTHERS = { javascript: listOf(isFile), rust: isText, traces: orNull(listOf(listOf(isText))) };
+const POSSIBLE = { traces: listOf(listOf(isText)), runs: isNumber };
+const OTHERS = { javascript: listOf(isFile), rust: isText, possible: orNull((value) => areFields(value, POSSIBLE)) };
 for (const name of [
   "at", "took", "track", "iteration", "id", "cause", "number", "delay", "due", "waiting", "port", "to", "count", "worker", "code", "pool",
   "ready", "events", "idle", "ticks", "microtasks", "rounds", "completions", "posts", "items", "tasks",

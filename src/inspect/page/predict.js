@@ -6,9 +6,10 @@ import { fill, h } from "./dom.js";
 import { tabs } from "./editor.js";
 import { judge, less, shuffled } from "./judge.js";
 import { labels as labelsOf } from "./operations.js";
-import { printed, programOf, run, scored, wasRight, wasTried } from "./programs.js";
+import { momentBefore, printed, programOf, run, scored, wasRight, wasTried } from "./programs.js";
 import * as queues from "./queues.js";
 import { Replay } from "./replay.js";
+import { nameOf } from "./words.js";
 
 /** What was predicted last: { program, mode, order }, for a link. The order is that of the cards, or of the answers. */
 export let prediction = null;
@@ -16,17 +17,25 @@ export let prediction = null;
 /** A prediction from a link: it is there when the screen is opened. */
 export const restore = (from) => (prediction = from);
 
-/** What is known of a run before it is shown. */
-function learn(events, program) {
+/**
+ * The operations of a script, if it is their translation and nothing else: of these all orders are known
+ * that can come. Of a script that somebody has written one run is known.
+ */
+const twinOf = (program) =>
+  program.language === "javascript" && program.scenario && !program.parted ? { ...program, language: "scenario" } : null;
+
+/** What is known of a run before it is shown, and of one of its operations if it is a script. */
+function learn(events, program, twin) {
   const state = new Replay(events).at(events.length);
   const lines = state.ledger;
   const actual = printed(lines).map(({ text }) => text);
-  const traces = state.meta?.program?.others?.traces ?? [];
+  const meta = twin ? twin.find((event) => event.what === "meta") : state.meta;
+  const { traces = [], runs = 0 } = meta?.program?.others?.possible ?? {};
   const possible = program.language === "scenario" ? labelsOf(program.scenario.main) : [];
   const fromTraces = traces.flatMap((trace) => less(trace, actual));
   // What never comes is a card too.
   const never = less([...new Set([...possible, ...fromTraces])], actual);
-  return { state, lines, actual, traces, labels: shuffled([...actual, ...never], program.title), errors: state.errors, sleeps: state.sleeps };
+  return { events, state, lines, actual, traces, runs, labels: shuffled([...actual, ...never], program.title), errors: state.errors, sleeps: state.sleeps };
 }
 
 export function mount(root, context) {
@@ -159,11 +168,22 @@ export function mount(root, context) {
     cards(list, known.labels, start, changed);
   }
 
+  /** What was said to come, and cannot yet: nobody has armed it. */
+  function tooEarly(guess, said, at) {
+    const later = said.find(({ text }, index) => index > at && text === guess)?.line;
+    const armer = later && known.lines.find((line) => line.id === (known.state.jobs[later.cause]?.cause ?? later.cause));
+    const isLater = armer && said[at] && armer.id !== later.id && armer.began >= said[at].line.began;
+    return isLater ? `${guess} cannot come yet: ${armer.id === said[at].line.id ? said[at].text : nameOf(armer)} arms it.` : null;
+  }
+
   function judgeOrder() {
     const { right, isRace, isActual, at, expected } = judge(order, known.actual, known.traces);
     const said = printed(known.lines);
     const statements = said.map(({ line }) => line.statement);
     const race = isRace ? ["This is a race: several orders are right, and real time decides among them."] : [];
+    const isScript = program.language === "javascript" && !twinOf(program);
+    const only = isScript && !right ? ["Of a script one run is known. Where timers, files and workers race, another order can come on a real machine."] : [];
+    const found = isRace && !right ? [`In ${known.runs} simulated runs ${known.traces.length} orders came, and yours was none of them.`] : [];
     if (right) {
       const own = isActual || !isRace ? [] : ["In this run another order came, which is right as well: ", known.actual.join(", ")];
       return verdict({ isRight: true, known: statements, text: [...race, ...own, "Every callback stands where it comes."] });
@@ -174,8 +194,8 @@ export function mount(root, context) {
       isRight: false,
       known: statements.slice(0, at),
       wrong: line?.statement ?? null,
-      text: [...race, `Up to callback ${at} it is right. Then you said ${order[at] ?? "the end"}; what comes is ${came}.`],
-      position: line ? line.began - 1 : events.length,
+      text: [...race, ...found, ...only, `${at === 0 ? "First" : `Up to callback ${at} it is right. Then`} you said ${order[at] ?? "the end"}; what comes is ${came}.`, tooEarly(order[at], said, at)].filter(Boolean),
+      position: line ? momentBefore(events, line) : events.length,
       before: order.slice(0, at),
     });
   }
@@ -263,10 +283,11 @@ export function mount(root, context) {
     try {
       const found = await programOf(context, name);
       if (!found) throw new Error(`There is no program ${name}.`);
-      const all = await run(context, found, signal);
+      const twin = twinOf(found);
+      const [all, other] = await Promise.all([run(context, found, signal), twin && run(context, twin, signal)]);
       if (signal.aborted) return;
       [program, events] = [found, all];
-      known = learn(events, program);
+      known = learn(events, program, other);
       context.load(events); // A link is to this program from now on.
       begin(before());
     } catch (error) {

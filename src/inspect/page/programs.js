@@ -81,6 +81,12 @@ export function printed(lines) {
   return lines.filter((line) => line.track === main).flatMap((line) => line.said.map((text) => ({ text, line })));
 }
 
+/** How many events there were just before a callback, when it still waited. */
+export function momentBefore(events, { began, track }) {
+  const at = began - 1;
+  return events[at - 1]?.what === "taken" && events[at - 1].track === track ? at - 1 : at;
+}
+
 /** The phase of a callback. Ticks and microtasks are in none: they are the drain after one. */
 export const phaseWords = ({ kind, phase }) => (["tick", "microtask", "task"].includes(kind) ? "drain" : phase === "main" ? "–" : phase);
 
