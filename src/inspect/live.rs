@@ -107,20 +107,21 @@ impl Live {
         self.summaries.borrow_mut().get_or_insert_with(Summaries::begin);
         if stream == Stream::Events {
             self.tap.borrow_mut().get_or_insert_with(Tap::begin);
+            // Others get what there is so far, for it is read anew from here on.
+            self.tell_events(true);
         }
-        connection.write(&response::events());
-        let client = Client {
+        let client = Rc::new(Client {
             connection: Rc::downgrade(connection),
             number: connection.number(),
             stream,
             is_behind: Cell::new(false),
             missed: Cell::new(0),
-            is_new: Cell::new(true),
+            is_new: Cell::new(false),
             sent: Cell::new(0),
             taken: Cell::new(0),
             moved: Cell::new(crate::now()),
-        };
-        self.clients.borrow_mut().push(Rc::new(client));
+        });
+        self.clients.borrow_mut().push(client.clone());
         if self.timer.get().is_none() {
             self.ticks.set(0);
             let this = self.this.clone();
@@ -130,9 +131,11 @@ impl Live {
             self.timer.set(Some(timer));
         }
         match stream {
-            // Others get what there is so far, for it is read anew from here on.
-            Stream::Events => self.tell_events(true),
-            Stream::Summary => self.tell_summary(false),
+            Stream::Events => self.introduce(&client, response::events()),
+            Stream::Summary => {
+                client.send(&response::events());
+                self.tell_summary(false);
+            }
         }
     }
 
@@ -188,16 +191,17 @@ impl Live {
             if client.is_behind.get() {
                 client.missed.set(client.missed.get() + count);
             } else if client.is_new.replace(false) {
-                self.introduce(&client);
+                self.introduce(&client, Vec::new());
             } else if count > 0 {
                 client.send(&batch);
             }
         }
     }
 
-    /// Sends a client what it has to know first. What there is follows, for all, from the next
-    /// batch on: each loop tells it.
-    fn introduce(&self, client: &Client) {
+    /// Sends a client this, and what it has to know first. What there is follows, for all, from the
+    /// next batch on: each loop tells it. It is asked to before anything goes out, so that whatever
+    /// the client does behind that is told.
+    fn introduce(&self, client: &Client, mut first: Vec<u8>) {
         let mut lines = about::meta().into_bytes();
         let missed = client.missed.take();
         if missed > 0 {
@@ -207,7 +211,8 @@ impl Live {
             tap.write_tracks(&mut lines);
             tap.tell_anew();
         }
-        client.send(&message("", &lines));
+        first.extend_from_slice(&message("", &lines));
+        client.send(&first);
     }
 
     fn tell_summary(&self, is_regular: bool) {
