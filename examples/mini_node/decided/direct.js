@@ -5,7 +5,8 @@ const worker = new Worker(`
   parentPort.on('message', () => {});
   parentPort.postMessage('ready');
 `, { eval: true });
+let outcome = 'nobody tells';
 worker.on('message', () => {
-  postMessageToThread(worker.threadId, 'end').catch((error) => console.log(error.code));
+  postMessageToThread(worker.threadId, 'end').catch((error) => { outcome = error.code; });
 });
-worker.on('exit', (code) => console.log(`exit ${code}`));
+process.on('exit', () => console.log(outcome));
