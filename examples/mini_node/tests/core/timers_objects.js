@@ -33,9 +33,9 @@ setTimeout(() => {
     console.log('refreshed', ++fired);
     if (fired < 3) again.refresh();
   }, 1);
-}, 20);
+}, 200);
 let fired = 0;
-setTimeout(() => console.log('delay'), 40);
+setTimeout(() => console.log('delay'), 400);
 for (const delay of ['2', null, undefined, NaN, -1, 1.9, '', {}, true, Infinity, 2 ** 31, 2 ** 31 - 1]) {
   const one = setTimeout(() => {}, delay);
   console.log(String(delay), one._idleTimeout);
