@@ -1,15 +1,16 @@
 //! Races of threads, walked through in simulations: each of ten thousand seeds is one way in which they can meet. The
 //! tests of `worker_races` run the same on real threads, in as many ways as the machine happens to show.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use windlass::sim::{Faults, Sim};
-use windlass::worker::{PortEnd, Worker, WorkerError, channel, channel_bounded};
+use windlass::handle::Notifier;
+use windlass::sim::{self, Faults, Sim};
+use windlass::worker::{PortEnd, Worker, WorkerError, WorkerPool, channel, channel_bounded};
 use windlass::{CancelError, Loop, WorkError, WorkKind, exit, queue_work, set_timeout, time};
 
 const SEEDS: u64 = 10_000;
@@ -24,10 +25,20 @@ fn race(expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
 
 /// The same with faults besides.
 fn race_in(faults: Faults, expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
+    race_of(SEEDS, faults, expected, program);
+}
+
+/// The same with so many seeds.
+fn race_of(
+    seeds: u64,
+    faults: Faults,
+    expected: &[&str],
+    program: impl AsyncFn() -> String + Copy + 'static,
+) {
     let mut seen = BTreeMap::new();
     let short = Duration::ZERO..=SHORT;
     let faults = faults.message_time(short.clone()).job_time(short);
-    for seed in 0..SEEDS {
+    for seed in 0..seeds {
         let sim = Sim::new(seed).faults(faults.clone()).limit(Duration::from_secs(60));
         let outcome = sim.block_on(async move { program().await });
         seen.entry(outcome.value).or_insert(seed);
@@ -328,6 +339,253 @@ fn a_port_that_travels_from_its_handler_loses_nothing_that_is_sent_meanwhile() {
         }
         assert_eq!(all, [0, 1, 2, 3, 4, 5]);
         here.len().to_string()
+    });
+}
+
+#[test]
+fn a_call_of_a_notifier_against_its_callback_is_heard() {
+    race(&["2", "3"], async || {
+        let told = Arc::new(AtomicUsize::new(0));
+        let (heard, calls) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let own = Rc::new(OnceCell::<Notifier>::new());
+        let (all, last, count, again) = (told.clone(), heard.clone(), calls.clone(), own.clone());
+        let notifier = Notifier::new(move || {
+            last.set(all.load(Ordering::Relaxed));
+            count.set(count.get() + 1);
+            if count.get() == 1 {
+                all.fetch_add(1, Ordering::Relaxed);
+                again.get().expect("it is known by now").notify();
+            }
+        });
+        assert!(own.set(notifier.clone()).is_ok());
+        let all = told.clone();
+        let worker = Worker::<(), ()>::spawn(move |port| {
+            port.unref();
+            for _ in 0..2 {
+                let (all, notifier) = (all.clone(), notifier.clone());
+                queue_work(|| ()).on_complete(move |_| {
+                    all.fetch_add(1, Ordering::Relaxed);
+                    notifier.notify();
+                });
+            }
+        });
+        assert_eq!(worker.unwrap().join().await, Ok(0));
+        time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(heard.get(), 3, "the last call is heard");
+        calls.get().to_string()
+    });
+}
+
+#[test]
+fn more_messages_than_a_round_has_against_a_busy_receiver_all_come() {
+    race_of(100, Faults::default(), &["all"], async || {
+        const COUNT: u32 = 1_500;
+        let (sent, received) = channel::<u32, u32>();
+        let worker = Worker::<PortEnd<u32, u32>, ()>::spawn(|port| {
+            let mut kept = Vec::new(); // Its close would be news too.
+            port.on_message(move |end| {
+                let end = end.open();
+                (0..COUNT).for_each(|number| end.post(number));
+                kept.push(end);
+            });
+        })
+        .unwrap();
+        worker.post(sent);
+        let (heard, received) = (Rc::new(RefCell::new(Vec::new())), received.open());
+        let own = heard.clone();
+        received.on_message(move |number| {
+            if number == 0 {
+                time::advance(Duration::from_millis(5)); // By now all are here.
+            }
+            own.borrow_mut().push(number);
+        });
+        time::sleep(Duration::from_millis(20)).await;
+        assert!(heard.take().into_iter().eq(0..COUNT));
+        "all".to_owned()
+    });
+}
+
+#[test]
+fn a_handler_that_removes_itself_against_the_close_hears_of_it() {
+    race(&["0", "1"], async || {
+        let (sent, received) = channel::<u32, u32>();
+        let sender = Worker::<PortEnd<u32, u32>, ()>::spawn(|port| {
+            let own = port.clone();
+            port.on_message(move |end| {
+                own.off_message();
+                let end = Rc::new(end.open());
+                let closed = end.clone();
+                queue_work(|| ()).on_complete(move |_| end.try_post(1).unwrap_or_default());
+                queue_work(|| ()).on_complete(move |_| closed.close());
+            });
+        })
+        .unwrap();
+        sender.post(sent);
+        let (heard, closed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let (port, count, seen) = (received.open(), heard.clone(), closed.clone());
+        let own = port.clone();
+        port.on_message(move |_| {
+            count.set(count.get() + 1);
+            own.off_message();
+        });
+        port.on_close(move || seen.set(true));
+        time::sleep(Duration::from_millis(5)).await;
+        assert!(closed.get(), "it is told of the close");
+        heard.get().to_string()
+    });
+}
+
+#[test]
+fn the_close_of_a_port_against_a_receiver_on_its_own_loop_is_heard() {
+    race(&["0", "1"], async || {
+        let (sent, received) = channel::<u8, u8>();
+        let (sent, received) = (Rc::new(sent.open()), received.open());
+        let closed = sent.clone();
+        queue_work(|| ()).on_complete(move |_| sent.try_post(1).unwrap_or_default());
+        queue_work(|| ()).on_complete(move |_| closed.close());
+        let mut heard = 0;
+        while received.recv().await.is_some() {
+            heard += 1;
+        }
+        heard.to_string()
+    });
+}
+
+#[test]
+fn a_message_is_not_heard_before_it_was_sent_however_far_its_sender_is_ahead() {
+    race(&["1", "2", "3"], async || {
+        let worker = Worker::<(), SystemTime>::spawn(|port| {
+            for _ in 0..3 {
+                port.post(time::system_now());
+                let ahead = sim::random().expect("a simulation") % 1_000;
+                time::advance(Duration::from_micros(ahead));
+            }
+            port.unref();
+        })
+        .unwrap();
+        let heard = Rc::new(Cell::new(0));
+        let count = heard.clone();
+        worker.on_message(move |sent| {
+            let now = time::system_now();
+            assert!(now >= sent, "sent at {sent:?}, and heard at {now:?}");
+            count.set(count.get() + 1);
+        });
+        time::sleep(Duration::from_millis(1)).await;
+        let in_time = heard.get();
+        assert_eq!(worker.join().await, Ok(0));
+        time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(heard.get(), 3);
+        in_time.to_string()
+    });
+}
+
+#[test]
+fn a_panic_in_a_handler_against_the_end_of_its_worker_changes_nothing_of_the_round() {
+    race(&["1 2 timer exit", "1 timer 2 exit"], async || {
+        let said = Rc::new(RefCell::new(Vec::new()));
+        let worker = Worker::<(), u8>::spawn(|port| {
+            port.post(1);
+            let own = port.clone();
+            queue_work(|| ()).on_complete(move |_| own.post(2));
+            port.unref();
+        })
+        .unwrap();
+        windlass::on_uncaught(|_| ());
+        let log = said.clone();
+        worker.on_message(move |number| {
+            log.borrow_mut().push(number.to_string());
+            if number == 1 {
+                let log = log.clone();
+                set_timeout(Duration::from_millis(1), move || {
+                    log.borrow_mut().push("timer".into())
+                });
+                // By now the worker has ended, and the timer is due.
+                time::advance(Duration::from_millis(8));
+                std::panic::resume_unwind(Box::new("a test's panic"));
+            }
+        });
+        let log = said.clone();
+        worker.on_exit(move |_| log.borrow_mut().push("exit".into()));
+        time::sleep(Duration::from_millis(20)).await;
+        said.take().join(" ")
+    });
+}
+
+/// Panics when it is dropped, and prints nothing.
+struct Bomb(&'static str);
+
+impl Bomb {
+    /// Has a closure own it.
+    fn touch(&self) {}
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new(self.0));
+    }
+}
+
+#[test]
+fn destructors_that_panic_against_each_way_of_an_end_are_one_uncaught_panic() {
+    race(&["0", "1"], async || {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let own = told.clone();
+        windlass::on_uncaught(move |uncaught| own.borrow_mut().push(uncaught.message().to_owned()));
+        let worker = Worker::<(), ()>::spawn(|_| {
+            queue_work(|| ()).on_complete(|_| exit(0));
+        })
+        .unwrap();
+        let (first, second) = (Bomb("first"), Bomb("second"));
+        worker.on_error(move |_| first.touch());
+        worker.on_message(move |()| second.touch());
+        let code = Rc::new(Cell::new(None));
+        let own = code.clone();
+        worker.on_exit(move |code| own.set(Some(code)));
+        queue_work(|| ()).await.unwrap();
+        drop(worker.terminate());
+        time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(told.take(), ["first"]);
+        code.get().expect("it has ended").to_string()
+    });
+}
+
+#[test]
+fn a_worker_pool_against_its_jobs_never_has_more_waiting_than_its_limit() {
+    race(&["[true, true, false]", "[true, true, true]"], async || {
+        let pool = WorkerPool::<u32, u32>::builder(1).queue_limit(1).build(|| |number| number);
+        let pool = pool.unwrap();
+        let mut jobs = Vec::new();
+        for number in 0..3 {
+            jobs.push(pool.run(number));
+            assert!(pool.metrics().queued <= 1, "{:?}", pool.metrics());
+            queue_work(|| ()).await.unwrap();
+        }
+        let mut done = Vec::new();
+        for (number, job) in (0..).zip(jobs) {
+            let outcome = job.await;
+            assert!(outcome == Ok(number) || outcome == Err(WorkerError::QueueFull));
+            done.push(outcome.is_ok());
+        }
+        assert_eq!(pool.run(7).await, Ok(7), "there is room again");
+        format!("{done:?}")
+    });
+}
+
+#[test]
+fn a_worker_that_ends_against_the_next_job_of_its_pool_takes_no_job_with_it() {
+    race(&["1", "2", "3"], async || {
+        let handler = || {
+            |number: u32| {
+                queue_work(|| ()).on_complete(|_| exit(0));
+                number * 2
+            }
+        };
+        let pool = WorkerPool::new(1, handler).unwrap();
+        for number in 0..3 {
+            assert_eq!(pool.run(number).await, Ok(number * 2));
+            queue_work(|| ()).await.unwrap();
+        }
+        pool.metrics().started.to_string()
     });
 }
 
