@@ -19,6 +19,7 @@ use crate::cell::peek;
 use crate::error::CancelError;
 use crate::queue::closure::{Closure, ResultClosure};
 use crate::state::State;
+use crate::task::waiters;
 use crate::trace::cause;
 use crate::trace::label::here;
 use crate::trace::origin::Origin;
@@ -533,9 +534,9 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
             Claim::Awaited(waker) => {
                 self.claim.set(Claim::Done(value));
                 if self.state.is_observed() {
-                    cause::on_behalf_of(self.cause.get(), || waker.wake());
+                    cause::on_behalf_of(self.cause.get(), || waiters::wake(waker));
                 } else {
-                    waker.wake();
+                    waiters::wake(waker);
                 }
                 callback::drain(&self.state);
             }
@@ -553,7 +554,7 @@ impl<T, O: Operation<T> + ?Sized> Pending<T, O> {
         match (self.claim.replace(Claim::Claimed), value) {
             (Claim::Awaited(waker), Some(value)) => {
                 self.claim.set(Claim::Done(value));
-                waker.wake();
+                waiters::wake(waker);
             }
             (Claim::Held, Some(value)) => self.claim.set(Claim::Done(value)),
             // Without a value to give, the request stays pending for ever.

@@ -927,6 +927,44 @@ fn a_port_whose_handler_removed_itself_hears_of_a_close_from_ahead() {
     });
 }
 
+/// The notice of the close was given with the message before it, which no handler took.
+#[test]
+fn a_port_that_is_only_asked_for_messages_hears_of_a_close_from_ahead() {
+    bounded(|| {
+        for by_timeout in [false, true] {
+            let closed = Rc::new(Cell::new(false));
+            virtual_loop().run(|| {
+                let (sender, receiver) = channel::<u8, u8>();
+                let worker = Worker::<PortEnd<u8, u8>, ()>::spawn(|port| {
+                    let own = port.clone();
+                    port.on_message(move |end| {
+                        let end = end.open();
+                        end.post(1);
+                        windlass::time::advance(Duration::from_millis(5));
+                        end.close();
+                        own.off_message();
+                    });
+                });
+                worker.unwrap().post(sender);
+                let receiver = receiver.open();
+                let seen = closed.clone();
+                receiver.on_close(move || seen.set(true));
+                let own = receiver.clone();
+                set_timeout(Duration::from_millis(1), move || {
+                    let message = match by_timeout {
+                        true => own.recv_timeout(Duration::ZERO).ok(),
+                        false => own.try_recv(),
+                    };
+                    assert_eq!(message, Some(1));
+                    assert_eq!(own.try_recv(), None);
+                });
+                set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
+            });
+            assert!(closed.get());
+        }
+    });
+}
+
 /// The sender gives notice only to a queue that was seen empty, and this one was not.
 #[test]
 fn what_a_full_round_of_messages_leaves_comes_without_a_new_notice() {

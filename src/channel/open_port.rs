@@ -149,7 +149,7 @@ impl<S, R> OpenPort<S, R> {
     /// Messages that wait for the callback have given notice: to look for them again and again
     /// would keep the loop from sleeping.
     pub(super) fn look_for_end(&self) {
-        let ended = self.handler.buffer.end_seen(self.now()) != End::Open;
+        let ended = self.handler.buffer.look_for_end(self.now()) != End::Open;
         if ended && !self.finished.get() {
             self.state().delivery.call_again(self.number.get());
         }

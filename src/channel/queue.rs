@@ -459,7 +459,7 @@ impl<T> Queue<T> {
             None
         };
         drop(queue);
-        next.into_iter().for_each(Waker::wake);
+        wake_each(next);
         waiter.flatten()
     }
 
@@ -471,7 +471,7 @@ impl<T> Queue<T> {
         }
         let next = queue.grant();
         drop(queue);
-        next.into_iter().for_each(Waker::wake);
+        wake_each(next);
     }
 
     /// Takes the oldest message that can be seen at this time.
@@ -494,7 +494,7 @@ impl<T> Queue<T> {
         }
         let waiter = queue.grant();
         drop(queue);
-        waiter.into_iter().for_each(Waker::wake);
+        wake_each(waiter);
         Popped::Message(message)
     }
 
@@ -565,6 +565,23 @@ impl<T> Queue<T> {
     /// Whether more may come, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
         self.lock().end_seen(now)
+    }
+
+    /// As [`end_seen`](Queue::end_seen), for a receiver that has taken a message without having been
+    /// notified. The notice of an end from a loop that is ahead may be spent with the messages
+    /// before it: the receiver is notified again when it can be seen.
+    pub(crate) fn look_for_end(&self, now: Nanos) -> End {
+        let mut queue = self.lock();
+        let end = queue.end_seen(now);
+        let is_ahead = queue.is_empty() && queue.end != end;
+        let receiver = queue.receiver.clone().filter(|_| is_ahead && queue.notified);
+        if let Some(receiver) = receiver {
+            queue.notified = false;
+            let time = queue.end_at;
+            drop(queue);
+            receiver.notify_at(time);
+        }
+        end
     }
 
     /// The receiver looks no further, even if messages wait: the next message or end gives notice

@@ -99,6 +99,11 @@ impl<T> ReceiveBuffer<T> {
         if self.taken.borrow().is_empty() { self.queue.end_seen(now) } else { End::Open }
     }
 
+    /// As [`end_seen`](ReceiveBuffer::end_seen), after a message was taken without a notice.
+    pub(crate) fn look_for_end(&self, now: Nanos) -> End {
+        if self.taken.borrow().is_empty() { self.queue.look_for_end(now) } else { End::Open }
+    }
+
     /// The receiving end leaves its loop: the messages that were taken travel with it.
     pub(crate) fn detach(&self) {
         self.queue.detach(self.taken.take());

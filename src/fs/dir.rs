@@ -91,8 +91,8 @@ pub fn remove_dir(path: impl AsRef<Path>) -> Request<io::Result<()>> {
     on_path("rmdir", path, |path| fs::remove_dir(path))
 }
 
-/// Removes a directory and everything in it. Symbolic links are removed, not followed: a path that is
-/// a link and ends in a slash is refused.
+/// Removes a directory and everything in it. Symbolic links are removed, not followed: a path that
+/// is a link and ends in a slash is refused.
 ///
 /// Nobody can lead it out of the directory by putting a link in the place of one in it.
 ///

@@ -206,7 +206,7 @@ impl<S: Stream> Connection<S> {
             && let Some(task) = self.writing.take_task()
         {
             self.update_liveness();
-            task.wake();
+            waiters::wake(task);
             callback::drain(state);
         }
         self.writing.shrink();

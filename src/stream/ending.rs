@@ -13,6 +13,7 @@ use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
 use crate::sys::Transport as _;
+use crate::task::waiters;
 use crate::trace::label::Shown;
 use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable};
@@ -82,9 +83,7 @@ impl<S: Stream> Connection<S> {
     fn wake_tasks(&self) {
         let writer = self.writing.take_task();
         self.reading.tasks.wake();
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        waiters::wake_each(writer);
     }
 
     /// A write has failed, and neither its request nor a reader takes the error, unless one has

@@ -20,7 +20,7 @@ use crate::queue::closure::Closure;
 use crate::request::{Completer, Request};
 use crate::state::named::Name;
 use crate::sys::{self, Transport};
-use crate::task::waiters::Place;
+use crate::task::waiters::{self, Place};
 use crate::unhandled::Claimable;
 
 /// Buffers of a vectored write that need no memory of their own.
@@ -321,7 +321,7 @@ impl<S: Stream> Connection<S> {
             self.registration.call_again();
             if let Some(task) = self.writing.take_task() {
                 self.update_liveness();
-                task.wake();
+                waiters::wake(task);
             }
         }
         Ok(())

@@ -120,7 +120,7 @@ impl<F: Future + 'static> Spawned<F> {
         match self.output.replace(Output::Taken) {
             Output::Awaited(waker) => {
                 self.output.set(Output::Finished(result));
-                waker.wake();
+                waiters::wake(waker);
             }
             Output::Running => self.output.set(Output::Finished(result)),
             Output::Detached => {

@@ -6,13 +6,16 @@
 //! Nearly always one future waits at a time, and that costs no memory of its own. Many cost what a
 //! search costs in a sorted map, also when they give up.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Waker};
 
-use crate::callback;
+use crate::callback::{self, Halt};
+use crate::error::Panic;
 
 /// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
 /// on, so that the future that has waited longest is woken first.
@@ -158,13 +161,36 @@ impl Waiters {
 }
 
 /// Wakes one after the other. A wake is anybody's code: its panic is told later, and costs neither
-/// the others theirs nor the caller what it does next.
+/// the others theirs nor the caller what it does next. One that ends its loop does so when all are
+/// woken.
+#[inline]
 pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
+    let mut halts = false;
     for waker in wakers {
-        if let Err(panic) = callback::attempt(|| waker.wake()) {
-            callback::raise_later(panic);
+        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            halts |= tell_unless_halt(payload);
         }
     }
+    if halts {
+        callback::halt();
+    }
+}
+
+/// Wakes one. See [`wake_each`].
+#[inline]
+pub(crate) fn wake(waker: Waker) {
+    wake_each([waker]);
+}
+
+/// Has the panic of a waker told. Whether it was the unwinding that ends a loop.
+#[cold]
+#[inline(never)]
+fn tell_unless_halt(payload: Box<dyn Any + Send>) -> bool {
+    let halts = payload.is::<Halt>();
+    if !halts {
+        callback::raise_later(Panic::new(payload));
+    }
+    halts
 }
 
 impl fmt::Debug for Waiters {

@@ -204,7 +204,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
     ///
     /// From this call on nothing more can be posted to it. It gets what was posted before; then its
     /// port to this parent no longer holds its loop, a receive there gives none, and the hooks of
-    /// [`on_terminating`](super::on_terminating) are called. Its loop goes on meanwhile, and it may
+    /// [`on_shutdown`](super::on_shutdown) are called. Its loop goes on meanwhile, and it may
     /// post to its parent, until nothing is alive. Asked again, the earliest deadline counts.
     ///
     /// The deadline is a timer of this loop that does not hold it; the request does.
