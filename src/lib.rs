@@ -211,7 +211,9 @@ use std::time::Instant;
 use task::signal::Signal;
 
 use callback::observed;
+use phase::check;
 use state::current;
+use trace::label::here;
 
 pub use error::{CancelError, LoopGone, Panic, TaskError, Uncaught, WorkError};
 pub use event_loop::{Builder, KeepAlive, Loop, RunMode};
@@ -660,6 +662,8 @@ pub fn on_uncaught(f: impl FnMut(Uncaught) + 'static) {
 /// ```
 #[derive(Debug)]
 pub struct YieldNow {
+    /// Where it was called for.
+    location: &'static Location<'static>,
     /// The immediate that resumes the task, and its way to the future. None before the first poll.
     waiting: Option<(Immediate, Rc<Signal>)>,
 }
@@ -678,8 +682,9 @@ pub struct YieldNow {
 ///     }
 /// });
 /// ```
+#[track_caller]
 pub fn yield_now() -> YieldNow {
-    YieldNow { waiting: None }
+    YieldNow { location: here(), waiting: None }
 }
 
 impl Future for YieldNow {
@@ -688,10 +693,11 @@ impl Future for YieldNow {
     /// # Panics
     /// When no loop is current at the first poll.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let location = self.location;
         let (_, signal) = self.waiting.get_or_insert_with(|| {
             let signal = Rc::new(Signal::default());
             let inner = signal.clone();
-            (set_immediate(move || inner.fire()), signal)
+            (check::set_immediate_at(location, move || inner.fire()), signal)
         });
         signal.poll(cx)
     }

@@ -548,6 +548,11 @@ fn no_callback_is_recorded_that_a_line_of_this_crate_registered() {
         windlass::fs::stream::ReadStream::open("Cargo.toml")
             .pipe(windlass::fs::stream::WriteStream::create(folder().join("copy")))
             .on_complete(|copied| assert!(copied.is_ok()));
+        drop(windlass::spawn(windlass::yield_now()));
+        let busy = Worker::<(), ()>::spawn(|_| ()).unwrap();
+        busy.on_unresponsive(Duration::from_millis(4), |_| ());
+        #[cfg(feature = "hyper")]
+        hyper::rt::Executor::execute(&windlass::hyper::Executor, async {});
     });
     for event in calls(&recording) {
         let What::Callback(callback) = &event.what else { continue };

@@ -1544,6 +1544,31 @@ fn a_reset_that_a_write_is_told_of_first_is_no_end_for_the_reader() {
 }
 
 #[test]
+fn a_reset_that_a_write_was_told_of_travels_with_the_stream_and_comes_before_what_follows_from_it()
+{
+    bounded(|| {
+        windlass::block_on(async {
+            let reset = async || {
+                let (stream, peer) = connected().await;
+                reset_on_drop(&peer);
+                drop(peer);
+                assert_eq!(stream.try_write(b"x").unwrap_err().kind(), ErrorKind::ConnectionReset);
+                stream
+            };
+            let mut buffer = [0; 32];
+            let moved = reset().await.detach().unwrap().open().unwrap();
+            let error = moved.read(&mut buffer).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+
+            let stream = reset().await;
+            drop(stream.write(b"the system says of this one that the pipe is broken"));
+            let error = stream.read(&mut buffer).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the first counts");
+        });
+    });
+}
+
+#[test]
 fn a_task_that_reads_is_told_of_a_reset_that_a_write_was_told_of() {
     bounded(|| {
         windlass::block_on(async {

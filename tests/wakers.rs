@@ -298,6 +298,34 @@ fn a_waker_that_panics_when_it_is_called_costs_no_callback_of_an_end_or_a_signal
     });
 }
 
+#[test]
+fn a_waker_that_panics_when_it_is_called_costs_no_message_and_no_place_of_a_bounded_channel() {
+    bounded(|| {
+        let trace = Trace::new();
+        block_on(async {
+            let uncaught = trace.clone();
+            on_uncaught(move |panic| uncaught.say(panic.message()));
+            let (own, other) = channel_bounded::<u8, u8>(1);
+            let (own, other) = (own.open(), other.open());
+            own.try_post(1).unwrap();
+            let waits = || Box::pin(own.reserve());
+            let (mut first, mut second) = (waits(), waits());
+            let bad = || Moody::new(Panics::InWake).1;
+            assert!(poll_once(first.as_mut(), &bad()).is_pending());
+            assert!(poll_once(second.as_mut(), &bad()).is_pending());
+            assert_eq!(
+                other.try_recv(),
+                Some(1),
+                "the first is woken, and the message is not lost"
+            );
+            drop(first); // Its place goes to the second, which is woken.
+            second.await.unwrap().post(2).unwrap();
+            assert_eq!(other.recv().await, Some(2));
+        });
+        trace.expect(&["a moody waker", "a moody waker"]);
+    });
+}
+
 /// Polls a future with a waker whose clone brings about what it waits for. Ready at once, or the waker is
 /// woken: else it would wait for ever.
 async fn hears_of_what_its_clone_does<T>(

@@ -294,10 +294,23 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
     }
 }
 
-/// Has a microtask of the current loop raise a panic that does not concern the callback that runs.
-/// Without a loop, or on one that ends, it is logged.
+/// Runs a user's code whose panic does not concern the callback that is running: a microtask raises
+/// it. Whether the code has ended its loop, by the unwinding that does so.
+#[inline]
+pub(crate) fn aside(f: impl FnOnce()) -> bool {
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
+    outcome.is_err_and(raise_later)
+}
+
+/// Has a microtask of the current loop raise a panic. Without a loop, or on one that ends, it is
+/// logged. True if it is none, but the unwinding that ends a loop.
 #[cold]
-pub(crate) fn raise_later(panic: Panic) {
+#[inline(never)]
+fn raise_later(payload: Box<dyn Any + Send>) -> bool {
+    if payload.is::<Halt>() {
+        return true;
+    }
+    let panic = Panic::new(payload);
     match current::get().filter(|state| state.is_open()) {
         Some(state) => {
             let inner = state.clone();
@@ -309,6 +322,7 @@ pub(crate) fn raise_later(panic: Panic) {
             drop_quietly(panic);
         }
     }
+    false
 }
 
 /// Raises a panic that nobody took, as though the callback that is running had it.

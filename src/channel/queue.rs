@@ -320,35 +320,37 @@ impl<T> Queue<T> {
         self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends a message whatever the bound, or gives it back when nobody will receive it.
+    /// Puts a message in, and notifies the receiver.
     #[inline]
-    pub(crate) fn push(&self, message: T) -> Result<(), T> {
-        let mut queue = self.lock();
-        if !queue.takes_in() {
-            return Err(message);
-        }
+    fn put(&self, mut queue: MutexGuard<'_, Contents<T>>, message: T) {
         queue.push_back(message);
         if is_told() {
             self.tell_posted(&mut queue);
         }
         self.notify(queue);
+    }
+
+    /// Sends a message whatever the bound, or gives it back when nobody will receive it.
+    #[inline]
+    pub(crate) fn push(&self, message: T) -> Result<(), T> {
+        let queue = self.lock();
+        if !queue.takes_in() {
+            return Err(message);
+        }
+        self.put(queue, message);
         Ok(())
     }
 
     /// Sends a message if there is a place for it.
     pub(crate) fn try_push(&self, message: T) -> Result<(), Refused<T>> {
-        let mut queue = self.lock();
+        let queue = self.lock();
         if !queue.takes_in() {
             return Err(Refused::Closed(message));
         }
         if !queue.has_place() {
             return Err(Refused::Full(message));
         }
-        queue.push_back(message);
-        if is_told() {
-            self.tell_posted(&mut queue);
-        }
-        self.notify(queue);
+        self.put(queue, message);
         Ok(())
     }
 
@@ -361,11 +363,7 @@ impl<T> Queue<T> {
         if !queue.takes_in() {
             return Err(message);
         }
-        queue.push_back(message);
-        if is_told() {
-            self.tell_posted(&mut queue);
-        }
-        self.notify(queue);
+        self.put(queue, message);
         Ok(())
     }
 
@@ -567,19 +565,16 @@ impl<T> Queue<T> {
         self.lock().end_seen(now)
     }
 
-    /// As [`end_seen`](Queue::end_seen), for a receiver that has taken a message without having been
-    /// notified. The notice of an end from a loop that is ahead may be spent with the messages
+    /// As [`end_seen`](Queue::end_seen), for a receiver that has taken a message without having
+    /// been notified. The notice of an end from a loop that is ahead may be spent with the messages
     /// before it: the receiver is notified again when it can be seen.
     pub(crate) fn look_for_end(&self, now: Nanos) -> End {
-        let mut queue = self.lock();
+        let queue = self.lock();
         let end = queue.end_seen(now);
-        let is_ahead = queue.is_empty() && queue.end != end;
-        let receiver = queue.receiver.clone().filter(|_| is_ahead && queue.notified);
-        if let Some(receiver) = receiver {
-            queue.notified = false;
-            let time = queue.end_at;
-            drop(queue);
-            receiver.notify_at(time);
+        let is_ahead = queue.is_empty() && queue.end != end && queue.notified;
+        drop(queue);
+        if is_ahead {
+            self.stop_looking(now);
         }
         end
     }

@@ -27,12 +27,12 @@ pub(super) fn with_all_in_it(path: &Path) -> io::Result<()> {
         // With the slash it is refused as no file.
         return fs::remove_file(path);
     }
-    let top = Level { name: CString::default(), place: Place::Open(Dir::open(path)?) };
-    let mut way = Way { path, levels: vec![top] };
+    let top = Level { name: CString::default(), place: Place::Open(Dir::open(bare)?) };
+    let mut way = Way { path: bare, levels: vec![top] };
     while !way.levels.is_empty() {
         way.step()?;
     }
-    unless_gone(fs::remove_dir(path))
+    unless_gone(fs::remove_dir(bare))
 }
 
 /// From the top to the directory that is being emptied.

@@ -23,6 +23,7 @@ use std::future::Future;
 pub struct Executor;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for Executor {
+    #[track_caller]
     fn execute(&self, future: F) {
         drop(crate::spawn(future));
     }

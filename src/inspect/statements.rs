@@ -38,6 +38,6 @@ mod tests {
             let is_plain = !words.contains("**") && !words.contains('<');
             assert!(words.ends_with(['.', ':']) && is_plain, "{number}: {words}");
         }
-        assert_eq!(words("O-999"), "");
+        assert_eq!(words("O-none"), "");
     }
 }

@@ -17,7 +17,7 @@ use crate::request::Request;
 use crate::state::current;
 use crate::state::named::Name;
 use crate::stream::connection::{Connection, Stream};
-use crate::stream::ending::LostWrite;
+use crate::stream::ending::Carried;
 use crate::stream::verbs::{
     handle_methods, impl_readable, impl_writable, methods, peer_methods, read_methods,
     socket_methods, write_methods,
@@ -194,8 +194,8 @@ impl TcpStream {
     /// ```
     pub fn detach(&self) -> io::Result<DetachedTcpStream> {
         let detached = self.connection.detach()?;
-        let (ended, failure) = (detached.ended, detached.failure);
-        Ok(DetachedTcpStream { socket: detached.transport.map(Into::into), ended, failure })
+        let socket = detached.transport.map(Into::into);
+        Ok(DetachedTcpStream { socket, carried: detached.carried })
     }
 
     /// Takes a connected socket of the standard library into the current loop.
@@ -239,7 +239,7 @@ impl TcpStream {
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
         self.connection.with_transport(|socket| socket.system().map(drop))?;
         let detached = self.detach()?;
-        if let Some(failure) = detached.failure {
+        if let Some(failure) = detached.carried.failure {
             self.connection.lose(*failure);
         }
         let socket = detached.socket.into_system()?;
@@ -391,10 +391,8 @@ impl fmt::Debug for TcpStream {
 pub struct DetachedTcpStream {
     /// Non-blocking.
     socket: Exchanged<std::net::TcpStream>,
-    /// A shutdown was requested: no more writes.
-    ended: bool,
-    /// The write that failed and whose request was dropped. It comes behind what has arrived.
-    failure: Option<Box<LostWrite>>,
+    /// What was told on the loop before.
+    carried: Carried,
 }
 
 impl DetachedTcpStream {
@@ -412,7 +410,7 @@ impl DetachedTcpStream {
         self.socket.check(&state)?;
         let socket = self.socket.map(sys::TcpStream::from_std);
         let stream: TcpStream = Connection::adopt(&state, socket, here())?;
-        stream.connection.take_over(self.ended, self.failure);
+        stream.connection.take_over(self.carried);
         Ok(stream)
     }
 

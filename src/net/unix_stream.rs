@@ -262,7 +262,7 @@ impl UnixStream {
     pub fn into_std(self) -> io::Result<net::UnixStream> {
         self.connection.with_transport(|socket| socket.system().map(drop))?;
         let detached = self.connection.detach()?;
-        if let Some(failure) = detached.failure {
+        if let Some(failure) = detached.carried.failure {
             self.connection.lose(*failure);
         }
         let socket = detached.transport.into_system()?.into_std();

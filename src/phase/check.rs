@@ -61,10 +61,15 @@ fn run_immediates(state: &State) {
 /// ```
 #[track_caller]
 pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
-    let location = here();
+    set_immediate_at(here(), f)
+}
+
+/// An immediate that stands at a line of the program.
+#[inline]
+pub(crate) fn set_immediate_at(place: Place, f: impl FnOnce() + 'static) -> Immediate {
     current::expect_with("set_immediate", |state| Immediate {
         loop_id: state.id,
-        number: queue(state, location, f),
+        number: queue(state, place, f),
     })
 }
 

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use super::connection::{Connection, Stream};
-use super::reading::OnRead;
+use super::reading::{Loss, OnRead};
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered};
 use crate::callback::{self, Apart};
@@ -31,10 +31,19 @@ pub(crate) enum PeerEnd {
 pub(crate) struct Detached<T> {
     /// Registered with no poller.
     pub(crate) transport: T,
+    /// What else.
+    pub(crate) carried: Carried,
+}
+
+/// What was told on one loop and must be known on the next.
+#[derive(Debug)]
+pub(crate) struct Carried {
     /// The end of the stream was sent: no more writes.
-    pub(crate) ended: bool,
+    ended: bool,
     /// The write that failed and whose request was dropped. It comes behind what has arrived.
     pub(crate) failure: Option<Box<LostWrite>>,
+    /// The loss of the connection, of which the system tells once.
+    loss: Option<Loss>,
 }
 
 /// A write that failed and whose request was dropped.
@@ -145,16 +154,18 @@ impl<S: Stream> Connection<S> {
         let entry = self.registration.close();
         self.wake_tasks();
         drop((callbacks, entry));
-        let (ended, failure) = (self.writing.has_ended(), self.reading.take_failure());
-        Ok(Detached { transport, ended, failure })
+        let (failure, loss) = (self.reading.take_failure(), self.reading.take_loss());
+        let carried = Carried { ended: self.writing.has_ended(), failure, loss };
+        Ok(Detached { transport, carried })
     }
 
     /// Takes over what came with the stream from the loop before.
-    pub(crate) fn take_over(&self, ended: bool, failure: Option<Box<LostWrite>>) {
-        if ended {
+    pub(crate) fn take_over(&self, carried: Carried) {
+        if carried.ended {
             self.writing.end();
         }
-        if let Some(failure) = failure {
+        self.reading.set_loss(carried.loss);
+        if let Some(failure) = carried.failure {
             self.reading.expect_reader();
             self.fail_next_read(failure);
         }

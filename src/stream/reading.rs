@@ -28,8 +28,8 @@ const GONE: Event = Event::READ_CLOSED.with(Event::WRITE_CLOSED);
 pub(crate) type OnRead<S> = dyn FnMut(&S, io::Result<&[u8]>);
 
 /// The loss of a connection that somebody other than a reader was told of.
-#[derive(Clone, Copy)]
-struct Loss {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loss {
     /// The system's code for it, which all systems keep this small: an idle connection pays for
     /// it.
     code: u8,
@@ -256,12 +256,24 @@ impl<S> Reading<S> {
     /// Has what has arrived read to its last byte, and then this error. Of several errors the first
     /// counts: those after it follow from it.
     pub(super) fn fail(&self, write: Box<LostWrite>) {
-        let first = self.failure.take().unwrap_or(write);
-        self.loss.set(None);
+        let mut first = self.failure.take().unwrap_or(write);
+        if let Some(Loss { code, heard: false }) = self.loss.take() {
+            first.error = io::Error::from_raw_os_error(code.into());
+        }
         self.failure.set(Some(first));
         // A read is to go on until it gives nothing.
         self.reported.set(self.reported.get().with(Event::ERROR));
         self.readable.set(true);
+    }
+
+    /// The loss, for a reader on another loop.
+    pub(super) fn take_loss(&self) -> Option<Loss> {
+        self.loss.take()
+    }
+
+    /// The loss of which somebody was told on the loop before.
+    pub(super) fn set_loss(&self, loss: Option<Loss>) {
+        self.loss.set(loss);
     }
 
     /// The error that no reader has come for.

@@ -6,16 +6,13 @@
 //! Nearly always one future waits at a time, and that costs no memory of its own. Many cost what a
 //! search costs in a sorted map, also when they give up.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::panic::{self, AssertUnwindSafe};
 use std::task::{Context, Waker};
 
-use crate::callback::{self, Halt};
-use crate::error::Panic;
+use crate::callback;
 
 /// A future's place among the [`Waiters`] of one source. It keeps its number from the first wait
 /// on, so that the future that has waited longest is woken first.
@@ -167,9 +164,7 @@ impl Waiters {
 pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
     let mut halts = false;
     for waker in wakers {
-        if let Err(payload) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            halts |= tell_unless_halt(payload);
-        }
+        halts |= callback::aside(|| waker.wake());
     }
     if halts {
         callback::halt();
@@ -180,17 +175,6 @@ pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
 #[inline]
 pub(crate) fn wake(waker: Waker) {
     wake_each([waker]);
-}
-
-/// Has the panic of a waker told. Whether it was the unwinding that ends a loop.
-#[cold]
-#[inline(never)]
-fn tell_unless_halt(payload: Box<dyn Any + Send>) -> bool {
-    let halts = payload.is::<Halt>();
-    if !halts {
-        callback::raise_later(Panic::new(payload));
-    }
-    halts
 }
 
 impl fmt::Debug for Waiters {

@@ -20,6 +20,7 @@ use crate::phase::timers;
 use crate::report::metrics::Metrics;
 use crate::request::{Completer, Request};
 use crate::state::State;
+use crate::state::current;
 use crate::state::references::ref_methods;
 use crate::trace::label::here;
 use crate::unhandled::Claimable;
@@ -283,7 +284,9 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
             return;
         }
         let shared = worker.shared().clone();
-        let watchdog = state.enter_for(|| Watchdog::start(shared, limit, f));
+        // Not by a closure: the line of the caller is that of the callback.
+        let _entered = current::enter(state);
+        let watchdog = Watchdog::start(shared, limit, f);
         drop(worker.watchdog.replace(Some(watchdog)));
     }
 

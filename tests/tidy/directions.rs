@@ -20,7 +20,7 @@ const UPWARD: [(&str, &str); 15] = [
     ("trace/teller.rs", "report"),
     ("threads/remote.rs", "callback"),
     ("threads/mailbox/mod.rs", "virtual_time"),
-    ("virtual_time/network/", "state"),
+    ("virtual_time/", "state"),
 ];
 
 /// How high each room stands in the picture of DESIGN.md.

@@ -68,7 +68,7 @@ pub(super) fn is_put_off(state: &State) -> bool {
 #[inline]
 pub(crate) fn ask(state: &Rc<State>) {
     if state.handles.only_polls_hold() {
-        ask_all(state);
+        ask_if_due(state);
     }
 }
 
