@@ -186,8 +186,8 @@ fn two_that_end(log: &Trace) {
         });
         let worker = worker.unwrap();
         let (online, exit) = (log.clone(), log.clone());
-        worker.on_online(move || online.say(&format!("{name} is online")));
-        worker.on_exit(move |_| exit.say(&format!("{name} ends")));
+        worker.on_online(move || online.say(format!("{name} is online")));
+        worker.on_exit(move |_| exit.say(format!("{name} ends")));
     }
 }
 

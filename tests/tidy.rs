@@ -40,7 +40,7 @@ const FENCES: &[Fence] = &[
     (&["RandomState", "getrandom"], &["fs/temp.rs", "crypto/mod.rs"], "random numbers are drawn where a simulation has them from its seed"),
     (&["catch_unwind"], &["callback/", "event_loop/", "lib.rs", "task/mod.rs", "pool/", "worker/start.rs", "sim/mod.rs"],
         "panics are caught in callback/ and where a thread or a future ends"),
-    // explore.rs has a line of progress. Printed by macro, so that a test keeps it with its own output.
+    // explore.rs has a line of progress, and tells of variables that are set. Printed by macro, so that a test keeps it with its own output.
     (&["println!", "eprintln!", "print!", "eprint!"], &["sim/explore.rs"], "no stray print"),
     (&["dbg!", "todo!", "unimplemented!"], &[], "nothing unfinished"),
     (&["let _ ="], &[], "what is dropped is dropped by name"),

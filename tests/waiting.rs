@@ -384,7 +384,8 @@ fn a_loop_ends_when_many_that_waited_by_functions_that_poll_have_turned_to_somet
             let ends: Vec<_> = (0..1000).map(|_| open_channel::<u8, u8>()).collect();
             drop(spawn(async move {
                 for (here, _there) in &ends {
-                    poll_fn(|cx| Poll::Ready(assert!(here.poll_recv(cx).is_pending()))).await;
+                    let waits = poll_fn(|cx| Poll::Ready(here.poll_recv(cx).is_pending())).await;
+                    assert!(waits);
                 }
                 std::future::pending::<()>().await;
             }));

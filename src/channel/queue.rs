@@ -571,9 +571,8 @@ impl<T> Queue<T> {
     pub(crate) fn look_for_end(&self, now: Nanos) -> End {
         let queue = self.lock();
         let end = queue.end_seen(now);
-        let is_ahead = queue.is_empty() && queue.end != end && queue.notified;
-        drop(queue);
-        if is_ahead {
+        if queue.is_empty() && queue.end != end && queue.notified {
+            drop(queue);
             self.stop_looking(now);
         }
         end

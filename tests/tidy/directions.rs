@@ -36,6 +36,8 @@ fn heights(design: &str) -> HashMap<String, usize> {
 fn named(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let lines = code(text).flat_map(|(_, line)| line.split("crate::").skip(1));
+    // A list of rooms would hide them: each has a line of its own.
+    let lines = lines.inspect(|rest| assert!(!rest.starts_with('{'), "crate::{rest}"));
     lines.map(|rest| rest.chars().take_while(|c| is_part(*c)).collect()).collect()
 }
 
@@ -72,10 +74,10 @@ fn imports_go_down_but_for_those_that_are_listed() {
     };
     let is_listed = |one: &&(String, String)| UPWARD.iter().any(|listed| is(one, listed));
     let stray: Vec<_> = found.iter().filter(|one| !is_listed(one)).collect();
-    assert_eq!(stray, [&(String::new(), String::new()); 0], "names what stands above it");
+    assert!(stray.is_empty(), "names what stands above it: {stray:?}");
     let is_there = |listed: &&(&str, &str)| found.iter().any(|one| is(one, listed));
     let gone: Vec<_> = UPWARD.iter().filter(|listed| !is_there(listed)).collect();
-    assert_eq!(gone, [&("", ""); 0], "is listed and names it no more");
+    assert!(gone.is_empty(), "is listed and names it no more: {gone:?}");
 }
 
 #[test]
