@@ -488,6 +488,39 @@ test("an error is named, a damaged link too, and nothing else is lost", async ()
   await page.close();
 });
 
+test("a row of the ledger that comes again, in another recording, leads to its moment there", async () => {
+  const page = await open("watch");
+  for (const before of [1, 4]) {
+    await page.evaluate(async (count) => {
+      const { context } = await import("/page/app.js");
+      const iteration = { what: "iteration", at: 0, track: 1, number: 1 };
+      const callback = { at: 0, track: 1, id: 1, phase: "check", kind: "immediate" };
+      context.load([...Array(count).fill(iteration), { what: "began", ...callback }, { what: "returned", ...callback }]);
+      context.follow(); // As a live program does that is shown anew.
+    }, before);
+    await page.waitForFunction((words) => document.querySelector(".moment")?.textContent.includes(words), `event ${before + 2} of ${before + 2}`);
+    await page.click('[data-key="line-1"]');
+    await frames(page);
+    assert.ok((await page.textContent(".moment")).includes(`event ${before + 1} of ${before + 2}`), await page.textContent(".moment"));
+  }
+  await page.close();
+});
+
+test("a text may stand beside a row that stays", async () => {
+  const page = await open("start/starved");
+  const told = await page.evaluate(async () => {
+    const { fill, h } = await import("/page/dom.js");
+    const root = h("div");
+    const row = () => h("p", { "data-row": 1 }, "row");
+    fill(root, row());
+    const first = root.firstChild;
+    fill(root, "before ", row(), 5);
+    return [root.textContent, root.contains(first)];
+  });
+  assert.deepEqual(told, ["before row5", true]);
+  await page.close();
+});
+
 test("it can be read at 400 pixels: nothing is wider than the screen", async () => {
   for (const hash of ["start/starved", "predict/starved", "whatif/starved", "share"]) {
     const page = await chrome.page({ viewport: { width: 400, height: 800 } });

@@ -7,7 +7,7 @@
 import { nextOf } from "./judge.js";
 import { momentBefore, printed } from "./programs.js";
 import { PHASES } from "./state.js";
-import { NO_SLEEP, time } from "./words.js";
+import { NO_SLEEP, isOfDrain, time } from "./words.js";
 
 /** So many questions of one kind are enough. */
 const PHASES_MAX = 8;
@@ -45,7 +45,7 @@ const OUTSIDE = "outside of the iterations";
 const STATEMENTS = { [MAIN]: "O-1", [DRAIN]: "O-10" };
 
 function phaseOf(line) {
-  if (["tick", "microtask", "task"].includes(line.kind)) return DRAIN;
+  if (isOfDrain(line)) return DRAIN;
   if (line.phase === "main") return line.kind === "main" ? MAIN : OUTSIDE;
   return line.phase;
 }

@@ -2,13 +2,18 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+/** The children that are there, as nodes. */
+const nodes = (children) =>
+  children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+
 function make(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...nodes(children));
   return element;
 }
 
@@ -21,14 +26,15 @@ export const s = (tag, attributes, ...children) => make(document.createElementNS
 /**
  * Puts new children into an element. What has the focus keeps it, if its `data-key` is there again. A
  * child with a `data-row` that is there already, and is the same, stays: whoever is pressing a button in
- * it while the picture moves goes on pressing it.
+ * it while the picture moves goes on pressing it. Its handlers stay too: what they need to know stands in
+ * its attributes.
  */
 export function fill(root, ...children) {
   const key = root.contains(document.activeElement) ? document.activeElement.dataset?.key : undefined;
-  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  const wanted = nodes(children);
   const rows = new Map([...root.children].filter((child) => child.dataset?.row).map((child) => [child.dataset.row, child]));
   const kept = wanted.map((child) => {
-    const before = rows.get(child.dataset?.row);
+    const before = rows.get(child.dataset?.row); // A text has none.
     return before?.isEqualNode(child) ? before : child;
   });
   if (kept.some((child, at) => child !== wanted[at])) {

@@ -37,7 +37,7 @@ function boxes(state, context) {
   const callback = (line) => {
     const known = context.line(line.id) ?? line;
     const to = line.ended === null ? now : { seen: line.ended, at: line.at + (line.took ?? 0) };
-    return { track: line.track, from: { seen: line.began, at: line.at }, to, isOpen: line.ended === null, sort: sort(line.kind, line.phase), name: nameOf(known), short: ownName(known), took: line.took, panicked: line.panicked };
+    return { track: line.track, from: { seen: line.began, at: line.at }, to, isOpen: line.ended === null, sort: sort(line.kind, line.phase), isInner: isOfDrain(line), name: nameOf(known), short: ownName(known), took: line.took, panicked: line.panicked };
   };
   const sleep = (one) => {
     const isOpen = one.ended === null;
@@ -218,11 +218,10 @@ export function mount(root, context) {
     const box = (one) => {
       const [left, right] = [Math.max(0, x(one.from)), x(one.to)];
       const wide = Math.max(axis.least, right - left - 1);
-      const isInner = isOfDrain(one.sort);
-      const [top, tall] = [y(one.track) + (isInner ? 7 : 3), HEIGHT - (isInner ? 14 : 6)];
+      const [top, tall] = [y(one.track) + (one.isInner ? 7 : 3), HEIGHT - (one.isInner ? 14 : 6)];
       return s("g", { class: `box sort-${one.sort}${one.isOpen ? " open" : ""}` },
         s("title", null, `${one.name}${one.sort === "sleep" || one.sort === "job" ? "" : ` (${one.sort})`}${one.panicked ? ", threw" : ""}${one.took ? `, ${time(one.took)}` : ""}`),
-        s("rect", { x: left, y: top, width: wide, height: tall, rx: Math.min(isInner ? 8 : 3, wide / 2) }),
+        s("rect", { x: left, y: top, width: wide, height: tall, rx: Math.min(one.isInner ? 8 : 3, wide / 2) }),
         PATTERNS[one.sort] ? s("rect", { class: "woven", x: left, y: top, width: wide, height: 5, fill: `url(#pattern-${one.sort})` }) : null,
         s("text", { x: left + wide / 2, y: y(one.track) + HEIGHT / 2 + 4.5 }, nameFor(one, wide)));
     };

@@ -47,6 +47,14 @@ export function mount(root, context) {
     ];
   }
 
+  // A row outlives its drawing, and even its recording: what is pressed says itself what it is of.
+  const goTo = ({ currentTarget }) => context.goSeen(Number(currentTarget.dataset.seen));
+  function toggle({ currentTarget }) {
+    const id = Number(currentTarget.dataset.line);
+    if (!open.delete(id)) open.add(id);
+    draw();
+  }
+
   function draw() {
     const { state } = context;
     const lines = state.ledger;
@@ -64,19 +72,15 @@ export function mount(root, context) {
       const by = armer(line);
       const kind = sort(line.kind, line.phase);
       const shown = context.line(line.id) ?? line;
-      const toggle = () => {
-        if (!open.delete(line.id)) open.add(line.id);
-        draw();
-      };
       const isOpen = open.has(line.id);
       const main = h("tr", { "data-row": line.id, class: running.has(line.id) ? "runs" : null, "aria-current": running.has(line.id) ? "step" : null },
-        h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, "aria-label": `Line ${number}: show the moment in which it begins`, title: "Show the moment in which it begins", onclick: () => context.goSeen(line.began + 1) }, number)),
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `line-${line.id}`, "aria-label": `Line ${number}: show the moment in which it begins`, title: "Show the moment in which it begins", "data-seen": line.began, onclick: goTo }, number)),
         several ? h("td", null, trackName(state, line.track)) : null,
-        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${isOfDrain(kind) ? "drain" : line.phase}`),
+        h("td", null, h("span", { class: `mark sort-${kind}` }, MARKS[kind] ?? "?"), ` ${isOfDrain(line) ? "drain" : line.phase}`),
         h("td", { class: "what", title: line.place }, nameOf(shown), line.panicked ? h("strong", { class: "bad" }, " threw") : null),
         h("td", null, time(line.at)),
-        h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, "aria-label": `Armed by line ${by}: show the moment in which that begins`, title: "Show the moment in which that begins", onclick: () => context.goSeen(lines[by - 1].began + 1) }, by) : "–"),
-        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "aria-expanded": String(isOpen), "aria-label": `Why now: ${shown.statement ?? "what is known"}, line ${number}`, onclick: toggle }, shown.statement ?? "why")));
+        h("td", null, by ? h("button", { type: "button", class: "link", "data-key": `by-${line.id}`, "aria-label": `Armed by line ${by}: show the moment in which that begins`, title: "Show the moment in which that begins", "data-seen": lines[by - 1].began, onclick: goTo }, by) : "–"),
+        h("td", null, h("button", { type: "button", class: "link", "data-key": `why-${line.id}`, "data-line": line.id, "aria-expanded": String(isOpen), "aria-label": `Why now: ${shown.statement ?? "what is known"}, line ${number}`, onclick: toggle }, shown.statement ?? "why")));
       if (!isOpen) return [main];
       return [main, h("tr", { class: "why" }, h("td", { colspan: several ? 7 : 6 }, reason(state, line, by ? lines[by - 1] : null)))];
     });

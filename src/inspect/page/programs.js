@@ -5,6 +5,7 @@
 // `language` says which of them runs.
 
 import { isBody } from "./operations.js";
+import { isOfDrain } from "./words.js";
 
 let lessons = null;
 
@@ -87,8 +88,8 @@ export function momentBefore(events, { began, track }) {
   return events[at - 1]?.what === "taken" && events[at - 1].track === track ? at - 1 : at;
 }
 
-/** The phase of a callback. Ticks and microtasks are in none: they are the drain after one. */
-export const phaseWords = ({ kind, phase }) => (["tick", "microtask", "task"].includes(kind) ? "drain" : phase === "main" ? "–" : phase);
+/** The phase of a callback. What the drain calls is in none. */
+export const phaseWords = (line) => (isOfDrain(line) ? "drain" : line.phase === "main" ? "–" : line.phase);
 
 // ----- How it went -----
 

@@ -4,7 +4,7 @@
 
 import { attribute, fill, h, put } from "./dom.js";
 import * as legend from "./legend.js";
-import { isOfDrain, nameOf, sort, time } from "./words.js";
+import { isOfDrain, nameOf, time } from "./words.js";
 
 /** The events that are a step of their own. The others only complete what these say. */
 const STEPS = new Set(
@@ -15,7 +15,7 @@ const STEPS = new Set(
 /** Whether the picture stops behind an event. */
 export const isStep = (event) => (STEPS.has(event.what) && !(event.what === "phase" && event.phase === "main")) || (event.what === "fetched" && event.items > 0);
 
-const isMacrotask = (event) => event.what === "began" && !isOfDrain(sort(event.kind, event.phase));
+const isMacrotask = (event) => event.what === "began" && !isOfDrain(event);
 const isDrained = (event) => event.what === "began" && !isMacrotask(event);
 
 /** Whether a drain begins with an event: its first tick or microtask. */

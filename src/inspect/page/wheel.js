@@ -182,7 +182,7 @@ export function mount(root, context) {
     if (current) attribute(hand, "transform", `rotate(${middle(SPANS[current])} ${CENTRE} ${CENTRE})`);
     mainBox.classList.toggle("now", isMain && Boolean(line));
     tubes.forEach((one) => drawTube(one, loop));
-    const drains = Boolean(line) && isOfDrain(sort(line.kind, line.phase));
+    const drains = Boolean(line) && isOfDrain(line);
     turning.classList.toggle("on", drains || Boolean(loop?.draining));
     put(hubWord, drains ? `a ${sort(line.kind)} runs` : loop?.draining ? "drains until both are empty" : "");
     const several = Object.keys(state.loops).length > 1;

@@ -24,8 +24,8 @@ export function sort(kind, phase) {
   return phase ?? "main";
 }
 
-/** Ticks and microtasks are called by no phase. */
-export const isOfDrain = (sort) => sort === "tick" || sort === "microtask";
+/** Ticks, microtasks and the polls of tasks are called in the drain, and by no phase. */
+export const isOfDrain = ({ kind }) => ["tick", "microtask", "task"].includes(kind);
 
 /** The file and the line of a label or a place: { file, line } or null. */
 export function spot({ label, place } = {}) {
