@@ -105,13 +105,36 @@ test("of two workers each order is right that a machine can make, and whichever 
   await order(page, ["V:exit(0)", "V:hello", ...w]);
   await page.click('[data-key="judge"]');
   assert.match(await verdict(page), /stops here/);
-  assert.match(await page.locator(".predict-result").textContent(), /In \d+ simulated runs 6 orders came/);
+  const result = page.locator(".predict-result");
+  assert.match(await result.textContent(), /This run and \d+ simulated ones came in 6 orders, and yours is none of them/);
+  assert.equal(await result.locator(".queues").count(), 1);
   for (const last of ["V:exit(0)", "W:exit(0)"]) {
     await mode(page, "phase");
     await mode(page, "ends");
     for (const text of ["yes", last]) await answer(page, text);
     assert.match(await verdict(page), /Right/, last);
   }
+  await page.close();
+});
+
+test("a guess that goes further than this run, with another order, is not judged by this run", async () => {
+  const page = await open("predict/two-workers");
+  await page.waitForSelector(".cards-left .card-button");
+  const program = (await lessons()).find(({ name }) => name === "two-workers");
+  const actual = traceOf(await run(program.scenario));
+  // The other worker ends before the first one says anything; then comes what cannot.
+  const [first, other] = actual[0] === "V:hello" ? ["V", "W"] : ["W", "V"];
+  await order(page, [`${other}:hello`, `${other}:exit(0)`, `${first}:exit(0)`, `${first}:hello`]);
+  await page.click('[data-key="judge"]');
+  assert.match(await verdict(page), /stops here/);
+  const result = page.locator(".predict-result");
+  const text = await result.textContent();
+  assert.ok(text.includes(`Up to callback 2 it is right. Then you said ${first}:exit(0); what comes is ${first}:hello.`), text);
+  assert.ok(text.includes(`In this run another order came: ${actual.join(", ")}.`), text);
+  // Neither its statements nor its moments are those of the guess.
+  assert.equal(await result.locator(".statement").count(), 0);
+  assert.equal(await result.locator(".queues").count(), 0);
+  assert.equal(await page.locator(".predict-score tr").count(), 0);
   await page.close();
 });
 

@@ -4,7 +4,7 @@ import { MODES } from "./asking.js";
 import { cards } from "./cards.js";
 import { fill, h } from "./dom.js";
 import { tabs } from "./editor.js";
-import { judge, less, shuffled } from "./judge.js";
+import { common, judge, less, shuffled } from "./judge.js";
 import { labels as labelsOf } from "./operations.js";
 import { momentBefore, printed, programOf, run, scored, wasRight, wasTried } from "./programs.js";
 import * as queues from "./queues.js";
@@ -121,18 +121,18 @@ export function mount(root, context) {
   const watchButton = (position) =>
     h("button", { type: "button", "data-key": "watch", onclick: () => { context.go(position); context.open("watch"); } }, "Watch from here");
 
-  function verdict({ isRight, known: learned, wrong, text, position, before }) {
+  /** `position` is the moment in which it went wrong: null if this run did not come to it. */
+  function verdict({ isRight, known: learned, wrong, text, position = events.length, before }) {
     clear();
     scored(context.store, learned, wrong, known.state.meta?.statements);
     (isRight ? wasRight : wasTried)(context.store, program.name);
-    const at = position ?? events.length;
     result.append(
       h("h2", { class: isRight ? "good" : "bad" }, isRight ? "✓ Right" : "✗ The run stops here"),
       ...text.map((line) => h("p", null, line)),
       ...[wrong && statement(wrong)].filter(Boolean),
       ...(isRight || !before ? [] : [h("p", null, "Printed up to here: ", before.length ? before.map((one) => [h("code", null, one), " "]) : "nothing")]),
-      ...(isRight ? [] : [moment(at)]),
-      h("div", { class: "row" }, watchButton(isRight ? 0 : at), h("button", { type: "button", "data-key": "again", onclick: () => again(isRight) }, "Again")),
+      ...(isRight || position === null ? [] : [moment(position)]),
+      h("div", { class: "row" }, watchButton(isRight ? 0 : (position ?? 0)), h("button", { type: "button", "data-key": "again", onclick: () => again(isRight) }, "Again")),
     );
     context.announce(`${isRight ? "Right." : "Wrong."} ${text.join(" ")}`);
     drawScore();
@@ -172,30 +172,35 @@ export function mount(root, context) {
   function tooEarly(guess, said, at) {
     const later = said.find(({ text }, index) => index > at && text === guess)?.line;
     const armer = later && known.lines.find((line) => line.id === (known.state.jobs[later.cause]?.cause ?? later.cause));
-    const isLater = armer && said[at] && armer.id !== later.id && armer.began >= said[at].line.began;
+    const isLater = armer && armer.id !== later.id && armer.began >= said[at].line.began;
     return isLater ? `${guess} cannot come yet: ${armer.id === said[at].line.id ? said[at].text : nameOf(armer)} arms it.` : null;
   }
 
   function judgeOrder() {
     const { right, isRace, isActual, at, expected } = judge(order, known.actual, known.traces);
     const said = printed(known.lines);
-    const statements = said.map(({ line }) => line.statement);
+    // So far this run came in that order, and its statements are those of the guess.
+    const shared = common(order, known.actual);
+    const learned = said.slice(0, shared).map(({ line }) => line.statement);
     const race = isRace ? ["This is a race: several orders are right, and real time decides among them."] : [];
     const isScript = program.language === "javascript" && !twinOf(program);
     const only = isScript && !right ? ["Of a script one run is known. Where timers, files and workers race, another order can come on a real machine."] : [];
-    const found = isRace && !right ? [`In ${known.runs} simulated runs ${known.traces.length} orders came, and yours was none of them.`] : [];
+    const orders = new Set([known.actual, ...known.traces].map((trace) => trace.join("\n"))).size;
+    const found = isRace && !right ? [`This run and ${known.runs} simulated ones came in ${orders} orders, and yours is none of them.`] : [];
     if (right) {
       const own = isActual || !isRace ? [] : ["In this run another order came, which is right as well: ", known.actual.join(", ")];
-      return verdict({ isRight: true, known: statements, text: [...race, ...own, "Every callback stands where it comes."] });
+      return verdict({ isRight: true, known: learned, text: [...race, ...own, "Every callback stands where it comes."] });
     }
-    const line = said[at]?.line;
+    const isHere = shared === at; // Another order goes further with the guess than that of this run.
+    const line = isHere ? said[at]?.line : null;
+    const own = isHere ? [] : [`In this run another order came: ${known.actual.join(", ")}.`];
     const came = expected.map((text) => text ?? "the end").join(", or ");
     verdict({
       isRight: false,
-      known: statements.slice(0, at),
+      known: learned,
       wrong: line?.statement ?? null,
-      text: [...race, ...found, ...only, `${at === 0 ? "First" : `Up to callback ${at} it is right. Then`} you said ${order[at] ?? "the end"}; what comes is ${came}.`, tooEarly(order[at], said, at)].filter(Boolean),
-      position: line ? momentBefore(events, line) : events.length,
+      text: [...race, ...found, ...only, `${at === 0 ? "First" : `Up to callback ${at} it is right. Then`} you said ${order[at] ?? "the end"}; what comes is ${came}.`, line && tooEarly(order[at], said, at), ...own].filter(Boolean),
+      position: line ? momentBefore(events, line) : isHere ? events.length : null,
       before: order.slice(0, at),
     });
   }
@@ -219,7 +224,7 @@ export function mount(root, context) {
           known: learned,
           wrong: question.statement,
           text: [`To “${question.ask}” you said: ${title(question, value)}. It is: ${question.right.map((one) => title(question, one)).join(", or ")}.`, question.why].filter(Boolean),
-          position: question.moment,
+          position: question.moment ?? events.length,
           before: question.before,
         });
       }
