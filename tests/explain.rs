@@ -131,6 +131,23 @@ fn the_statement_is_the_one_for_which_the_guide_names_the_program() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
+#[test]
+fn only_an_interval_that_came_a_period_or_more_after_it_was_due_was_held_up() {
+    let _alone = alone();
+    let program = serde_json::from_str(include_str!("explain/held_up.json")).unwrap();
+    let ledger = explain(&program);
+    let intervals = ledger.lines.iter().filter(|line| line.kind == "interval");
+    let told: Vec<_> =
+        intervals.map(|it| (&*it.labels[0], it.at.as_millis(), it.statement.unwrap())).collect();
+    let expected = [
+        ("refreshed", 10, "O-5"),
+        ("refreshed", 32, "O-23"),
+        ("armed late", 90, "O-5"),
+        ("held up", 130, "O-24"),
+    ];
+    assert_eq!(told, expected, "{}", ledger.table());
+}
+
 /// Two due timers, one of another delay, a tick, and a worker.
 const SMALL: &str = r#"{
   "name": "small",

@@ -9,10 +9,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::observe::{Event, Phase, What};
+use windlass::observe::{Detail, Event, Phase, Queue, What};
 
 use super::order;
-use super::runner::Firing;
 pub(crate) use statements::words;
 
 /// A callback.
@@ -49,6 +48,16 @@ pub(crate) struct Line {
     pub waited: bool,
 }
 
+/// Which firing of a timer or an interval a callback is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Firing {
+    pub delay: Duration,
+    /// When it was due, on the clock of [`Line::at`].
+    pub due: Duration,
+    /// Counted from 1.
+    pub count: u32,
+}
+
 /// All callbacks of a scenario, in the order in which they ran.
 pub(crate) struct Ledger {
     pub lines: Vec<Line>,
@@ -64,7 +73,6 @@ pub(crate) struct Heard {
     /// The worker's name. Empty for the main program.
     pub worker: String,
     pub labels: Vec<String>,
-    pub firing: Option<Firing>,
 }
 
 /// By the ids of callbacks.
@@ -92,6 +100,18 @@ pub(crate) enum Act {
     },
     Job,
     Wait,
+    /// A timer or an interval waits from now on, or anew.
+    Armed {
+        number: u64,
+        delay: Duration,
+        due: Duration,
+    },
+    /// A timer or an interval leaves its queue, to be called.
+    Taken {
+        number: u64,
+    },
+    /// A callback begins.
+    Began,
     /// Nothing that the ledger tells.
     Other,
 }
@@ -104,6 +124,11 @@ impl From<&Event> for Seen {
             }
             What::Job { .. } => Act::Job,
             What::Wait { .. } => Act::Wait,
+            What::Detail(Detail::Armed(armed) | Detail::Refreshed(armed)) => {
+                Act::Armed { number: armed.number, delay: armed.delay, due: armed.due }
+            }
+            &What::Detail(Detail::Taken { queue: Queue::Timers, number }) => Act::Taken { number },
+            What::Detail(Detail::Began { .. }) => Act::Began,
             _ => Act::Other,
         };
         let &Event { track, id, cause, at, took, iteration, panicked, .. } = event;
@@ -138,6 +163,35 @@ fn names(events: &[Seen], heard: &AllHeard) -> HashMap<u32, String> {
     names
 }
 
+/// Which timers fired, by the ids of their callbacks.
+fn firings(events: &[Seen]) -> HashMap<u64, Firing> {
+    let mut timers = HashMap::new(); // By track and number: the firing that was last, or is to come.
+    let mut taken = HashMap::new(); // What each track took last, until its callback begins.
+    let mut firings = HashMap::new();
+    for &Seen { track, id, ref act, .. } in events {
+        match *act {
+            Act::Armed { number, delay, due } => {
+                let timer = timers.entry((track, number));
+                let timer = timer.or_insert(Firing { delay, due, count: 0 });
+                (timer.delay, timer.due) = (delay, due);
+            }
+            Act::Taken { number } => {
+                if let Some(timer) = timers.get_mut(&(track, number)) {
+                    timer.count += 1;
+                    taken.insert(track, *timer);
+                }
+            }
+            Act::Began => {
+                if let Some(firing) = taken.remove(&track) {
+                    firings.insert(id, firing);
+                }
+            }
+            _ => (),
+        }
+    }
+    firings
+}
+
 /// The lines of all callbacks, without their statements.
 ///
 /// Those of one loop stand in the order in which they ran. Between loops the earlier time comes
@@ -155,6 +209,7 @@ fn lines(events: &[Seen], loops: &HashMap<u32, String>, mut heard: AllHeard) -> 
     tracks.sort_unstable();
     let of_track = |track| events.iter().filter(move |event| event.track == track).peekable();
     let mut queues: Vec<_> = tracks.iter().map(|(.., track)| of_track(*track)).collect();
+    let firings = firings(events);
     let mut numbers = HashMap::new();
     let mut waited = vec![false; queues.len()];
     let mut lines = Vec::<Line>::new();
@@ -188,7 +243,7 @@ fn lines(events: &[Seen], loops: &HashMap<u32, String>, mut heard: AllHeard) -> 
             armed_by: numbers.get(&armed_by(event)).copied(),
             statement: None,
             panicked: event.panicked,
-            firing: heard.firing,
+            firing: firings.get(&event.id).copied(),
             waited: std::mem::take(&mut waited[at]),
         });
         numbers.insert(event.id, lines.len());

@@ -5,8 +5,7 @@
 
 use windlass::observe::Phase;
 
-use super::ledger::Line;
-use super::runner::Firing;
+use super::ledger::{Firing, Line};
 
 /// The statement that puts `lines[at]` behind the callback before it. None if no statement decides.
 pub(crate) fn statement(lines: &[Line], at: usize) -> Option<&'static str> {
@@ -115,36 +114,22 @@ impl<'a> Place<'a> {
         self.peer().is_some_and(|peer| peer.kind != self.line.kind)
     }
 
-    /// Since when its delay counts, at the earliest: since it fired before, or since the callback
-    /// that armed it.
-    fn counts_from(&self) -> Option<std::time::Duration> {
-        let (line, firing) = (self.line, self.line.firing?);
-        let before = self.before.iter().rfind(|it| {
-            it.labels.first() == line.labels.first()
-                && it.firing.is_some_and(|it| it.count + 1 == firing.count)
-        });
-        Some(before.copied().or(self.armed_by)?.at)
-    }
-
     fn of_timer(&self) -> &'static str {
-        let (Some(firing), Some(from)) = (self.line.firing, self.counts_from()) else {
-            return "O-3";
-        };
+        let Some(Firing { delay, due, count }) = self.line.firing else { return "O-3" };
         let is_interval = self.line.kind == "interval";
-        if is_interval && self.line.at >= from + firing.delay() * 2 {
+        if is_interval && self.line.at >= due + delay {
             return "O-24"; // It was held up for a period or more.
         }
-        if firing.count > 1 {
+        if count > 1 {
             return if is_interval { "O-23" } else { "O-27" };
         }
-        let due = from + firing.delay();
         let pass = self.last_pass();
         // The clock of a pass stands where it stood for its first timer.
         if let (Some(peer), Some(first)) = (self.peer(), pass.first())
             && due <= first.at
         {
-            let peer_has = peer.firing.map(Firing::delay);
-            return if peer_has == Some(firing.delay()) { "O-17" } else { "O-19" };
+            let is_peer = peer.firing.is_some_and(|it| it.delay == delay);
+            return if is_peer { "O-17" } else { "O-19" };
         }
         if self.line.waited {
             return "O-5";

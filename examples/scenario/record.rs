@@ -9,6 +9,9 @@ use super::ledger::{self, AllHeard, Ledger, Seen};
 use super::program::Scenario;
 use super::runner::{self, Said};
 
+/// How many events of one loop are kept.
+const EVENTS: usize = 1 << 16;
+
 /// Runs a scenario in virtual time, and writes its ledger.
 pub(crate) fn record(scenario: &Scenario) -> io::Result<Ledger> {
     let all = Arc::new(Mutex::new(AllHeard::new()));
@@ -18,9 +21,8 @@ pub(crate) fn record(scenario: &Scenario) -> io::Result<Ledger> {
         let heard = all.entry(observe::callback_id()).or_default();
         heard.worker = said.worker.to_owned();
         heard.labels.push(said.label.to_owned());
-        heard.firing = said.firing.or(heard.firing);
     });
-    let recorder = Recorder::start();
+    let recorder = Recorder::detailed(EVENTS);
     drop(runner::run_heard(scenario, true, listener)?);
     let recording = recorder.stop();
     let heard = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));

@@ -21,26 +21,6 @@ pub(crate) struct Said<'a> {
     /// The worker's name. Empty for the main program.
     pub worker: &'a str,
     pub label: &'a str,
-    /// Of a timer or an interval.
-    pub firing: Option<Firing>,
-}
-
-/// Which firing of a timer or an interval it is.
-#[derive(Clone, Copy, Debug)]
-#[allow(dead_code)] // As above.
-pub(crate) struct Firing {
-    /// Milliseconds, as the program has them.
-    pub delay: u64,
-    /// Counted from 1.
-    pub count: u32,
-}
-
-#[allow(dead_code)] // As above.
-impl Firing {
-    /// As the loop counts it: at least a millisecond.
-    pub(crate) fn delay(self) -> Duration {
-        Duration::from_millis(self.delay.max(1))
-    }
 }
 
 /// Who looks on while a program runs, on its threads.
@@ -139,11 +119,7 @@ impl Program {
     }
 
     fn say(&self, label: &str) {
-        self.say_of(label, None);
-    }
-
-    fn say_of(&self, label: &str, firing: Option<Firing>) {
-        self.listener.hear(Said { worker: &self.name, label, firing });
+        self.listener.hear(Said { worker: &self.name, label });
         (self.say)(label.to_owned());
     }
 
@@ -225,10 +201,8 @@ impl Program {
             }
             Op::Timeout { id, ms, var, body } => {
                 let (program, id, body) = (self.clone(), id.clone(), body.clone());
-                let mut firing = Firing { delay: *ms, count: 0 };
                 let timer = windlass::set_timer(Duration::from_millis(*ms), move |_| {
-                    firing.count += 1;
-                    program.say_of(&id, Some(firing));
+                    program.say(&id);
                     program.execute(&body);
                 });
                 self.set(var, Variable::Timer(timer));
@@ -236,11 +210,11 @@ impl Program {
             Op::Interval { id, ms, times, var, body } => {
                 let (program, id, body) = (self.clone(), id.clone(), body.clone());
                 let (times, period) = (*times, Duration::from_millis(*ms));
-                let mut firing = Firing { delay: *ms, count: 0 };
+                let mut count = 0;
                 let timer = windlass::set_interval(period, move |timer| {
-                    firing.count += 1;
-                    program.say_of(&id, Some(firing));
-                    if firing.count == times {
+                    count += 1;
+                    program.say(&id);
+                    if count == times {
                         timer.clear();
                     }
                     program.execute(&body);

@@ -9,7 +9,6 @@ use windlass::observe::Phase;
 
 use super::asked::{Asked, Clock};
 use super::ledger::{self, Act, AllHeard, Ledger, Seen};
-use super::runner::Firing;
 use super::runs::Left;
 use super::{javascript, listing, skeleton};
 
@@ -145,10 +144,8 @@ fn files(files: &BTreeMap<String, String>) -> Value {
 
 fn ledger(events: &Events<'_>) -> Ledger {
     let mut heard = AllHeard::new();
-    let mut firings = Firings::default();
     let mut seen = Vec::new();
     for (_, event) in events {
-        firings.see(event, &mut heard);
         if event["what"] == "said"
             && let (Some(id), Some(text)) = (event["id"].as_u64(), event["text"].as_str())
         {
@@ -167,6 +164,7 @@ fn ledger(events: &Events<'_>) -> Ledger {
 /// What an event is to the ledger. None for one without a track.
 fn seen_of(event: &Value) -> Option<Seen> {
     let number = |name: &str| event[name].as_u64().unwrap_or(0);
+    let time = |name: &str| Duration::from_nanos(number(name));
     let act = match event["what"].as_str()? {
         "callback" => {
             let kind = event["kind"].as_str()?.to_owned();
@@ -174,14 +172,19 @@ fn seen_of(event: &Value) -> Option<Seen> {
         }
         "wait" => Act::Wait,
         "job" => Act::Job,
+        "armed" | "refreshed" => {
+            Act::Armed { number: number("number"), delay: time("delay"), due: time("due") }
+        }
+        "taken" if event["queue"] == "timers" => Act::Taken { number: number("number") },
+        "began" => Act::Began,
         _ => Act::Other,
     };
     Some(Seen {
         track: u32::try_from(event["track"].as_u64()?).ok()?,
         id: number("id"),
         cause: number("cause"),
-        at: Duration::from_nanos(number("at")),
-        took: Duration::from_nanos(number("took")),
+        at: time("at"),
+        took: time("took"),
         iteration: number("iteration"),
         panicked: event["panicked"] == true,
         act,
@@ -212,41 +215,6 @@ fn name_loops(events: &Events<'_>, seen: &[Seen], heard: &mut AllHeard) {
     for it in callbacks.filter(|it| Some(it.track) != first) {
         if let Some(name) = names.get(&u64::from(it.track)) {
             heard.entry(it.id).or_default().worker = (*name).to_owned();
-        }
-    }
-}
-
-/// Which timer a callback is of, as the details tell it.
-#[derive(Default)]
-struct Firings {
-    /// The firing of each timer that is to come, by track and number.
-    timers: HashMap<(u64, u64), Firing>,
-    /// The timer that each track has taken last, until its callback begins.
-    taken: HashMap<u64, Firing>,
-}
-
-impl Firings {
-    fn see(&mut self, event: &Value, heard: &mut AllHeard) {
-        let Some(track) = event["track"].as_u64() else { return };
-        let timer = (track, event["number"].as_u64().unwrap_or(0));
-        match event["what"].as_str() {
-            Some("armed" | "refreshed") => {
-                let delay = event["delay"].as_u64().unwrap_or(0) / 1_000_000;
-                self.timers.entry(timer).or_insert(Firing { delay, count: 0 }).delay = delay;
-            }
-            Some("taken") if event["queue"] == "timers" => {
-                if let Some(firing) = self.timers.get_mut(&timer) {
-                    firing.count += 1;
-                    self.taken.insert(track, *firing);
-                }
-            }
-            Some("began") => {
-                if let (Some(firing), Some(id)) = (self.taken.remove(&track), event["id"].as_u64())
-                {
-                    heard.entry(id).or_default().firing = Some(firing);
-                }
-            }
-            _ => {}
         }
     }
 }

@@ -92,7 +92,8 @@ fn the_page_tells_from_the_events_alone_the_statements_of_the_ledger() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("study-why");
     std::fs::create_dir_all(&folder).unwrap();
     let lessons = lesson_programs().into_iter().map(|(_, program)| program);
-    let all = lessons.chain(conformance("").into_iter().step_by(3)).enumerate();
+    let held_up = serde_json::from_str(include_str!("../explain/held_up.json")).unwrap();
+    let all = lessons.chain(conformance("").into_iter().step_by(3)).chain([held_up]).enumerate();
     let paths = all.map(|(number, program)| {
         let path = folder.join(format!("{number}.jsonl"));
         std::fs::write(&path, recorded(&of(program))).unwrap();

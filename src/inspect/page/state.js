@@ -36,7 +36,7 @@ const newLoop = (track) => ({
   told: 0, // How often it has told all that it held: what was before that has a hole behind it.
   stretch: 0, // How many phases have begun.
   waited: false, // It has slept since it called back last.
-  taken: null, // The timer that it is about to call: { delay, due, from, count }.
+  taken: null, // The timer that it is about to call: { delay, due, count }.
   // What the phase has set out to call: how many are left, and the numbers of the timers.
   batch: { left: 0, timers: [] },
   // The poll: { timeout, no_sleep, since } while it may sleep, else null.
@@ -140,16 +140,15 @@ function queued(loop, event) {
 }
 
 /** Something leaves a queue: one less is left of what the phase has set out to call. */
-function taken(loop, { queue, number, at }) {
+function taken(loop, { queue, number }) {
   const batch = { left: Math.max(0, loop.batch.left - 1), timers: without(loop.batch.timers, number) };
   switch (queue) {
     case "timers": {
       const timer = loop.timers[number];
       if (!timer) return { batch };
       const count = timer.fired + 1;
-      // Since when its delay counts: since it was armed, or since it fired before.
-      const taken = { delay: timer.delay, due: timer.due, from: timer.firedAt ?? timer.at, count };
-      const after = timer.kind === "interval" ? withKey(loop.timers, number, { ...timer, fired: count, firedAt: at }) : withoutKey(loop.timers, number);
+      const taken = { delay: timer.delay, due: timer.due, count };
+      const after = timer.kind === "interval" ? withKey(loop.timers, number, { ...timer, fired: count }) : withoutKey(loop.timers, number);
       return { batch, timers: after, taken };
     }
     case "immediates":
@@ -189,7 +188,7 @@ function armed(loop, event) {
   const before = loop.timers[number];
   // One that has fired and is armed again is refreshed.
   const fired = before?.fired ?? Number(event.what === "refreshed");
-  const timer = { ...entryOf(event), delay, due, referenced, fired, firedAt: before?.firedAt ?? null };
+  const timer = { ...entryOf(event), delay, due, referenced, fired };
   // One that is refreshed while it waits to be called in this pass is not called in it.
   const isOfBatch = loop.batch.timers.includes(number);
   return {

@@ -3,10 +3,12 @@
 // A recording of the study brings its statements along. Of a live program they are told from what
 // happened: the callback's kind and phase, what armed it, and what its loop called before it. Where no
 // statement decides, and where what came before is not known, there is none. The same is said in Rust by
-// examples/scenario/order.rs, of recordings without details; tests/page/why.mjs compares the two.
+// examples/scenario/order.rs; tests/page/why.mjs compares the two.
 
-/** Called in the drain, and not by a phase. */
-const isDrained = (line) => ["tick", "microtask", "task", "uncaught hook"].includes(line.kind);
+import { isOfDrain } from "./words.js";
+
+/** Called in the drain, or of a panic, and not by a phase. */
+const isDrained = (line) => isOfDrain(line) || line.kind === "uncaught hook";
 
 /** So many lines before a callback are looked at. */
 const BEFORE = 2000;
@@ -59,7 +61,7 @@ function ofTimer(place) {
   const { firing } = line;
   if (!firing) return "O-3";
   const isInterval = line.kind === "interval";
-  if (isInterval && line.at >= firing.from + 2 * firing.delay) return "O-24"; // It was held up for a period or more.
+  if (isInterval && line.at >= firing.due + firing.delay) return "O-24"; // It was held up for a period or more.
   if (firing.count > 1) return isInterval ? "O-23" : "O-27";
   if (peer) return peer.firing?.delay === firing.delay ? "O-17" : "O-19";
   if (line.waited) return "O-5";

@@ -10,38 +10,16 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use windlass::observe::{Detail, Event, Queue, Recording, What};
+use windlass::observe::{Recording, What};
 
 use super::{Said, Sink};
 use ledger::{Act, AllHeard, Ledger, Seen};
-use runner::Firing;
 
 /// So many callbacks are explained. To find a statement one looks at all callbacks before.
 const CALLBACKS_MAX: usize = 3000;
 
 /// How long a program may run: one that does not end is told of up to there.
 const TIME_MAX: Duration = Duration::from_secs(8);
-
-/// What the ledger knows of timers.
-mod runner {
-    use std::time::Duration;
-
-    /// Which firing of a timer or an interval a callback is.
-    #[derive(Clone, Copy, Debug)]
-    pub(crate) struct Firing {
-        /// Milliseconds.
-        pub(crate) delay: u64,
-        /// Counted from 1.
-        pub(crate) count: u32,
-    }
-
-    impl Firing {
-        /// As the loop counts it: at least a millisecond.
-        pub(crate) fn delay(self) -> Duration {
-            Duration::from_millis(self.delay.max(1))
-        }
-    }
-}
 
 /// What the ledger is made of: the first callbacks of a program.
 #[derive(Default)]
@@ -52,7 +30,6 @@ pub(super) struct Gathered {
     /// The lines that registered callbacks, by their ids.
     places: HashMap<u64, String>,
     said: Vec<Said>,
-    firings: Firings,
     /// How many events the recorder had no room for.
     dropped: u64,
 }
@@ -66,7 +43,6 @@ impl Gathered {
         }
         self.said.extend(said);
         for event in part.events() {
-            self.firings.see(event);
             if let What::Callback(callback) = &event.what {
                 self.callbacks += 1;
                 // Of a main script it is its own file, or the line that started the worker.
@@ -96,50 +72,12 @@ impl Gathered {
         for (id, text) in self.said {
             heard.entry(id).or_default().labels.push(text);
         }
-        for (id, firing) in self.firings.found {
-            heard.entry(id).or_default().firing = Some(firing);
-        }
         let mut callbacks = 0;
         self.seen.retain(|seen| {
             callbacks += usize::from(matches!(seen.act, Act::Callback { .. }));
             callbacks <= CALLBACKS_MAX
         });
         Ledger { dropped: self.dropped, ..ledger::of(&self.seen, heard) }
-    }
-}
-
-/// Which timer a callback is of.
-#[derive(Default)]
-struct Firings {
-    /// The timers by their tracks and numbers.
-    timers: HashMap<(u32, u64), Firing>,
-    /// What a track took last, until its callback begins.
-    taken: HashMap<u32, Firing>,
-    /// By the ids of callbacks.
-    found: HashMap<u64, Firing>,
-}
-
-impl Firings {
-    fn see(&mut self, event: &Event) {
-        match &event.what {
-            What::Detail(Detail::Armed(armed) | Detail::Refreshed(armed)) => {
-                let delay = armed.delay.as_millis() as u64;
-                let timer = self.timers.entry((event.track, armed.number));
-                timer.or_insert(Firing { delay, count: 0 }).delay = delay;
-            }
-            What::Detail(Detail::Taken { queue: Queue::Timers, number }) => {
-                if let Some(firing) = self.timers.get_mut(&(event.track, *number)) {
-                    firing.count += 1;
-                    self.taken.insert(event.track, *firing);
-                }
-            }
-            What::Detail(Detail::Began { .. }) => {
-                if let Some(firing) = self.taken.remove(&event.track) {
-                    self.found.insert(event.id, firing);
-                }
-            }
-            _ => {}
-        }
     }
 }
 
