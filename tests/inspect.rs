@@ -567,12 +567,21 @@ fn broken_and_malicious_clients_get_an_answer_or_an_end_and_harm_nobody() {
     assert_eq!(status(&get(address, "/api/events")), 503);
     assert!(lookers.iter_mut().all(|looker| looker.next().is_some()));
     drop(lookers);
-    // A request that comes half and then not at all.
-    let mut late = connect(address);
+    // A request that comes byte by byte, and one that comes half and then not at all: all of it has
+    // one time, which no byte prolongs.
+    let (mut dripping, mut late) = (connect(address), connect(address));
     late.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-    let mut told = String::new();
-    late.read_to_string(&mut told).unwrap();
-    assert_eq!(status(&told), 408);
+    late.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let mut bytes = b"GET / HTTP/1.1\r\nX: ".iter().chain(std::iter::repeat(&b'y'));
+    while late.peek(&mut [0]).is_err() {
+        dripping.write_all(&[*bytes.next().unwrap()]).unwrap_or_default();
+    }
+    for client in [dripping, late] {
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut told = String::new();
+        (&client).read_to_string(&mut told).unwrap();
+        assert_eq!(status(&told), 408);
+    }
     assert_eq!(program.call(|| 42), 42);
 }
 
