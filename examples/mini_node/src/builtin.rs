@@ -71,6 +71,7 @@ sources!(
     "internal/promises",
     "internal/run_main",
     "internal/run_worker",
+    "internal/safe",
     "internal/stack",
     "internal/streams/destroy",
     "internal/streams/duplex",

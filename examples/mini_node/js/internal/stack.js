@@ -2,24 +2,40 @@
 // function, from the innermost on.
 'use strict';
 
-// A program may replace it.
+// A program may replace them.
 const { Error } = globalThis;
 const { isError } = Error;
+const { is, isExtensible, getOwnPropertyDescriptor, defineProperty } = Object;
+const { defineProperty: tryToDefine, deleteProperty, ownKeys } = Reflect;
 const native = internalBinding('process');
 const { prefixLength } = internalBinding('module');
+const { isProxy } = internalBinding('util');
+const { asFunction, startsWith, SafeWeakMap, SafeWeakRef, SafeWeakSet } = require('internal/safe');
 const inNodesWords = require('internal/words');
 
 // The functions that files of CommonJS are. Their first line begins with parameters that no file has.
-const moduleFunctions = new WeakSet();
+const moduleFunctions = new SafeWeakSet();
 
 // What the script of a worker is called that came as text. It is no such function.
 const WORKER_EVAL = '[worker eval]';
 
 // From an error to its `Trace`. Where the stack was used up there is none.
-const traces = new WeakMap();
+const traces = new SafeWeakMap();
 
-// What was thrown last that is no error, and where.
+// What was thrown last that is no error, and where. An object is not kept alive by it.
 let lastThrow;
+
+const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+
+function keepThrow(value, place) {
+  lastThrow = { value: isObject(value) ? new SafeWeakRef(value) : value, place };
+}
+
+function isLastThrow(value) {
+  if (lastThrow === undefined) return false;
+  const { value: last } = lastThrow;
+  return is(isObject(last) ? last.deref() : last, value);
+}
 
 // What a program has set as Error.prepareStackTrace.
 let userPrepare;
@@ -28,18 +44,14 @@ let userPrepare;
 let isCapturing = false;
 let captured;
 
-const toText = Error.prototype.toString;
+const toText = asFunction(Error.prototype.toString);
 
 function headerOf(error) {
   try {
-    return toText.call(error);
+    return toText(error);
   } catch {
     return '<error>'; // Its name or message cannot be read.
   }
-}
-
-function isNative(site) {
-  return site.getFileName() == null;
 }
 
 function positionOf(site) {
@@ -48,7 +60,7 @@ function positionOf(site) {
   const line = site.getLineNumber();
   let column = site.getColumnNumber();
   // The first line has the parameters before it.
-  if (line === 1 && !file.startsWith('node:') && file !== WORKER_EVAL) column = Math.max(1, column - prefixLength);
+  if (line === 1 && !startsWith(file, 'node:') && file !== WORKER_EVAL) column = Math.max(1, column - prefixLength);
   return { file, line, column };
 }
 
@@ -79,11 +91,11 @@ let caller;
 // The innermost line of a script, and the function of the built-in modules that it called.
 function callerIn(sites) {
   let name = '';
-  for (const site of sites) {
-    const position = positionOf(site);
+  for (let i = 0; i < sites.length; i++) {
+    const position = positionOf(sites[i]);
     if (position === undefined) continue;
-    if (!position.file.startsWith('node:')) return { name, ...position };
-    name = site.getFunctionName() || name;
+    if (!startsWith(position.file, 'node:')) return { name, ...position };
+    name = sites[i].getFunctionName() || name;
   }
   return undefined;
 }
@@ -105,11 +117,17 @@ function findCaller() {
 
 // The innermost place in a script of a file. What `eval` runs is of none.
 function placeIn(sites) {
-  const site = sites.find((one) => !isNative(one) && !/^node:|^<input>$/.test(one.getFileName()));
-  return site && positionOf(site);
+  for (let i = 0; i < sites.length; i++) {
+    const file = sites[i].getFileName();
+    if (file != null && file !== '<input>' && !startsWith(file, 'node:')) return positionOf(sites[i]);
+  }
+  return undefined;
 }
 
-const isBuiltin = (site) => Boolean(site?.getFileName()?.startsWith('node:'));
+function isBuiltin(site) {
+  const file = site?.getFileName();
+  return file != null && startsWith(file, 'node:');
+}
 
 // What is known of an error: where it was made, and where it was thrown, the first time and the last.
 //
@@ -147,8 +165,8 @@ class Trace {
 
 function textOf(error, sites) {
   let text = headerOf(error);
-  for (const site of sites) {
-    const frame = frameOf(site);
+  for (let i = 0; i < sites.length; i++) {
+    const frame = frameOf(sites[i]);
     if (frame !== undefined) text += `\n${frame}`;
   }
   return text;
@@ -166,8 +184,8 @@ function prepare(error, sites) {
     return undefined;
   }
   if (!isError(error)) {
-    const isPassedOn = lastThrow !== undefined && Object.is(lastThrow.value, error) && isBuiltin(sites[0]);
-    if (!isPassedOn) lastThrow = { value: error, place: placeIn(sites) };
+    const isPassedOn = isLastThrow(error) && isBuiltin(sites[0]);
+    if (!isPassedOn) keepThrow(error, placeIn(sites));
     return true; // It is not asked for again, further out.
   }
   const known = traces.get(error);
@@ -176,9 +194,41 @@ function prepare(error, sites) {
     return true;
   }
   const trace = new Trace(sites);
-  inNodesWords(error, trace.made);
+  inNodesWords(error, sites[0], positionOf);
   traces.set(error, trace);
+  if (getOwnPropertyDescriptor(error, 'stack') === undefined && isExtensible(error)) defineFirst(error, trace);
   return undefined;
+}
+
+// Gives an object a stack whose text is made when it is first asked for: a property that becomes a plain one then.
+function defineLazily(object, trace) {
+  const get = function stack() {
+    const text = trace.textOf(this);
+    if (isObject(this) && !isProxy(this) && getOwnPropertyDescriptor(this, 'stack')?.get === get) define(this, 'stack', text);
+    return text;
+  };
+  defineProperty(object, 'stack', { get, set: setStack, configurable: true, enumerable: false });
+}
+
+// The same as the first property that an error has, as on Node: the engine has made the message before it.
+function defineFirst(error, trace) {
+  const keys = ownKeys(error);
+  const others = [];
+  for (let i = 0; i < keys.length; i++) {
+    const descriptor = getOwnPropertyDescriptor(error, keys[i]);
+    if (!descriptor.configurable) break;
+    others[i] = descriptor;
+    deleteProperty(error, keys[i]);
+  }
+  defineLazily(error, trace);
+  for (let i = 0; i < others.length; i++) defineProperty(error, keys[i], others[i]);
+}
+
+// What an assignment does. Of what only inherits from an error it makes a property like any other.
+function setStack(value) {
+  if (!isObject(this)) return;
+  const isNew = getOwnPropertyDescriptor(this, 'stack') === undefined;
+  tryToDefine(this, 'stack', { value, writable: true, configurable: true, enumerable: isNew });
 }
 
 function install() {
@@ -188,7 +238,7 @@ function install() {
   native.onInterrupted(() => set.call(Error, undefined));
   native.onCaller(findCaller);
   // From now on the engine's own is out of reach, and programs set theirs.
-  Object.defineProperty(Error, 'prepareStackTrace', {
+  defineProperty(Error, 'prepareStackTrace', {
     configurable: true,
     enumerable: false,
     get() { return userPrepare; },
@@ -202,24 +252,21 @@ function install() {
     } finally {
       isCapturing = false;
     }
-    const sites = captured ?? [];
+    const trace = new Trace(captured ?? []);
     captured = undefined;
-    define(target, 'stack', typeof userPrepare === 'function' ? userPrepare(target, sites) : textOf(target, sites));
+    defineLazily(target, trace);
   });
-  Object.defineProperty(Error.prototype, 'stack', {
+  // An error for which there was no room on the stack has none of its own.
+  defineProperty(Error.prototype, 'stack', {
     configurable: true,
     enumerable: false,
-    get() {
-      const trace = traces.get(this);
-      if (trace !== undefined) return trace.textOf(this);
-      return isError(this) ? headerOf(this) : undefined;
-    },
-    set(value) { define(this, 'stack', value); },
+    get() { return isError(this) && !traces.has(this) ? headerOf(this) : undefined; },
+    set: setStack,
   });
 }
 
 function define(object, name, value) {
-  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
+  tryToDefine(object, name, { value, writable: true, configurable: true, enumerable: false });
 }
 
 module.exports = {
@@ -231,6 +278,6 @@ module.exports = {
   placesOfThrow(value) {
     const trace = traces.get(value);
     if (trace !== undefined) return [trace.rethrown, trace.thrown, trace.made];
-    return lastThrow !== undefined && Object.is(lastThrow.value, value) ? [lastThrow.place] : [];
+    return isLastThrow(value) ? [lastThrow.place] : [];
   },
 };
