@@ -74,20 +74,52 @@ function explain(error, place, content) {
     return;
   }
   const before = [...lines.slice(0, place.line - 1), line.slice(0, place.column - 1)].join('\n').trimEnd();
-  if (before.endsWith('}') && closesTooMuch(before.slice(0, -1))) {
+  // What stands before a bracket closes all that it opens.
+  if (before.endsWith('}') && compiles(before.slice(0, -1))) {
     moveTo(place, before.slice(0, -1));
     error.message = "Unexpected token '}'";
-  } else if (place.line > lines.length) {
+    return;
+  }
+  const behind = line.slice(place.column - 1).trimStart();
+  if (place.line > lines.length) {
     // The end of the function in which the engine has the file.
     moveTo(place, content);
-    error.message = 'Unexpected end of input';
+    const isEnd = AT_END.test(error.message) && !(/^Missing catch/.test(error.message) && compiles(`${content}\ncatch {}`));
+    if (isEnd) error.message = 'Unexpected end of input';
+  } else if (error.message === groupOf(behind)) {
+    place.column = line.length - behind.length + 1;
+    error.message = `Invalid regular expression: ${LITERAL.exec(behind)[0]}: Unterminated group`;
   } else if (/^expecting /.test(error.message)) {
-    error.message = unexpected(line.slice(place.column - 1));
+    error.message = unexpected(behind);
   }
+  // The engine has one text for both.
+  if (/ in postfix operation$/.test(error.message) && !/(\+\+|--)$/.test(before) && !/^(\+\+|--)/.test(behind)) {
+    error.message = error.message.replace('postfix', 'prefix');
+  }
+  // V8 shows the end of what is wrong, and the engine what follows it.
+  if (/ in prefix operation$|^Missing catch/.test(error.message)) moveTo(place, before.slice(0, -1));
 }
 
-// Whether what stands before a bracket closes all that it opens.
-function closesTooMuch(content) {
+// What the engine says where something else is wanted than the end. All else that it says there is of what comes before.
+const AT_END = new RegExp("^(Unexpected token '[})]'$|Unexpected end|expecting |invalid property name$|missing formal |" +
+  '(identifier|variable name) expected|line terminator not allowed after throw|Missing catch or finally)');
+
+// A regular expression at the beginning of a text.
+const LITERAL = /^\/(?:\\.|\[(?:\\.|[^\]\\])*\]|[^/\\[])+\//;
+
+// What the engine says of the regular expression with which a text begins if it lacks the end of a group.
+function groupOf(text) {
+  const literal = LITERAL.exec(text)?.[0];
+  if (literal === undefined) return undefined;
+  try {
+    new RegExp(literal.slice(1, -1));
+  } catch ({ message }) {
+    return message === "expecting ')'" ? message : undefined;
+  }
+  return undefined;
+}
+
+function compiles(content) {
   try {
     native.compile(content, '');
     return true;

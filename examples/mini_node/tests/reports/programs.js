@@ -113,3 +113,19 @@ foo bar
 let a = 1 2;
 ====
 const text = 'unterminated
+====
+class C extends Error { constructor(m) { super(m); Error.captureStackTrace(this, this.constructor); this.name = 'C'; } }
+throw new C('m');
+====
+++1
+====
+++1;
+foo();
+====
+try { }
+====
+foo();
+try { foo(); }
+foo();
+====
+x = /(/;
