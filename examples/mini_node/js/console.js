@@ -2,7 +2,7 @@
 'use strict';
 
 const { formatWithOptions, inspect } = require('internal/inspect');
-const { isLogged } = require('internal/symbols');
+const logged = require('internal/logged');
 
 class Console {
   #stdout;
@@ -31,11 +31,13 @@ class Console {
   #write(toError, text) {
     if (this.#indentation !== '') text = this.#indentation + text.replaceAll('\n', `\n${this.#indentation}`);
     const stream = toError ? this.#stderr ?? process.stderr : this.#stdout ?? process.stdout;
-    stream[isLogged] = true;
+    // What the stream does may print too.
+    const before = logged.stream;
+    logged.stream = stream;
     try {
       stream.write(`${text}\n`);
     } finally {
-      stream[isLogged] = false;
+      logged.stream = before;
     }
   }
 

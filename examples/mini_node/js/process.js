@@ -8,7 +8,7 @@ const taskQueue = internalBinding('task_queue');
 const { codes } = require('internal/errors');
 const environment = require('internal/environment');
 const fatal = require('internal/fatal');
-const { isLogged } = require('internal/symbols');
+const logged = require('internal/logged');
 const {
   validateArray, validateFunction, validateInteger, validateString,
 } = require('internal/validators');
@@ -242,7 +242,7 @@ class Output extends EventEmitter {
   // As on Node it is silent if `console` was the one that wrote, and nobody listens; until something is written again.
   #fail(errno) {
     this.#error = require('internal/io_errors').socketError(errno, 'write');
-    const isQuiet = this[isLogged];
+    const isQuiet = logged.stream === this;
     process.nextTick(() => {
       if (isQuiet && this.listenerCount('error') === 0) this.#isUntold = true;
       else this.emit('error', this.#error);

@@ -62,6 +62,7 @@ sources!(
     "internal/io_errors",
     "internal/json",
     "internal/loader",
+    "internal/logged",
     "internal/messaging",
     "internal/microtask",
     "internal/net/common",

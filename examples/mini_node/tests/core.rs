@@ -69,6 +69,7 @@ programs! {
     what_a_module_does_not_export_yet_is_warned_of: "circular",
     what_is_no_json_is_told_in_v8s_words: "json_errors",
     a_long_text_that_is_no_json_takes_no_longer: "json_bad_and_long",
+    a_console_leaves_nothing_in_its_stream: "console_streams",
     a_stack_is_the_errors_own_property: "error_properties",
     a_program_keeps_its_own_words: "words_of_programs",
     what_is_wrong_with_a_script_is_told_in_v8s_words: "syntax_words",

@@ -11,6 +11,4 @@ for (const name of ['dispose', 'asyncDispose']) {
 module.exports = {
   customInspect: Symbol.for('nodejs.util.inspect.custom'),
   customPromisify: Symbol.for('nodejs.util.promisify.custom'),
-  // What a stream has while `console` writes to it.
-  isLogged: Symbol('isLogged'),
 };
