@@ -73,6 +73,7 @@ programs! {
     a_stack_is_the_errors_own_property: "error_properties",
     a_program_keeps_its_own_words: "words_of_programs",
     what_is_wrong_with_a_script_is_told_in_v8s_words: "syntax_words",
+    no_rejection_is_lost_by_what_a_program_replaces: "rejections_replaced",
     a_package_that_is_wrong_is_named: "packages",
     the_first_of_several_promises_counts_or_all_their_errors: "promise_any",
     a_stack_is_made_when_it_is_asked_for: "stacks",

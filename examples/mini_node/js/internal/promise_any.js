@@ -2,6 +2,13 @@
 'use strict';
 
 const { setStack } = require('internal/errors');
+const { asFunction } = require('internal/safe');
+
+// A program may replace them.
+const { AggregateError, Promise, TypeError } = globalThis;
+const { defineProperty } = Object;
+const toText = asFunction(Error.prototype.toString);
+const callOf = asFunction(Function.prototype.call);
 
 // A promise of the class C, with what settles it.
 function capabilityOf(C) {
@@ -13,15 +20,13 @@ function capabilityOf(C) {
     capability.resolve = resolve;
     capability.reject = reject;
   });
-  for (const settle of [capability.resolve, capability.reject]) {
-    if (typeof settle !== 'function') throw new TypeError('Promise resolve or reject function is not callable');
-  }
-  return capability;
+  if (typeof capability.resolve === 'function' && typeof capability.reject === 'function') return capability;
+  throw new TypeError('Promise resolve or reject function is not callable');
 }
 
 function allRejected(errors) {
   const error = new AggregateError(errors, 'All promises were rejected');
-  setStack(error, `${error}`); // As in V8, it is no line's fault.
+  setStack(error, toText(error)); // As in V8, it is no line's fault.
   return error;
 }
 
@@ -35,7 +40,7 @@ function perform(C, iterable, { resolve, reject }) {
   for (const value of iterable) {
     const own = index++;
     errors[own] = undefined;
-    const next = resolveOne.call(C, value);
+    const next = callOf(resolveOne, C, value);
     let isCalled = false;
     remaining++;
     next.then(resolve, (error) => {
@@ -65,6 +70,6 @@ const { any } = {
 
 module.exports = {
   install() {
-    Object.defineProperty(Promise, 'any', { value: any, writable: true, configurable: true, enumerable: false });
+    defineProperty(Promise, 'any', { value: any, writable: true, configurable: true, enumerable: false });
   },
 };

@@ -7,16 +7,20 @@ const { unhandledRejections } = internalBinding('options');
 const { setStack } = require('internal/errors');
 const { isProxy } = internalBinding('util');
 const { isEnding, triggerUncaught } = require('internal/fatal');
+const { SafeMap, SafeWeakMap } = require('internal/safe');
+
+// A program may replace it.
+const { Error } = globalThis;
 
 // From a promise that was rejected without a handler, and has not been judged, to what is known of
 // it, in the order of the rejections.
-const pending = new Map();
+const pending = new SafeMap();
 
 // The same of those that have been judged.
-const unhandled = new WeakMap();
+const unhandled = new SafeWeakMap();
 
 // Promises that got a handler after they had been judged.
-const handledLate = [];
+let handledLate = [];
 
 // Counts rejections: warnings name them by number.
 let lastId = 0;
@@ -34,27 +38,30 @@ function rejected(isHandled, promise, reason) {
   warning.name = 'PromiseRejectionHandledWarning';
   if (typeof warning.stack === 'string') setStack(warning, warning.stack.replace(/^Error/, warning.name));
   warning.id = record.id;
-  handledLate.push({ promise, warning });
+  handledLate[handledLate.length] = { promise, warning };
 }
 
 // Says whether ticks or microtasks may have been queued.
 function judge() {
   if (isEnding()) return false;
-  let mayHaveQueued = handledLate.length > 0;
-  for (const { promise, warning } of handledLate.splice(0)) {
+  const late = handledLate;
+  handledLate = [];
+  for (let i = 0; i < late.length; i++) {
+    const { promise, warning } = late[i];
     guarded(() => {
       if (!process.emit('rejectionHandled', promise)) process.emitWarning(warning);
     });
   }
   // Those that come meanwhile wait for the next round. One that a handler of another handles meanwhile is
   // still told, as on Node.
-  const records = [...pending.values()];
-  for (const record of records) {
+  const records = [];
+  pending.forEach((record) => { records[records.length] = record; });
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i];
     if (pending.delete(record.promise)) unhandled.set(record.promise, record);
-    mayHaveQueued = true;
     guarded(() => judgeOne(record));
   }
-  return mayHaveQueued || pending.size > 0;
+  return late.length > 0 || records.length > 0 || pending.size > 0;
 }
 
 // What a handler throws is uncaught, and the next rejection is judged.
