@@ -65,13 +65,15 @@ function pbkdf2Sync(password, salt, iterations, length, digest) {
 function checkScrypt(password, salt, length, options) {
   const args = [bytesOf(password, 'password'), bytesOf(salt, 'salt'), length];
   validateInteger(length, 'keylen', 0, lengthMax);
-  // Each has two names, and an error has the one that was used.
+  // Each has two names, of which one may be used.
   const number = (one, other, otherwise) => {
-    const name = options?.[other] !== undefined ? other : one;
-    const value = options?.[name];
-    if (value === undefined) return otherwise;
-    validateUint32(value, name);
-    return value;
+    const first = options?.[one];
+    const second = options?.[other];
+    if (first !== undefined) validateUint32(first, one);
+    if (second === undefined) return first ?? otherwise;
+    if (first !== undefined) throw codedError('ERR_CRYPTO_SCRYPT_INVALID_PARAMETER', 'Invalid scrypt parameter');
+    validateUint32(second, other);
+    return second;
   };
   const cost = number('N', 'cost', 16384);
   const blockSize = number('r', 'blockSize', 8);
@@ -146,7 +148,8 @@ function randomFill(view, offset, size, callback) {
   const part = partOf(view, offset, size);
   native.randomBytes(part.length, (errno, bytes) => {
     if (errno) return callback(failed(errno));
-    part.set(new Uint8Array(bytes));
+    // Meanwhile the buffer may have been transferred, or made shorter.
+    if (part.length > 0) part.set(new Uint8Array(bytes).subarray(0, part.length));
     return callback(null, view);
   });
 }

@@ -90,3 +90,18 @@ for (const call of [
 }
 const filled = new Uint16Array(4);
 crypto.randomFill(filled, 1, 2, (error, same) => console.log(error, same === filled, filled[0], filled[3]));
+
+// Of the two names of a parameter one may be used, and a buffer may be gone before it is filled.
+for (const options of [
+  { N: 16, cost: 32 }, { N: 16, cost: 16 }, { r: 1, blockSize: 2 }, { p: 1, parallelization: 1 }, { cost: 'x', N: 1 }, { N: 'x', cost: 1 },
+  { N: undefined, cost: 16 }, { N: 16, cost: undefined },
+]) {
+  try {
+    console.log(crypto.scryptSync('password', 'salt', 4, options).toString('hex'));
+  } catch (error) {
+    console.log(error.name, error.code, error.message);
+  }
+}
+const gone = new Uint8Array(1000);
+crypto.randomFill(gone, (error) => console.log(error, gone.length));
+structuredClone(gone.buffer, { transfer: [gone.buffer] });
