@@ -3,9 +3,11 @@
 //   STUDY, SERVER   the built examples `study` and `server` (the latter with the feature `inspect`)
 //   MINI_NODE       what runs JavaScript; without it these tests are left out
 //   CHROMIUM        the browser (default: /usr/bin/chromium)
+//   PAGE            a folder whose files are shown in place of those that the programs were built with
 
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -47,6 +49,7 @@ export async function browser() {
   const profile = async (options = {}) => {
     const context = await own.newContext({ ...usual, ...options });
     context.setDefaultTimeout(30_000);
+    if (process.env.PAGE) await context.route("**/page/*", (route) => route.fulfill({ path: join(process.env.PAGE, basename(new URL(route.request().url()).pathname)) }));
     context.on("page", (one) => one.on("pageerror", (error) => errors.push(error.message)));
     return context;
   };

@@ -146,8 +146,9 @@ export const context = {
     changed();
   },
   go(position) {
+    const seen = context.first + position; // What the pause adds may push out the oldest events.
     context.live?.pause();
-    context.position = Math.min(Math.max(0, position), replay.events.length);
+    context.position = Math.min(Math.max(0, seen - context.first), replay.events.length);
     changed();
   },
   goSeen: (seen) => context.go(seen - context.first),

@@ -12,8 +12,8 @@ const PACES = [1, 2, 5, 10];
 /** After so long one asks again who has refused, as while too many look on. */
 const AGAIN = 2000;
 
-/** So many events are held back while something is pressed. */
-const HELD_MAX = 20_000;
+/** So long the picture waits while a button is pressed, in milliseconds. */
+const PRESS_MAX = 1000;
 
 /** A live program, as `context.live`. It begins at once. */
 export class Feed {
@@ -27,8 +27,11 @@ export class Feed {
     this.summary = null; // What the server has told last of the whole program.
     this.missed = 0; // How many events came while the picture was paused.
     this.batch = [];
-    this.pressed = false; // Something on the page is being pressed: it is not to be drawn anew below the finger.
-    for (const name of ["pointerdown", "pointerup", "pointercancel"]) addEventListener(name, () => (this.pressed = name === "pointerdown"), true);
+    this.pressed = null; // Since when something on the page is pressed: it is not to be drawn anew below the finger.
+    addEventListener("pointerdown", ({ button, timeStamp }) => (this.pressed = button === 0 ? timeStamp : null), true);
+    // A menu and the list of a choice keep the end of a press for themselves.
+    for (const name of ["pointerup", "pointercancel", "contextmenu", "change"]) addEventListener(name, () => (this.pressed = null), true);
+    addEventListener("blur", () => (this.pressed = null)); // Of the window, not of what is in it.
     this.open();
     this.openSummaries();
     this.setPace(this.pace);
@@ -70,6 +73,7 @@ export class Feed {
   }
 
   end() {
+    this.pressed = null;
     this.take();
     this.source.close();
     this.summaries.close();
@@ -114,9 +118,13 @@ export class Feed {
     this.batch.push(...events);
   }
 
+  isHeld() {
+    return this.pressed !== null && performance.now() - this.pressed < PRESS_MAX;
+  }
+
   /** A picture: all that came since the last one. */
   take() {
-    if (this.paused || this.batch.length === 0 || (this.pressed && this.batch.length < HELD_MAX)) return;
+    if (this.paused || this.batch.length === 0 || this.isHeld()) return;
     const events = inOrder(this.batch.splice(0));
     if (this.begins) this.context.load(events);
     else this.context.append(events);
@@ -127,7 +135,8 @@ export class Feed {
   pause() {
     if (this.paused) return;
     this.take();
-    this.told({ paused: true });
+    // What is held back below a finger is missed.
+    this.told({ paused: true, missed: this.batch.splice(0).length });
     this.context.announce("The picture is paused. The program goes on.");
   }
 
