@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What `--unhandled-rejections` may be.
 const MODES: [&str; 5] = ["none", "strict", "throw", "warn", "warn-with-error-code"];
 
+/// The option that has a value.
+pub(crate) const VALUED: &str = "unhandled-rejections";
+
 /// The options of a thread.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct NodeOptions {
@@ -51,7 +54,7 @@ impl NodeOptions {
             None => format!("--{name}"),
         };
         let switch = match name {
-            "unhandled-rejections" => {
+            VALUED => {
                 let mode = value.filter(|value| MODES.contains(value));
                 let mode = mode.ok_or_else(|| format!("invalid value for --{name}"))?;
                 self.unhandled_rejections = Some(mode.to_owned());
@@ -65,10 +68,7 @@ impl NodeOptions {
             "trace-warnings" => &mut self.trace_warnings,
             _ => return Err(format!("bad option: {given}")),
         };
-        if value.is_some() {
-            return Err(format!("{given} takes no value"));
-        }
-        *switch = true;
+        *switch = true; // As on Node, whatever the value is.
         self.given.push(given);
         Ok(())
     }
@@ -80,33 +80,46 @@ impl NodeOptions {
     pub(crate) fn of_arguments(arguments: &[String]) -> Result<NodeOptions, Vec<String>> {
         let (mut options, mut bad) = (NodeOptions::default(), Vec::new());
         for argument in arguments {
-            if !options.take_argument(argument) {
+            let taken = argument.strip_prefix("--").is_some_and(|option| {
+                let (name, value) = split(option);
+                options.take(name, value).is_ok()
+            });
+            if !taken {
                 bad.push(argument.clone());
             }
         }
         if bad.is_empty() { Ok(options) } else { Err(bad) }
     }
 
-    /// Those in the variable NODE_OPTIONS, which are none of the program's arguments. It may have
-    /// others that are for Node alone.
-    pub(crate) fn of_variable(text: &str) -> NodeOptions {
-        let mut options = NodeOptions::default();
-        for argument in text.split_whitespace() {
-            options.take_argument(argument);
+    /// Those in the variable NODE_OPTIONS, which are none of the program's arguments, and whether
+    /// programs may call the collector. What else the variable has is for Node alone.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, or with the variable, in Node's words.
+    pub(crate) fn of_variable(text: &str) -> Result<(NodeOptions, bool), String> {
+        let (mut options, mut exposes_gc) = (NodeOptions::default(), false);
+        let mut words = words(text)?.into_iter().peekable();
+        while let Some(word) = words.next() {
+            let Some(option) = word.strip_prefix("--") else { continue };
+            let (name, value) = split(option);
+            // Node takes either.
+            let name = name.replace('_', "-");
+            if name == "expose-gc" {
+                exposes_gc = true;
+            } else if name == VALUED {
+                let value = value.filter(|value| !value.is_empty()).map(str::to_owned);
+                let value = match value {
+                    None if !word.contains('=') => words.next_if(|next| !next.starts_with('-')),
+                    value => value,
+                };
+                let value = value.ok_or_else(|| format!("{word} requires an argument"))?;
+                options.take(&name, Some(&value))?;
+            } else {
+                options.take(&name, value).ok(); // If it is none of ours, it is another one of Node's.
+            }
         }
         options.given.clear();
-        options
-    }
-
-    /// Takes one as it stands in a command line. Says whether there is such a one.
-    fn take_argument(&mut self, argument: &str) -> bool {
-        argument.strip_prefix("--").is_some_and(|option| {
-            let (name, value) = match option.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (option, None),
-            };
-            self.take(name, value).is_ok()
-        })
+        Ok((options, exposes_gc))
     }
 
     /// Those that a worker has of its parent: an error of a worker aborts no program.
@@ -118,6 +131,46 @@ impl NodeOptions {
     pub(crate) fn unhandled_rejections(&self) -> &str {
         self.unhandled_rejections.as_deref().unwrap_or("throw")
     }
+}
+
+/// The name and the value of an option without its dashes.
+fn split(option: &str) -> (&str, Option<&str>) {
+    option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)))
+}
+
+/// The words of the variable. They are parted by spaces, but not within quotes, where a backslash
+/// stands before a letter that is meant as it is.
+fn words(text: &str) -> Result<Vec<String>, String> {
+    let (mut words, mut is_quoted, mut is_new) = (Vec::<String>::new(), false, true);
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let letter = match letter {
+            '\\' if is_quoted => match letters.next() {
+                Some(next) => next,
+                None => return Err("invalid value for NODE_OPTIONS (invalid escape)".into()),
+            },
+            ' ' if !is_quoted => {
+                is_new = true;
+                continue;
+            }
+            '"' => {
+                is_quoted = !is_quoted;
+                continue;
+            }
+            letter => letter,
+        };
+        if is_new {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut() {
+            word.push(letter);
+        }
+        is_new = false;
+    }
+    if is_quoted {
+        return Err("invalid value for NODE_OPTIONS (unterminated string)".into());
+    }
+    Ok(words)
 }
 
 #[cfg(test)]
@@ -139,16 +192,35 @@ mod tests {
 
     #[test]
     fn the_variable_may_have_options_of_nodes_that_are_none_here() {
-        let text = "--max-old-space-size=64  --no-warnings --unhandled-rejections=warn";
-        let options = NodeOptions::of_variable(text);
-        assert!(options.no_warnings && options.given.is_empty());
+        let text = "--max-old-space-size=64 x --no_warnings --unhandled-rejections=warn";
+        let (options, exposes_gc) = NodeOptions::of_variable(text).unwrap();
+        assert!(options.no_warnings && options.given.is_empty() && !exposes_gc);
         assert_eq!(options.unhandled_rejections(), "warn");
     }
 
     #[test]
+    fn the_variable_is_read_as_node_reads_it() {
+        let warn = ["--unhandled-rejections warn", "\"--unhandled-rejections\" \"w\\arn\""];
+        for text in warn {
+            let (options, exposes_gc) =
+                NodeOptions::of_variable(&format!("{text} --expose-gc")).unwrap();
+            assert_eq!((options.unhandled_rejections(), exposes_gc), ("warn", true), "{text}");
+        }
+        let wrong = [
+            ("--unhandled-rejections=x", "invalid value for --unhandled-rejections"),
+            ("--unhandled-rejections", "--unhandled-rejections requires an argument"),
+            ("--unhandled-rejections= none", "--unhandled-rejections= requires an argument"),
+            ("--unhandled-rejections --a", "--unhandled-rejections requires an argument"),
+            ("--no-warnings \"a", "invalid value for NODE_OPTIONS (unterminated string)"),
+        ];
+        for (text, error) in wrong {
+            assert_eq!(NodeOptions::of_variable(text).unwrap_err(), error, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_none_is_named() {
-        let arguments =
-            ["--trace-warnings", "--foo", "x", "--unhandled-rejections=y", "--no-warnings=1"];
+        let arguments = ["--trace-warnings", "--foo", "x", "--unhandled-rejections=y", "--no"];
         assert_eq!(of(&arguments).unwrap_err(), &arguments[1..]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::node_options::NodeOptions;
+use crate::node_options::{NodeOptions, VALUED};
 use crate::watched::Watches;
 
 /// What `--help` prints.
@@ -27,8 +27,8 @@ usage: mini_node [options] FILE.js [ARGUMENT...]
 
   Of Node's options there are --unhandled-rejections=MODE, --no-warnings, --trace-warnings,
   --no-deprecation, --throw-deprecation, --trace-deprecation, --expose-gc and
-  --abort-on-uncaught-exception. All but the last two are read from NODE_OPTIONS too, and what else
-  that has is left to Node.";
+  --abort-on-uncaught-exception. All but the last are read from NODE_OPTIONS too, as Node reads it.
+  What else that variable has is left to Node.";
 
 /// Where the view is, if nothing else is said: where Node's inspector is.
 const INSPECT: &str = "127.0.0.1:9229";
@@ -95,7 +95,7 @@ pub(crate) fn parse(
     variable: &str,
 ) -> Result<Option<Options>, lexopt::Error> {
     let (mut acts, mut is_virtual, mut seed, mut real) = (Vec::new(), false, None, false);
-    let (mut node, mut exposes_gc) = (NodeOptions::of_variable(variable), false);
+    let (mut node, mut exposes_gc) = NodeOptions::of_variable(variable)?;
     let mut watches = Watches::default();
     let file = loop {
         match arguments.next()? {
@@ -124,7 +124,10 @@ pub(crate) fn parse(
             }
             Some(Arg::Long(name)) => {
                 let name = name.to_owned();
-                let value = arguments.optional_value();
+                let value = match &*name {
+                    VALUED => Some(arguments.value()?),
+                    _ => arguments.optional_value(),
+                };
                 let value = value.as_ref().map(|value| value.to_string_lossy());
                 node.take(&name, value.as_deref())?;
             }

@@ -84,6 +84,22 @@ fn the_variable_has_options_too_and_the_command_line_the_last_word() {
         let (variable, option) = ("--unhandled-rejections=none", "--unhandled-rejections=warn");
         let printed = run_with(&program, variable, option, "rejections_alone.js");
         assert_eq!(printed, read("rejections_alone.warn.out"), "{}", program.display());
+        // A value may stand behind a space, and letters in quotes.
+        for variable in ["--unhandled-rejections warn", "\"--unhandled_rejections\" \"w\\arn\" x"] {
+            let printed = run_with(&program, variable, "", "rejections_alone.js");
+            assert_eq!(printed, read("rejections_alone.warn.out"), "{}", program.display());
+        }
+        let printed = run_with(&program, "--expose-gc", "--no-warnings", "warnings.js");
+        assert!(printed.starts_with("[ '--no-warnings' ] function\n"), "{printed}");
+        let wrong = [
+            ("--unhandled-rejections=x", "invalid value for --unhandled-rejections"),
+            ("--unhandled-rejections", "--unhandled-rejections requires an argument"),
+            ("\"", "invalid value for NODE_OPTIONS (unterminated string)"),
+        ];
+        for (variable, why) in wrong {
+            let printed = run_with(&program, variable, "", "warnings.js");
+            assert!(printed.starts_with("exit code 9\n") && printed.contains(why), "{printed}");
+        }
     }
 }
 
