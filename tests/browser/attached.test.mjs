@@ -179,6 +179,20 @@ test("a pause stops the picture, says so, and stops nothing else", { skip }, asy
   await page.close();
 });
 
+test("who scrolls back in the ledger of a paused picture stays there", { skip }, async () => {
+  const page = await attach();
+  await page.waitForFunction(() => document.querySelectorAll("[data-row]").length > 100);
+  await page.keyboard.press(" ");
+  await page.waitForFunction(() => document.querySelector(".strip").textContent.includes("The program goes on"));
+  const box = page.locator(".scrolls", { has: page.locator(".ledger") });
+  await box.evaluate((one) => (one.scrollTop = 0));
+  const missed = () => page.$eval(".strip", (one) => Number(/: (\d+) events? since then/.exec(one.textContent)[1]));
+  const before = await missed();
+  await page.waitForFunction((least) => Number(/: (\d+) events? since then/.exec(document.querySelector(".strip").textContent)[1]) > least, before);
+  assert.equal(await box.evaluate((one) => one.scrollTop), 0);
+  await page.close();
+});
+
 test("the callback that blocks the loop is named while it does, with its line and for how long", { skip }, async () => {
   const page = await attach();
   const blocking = fetch(`${own}/slow-inline?n=43`).then((response) => response.text());

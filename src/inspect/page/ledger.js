@@ -17,6 +17,7 @@ function statementText(state, number) {
 export function mount(root, context) {
   const body = h("tbody");
   const open = new Set(); // The ids of the lines that say why.
+  let newest = ""; // What the newest line was when it was drawn last.
   const withLoop = h("th", { scope: "col" }, "loop");
   const table = h("table", { class: "ledger" },
     h("thead", null, h("tr", null,
@@ -93,7 +94,10 @@ export function mount(root, context) {
     empty.hidden = lines.length > 0;
     table.hidden = lines.length === 0;
     fill(body, from > 0 ? h("tr", null, h("td", { colspan: 7, class: "note" }, `${from} older lines are not drawn`)) : null, rows);
-    toEnd();
+    const last = lines.at(-1);
+    const words = `${last?.id} ${last?.said.length}`;
+    if (words !== newest) toEnd(); // Whoever has scrolled back in a picture that stands still stays there.
+    newest = words;
   }
 
   /** The newest line is seen, unless somebody is at an older one. */
