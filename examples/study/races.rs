@@ -14,14 +14,14 @@ use super::model;
 use super::program::Scenario;
 use super::runner::{self, Said};
 
-/// So many runs there are at least, and after a trace that is new four times as many as it took to
-/// find it.
-const RUNS_MIN: u64 = 60;
+/// So many runs there are at least, however long they take: enough for what a lesson shows.
+pub(crate) const RUNS_MIN: u64 = 60;
 
 /// More traces than these are not told apart.
 const TRACES_MAX: usize = 500;
 
-/// How long one looks for them.
+/// So long one looks for more: after a trace that is new, in four times as many runs as it took to
+/// find it.
 const TIME_MAX: Duration = Duration::from_millis(700);
 
 /// How often the model runs a program with noise.
@@ -32,24 +32,36 @@ const NOISY_RUNS: u64 = 200;
 pub(crate) struct Possible {
     /// The trace that was seen, and others that it could have been.
     pub(crate) traces: Vec<Vec<String>>,
-    /// In so many runs these were found.
+    /// So many runs were made to find the others.
     pub(crate) runs: u64,
 }
 
-/// What could have come instead of the trace that was seen. It is found by simulations of the real
-/// loop, in which a seed decides how long all things take that take time on a machine, and which
-/// loop goes first.
+/// What could have come instead of the trace that was seen.
 pub(crate) fn possible(program: &Scenario, seen: Vec<String>) -> Possible {
     let until = Instant::now() + TIME_MAX;
+    let goes_on = |runs, newest| runs < RUNS_MIN || runs < 4 * newest && Instant::now() < until;
+    found(program, seen, goes_on)
+}
+
+/// The same in this number of runs: whatever the machine, these traces are found.
+#[allow(dead_code)] // Only tests want it.
+pub(crate) fn possible_in(runs: u64, program: &Scenario, seen: Vec<String>) -> Possible {
+    found(program, seen, |made, _| made < runs)
+}
+
+/// What is found by simulations of the real loop, in which a seed decides how long all things take
+/// that take time on a machine, and which loop goes first. `goes_on` is asked before each run. It is
+/// given how many there were, and how many there were with the last trace that was new.
+fn found(program: &Scenario, seen: Vec<String>, goes_on: impl Fn(u64, u64) -> bool) -> Possible {
     let mut others = BTreeSet::new();
-    let (mut runs, mut enough) = (0, RUNS_MIN);
-    while runs < enough && others.len() < TRACES_MAX && Instant::now() < until {
+    let (mut runs, mut newest) = (0, 0);
+    while others.len() < TRACES_MAX && goes_on(runs, newest) {
         // Whatever keeps a simulation from its end has been told of the run itself.
         let run = || by_chance(program, runs);
         let trace = panic::catch_unwind(AssertUnwindSafe(run)).ok().flatten();
         runs += 1;
         if trace.is_some_and(|trace| others.insert(trace)) {
-            enough = enough.max(4 * runs);
+            newest = runs;
         }
     }
     others.remove(&seen);

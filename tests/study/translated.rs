@@ -30,9 +30,24 @@ fn the_loop_and_the_model_agree_on_each_lesson() {
     }
 }
 
-/// All traces that a program can have.
+/// All traces that a program can have, as far as so many runs show them.
+fn possible_in(runs: u64, program: &Scenario) -> Vec<Vec<String>> {
+    races::possible_in(runs, program, runner::run(program, true).unwrap()).traces
+}
+
+/// The same, in enough runs for any program here.
 fn possible(program: &Scenario) -> Vec<Vec<String>> {
-    races::possible(program, runner::run(program, true).unwrap()).traces
+    possible_in(2 * races::RUNS_MIN, program)
+}
+
+/// So many runs are made by a machine of any speed.
+#[test]
+fn what_a_lesson_can_do_is_found_in_the_least_number_of_runs() {
+    for (name, program) in lesson_programs() {
+        let all: BTreeSet<_> = possible(&program).into_iter().collect();
+        let found: BTreeSet<_> = possible_in(races::RUNS_MIN, &program).into_iter().collect();
+        assert_eq!(found, all, "{name}");
+    }
 }
 
 #[test]
