@@ -148,6 +148,16 @@ fn only_an_interval_that_came_a_period_or_more_after_it_was_due_was_held_up() {
     assert_eq!(told, expected, "{}", ledger.table());
 }
 
+#[test]
+fn a_timer_that_was_chosen_before_a_drain_refreshed_it_is_one_of_its_list() {
+    let _alone = alone();
+    let all = programs("");
+    let program = all.iter().find(|it| it.name == "320-refresh-next-timer-in-drain").unwrap();
+    let ledger = explain(program);
+    let line = ledger.lines.iter().find(|line| line.labels == ["t2"]).unwrap();
+    assert_eq!(line.statement, Some("O-17"), "{}", ledger.table());
+}
+
 /// Two due timers, one of another delay, a tick, and a worker.
 const SMALL: &str = r#"{
   "name": "small",

@@ -124,9 +124,10 @@ impl<'a> Place<'a> {
             return if is_interval { "O-23" } else { "O-27" };
         }
         let pass = self.last_pass();
-        // The clock of a pass stands where it stood for its first timer.
+        // The clock of a pass stands where it stood for its first timer. One that came before it was
+        // due had been chosen for this pass already when it was refreshed.
         if let (Some(peer), Some(first)) = (self.peer(), pass.first())
-            && due <= first.at
+            && (due <= first.at || due > self.line.at)
         {
             let is_peer = peer.firing.is_some_and(|it| it.delay == delay);
             return if is_peer { "O-17" } else { "O-19" };
