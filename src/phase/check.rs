@@ -66,6 +66,7 @@ pub fn set_immediate(f: impl FnOnce() + 'static) -> Immediate {
 
 /// An immediate that stands at a line of the program.
 #[inline]
+#[track_caller]
 pub(crate) fn set_immediate_at(place: Place, f: impl FnOnce() + 'static) -> Immediate {
     current::expect_with("set_immediate", |state| Immediate {
         loop_id: state.id,
