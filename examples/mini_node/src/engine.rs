@@ -21,7 +21,7 @@ use windlass::worker::{self, Interrupter};
 
 use crate::binding;
 use crate::builtin;
-use crate::clone::{self, Body};
+use crate::clone;
 use crate::label;
 use crate::memory::EngineAllocator;
 use crate::native;
@@ -76,8 +76,6 @@ pub(crate) struct Engine {
     is_drain_queued: Cell<bool>,
     /// Rejections wait to be judged, when ticks and microtasks are empty.
     is_judging_queued: Cell<bool>,
-    /// What this worker fails with when it exits: a text, and the error.
-    failure: RefCell<Option<(String, Body)>>,
     /// `process.exit` was called: no JavaScript runs any more.
     is_exiting: Cell<bool>,
     /// The panic of a native function, which goes on when JavaScript is left.
@@ -145,7 +143,6 @@ impl Engine {
             is_drain_queued: Cell::new(false),
             is_judging_queued: Cell::new(false),
             untold: RefCell::default(),
-            failure: RefCell::default(),
             is_exiting: Cell::new(false),
             panic: RefCell::default(),
         });
@@ -263,19 +260,9 @@ impl Engine {
         }
     }
 
-    /// The exit of this worker is to be a failure, with a text and an error for its parent. The first
-    /// counts.
-    pub(crate) fn fail_at_exit(&self, text: String, error: Body) {
-        self.failure.borrow_mut().get_or_insert((text, error));
-    }
-
     /// Ends the program when the callback that runs has ended, which [`unwinding`] sees to.
     pub(crate) fn exit(&self, code: i32) {
         self.leave();
-        if let Some((text, error)) = self.failure.take() {
-            // Handed back if the worker has failed before: the first failure counts.
-            drop(worker::fail(text, error));
-        }
         windlass::exit(code);
     }
 
@@ -350,9 +337,9 @@ impl Engine {
         for (is_handled, promise, reason) in self.untold.take() {
             self.with(|ctx| {
                 let values = promise.restore(&ctx).and_then(|it| Ok((it, reason.restore(&ctx)?)));
-                if let Some((promise, reason)) = self.settle(&ctx, values) {
-                    self.rejected(&ctx, promise, reason, is_handled);
-                }
+                // It is told once more, and what fails now is uncaught: else it would never end.
+                let told = values.and_then(|it| self.tell_rejection(&ctx, is_handled, it));
+                self.settle(&ctx, told);
             });
         }
         if !must_stop() && self.call_hook(Hook::Drained).is_some_and(|more| more != 0.0) {
@@ -369,11 +356,24 @@ impl Engine {
         is_handled: bool,
     ) {
         self.queue_judging();
-        let Some(hook) = self.hook(ctx, Hook::Rejection) else { return };
-        if hook.call::<_, ()>((is_handled, promise.clone(), reason.clone())).is_err() {
+        let values = (promise.clone(), reason.clone());
+        if self.tell_rejection(ctx, is_handled, values).is_err() {
             drop(ctx.catch());
             let (promise, reason) = (Persistent::save(ctx, promise), Persistent::save(ctx, reason));
             self.untold.borrow_mut().push((is_handled, promise, reason));
+        }
+    }
+
+    /// Tells JavaScript of a promise and its reason.
+    fn tell_rejection<'js>(
+        &self,
+        ctx: &Ctx<'js>,
+        is_handled: bool,
+        (promise, reason): (Value<'js>, Value<'js>),
+    ) -> Result<()> {
+        match self.hook(ctx, Hook::Rejection) {
+            Some(hook) => hook.call((is_handled, promise, reason)),
+            None => Ok(()),
         }
     }
 }

@@ -21,6 +21,7 @@ common::programs! {
     a_worker_ends_with_its_code_and_its_error: "worker_codes",
     behind_an_error_in_a_microtask_the_drain_goes_on: "worker_drain",
     the_files_of_a_worker_are_closed_with_it: "worker_descriptors",
+    an_error_in_a_microtask_is_told_before_the_drain_ends: "worker_error_at_once",
     a_parent_hears_of_each_end_of_a_worker_as_on_node: "worker_ends",
     a_parent_hears_of_its_worker_in_nodes_order: "worker_events",
     workers_of_workers_talk_past_their_parents: "worker_nested",

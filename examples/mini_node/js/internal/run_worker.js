@@ -25,7 +25,7 @@ function unsupported(name) {
   return refuse;
 }
 
-function setUpProcess(said, streams) {
+function setUpProcess(said, port) {
   process.env = environment(Object.entries(said.env));
   for (const name of UNSUPPORTED) process[name] = unsupported(`process.${name}()`);
   // A channel to a parent process is the main thread's.
@@ -49,7 +49,6 @@ function setUpProcess(said, streams) {
   cwd.counter = said.cwdCounter;
   process.cwd = cwd.cached(process.cwd);
   if (said.tracksDescriptors) trackDescriptors();
-  const port = adopt(streams);
   let isOver = !said.hasStdin;
   // Who reads waits for as long as something may come.
   const stdin = new ReadableStdio(() => { if (!isOver) port.ref(); });
@@ -76,8 +75,14 @@ function setUpProcess(said, streams) {
 
 module.exports = function runWorker() {
   const [said, parentPort, streams] = native.boot();
-  setReporter((error, ...rest) => native.fail(textOf(error), writeError(error), ...rest));
-  setUpProcess(said, streams);
+  const port = adopt(streams);
+  setReporter((error, code, isOfJob) => {
+    if (!isOfJob) return native.fail(textOf(error), writeError(error), code);
+    // What is left of the drain may be long, or never end: the parent is told at once, as on Node.
+    port.postMessage(['error', writeError(error)]);
+    return native.exitBehindDrain(code);
+  });
+  setUpProcess(said, port);
   setAllEnvironmentData(said.environmentData);
   require('worker_threads')._begin(adopt(parentPort), said);
   const Module = require('module');

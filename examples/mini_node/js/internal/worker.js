@@ -166,9 +166,10 @@ class Worker extends EventEmitter {
     port.unref();
   }
 
-  // Something that the worker has printed.
-  #heard([fd, chunk]) {
-    (fd === 1 ? this.#stdout : this.#stderr).push(chunk);
+  // Something that the worker has printed, or an error behind which it goes on for a while.
+  #heard([what, detail]) {
+    if (what === 'error') this.#failed(readError(detail));
+    else (what === 1 ? this.#stdout : this.#stderr).push(detail);
   }
 
   #delivered(data, error) {

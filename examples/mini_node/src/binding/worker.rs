@@ -3,7 +3,7 @@
 //!
 //! Between a worker and its parent there are two channels. One is that of `postMessage` and
 //! `parentPort`. The other is the modules' own: it carries what the standard streams print and
-//! read.
+//! read, and an error behind which the worker goes on for a while.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -52,6 +52,7 @@ pub(super) fn binding<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     natives.add("setRef", set_ref)?;
     natives.add_registering("terminate", terminate)?;
     natives.add("fail", fail)?;
+    natives.add("exitBehindDrain", exit_behind_drain)?;
     natives.add("panic", panic)?;
     Ok(natives.into_object())
 }
@@ -195,24 +196,18 @@ fn terminate(id: f64) {
     }
 }
 
-/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs,
-/// or only what is left of the drain.
-fn fail<'js>(
-    ctx: Ctx<'js>,
-    text: String,
-    error: Value<'js>,
-    code: i32,
-    behind_drain: bool,
-) -> Result<()> {
+/// Ends this worker with an error for its parent, and with this code. Nothing after the call runs.
+fn fail<'js>(ctx: Ctx<'js>, text: String, error: Value<'js>, code: i32) -> Result<()> {
     let body = clone::write(&ctx, error, &Transfer::default())?;
-    let engine = engine::current();
-    engine.fail_at_exit(text, body);
-    if behind_drain {
-        windlass::when_drained(move || engine::current().exit(code));
-        return Ok(());
-    }
-    engine.exit(code);
+    // Handed back if the worker has failed before: the first failure counts.
+    drop(worker::fail(text, body));
+    engine::current().exit(code);
     Err(engine::unwinding(&ctx))
+}
+
+/// Ends this worker with this code, behind what is left of the drain.
+fn exit_behind_drain(code: i32) {
+    windlass::when_drained(move || engine::current().exit(code));
 }
 
 /// Does what an error of this program itself would do. For tests.
