@@ -705,6 +705,9 @@ fn a_wake_that_races_with_the_loop_falling_asleep_is_heard() {
     for _ in 0..300 {
         let event_loop = real_loop();
         let (notifier, heard) = event_loop.enter(|| notifier_for(1));
+        // The last name that goes on another thread is told to the loop by a post, which it may
+        // find at the end of its turn.
+        let _kept = notifier.clone();
         let thread = thread::spawn(move || notifier.notify());
         assert!(!event_loop.turn(RunMode::Default));
         assert_eq!(heard.get(), 1);

@@ -119,6 +119,7 @@ function isPrograms(site, code) {
 
 // Whether a text ends within the arguments of what is called an error.
 function isWithinError(text) {
+  if (!includesText(text, 'Error')) return false;
   let depth = 0;
   for (let i = text.length - 1; i > 0; i--) {
     const letter = text[i];
