@@ -87,7 +87,7 @@ function codeAt({ file, line, column }) {
 // Whether a property was to be changed: the engine has the same words for a variable. It is one if native code has tried
 // it, or the code at the place shows one.
 function isProperty(name, { site, code }) {
-  if (site.getFileName() == null) return true;
+  if (site === undefined || site.getFileName() == null) return true;
   if (code === undefined) return false;
   const { before, behind } = code;
   // The place may be in what is assigned.
@@ -134,17 +134,17 @@ function isWithinError(text) {
 }
 
 // Changes the message of an error that the engine has just made. Of its innermost frame the place is known if it is in a
-// script.
+// script. A program may have no frames at all (`Error.stackTraceLimit = 0`): then the engine is believed to have made it.
 module.exports = function inNodesWords(error, site, positionOf) {
-  if (site === undefined || !NATIVE.has(getPrototypeOf(error))) return;
+  if (!NATIVE.has(getPrototypeOf(error))) return;
   const message = getOwnPropertyDescriptor(error, 'message')?.value;
   if (typeof message !== 'string') return;
   for (let i = 0; i < WORDS.length; i++) {
     const found = exec(WORDS[i][0], message);
     if (found !== null) {
-      const position = positionOf(site);
+      const position = site && positionOf(site);
       const code = position && codeAt(position);
-      if (isPrograms(site, code)) return;
+      if (site !== undefined && isPrograms(site, code)) return;
       defineProperty(error, 'message', { value: WORDS[i][1](found[0], found[1], found[2], { site, code }) });
       return;
     }
