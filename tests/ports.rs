@@ -899,25 +899,31 @@ fn a_port_whose_handler_removed_itself_hears_of_the_close() {
     });
 }
 
+/// In virtual time, a port to a worker that posts to it at once, and closes its end 5 ms later, with its loop
+/// that far ahead.
+fn port_closed_ahead() -> Port<u8, u8> {
+    let (sender, receiver) = channel::<u8, u8>();
+    let worker = Worker::<PortEnd<u8, u8>, ()>::spawn(|port| {
+        let own = port.clone();
+        port.on_message(move |end| {
+            let end = end.open();
+            end.post(1);
+            windlass::time::advance(Duration::from_millis(5));
+            end.close();
+            own.off_message();
+        });
+    });
+    worker.unwrap().post(sender);
+    receiver.open()
+}
+
 /// The close was made before the handler removed itself, by a loop that was ahead, and is seen after that.
 #[test]
 fn a_port_whose_handler_removed_itself_hears_of_a_close_from_ahead() {
     bounded(|| {
         let closed = Rc::new(Cell::new(false));
         virtual_loop().run(|| {
-            let (sender, receiver) = channel::<u8, u8>();
-            let worker = Worker::<PortEnd<u8, u8>, ()>::spawn(|port| {
-                let own = port.clone();
-                port.on_message(move |end| {
-                    let end = end.open();
-                    end.post(1);
-                    windlass::time::advance(Duration::from_millis(5));
-                    end.close();
-                    own.off_message();
-                });
-            });
-            worker.unwrap().post(sender);
-            let receiver = receiver.open();
+            let receiver = port_closed_ahead();
             let (own, seen) = (receiver.clone(), closed.clone());
             receiver.on_message(move |_| own.off_message());
             receiver.on_close(move || seen.set(true));
@@ -934,19 +940,7 @@ fn a_port_that_is_only_asked_for_messages_hears_of_a_close_from_ahead() {
         for by_timeout in [false, true] {
             let closed = Rc::new(Cell::new(false));
             virtual_loop().run(|| {
-                let (sender, receiver) = channel::<u8, u8>();
-                let worker = Worker::<PortEnd<u8, u8>, ()>::spawn(|port| {
-                    let own = port.clone();
-                    port.on_message(move |end| {
-                        let end = end.open();
-                        end.post(1);
-                        windlass::time::advance(Duration::from_millis(5));
-                        end.close();
-                        own.off_message();
-                    });
-                });
-                worker.unwrap().post(sender);
-                let receiver = receiver.open();
+                let receiver = port_closed_ahead();
                 let seen = closed.clone();
                 receiver.on_close(move || seen.set(true));
                 let own = receiver.clone();
@@ -955,8 +949,7 @@ fn a_port_that_is_only_asked_for_messages_hears_of_a_close_from_ahead() {
                         true => own.recv_timeout(Duration::ZERO).ok(),
                         false => own.try_recv(),
                     };
-                    assert_eq!(message, Some(1));
-                    assert_eq!(own.try_recv(), None);
+                    assert_eq!(message, Some(1)); // To ask once more would be another way to hear.
                 });
                 set_timeout(Duration::from_millis(10), move || assert!(receiver.is_closed()));
             });

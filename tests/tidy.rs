@@ -32,6 +32,8 @@ const FENCES: &[Fence] = &[
         &["threads/", "pool/", "channel/", "worker/", "virtual_time/", "handle/notifier.rs", "task/waker.rs", "report/metrics.rs", "clock.rs", "sys/signal.rs", "sys/process.rs", "sys/terminal.rs", "sys/descriptor.rs",
             "event_loop/", "error.rs", "trace/", "observe/", "inspect/mod.rs", "inspect/summary.rs"],
         "what threads share stands behind doors 2 and 3, and at the seam"),
+    (&["waker.wake()", "writer.wake()", "task.wake()", "Waker::wake"], &["task/waiters.rs", "task/signal.rs", "threads/"],
+        "a waker is called by waiters::wake, for its panic costs its caller nothing"),
     (&["thread::Builder", "thread::spawn"], &["pool/", "worker/", "observe/stalls.rs", "inspect/mod.rs"], "only pool, workers, a stall watch and a view start threads"),
     (&["Instant::now", "SystemTime::now", "monotonic_nanos"], &["clock.rs", "sys/"], "only clock.rs reads the clock"),
     (&["crate::stream", "crate::net", "crate::fs", "crate::dns", "crate::crypto", "crate::worker", "crate::signal", "crate::process"],

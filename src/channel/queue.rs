@@ -571,7 +571,7 @@ impl<T> Queue<T> {
     pub(crate) fn look_for_end(&self, now: Nanos) -> End {
         let queue = self.lock();
         let end = queue.end_seen(now);
-        if queue.is_empty() && queue.end != end && queue.notified {
+        if queue.is_empty() && queue.end != end {
             drop(queue);
             self.stop_looking(now);
         }
