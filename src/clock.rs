@@ -204,9 +204,12 @@ impl Stopwatch {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
     /// None before the start and after the stop.
     pub(crate) fn elapsed(&self) -> Option<Duration> {
-        let running = !self.stopped.load(Ordering::Relaxed);
-        self.started.get().filter(|_| running).map(Instant::elapsed)
+        self.started.get().filter(|_| !self.is_stopped()).map(Instant::elapsed)
     }
 }

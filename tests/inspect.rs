@@ -362,10 +362,39 @@ fn a_loop_that_was_blocked_before_anybody_came_is_named_too() {
     told.recv().unwrap();
     let mut summary = Stream::open(address, "/api/summary");
     let seen = summary.find(|line| line["blocked"].as_array().is_some_and(|it| !it.is_empty()));
-    let place = seen["blocked"][0]["place"].as_str().unwrap().to_owned();
-    assert!(place.starts_with(file!()), "{place}");
+    let place = seen["blocked"][0]["place"].as_str();
+    assert!(place.is_some_and(|place| place.starts_with(file!())), "{seen}");
     drop(open);
     summary.find(|line| line["blocked"] == serde_json::json!([]));
+}
+
+/// A host has work of its own between two turns, and perhaps there is no further one.
+#[test]
+fn a_loop_that_is_not_turned_is_not_blocked_and_one_that_has_ended_is_not_there() {
+    let _alone = alone();
+    let (_view, address) = view();
+    let (open, closed) = gate();
+    let (tell, told) = channel();
+    let host = thread::spawn(move || {
+        let ended = Loop::builder().name("ended").build().unwrap();
+        let guard = ended.keep_alive();
+        ended.run(|| windlass::exit(0));
+        let waits = Loop::builder().name("waits").build().unwrap();
+        waits.remote().post(|| ()).unwrap();
+        tell.send(()).unwrap();
+        closed.recv().unwrap_or_default();
+        drop((guard, waits));
+    });
+    told.recv().unwrap();
+    let mut summary = Stream::open(address, "/api/summary");
+    let seen = summary.find(|line| {
+        assert_eq!(line["blocked"], serde_json::json!([]), "{line}");
+        line["at"].as_u64() > Some(1_000_000_000)
+    });
+    let names = seen["loops"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["waits"]);
+    drop(open);
+    host.join().unwrap();
 }
 
 #[test]

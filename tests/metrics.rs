@@ -238,3 +238,27 @@ fn a_parent_reads_the_figures_of_a_worker_while_it_spins() {
         assert!(!go_on.load(Ordering::Relaxed), "the message came");
     });
 }
+
+// ME-06, as libuv's uv_metrics_idle_time. No figure goes back meanwhile: `between` would panic.
+#[test]
+fn a_sleep_is_idle_time_while_it_lasts() {
+    bounded(|| {
+        windlass::run(|| {
+            let worker = Worker::<(), ()>::spawn(|port: Port<(), ()>| {
+                port.on_message(move |()| windlass::exit(0));
+            })
+            .expect("a worker");
+            fn watch(worker: Worker<(), ()>, before: Metrics) {
+                let after = worker.metrics();
+                let span = between(&before, &after);
+                let sleeps = before.iterations > 0 && span.iterations == 0;
+                if sleeps && span.idle_time > ms(5) && span.utilization() < 0.5 {
+                    return worker.post(());
+                }
+                let before = if sleeps { before } else { after };
+                windlass::set_immediate(move || watch(worker, before));
+            }
+            watch(worker, Metrics::default());
+        });
+    });
+}

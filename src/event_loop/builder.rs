@@ -275,7 +275,6 @@ impl Parts {
             cut_short: Cell::new(false),
             shutting_down: Cell::new(false),
             names: Names::default(),
-            turning: Cell::new(false),
         })
     }
 }

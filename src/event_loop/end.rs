@@ -61,7 +61,7 @@ impl State {
         let exits = self.exits.get();
         self.exits_before_hooks.set(Some(exits));
         // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
-        let turning = self.turning.replace(true);
+        let turning = self.teller.track.set_turning(true);
         self.begin_phase(Phase::Main, || self.hooks.exit.borrow().len());
         for (hook, registered) in self.hooks.exit.take() {
             let origin = registered.origin("exit hook");
@@ -86,7 +86,7 @@ impl State {
         // No drain follows a hook, and perhaps no turn that would end its account.
         self.teller.end_macrotask(&self.clock);
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
-        self.turning.set(turning);
+        self.teller.track.set_turning(turning);
     }
 
     /// Follows up on `exit` or on a worker's termination.

@@ -198,7 +198,7 @@ impl Loop {
             && state.immediates.is_empty()
             && state.pending.is_empty()
             && state.closing.is_empty();
-        let turning = state.turning.get();
+        let turning = state.teller.track.is_turning();
         if !empty || turning {
             let text = if turning {
                 "the loop cannot be closed from inside".to_owned()
@@ -268,7 +268,7 @@ impl Named for State {
 
     /// A loop that is being turned is torn down where its turn ends.
     fn last_name_dropped(self: &Rc<Self>) {
-        if !self.turning.get() {
+        if !self.teller.track.is_turning() {
             self.tear_down();
         }
     }

@@ -50,13 +50,13 @@ impl Turning {
     fn begin(state: &Rc<State>, verb: &str) -> Turning {
         let thread = current::start_turning(verb);
         assert!(
-            state.is_open() && !state.turning.get(),
+            state.is_open() && !state.teller.track.is_turning(),
             "windlass: {verb} was called on a loop that is closed. A loop is closed by close, by \
              exit and at the end of windlass::run: make a new one with Loop::new"
         );
         let entered = current::enter(state);
         state.mailbox.wake_up();
-        state.turning.set(true);
+        state.teller.track.set_turning(true);
         state.delays.begin_turn(state.clock.read());
         state.begin_log();
         state.tell_turn(true);
@@ -89,7 +89,7 @@ impl Drop for Turning {
         self.state.tell_turn(false);
         self.state.end_log();
         self.state.delays.end_turn(now);
-        self.state.turning.set(false);
+        self.state.teller.track.set_turning(false);
         // From here on other threads wake the loop's descriptor.
         self.state.mailbox.leave();
     }

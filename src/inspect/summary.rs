@@ -49,9 +49,6 @@ pub(super) struct Summaries {
     long: HashMap<Source, Long>,
     /// The loops that were blocked at the last look, by track.
     blocked: BTreeMap<u32, Blocked>,
-    /// The loops that sleep, by track: in which iteration, and since when at the latest. A sleep is
-    /// counted by its loop when it is over.
-    asleep: HashMap<u32, (u64, Nanos)>,
     /// The loops that have neither slept nor begun an iteration since the first client came, by
     /// track: how many iterations they have begun. What these run was not told.
     still: HashMap<u32, u64>,
@@ -122,14 +119,13 @@ impl Summaries {
     pub(super) fn begin() -> Summaries {
         let watching = Watching::begin(LONG);
         let count =
-            |track: &Arc<Track>| Some((track.number(), track.observed()?.look().iterations));
+            |track: &Arc<Track>| Some((track.number(), track.observed()?.look()?.iterations));
         Summaries {
             watching,
             start: clock::monotonic(),
             before: HashMap::new(),
             long: HashMap::new(),
             blocked: BTreeMap::new(),
-            asleep: HashMap::new(),
             still: roll::tracks().iter().filter_map(count).collect(),
         }
     }
@@ -186,7 +182,6 @@ impl Summaries {
         }
         let tracks = roll::tracks();
         self.still.retain(|number, _| tracks.iter().any(|track| track.number() == *number));
-        self.asleep.retain(|number, _| tracks.iter().any(|track| track.number() == *number));
         let blocked = tracks.iter().filter_map(|track| self.blocked(track));
         let blocked = blocked.map(|it| (it.track.number(), it)).collect::<BTreeMap<_, _>>();
         let same = blocked.keys().eq(self.blocked.keys());
@@ -196,17 +191,10 @@ impl Summaries {
 
     /// What blocks the loop of this track, if something does.
     fn blocked(&mut self, track: &Arc<Track>) -> Option<Blocked> {
-        let observed = track.observed()?;
-        let of_loop = observed.look();
+        let of_loop = track.observed()?.look()?;
         // In this order: what is seen then has run until this reading, or has begun after it.
         let now = clock::monotonic();
         let seen = self.watching.look(track);
-        let (number, iterations) = (track.number(), of_loop.iterations);
-        if !of_loop.is_asleep {
-            self.asleep.remove(&number);
-        } else if self.asleep.get(&number).is_none_or(|(before, _)| *before != iterations) {
-            self.asleep.insert(number, (iterations, now));
-        }
         let is_still = self.still.get(&track.number()) == Some(&of_loop.iterations);
         if !is_still || of_loop.is_asleep || seen.is_some() {
             self.still.remove(&track.number());
@@ -242,14 +230,7 @@ impl Summaries {
     }
 
     fn loop_text(&mut self, track: &Arc<Track>, is_regular: bool) -> Option<String> {
-        let observed = track.observed()?;
-        let (mut seen, delays) = (observed.look(), track.delays());
-        if let Some((iterations, since)) = self.asleep.get(&track.number())
-            && (seen.is_asleep, seen.iterations) == (true, *iterations)
-        {
-            let sleeps = clock::monotonic().saturating_sub(*since).min(seen.active);
-            (seen.idle, seen.active) = (seen.idle + sleeps, seen.active - sleeps);
-        }
+        let (seen, delays) = (track.observed()?.look()?, track.delays());
         let before = self.before.entry(track.number()).or_default();
         if is_regular {
             let active = seen.active.saturating_sub(before.seen.active);

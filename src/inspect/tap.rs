@@ -157,8 +157,8 @@ mod tests {
         fn waiting(&self) -> usize {
             0
         }
-        fn look(&self) -> LoopSeen {
-            LoopSeen::default()
+        fn look(&self) -> Option<LoopSeen> {
+            Some(LoopSeen::default())
         }
         fn wake(&self) {}
     }

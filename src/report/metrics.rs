@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::alloc;
-use crate::clock::{Nanos, Stopwatch};
+use crate::clock::{Nanos, Stopwatch, saturating_nanos};
 use crate::trace::track::Track;
 
-/// The figures of a loop at one moment. Two snapshots give exact differences.
+/// The figures of a loop at one moment. Two snapshots give exact differences: no figure is ever
+/// less than an earlier snapshot had it, from whatever thread, until the loop ends.
 ///
 /// # Examples
 /// ```
@@ -30,7 +31,8 @@ pub struct Metrics {
     pub events: u64,
     /// Of the poller's events, those that were there already when a poll did not need to block.
     pub events_waiting: u64,
-    /// Time spent blocked in poll. Polls that may not block do not count.
+    /// Time spent blocked in poll, up to this moment if it is blocked now, as libuv's
+    /// `uv_metrics_idle_time`. Polls that may not block do not count.
     pub idle_time: Duration,
     /// The rest of the time since the loop was made.
     pub active_time: Duration,
@@ -56,8 +58,15 @@ pub(crate) struct Figures {
     events: AtomicU64,
     /// See [`Metrics::events_waiting`].
     events_waiting: AtomicU64,
-    /// See [`Metrics::idle_time`].
+    /// The time spent in sleeps that are over. See [`Metrics::idle_time`].
     idle_nanos: AtomicU64,
+    /// When the sleep began that the loop is in, on its clock. Zero: it is awake.
+    asleep_since: AtomicU64,
+    /// The longest [`Metrics::idle_time`] that was read: between the end of a sleep and the moment
+    /// at which it is added there is less.
+    idle_read: AtomicU64,
+    /// The longest [`Metrics::active_time`] that was read.
+    active_read: AtomicU64,
     /// What the loop's thread has allocated, as of the last iteration.
     allocated: AtomicI64,
     /// The loop as those who observe it see it: what runs now, and more while they do.
@@ -73,6 +82,9 @@ impl Default for Figures {
             events: AtomicU64::new(0),
             events_waiting: AtomicU64::new(0),
             idle_nanos: AtomicU64::new(0),
+            asleep_since: AtomicU64::new(0),
+            idle_read: AtomicU64::new(0),
+            active_read: AtomicU64::new(0),
             allocated: AtomicI64::new(0),
             track: Track::new(),
             lifetime: Stopwatch::default(),
@@ -87,6 +99,12 @@ impl Figures {
 
     pub(crate) fn end(&self) {
         self.lifetime.stop();
+    }
+
+    /// Whether the loop has ended.
+    #[cfg(feature = "inspect")]
+    pub(crate) fn have_ended(&self) -> bool {
+        self.lifetime.is_stopped()
     }
 
     pub(crate) fn add_iteration(&self) {
@@ -124,20 +142,47 @@ impl Figures {
         add(&self.idle_nanos, nanos);
     }
 
+    /// The loop begins to sleep at this time of its clock.
+    pub(crate) fn begin_sleep(&self, now: Nanos) {
+        self.asleep_since.store(now.max(1), Ordering::Relaxed);
+    }
+
+    /// The sleep is over. It is to be added after this.
+    pub(crate) fn end_sleep(&self) {
+        self.asleep_since.store(0, Ordering::Relaxed);
+    }
+
+    /// The time spent in sleeps, with the one that the loop is in.
+    fn idle_until_now(&self) -> Nanos {
+        // In this order: a sleep that was added is not counted as the present one too.
+        let over = self.idle_nanos.load(Ordering::Acquire);
+        let now = match self.asleep_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => self.track.now().saturating_sub(since),
+        };
+        raise(&self.idle_read, over + now)
+    }
+
     pub(crate) fn snapshot(&self) -> Metrics {
         let Some(lifetime) = self.lifetime.elapsed() else { return Metrics::default() };
-        let idle = Duration::from_nanos(self.idle_nanos.load(Ordering::Relaxed)).min(lifetime);
+        let idle = Duration::from_nanos(self.idle_until_now()).min(lifetime);
+        let active = saturating_nanos(lifetime - idle);
         Metrics {
             iterations: self.iterations.load(Ordering::Relaxed),
             events: self.events.load(Ordering::Relaxed),
             events_waiting: self.events_waiting.load(Ordering::Relaxed),
             idle_time: idle,
-            active_time: lifetime - idle,
+            active_time: Duration::from_nanos(raise(&self.active_read, active)),
         }
     }
 }
 
+/// Raises what was read to this, and returns what is read now.
+fn raise(read: &AtomicU64, to: u64) -> u64 {
+    read.fetch_max(to, Ordering::Relaxed).max(to)
+}
+
 /// Adds without a locked instruction: there is one writer.
 fn add(counter: &AtomicU64, by: u64) {
-    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(by), Ordering::Release);
 }

@@ -151,8 +151,6 @@ pub(crate) struct State {
     pub(crate) shutting_down: Cell<bool>,
     /// How many [`Loop`](crate::Loop)s there are for this state.
     pub(crate) names: Names,
-    /// The loop is being turned, or runs a main script or its exit hooks.
-    pub(crate) turning: Cell<bool>,
 }
 
 impl State {

@@ -11,7 +11,7 @@ use super::ring::Ring;
 use super::running::Running;
 #[cfg(feature = "inspect")]
 use super::seen::{LoopSeen, PoolThread};
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 
 /// What observers ask of a loop from another thread.
 pub(crate) trait Observed: Send + Sync {
@@ -25,8 +25,9 @@ pub(crate) trait Observed: Send + Sync {
     fn waiting(&self) -> usize;
 
     /// What a view sees of the loop.
+    /// None once it has ended, also while something of it is held still.
     #[cfg(feature = "inspect")]
-    fn look(&self) -> LoopSeen;
+    fn look(&self) -> Option<LoopSeen>;
 
     /// Ends the loop's sleep, so that it comes round and says what was asked for. One in virtual
     /// time is left alone.
@@ -59,6 +60,8 @@ pub(crate) struct Track {
     zero: AtomicU64,
     /// Its clock is virtual: its times stay as they are.
     is_virtual: AtomicBool,
+    /// The loop is being turned, or runs a main script or its exit hooks. Only its thread writes.
+    is_turning: AtomicBool,
     /// Nothing will be told on it any more.
     has_ended: AtomicBool,
     /// It is not on the roll, so nobody who observes the process sees it.
@@ -83,6 +86,7 @@ impl Track {
             delays: OnceLock::new(),
             zero: AtomicU64::new(0),
             is_virtual: AtomicBool::new(false),
+            is_turning: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             left_out: AtomicBool::new(false),
         })
@@ -117,6 +121,11 @@ impl Track {
         self.is_virtual.store(is_virtual, Ordering::Relaxed);
     }
 
+    /// The time on the clock of a loop in real time.
+    pub(crate) fn now(&self) -> Nanos {
+        clock::monotonic().saturating_sub(self.zero.load(Ordering::Relaxed))
+    }
+
     /// A time of the track's clock as one since `start`, a time of the process. In virtual time as
     /// it is.
     pub(crate) fn time_since(&self, start: Nanos, time: Nanos) -> Nanos {
@@ -131,6 +140,19 @@ impl Track {
     pub(crate) fn is_after(&self, time: Nanos, moment: Nanos) -> bool {
         !self.is_virtual.load(Ordering::Relaxed)
             && time + self.zero.load(Ordering::Relaxed) > moment
+    }
+
+    /// Whether the loop is being turned, or runs a main script or its exit hooks.
+    #[inline]
+    pub(crate) fn is_turning(&self) -> bool {
+        self.is_turning.load(Ordering::Relaxed)
+    }
+
+    /// Returns what was said before.
+    pub(crate) fn set_turning(&self, on: bool) -> bool {
+        let before = self.is_turning();
+        self.is_turning.store(on, Ordering::Relaxed);
+        before
     }
 
     /// The track is not to be on the roll.

@@ -42,14 +42,17 @@ fn look_for(state: &State, limit: Nanos) -> bool {
 pub(crate) fn sleep(state: &State, timeout: Option<Duration>) {
     log::trace!("{}: the poll waits{}", state.teller.track.name(), at_most(timeout));
     let began = state.clock.read();
+    let figures = &state.mailbox.figures;
+    figures.begin_sleep(began);
     if state.sources.in_use() {
         let count = Awake::asleep(|| poll(state, timeout, began));
         state.mailbox.wake_up();
-        state.mailbox.figures.add_events(count);
+        figures.add_events(count);
     } else {
         Awake::asleep(|| state.mailbox.sleep(timeout));
     }
     let slept = state.clock.read() - began;
+    figures.end_sleep();
     state.patience.slept(slept);
     state.add_idle(slept);
 }

@@ -495,15 +495,19 @@ impl Observed for Mailbox {
     }
 
     #[cfg(feature = "inspect")]
-    fn look(&self) -> LoopSeen {
+    fn look(&self) -> Option<LoopSeen> {
+        if self.figures.have_ended() {
+            return None;
+        }
         let metrics = self.figures.snapshot();
-        LoopSeen {
+        Some(LoopSeen {
             iterations: metrics.iterations,
             idle: saturating_nanos(metrics.idle_time),
             active: saturating_nanos(metrics.active_time),
-            is_asleep: self.is_asleep(),
+            // One that is not turned has perhaps been woken, and nobody has turned it since.
+            is_asleep: self.is_asleep() || !self.figures.track.is_turning(),
             waiting: self.waiting(),
-        }
+        })
     }
 
     #[cfg(feature = "inspect")]
