@@ -349,6 +349,32 @@ fn a_port_closed_in_its_own_handler_delivers_nothing_to_a_handler_that_is_gone()
     assert_eq!(log.lines(), ["1", "there 2", "there 3"]);
 }
 
+/// Its place on the loop is gone when the panic passes by, which has the rest of a round delivered.
+#[test]
+fn a_loop_sleeps_after_a_panic_in_a_handler_that_has_taken_its_port_off_the_loop() {
+    for close in [false, true] {
+        let event_loop = real_loop();
+        event_loop.run(move || {
+            // To print a panic takes a while: the time begins after it.
+            windlass::on_uncaught(|_| _ = set_timeout(ms(30), || ()));
+            let (here, there) = open_channel::<(), ()>();
+            let own = here.clone();
+            here.on_message(move |()| {
+                if close {
+                    own.off_message();
+                    own.close();
+                } else {
+                    drop(own.clone().detach());
+                }
+                panic!("on purpose");
+            });
+            there.post(());
+        });
+        let iterations = event_loop.metrics().iterations;
+        assert!(iterations < 100, "it spins: {iterations} iterations");
+    }
+}
+
 #[test]
 fn a_round_of_a_closed_port_ends_at_the_length_it_began_with_or_a_thousand() {
     // (waiting at first, posted with each message, delivered)

@@ -142,7 +142,7 @@ impl Figures {
         add(&self.idle_nanos, nanos);
     }
 
-    /// The loop begins to sleep at this time of its clock.
+    /// A loop in real time begins to sleep at this time of its clock.
     pub(crate) fn begin_sleep(&self, now: Nanos) {
         self.asleep_since.store(now.max(1), Ordering::Relaxed);
     }

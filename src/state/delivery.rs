@@ -61,9 +61,12 @@ impl Delivery {
     }
 
     /// Has the receiver called: in the poll phase that runs, if its turn there is yet to come, else
-    /// in the next one.
+    /// in the next one. One that was removed is not called: its number would be left behind, and keep
+    /// the loop from sleeping.
     pub(crate) fn call_again(&self, number: u64) {
-        self.ready.borrow_mut().insert(number);
+        if self.receivers.borrow().contains_key(&number) {
+            self.ready.borrow_mut().insert(number);
+        }
     }
 
     /// Has a request completed in the next poll phase. For virtual time, where no thread does.
