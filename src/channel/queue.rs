@@ -69,7 +69,8 @@ struct Contents<T> {
     notified: bool,
     /// A thread blocks until something comes.
     blocked: bool,
-    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
+    /// Made or received by a loop in virtual time: a message is not seen before the time at which
+    /// it was sent.
     is_virtual: bool,
     /// The program whose time the stamps are in: that of the receiver, or of the maker until there
     /// is a receiver. Zero outside of virtual time.
@@ -502,10 +503,16 @@ impl<T> Queue<T> {
         queue.first.as_ref().or_else(|| queue.behind.front()).map(f)
     }
 
-    /// Whether the receiving end may take all messages at once: no sender waits for the place of
-    /// one of them, and all can be seen as soon as they are there.
+    /// The receiving end comes to a loop. Whether it may take all messages at once: no sender waits
+    /// for the place of one of them, and all can be seen as soon as they are there.
+    ///
+    /// On a loop in virtual time a channel that was made outside is in virtual time from here on.
     pub(crate) fn gives_all(&self) -> bool {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        if program() != 0 && !queue.is_virtual {
+            queue.is_virtual = true;
+            queue.stamps = std::iter::repeat_n(0, queue.len()).collect();
+        }
         queue.bound.is_none() && !queue.is_virtual
     }
 
@@ -552,6 +559,12 @@ impl<T> Queue<T> {
         let waited = self.arrival.wait_timeout_while(queue, limit, waits);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         queue.blocked = false;
+    }
+
+    /// How many messages wait in the queue that can be seen at this time.
+    pub(crate) fn seen_len(&self, now: Nanos) -> usize {
+        let queue = self.lock();
+        if queue.is_virtual { queue.stamps.partition_point(|at| *at <= now) } else { queue.len() }
     }
 
     /// How many messages have not been handed on.

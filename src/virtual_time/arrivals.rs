@@ -49,8 +49,8 @@ pub(crate) struct Arrivals {
 struct Later {
     /// What loops that are ahead have sent, by their time.
     incoming: BTreeMap<Nanos, Incoming>,
-    /// Up to when all is seen that a loop of the program has put in order. The loop is known by the
-    /// address of its mailbox, which is not followed. Used in a simulation only.
+    /// Up to when all is seen that a loop of the program has put in order, by the loop's number,
+    /// while there is some of it to come. Used in a simulation only.
     in_order: BTreeMap<usize, Nanos>,
     /// What happens at sockets in memory, by its time: the keys of their handles.
     reports: BTreeMap<Nanos, Vec<(u64, Event)>>,
@@ -107,7 +107,7 @@ impl Arrivals {
         match (self.place)() {
             Some(here) if ptr::eq(here.mailbox, mailbox) => Seen::Now,
             Some(here) if here.program == self.program => {
-                Seen::At { time: here.time, sender: here.mailbox.addr() }
+                Seen::At { time: here.time, sender: here.number }
             }
             _ => Seen::NowFromOutside,
         }
@@ -239,6 +239,7 @@ impl Arrivals {
         let mut later = self.lock();
         let hidden = later.incoming.split_off(&now.saturating_add(1));
         let visible = std::mem::replace(&mut later.incoming, hidden);
+        later.in_order.retain(|_, last| *last > now);
         let halts = later.halt_at.is_some_and(|time| time <= now);
         let stops = later.stop_at.take_if(|time| *time <= now).is_some();
         drop(later);
