@@ -21,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+pub(crate) use super::answers::{End, Popped, Refused};
 use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
     arrival, drop_quietly, is_told, new_number, program, tell_delivered, tell_dropped, tell_posted,
@@ -95,17 +96,6 @@ struct Contents<T> {
     number: u64,
 }
 
-/// Whether a queue may still get messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// More may come.
-    Open,
-    /// Nothing more comes, but the sender still listens.
-    Finished,
-    /// Nothing more comes, and the sender is gone.
-    Gone,
-}
-
 /// The limit of a queue, and the senders that wait for a place in it.
 struct Bound {
     /// How many messages and reserved places there may be together. At least one.
@@ -126,37 +116,6 @@ impl Bound {
     fn has_line(&self) -> bool {
         self.waiters.range(self.first_to_grant..).next().is_some()
     }
-}
-
-impl End {
-    /// The result of a pop from a queue that is empty.
-    pub(crate) fn popped<T>(self) -> Popped<T> {
-        match self {
-            End::Open => Popped::Empty,
-            End::Finished => Popped::Finished,
-            End::Gone => Popped::Closed,
-        }
-    }
-}
-
-/// The result of a pop.
-pub(crate) enum Popped<T> {
-    /// The oldest message that could be seen.
-    Message(T),
-    /// Nothing can be seen now, and more may come.
-    Empty,
-    /// Nothing is left and nothing will come, though the sender still listens.
-    Finished,
-    /// Nothing is left and nothing will come: the sender is gone.
-    Closed,
-}
-
-/// Why a message was refused. It comes back.
-pub(crate) enum Refused<T> {
-    /// There is no free place, or others wait for one.
-    Full(T),
-    /// Either end is closed.
-    Closed(T),
 }
 
 impl<T> Contents<T> {

@@ -126,7 +126,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
     /// A loop that ends waits for its workers: for one that is shut down as long as is given here,
     /// for one that is terminated a second. That includes the destructors of its thread's locals. A
     /// worker that ends with its parent's loop gives its own workers three quarters of the time
-    /// that it has left itself.
+    /// that it has left itself. In virtual time a worker that is shut down has its time there; in a
+    /// [simulation](crate::sim) one that is terminated is waited for without a limit.
     pub fn parent_exit(mut self, what: ParentExit) -> Self {
         self.parent_exit = what;
         self
