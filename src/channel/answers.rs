@@ -1,5 +1,5 @@
-//! What a [`Queue`](super::queue::Queue) says to its two ends: whether more may come, what a pop has
-//! found, and why a message was refused.
+//! What a [`Queue`](super::queue::Queue) says to its two ends: whether more may come, what a pop
+//! has found, and why a message was refused.
 
 /// Whether a queue may still get messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,19 +39,20 @@
 //! # What a simulation does not cover
 //! Files are the machine's; how long their requests take is the seed's, and so is the name of a
 //! [temporary one](crate::fs::create_temp_dir), unless an earlier run has left one of that name:
-//! then another is taken, and the rest of the run is the same. A program is no longer the
-//! same in each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
+//! then another is taken, and the rest of the run is the same. A program is no longer the same in
+//! each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
 //! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
 //! draws random numbers elsewhere than from [`random`] (or `crypto::random_bytes`), walks through a
 //! `HashMap` (whose order differs from run to run), takes sockets of the machine in (`from_std`),
 //! depends on what files hold, or on figures of the machine (the CPU time and the bytes of
-//! [`WorkerUsage`](crate::worker::WorkerUsage)). A socket of a simulation has no descriptor (`into_std` is
-//! `Unsupported`) and opens in its own simulation only, and a path of a Unix socket there is a name
-//! and no file: nobody at it is `ConnectionRefused`. Pipes and file events work, but what comes
-//! from outside is not waited for: a simulation waits for no thread and no descriptor. A job or
-//! callback that blocks for another thread of the program, as in a barrier, blocks it for ever, for
-//! one thread runs at a time. Signals, children, terminals and the standard streams are
-//! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
+//! [`WorkerUsage`](crate::worker::WorkerUsage)). A socket of a simulation has no descriptor
+//! (`into_std` is `Unsupported`) and opens in its own simulation only, and a path of a Unix socket
+//! there is a name and no file: nobody at it is `ConnectionRefused`. Pipes and file events work,
+//! but what comes from outside is not waited for: a simulation waits for no thread and no
+//! descriptor. A job or callback that blocks for another thread of the program, as in a barrier,
+//! blocks it for ever, for one thread runs at a time. Signals, children, terminals and the standard
+//! streams are `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials
+//! of a peer.
 //!
 //! # Examples
 //! Two workers count in a file's manner: each reads the number, and writes one more. Some seed

@@ -260,3 +260,45 @@ impl Arrivals {
         std::mem::take(&mut later.incoming)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::chance::Setup;
+    use super::super::odds::{Faults, Network};
+    use super::*;
+
+    thread_local! {
+        /// The number of the loop that sends, and its time.
+        static HERE: Cell<(usize, Nanos)> = const { Cell::new((0, 0)) };
+    }
+
+    /// Each loop has the same address, as loops may have of which one has ended.
+    fn place() -> Option<Place> {
+        let (number, time) = HERE.get();
+        Some(Place { mailbox: ptr::null(), program: 1, number, time, horizon: time })
+    }
+
+    #[test]
+    fn posts_of_a_loop_wait_for_its_own_and_not_for_those_of_one_that_had_its_address() {
+        let (network, faults) = (Network::default(), Faults::default());
+        let (end, allowed, is_quiet) = (None, None, false);
+        let setup = Setup { seed: 1, network, faults, end, callbacks_max: 1, allowed, is_quiet };
+        let arrivals = Arrivals::new(1, Weak::new(), place, Some(Arc::new(Chance::new(setup))));
+        let mailbox = Mailbox::new();
+        let post = |number, time| {
+            HERE.set((number, time));
+            arrivals.put(&mailbox, (), Way::InOrder, |_, ()| ()).unwrap();
+        };
+        post(1, 60_000_000_000);
+        post(2, 1_000_000);
+        assert!(arrivals.next() < 2_000_000);
+        post(1, 1_000_000);
+        arrivals.reveal(&mailbox, 2_000_000);
+        assert!(arrivals.next() > 60_000_000_000);
+        // Of what has come nothing is kept.
+        arrivals.reveal(&mailbox, 61_000_000_000);
+        assert!(arrivals.lock().in_order.is_empty());
+    }
+}
