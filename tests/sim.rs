@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::*;
 use windlass::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use windlass::sim::{Faults, Network, Sim, explore};
-use windlass::worker::Worker;
-use windlass::{fs, queue_work, set_immediate, set_interval, set_timeout, time};
+use windlass::worker::{self, BroadcastChannel, ParentExit, Worker, channel};
+use windlass::{Loop, fs, queue_work, set_immediate, set_interval, set_timeout, time};
 
 /// What a program of messages, jobs and timers in a parent and three workers says with this seed, and
 /// the digest.
@@ -146,20 +146,25 @@ fn of_two_jobs_either_is_done_first() {
 // O-67.
 #[test]
 fn a_request_comes_before_or_after_a_timer() {
-    let seen = outcomes(|log| {
-        let inner = log.clone();
-        fs::metadata("Cargo.toml").on_complete(move |_| inner.say("file"));
+    // A job takes 1 ms at most. The second of two is done before that or after.
+    let of_a_file = outcomes(|log| {
         let inner = log.clone();
         queue_work(|| ()).on_complete(move |_| {
-            let second = inner.clone();
-            queue_work(|| ()).on_complete(move |_| second.say("work"));
+            fs::metadata("Cargo.toml").on_complete(move |_| inner.say("request"));
         });
         let inner = log.clone();
         set_timeout(ms(1), move || inner.say("timer"));
     });
-    for outcome in ["file work timer", "file timer work"] {
-        assert!(seen.contains(outcome), "{seen:?}");
-    }
+    let of_work = outcomes(|log| {
+        let inner = log.clone();
+        fs::metadata("Cargo.toml").on_complete(move |_| {
+            queue_work(|| ()).on_complete(move |_| inner.say("request"));
+        });
+        let inner = log.clone();
+        set_timeout(ms(1), move || inner.say("timer"));
+    });
+    let both = ["request timer".to_owned(), "timer request".to_owned()];
+    assert_eq!((of_a_file, of_work), (both.clone().into(), both.into()));
 }
 
 // O-69.
@@ -890,4 +895,237 @@ fn a_socket_that_went_with_its_loop_takes_nothing_from_the_next() {
         listener.accept().await.unwrap();
         client.await.unwrap();
     });
+}
+
+#[test]
+fn workers_and_their_threads_have_the_same_names_in_each_run() {
+    let names = || {
+        let outcome = Sim::new(1).block_on(async {
+            let worker = Worker::<(), (u64, String)>::spawn(|port| {
+                let name = std::thread::current().name().unwrap_or_default().to_owned();
+                port.post((worker::id(), name));
+                port.unref();
+            });
+            let worker = worker.unwrap();
+            let (id, name) = worker.recv().await.unwrap();
+            assert_eq!(id, worker.id());
+            (id, name)
+        });
+        outcome.value
+    };
+    assert_eq!(names(), (1, "windlass-worker-1".to_owned()));
+    assert_eq!(names(), (1, "windlass-worker-1".to_owned()));
+}
+
+// Two loops of two simulations on one thread, each with a worker of the same number.
+#[test]
+fn a_direct_message_reaches_the_worker_of_its_own_simulation() {
+    let begin = |event_loop: &Loop| {
+        event_loop.block_on(async {
+            let worker = Worker::<(), String>::spawn(|port| {
+                let heard = port.clone();
+                worker::on_direct_message(move |_, text: String| heard.post(text));
+                port.post("ready".to_owned());
+                port.on_message(|()| ());
+            });
+            let worker = worker.unwrap();
+            assert_eq!((worker.id(), worker.recv().await), (1, Some("ready".to_owned())));
+            worker
+        })
+    };
+    let (one, other) = (Sim::new(1).event_loop(), Sim::new(2).event_loop());
+    let (in_one, in_other) = (begin(&one), begin(&other));
+    let heard = other.block_on(async move {
+        worker::post_direct(1, "hello".to_owned(), None).await.unwrap();
+        let nobody = worker::post_direct(2, "hello".to_owned(), None).await;
+        assert_eq!(nobody, Err(worker::DirectError::NoWorker));
+        in_other.recv().await
+    });
+    assert_eq!(heard, Some("hello".to_owned()));
+    let heard = one.block_on(async move { time::timeout(ms(10), in_one.recv()).await });
+    assert!(heard.is_err(), "{heard:?}");
+}
+
+#[test]
+fn a_broadcast_reaches_the_channels_of_its_own_simulation() {
+    let (one, other) = (Sim::new(1).event_loop(), Sim::new(2).event_loop());
+    let open = |event_loop: &Loop| event_loop.enter(|| BroadcastChannel::<u32>::new("of one"));
+    let (sender, in_one, in_other) = (open(&one), open(&one), open(&other));
+    one.enter(|| sender.post(7));
+    let heard = one.block_on(async move { time::timeout(ms(10), in_one.recv()).await });
+    assert_eq!(heard.ok(), Some(Some(7)));
+    let heard = other.block_on(async move { time::timeout(ms(10), in_other.recv()).await });
+    assert!(heard.is_err(), "{heard:?}");
+}
+
+/// Says its number when it is dropped.
+struct Tag<const N: u32>(Arc<Mutex<Vec<u32>>>);
+
+impl<const N: u32> Tag<N> {
+    /// Has a closure own it.
+    fn touch(&self) {}
+}
+
+impl<const N: u32> Drop for Tag<N> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(N);
+    }
+}
+
+#[test]
+fn what_a_loop_keeps_by_type_is_dropped_in_the_order_in_which_it_came() {
+    fn keep<const N: u32>(log: &Arc<Mutex<Vec<u32>>>) {
+        worker::set_environment(Tag::<N>(log.clone()));
+    }
+    fn listen<const N: u32>(log: &Arc<Mutex<Vec<u32>>>) {
+        let tag = Tag::<N>(log.clone());
+        worker::on_direct_message(move |_, _: Tag<N>| tag.touch());
+    }
+    let (values, listeners) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (of_values, of_listeners) = (values.clone(), listeners.clone());
+    Sim::new(1).run(move || {
+        let log = &of_values;
+        keep::<0>(log);
+        keep::<1>(log);
+        keep::<2>(log);
+        keep::<3>(log);
+        keep::<4>(log);
+        keep::<5>(log);
+        keep::<6>(log);
+        let worker = Worker::<(), ()>::spawn(move |port| {
+            let log = &of_listeners;
+            listen::<0>(log);
+            listen::<1>(log);
+            listen::<2>(log);
+            listen::<3>(log);
+            listen::<4>(log);
+            listen::<5>(log);
+            listen::<6>(log);
+            port.unref();
+        });
+        drop(worker.unwrap());
+    });
+    assert_eq!(*values.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(*listeners.lock().unwrap(), [0, 1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_worker_that_is_asked_to_end_with_its_parent_has_its_time_in_virtual_time() {
+    let beats = |seed| {
+        let beats = Arc::new(AtomicU32::new(0));
+        let count = beats.clone();
+        Sim::new(seed).run(move || {
+            let exit = ParentExit::ShutDown(ms(105));
+            let worker = Worker::<(), ()>::builder().parent_exit(exit).spawn(move |_| {
+                set_interval(ms(10), move |_| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                });
+            });
+            worker.unwrap().unref(); // The parent ends at once.
+        });
+        beats.load(Ordering::Relaxed)
+    };
+    for seed in 0..5 {
+        assert_eq!(beats(seed), 10);
+    }
+}
+
+/// Takes real time when it is dropped.
+struct Slow(Arc<AtomicBool>);
+
+impl Slow {
+    /// Has a closure own it.
+    fn touch(&self) {}
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        let began = Instant::now();
+        while began.elapsed() < ms(100) {
+            std::hint::spin_loop();
+        }
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+// A worker that a shutdown has waited for in vain has 10 ms of real time elsewhere.
+#[test]
+fn a_simulation_waits_for_its_workers_however_slow_the_machine_is() {
+    let dropped = Arc::new(AtomicBool::new(false));
+    let flag = dropped.clone();
+    Sim::new(1).run(move || {
+        let worker = Worker::<(), ()>::spawn(move |_| {
+            let slow = Slow(flag);
+            set_interval(ms(1), move |_| slow.touch());
+        });
+        drop(worker.unwrap());
+        set_timeout(ms(5), || drop(Loop::current().shutdown(ms(5))));
+    });
+    assert!(dropped.load(Ordering::SeqCst));
+}
+
+#[test]
+fn a_temporary_file_that_an_earlier_run_has_left_changes_nothing_but_the_name() {
+    let seed = 0x5eed_0001_0000_0000 + u64::from(std::process::id());
+    let run = || {
+        Sim::new(seed).block_on(async {
+            let template = std::env::temp_dir().join("sim-XXXXXX");
+            let path = fs::create_temp_dir(template).await.unwrap();
+            (path, windlass::sim::random())
+        })
+    };
+    let runs = [run(), run(), run()];
+    let paths: BTreeSet<_> = runs.iter().map(|outcome| &outcome.value.0).collect();
+    assert_eq!(paths.len(), 3);
+    paths.iter().for_each(|path| std::fs::remove_dir(path).unwrap());
+    let rest: BTreeSet<_> = runs.iter().map(|run| (run.value.1, run.digest)).collect();
+    assert_eq!(rest.len(), 1);
+}
+
+#[test]
+fn a_message_takes_its_time_also_on_a_channel_that_was_made_before_the_simulation() {
+    let took = ms(5);
+    let (here, there) = channel::<(), ()>();
+    let sim = Sim::new(1).faults(Faults::default().message_time(took..=took));
+    let outcome = sim.block_on(async move {
+        let here = here.open();
+        let worker = Worker::<(), ()>::spawn(move |port| {
+            port.unref();
+            there.open().post(());
+        });
+        let began = windlass::now();
+        assert_eq!(here.recv().await, Some(()));
+        let waited = windlass::now() - began;
+        assert_eq!(worker.unwrap().join().await, Ok(0));
+        waited
+    });
+    assert_eq!(outcome.value, took);
+}
+
+// O-36: what is on its way when a round begins does not wait yet.
+#[test]
+fn a_round_of_messages_counts_those_that_have_come_when_it_begins() {
+    let outcome = Sim::new(1).block_on(async {
+        let worker = Worker::<(), u32>::spawn(|port| {
+            port.unref();
+            for number in 0..1_500 {
+                port.post(number);
+                time::advance(Duration::from_micros(1));
+            }
+        });
+        let worker = worker.unwrap();
+        let (heard, of_round) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+        let (count, seen) = (heard.clone(), of_round.clone());
+        worker.on_message(move |number| {
+            if number == 0 {
+                time::advance(ms(5)); // By now all are here.
+                let (count, seen) = (count.clone(), seen.clone());
+                set_immediate(move || seen.set(count.get()));
+            }
+            count.set(count.get() + 1);
+        });
+        worker.join().await.unwrap();
+        (of_round.get(), heard.get())
+    });
+    assert_eq!(outcome.value, (1_000, 1_500));
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use windlass::handle::Notifier;
 use windlass::sim::{self, Faults, Sim};
-use windlass::worker::{PortEnd, Worker, WorkerError, WorkerPool, channel, channel_bounded};
+use windlass::worker::{
+    BroadcastChannel, Call, PortEnd, Worker, WorkerError, WorkerPool, channel, channel_bounded,
+};
 use windlass::{CancelError, Loop, WorkError, WorkKind, exit, queue_work, set_timeout, time};
 
 const SEEDS: u64 = 10_000;
@@ -18,7 +20,8 @@ const SEEDS: u64 = 10_000;
 /// The longest that a message is on its way, and that a job takes.
 const SHORT: Duration = Duration::from_micros(20);
 
-/// Runs a race with each seed. Each of the outcomes named must be seen, and no other.
+/// Runs a race with each seed. Each of the outcomes named must be seen, and no other: the first seed that shows another
+/// one ends it.
 fn race(expected: &[&str], program: impl AsyncFn() -> String + Copy + 'static) {
     race_in(Faults::default(), expected, program);
 }
@@ -40,8 +43,9 @@ fn race_of(
     let faults = faults.message_time(short.clone()).job_time(short);
     for seed in 0..seeds {
         let sim = Sim::new(seed).faults(faults.clone()).limit(Duration::from_secs(60));
-        let outcome = sim.block_on(async move { program().await });
-        seen.entry(outcome.value).or_insert(seed);
+        let outcome = sim.block_on(async move { program().await }).value;
+        assert!(expected.contains(&outcome.as_str()), "seed {seed}: {outcome}");
+        seen.entry(outcome).or_insert(seed);
     }
     let outcomes: Vec<_> = seen.keys().map(String::as_str).collect();
     assert_eq!(outcomes, expected, "with the first seed of each: {seen:?}");
@@ -125,6 +129,106 @@ fn terminate_against_exit_ends_with_one_of_the_two() {
         queue_work(|| ()).await.unwrap();
         drop(worker.terminate());
         format!("{:?}", worker.join().await)
+    });
+}
+
+#[test]
+fn terminate_against_a_panic_is_one_of_the_two_and_leaves_no_call_unanswered() {
+    let panicked = "Err(Panicked(\"a test's panic\"))";
+    race(&[panicked, "Err(Terminated)"], async || {
+        let worker = Worker::<Call<(), ()>, ()>::spawn(|port| {
+            let mut calls = Vec::new();
+            port.on_message(move |call| {
+                calls.push(call);
+                // As a panic, but without its message on the screen.
+                queue_work(|| ())
+                    .on_complete(|_| std::panic::resume_unwind(Box::new("a test's panic")));
+            });
+        })
+        .unwrap();
+        let call = worker.call(());
+        queue_work(|| ()).await.unwrap();
+        queue_work(|| ()).await.unwrap();
+        drop(worker.terminate());
+        let outcome = worker.join().await;
+        assert!(call.await.is_err());
+        format!("{outcome:?}")
+    });
+}
+
+#[test]
+fn terminate_against_the_spawns_of_nested_workers_leaves_none_of_them() {
+    fn nest(depth: u32, alive: Arc<()>, begun: Arc<AtomicUsize>) {
+        let worker = Worker::<(), ()>::spawn(move |port| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            let held = alive.clone();
+            port.on_message(move |()| drop(held.clone()));
+            if depth > 0 {
+                queue_work(|| ()).on_complete(move |_| nest(depth - 1, alive, begun));
+            }
+        });
+        drop(worker.unwrap());
+    }
+    race_of(2_500, Faults::default(), &["1", "2", "3"], async || {
+        let (alive, begun) = (Arc::new(()), Arc::new(AtomicUsize::new(0)));
+        let (held, count) = (alive.clone(), begun.clone());
+        let worker = Worker::<(), ()>::spawn(move |_| nest(2, held, count)).unwrap();
+        queue_work(|| ()).await.unwrap();
+        queue_work(|| ()).await.unwrap();
+        drop(worker.terminate());
+        assert_eq!(worker.join().await, Err(WorkerError::Terminated));
+        assert_eq!(Arc::strong_count(&alive), 1, "none outlives its parent");
+        begun.load(Ordering::Relaxed).to_string()
+    });
+}
+
+#[test]
+fn broadcasts_against_an_opening_and_a_close_come_in_order_and_none_after_it() {
+    let runs = ["[0, 1, 2]", "[0, 1]", "[0]", "[1, 2]", "[1]", "[2]", "[]"];
+    race(&runs, async || {
+        let worker = Worker::<(), ()>::spawn_async(|_port| async {
+            let channel = BroadcastChannel::<u32>::new("races");
+            for number in 0..3 {
+                queue_work(|| ()).await.unwrap();
+                channel.post(number);
+            }
+        })
+        .unwrap();
+        queue_work(|| ()).await.unwrap();
+        let channel = BroadcastChannel::<u32>::new("races");
+        let heard = Rc::new(RefCell::new(Vec::new()));
+        let own = heard.clone();
+        channel.on_message(move |number| own.borrow_mut().push(number));
+        queue_work(|| ()).await.unwrap();
+        queue_work(|| ()).await.unwrap();
+        channel.close();
+        let before = heard.borrow().clone();
+        assert_eq!(worker.join().await, Ok(0));
+        time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(*heard.borrow(), before, "none comes after the close");
+        assert!(before.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{before:?}");
+        format!("{before:?}")
+    });
+}
+
+#[test]
+fn a_worker_that_removes_its_handler_against_a_message_answers_or_not_and_ends() {
+    race(&["0", "1"], async || {
+        let worker = Worker::<(), ()>::spawn(|port| {
+            let (own, out) = (port.clone(), port.clone());
+            port.on_message(move |()| out.post(()));
+            queue_work(|| ()).on_complete(move |_| own.off_message());
+            windlass::on_exit(move |_| drop(port)); // With its last name it would close.
+        })
+        .unwrap();
+        queue_work(|| ()).await.unwrap();
+        worker.post(());
+        assert_eq!(worker.join().await, Ok(0));
+        let mut answers = 0;
+        while worker.recv().await.is_some() {
+            answers += 1;
+        }
+        answers.to_string()
     });
 }
 
@@ -586,6 +690,40 @@ fn a_worker_that_ends_against_the_next_job_of_its_pool_takes_no_job_with_it() {
             queue_work(|| ()).await.unwrap();
         }
         pool.metrics().started.to_string()
+    });
+}
+
+#[test]
+fn the_close_of_a_worker_pool_against_a_place_that_rests_ends_the_pool() {
+    let faults = Faults::default().worker_start(0.3);
+    race_in(faults, &["cancelled", "done", "no pool", "not started"], async || {
+        let rest = Duration::from_millis(2);
+        let builder = WorkerPool::<bool, ()>::builder(1).back_off(rest, rest);
+        let handler = |dies| {
+            if dies {
+                std::panic::resume_unwind(Box::new("a test's panic"));
+            }
+        };
+        let Ok(pool) = builder.build(move || handler) else { return "no pool".to_owned() };
+        let died = WorkerError::Panicked("a test's panic".to_owned());
+        assert_eq!(pool.run(true).await, Err(died));
+        // It waits for the next worker of the place.
+        let job = pool.run(false);
+        pool.close();
+        let canceller = job.canceller();
+        let moment = sim::random().expect("a simulation") % 4;
+        set_timeout(Duration::from_millis(moment), move || {
+            canceller.cancel().ok();
+        });
+        let outcome = job.await;
+        pool.closed().await;
+        let outcome = match outcome {
+            Ok(()) => "done",
+            Err(WorkerError::Cancelled) => "cancelled",
+            Err(WorkerError::NotStarted(_)) => "not started",
+            Err(error) => panic!("{error}"),
+        };
+        outcome.to_owned()
     });
 }
 

@@ -39,17 +39,25 @@ const KIND: &str = "broadcast channel";
 /// The channels of one name and type, by id.
 type Members<T> = BTreeMap<u64, Arc<Queue<Sent<Arrival<T>>>>>;
 
-/// All names in use. The values are `Members` of the type in the key.
-static NAMES: Mutex<BTreeMap<(String, TypeId), Box<dyn Any + Send>>> = Mutex::new(BTreeMap::new());
+/// By the number of a simulation, zero outside of one, by a name and by a type. The values are
+/// `Members` of that type.
+type AllNames = BTreeMap<(u64, String, TypeId), Box<dyn Any + Send>>;
 
-fn names() -> MutexGuard<'static, BTreeMap<(String, TypeId), Box<dyn Any + Send>>> {
+/// All names in use.
+static NAMES: Mutex<AllNames> = Mutex::new(BTreeMap::new());
+
+fn names() -> MutexGuard<'static, AllNames> {
     // No user code runs under the lock, so a poisoned table is whole.
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Uses the members of a name; the name goes when none is left.
-fn with_members<T: Send + 'static, R>(name: &str, f: impl FnOnce(&mut Members<T>) -> R) -> R {
-    let key = (name.to_owned(), TypeId::of::<T>());
+/// Uses the members of a name in a simulation, or outside of one; the name goes when none is left.
+fn with_members<T: Send + 'static, R>(
+    simulation: u64,
+    name: &str,
+    f: impl FnOnce(&mut Members<T>) -> R,
+) -> R {
+    let key = (simulation, name.to_owned(), TypeId::of::<T>());
     let mut names = names();
     let entry = names.entry(key.clone()).or_insert_with(|| Box::new(Members::<T>::new()));
     let members = entry.downcast_mut::<Members<T>>().expect("the key has the type");
@@ -61,8 +69,8 @@ fn with_members<T: Send + 'static, R>(name: &str, f: impl FnOnce(&mut Members<T>
 }
 
 /// Takes the channel with this number off its name.
-fn leave_name<T: Send + 'static>(name: &str, id: u64) {
-    drop(with_members::<T, _>(name, |members| members.remove(&id)));
+fn leave_name<T: Send + 'static>(simulation: u64, name: &str, id: u64) {
+    drop(with_members::<T, _>(simulation, name, |members| members.remove(&id)));
 }
 
 /// Why a message of a broadcast could not be delivered to one channel.
@@ -106,7 +114,7 @@ impl Error for MessageError {}
 /// Each receiver gets a clone of its own, made in the call that posts. It gets the messages of one
 /// sender in the order posted, in the poll phase, each as a callback of its own; no message from
 /// before it was made, and none after it was closed, not even one that waits. A clone of a channel
-/// is the same channel.
+/// is the same channel. In a [simulation](crate::sim) the others are those of that simulation.
 ///
 /// It closes with its last clone, unless a handler is attached: then the loop has it until it is
 /// closed. Node: `BroadcastChannel`.
@@ -159,7 +167,7 @@ struct Member<T> {
     name: String,
     /// Takes the channel off its name. Noted when it was opened, so that a channel can be held,
     /// cloned and dropped where nothing is known of its messages.
-    leave_name: fn(&str, u64),
+    leave_name: fn(u64, &str, u64),
     /// Names the channel among those of its name. Unique in the process.
     id: u64,
     /// Its callback, and the tasks that wait for a message.
@@ -182,7 +190,7 @@ impl<T> Member<T> {
     /// Takes the channel off its loop and its name. All that has to be dropped comes back.
     fn leave(&self) -> impl Sized + use<T> {
         let left = self.handler.close();
-        (self.leave_name)(&self.name, self.id);
+        (self.leave_name)(self.state().simulation(), &self.name, self.id);
         let receiver = self.state().delivery.remove_receiver(self.number.get());
         let callbacks = (self.handler.unlisten(), Apart(self.on_error.clear()));
         (left, receiver, self.registration.close(), callbacks)
@@ -265,8 +273,9 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
             member.number.set(number);
             member.tell_again();
             queue.attach(Receiver { mailbox: state.mailbox.clone(), number });
-            let before =
-                with_members::<T, _>(&member.name, |members| members.insert(member.id, queue));
+            let before = with_members::<T, _>(state.simulation(), &member.name, |members| {
+                members.insert(member.id, queue)
+            });
             debug_assert!(before.is_none(), "each channel has a number of its own");
         }
         BroadcastChannel { member: Name::new(member) }
@@ -298,7 +307,8 @@ impl<T: Clone + Send + 'static> BroadcastChannel<T> {
         if !member.is_open() {
             return Err(message);
         }
-        let others: Vec<_> = with_members::<T, _>(&member.name, |members| {
+        let simulation = member.state().simulation();
+        let others: Vec<_> = with_members::<T, _>(simulation, &member.name, |members| {
             let others = members.iter().filter(|(id, _)| **id != member.id);
             others.map(|(_, queue)| queue.clone()).collect()
         });

@@ -14,6 +14,7 @@
 //!
 //! [`discard`] drops messages that were never received.
 
+mod answers;
 pub(crate) mod bounded;
 pub(crate) mod broadcast;
 pub(crate) mod call;

@@ -21,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Duration;
 
+pub(crate) use super::answers::{End, Popped, Refused};
 use super::seam::{
     Arc, AtomicUsize, Condvar, Mutex, MutexGuard, Nanos, Ordering, OwnLine, PoisonError, Receiver,
     arrival, drop_quietly, is_told, new_number, program, tell_delivered, tell_dropped, tell_posted,
@@ -69,7 +70,8 @@ struct Contents<T> {
     notified: bool,
     /// A thread blocks until something comes.
     blocked: bool,
-    /// Made by a loop in virtual time: a message is not seen before the time at which it was sent.
+    /// Made or received by a loop in virtual time: a message is not seen before the time at which
+    /// it was sent.
     is_virtual: bool,
     /// The program whose time the stamps are in: that of the receiver, or of the maker until there
     /// is a receiver. Zero outside of virtual time.
@@ -94,17 +96,6 @@ struct Contents<T> {
     number: u64,
 }
 
-/// Whether a queue may still get messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// More may come.
-    Open,
-    /// Nothing more comes, but the sender still listens.
-    Finished,
-    /// Nothing more comes, and the sender is gone.
-    Gone,
-}
-
 /// The limit of a queue, and the senders that wait for a place in it.
 struct Bound {
     /// How many messages and reserved places there may be together. At least one.
@@ -125,37 +116,6 @@ impl Bound {
     fn has_line(&self) -> bool {
         self.waiters.range(self.first_to_grant..).next().is_some()
     }
-}
-
-impl End {
-    /// The result of a pop from a queue that is empty.
-    pub(crate) fn popped<T>(self) -> Popped<T> {
-        match self {
-            End::Open => Popped::Empty,
-            End::Finished => Popped::Finished,
-            End::Gone => Popped::Closed,
-        }
-    }
-}
-
-/// The result of a pop.
-pub(crate) enum Popped<T> {
-    /// The oldest message that could be seen.
-    Message(T),
-    /// Nothing can be seen now, and more may come.
-    Empty,
-    /// Nothing is left and nothing will come, though the sender still listens.
-    Finished,
-    /// Nothing is left and nothing will come: the sender is gone.
-    Closed,
-}
-
-/// Why a message was refused. It comes back.
-pub(crate) enum Refused<T> {
-    /// There is no free place, or others wait for one.
-    Full(T),
-    /// Either end is closed.
-    Closed(T),
 }
 
 impl<T> Contents<T> {
@@ -502,10 +462,16 @@ impl<T> Queue<T> {
         queue.first.as_ref().or_else(|| queue.behind.front()).map(f)
     }
 
-    /// Whether the receiving end may take all messages at once: no sender waits for the place of
-    /// one of them, and all can be seen as soon as they are there.
+    /// The receiving end comes to a loop. Whether it may take all messages at once: no sender waits
+    /// for the place of one of them, and all can be seen as soon as they are there.
+    ///
+    /// On a loop in virtual time a channel that was made outside is in virtual time from here on.
     pub(crate) fn gives_all(&self) -> bool {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        if program() != 0 && !queue.is_virtual {
+            queue.is_virtual = true;
+            queue.stamps = std::iter::repeat_n(0, queue.len()).collect();
+        }
         queue.bound.is_none() && !queue.is_virtual
     }
 
@@ -552,6 +518,12 @@ impl<T> Queue<T> {
         let waited = self.arrival.wait_timeout_while(queue, limit, waits);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         queue.blocked = false;
+    }
+
+    /// How many messages wait in the queue that can be seen at this time.
+    pub(crate) fn seen_len(&self, now: Nanos) -> usize {
+        let queue = self.lock();
+        if queue.is_virtual { queue.stamps.partition_point(|at| *at <= now) } else { queue.len() }
     }
 
     /// How many messages have not been handed on.

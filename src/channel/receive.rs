@@ -71,13 +71,13 @@ impl<T> ReceiveBuffer<T> {
         }
     }
 
-    /// As [`pop`](ReceiveBuffer::pop). Also returns how many messages waited, the one that is taken
-    /// included.
+    /// As [`pop`](ReceiveBuffer::pop). Also returns how many messages waited that can be seen at
+    /// this time, the one that is taken included.
     pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
         // Once all have been taken, what stands in the queue has come later.
-        let behind = if takes_all { self.taken.borrow().len() } else { self.queue.len() };
+        let behind = if takes_all { self.taken.borrow().len() } else { self.queue.seen_len(now) };
         (popped, behind + 1)
     }
 

@@ -30,7 +30,9 @@ const ATTEMPTS: usize = 1_000;
 /// Makes a directory that was not there, for its owner alone (mode 0o700), and gives its path: the
 /// template's with the `XXXXXX` at its end replaced.
 ///
-/// It is not removed by itself.
+/// It is not removed by itself. In a [simulation](crate::sim) the name comes from the seed, unless
+/// the machine has it already, as from an earlier run with this seed: then it is another one, and
+/// the run is the same but for the name.
 ///
 /// # Errors
 /// `InvalidInput` for a template without the placeholder, else the system's.
@@ -57,7 +59,7 @@ pub fn create_temp_dir(template: impl AsRef<Path>) -> Request<io::Result<PathBuf
 /// Makes a file that was not there, for its owner alone (mode 0o600), and opens it for reading and
 /// writing. Its [`path`](File::path) is the template's with the `XXXXXX` at its end replaced.
 ///
-/// It is not removed by itself.
+/// It is not removed by itself. In a simulation the name is as that of [`create_temp_dir`].
 ///
 /// # Errors
 /// As [`create_temp_dir`].
@@ -98,8 +100,12 @@ fn unique<T>(template: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Resu
         let text = "a template ends in XXXXXX";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     };
+    // One draw for a name, however many are taken: so what is drawn next does not depend on the
+    // files of the machine.
+    let mut number = current::with_chance(Chance::value).unwrap_or_else(random_number);
     for _ in 0..ATTEMPTS {
-        let path = PathBuf::from(OsString::from_vec([stem, &random_letters()].concat()));
+        let path = PathBuf::from(OsString::from_vec([stem, &letters(number)].concat()));
+        number = random_number();
         match make(&path) {
             Ok(made) => return Ok((path, made)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -109,12 +115,14 @@ fn unique<T>(template: &Path, make: impl Fn(&Path) -> io::Result<T>) -> io::Resu
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Six letters and digits, in a simulation from its seed. The keys of a hash map are random, which
-/// is enough: a name that is taken is not used.
-fn random_letters() -> [u8; PLACEHOLDER.len()] {
+/// The keys of a hash map are random, which is enough: a name that is taken is not used.
+fn random_number() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Six letters and digits.
+fn letters(mut number: u64) -> [u8; PLACEHOLDER.len()] {
     const LETTERS: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let mut number = current::with_chance(Chance::value)
-        .unwrap_or_else(|| RandomState::new().build_hasher().finish());
     [(); PLACEHOLDER.len()].map(|()| {
         let letter = LETTERS[(number % LETTERS.len() as u64) as usize];
         number /= LETTERS.len() as u64;

@@ -29,19 +29,30 @@
 //! of a timer against an immediate, and of two timers that are due at nearly the same moment, only
 //! where callbacks take time.
 //!
+//! What elsewhere is one for the whole process is the simulation's own: a worker's
+//! [number](crate::worker::Worker::id) counts from one, and a
+//! [broadcast](crate::worker::BroadcastChannel) or
+//! [direct message](crate::worker::post_direct) stays within. No real time ends anything: at the
+//! end of a loop a worker that is asked to [finish](crate::worker::ParentExit::ShutDown) has its
+//! deadline in virtual time, and one that is terminated is waited for.
+//!
 //! # What a simulation does not cover
-//! Files are the machine's; how long their requests take is the seed's. A program is no longer the
-//! same in each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
+//! Files are the machine's; how long their requests take is the seed's, and so is the name of a
+//! [temporary one](crate::fs::create_temp_dir), unless an earlier run has left one of that name:
+//! then another is taken, and the rest of the run is the same. A program is no longer the same in
+//! each run when it starts threads of its own, reads `Instant::now` or `SystemTime::now`
 //! ([`now`](crate::now) and [`time::system_now`](crate::time::system_now) are the simulation's),
 //! draws random numbers elsewhere than from [`random`] (or `crypto::random_bytes`), walks through a
 //! `HashMap` (whose order differs from run to run), takes sockets of the machine in (`from_std`),
-//! or depends on what files hold. A socket of a simulation has no descriptor (`into_std` is
-//! `Unsupported`) and opens in its own simulation only, and a path of a Unix socket there is a name
-//! and no file: nobody at it is `ConnectionRefused`. Pipes and file events work, but what comes
-//! from outside is not waited for: a simulation waits for no thread and no descriptor. A job or
-//! callback that blocks for another thread of the program, as in a barrier, blocks it for ever, for
-//! one thread runs at a time. Signals, children, terminals and the standard streams are
-//! `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials of a peer.
+//! depends on what files hold, or on figures of the machine (the CPU time and the bytes of
+//! [`WorkerUsage`](crate::worker::WorkerUsage)). A socket of a simulation has no descriptor
+//! (`into_std` is `Unsupported`) and opens in its own simulation only, and a path of a Unix socket
+//! there is a name and no file: nobody at it is `ConnectionRefused`. Pipes and file events work,
+//! but what comes from outside is not waited for: a simulation waits for no thread and no
+//! descriptor. A job or callback that blocks for another thread of the program, as in a barrier,
+//! blocks it for ever, for one thread runs at a time. Signals, children, terminals and the standard
+//! streams are `Unsupported`, and so are descriptors that travel, groups of UDP and the credentials
+//! of a peer.
 //!
 //! # Examples
 //! Two workers count in a file's manner: each reads the number, and writes one more. Some seed

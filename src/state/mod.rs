@@ -182,6 +182,11 @@ impl State {
         self.virtual_time.as_ref()?.chance().map(Arc::as_ref)
     }
 
+    /// The number of the simulation that the loop belongs to, unique in the process; else zero.
+    pub(crate) fn simulation(&self) -> u64 {
+        self.virtual_time.as_ref().map_or(0, Member::simulation)
+    }
+
     /// Refuses what a simulation does not have.
     pub(crate) fn refuse_in_simulation(&self, what: &str) -> io::Result<()> {
         if self.chance().is_none() {

@@ -49,8 +49,8 @@ pub(crate) struct Arrivals {
 struct Later {
     /// What loops that are ahead have sent, by their time.
     incoming: BTreeMap<Nanos, Incoming>,
-    /// Up to when all is seen that a loop of the program has put in order. The loop is known by the
-    /// address of its mailbox, which is not followed. Used in a simulation only.
+    /// Up to when all is seen that a loop of the program has put in order, by the loop's number,
+    /// while there is some of it to come. Used in a simulation only.
     in_order: BTreeMap<usize, Nanos>,
     /// What happens at sockets in memory, by its time: the keys of their handles.
     reports: BTreeMap<Nanos, Vec<(u64, Event)>>,
@@ -107,7 +107,7 @@ impl Arrivals {
         match (self.place)() {
             Some(here) if ptr::eq(here.mailbox, mailbox) => Seen::Now,
             Some(here) if here.program == self.program => {
-                Seen::At { time: here.time, sender: here.mailbox.addr() }
+                Seen::At { time: here.time, sender: here.number }
             }
             _ => Seen::NowFromOutside,
         }
@@ -239,6 +239,7 @@ impl Arrivals {
         let mut later = self.lock();
         let hidden = later.incoming.split_off(&now.saturating_add(1));
         let visible = std::mem::replace(&mut later.incoming, hidden);
+        later.in_order.retain(|_, last| *last > now);
         let halts = later.halt_at.is_some_and(|time| time <= now);
         let stops = later.stop_at.take_if(|time| *time <= now).is_some();
         drop(later);
@@ -257,5 +258,47 @@ impl Arrivals {
         later.closed = true;
         later.reports.clear();
         std::mem::take(&mut later.incoming)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::chance::Setup;
+    use super::super::odds::{Faults, Network};
+    use super::*;
+
+    thread_local! {
+        /// The number of the loop that sends, and its time.
+        static HERE: Cell<(usize, Nanos)> = const { Cell::new((0, 0)) };
+    }
+
+    /// Each loop has the same address, as loops may have of which one has ended.
+    fn place() -> Option<Place> {
+        let (number, time) = HERE.get();
+        Some(Place { mailbox: ptr::null(), program: 1, number, time, horizon: time })
+    }
+
+    #[test]
+    fn posts_of_a_loop_wait_for_its_own_and_not_for_those_of_one_that_had_its_address() {
+        let (network, faults) = (Network::default(), Faults::default());
+        let (end, allowed, is_quiet) = (None, None, false);
+        let setup = Setup { seed: 1, network, faults, end, callbacks_max: 1, allowed, is_quiet };
+        let arrivals = Arrivals::new(1, Weak::new(), place, Some(Arc::new(Chance::new(setup))));
+        let mailbox = Mailbox::new();
+        let post = |number, time| {
+            HERE.set((number, time));
+            arrivals.put(&mailbox, (), Way::InOrder, |_, ()| ()).unwrap();
+        };
+        post(1, 60_000_000_000);
+        post(2, 1_000_000);
+        assert!(arrivals.next() < 2_000_000);
+        post(1, 1_000_000);
+        arrivals.reveal(&mailbox, 2_000_000);
+        assert!(arrivals.next() > 60_000_000_000);
+        // Of what has come nothing is kept.
+        arrivals.reveal(&mailbox, 61_000_000_000);
+        assert!(arrivals.lock().in_order.is_empty());
     }
 }

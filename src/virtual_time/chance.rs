@@ -76,6 +76,8 @@ struct Drawn {
     values: Dice,
     /// When each thread of a pool is free, by the pool's number.
     pools: BTreeMap<u64, Vec<Nanos>>,
+    /// How many workers were made.
+    workers: u64,
     /// How many callbacks there were.
     callbacks: u64,
     /// Of the callbacks in their order.
@@ -170,6 +172,7 @@ impl Chance {
             misfortune: Dice(mix(!seed)),
             values: Dice(mix(seed ^ 0x5555_5555_5555_5555)),
             pools: BTreeMap::new(),
+            workers: 0,
             callbacks: 0,
             digest: 0,
             struck: Vec::new(),
@@ -392,6 +395,13 @@ impl Chance {
             let number = drawn.values.next().to_le_bytes();
             part.copy_from_slice(&number[..part.len()]);
         }
+    }
+
+    /// The number of the worker that is made next, from one on.
+    pub(crate) fn number_worker(&self) -> u64 {
+        let mut drawn = self.lock();
+        drawn.workers += 1;
+        drawn.workers
     }
 
     // ----- What happened -----

@@ -66,7 +66,7 @@ struct Entry {
     clock: Nanos,
     /// When the loop can go on by itself. `Nanos::MAX` if it only waits for others.
     until: Nanos,
-    /// The loop that it waits to see end. Then `until` and messages do not count.
+    /// The loop that it waits to see end, no longer than `until`. Then messages do not count.
     joins: Option<usize>,
     /// The value of `runs` when it was last chosen.
     last_run: u64,
@@ -122,11 +122,12 @@ impl Program {
 impl Table {
     /// When a loop can go on, if ever.
     fn ready_at(&self, entry: &Entry) -> Option<Nanos> {
-        if let Some(other) = entry.joins {
-            return (!self.entries.contains_key(&other)).then_some(entry.clock);
-        }
-        let arrival = entry.mailbox.next_arrival();
-        let ready = entry.until.min(arrival).max(entry.clock);
+        let comes = match entry.joins {
+            Some(other) if self.entries.contains_key(&other) => Nanos::MAX,
+            Some(_) => entry.clock,
+            None => entry.mailbox.next_arrival(),
+        };
+        let ready = entry.until.min(comes).max(entry.clock);
         (ready < Nanos::MAX).then_some(ready)
     }
 
@@ -306,6 +307,11 @@ impl Member {
         self.program.number
     }
 
+    /// The number of its program if that is a simulation, else zero.
+    pub(crate) fn simulation(&self) -> u64 {
+        self.chance().map_or(0, |_| self.program())
+    }
+
     /// The number of its loop in the program.
     pub(crate) fn number(&self) -> usize {
         self.number
@@ -366,21 +372,31 @@ impl Member {
         Next::Run(table.entries[&me].clock)
     }
 
-    /// Gives up running until another loop has ended, at most for `limit` of real time, for that
-    /// loop may be in a callback that never returns.
-    pub(crate) fn join(&self, clock: Nanos, other: &Member, limit: Duration) {
+    /// Gives up running until another loop has ended, or until the time `until`; if there is a
+    /// `limit`, at most for that in real time, for the other loop may be in a callback that never
+    /// returns. Returns the time at which this loop goes on.
+    pub(crate) fn join(
+        &self,
+        clock: Nanos,
+        until: Nanos,
+        other: &Member,
+        limit: Option<Duration>,
+    ) -> Nanos {
         let mut table = self.program.lock();
         let entry = self.entry(&mut table);
-        entry.clock = clock;
-        entry.joins = Some(other.number);
+        (entry.clock, entry.until, entry.joins) = (clock, until, Some(other.number));
         let wake = entry.wake.clone();
         table.run_next();
+        let Some(limit) = limit else {
+            return self.block_until_running(table).entries[&self.number].clock;
+        };
         let elsewhere = |table: &mut Table| table.running != Some(self.number);
         let waited = wake.wait_timeout_while(table, limit, elsewhere);
         let (mut table, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if table.running != Some(self.number) {
             table.run(self.number, clock);
         }
+        table.entries[&self.number].clock
     }
 
     fn entry<'a>(&self, table: &'a mut Table) -> &'a mut Entry {

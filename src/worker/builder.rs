@@ -1,6 +1,5 @@
 //! The starting of a worker.
 
-use std::any::{Any, TypeId};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -75,7 +74,7 @@ impl<In, Out> WorkerBuilder<In, Out> {
             memory_limit: None,
             parent_exit: ParentExit::default(),
             observed: None,
-            environment: Values::new(),
+            environment: Values::default(),
             _messages: PhantomData,
         }
     }
@@ -105,8 +104,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
     /// Adds a value to what the worker finds as its [`environment`](super::environment), in place
     /// of one of the same type that it would inherit.
     pub fn environment<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-        drop(self.environment.insert(TypeId::of::<T>(), value));
+        drop(self.environment.set(value));
         self
     }
 
@@ -128,7 +126,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
     /// A loop that ends waits for its workers: for one that is shut down as long as is given here,
     /// for one that is terminated a second. That includes the destructors of its thread's locals. A
     /// worker that ends with its parent's loop gives its own workers three quarters of the time
-    /// that it has left itself.
+    /// that it has left itself. In virtual time a worker that is shut down has its time there; in a
+    /// [simulation](crate::sim) one that is terminated is waited for without a limit.
     pub fn parent_exit(mut self, what: ParentExit) -> Self {
         self.parent_exit = what;
         self
@@ -178,7 +177,8 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             return Err(error);
         }
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let unique = || NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let id = state.chance().map_or_else(unique, Chance::number_worker);
         let pool = self.pool.unwrap_or_else(|| state.pool.clone());
         let name = self.name.clone().unwrap_or_else(|| format!("worker {id}"));
         let builder = Loop::builder().name(name).pool(pool).spin(state.patience.spin());
@@ -217,7 +217,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
             builder = builder.stack_size(bytes);
         }
         // Before the thread, which takes itself off the list.
-        direct::enlist(id, shared.mailbox.clone());
+        direct::enlist(shared.address(), shared.mailbox.clone());
         match builder.spawn(move || start.run()) {
             Ok(thread) => {
                 state.log(|| format!("worker {id} of {} spawned", Shown(location)));
@@ -225,7 +225,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerBuilder<In, Out> {
                 Ok(Worker::of(handle))
             }
             Err(error) => {
-                direct::discharge(id);
+                direct::discharge(shared.address());
                 shared.member.iter().for_each(Member::end);
                 drop(state.delivery.remove_receiver(number));
                 Err(error)

@@ -5,7 +5,7 @@
 
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::panic;
@@ -26,21 +26,24 @@ use crate::threads::mailbox::Mailbox;
 use crate::trace::label::here;
 use crate::unhandled::{Failure, Lost};
 
-/// The mailboxes of all workers that run, by number.
-static RUNNING: Mutex<BTreeMap<u64, Arc<Mailbox>>> = Mutex::new(BTreeMap::new());
+/// By the number of a simulation, zero outside of one, and by the number of a worker there.
+type Mailboxes = BTreeMap<(u64, u64), Arc<Mailbox>>;
 
-fn running() -> MutexGuard<'static, BTreeMap<u64, Arc<Mailbox>>> {
+/// The mailboxes of all workers that run.
+static RUNNING: Mutex<Mailboxes> = Mutex::new(BTreeMap::new());
+
+fn running() -> MutexGuard<'static, Mailboxes> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A worker can be reached from now on.
-pub(super) fn enlist(id: u64, mailbox: Arc<Mailbox>) {
-    running().insert(id, mailbox);
+pub(super) fn enlist(address: (u64, u64), mailbox: Arc<Mailbox>) {
+    running().insert(address, mailbox);
 }
 
 /// A worker has ended.
-pub(super) fn discharge(id: u64) {
-    drop(running().remove(&id));
+pub(super) fn discharge(address: (u64, u64)) {
+    drop(running().remove(&address));
 }
 
 /// Why a direct message was not delivered.
@@ -110,7 +113,8 @@ type Delivered = Result<(), DirectError>;
 /// It is delivered in the worker's poll phase, behind the messages of its ports, to the listener of
 /// [`on_direct_message`] for its type, and not before the worker's main script has run; when the
 /// listener returns, the request completes. The request holds the loop. A message that waits keeps
-/// the worker's loop alive until it is delivered.
+/// the worker's loop alive until it is delivered. From a [simulation](crate::sim) it reaches the
+/// workers of that one only, which have numbers of their own.
 ///
 /// # Errors
 /// [`DirectError`], a different one for each reason. With `timeout` the wait ends after that time.
@@ -165,7 +169,7 @@ pub fn post_direct<T: Send + 'static>(
         reply.send(Err(DirectError::OwnThread));
         return request;
     }
-    let mailbox = running().get(&worker).cloned();
+    let mailbox = running().get(&(state.simulation(), worker)).cloned();
     let from = this::id();
     // One that a loop gives back, or that has no loop to go to, is dropped unanswered.
     let closure = noted(|| "post", location, move || deliver(from, message, reply));
@@ -251,8 +255,9 @@ type ListenerSlot<T> = Slot<dyn FnMut(u64, T)>;
 struct Listeners {
     /// Its entry among the loop's handles.
     registration: Registration,
-    /// By type of message. Each value is the `ListenerSlot` of the type in its key.
-    by_type: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    /// With the type of their messages: each is the `ListenerSlot` of that type. A list, in the
+    /// order in which the types came: they are dropped in the same order in each run.
+    by_type: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
 }
 
 impl Listeners {
@@ -273,11 +278,12 @@ impl Listeners {
     /// The place of the listener for this type, which may be empty.
     fn slot<T: 'static>(&self) -> Rc<ListenerSlot<T>> {
         let mut by_type = self.by_type.borrow_mut();
-        let slot = by_type
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Rc::new(ListenerSlot::<T>::default()))
-            .clone();
-        slot.downcast().expect("the key has the type")
+        if let Some((_, slot)) = by_type.iter().find(|(known, _)| *known == TypeId::of::<T>()) {
+            return slot.clone().downcast().expect("it stands with its type");
+        }
+        let slot = Rc::new(ListenerSlot::<T>::default());
+        by_type.push((TypeId::of::<T>(), slot.clone()));
+        slot
     }
 }
 
@@ -293,6 +299,6 @@ impl Handle for Listeners {
     fn tear_down(self: Rc<Self>, state: &Rc<State>) {
         drop(self.registration.close());
         drop(state.remove_extension::<Listeners>());
-        self.by_type.take().into_values().for_each(callback::drop_quietly);
+        self.by_type.take().into_iter().for_each(callback::drop_quietly);
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::error::WorkerError;
 use super::on_shutdown::call_shutdown_hooks;
-use super::shared::{Cause, GRACE, GRACE_WHEN_OVERDUE, Shared, Wait};
+use super::shared::{Cause, GRACE, GRACE_WHEN_OVERDUE, Shared, Wait, time_to_finish};
 use super::watchdog::Watchdog;
 use crate::callback::slot::Once;
 use crate::callback::{self, Apart, on_drop::OnDrop, slot::and_drop};
@@ -24,7 +24,7 @@ use crate::channel::handler::{MessageHandler, Round};
 use crate::channel::link::Link;
 use crate::channel::recv::Receive;
 use crate::channel::seam::Receiver;
-use crate::clock::Nanos;
+use crate::clock::{Nanos, saturating_nanos};
 use crate::error::Panic;
 use crate::phase::timers::Timer;
 use crate::queue::closure::Closure;
@@ -122,6 +122,9 @@ pub(super) struct WorkerHandle<In, Out> {
     pub(super) watchdog: Cell<Option<Watchdog>>,
     /// How the worker ends when the parent's loop ends.
     parent_exit: ParentExit,
+    /// In virtual time: until when the parent's loop waits at its end for a worker that it has
+    /// asked to finish.
+    asked_until: Cell<Nanos>,
     /// A shutdown of the parent's loop has waited for it in vain.
     overdue: Cell<bool>,
 }
@@ -150,6 +153,7 @@ impl<In, Out> WorkerHandle<In, Out> {
             shutdowns: RefCell::default(),
             watchdog: Cell::new(None),
             parent_exit,
+            asked_until: Cell::new(Nanos::MAX),
             overdue: Cell::new(false),
         }
     }
@@ -313,11 +317,18 @@ impl<In, Out> WorkerHandle<In, Out> {
     }
 
     /// Waits until the thread has ended, in virtual time without keeping others from running.
+    ///
+    /// There a worker has virtual time to finish. Only one that was told to end has real time, and
+    /// in a simulation as much as it takes: how fast the machine is would be seen else.
     fn wait_for_end(&self, state: &State, shared: &Shared, wait: Wait) -> bool {
-        if let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) {
-            own.join(state.clock.read(), worker, shared.time_left(wait));
-        }
-        shared.wait_for_end(wait)
+        let (Some(own), Some(worker)) = (&state.virtual_time, &shared.member) else {
+            return shared.wait_for_end(wait);
+        };
+        let until = if wait == Wait::Asked { self.asked_until.get() } else { Nanos::MAX };
+        let is_limited = wait == Wait::Told && own.chance().is_none();
+        let limit = is_limited.then(|| shared.time_left(wait));
+        state.clock.advance_to(own.join(state.clock.read(), until, worker, limit));
+        shared.has_ended()
     }
 
     /// The thread's CPU time so far, or in all. None where the system does not tell.
@@ -470,7 +481,9 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
         let shared = self.shared();
         match self.parent_exit {
             _ if self.overdue.get() => {
-                shared.begin_end(GRACE_WHEN_OVERDUE);
+                // In virtual time the limit of a shutdown is not in real time either.
+                let is_virtual = shared.member.is_some();
+                shared.begin_end(if is_virtual { GRACE } else { GRACE_WHEN_OVERDUE });
                 shared.halt();
                 self.close_outgoing();
             }
@@ -481,6 +494,8 @@ impl<In: 'static, Out: 'static> Handle for WorkerHandle<In, Out> {
             }
             ParentExit::ShutDown(deadline) => {
                 shared.begin_end(deadline.saturating_add(GRACE));
+                let given = saturating_nanos(time_to_finish(deadline));
+                self.asked_until.set(self.state().clock.read().saturating_add(given));
                 self.ask_to_finish();
             }
         }

@@ -5,6 +5,7 @@
 //! allocates. Both are in the middle of frames of C, so a host marks, asks and returns; its own
 //! unwinding follows, and then the callback returns to the loop, which ends.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -160,7 +161,7 @@ pub fn interrupt_with(f: impl FnOnce() + Send + 'static) -> Interrupter {
     }
     waiting.last += 1;
     let number = waiting.last;
-    waiting.hooks.push((number, Box::new(f)));
+    waiting.hooks.insert(number, Box::new(f));
     drop(waiting);
     Interrupter { at: Some((shared, number)) }
 }
@@ -184,10 +185,7 @@ pub struct Interrupter {
 impl Drop for Interrupter {
     fn drop(&mut self) {
         let Some((shared, number)) = self.at.take() else { return };
-        let mut waiting = shared.interrupts.lock();
-        let at = waiting.hooks.iter().position(|(other, _)| *other == number);
-        let hook = at.map(|at| waiting.hooks.remove(at));
-        drop(waiting);
+        let hook = shared.interrupts.lock().hooks.remove(&number);
         drop(hook);
     }
 }
@@ -212,8 +210,8 @@ struct Waiting {
     called: bool,
     /// The number of the last hook.
     last: u64,
-    /// The hooks, each with its number, in the order added.
-    hooks: Vec<(u64, Hook)>,
+    /// The hooks by number, so in the order added. A tree, so that one of many can be taken away.
+    hooks: BTreeMap<u64, Hook>,
 }
 
 impl Interrupts {
@@ -222,7 +220,7 @@ impl Interrupts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<(u64, Hook)> {
+    fn take(&self) -> BTreeMap<u64, Hook> {
         let mut waiting = self.lock();
         waiting.called = true;
         std::mem::take(&mut waiting.hooks)
@@ -230,12 +228,12 @@ impl Interrupts {
 
     /// The worker was told to terminate. On the thread that told it.
     pub(super) fn raise(&self) {
-        self.take().into_iter().for_each(|(_, hook)| call(hook));
+        self.take().into_values().for_each(call);
     }
 
     /// The worker has ended. On its thread.
     pub(super) fn end(&self) {
-        self.take().into_iter().for_each(callback::drop_quietly);
+        self.take().into_values().for_each(callback::drop_quietly);
     }
 }
 

@@ -51,6 +51,14 @@ pub(super) fn with_this<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> Option<R> {
     THIS_WORKER.try_with(|this| this.borrow().as_ref().map(f)).ok().flatten()
 }
 
+/// How long a worker is waited for in virtual time that is to finish within `deadline`: if this
+/// thread's own worker is being ended, at most three quarters of what that was given.
+pub(super) fn time_to_finish(deadline: Duration) -> Duration {
+    let own = this_worker().filter(|own| own.halted.elapsed().is_some());
+    let own = own.map(|own| Duration::from_nanos(own.given.load(Ordering::Relaxed)) / 4 * 3);
+    own.map_or(deadline, |own| own.min(deadline))
+}
+
 /// The life of the thread.
 #[derive(Default)]
 pub(super) struct Status {
@@ -158,6 +166,11 @@ impl Shared {
         }
     }
 
+    /// Where direct messages reach it: the number of its simulation, and its own.
+    pub(super) fn address(&self) -> (u64, u64) {
+        (self.member.as_ref().map_or(0, Member::simulation), self.id)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -237,6 +250,11 @@ impl Shared {
         let elapsed = self.halted.elapsed()?;
         let given = Duration::from_nanos(self.given.load(Ordering::Relaxed));
         Some(given.saturating_sub(elapsed))
+    }
+
+    /// Whether the thread has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().ended.is_some()
     }
 
     /// Waits for the end, as long as there is time.

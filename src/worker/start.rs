@@ -110,7 +110,7 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         };
         log::debug!("worker {} ends with code {code}", shared.id);
         set_this_worker(None);
-        direct::discharge(shared.id);
+        direct::discharge(shared.address());
         let ended = Ended { code, cause, cpu_time: None };
         FAREWELL.set(Some(Farewell { shared, ended: Some(ended), seen_at: end_seen_at }));
     }

@@ -30,8 +30,8 @@ pub(super) fn with_own_loop<R>(f: impl FnOnce(&State) -> R) -> Option<R> {
     current::find_with(BEGUN_LOOP.get()?, f)
 }
 
-/// The number of the worker that this thread is, unique in the process and never used again; 0 on
-/// other threads.
+/// The number of the worker that this thread is: see [`Worker::id`](super::Worker::id). 0 on other
+/// threads.
 ///
 /// # Examples
 /// ```

@@ -308,7 +308,8 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
         Join::new(&*self.handle)
     }
 
-    /// The worker's number, unique in the process and never used again.
+    /// The worker's number, unique in the process and never used again; in a
+    /// [simulation](crate::sim) unique there, and the same in each run of a seed.
     pub fn id(&self) -> u64 {
         self.handle.shared().id
     }

@@ -185,7 +185,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         f(&mut self.counts.borrow_mut());
     }
 
-    /// Gives jobs that wait to workers that are free, as long as there are both.
+    /// Gives jobs that wait to workers that are free, as long as there are both. A pool that is
+    /// closed and has no jobs left ends.
     fn dispatch(self: &Rc<Self>) {
         while let Some(index) = self.free_place() {
             let missing = self.places.borrow()[index].worker.is_none();
@@ -197,6 +198,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
             self.give(index, job);
         }
         self.update_liveness();
+        self.end_if_idle();
     }
 
     /// Gives a job to the worker of a place. A worker that has ended already, and whose exit event
@@ -253,9 +255,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     /// A place has changed: jobs that wait go out, and then the one that is done, if any, gets its
     /// answer.
     fn go_on(self: &Rc<Self>, done: Option<Job<In, Out>>, answer: Answer<Out>) {
-        self.dispatch();
         // Before the user's callback, which may panic.
-        self.end_if_idle();
+        self.dispatch();
         if let Some(job) = done {
             self.count(|counts| counts.completed += 1);
             // Runs as part of the message's own callback; its drain follows at once.
@@ -361,6 +362,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         self.update_liveness();
         self.count(|counts| counts.cancelled += 1);
         self.fail_waiting(job, WorkerError::Cancelled);
+        // It may have been the last one of a pool that is closed.
+        self.end_if_idle();
         Ok(())
     }
 

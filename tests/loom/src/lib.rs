@@ -8,6 +8,8 @@
 //! ever, which loom finds.
 #![cfg(test)]
 
+#[path = "../../../src/channel/answers.rs"]
+mod answers;
 #[path = "../../../src/channel/queue.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the models use a part of it")]
 mod queue;
