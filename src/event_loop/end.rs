@@ -186,7 +186,7 @@ impl State {
         let asked_for = self.is_halted() || self.is_stopping() || self.cut_short.get();
         let level = if asked_for { log::Level::Debug } else { log::Level::Warn };
         let mut places: Vec<(&'static Location<'static>, usize)> = Vec::new();
-        for place in self.tasks.locations() {
+        for place in self.tasks.locations(usize::MAX) {
             // Two labels may have one line of the host.
             let same = |known| known == place && Label::of(known) == Label::of(place);
             match places.iter_mut().find(|(known, _)| same(*known)) {
