@@ -49,7 +49,7 @@ const KIND: &str = "task";
 ///
 /// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is
 /// dropped unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any
-/// callback.
+/// callback, or to the log if the loop has ended by then.
 ///
 /// An output that is an error goes the same way: to the task that awaits it, or else to
 /// [`on_unhandled`](crate::on_unhandled), if it is a `Result<(), E>` with a known `E`: see there.
