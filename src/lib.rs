@@ -291,7 +291,10 @@ pub fn run_main(
     match outcome {
         Ok(()) => ExitCode::from(event_loop.exit_code() as u8),
         // The panic hook has printed it.
-        Err(_payload) => ExitCode::FAILURE,
+        Err(payload) => {
+            callback::drop_payload(payload);
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -4,17 +4,22 @@
 mod common;
 
 use std::cell::Cell;
+use std::future::Future;
 use std::io::Result;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::panic_any;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use common::*;
-use windlass::handle::{Interest, Poll};
+use windlass::handle::{self, Interest};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::worker::{BroadcastChannel, Worker, channel};
-use windlass::{Timer, next_tick, on_exit, on_uncaught, set_immediate, set_interval, set_timeout};
+use windlass::{
+    Timer, next_tick, on_exit, on_uncaught, set_immediate, set_interval, set_timeout, spawn,
+};
 
 /// Panics when it is dropped, also while another panic is under way.
 fn bomb(text: &'static str) -> OnDrop<impl FnMut()> {
@@ -86,7 +91,7 @@ fn of_several_destructors_that_panic_at_one_close_the_first_is_uncaught() {
         Box::new(move || channel.close())
     });
     one_panic("callback", || {
-        let watcher = Poll::new(Source(UnixStream::pair().unwrap().0));
+        let watcher = handle::Poll::new(Source(UnixStream::pair().unwrap().0));
         let callback = bomb("callback");
         watcher.start(Interest::READABLE, move |_| callback.touch()).unwrap();
         Box::new(move || watcher.close())
@@ -269,4 +274,55 @@ fn the_output_of_a_future_is_dropped_apart_from_the_panic_that_ends_its_loop() {
         })
     });
     assert_eq!(text, "in a timer");
+}
+
+#[test]
+fn of_a_future_and_its_output_that_panic_at_one_drop_the_first_is_uncaught() {
+    /// Done at once. Its own destructor panics with a value of which the destructor does too.
+    struct Done;
+    impl Future for Done {
+        type Output = Message;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Message> {
+            Poll::Ready(Message("the output"))
+        }
+    }
+    impl Drop for Done {
+        fn drop(&mut self) {
+            panic_any(Message("what the future's panic carries"));
+        }
+    }
+    struct Plain(Message);
+    impl Future for Plain {
+        type Output = Message;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Message> {
+            assert_eq!(self.0.0, "the future");
+            Poll::Ready(Message("the output"))
+        }
+    }
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| {
+            seen.say(format!("!{}", uncaught.message()));
+            std::mem::forget(uncaught); // It is the hook's now, with its destructor.
+        });
+        drop(spawn(Plain(Message("the future"))));
+        drop(spawn(Done));
+        set_immediate(trace.says("immediate"));
+    };
+    check(scenario, &["!the future", "!a panic whose payload is not a text", "immediate"]);
+}
+
+#[test]
+fn what_the_panic_of_a_detached_task_carries_costs_nobody_anything() {
+    let scenario = |trace: &Trace| {
+        windlass::spawn_detached(async { panic_any(Message("the payload")) });
+        next_tick(trace.says("next tick"));
+    };
+    check(scenario, &["next tick"]);
+}
+
+#[test]
+fn what_the_panic_that_ends_run_main_carries_is_dropped_apart() {
+    let code = windlass::run_main(|| panic_any(Message("the payload")));
+    assert_eq!(code, std::process::ExitCode::FAILURE);
 }

@@ -143,6 +143,30 @@ fn after_the_end_of_its_loop_a_value_is_dropped_on_its_own_thread_or_never() {
 }
 
 #[test]
+fn a_job_is_on_another_thread_in_virtual_time_too_and_what_it_drops_goes_back() {
+    struct Ticks(Rc<Cell<bool>>);
+    impl Drop for Ticks {
+        fn drop(&mut self) {
+            let ticked = self.0.clone();
+            windlass::next_tick(move || ticked.set(true));
+        }
+    }
+    for is_virtual in [false, true] {
+        let event_loop = Loop::builder().virtual_time(is_virtual).build().unwrap();
+        let ticked = Rc::new(Cell::new(false));
+        event_loop.run(|| {
+            let local = Local::new(Ticks(ticked.clone()));
+            let job = windlass::queue_work(move || {
+                assert!(!local.is_here());
+                panic::catch_unwind(AssertUnwindSafe(|| local.0.get())).unwrap_err();
+            });
+            job.on_complete(|outcome| outcome.expect("a use is refused, and the rest goes on"));
+        });
+        assert!(ticked.get(), "dropped where its loop is current, in virtual time: {is_virtual}");
+    }
+}
+
+#[test]
 fn a_panic_of_a_destructor_that_went_back_is_one_of_the_post() {
     struct Bomb;
     impl Drop for Bomb {

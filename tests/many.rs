@@ -15,7 +15,7 @@ use windlass::net::{TcpListener, TcpStream};
 use windlass::signal::Signal;
 use windlass::time::sleep;
 use windlass::worker::{BroadcastChannel, Call, Worker, WorkerPool, channel};
-use windlass::{Request, block_on, queue_work, run, set_immediate, set_timeout, spawn, work};
+use windlass::{Loop, Request, block_on, queue_work, run, set_immediate, set_timeout, spawn, work};
 
 /// What is ended first of those that were made first.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,14 @@ const CASES: &[(&str, Case)] = &[
     ("notifiers", |count, order| {
         run(move || {
             order.end((0..count).map(|_| Notifier::new(|| ())).collect(), Notifier::close);
+        });
+    }),
+    ("handles of a loop that shuts down, looked at in as many iterations", |count, _| {
+        run(move || {
+            let all: Vec<_> = (0..count).map(|_| Notifier::new(|| ())).collect();
+            let guard = Loop::current().keep_alive();
+            drop(Loop::current().shutdown(HOUR));
+            after_iterations(count, move || drop((guard, all)));
         });
     }),
     ("signals", |count, order| {

@@ -4,12 +4,15 @@
 mod common;
 
 use std::cell::Cell;
+use std::collections::LinkedList;
 use std::rc::Rc;
 use std::time::Duration;
 
 use common::*;
+use windlass::handle::{Check, Notifier};
 use windlass::{
-    Loop, next_tick, queue_microtask, set_immediate, set_interval, set_timeout, set_timer,
+    Loop, next_tick, queue_microtask, queue_work, set_immediate, set_interval, set_timeout,
+    set_timer, spawn,
 };
 
 #[global_allocator]
@@ -23,7 +26,7 @@ const LEFT_MAX: isize = 500_000;
 /// Does something big on the current loop, in one iteration.
 type Burst = fn();
 
-const BURSTS: [(&str, Burst); 7] = [
+const BURSTS: [(&str, Burst); 8] = [
     ("ticks", || (0..BURST).for_each(|_| next_tick(|| ()))),
     ("microtasks", || (0..BURST).for_each(|_| queue_microtask(|| ()))),
     ("immediates", || (0..BURST).for_each(|_| _ = set_immediate(|| ()))),
@@ -39,6 +42,21 @@ const BURSTS: [(&str, Burst); 7] = [
         let remote = Loop::current().remote();
         (0..BURST).for_each(|_| remote.post(|| ()).expect("the loop is there"));
     }),
+    ("tasks", || (0..BURST).for_each(|_| drop(spawn(async {})))),
+];
+
+/// Bursts of what stands in the table of handles.
+const OF_HANDLES: [(&str, Burst); 3] = [
+    ("requests", || (0..BURST).for_each(|_| drop(queue_work(|| ())))),
+    ("notifiers", || {
+        let all: LinkedList<_> = (0..BURST).map(|_| Notifier::new(|| ())).collect();
+        all.iter().for_each(Notifier::notify);
+        set_immediate(|| drop(all));
+    }),
+    ("watchers", || {
+        let all: LinkedList<_> = (0..BURST).map(|_| Check::start(|| ())).collect();
+        all.iter().for_each(Check::stop);
+    }),
 ];
 
 /// Longer than the delays that share their lists' memory.
@@ -49,7 +67,7 @@ fn long_delay(number: usize) -> Duration {
 #[test]
 fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
     let _guard = alone();
-    for (what, burst) in BURSTS {
+    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES) {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
         virtual_loop().run(|| {
@@ -67,7 +85,7 @@ fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
 #[test]
 fn a_loop_that_never_sleeps_gives_back_what_a_burst_took() {
     let _guard = alone();
-    for (what, burst) in BURSTS {
+    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES) {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
         virtual_loop().run(|| {

@@ -879,6 +879,36 @@ fn run_main_turns_an_uncaught_panic_into_exit_code_one() {
 }
 
 #[test]
+fn what_panics_each_time_and_leaves_the_loop_keeps_nothing_behind_it_from_being_called() {
+    let event_loop = virtual_loop();
+    let trace = Trace::new();
+    let mut stopped = Vec::new();
+    event_loop.enter(|| {
+        // Before each of the others stands one that panics.
+        let watchers = [Idle::start(|| panic!("on purpose")), Idle::start(trace.says("idle"))];
+        stopped.extend(watchers.map(|watcher| Box::new(move || watcher.stop()) as Box<dyn Fn()>));
+        let watchers =
+            [Prepare::start(|| panic!("on purpose")), Prepare::start(trace.says("prepare"))];
+        stopped.extend(watchers.map(|watcher| Box::new(move || watcher.stop()) as Box<dyn Fn()>));
+        let watchers = [Check::start(|| panic!("on purpose")), Check::start(trace.says("check"))];
+        stopped.extend(watchers.map(|watcher| Box::new(move || watcher.stop()) as Box<dyn Fn()>));
+        windlass::on_before_exit(|| panic!("on purpose"));
+        windlass::on_before_exit(trace.says("before exit"));
+    });
+    let turn = || catch_unwind(AssertUnwindSafe(|| event_loop.turn(RunMode::NoWait)));
+    let left = (0..8).filter(|_| turn().is_err()).count();
+    assert!(left >= 4, "left {left} times");
+    let mut lines = trace.take();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines, ["check", "idle", "prepare"]);
+    stopped.iter().for_each(|stop| stop());
+    assert_eq!(panic_of(|| event_loop.run(|| ())), "on purpose");
+    event_loop.run(|| ());
+    trace.expect(&["before exit"]);
+}
+
+#[test]
 fn a_newer_hook_stays_also_when_the_destructor_of_the_older_one_panics() {
     let (trace, event_loop) = (Trace::new(), real_loop());
     let (older, newer) = (trace.clone(), trace.clone());

@@ -149,6 +149,41 @@ fn a_second_call_joins_the_first_the_nearer_limit_counts_and_both_get_the_same_a
 }
 
 #[test]
+fn who_asks_in_an_answer_gets_the_same_answer_however_deep() {
+    fn ask(deeper: u32, trace: &Trace) {
+        let inner = trace.clone();
+        Loop::current().shutdown(HOUR).on_complete(move |answer| {
+            inner.say(format!("{deeper}: {:?}", kinds(&answer)));
+            if deeper > 0 {
+                ask(deeper - 1, &inner);
+            }
+        });
+    }
+    let trace = Trace::new();
+    virtual_loop().run(|| {
+        let guard = Loop::current().keep_alive();
+        let exits = trace.clone();
+        windlass::on_exit(move |_| {
+            drop(guard);
+            exits.say("exit");
+        });
+        let inner = trace.clone();
+        windlass::spawn(async move {
+            for round in 0..4 {
+                let answer = Loop::current().shutdown(SECOND).await;
+                inner.say(format!("task {round}: {:?}", kinds(&answer)));
+            }
+        });
+        ask(3, &trace);
+    });
+    let told = |name: &str| format!("{name}: [\"keep-alive guard\"]");
+    let lines = ["3", "task 0", "2", "task 1", "1", "task 2", "0", "task 3"].map(told);
+    let mut expected: Vec<_> = lines.iter().map(String::as_str).collect();
+    expected.push("exit");
+    trace.expect(&expected);
+}
+
+#[test]
 fn jobs_that_wait_are_cancelled_and_later_ones_are_refused_as_on_a_closed_pool() {
     let trace = Trace::new();
     virtual_loop().run(|| {

@@ -686,6 +686,27 @@ fn tasks_that_the_end_of_their_loop_drops_unfinished_are_named_in_a_warning() {
 }
 
 #[test]
+fn a_panic_that_the_end_of_the_loop_keeps_from_being_raised_is_logged() {
+    let kept = || {
+        let task: Task<()> = spawn(async { panic!("nobody asks") });
+        set_timeout(HOUR, move || drop(task)).unref();
+    };
+    let dropped = || {
+        let task: Task<()> = spawn(async { panic!("nobody asks") });
+        windlass::set_immediate(move || {
+            drop(task);
+            windlass::exit(0);
+        });
+    };
+    for main in [kept as fn(), dropped] {
+        let logged = warnings_of(|| windlass::run(main));
+        let place = format!("a task made at {}:", file!());
+        assert_eq!(logged.len(), 1, "{logged:?}");
+        assert!(logged[0].contains(&place) && logged[0].contains("nobody asks"), "{logged:?}");
+    }
+}
+
+#[test]
 fn tasks_that_an_exit_a_stop_or_a_panic_cuts_off_are_no_warning() {
     let endless = || drop(spawn(std::future::pending::<()>()));
     let exited = warnings_of(|| {

@@ -364,6 +364,31 @@ fn an_error_whose_text_panics_costs_nothing_but_its_own_report() {
 }
 
 #[test]
+fn an_error_whose_text_and_destructor_both_panic_costs_nothing_but_its_own_report() {
+    struct Bad;
+    impl fmt::Display for Bad {
+        fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("no text")
+        }
+    }
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("a destructor")
+        }
+    }
+    let trace = Trace::new();
+    let event_loop = virtual_loop();
+    event_loop.run(|| {
+        let (uncaught, hook) = (trace.clone(), trace.clone());
+        windlass::on_uncaught(move |panic| uncaught.say(panic.message()));
+        on_unhandled(move |one| hook.say(&one.error));
+        spawn_try(async { Err::<(), _>(Bad) });
+        spawn_try(async { Err::<(), _>("good") });
+    });
+    trace.expect(&["no text", "good"]);
+}
+
+#[test]
 fn without_a_hook_the_error_is_logged_as_a_warning_with_its_place() {
     let logged = warnings_of(|| windlass::run(|| spawn_try(async { Err::<(), _>("unheard") })));
     let place = format!("{}:{}:", file!(), line!() - 1);

@@ -231,6 +231,21 @@ fn loops_that_all_wait_for_ever_are_a_panic_that_says_for_what() {
 }
 
 #[test]
+fn of_many_tasks_that_wait_for_ever_a_few_are_named() {
+    let event_loop = virtual_loop();
+    let stuck = panic::catch_unwind(AssertUnwindSafe(|| {
+        event_loop.block_on(async {
+            (0..1000).for_each(|_| drop(windlass::spawn(std::future::pending::<()>())));
+            std::future::pending::<()>().await;
+        });
+    }));
+    let payload = stuck.expect_err("nothing can wake it");
+    let text = payload.downcast_ref::<String>().expect("a text");
+    assert_eq!(text.matches("a task spawned at").count(), 10, "{text}");
+    assert!(text.ends_with(", more of that kind"), "{text}");
+}
+
+#[test]
 fn what_a_future_of_block_on_waits_for_is_named() {
     let event_loop = virtual_loop();
     let stuck = panic::catch_unwind(AssertUnwindSafe(|| {

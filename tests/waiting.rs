@@ -19,7 +19,7 @@ use windlass::time::sleep;
 use windlass::worker::{
     BroadcastChannel, Port, RecvTimeoutError, Worker, WorkerError, channel, channel_bounded,
 };
-use windlass::{Loop, block_on, spawn};
+use windlass::{Loop, RunMode, block_on, spawn};
 
 /// A worker that sends back what it gets.
 async fn echo(port: Port<u8, u8>) {
@@ -391,6 +391,43 @@ fn a_loop_ends_when_many_that_waited_by_functions_that_poll_have_turned_to_somet
             }));
         })
     });
+}
+
+#[test]
+fn a_loop_sleeps_although_a_task_that_was_asked_has_turned_to_what_holds_the_loop() {
+    type Hold = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+    let holds: [Hold; 2] = [
+        || Box::pin(sleep(ms(20))),
+        || {
+            let (tell, told) = open_channel::<(), ()>();
+            windlass::set_timeout(ms(20), move || tell.post(())).unref();
+            Box::pin(async move { assert!(told.recv().await.is_some()) })
+        },
+    ];
+    for hold in holds {
+        for event_loop in [real_loop(), virtual_loop()] {
+            event_loop.enter(|| {
+                drop(spawn(async move {
+                    let (here, _there) = open_channel::<u8, u8>();
+                    let (mut polls, mut instead) = (0, None);
+                    poll_fn(|cx| {
+                        polls += 1;
+                        match polls {
+                            1 => here.poll_recv(cx).map(drop),
+                            // It is asked whether it waits, and turns to something else.
+                            _ => instead.get_or_insert_with(hold).as_mut().poll(cx),
+                        }
+                    })
+                    .await;
+                }));
+            });
+            let mut turns = 0;
+            while event_loop.turn(RunMode::Once) {
+                turns += 1;
+                assert!(turns < 20, "the loop spins");
+            }
+        }
+    }
 }
 
 #[test]

@@ -315,6 +315,26 @@ fn a_notifier_whose_last_clone_is_dropped_elsewhere_lets_the_loop_end() {
     assert!(turns <= 6, "the loop spun: {turns} turns");
 }
 
+// In virtual time a job runs on the loop's own thread, and is elsewhere all the same.
+#[test]
+fn a_notifier_that_a_job_closes_or_drops_lets_go_of_its_callback_on_the_loop() {
+    type End = fn(Notifier);
+    let ends: [End; 2] = [|notifier| notifier.close(), drop];
+    for event_loop in [real_loop(), virtual_loop()] {
+        for end in ends {
+            let dropped = Counter::new();
+            event_loop.run(|| {
+                let adds = dropped.clone();
+                let held = OnDrop::new(move || windlass::next_tick(adds.adds()));
+                let notifier = Notifier::new(move || held.touch());
+                let job = windlass::queue_work(move || end(notifier));
+                job.on_complete(|outcome| outcome.expect("the job is done"));
+            });
+            assert_eq!(dropped.get(), 1, "its destructor finds the loop current");
+        }
+    }
+}
+
 // on the loop's own thread, and in its own callback.
 #[test]
 fn dropping_the_last_clone_of_a_notifier_closes_it() {

@@ -21,6 +21,7 @@ pub(crate) mod slot;
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, Location};
+use std::rc::Rc;
 use std::thread;
 
 use crate::alloc;
@@ -36,6 +37,7 @@ use crate::trace::cause;
 use crate::trace::detail::{self, Queue};
 use crate::trace::origin::Origin;
 
+use quiet::Unraised;
 use slot::Slot;
 
 pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, quietly};
@@ -302,27 +304,38 @@ pub(crate) fn aside(f: impl FnOnce()) -> bool {
     outcome.is_err_and(raise_later)
 }
 
-/// Has a microtask of the current loop raise a panic. Without a loop, or on one that ends, it is
-/// logged. True if it is none, but the unwinding that ends a loop.
+/// Has a microtask of the current loop raise a panic. True if it is none, but the unwinding that
+/// ends a loop.
 #[cold]
 #[inline(never)]
 fn raise_later(payload: Box<dyn Any + Send>) -> bool {
     if payload.is::<Halt>() {
         return true;
     }
-    let panic = Panic::new(payload);
-    match current::get().filter(|state| state.is_open()) {
-        Some(state) => {
-            let inner = state.clone();
-            state.microtasks.push(move || raise(&inner, panic, None));
-            state.tell_queued(Queue::Microtasks, None, "waker", None);
-        }
-        None => {
-            log::error!("a waker panicked where nobody could be told: {}", panic.message());
-            drop_quietly(panic);
-        }
+    let unraised = Unraised::new("waker", None, Panic::new(payload));
+    if let Some(state) = current::get() {
+        raise_in_microtask(&state, unraised);
     }
     false
+}
+
+/// Has a microtask raise the panic of a task that nobody took.
+pub(crate) fn raise_of_task(state: &Rc<State>, panic: Panic, at: &'static Location<'static>) {
+    raise_in_microtask(state, Unraised::new("task", Some(at), panic));
+}
+
+/// On a loop that ends, also before the microtask runs, the panic is logged.
+fn raise_in_microtask(state: &Rc<State>, unraised: Unraised) {
+    if !state.is_open() {
+        return;
+    }
+    let (inner, kind, at) = (state.clone(), unraised.kind, unraised.at);
+    state.microtasks.push(move || {
+        if let Some((panic, at)) = unraised.take() {
+            raise(&inner, panic, at);
+        }
+    });
+    state.tell_queued(Queue::Microtasks, None, kind, at);
 }
 
 /// Raises a panic that nobody took, as though the callback that is running had it.

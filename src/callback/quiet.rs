@@ -5,10 +5,11 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
 use crate::error::{Panic, panic_message};
+use crate::trace::label::Shown;
 
 /// The payload of the private unwind with which `checkpoint` and an ended `block_on` leave user
 /// code. It is no panic: no hook sees it.
@@ -49,6 +50,42 @@ pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         // Its payload may be of the same kind, and so on for ever.
         mem::forget(again);
+    }
+}
+
+/// A panic that is to be raised later. If that never comes, it is logged.
+pub(super) struct Unraised {
+    /// Whose it is: "task", "waker".
+    pub(super) kind: &'static str,
+    /// The line that made that, if it is known.
+    pub(super) at: Option<&'static Location<'static>>,
+    /// None once it is raised.
+    panic: Option<Panic>,
+}
+
+impl Unraised {
+    pub(super) fn new(
+        kind: &'static str,
+        at: Option<&'static Location<'static>>,
+        panic: Panic,
+    ) -> Unraised {
+        Unraised { kind, at, panic: Some(panic) }
+    }
+
+    /// The panic, which the caller raises, and where it comes from.
+    pub(super) fn take(mut self) -> Option<(Panic, Option<&'static Location<'static>>)> {
+        Some((self.panic.take()?, self.at))
+    }
+}
+
+impl Drop for Unraised {
+    fn drop(&mut self) {
+        let Some(panic) = self.panic.take() else { return };
+        let kind = self.kind;
+        let made = self.at.map_or(String::new(), |at| format!(" made at {}", Shown(at)));
+        let message = panic.message();
+        log::error!("a {kind}{made} panicked where nobody could be told: {message}");
+        drop_quietly(panic);
     }
 }
 

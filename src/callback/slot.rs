@@ -165,7 +165,13 @@ impl<F: ?Sized> Slot<F> {
 /// destructor becomes the outcome, unless there is one already.
 #[cold]
 pub(crate) fn and_drop<R, T>(outcome: thread::Result<R>, left: T) -> thread::Result<R> {
-    match (panic::catch_unwind(AssertUnwindSafe(|| drop(left))), outcome) {
+    and_also(outcome, || drop(left))
+}
+
+/// As [`and_drop`], of values that `f` drops.
+#[inline]
+pub(crate) fn and_also<R>(outcome: thread::Result<R>, f: impl FnOnce()) -> thread::Result<R> {
+    match (panic::catch_unwind(AssertUnwindSafe(f)), outcome) {
         (Ok(()), outcome) => outcome,
         (Err(payload), Ok(_)) => Err(payload),
         (Err(payload), outcome) => {

@@ -37,22 +37,24 @@ impl State {
     }
 
     /// Calls the before-exit hooks that there are now. Those that a hook adds wait for the next
-    /// time.
+    /// time, and those behind one whose panic left the loop come first then.
     fn run_before_exit(&self) {
         self.begin_phase(Phase::Main, || self.hooks.before_exit.borrow().len());
         let hooks = self.hooks.before_exit.borrow().clone();
-        let mut left = hooks.iter();
+        let called = &self.hooks.called_before_exit;
         callback::guard(self, || {
             while !self.is_halted()
-                && let Some(hook) = left.next()
+                && let Some(hook) = hooks.get(called.get())
             {
+                called.set(called.get() + 1);
                 let outcome = hook.invoke(self, "before-exit hook", |f| f()).unwrap_or(Ok(()));
                 // As in Node one event has many listeners, and the drain comes after the last.
-                if outcome.is_err() || left.len() == 0 {
+                if outcome.is_err() || called.get() == hooks.len() {
                     callback::settle(self, outcome);
                 }
             }
         });
+        called.set(0);
     }
 
     /// Runs the exit hooks, in order. Nothing that they queue runs, nor a hook that they add. One
@@ -184,7 +186,7 @@ impl State {
         let asked_for = self.is_halted() || self.is_stopping() || self.cut_short.get();
         let level = if asked_for { log::Level::Debug } else { log::Level::Warn };
         let mut places: Vec<(&'static Location<'static>, usize)> = Vec::new();
-        for place in self.tasks.locations() {
+        for place in self.tasks.locations(usize::MAX) {
             // Two labels may have one line of the host.
             let same = |known| known == place && Label::of(known) == Label::of(place);
             match places.iter_mut().find(|(known, _)| same(*known)) {

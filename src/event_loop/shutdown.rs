@@ -17,6 +17,7 @@ use crate::queue::closure::Closure;
 use crate::report::Laggard;
 use crate::request::{Completer, Request};
 use crate::state::State;
+use crate::state::key::Key;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
 use crate::trace::label::Label;
@@ -62,7 +63,8 @@ impl Loop {
     /// # Ordering
     /// The answer comes first: its callback, or the task that awaits it, and their drain run, and
     /// then the loop ends. A further call joins the first one: the nearer limit counts, and all get
-    /// the same answer.
+    /// the same answer, also who asks in an answer. Who asks anew in each answer puts the end off
+    /// for as long.
     ///
     /// # Liveness
     /// A shutdown holds the loop until it ends it.
@@ -109,7 +111,9 @@ struct Shutdown {
     limit: Cell<Option<Timer>>,
     /// Its place among the prepare watchers.
     number: Cell<u64>,
-    /// The answer is queued, with the exit behind it.
+    /// What the loop was seen to wait for last.
+    waits_for: Cell<Key>,
+    /// The answer is known: it is queued, with the exit behind it.
     answered: Cell<bool>,
 }
 
@@ -125,6 +129,7 @@ impl Shutdown {
             askers: RefCell::new(vec![completer]),
             limit: Cell::new(None),
             number: Cell::new(u64::MAX),
+            waits_for: Cell::default(),
             answered: Cell::new(false),
         });
         state.set_extension(shutdown.clone());
@@ -163,6 +168,14 @@ impl Shutdown {
         self.limit.set(Some(timers::set_internal(state, limit, location, expire)));
     }
 
+    /// Whether the loop still waits for something. That is asked in each iteration, so it begins
+    /// with what was found the last time.
+    fn waits(&self, state: &State) -> bool {
+        let found = state.handles.find_from(self.waits_for.get(), |handle| handle.is_waited_for());
+        self.waits_for.set(found.unwrap_or_default());
+        found.is_some()
+    }
+
     /// What the loop still waits for.
     fn laggards(&self) -> Vec<Laggard> {
         let state = &self.registration.state;
@@ -187,36 +200,29 @@ impl Shutdown {
         laggards.collect()
     }
 
-    /// Queues the answers, and the exit behind them.
-    fn answer(&self, answer: Answer) {
-        if self.answered.replace(true) {
-            return;
+    /// Answers all who have asked, and ends the loop.
+    fn answer(self: &Rc<Self>, answer: Answer) {
+        if !self.answered.replace(true) {
+            self.limit.take().iter().for_each(Timer::clear);
+            self.clone().tell(answer);
         }
-        let state = self.registration.state.clone();
-        self.limit.take().iter().for_each(Timer::clear);
-        self.tell(&answer);
-        let inner = state.clone();
-        state.push_pending(Closure::new(move || {
-            // Those who asked meanwhile. Each answer is a callback of its own, so that one which
-            // panics keeps neither the others nor the exit.
-            match inner.extension::<Shutdown>() {
-                Some(shutdown) if shutdown.tell(&answer) => {
-                    let last = inner.clone();
-                    inner.push_pending(Closure::new(move || last.exit(last.exit_code.get())));
-                }
-                _ => inner.exit(inner.exit_code.get()),
-            }
-        }));
     }
 
-    /// Queues the answers of those who have asked. False if nobody has.
-    fn tell(&self, answer: &Answer) -> bool {
+    /// Queues the answers of those who have asked, and behind them a look for who has asked
+    /// meanwhile, as in an answer. The loop ends when nobody has.
+    ///
+    /// Each answer is a callback of its own, so that one which panics keeps neither the others nor
+    /// the end.
+    fn tell(self: Rc<Self>, answer: Answer) {
+        let state = self.registration.state.clone();
         let askers = self.askers.take();
-        let any = !askers.is_empty();
+        if askers.is_empty() {
+            return state.exit(state.exit_code.get());
+        }
         for completer in askers {
             completer.complete_later(answer.clone());
         }
-        any
+        state.push_pending(Closure::new(move || self.tell(answer)));
     }
 }
 
@@ -231,7 +237,7 @@ impl Handle for Shutdown {
 
     /// Right before the loop would wait.
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
-        if !self.answered.get() && !state.handles.any(|handle| handle.is_waited_for()) {
+        if !self.answered.get() && !self.waits(state) {
             self.answer(Ok(()));
         }
     }

@@ -130,7 +130,7 @@ impl Shared {
     /// Does something on the loop's thread: now if this is it, else by post.
     fn on_loop(&self, f: impl FnOnce(&Rc<State>, u64) + Send + 'static) {
         let (loop_id, number) = (self.loop_id, self.number);
-        if let Some(state) = current::find(loop_id) {
+        if let Some(state) = current::find_id(loop_id) {
             return f(&state, number);
         }
         let there = move || {

@@ -146,13 +146,11 @@ pub(super) fn run(state: &Rc<State>, phase: trace::Phase, watchers: &Watchers) {
 }
 
 fn run_all(state: &Rc<State>, watchers: &Watchers) {
-    let (mut from, end) = (0, watchers.end());
+    watchers.begin_phase();
     callback::guard(state, || {
-        while from < end
-            && !state.is_halted()
-            && let Some((number, watcher)) = watchers.first_in(from, end)
+        while !state.is_halted()
+            && let Some(watcher) = watchers.next()
         {
-            from = number + 1;
             state.tell_handle_taken(Queue::Watchers, &*watcher);
             watcher.ready(state, Event::default());
         }

@@ -123,9 +123,20 @@ pub(crate) fn find_id_with<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R>
 #[cold]
 #[inline(never)]
 fn find_id_elsewhere<R>(id: u32, f: impl FnOnce(&State) -> R) -> Option<R> {
+    find_id(id).map(|state| f(&state))
+}
+
+/// As [`find`], for an id that may be used on any thread.
+pub(crate) fn find_id(id: u32) -> Option<Rc<State>> {
+    if is_in_job_of(id) { None } else { find(id) }
+}
+
+/// Whether this thread runs a pool job of the loop with this number, in virtual time, and nothing
+/// else of it.
+pub(crate) fn is_in_job_of(id: u32) -> bool {
     // SAFETY: as in `with_owner`.
-    let is_in_its_job = unsafe { JOB_OF.get().as_ref() }.is_some_and(|state| state.id == id);
-    if is_in_its_job { None } else { find_elsewhere(id, f) }
+    let is_its_job = unsafe { JOB_OF.get().as_ref() }.is_some_and(|state| state.id == id);
+    is_its_job && with(|state| state.id == id) != Some(true)
 }
 
 /// As [`find_with`], apart from it: its destructor would make the usual way save registers.

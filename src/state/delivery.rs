@@ -34,7 +34,8 @@ pub(crate) struct Delivery {
     next_number: Cell<u64>,
     /// Empty, to be swapped with what the mailbox holds: the lists' memory is used again.
     spare: RefCell<Incoming>,
-    /// The most items that one fetch brought since memory was last given back.
+    /// The most items that one fetch brought, or that waited in virtual time, since memory was last
+    /// given back.
     largest: Cell<usize>,
     /// The most since the last look whether to give memory back.
     largest_lately: Cell<usize>,
@@ -73,6 +74,7 @@ impl Delivery {
     pub(crate) fn complete(&self, request: Key) {
         let done = Done { request: request.to_bits(), job: None };
         self.completions.borrow_mut().push_back(done);
+        self.largest_lately.set(self.largest_lately.get().max(self.completions()));
     }
 
     /// Whether something is left to be delivered.

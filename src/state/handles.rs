@@ -19,6 +19,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use crate::clock::Nanos;
+use crate::queue::memory;
 use crate::report::{Alive, HandleInfo};
 use crate::state::key::{Key, Keyed};
 use crate::sys::Event;
@@ -357,9 +358,21 @@ impl<H: ?Sized> Handles<H> {
         None
     }
 
-    /// Whether `f` holds for the owner of any entry. It may not use the table.
-    pub(crate) fn any(&self, f: impl Fn(&H) -> bool) -> bool {
-        self.table.borrow().entries.values().any(|entry| f(&entry.owner))
+    /// The key of the first entry for whose owner `f` holds, from the place of a key on and round.
+    /// It may not use the table.
+    pub(crate) fn find_from(&self, start: Key, f: impl Fn(&H) -> bool) -> Option<Key> {
+        self.table.borrow().entries.find_from(start, |entry| f(&entry.owner))
+    }
+
+    /// Gives the memory of a burst back: if `now`, else of what was used much less since the last
+    /// call.
+    pub(crate) fn give_back(&self, now: bool) {
+        let mut table = self.table.borrow_mut();
+        table.entries.give_back(now);
+        if now && memory::is_excess(table.ready.capacity(), table.ready.len()) {
+            let kept = table.ready.len() * 2;
+            table.ready.shrink_to(kept);
+        }
     }
 
     /// The keys of all entries, what reports call them, and whether they are active, referenced and

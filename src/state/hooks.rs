@@ -1,6 +1,6 @@
 //! The callbacks for a program's end and for its panics. `end` and `callback` call them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::callback::slot::{Registered, Slot};
@@ -13,6 +13,9 @@ use crate::unhandled::Unhandled;
 pub(crate) struct Hooks {
     /// Called each time that nothing is alive any more, in the order added.
     pub(crate) before_exit: RefCell<Vec<Rc<Slot<dyn FnMut()>>>>,
+    /// How many of these have been called since nothing was alive. Here, not on the stack: see
+    /// [`guard`](crate::callback::guard).
+    pub(crate) called_before_exit: Cell<usize>,
     /// Called once, at the end, in the order added.
     pub(crate) exit: RefCell<Vec<(Box<dyn FnOnce(i32)>, Registered)>>,
     /// Gets the panics that nobody else takes.

@@ -2,8 +2,10 @@
 
 use slab::Slab;
 
+use crate::queue::memory::{self, Lately};
+
 /// Names one value of a [`Keyed`], and never another one, even when its place is used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Key {
     /// The value's place.
     index: u32,
@@ -29,11 +31,13 @@ pub(crate) struct Keyed<T> {
     entries: Slab<(u32, T)>,
     /// The generation of the value that was inserted last.
     generation: u32,
+    /// How many were inserted since memory was last given back.
+    lately: Lately,
 }
 
 impl<T> Default for Keyed<T> {
     fn default() -> Keyed<T> {
-        Keyed { entries: Slab::new(), generation: 0 }
+        Keyed { entries: Slab::new(), generation: 0, lately: Lately::default() }
     }
 }
 
@@ -70,6 +74,17 @@ impl<T> Keyed<T> {
         })
     }
 
+    /// The key of the first value for which `f` holds, from the place of a key on and round.
+    pub(crate) fn find_from(&self, start: Key, f: impl Fn(&T) -> bool) -> Option<Key> {
+        let end = self.entries.capacity();
+        let start = end.min(start.index as usize);
+        let mut places = (start..end).chain(0..start);
+        places.find_map(|index| {
+            let (generation, value) = self.entries.get(index)?;
+            f(value).then_some(Key { index: index as u32, generation: *generation })
+        })
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().map(|(_, (_, value))| value)
     }
@@ -80,5 +95,14 @@ impl<T> Keyed<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Gives the places of a burst back: if `now`, else when much fewer values were inserted since
+    /// the last call. Those behind the last value, for a value does not move.
+    pub(crate) fn give_back(&mut self, now: bool) {
+        let lately = self.lately.needed(u64::from(self.generation), now);
+        if memory::is_excess(self.entries.capacity(), self.entries.len() + lately) {
+            self.entries.shrink_to_fit();
+        }
     }
 }

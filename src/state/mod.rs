@@ -249,6 +249,8 @@ impl State {
         self.drained.give_back(now);
         self.immediates.give_back(now);
         self.timers.give_back(now);
+        self.handles.give_back(now);
+        self.tasks.give_back(now);
         self.delivery.give_back(&self.mailbox, now);
         if now {
             self.pending.give_back();
@@ -266,17 +268,18 @@ impl State {
         alive
     }
 
-    /// What a loop waits for, in words: a few handles, for in virtual time it is asked at each wait
-    /// that only others can end.
+    /// What a loop waits for, in words: a few handles and tasks, for in virtual time it is asked at
+    /// each wait that only others can end.
     pub(crate) fn why_it_waits(&self) -> String {
         let mut alive = Vec::new();
         self.handles.report(&mut alive, NAMED_MAX + 1);
         self.timers.report(&mut alive);
         self.immediates.report(&mut alive);
         let mut reasons = a_few(&alive);
-        let tasks = self.tasks.locations();
-        reasons
-            .extend(tasks.iter().map(|location| format!("a task spawned at {}", Shown(location))));
+        let tasks = self.tasks.locations(NAMED_MAX + 1).into_iter();
+        let tasks: Vec<_> =
+            tasks.map(|place| format!("a task spawned at {}", Shown(place))).collect();
+        reasons.extend(a_few(&tasks));
         if reasons.is_empty() { "nothing that it knows of".to_owned() } else { reasons.join(", ") }
     }
 
@@ -334,13 +337,13 @@ impl State {
     }
 }
 
-/// How many handles a message names.
+/// How many handles, and how many tasks, a message names.
 const NAMED_MAX: usize = 10;
 
 /// The first of them, in words, and whether there are more.
-fn a_few(alive: &[Alive]) -> Vec<String> {
-    let mut words: Vec<_> = alive.iter().take(NAMED_MAX).map(ToString::to_string).collect();
-    if alive.len() > NAMED_MAX {
+fn a_few(things: &[impl ToString]) -> Vec<String> {
+    let mut words: Vec<_> = things.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    if things.len() > NAMED_MAX {
         words.push("more of that kind".to_owned());
     }
     words

@@ -41,13 +41,18 @@ impl Tasks {
         self.entries.borrow_mut().remove(key)
     }
 
+    /// Gives the memory of a burst back. See [`Keyed::give_back`].
+    pub(crate) fn give_back(&self, now: bool) {
+        self.entries.borrow_mut().give_back(now);
+    }
+
     /// Takes all tasks out. For teardown.
     pub(crate) fn take_all(&self) -> Vec<Rc<dyn Run>> {
         self.entries.borrow_mut().take_all()
     }
 
-    /// Where the tasks that have not finished were spawned.
-    pub(crate) fn locations(&self) -> Vec<&'static Location<'static>> {
-        self.entries.borrow().values().map(|task| task.location()).collect()
+    /// Where the tasks that have not finished were spawned, at most so many.
+    pub(crate) fn locations(&self, most: usize) -> Vec<&'static Location<'static>> {
+        self.entries.borrow().values().take(most).map(|task| task.location()).collect()
     }
 }

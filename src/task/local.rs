@@ -71,7 +71,9 @@ pub struct Local<T: 'static> {
     value: Option<Box<T>>,
     /// The thread that made it.
     thread: ThreadId,
-    /// The loop that was current then: its name, and the way to it.
+    /// The number of the loop that was current then.
+    loop_id: u32,
+    /// That loop's name, and the way to it.
     mailbox: Arc<Mailbox>,
     /// The line that made it.
     location: &'static Location<'static>,
@@ -92,18 +94,22 @@ impl<T> Local<T> {
     /// When no loop is current.
     #[track_caller]
     pub fn new(value: T) -> Local<T> {
+        let (loop_id, mailbox) =
+            current::expect_with("Local::new", |state| (state.id, state.mailbox.clone()));
         Local {
             value: Some(Box::new(value)),
             thread: thread::current().id(),
-            mailbox: current::expect_with("Local::new", |state| state.mailbox.clone()),
+            loop_id,
+            mailbox,
             location: here(),
             _pinned: PhantomData,
         }
     }
 
-    /// Whether this is the thread on which the value can be used.
+    /// Whether this is the thread on which the value can be used. A job of the pool is on another
+    /// one, also in virtual time.
     pub fn is_here(&self) -> bool {
-        self.thread == thread::current().id()
+        self.thread == thread::current().id() && !current::is_in_job_of(self.loop_id)
     }
 
     /// Gives the value back.
@@ -124,6 +130,13 @@ impl<T> Local<T> {
         // stays in its box until it is dropped there, or for ever (see `drop`), and `into_inner`
         // and `deref_mut` need a `Local` that is not pinned.
         unsafe { self.map_unchecked_mut(|this| &mut **this) }
+    }
+
+    /// A value of the same loop and line.
+    fn of_same(&self, value: Box<T>) -> Local<T> {
+        let Local { thread, loop_id, location, .. } = *self;
+        let (value, mailbox) = (Some(value), self.mailbox.clone());
+        Local { value, thread, loop_id, mailbox, location, _pinned: PhantomData }
     }
 
     /// # Panics
@@ -163,9 +176,8 @@ impl<T> Drop for Local<T> {
         if self.is_here() {
             return drop(ManuallyDrop::into_inner(value));
         }
-        let value = Some(ManuallyDrop::into_inner(value));
-        let (thread, mailbox, location) = (self.thread, self.mailbox.clone(), self.location);
-        let home = Local { value, thread, mailbox, location, _pinned: PhantomData };
+        let value = ManuallyDrop::into_inner(value);
+        let (home, location) = (self.of_same(value), self.location);
         if let Err(refused) = self.mailbox.post(noted(|| "post", location, move || drop(home))) {
             // Dropped here it would come here again, and be refused again.
             mem::forget(refused);
@@ -199,9 +211,7 @@ impl<T> DerefMut for Local<T> {
 
 impl<T: Clone> Clone for Local<T> {
     fn clone(&self) -> Local<T> {
-        let value = Some(Box::new(T::clone(self)));
-        let (thread, mailbox, location) = (self.thread, self.mailbox.clone(), self.location);
-        Local { value, thread, mailbox, location, _pinned: PhantomData }
+        self.of_same(Box::new(T::clone(self)))
     }
 }
 

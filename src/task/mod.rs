@@ -23,13 +23,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::callback::slot::and_also;
 use crate::callback::{self, Halt};
 use crate::cell::peek;
 use crate::error::{Panic, TaskError};
 use crate::state::State;
 use crate::state::current;
 use crate::state::key::Key;
-use crate::trace::detail::Queue;
 use crate::unhandled;
 
 use crate::state::tasks::Run;
@@ -49,7 +49,7 @@ const KIND: &str = "task";
 ///
 /// A panic of the task goes to the task that awaits it. If the `Task` was dropped before, or is
 /// dropped unread later, it goes to [`on_uncaught`](crate::on_uncaught) like the panic of any
-/// callback.
+/// callback, or to the log if the loop has ended by then.
 ///
 /// An output that is an error goes the same way: to the task that awaits it, or else to
 /// [`on_unhandled`](crate::on_unhandled), if it is a `Result<(), E>` with a known `E`: see there.
@@ -127,7 +127,7 @@ impl<F: Future + 'static> Spawned<F> {
                 drop(removed);
                 match result {
                     Ok(output) => self.lose(output),
-                    Err(TaskError::Panicked(panic)) if self.logs_panics => self.log(&panic),
+                    Err(TaskError::Panicked(panic)) if self.logs_panics => self.log(panic),
                     Err(TaskError::Panicked(panic)) => {
                         callback::raise(&self.state, panic, Some(self.location))
                     }
@@ -149,18 +149,19 @@ impl<F: Future + 'static> Spawned<F> {
     /// the callback that is running, not one of the task.
     fn end(&self, future: Pin<Box<F>>, result: Result<F::Output, TaskError>) {
         let dropped = panic::catch_unwind(AssertUnwindSafe(|| drop(future)));
-        self.finish(result);
-        match dropped {
+        // The output may be dropped by that, and its destructor panic too.
+        match and_also(dropped, || self.finish(result)) {
             Err(payload) if self.logs_panics && !payload.is::<Halt>() => {
-                self.log(&Panic::new(payload));
+                self.log(Panic::new(payload));
             }
             Err(payload) => panic::resume_unwind(payload),
             Ok(()) => {}
         }
     }
 
-    fn log(&self, panic: &Panic) {
+    fn log(&self, panic: Panic) {
         log::error!("a task spawned at {} panicked: {}", Shown(self.location), panic.message());
+        callback::drop_quietly(panic);
     }
 }
 
@@ -214,12 +215,9 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
     fn detach(&self) {
         match self.output.replace(Output::Taken) {
             Output::Running | Output::Awaited(_) => self.output.set(Output::Detached),
-            Output::Finished(Err(TaskError::Panicked(panic))) if self.state.is_open() => {
+            Output::Finished(Err(TaskError::Panicked(panic))) => {
                 // Not from here: this may be a destructor.
-                let (state, at) = (self.state.clone(), self.location);
-                let raise = move || callback::raise(&state, panic, Some(at));
-                self.state.microtasks.push(raise);
-                self.state.tell_queued(Queue::Microtasks, None, KIND, Some(at));
+                callback::raise_of_task(&self.state, panic, self.location);
             }
             Output::Finished(Ok(output)) => self.lose(output),
             _ => {}

@@ -16,7 +16,7 @@ use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 
-use crate::callback;
+use crate::callback::{self, Apart};
 use crate::error::WorkError;
 use crate::queue::closure::Closure;
 use crate::state::State;
@@ -267,10 +267,11 @@ impl Report {
     }
 
     fn take(&mut self) -> Option<Unhandled> {
-        let lost = self.lost.take()?;
+        // Its text is the program's code as well as its destructor is, and both may panic.
+        let lost = Apart(self.lost.take());
         let mut error = String::new();
         // A `Display` that fails has told all that it could.
-        if lost.tell(&mut error).is_err() {
+        if lost.0.as_ref()?.tell(&mut error).is_err() {
             error.push('…');
         }
         let label = Label::of(self.location);

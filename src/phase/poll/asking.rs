@@ -55,6 +55,17 @@ fn ask_if_due(state: &Rc<State>) {
     }
 }
 
+/// Whether tasks that were asked in this iteration have not answered yet: the loop does not sleep,
+/// so that it comes to forget them.
+///
+/// Of those that were asked earlier something else that holds the loop has kept it from forgetting
+/// them. That may last, and they keep it from no sleep.
+#[inline]
+pub(super) fn awaits_answers(state: &State) -> bool {
+    state.handles.awaits_answers()
+        && state.handles.asked_at().0 == state.mailbox.figures.iterations()
+}
+
 /// Whether nothing holds the loop but tasks that were not asked in this iteration.
 #[inline]
 pub(super) fn is_put_off(state: &State) -> bool {

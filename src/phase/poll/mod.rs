@@ -55,7 +55,7 @@ pub(crate) fn timeout(state: &State, mode: RunMode, hold: bool) -> Option<Durati
 /// How long the poll may block when nothing waits.
 #[inline(never)]
 fn until_timer(state: &State, hold: bool) -> Option<Duration> {
-    if state.handles.awaits_answers() || !(hold || state.is_alive()) {
+    if asking::awaits_answers(state) || !(hold || state.is_alive()) {
         return Some(Duration::ZERO);
     }
     let limit = if !hold && asking::is_put_off(state) { Some(MOMENT) } else { None };

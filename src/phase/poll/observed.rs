@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::asking::awaits_answers;
 use super::wait_unobserved;
 use crate::callback;
 use crate::clock::{Nanos, saturating_nanos};
@@ -57,7 +58,7 @@ fn why_no_sleep(state: &State, mode: RunMode) -> NoSleep {
         (!state.closing.is_empty(), NoSleep::Closing),
         (!state.poll_last.is_empty(), NoSleep::PollLast),
         (!state.delivery.is_empty(), NoSleep::Undelivered),
-        (state.handles.awaits_answers(), NoSleep::Asked),
+        (awaits_answers(state), NoSleep::Asked),
         (mode == RunMode::NoWait, NoSleep::Mode),
         (!is_timer_due, NoSleep::NothingAlive),
     ];
