@@ -15,7 +15,6 @@
 //! returns.
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -23,6 +22,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::spare_descriptor;
 
 pub(crate) use libc::{ECHILD, SIGCHLD, SIGKILL};
 
@@ -192,11 +193,11 @@ pub(crate) fn occupy(number: RawFd) -> io::Result<Option<OwnedFd>> {
     if flags(number).is_some() {
         return Ok(None);
     }
-    let null = File::open("/dev/null")?;
-    if null.as_raw_fd() == number {
-        return Ok(Some(null.into()));
+    let spare = spare_descriptor()?;
+    if spare.as_raw_fd() == number {
+        return Ok(Some(spare));
     }
-    let copy = duplicate_above(null.as_fd(), number)?;
+    let copy = duplicate_above(spare.as_fd(), number)?;
     Ok((copy.as_raw_fd() == number).then_some(copy))
 }
 
