@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs::OpenOptions;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, pending};
 use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::task::Context;
@@ -106,19 +106,6 @@ const CASES: &[(&str, Case)] = &[
             };
             // The system has no more than some thousand.
             order.end((0..count / 4).map(open).collect(), Tty::close);
-        });
-    }),
-    ("bytes of a file that a task has left", |count, _order| {
-        block_on(async move {
-            let file = File::from_std(std::fs::File::open("/dev/zero").unwrap());
-            let mut all = vec![0; 128 * count];
-            // The task turns to something else, and its read goes on.
-            let (waker, _) = Wakes::new();
-            assert!(file.poll_read(&mut Context::from_waker(&waker), &mut all).is_pending());
-            for _ in 0..count {
-                let read = poll_fn(|cx| file.poll_read(cx, &mut all[..128])).await;
-                assert_eq!(read.unwrap(), 128);
-            }
         });
     }),
     ("watchers of phases", |count, order| {

@@ -237,3 +237,25 @@ impl File {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However small the pieces are in which a task takes it: to move the rest each time would take
+    /// the square of its length.
+    #[test]
+    fn what_was_read_and_not_taken_stays_where_it_is() {
+        let polled = Polled::default();
+        let bytes: VecDeque<u8> = (0..100).collect();
+        let start = bytes.as_slices().0.as_ptr();
+        polled.left.set(bytes);
+        let mut taken = [0; 3];
+        for first in [0, 3, 6] {
+            assert_eq!(polled.take_left(&mut taken).unwrap(), 3);
+            assert_eq!(taken, [first, first + 1, first + 2]);
+        }
+        let left = polled.left.take();
+        assert_eq!((left.len(), left.as_slices().0.as_ptr()), (91, start.wrapping_add(9)));
+    }
+}
