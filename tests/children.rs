@@ -395,6 +395,24 @@ fn the_numbers_of_a_child_are_kept_free_also_where_there_is_no_null_device() {
     });
 }
 
+/// Who starts this process may ignore the signal, and then the system forgets how children end.
+#[test]
+fn a_process_that_was_started_with_ends_of_children_ignored_hears_of_them() {
+    const PART: &str = "WINDLASS_CHILDREN_PART";
+    if std::env::var(PART).is_err() {
+        // In a process of its own: other tests have children too.
+        let name = "a_process_that_was_started_with_ends_of_children_ignored_hears_of_them";
+        assert!(test_as_a_process(name).env(PART, "").status().unwrap().success());
+        return;
+    }
+    // SAFETY: what is installed runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    block_on(async {
+        assert_eq!(sh("exit 7").status().await.unwrap().code(), Some(7));
+        assert_eq!(said(&mut sh("echo said")).await, "said\n");
+    });
+}
+
 /// C-8.
 #[test]
 fn the_environment_and_the_search_for_the_program_are_the_childs_own() {
