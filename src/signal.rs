@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -40,8 +41,9 @@ struct Hub {
     /// Where the system's handler leaves the loop's signals. The loop's own until it leaves the
     /// post.
     post: &'static Post,
-    /// Those that were started and not stopped, by number: in the order of their start.
-    listeners: RefCell<BTreeMap<u64, Rc<Listener>>>,
+    /// Those that were started and not stopped, by signal and number: those of one signal in the
+    /// order of their start.
+    listeners: RefCell<BTreeMap<(i32, u64), Rc<Listener>>>,
     /// The number of the next one.
     next_number: Cell<u64>,
 }
@@ -78,6 +80,11 @@ enum Then {
     CallOnce(Box<dyn FnMut()>),
     /// Keeps it for a task.
     Keep,
+}
+
+/// The places of the listeners of a signal.
+fn of_signal(signum: i32) -> RangeInclusive<(i32, u64)> {
+    (signum, 0)..=(signum, u64::MAX)
 }
 
 impl Hub {
@@ -131,7 +138,7 @@ impl Handle for Hub {
     fn ready(self: Rc<Self>, state: &Rc<State>, _event: Event) {
         for signum in self.post.collect() {
             let listeners = self.listeners.borrow();
-            for listener in listeners.values().filter(|listener| listener.signum == signum) {
+            for (_, listener) in listeners.range(of_signal(signum)) {
                 let (listener, own) = (listener.clone(), state.clone());
                 state.push_poll_last(Closure::new(move || listener.fire(&own)));
             }
@@ -198,10 +205,10 @@ impl Listener {
 
     /// Stops for good. The callback comes back, for the caller to call or drop.
     fn stop_but_for_callback(&self) -> Option<Box<dyn FnMut()>> {
-        let listed = self.hub.listeners.borrow_mut().remove(&self.number);
+        let listed = self.hub.listeners.borrow_mut().remove(&(self.signum, self.number));
         if listed.is_some() {
             let listeners = self.hub.listeners.borrow();
-            let others = listeners.values().any(|other| other.signum == self.signum);
+            let others = listeners.range(of_signal(self.signum)).next().is_some();
             drop(listeners);
             self.hub.post.unlisten(self.signum, others);
         }
@@ -430,7 +437,7 @@ fn listen(state: Rc<State>, signum: i32, then: Then) -> io::Result<Signal> {
         drop(listener.callback.set(f));
     }
     listener.registration.open(listener.clone(), here(), listener.has_callback);
-    hub.listeners.borrow_mut().insert(number, listener.clone());
+    hub.listeners.borrow_mut().insert((signum, number), listener.clone());
     Ok(Signal { listener: Name::new(listener) })
 }
 

@@ -5,15 +5,18 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
+use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::rc::Rc;
+use std::task::Context;
 use std::thread;
 
 use common::*;
+use windlass::net::{self, TcpListener, TcpStream, UdpSocket};
 use windlass::process::{Child, Command, Stdio};
 use windlass::stream::Readable;
 use windlass::{Loop, block_on, next_tick, run, spawn};
@@ -304,6 +307,109 @@ fn the_childs_standard_streams_wait_also_where_ours_do_not() {
             }
             child.wait().await.unwrap();
         }
+    });
+}
+
+/// C-7 has the child clear a flag of the open file that it shares with us.
+#[test]
+fn a_child_that_has_a_connection_for_its_input_does_not_make_the_loop_wait() {
+    /// Starts a child with a copy of a socket, and waits for its end.
+    async fn share(socket: &impl AsRawFd) {
+        // SAFETY: duplicates an open descriptor; the copy is owned right away.
+        let copy = unsafe { OwnedFd::from_raw_fd(libc::dup(socket.as_raw_fd())) };
+        assert!(Command::new("true").stdin(copy).status().await.unwrap().success());
+        assert!(!descriptor_flags(socket.as_raw_fd()).0, "the child expects it so");
+    }
+    fn would_block<T: std::fmt::Debug>(result: io::Result<T>) {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+    macro_rules! check {
+        ($ours:ident, $theirs:ident) => {
+            share(&$ours).await;
+            $theirs.write(b"hello").await.unwrap();
+            assert_eq!($ours.read(&mut [0; 5]).await.unwrap(), 5);
+            would_block($ours.try_read(&mut [0; 5]));
+            let mut peek = std::pin::pin!(std::future::poll_fn(|cx| $ours.poll_peek(cx, &mut [0])));
+            let (waker, _) = Wakes::new();
+            assert!(peek.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            while $ours.try_write(&[0; 4096]).is_ok() {}
+            would_block($ours.try_write(&[0; 4096]));
+            let queued = $ours.write_vectored(&[io::IoSlice::new(b"more"), io::IoSlice::new(b"!")]);
+            assert!($ours.write_queue_size() > 0);
+            drop(queued);
+        };
+    }
+    bounded(|| {
+        block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let theirs = listener.accept().await.unwrap();
+            check!(ours, theirs);
+            ours.close();
+            let (ours, theirs) = net::UnixStream::pair().unwrap();
+            check!(ours, theirs);
+            ours.close();
+            let (ours, theirs) = (loopback(), loopback());
+            share(&ours).await;
+            theirs.send_to(b"hello", ours.local_addr().unwrap()).await.unwrap();
+            let mut buffer = [0; 8];
+            assert_eq!(ours.recv_from(&mut buffer).await.unwrap().0, 5);
+            let mut next = std::pin::pin!(ours.recv_from(&mut buffer));
+            let (waker, _) = Wakes::new();
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        });
+    });
+}
+
+fn loopback() -> UdpSocket {
+    UdpSocket::bind("127.0.0.1:0").unwrap()
+}
+
+/// In a directory tree without `/dev`, as a server that has changed its root sees it.
+#[test]
+fn the_numbers_of_a_child_are_kept_free_also_where_there_is_no_null_device() {
+    let root = directory("no-dev");
+    let path = std::ffi::CString::new(root.to_str().unwrap()).unwrap();
+    bounded(move || {
+        // SAFETY: the path lives across the call. This thread gets a root directory of its own, and ends
+        // with the test.
+        let changed =
+            unsafe { libc::unshare(libc::CLONE_FS) == 0 && libc::chroot(path.as_ptr()) == 0 };
+        if !changed {
+            // Only root may.
+            return eprintln!(
+                "the root directory cannot be changed: {}",
+                io::Error::last_os_error()
+            );
+        }
+        assert!(File::open("/dev/null").is_err());
+        run(|| {
+            let (end, _other) = UnixStream::pair().unwrap();
+            let end = || OwnedFd::from(end.try_clone().unwrap());
+            let mut command = Command::new("/");
+            command.stdin(end()).stdout(end()).stderr(end()).fd(97, Stdio::piped());
+            // There is no program, and that is what the error says.
+            let error = command.spawn().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        });
+    });
+}
+
+/// Who starts this process may ignore the signal, and then the system forgets how children end.
+#[test]
+fn a_process_that_was_started_with_ends_of_children_ignored_hears_of_them() {
+    const PART: &str = "WINDLASS_CHILDREN_PART";
+    if std::env::var(PART).is_err() {
+        // In a process of its own: other tests have children too.
+        let name = "a_process_that_was_started_with_ends_of_children_ignored_hears_of_them";
+        assert!(test_as_a_process(name).env(PART, "").status().unwrap().success());
+        return;
+    }
+    // SAFETY: what is installed runs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    block_on(async {
+        assert_eq!(sh("exit 7").status().await.unwrap().code(), Some(7));
+        assert_eq!(said(&mut sh("echo said")).await, "said\n");
     });
 }
 

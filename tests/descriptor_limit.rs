@@ -62,6 +62,34 @@ fn a_burst_of_connections_at_the_limit_is_shed_and_reported_once() {
 }
 
 #[test]
+fn a_connection_that_takes_the_last_descriptor_is_no_lack_of_them() {
+    let _guard = alone();
+    bounded(|| {
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let seen = told.clone();
+        run(move || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+            let mut limit = Some(FewDescriptors::new(1));
+            let own = listener.clone();
+            listener.on_connection(move |connection| {
+                told.borrow_mut().push(connection.as_ref().err().map(io::Error::kind));
+                // It is open when the listener looks for the next one.
+                let (limit, own, _held) = (limit.take(), own.clone(), &client);
+                windlass::set_immediate(move || {
+                    drop(limit);
+                    own.close();
+                });
+                if let Ok(connection) = connection {
+                    connection.read_start(|_, _| ());
+                }
+            });
+        });
+        assert_eq!(*seen.borrow(), [None], "one connection, and nobody else waited");
+    });
+}
+
+#[test]
 fn a_loop_or_listener_that_cannot_be_made_is_an_error() {
     let _guard = alone();
     bounded(|| {

@@ -3,7 +3,9 @@
 
 mod common;
 
+use std::fs::OpenOptions;
 use std::future::{Future, pending};
+use std::os::unix::fs::OpenOptionsExt;
 use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use windlass::handle::{Check, Idle, Notifier, Poll, Prepare};
 use windlass::net::{TcpListener, TcpStream};
 use windlass::signal::Signal;
 use windlass::time::sleep;
+use windlass::tty::Tty;
 use windlass::worker::{BroadcastChannel, Call, Worker, WorkerPool, channel};
 use windlass::{Loop, Request, block_on, queue_work, run, set_immediate, set_timeout, spawn, work};
 
@@ -94,7 +97,23 @@ const CASES: &[(&str, Case)] = &[
     ("signals", |count, order| {
         run(move || {
             let watch = |_| Signal::start(libc::SIGUSR1, || ()).unwrap();
+            let of_another: Vec<_> =
+                (0..count).map(|_| Signal::start(libc::SIGUSR2, || ()).unwrap()).collect();
             order.end((0..count).map(watch).collect(), Signal::stop);
+            order.end(of_another, Signal::stop);
+        });
+    }),
+    ("masters of terminals, some of them non-blocking before", |count, order| {
+        run(move || {
+            raise_descriptor_limit(2 * count as u64);
+            let open = |number: usize| {
+                let before = if number % 2 == 0 { 0 } else { libc::O_NONBLOCK };
+                let mut master = OpenOptions::new();
+                master.read(true).write(true).custom_flags(libc::O_NOCTTY | before);
+                Tty::open(master.open("/dev/ptmx").unwrap().into()).unwrap()
+            };
+            // The system has no more than some thousand.
+            order.end((0..count / 4).map(open).collect(), Tty::close);
         });
     }),
     ("watchers of phases", |count, order| {

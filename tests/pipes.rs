@@ -7,23 +7,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::thread;
 
 use common::*;
 use windlass::pipe::{Reader, Writer, pipe};
 use windlass::{block_on, run, yield_now};
-
-/// The path of a new FIFO.
-#[allow(unsafe_code)]
-fn fifo(test: &str) -> PathBuf {
-    let path = directory(test).join("fifo");
-    let text = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-    // SAFETY: the path is a live string that ends in zero.
-    assert_eq!(unsafe { libc::mkfifo(text.as_ptr(), 0o600) }, 0);
-    path
-}
 
 async fn read_to_end(reader: &Reader) -> Vec<u8> {
     let (mut all, mut buffer) = (Vec::new(), vec![0; 10_000]);
@@ -155,6 +145,12 @@ fn what_is_no_fifo_or_goes_the_other_way_is_refused_at_once() {
         expect_invalid(Reader::open(&path));
         expect_invalid(Writer::open(&path));
         expect_invalid(Reader::open("/dev/null"));
+        let at = dir.join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&at).unwrap();
+        for other in [&dir, &at] {
+            expect_invalid(Reader::open(other));
+            expect_invalid(Writer::open(other));
+        }
         assert_eq!(Reader::open(dir.join("no")).unwrap_err().kind(), io::ErrorKind::NotFound);
         expect_invalid(Reader::open("a\0b"));
 
@@ -198,6 +194,25 @@ fn a_fifo_waits_for_its_first_writer_and_ends_with_its_last() {
             });
         });
         assert_eq!(*seen.borrow(), [b"one".to_vec(), b"two".to_vec(), vec![]]);
+    });
+}
+
+#[test]
+fn a_fifo_that_no_writer_has_opened_yet_is_not_at_its_end_for_who_only_tries() {
+    bounded(|| {
+        let path = fifo("fifo-tried");
+        block_on(async {
+            let reader = Reader::open(&path).unwrap();
+            let tried = || reader.try_read(&mut [0; 8]);
+            assert_eq!(tried().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            let writer = Writer::open(&path).unwrap();
+            assert_eq!(tried().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            writer.write(b"x").await.unwrap();
+            assert_eq!(tried().unwrap(), 1);
+            writer.close();
+            assert_eq!(tried().unwrap(), 0, "now it is");
+            assert_eq!(reader.read(&mut [0; 8]).await.unwrap(), 0);
+        });
     });
 }
 
@@ -298,6 +313,128 @@ fn of_two_streams_of_one_fifo_the_one_that_closes_last_puts_the_flag_back() {
             }
             assert!(!flag());
         }
+    });
+}
+
+/// Has the kernel refuse this thread the call that compares open files, as many containers do.
+#[allow(unsafe_code)]
+#[cfg(target_os = "linux")]
+fn refuse_to_compare() {
+    let step = |code: u32, yes, no, value| libc::sock_filter {
+        code: code as u16,
+        jt: yes,
+        jf: no,
+        k: value,
+    };
+    let (load, equal, end) = (
+        libc::BPF_LD | libc::BPF_W | libc::BPF_ABS,
+        libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+        libc::BPF_RET | libc::BPF_K,
+    );
+    let mut steps = [
+        step(load, 0, 0, 0), // The number of the call.
+        step(equal, 0, 1, libc::SYS_kcmp as u32),
+        step(end, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        step(end, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: the filter lives across the calls. It is for this thread, which ends with the test.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1_u64, 0_u64, 0_u64, 0_u64), 0);
+        let mode = u64::from(libc::SECCOMP_MODE_FILTER);
+        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const filter), 0);
+        assert_eq!(libc::syscall(libc::SYS_kcmp, 0, 0, 0, 0, 0), -1);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn open_files_of_one_fifo_are_told_apart_also_where_the_system_refuses_to_compare_them() {
+    let path = fifo("fifo-refused");
+    bounded(move || {
+        refuse_to_compare();
+        run(|| {
+            let open = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let flag = |file: &File| descriptor_flags(file.as_raw_fd()).0;
+            let adopt = |file: &File| Reader::from_fd(file.try_clone().unwrap().into()).unwrap();
+            let (one, other) = (open(), open());
+            // Non-blocking before, by somebody else's hand.
+            let theirs = adopt(&other);
+            let (ours, second) = (adopt(&one), adopt(&one));
+            let apart = adopt(&other);
+            ours.close();
+            assert!(flag(&one), "the second one needs it");
+            second.close();
+            assert!(!flag(&one), "that the other open file needs it changes nothing");
+            apart.close();
+            assert!(flag(&other), "as it was before");
+            theirs.close();
+            assert!(!flag(&other));
+        });
+    });
+}
+
+/// Clears the flag by way of another descriptor of the open file, as another process does.
+#[allow(unsafe_code)]
+fn make_wait(file: &File) {
+    // SAFETY: calls without pointers, on a descriptor that is open.
+    unsafe {
+        let flags = libc::fcntl(file.as_raw_fd(), libc::F_GETFL);
+        let flags = flags & !libc::O_NONBLOCK;
+        assert_eq!(libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags), 0);
+    }
+}
+
+#[test]
+fn a_flag_that_others_take_away_does_not_make_the_loop_wait() {
+    bounded(|| {
+        let path = fifo("fifo-taken");
+        let open = |read, write| OpenOptions::new().read(read).write(write).open(&path).unwrap();
+        let both = open(true, true);
+        let (end, entry) = (open(true, false), open(false, true));
+        let (theirs, also_theirs) = (end.try_clone().unwrap(), entry.try_clone().unwrap());
+        block_on(async {
+            let reader = Reader::from_fd(end.into()).unwrap();
+            let writer = Writer::from_fd(entry.into()).unwrap();
+            make_wait(&theirs);
+            make_wait(&also_theirs);
+            // More than the pipe takes: the loop goes on to the reader, which empties it and waits.
+            let data = noise(5, 200_000);
+            let request = writer.write(&data);
+            assert!(writer.write_queue_size() > 0);
+            let vectored =
+                writer.write_vectored(&[&b""[..], b"behind", b" it"].map(io::IoSlice::new));
+            let got = Rc::new(RefCell::new(Vec::<u8>::new()));
+            let taken = got.clone();
+            reader.read_start(move |_, chunk| taken.borrow_mut().extend(chunk.unwrap()));
+            request.await.unwrap();
+            vectored.await.unwrap();
+            until(|| got.borrow().len() >= data.len() + 9).await;
+            assert!(*got.borrow() == [&data[..], b"behind it"].concat());
+            reader.close();
+            drop(both);
+        });
+    });
+}
+
+/// As every child does that inherits a standard stream.
+#[test]
+fn a_child_that_shares_a_fifo_does_not_make_the_loop_wait() {
+    bounded(|| {
+        let path = fifo("fifo-inherited");
+        let mut both = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let end = OpenOptions::new().read(true).open(&path).unwrap();
+        let theirs = OwnedFd::from(end.try_clone().unwrap());
+        block_on(async {
+            let reader = Reader::from_fd(end.into()).unwrap();
+            let child = windlass::process::Command::new("true").stdin(theirs).status();
+            assert!(child.await.unwrap().success());
+            both.write_all(b"hello").unwrap();
+            let mut buffer = [0; 5];
+            assert_eq!(reader.read(&mut buffer).await.unwrap(), 5);
+            let nothing = reader.try_read(&mut buffer).unwrap_err();
+            assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        });
     });
 }
 

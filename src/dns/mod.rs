@@ -139,14 +139,8 @@ fn lookup_at(
     options: LookupOptions,
 ) -> Request<io::Result<Vec<IpAddr>>> {
     convert(state, location, find(state, location, host, options), |found| {
-        let mut addresses = Vec::with_capacity(found.len());
-        for address in found.iter().map(SocketAddr::ip) {
-            // There may be several of one address, each in a scope of its own.
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
+        // There may be several of one address, each in a scope of its own.
+        resolver::each_once(found.iter().map(SocketAddr::ip))
     })
 }
 

@@ -6,7 +6,8 @@
 //! over by the call.
 
 use std::cell::Cell;
-use std::io::{self, SeekFrom};
+use std::collections::VecDeque;
+use std::io::{self, Read as _, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -22,7 +23,7 @@ pub(super) struct Polled {
     /// The operation that goes on. Taken out while it is polled.
     going: Cell<Going>,
     /// Bytes that were read and that nobody has taken.
-    left: Cell<Vec<u8>>,
+    left: Cell<VecDeque<u8>>,
     /// Why a write failed that nobody waits for. For the next write or flush.
     failure: Cell<Option<io::Error>>,
 }
@@ -63,7 +64,7 @@ impl Polled {
             Going::Nothing => return Poll::Ready(Ended::Quietly),
             Going::Read(request) => poll(request, cx).map(|read| match read {
                 Ok(bytes) if !bytes.is_empty() => {
-                    self.left.set(bytes);
+                    self.left.set(bytes.into());
                     Ended::Quietly
                 }
                 end => Ended::Read(end.map(|_empty| 0)),
@@ -89,11 +90,9 @@ impl Polled {
     }
 
     /// Gives what was read and not taken.
-    fn take_left(&self, buffer: &mut [u8]) -> usize {
+    fn take_left(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut left = self.left.take();
-        let count = left.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&left[..count]);
-        left.drain(..count);
+        let count = left.read(buffer);
         self.left.set(left);
         count
     }
@@ -134,7 +133,7 @@ impl File {
             if let Ended::Read(ended) = ready!(polled.poll_going(cx)) {
                 return Poll::Ready(ended);
             }
-            let count = polled.take_left(buffer);
+            let count = polled.take_left(buffer)?;
             if count > 0 || buffer.is_empty() {
                 return Poll::Ready(Ok(count));
             }
@@ -236,5 +235,27 @@ impl File {
             let back = SeekFrom::Current(-(left as i64));
             polled.going.set(Going::Seek(self.seek_at(back, self.made_at()), None));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However small the pieces are in which a task takes it: to move the rest each time would take
+    /// the square of its length.
+    #[test]
+    fn what_was_read_and_not_taken_stays_where_it_is() {
+        let polled = Polled::default();
+        let bytes: VecDeque<u8> = (0..100).collect();
+        let start = bytes.as_slices().0.as_ptr();
+        polled.left.set(bytes);
+        let mut taken = [0; 3];
+        for first in [0, 3, 6] {
+            assert_eq!(polled.take_left(&mut taken).unwrap(), 3);
+            assert_eq!(taken, [first, first + 1, first + 2]);
+        }
+        let left = polled.left.take();
+        assert_eq!((left.len(), left.as_slices().0.as_ptr()), (91, start.wrapping_add(9)));
     }
 }

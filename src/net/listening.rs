@@ -113,6 +113,16 @@ enum Taken<S> {
     Nothing,
 }
 
+/// What came of closing a connection that waits, for want of a descriptor for it.
+enum Shed {
+    /// One is closed, or is gone.
+    One,
+    /// None waits: the system looks for a descriptor before it looks for a connection.
+    Nobody,
+    /// There was no descriptor to close one with. The listener pauses.
+    Pauses,
+}
+
 impl<L: Listener> Listening<L> {
     fn state(&self) -> &Rc<State> {
         &self.registration.state
@@ -168,46 +178,45 @@ impl<L: Listener> Listening<L> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // The client gave up while it waited.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => Taken::Gone,
-                Err(error) if sys::is_out_of_descriptors(&error) => {
-                    let shed = self.shed();
-                    if !self.lack_reported.replace(true) {
+                Err(error) if sys::is_out_of_descriptors(&error) => match self.shed() {
+                    Shed::Nobody => Taken::Nothing,
+                    Shed::One | Shed::Pauses if !self.lack_reported.replace(true) => {
                         log::warn!("no descriptor is left for a connection: {error}");
-                        return Taken::Outcome(Err(error));
+                        Taken::Outcome(Err(error))
                     }
-                    if !shed {
-                        self.ready.set(false);
-                        return Taken::Nothing;
-                    }
-                    Taken::Gone
-                }
+                    Shed::One => Taken::Gone,
+                    Shed::Pauses => Taken::Nothing,
+                },
                 Err(error) => Taken::Outcome(Err(error)),
             };
         }
     }
 
-    /// Closes one waiting connection with the help of the spare descriptor. False if that is not
-    /// possible: no connection waits (the system looks for a descriptor first), or there is no
-    /// spare one. Then the listener pauses.
-    fn shed(&self) -> bool {
+    /// Closes one waiting connection with the help of the spare descriptor.
+    fn shed(&self) -> Shed {
         let outcome = self.spare.take().map(|_given_up| ());
         let outcome = outcome.map(|()| self.with_socket(|socket| accept(socket).map(drop)));
         if self.with_socket(|socket| socket.system().map(drop)).is_ok() {
-            self.spare.set(sys::spare_descriptor());
+            self.spare.set(sys::spare_descriptor().ok());
         }
         match outcome {
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.ready.set(false);
+                return Shed::Nobody;
+            }
             // Another thread has taken it.
             Some(Err(error)) if sys::is_out_of_descriptors(&error) => {}
             // Closed, or given up by the client meanwhile: the next may wait.
-            Some(_) => return true,
+            Some(_) => return Shed::One,
             None => {}
         }
+        self.ready.set(false);
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
             timers::set_internal(self.state(), PAUSE, self.location, again);
         }
-        false
+        Shed::Pauses
     }
 
     fn accept_round(self: &Rc<Self>, state: &Rc<State>) {
@@ -325,7 +334,7 @@ impl<L: Listener> Listening<L> {
             ready: Cell::new(false),
             listening: Cell::new(false),
             names: Names::default(),
-            spare: Cell::new(socket.system().ok().and_then(|_| sys::spare_descriptor())),
+            spare: Cell::new(socket.system().and_then(|_| sys::spare_descriptor()).ok()),
             lack_reported: Cell::new(false),
             on_connection: Slot::default(),
             acceptors: Waiters::default(),

@@ -234,7 +234,9 @@ impl Command {
 
     /// Starts the program.
     ///
-    /// When this returns, the program has begun. Its end is told later, from the loop.
+    /// When this returns, the program has begun. Its end is told later, from the loop. Where
+    /// `SIGCHLD` is ignored, as in a process that was started so, the system would tell nobody how
+    /// a child has ended: its disposition is then put to the default by this call, and stays there.
     ///
     /// # Errors
     /// The system's, as `std` gives it, when the program cannot be started: `NotFound`,

@@ -8,7 +8,7 @@
 //! nothing of it is changed for good: a terminal or a pipe is opened anew, a socket is told with
 //! each call not to wait. Where the system refuses to open it anew (a FIFO with a path, another
 //! user's terminal), the flag `O_NONBLOCK` is set while the stream is open, and is put back when it
-//! closes.
+//! closes. A child that inherits the stream takes the flag away: that does not hold up the loop.
 //!
 //! All that [`stdout`] returns on one loop is one stream, so that writes keep their order. It is
 //! not the `Stdout` of the standard library, which `println!` uses and which has a buffer of its

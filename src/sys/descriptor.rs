@@ -6,23 +6,27 @@
 //! terminal is opened anew where the system can do that, and a socket is told with each call. Only
 //! what allows neither has its flag set: a FIFO that has a path, the master of a pseudo-terminal,
 //! or a terminal that may not be opened. Of the descriptors here that share such an open file the
-//! last one puts the flag back when it closes ([`Sharing`]).
+//! last one puts the flag back when it closes ([`Sharing`]). The others who have it may take the
+//! flag away at any time, as a child does that inherits it; then the system is asked before each
+//! call whether it would wait.
 //!
 //! One of the files with `unsafe` code: each block is one system call on values that live until it
 //! returns.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Transport;
 use super::file::{MAX_BUFFERS, to_c};
 use super::terminal;
-use super::unix::NO_SIGNAL;
+use super::unix::{SEND_FLAGS, descriptor_ready};
+use super::{Event, Transport};
 
 /// What is behind a descriptor. See [`kind_of`](crate::stdio::kind_of).
 ///
@@ -131,13 +135,15 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<bool> 
     let before = flags(fd)?;
     let after = if on { before | libc::O_NONBLOCK } else { before & !libc::O_NONBLOCK };
     if after != before {
-        // SAFETY: as above.
-        let failed = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, after) } < 0;
-        if failed {
-            return Err(io::Error::last_os_error());
-        }
+        set_flags(fd, after)?;
     }
     Ok(before & libc::O_NONBLOCK != 0)
+}
+
+fn set_flags(fd: BorrowedFd<'_>, flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: a call without pointers, on a descriptor that is borrowed for it.
+    let failed = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) } < 0;
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// A further descriptor of an open file, which may be closed already. None is made below 3.
@@ -170,14 +176,36 @@ fn access_of(flags: libc::c_int) -> Access {
 pub(crate) struct Descriptor {
     /// This process's own, closed with it.
     fd: OwnedFd,
-    /// A socket, which has calls of its own.
-    is_socket: bool,
-    /// The master of a pseudo-terminal, whose read fails when the slave has gone.
-    is_master: bool,
+    /// In what its calls differ from those of others.
+    sort: Sort,
     /// It relies on the flag of an open file that others may have.
-    shares_flag: bool,
+    sharing: Option<Sharing>,
     /// What it was opened for.
     access: Access,
+}
+
+/// In what the calls on a descriptor differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    /// Whose read gives nothing also before there was a writer, if it has a path.
+    Pipe,
+    /// Which has calls of its own.
+    Socket,
+    /// Whose read fails when the slave has gone.
+    Master,
+    /// Another terminal, or another device.
+    Device,
+}
+
+impl Sort {
+    fn of(fd: RawFd, kind: Kind) -> Sort {
+        match kind {
+            Kind::Tcp | Kind::Udp | Kind::Unix => Sort::Socket,
+            Kind::Pipe => Sort::Pipe,
+            Kind::Terminal if terminal::is_master(fd) => Sort::Master,
+            Kind::Terminal | Kind::File | Kind::Unknown => Sort::Device,
+        }
+    }
 }
 
 impl Descriptor {
@@ -188,7 +216,7 @@ impl Descriptor {
             // Nobody else has the open file.
             set_nonblocking(fd.as_fd(), true)?;
             let access = access_of(flags(fd.as_fd())?);
-            Ok(Descriptor { fd, is_socket: false, is_master: false, shares_flag: false, access })
+            Ok(Descriptor { fd, sort: Sort::Pipe, sharing: None, access })
         };
         Ok((end(writer.into())?, end(reader.into())?))
     }
@@ -199,33 +227,31 @@ impl Descriptor {
     /// `InvalidInput` when there is something else at the path; `ENXIO` when it is opened for
     /// writing and nobody reads.
     pub(crate) fn open_fifo(path: &Path, write: bool) -> io::Result<Descriptor> {
-        let path = to_c(path)?;
+        let refusal = || io::Error::new(io::ErrorKind::InvalidInput, "the path is no FIFO's");
         let access = if write { libc::O_WRONLY } else { libc::O_RDONLY };
-        let fd = open(&path, access)?;
+        let fd = open(&to_c(path)?, access).map_err(|error| match path.metadata() {
+            // A directory or a socket cannot even be opened so.
+            Ok(found) if !found.file_type().is_fifo() => refusal(),
+            _ => error,
+        })?;
         if kind_of(fd.as_raw_fd()) != Kind::Pipe {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "there is no FIFO at the path",
-            ));
+            return Err(refusal());
         }
         let access = Access { read: !write, write };
-        Ok(Descriptor { fd, is_socket: false, is_master: false, shares_flag: false, access })
+        Ok(Descriptor { fd, sort: Sort::Pipe, sharing: None, access })
     }
 
     /// Takes a pipe, a terminal or a socket, so that calls on it do not wait.
     pub(crate) fn adopt(fd: OwnedFd, kind: Kind) -> io::Result<Descriptor> {
-        let is_socket = matches!(kind, Kind::Tcp | Kind::Udp | Kind::Unix);
-        let is_master = kind == Kind::Terminal && terminal::is_master(fd.as_raw_fd());
+        let sort = Sort::of(fd.as_raw_fd(), kind);
         let flags = flags(fd.as_fd())?;
-        let access = access_of(flags);
-        let mut descriptor = Descriptor { fd, is_socket, is_master, shares_flag: false, access };
-        if !is_socket {
-            match open_anew(descriptor.fd.as_fd(), kind, flags).filter(|_| !is_master) {
+        let mut descriptor = Descriptor { fd, sort, sharing: None, access: access_of(flags) };
+        if sort != Sort::Socket {
+            // What is opened anew in the place of a master is another one.
+            let may_open = sort != Sort::Master;
+            match may_open.then(|| open_anew(descriptor.fd.as_fd(), kind, flags)).flatten() {
                 Some(own) => descriptor.fd = own,
-                None => {
-                    Sharing::begin(descriptor.fd.as_fd())?;
-                    descriptor.shares_flag = true;
-                }
+                None => descriptor.sharing = Some(Sharing::begin(descriptor.fd.as_fd())?),
             }
         }
         Ok(descriptor)
@@ -233,7 +259,18 @@ impl Descriptor {
 
     /// Whether it relies on the flag of an open file that others may have.
     pub(crate) fn shares_flag(&self) -> bool {
-        self.shares_flag
+        self.sharing.is_some()
+    }
+
+    /// Whether a call would wait, for others who have the open file have taken its flag away.
+    fn waits(&self) -> io::Result<bool> {
+        Ok(self.shares_flag() && flags(self.fd.as_fd())? & libc::O_NONBLOCK == 0)
+    }
+
+    /// Would-block if the system says that a call of this kind would not get anywhere now.
+    fn check_ready(&self, event: Event) -> io::Result<()> {
+        let ready = descriptor_ready(self.fd.as_raw_fd(), event)?;
+        if ready.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     }
 
     /// What it was opened for.
@@ -258,41 +295,53 @@ impl Transport for Descriptor {
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.waits()? {
+            self.check_ready(Event::READABLE)?;
+        }
         let (fd, start, len) = (self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: the system writes at most `len` bytes from `start`, which is the buffer.
-        let count = unsafe {
-            if self.is_socket {
-                libc::recv(fd, start, len, libc::MSG_DONTWAIT)
-            } else {
-                libc::read(fd, start, len)
+        let count = to_count(unsafe {
+            match self.sort {
+                Sort::Socket => libc::recv(fd, start, len, libc::MSG_DONTWAIT),
+                _ => libc::read(fd, start, len),
             }
-        };
-        match to_count(count) {
+        });
+        match (count, self.sort) {
             // So the system says that no slave is open any more.
-            Err(error) if self.is_master && error.raw_os_error() == Some(libc::EIO) => Ok(0),
-            outcome => outcome,
+            (Err(error), Sort::Master) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
+            // The end, or a FIFO that no writer has opened yet.
+            (Ok(0), Sort::Pipe) if len > 0 => self.check_ready(Event::READABLE).map(|()| 0),
+            (count, _) => count,
         }
     }
 
     /// Sends what the system takes of `data`. Of a pipe that nobody reads the process is told by
     /// SIGPIPE too, which Rust programs ignore.
     fn send(&self, data: &[u8]) -> io::Result<usize> {
-        let (fd, start, len) = (self.fd.as_raw_fd(), data.as_ptr().cast(), data.len());
+        let mut len = data.len();
+        if self.waits()? {
+            self.check_ready(Event::WRITABLE)?;
+            // As much as a pipe that has room takes without waiting.
+            len = len.min(libc::PIPE_BUF);
+        }
+        let (fd, start) = (self.fd.as_raw_fd(), data.as_ptr().cast());
         // SAFETY: the system reads at most `len` bytes from `start`, which is the data.
         to_count(unsafe {
-            if self.is_socket {
-                libc::send(fd, start, len, libc::MSG_DONTWAIT | NO_SIGNAL)
-            } else {
-                libc::write(fd, start, len)
+            match self.sort {
+                Sort::Socket => libc::send(fd, start, len, SEND_FLAGS),
+                _ => libc::write(fd, start, len),
             }
         })
     }
 
     fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         let data = &data[..data.len().min(MAX_BUFFERS)];
-        if self.is_socket {
-            let flags = libc::MSG_DONTWAIT | NO_SIGNAL;
-            return socket2::SockRef::from(&self.fd).send_vectored_with_flags(data, flags);
+        if self.sort == Sort::Socket {
+            return socket2::SockRef::from(&self.fd).send_vectored_with_flags(data, SEND_FLAGS);
+        }
+        if self.waits()? {
+            let first = data.iter().find(|buffer| !buffer.is_empty());
+            return self.send(first.map_or(&[], |buffer| buffer));
         }
         let (start, count) = (data.as_ptr().cast(), data.len() as libc::c_int);
         // SAFETY: std promises that an `IoSlice` has the layout of an `iovec`; there are `count` of
@@ -308,8 +357,8 @@ impl Transport for Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        if self.shares_flag
-            && let Err(error) = Sharing::end(self.fd.as_fd())
+        if let Some(sharing) = self.sharing
+            && let Err(error) = sharing.end(self.fd.as_fd())
         {
             log::error!("a descriptor could not be made blocking again: {error}");
         }
@@ -317,68 +366,82 @@ impl Drop for Descriptor {
 }
 
 /// A descriptor that relies on the flag of an open file that others may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Sharing {
+    /// What it is a descriptor of. Those of something else have another open file in any case.
+    file: FileId,
     /// Its number, which is its own until it is taken out.
     fd: RawFd,
-    /// The flag was not set before: this one puts it back, unless another takes that over.
-    puts_back: bool,
 }
 
-/// All there are in the process. Held while one begins or ends, so that of two that share an open
+/// All there are in the process, and whether each puts the flag back: the one that has set it does,
+/// unless another takes that over. Held while one begins or ends, so that of two that share an open
 /// file one knows of the other.
-static SHARING: Mutex<Vec<Sharing>> = Mutex::new(Vec::new());
+static SHARING: Mutex<BTreeMap<Sharing, bool>> = Mutex::new(BTreeMap::new());
 
 impl Sharing {
-    fn all() -> MutexGuard<'static, Vec<Sharing>> {
+    fn all() -> MutexGuard<'static, BTreeMap<Sharing, bool>> {
         SHARING.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the flag for a descriptor that is not in the list.
-    fn begin(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fn begin(fd: BorrowedFd<'_>) -> io::Result<Sharing> {
+        let sharing = Sharing { file: FileId::of(fd)?, fd: fd.as_raw_fd() };
         let mut all = Sharing::all();
         let puts_back = !set_nonblocking(fd, true)?;
-        all.push(Sharing { fd: fd.as_raw_fd(), puts_back });
-        Ok(())
+        all.insert(sharing, puts_back);
+        Ok(sharing)
     }
 
     /// Takes a descriptor out, and puts the flag back if nobody here needs it any more.
-    fn end(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fn end(self, fd: BorrowedFd<'_>) -> io::Result<()> {
         let mut all = Sharing::all();
-        let place = all.iter().position(|one| one.fd == fd.as_raw_fd());
-        let Some(ended) = place.map(|place| all.swap_remove(place)) else { return Ok(()) };
-        if !ended.puts_back {
+        if all.remove(&self) != Some(true) {
             return Ok(());
         }
-        match all.iter_mut().find(|other| is_same_open_file(ended.fd, other.fd)) {
-            Some(other) => other.puts_back = true,
-            None => drop(set_nonblocking(fd, false)?),
+        // Who shares the open file has found the flag set. So of many descriptors of one FIFO, each
+        // with an open file of its own, none has to be compared.
+        let of_file = Sharing { fd: 0, ..self }..=Sharing { fd: RawFd::MAX, ..self };
+        for (other, puts_back) in all.range_mut(of_file).filter(|(_, puts_back)| !**puts_back) {
+            if is_same_open_file(fd, other.fd)? {
+                *puts_back = true;
+                return Ok(());
+            }
         }
-        Ok(())
+        set_nonblocking(fd, false).map(drop)
     }
 }
 
-/// Whether two descriptors that are open have one open file, and with it their flags.
-#[cfg(target_os = "linux")]
-fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
-    const KCMP_FILE: libc::c_int = 0;
-    let (one_long, other_long) = (libc::c_long::from(one), libc::c_long::from(other));
-    // SAFETY: calls without pointers, on this process itself.
-    let order = unsafe {
-        let own = libc::getpid();
-        libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, one_long, other_long)
-    };
-    // A kernel or a filter without the call: what can be told is whether it is one file.
-    order == 0 || order < 0 && is_same_file(one, other)
+/// What tells the file behind a descriptor from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct FileId {
+    /// The file system.
+    system: libc::dev_t,
+    /// Its number there.
+    inode: libc::ino_t,
+    /// The device behind it, for the masters of all terminals are one file.
+    device: u64,
 }
 
-#[cfg(not(target_os = "linux"))]
-fn is_same_open_file(one: RawFd, other: RawFd) -> bool {
-    is_same_file(one, other)
+impl FileId {
+    fn of(fd: BorrowedFd<'_>) -> io::Result<FileId> {
+        let status = status(fd.as_raw_fd()).ok_or_else(io::Error::last_os_error)?;
+        let device = terminal::device_of(fd.as_raw_fd())?;
+        Ok(FileId { system: status.st_dev, inode: status.st_ino, device })
+    }
 }
 
-fn is_same_file(one: RawFd, other: RawFd) -> bool {
-    let file = |fd| status(fd).map(|status| (status.st_dev, status.st_ino, status.st_rdev));
-    file(one).is_some() && file(one) == file(other)
+/// Whether two descriptors that are open have one open file: a flag that is changed through one is
+/// then seen through the other. It is that of appending, which means nothing to a pipe or a
+/// terminal. Linux has a call for the question, but many containers refuse it.
+fn is_same_open_file(one: BorrowedFd<'_>, other: RawFd) -> io::Result<bool> {
+    // SAFETY: it is in the list, and so it is open while the list is held.
+    let other = unsafe { BorrowedFd::borrow_raw(other) };
+    let (before, seen_before) = (flags(one)?, flags(other)?);
+    set_flags(one, before ^ libc::O_APPEND)?;
+    let seen = flags(other);
+    set_flags(one, before)?;
+    Ok((seen? ^ seen_before) & libc::O_APPEND != 0)
 }
 
 impl AsRawFd for Descriptor {

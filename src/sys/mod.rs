@@ -11,7 +11,7 @@
 //! - [`terminal`]: modes that are put back, and sizes;
 //! - [`descriptor_ready`]: whether a descriptor is ready at this moment, level by level;
 //! - [`thread_cpu_time`]: what a thread has used;
-//! - [`spare_descriptor`]: a descriptor to give up when there are none left;
+//! - [`spare_descriptor`]: a descriptor of no use but to have a number;
 //! - [`file`] and [`dir`]: calls on files and directories that std lacks;
 //! - [`inotify`]: what happens to files and directories;
 //! - [`process`]: starting a program, hearing of its end, signalling it;

@@ -15,7 +15,6 @@
 //! returns.
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -23,6 +22,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::spare_descriptor;
 
 pub(crate) use libc::{ECHILD, SIGCHLD, SIGKILL};
 
@@ -45,6 +46,7 @@ pub(crate) fn spawn(mut command: Command, preparation: Preparation) -> io::Resul
     // SAFETY: between fork and exec this makes system calls only: it allocates nothing, takes no
     // lock, and does not panic.
     unsafe { command.pre_exec(move || preparation.run()) };
+    keep_statuses()?;
     let mut child = with_signals_blocked(|| command.spawn())?;
     match Pid::open(child.id()) {
         Ok(pid) => Ok(Arc::new(pid)),
@@ -53,6 +55,27 @@ pub(crate) fn spawn(mut command: Command, preparation: Preparation) -> io::Resul
             drop((child.kill(), child.wait()));
             Err(error)
         }
+    }
+}
+
+/// Has the system keep how a child has ended until somebody waits for it. It does not while SIGCHLD
+/// is ignored, as it is in a process that was started so; by default nothing else comes of it.
+fn keep_statuses() -> io::Result<()> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the action lives here, and the system has filled it in where it is looked at. It is
+    // put back with a handler that it had, or without any.
+    unsafe {
+        super::file::check(libc::sigaction(SIGCHLD, ptr::null(), action.as_mut_ptr()))?;
+        let mut action = action.assume_init();
+        let is_ignored = action.sa_sigaction == libc::SIG_IGN;
+        if !is_ignored && action.sa_flags & libc::SA_NOCLDWAIT == 0 {
+            return Ok(());
+        }
+        if is_ignored {
+            action.sa_sigaction = libc::SIG_DFL;
+        }
+        action.sa_flags &= !libc::SA_NOCLDWAIT;
+        super::file::check(libc::sigaction(SIGCHLD, &raw const action, ptr::null_mut()))
     }
 }
 
@@ -192,11 +215,11 @@ pub(crate) fn occupy(number: RawFd) -> io::Result<Option<OwnedFd>> {
     if flags(number).is_some() {
         return Ok(None);
     }
-    let null = File::open("/dev/null")?;
-    if null.as_raw_fd() == number {
-        return Ok(Some(null.into()));
+    let spare = spare_descriptor()?;
+    if spare.as_raw_fd() == number {
+        return Ok(Some(spare));
     }
-    let copy = duplicate_above(null.as_fd(), number)?;
+    let copy = duplicate_above(spare.as_fd(), number)?;
     Ok((copy.as_raw_fd() == number).then_some(copy))
 }
 

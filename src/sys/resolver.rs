@@ -5,7 +5,9 @@
 //! `getnameinfo` fills buffers.
 #![allow(unsafe_code)]
 
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::hash::Hash;
 use std::io;
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -75,13 +77,13 @@ pub(crate) fn addresses(host: &CStr, family: AddressFamily) -> Result<Vec<Socket
         AddressFamily::V6 => libc::AF_INET6,
     };
     let list = List::ask(Some(host), None, family, libc::SOCK_STREAM)?;
-    let mut found = Vec::new();
-    for address in list.addresses() {
-        if !found.contains(&address) {
-            found.push(address);
-        }
-    }
-    Ok(found)
+    Ok(each_once(list.addresses()))
+}
+
+/// Each of them once, where it stands first.
+pub(crate) fn each_once<T: Copy + Eq + Hash>(all: impl Iterator<Item = T>) -> Vec<T> {
+    let mut known = HashSet::new();
+    all.filter(|one| known.insert(*one)).collect()
 }
 
 /// The number of a network interface, by its name or its number in digits. None if there is none of
@@ -258,3 +260,43 @@ const EAI_NODATA: c_int = libc::EAI_NODATA;
 const EAI_NODATA: c_int = c_int::MIN;
 /// On Linux, where the libc crate does not name it.
 const EAI_ADDRFAMILY: c_int = if cfg!(target_os = "linux") { -9 } else { c_int::MIN + 1 };
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::hash::Hasher;
+
+    use super::*;
+
+    thread_local! {
+        static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts how often it is compared.
+    #[derive(Clone, Copy, Debug)]
+    struct Counted(usize);
+
+    impl PartialEq for Counted {
+        fn eq(&self, other: &Counted) -> bool {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Counted {}
+
+    impl Hash for Counted {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            self.0.hash(hasher);
+        }
+    }
+
+    #[test]
+    fn of_many_addresses_each_is_given_once_in_its_order_and_few_are_compared() {
+        const MANY: usize = 10_000;
+        let found = each_once((0..MANY).chain(0..MANY).map(Counted));
+        // Equal ones, and now and then one that has the same place in the table.
+        assert!(COMPARED.get() < 4 * MANY, "{} comparisons", COMPARED.get());
+        assert!(found.iter().map(|one| one.0).eq(0..MANY));
+    }
+}

@@ -296,7 +296,7 @@ fn set_modes(fd: RawFd, modes: &libc::termios) -> io::Result<()> {
 }
 
 /// The number of the terminal: the same for both sides of a pseudo-terminal, and for `/dev/tty`.
-fn device_of(fd: RawFd) -> io::Result<u64> {
+pub(super) fn device_of(fd: RawFd) -> io::Result<u64> {
     #[cfg(target_os = "linux")]
     {
         let mut device: libc::c_uint = 0;

@@ -9,6 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::os::fd::AsRawFd;
 use std::ptr;
 
+use super::unix::{RECEIVE_FLAGS, SEND_FLAGS};
+
 /// What comes of receiving one datagram.
 pub(crate) struct Received {
     /// The number of bytes in the buffer.
@@ -58,7 +60,7 @@ pub(crate) fn receive_datagram(socket: &UdpSocket, buffer: &mut [u8]) -> io::Res
     header.msg_iovlen = 1;
     // SAFETY: the descriptor is open while the socket is borrowed. The header names the buffer and
     // the room for an address with their lengths, and both live across the call.
-    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0) };
+    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, RECEIVE_FLAGS) };
     let len = usize::try_from(len).map_err(|_negative| io::Error::last_os_error())?;
     // SAFETY: zeroed memory, and what the system has written over it, is an address.
     let from = unsafe { from_system(&address.assume_init()) };
@@ -71,9 +73,10 @@ pub(crate) fn send_datagram(
     data: &[u8],
     to: Option<SocketAddr>,
 ) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
     match to {
-        Some(to) => socket.send_to(data, to),
-        None => socket.send(data),
+        Some(to) => socket.send_to_with_flags(data, &to.into(), SEND_FLAGS),
+        None => socket.send_with_flags(data, SEND_FLAGS),
     }
     .map(|_all_or_nothing| ())
 }

@@ -109,11 +109,11 @@ fn read_clock(clock: libc::clockid_t) -> Option<Duration> {
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// A descriptor of no use but to be given up when the process has no other left. None when there is
-/// none now. Not of a file: there need not be one that can be opened, as where the root directory
-/// was changed.
-pub(crate) fn spare_descriptor() -> Option<OwnedFd> {
-    UnixDatagram::unbound().ok().map(OwnedFd::from)
+/// A descriptor of no use but to have a number: to be given up when the process has no other left,
+/// or to keep the number from others. Not of a file: there need not be one that can be opened, as
+/// where the root directory was changed.
+pub(crate) fn spare_descriptor() -> io::Result<OwnedFd> {
+    UnixDatagram::unbound().map(OwnedFd::from)
 }
 
 /// Whether the process or the system has no descriptors left.
@@ -121,12 +121,16 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Keeps a send from raising SIGPIPE.
+/// Keeps a send from waiting, and from raising SIGPIPE. That a socket does not wait is a flag of
+/// its open file, which another process may have too and take away, as a child does that has it for
+/// its standard input.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-pub(super) const NO_SIGNAL: i32 = libc::MSG_NOSIGNAL;
-/// The socket option that mio sets does the same.
+pub(super) const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+/// As above; the socket option that mio sets keeps SIGPIPE away.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(super) const NO_SIGNAL: i32 = 0;
+pub(super) const SEND_FLAGS: i32 = libc::MSG_DONTWAIT;
+/// Keeps a read from waiting, for the same reason.
+pub(super) const RECEIVE_FLAGS: i32 = libc::MSG_DONTWAIT;
 
 /// On Linux `receive` does not go by way of the C library's `recv`, nor `send` by way of its
 /// `send`: those are places where a thread can be cancelled, and in a process with several threads
@@ -150,11 +154,12 @@ impl Transport for TcpStream {
         #[cfg(target_os = "linux")]
         let count = unsafe {
             let nowhere = std::ptr::null_mut::<libc::c_void>();
-            libc::syscall(libc::SYS_recvfrom, socket, start, len, 0, nowhere, nowhere)
+            let flags = RECEIVE_FLAGS;
+            libc::syscall(libc::SYS_recvfrom, socket, start, len, flags, nowhere, nowhere)
         };
         // SAFETY: as above.
         #[cfg(not(target_os = "linux"))]
-        let count = unsafe { libc::recv(socket, start.cast(), len, 0) };
+        let count = unsafe { libc::recv(socket, start.cast(), len, RECEIVE_FLAGS) };
         usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
     }
 
@@ -169,7 +174,7 @@ impl Transport for TcpStream {
 
     fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         let at_most = data.len().min(MAX_BUFFERS);
-        socket2::SockRef::from(self).send_vectored_with_flags(&data[..at_most], NO_SIGNAL)
+        socket2::SockRef::from(self).send_vectored_with_flags(&data[..at_most], SEND_FLAGS)
     }
 
     fn send_end(&self) -> io::Result<()> {
@@ -193,7 +198,7 @@ pub(super) fn peek_on(socket: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
     let (start, len) = (buffer.as_mut_ptr(), buffer.len());
     // SAFETY: the system writes at most `len` bytes from `start`, which is the buffer. On a
     // descriptor that is no socket, or not open, the call fails.
-    let count = unsafe { libc::recv(socket, start.cast(), len, libc::MSG_PEEK) };
+    let count = unsafe { libc::recv(socket, start.cast(), len, RECEIVE_FLAGS | libc::MSG_PEEK) };
     usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
 }
 
@@ -206,11 +211,11 @@ pub(super) fn send_on(socket: RawFd, data: &[u8]) -> io::Result<usize> {
     #[cfg(target_os = "linux")]
     let count = unsafe {
         let nowhere = std::ptr::null::<libc::c_void>();
-        libc::syscall(libc::SYS_sendto, socket, start, len, NO_SIGNAL, nowhere, 0)
+        libc::syscall(libc::SYS_sendto, socket, start, len, SEND_FLAGS, nowhere, 0)
     };
     // SAFETY: as above.
     #[cfg(not(target_os = "linux"))]
-    let count = unsafe { libc::send(socket, start.cast(), len, NO_SIGNAL) };
+    let count = unsafe { libc::send(socket, start.cast(), len, SEND_FLAGS) };
     usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
 }
 

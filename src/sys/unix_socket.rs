@@ -16,7 +16,7 @@ use std::ptr;
 use socket2::SockRef;
 
 use super::Transport;
-use super::unix::{MAX_BUFFERS, NO_SIGNAL, peek_on, send_on};
+use super::unix::{MAX_BUFFERS, RECEIVE_FLAGS, SEND_FLAGS, peek_on, send_on};
 
 /// The most descriptors that the system sends with one call.
 pub(crate) const DESCRIPTORS_MAX: usize = 253;
@@ -153,9 +153,10 @@ impl Transport for UnixStream {
         header.msg_iovlen = 1;
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = size_of_val(&control) as _;
+        let flags = CLOSE_ON_EXEC | RECEIVE_FLAGS;
         // SAFETY: the descriptor is open while the stream is borrowed. The header names the buffer
         // and the control buffer with their lengths, and both live across the call.
-        let count = unsafe { libc::recvmsg(self.as_raw_fd(), &raw mut header, CLOSE_ON_EXEC) };
+        let count = unsafe { libc::recvmsg(self.as_raw_fd(), &raw mut header, flags) };
         let count = usize::try_from(count).map_err(|_negative| io::Error::last_os_error())?;
         let has_more = header.msg_controllen > 0 || header.msg_flags & libc::MSG_CTRUNC != 0;
         self.stopped.set(has_more);
@@ -181,7 +182,7 @@ impl Transport for UnixStream {
 
     fn send_vectored(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         let at_most = data.len().min(MAX_BUFFERS);
-        SockRef::from(&self.socket).send_vectored_with_flags(&data[..at_most], NO_SIGNAL)
+        SockRef::from(&self.socket).send_vectored_with_flags(&data[..at_most], SEND_FLAGS)
     }
 
     fn send_descriptors(&self, data: &[IoSlice<'_>], descriptors: &[OwnedFd]) -> io::Result<usize> {
@@ -205,7 +206,7 @@ impl Transport for UnixStream {
             (*message).cmsg_type = libc::SCM_RIGHTS;
             (*message).cmsg_len = libc::CMSG_LEN(len as libc::c_uint) as _;
             ptr::copy_nonoverlapping(raw.as_ptr().cast(), libc::CMSG_DATA(message), len);
-            libc::sendmsg(self.as_raw_fd(), &raw const header, NO_SIGNAL)
+            libc::sendmsg(self.as_raw_fd(), &raw const header, SEND_FLAGS)
         };
         usize::try_from(count).map_err(|_negative| io::Error::last_os_error())
     }

@@ -1,4 +1,5 @@
 //! Folders and pipes that belong to one test.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -10,6 +11,19 @@ pub(crate) fn directory(test: &str) -> PathBuf {
     let path = binary.join(test);
     std::fs::remove_dir_all(&path).ok();
     std::fs::create_dir_all(&path).expect("a directory");
+    path
+}
+
+pub(crate) fn make_fifo(path: &Path) {
+    let path = std::ffi::CString::new(path.to_str().expect("text")).expect("no zero");
+    // SAFETY: the path is a live string that ends in zero.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+}
+
+/// The path of a new FIFO.
+pub(crate) fn fifo(test: &str) -> PathBuf {
+    let path = directory(test).join("fifo");
+    make_fifo(&path);
     path
 }
 
