@@ -107,7 +107,7 @@ const CASES: &[(&str, Case)] = &[
         run(move || {
             raise_descriptor_limit(2 * count as u64);
             let open = |number: usize| {
-                let before = if number % 2 == 0 { 0 } else { libc::O_NONBLOCK };
+                let before = if number.is_multiple_of(2) { 0 } else { libc::O_NONBLOCK };
                 let mut master = OpenOptions::new();
                 master.read(true).write(true).custom_flags(libc::O_NOCTTY | before);
                 Tty::open(master.open("/dev/ptmx").unwrap().into()).unwrap()
