@@ -3,6 +3,7 @@
 // usage: node judge.mjs
 
 import assert from "node:assert/strict";
+import { MODES } from "../../src/inspect/page/asking.js";
 import { judge, less, nextOf, together } from "../../src/inspect/page/judge.js";
 
 let count = 0;
@@ -25,4 +26,14 @@ is(judge(["v", "v"], actual, traces).expected, ["stat", "v"]);
 is(judge([...actual, "end"], actual, traces), { right: false, isRace: true, isActual: false, at: 3, expected: [null] });
 is(nextOf(["v"], actual, traces), ["v", "stat"]);
 is(judge(actual, actual, [actual]).isRace, false);
+
+// A script that ends by an error has ended; one that was cut off has not, whatever else went wrong in it.
+const { questions } = MODES.find((one) => one.key === "ends");
+const thrown = { text: "ReferenceError: nothing is not defined", file: "main.js", line: 3 };
+const cut = { text: "cut off after 5 s: it had not ended", file: null, line: null };
+for (const [errors, right, why] of [[[], "yes", /holds the loop/], [[thrown], "yes", /ReferenceError/], [[thrown, cut], "no", /cut off/]]) {
+  const [question] = questions({ events: [], lines: [], labels: [], traces: [], errors });
+  is(question.right, [right]);
+  assert.match(question.why, why);
+}
 console.log(`${count} judgements`);
