@@ -51,6 +51,7 @@ for (const [name, events] of Object.entries(KINDS)) {
   const replay = new Replay(inOrder(parse(text)));
   assert.equal(replay.end().seen, events.length, name);
   for (const position of [events.length, events.length - 1, events.length >> 1]) assert.equal(replay.at(position).seen, position, name);
+  assert.ok(replay.kept.length <= 100, name);
   const seconds = process.cpuUsage(before).user / 1e6;
   assert.ok(seconds < SECONDS_MAX, `${name}: ${seconds} s`);
   count += 1;

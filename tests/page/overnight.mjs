@@ -4,6 +4,7 @@
 // usage: node overnight.mjs
 
 import assert from "node:assert/strict";
+import { BATCH_MAX, Feed } from "../../src/inspect/page/feed.js";
 import { Replay } from "../../src/inspect/page/replay.js";
 import { LINES_MAX, LOOPS_MAX } from "../../src/inspect/page/state.js";
 
@@ -67,4 +68,21 @@ for (const table of ["loops", "tracks", "ports", "spawned", "trackOf"]) {
   const size = Object.keys(state[table]).length;
   assert.ok(size <= LOOPS_MAX + 10, `${table}: ${size}`);
 }
+
+// A page that nobody sees is given time for a picture once a minute, and more comes until then.
+class Stream extends EventTarget {
+  close() {}
+}
+Object.assign(globalThis, { addEventListener() {}, EventSource: Stream, setInterval() {} });
+let shown = [];
+const context = { store: { get: (_, otherwise) => otherwise, set() {} }, changed() {}, follow() {}, load: (events) => (shown = events), append: (events) => shown.push(...events) };
+const feed = new Feed(context);
+const send = (...events) => feed.source.dispatchEvent(Object.assign(new Event("message"), { data: events.map((one) => JSON.stringify(one)).join("\n") }));
+send({ what: "meta" });
+for (let sent = 0; sent < 5 * BATCH_MAX; sent += 1000) {
+  send(...Array.from({ length: 1000 }, () => event(1, "wait")));
+  assert.ok(feed.batch.length < BATCH_MAX);
+}
+feed.take();
+assert.equal(shown.length, 5 * BATCH_MAX + 1);
 console.log("1 night");

@@ -5,14 +5,15 @@
 
 import { initial, steps } from "./state.js";
 
-/** A state is kept after each so many events. */
+/** A state is kept after each so many events, or more of them so that it is not too many states. */
 const EVERY = 1000;
+const KEPT_MAX = 100;
 
 /** A recording of a live program keeps this many events at most. */
 const EVENTS_MAX = 40_000;
 
 export class Replay {
-  constructor(events, { first = initial(), most = EVENTS_MAX, every = EVERY } = {}) {
+  constructor(events, { first = initial(), most = EVENTS_MAX, every = Math.max(EVERY, Math.ceil(events.length / KEPT_MAX)) } = {}) {
     this.events = events;
     this.most = most;
     this.every = every;
