@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { BATCH_MAX, Feed } from "../../src/inspect/page/feed.js";
+import { rows, withRows } from "../../src/inspect/page/lanes.js";
 import { Replay } from "../../src/inspect/page/replay.js";
 import { LINES_MAX, LOOPS_MAX } from "../../src/inspect/page/state.js";
 
@@ -68,6 +69,14 @@ for (const table of ["loops", "tracks", "ports", "spawned", "trackOf"]) {
   const size = Object.keys(state[table]).length;
   assert.ok(size <= LOOPS_MAX + 10, `${table}: ${size}`);
 }
+
+// Each of them had its row. There is none for those of which nothing is drawn, below their parents.
+const known = new Set(Object.values(state.tracks).map(({ number }) => number).filter((track) => track !== 5 && track !== 6));
+assert.ok(known.size > LOOPS_MAX - 10);
+const drawn = [1, 100 + 3 * LOOPS_MAX - 1, 100 + 3 * LOOPS_MAX];
+assert.deepEqual(rows(state, withRows(known, new Set(drawn))), drawn.map((track) => ({ track, depth: track === 1 ? 0 : 1 })));
+const few = new Set([...known].slice(-100));
+assert.equal(rows(state, withRows(few, new Set(drawn))).length, 100);
 
 // A page that nobody sees is given time for a picture once a minute, and more comes until then.
 class Stream extends EventTarget {
