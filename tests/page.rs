@@ -214,7 +214,35 @@ fn each_moment_is_the_same_from_wherever_one_comes_and_no_effect_stands_before_i
 #[test]
 fn what_is_told_of_a_live_program_is_put_into_words() {
     if has_node() {
-        assert_eq!(number(&node("words.mjs", &[])), 9);
+        assert_eq!(number(&node("words.mjs", &[])), 15);
+    }
+}
+
+#[test]
+fn a_long_recording_is_shown_in_the_time_of_its_events_and_not_of_their_square() {
+    if has_node() {
+        assert_eq!(number(&node("large.mjs", &[])), 9);
+    }
+}
+
+#[test]
+fn a_very_long_program_is_changed_in_the_time_of_its_length_and_one_too_deep_is_none() {
+    if has_node() {
+        assert_eq!(number(&node("long.mjs", &[])), 3);
+    }
+}
+
+#[test]
+fn a_prediction_is_judged_by_all_orders_that_are_known_and_each_can_be_put_together() {
+    if has_node() {
+        assert_eq!(number(&node("judge.mjs", &[])), 15);
+    }
+}
+
+#[test]
+fn what_the_page_knows_of_a_live_program_stays_bounded_and_comes_right_after_a_hole() {
+    if has_node() {
+        assert_eq!(number(&node("overnight.mjs", &[])), 1);
     }
 }
 

@@ -219,6 +219,23 @@ test("the next callback, the phase, the sleep and the end are judged, each right
   await page.close();
 });
 
+test("whoever goes through tabs by the arrows has the focus on the one that is chosen", async () => {
+  const chosen = () => page.evaluate(() => [document.activeElement.dataset.key, document.activeElement.ariaSelected]);
+  const page = await open("predict/in-a-timer");
+  await page.locator('[data-key="tab whole"]').focus();
+  for (const [key, tab] of [["ArrowRight", "next"], ["ArrowRight", "phase"], ["ArrowLeft", "next"]]) {
+    await page.keyboard.press(key);
+    await frames(page);
+    assert.deepEqual(await chosen(), [`tab ${tab}`, "true"]);
+  }
+  await page.goto(`${study.url}/#start/in-a-timer`);
+  await page.locator('[data-key="tab scenario"]').focus();
+  await page.keyboard.press("ArrowRight"); // It is translated first.
+  await page.waitForFunction(() => document.activeElement.dataset.key === "tab javascript");
+  assert.deepEqual(await chosen(), ["tab javascript", "true"]);
+  await page.close();
+});
+
 test("a program that was predicted right twice is marked so", async () => {
   const page = await open("predict/after-each");
   for (let time = 0; time < 2; time += 1) {

@@ -15,7 +15,7 @@ import { dice, load, states } from "./check.mjs";
 
 function steppingBackIsReplay(events, all) {
   const roll = dice(events.length + 1);
-  const replay = new Replay(events);
+  const replay = new Replay(events, { every: 50 });
   for (let times = 0; times < 60; times += 1) {
     const position = roll(events.length + 1);
     assert.deepEqual(replay.at(position), all[position], `position ${position}`);
@@ -26,7 +26,7 @@ function steppingBackIsReplay(events, all) {
 /** Events that come bit by bit make what they make at once, though the oldest are forgotten. */
 function partsMakeTheWhole(events, all) {
   for (const most of [undefined, 400]) {
-    const replay = new Replay([], undefined, most);
+    const replay = new Replay([], { most, every: 100 });
     for (let at = 0; at < events.length; at += 37) replay.append(events.slice(at, at + 37));
     assert.ok(replay.events.length <= (most ?? Infinity));
     assert.deepEqual(replay.at(replay.events.length), all.at(-1));

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { ofProgram, parse, parseSummary } from "../../src/inspect/page/events.js";
-import { blockedWords, kindsOf, nameOf, where } from "../../src/inspect/page/words.js";
+import { blockedWords, kindsOf, nameOf, trackName, where } from "../../src/inspect/page/words.js";
 
 let compared = 0;
 function says(words, expected) {
@@ -31,6 +31,15 @@ says(blockedWords(before), "The loop “main” is blocked now, by a callback th
 says(nameOf(summary.longest[0]), "timer “render”");
 says(where(summary.longest[0]), "page.js:12");
 says(nameOf(summary.threads[1].job), "job “sum”");
+
+// A name stands in its place, whatever is in it, and has an end.
+const named = (name) => nameOf({ kind: "timer", label: { name } });
+says(named("\u202eevil\u2066\n\u0007"), "timer “\ufffdevil\ufffd\ufffd\ufffd”");
+says(named("שלום"), "timer “שלום”");
+says(String(named("x".repeat(1e6)).length), "128");
+says(String(nameOf({ kind: "timer", said: Array(30_000).fill("output") }).length), "128");
+says(trackName({ tracks: { 3: { name: "a\u202eb" } } }, 3), "a\ufffdb");
+says(trackName({ tracks: {} }, 3), "track 3");
 
 // What keeps a loop alive.
 const of = (...kinds) => kinds.map((kind) => ({ kind }));

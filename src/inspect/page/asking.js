@@ -103,12 +103,13 @@ const ordinal = (number) => ["", "first", "second", "third", "fourth"][number] ?
 function ends({ events, lines, labels, errors, traces }) {
   const said = printed(lines);
   const last = said.at(-1);
-  const doesEnd = errors.length === 0;
+  // An error with a line is the script's own, and ends it. What keeps a program from its end has none.
+  const doesEnd = errors.every(({ file }) => file !== null);
   const questions = [{
     ask: "Does this program end by itself?",
     choices: [choice("yes"), choice("no")],
     right: [doesEnd ? "yes" : "no"],
-    why: doesEnd ? "Nothing is left that holds the loop." : errors[0].text,
+    why: errors.find(({ file }) => (file !== null) === doesEnd)?.text ?? "Nothing is left that holds the loop.",
     statement: null,
     line: last?.line ?? null,
     moment: null,

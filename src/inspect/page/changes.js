@@ -58,6 +58,9 @@ const BUSY = `
 }
 `;
 
+/** A change, whose program is made when it is asked for: a program has many. */
+const change = (key, title, make) => ({ key, title, get program() { return make(); } });
+
 /** The changes of a program's text: one call is another one, or the script blocks at its end. */
 function ofFiles(program) {
   const { files } = program;
@@ -65,15 +68,17 @@ function ofFiles(program) {
   const isOne = Object.keys(files).length === 1;
   const changes = [];
   for (const [name, text] of Object.entries(files)) {
+    let [line, before] = [1, 0];
     for (const { index, groups: { call } } of text.matchAll(CODE)) {
-      const line = text.slice(0, index).split("\n").length;
+      line += text.slice(before, index).split("\n").length - 1;
+      before = index;
       for (const other of CALLS[call] ?? []) {
         const title = `${call} in line ${line}${isOne ? "" : ` of ${name}`} is ${other}`;
-        changes.push({ key: `${name} ${index} ${other}`, title, program: withFile(name, text.slice(0, index) + other + text.slice(index + call.length)) });
+        changes.push(change(`${name} ${index} ${other}`, title, () => withFile(name, text.slice(0, index) + other + text.slice(index + call.length))));
       }
     }
   }
-  return [...changes, { key: "block", title: `the script blocks for ${BLOCK} ms at its end`, program: withFile("main.js", files["main.js"] + BUSY) }];
+  return [...changes, change("block", `the script blocks for ${BLOCK} ms at its end`, () => withFile("main.js", files["main.js"] + BUSY))];
 }
 
 /** All changes of a program: [{ key, title, program }]. */
@@ -82,14 +87,14 @@ export function changesOf(program) {
   const threads = program.pool ?? program.scenario?.pool ?? 4;
   const other = threads === 1 ? 4 : 1;
   const usesPool = program.language === "javascript" || [...all(program.scenario.main)].some(({ op }) => op.op === "stat");
-  if (usesPool) changes.push({ key: "pool", title: `the pool has ${other} thread${other === 1 ? "" : "s"} instead of ${threads}`, program: { ...program, pool: other } });
+  if (usesPool) changes.push(change("pool", `the pool has ${other} thread${other === 1 ? "" : "s"} instead of ${threads}`, () => ({ ...program, pool: other })));
   if (program.language === "javascript") return [...changes, ...ofFiles(program)];
   const { main } = program.scenario;
   const withMain = (body) => ({ ...program, files: null, scenario: { ...program.scenario, main: body } });
   for (const { op, path } of all(main)) {
     ofOne(op).forEach(([title, instead], at) =>
-      changes.push({ key: `${path.join(".")} ${at}`, title, program: withMain(changedAt(main, path, () => instead)) }));
+      changes.push(change(`${path.join(".")} ${at}`, title, () => withMain(changedAt(main, path, () => instead)))));
   }
-  changes.push({ key: "block", title: `the script blocks for ${BLOCK} ms at its end`, program: withMain([...main, { op: "block", ms: BLOCK }]) });
+  changes.push(change("block", `the script blocks for ${BLOCK} ms at its end`, () => withMain([...main, { op: "block", ms: BLOCK }])));
   return changes;
 }

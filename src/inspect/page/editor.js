@@ -15,13 +15,16 @@ const LANGUAGES = [
 
 /** Tabs, with keys: `tabs(name, [{ title, key }], current, choose)`. */
 export function tabs(label, entries, current, choose) {
-  const move = (event) => {
+  const move = async (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
     const at = entries.findIndex((one) => one.key === current);
-    choose(entries[(at + step + entries.length) % entries.length].key);
+    const { key } = entries[(at + step + entries.length) % entries.length];
+    await choose(key);
+    // The focus goes along. What was drawn anew is another element.
+    document.querySelector(`[role=tab][data-key="${CSS.escape(`tab ${key}`)}"]`)?.focus();
   };
   const tab = ({ title, key }) =>
     h("button", {

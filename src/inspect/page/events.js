@@ -76,13 +76,24 @@ export function ofProgram(events, files) {
   return events.map((event) => (event.place && !isOwn(event) ? { ...event, place: null } : event));
 }
 
+/** So many lines that are no events are told. */
+const WRONG_MAX = 20;
+
 /** The events of a text of lines. A line that is no event is told as an error, and loses nothing else. */
 export function parse(text) {
   const events = [];
-  text.split("\n").forEach((line, at) => {
-    if (line.trim() === "") return;
-    events.push(parseLine(line) ?? { what: "error", text: `line ${at + 1} of the recording is no event: ${line.slice(0, 80)}` });
-  });
+  let wrong = 0;
+  let number = 0;
+  for (let from = 0; from < text.length; number += 1) {
+    const end = text.indexOf("\n", from);
+    const line = text.slice(from, end < 0 ? text.length : end);
+    from += line.length + 1;
+    if (line.trim() === "") continue;
+    const event = parseLine(line);
+    if (event) events.push(event);
+    else if ((wrong += 1) <= WRONG_MAX) events.push({ what: "error", text: `line ${number + 1} of the recording is no event: ${line.slice(0, 80)}` });
+  }
+  if (wrong > WRONG_MAX) events.push({ what: "error", text: `${wrong - WRONG_MAX} lines more are no events` });
   return events;
 }
 
@@ -141,8 +152,9 @@ function withNotes(events) {
   const rest = [];
   for (const event of events) {
     const isNote = (event.what === "said" || event.what === "statement") && event.id && event.at === undefined;
-    if (isNote) notes.set(event.id, [...(notes.get(event.id) ?? []), event]);
-    else rest.push(event);
+    if (!isNote) rest.push(event);
+    else if (notes.has(event.id)) notes.get(event.id).push(event);
+    else notes.set(event.id, [event]);
   }
   if (notes.size === 0) return rest;
   const placed = rest.flatMap((event) => {
@@ -153,6 +165,47 @@ function withNotes(events) {
     return [event, ...own.map((note) => ({ at: event.at, track: event.track, ...note }))];
   });
   return [...placed, ...[...notes.values()].flat()];
+}
+
+/** Whether the next event of a track is earlier than that of another one. */
+const isEarlier = (one, other) => one.at < other.at || (one.at === other.at && one.rank < other.rank);
+
+/** Tracks, of which the one is taken first whose next event is the earliest: a heap. */
+class Ready {
+  constructor() {
+    this.all = [];
+  }
+
+  get first() {
+    return this.all[0] ?? null;
+  }
+
+  put(queue) {
+    const { all } = this;
+    let at = all.length;
+    for (let above = (at - 1) >> 1; at > 0 && isEarlier(queue, all[above]); above = (at - 1) >> 1) {
+      all[at] = all[above];
+      at = above;
+    }
+    all[at] = queue;
+  }
+
+  take() {
+    const { all } = this;
+    const taken = this.first;
+    const end = all.pop();
+    if (all.length === 0) return taken;
+    let at = 0;
+    for (;;) {
+      let below = 2 * at + 1;
+      if (below + 1 < all.length && isEarlier(all[below + 1], all[below])) below += 1;
+      if (below >= all.length || !isEarlier(all[below], end)) break;
+      all[at] = all[below];
+      at = below;
+    }
+    all[at] = end;
+    return taken;
+  }
 }
 
 /**
@@ -182,24 +235,41 @@ export function inOrder(events) {
   }
   const done = new Set();
   const ordered = [...head];
-  const left = queues.filter((queue) => queue.events.length > 0);
-  let last = null;
-  while (left.length > 0) {
+  const need = ({ needs, next }) => needs[next].needs.find((one) => made.has(one) && !done.has(one));
+  // The tracks whose next event may come, and those whose next event waits, by what it waits for.
+  const ready = new Ready();
+  const waiting = new Map();
+  const put = (queue) => {
+    const wanted = need(queue);
+    if (wanted === undefined) ready.put(queue);
+    else waiting.set(wanted, [...(waiting.get(wanted) ?? []), queue]);
+  };
+  /** If all wait for each other: the earliest of them, and the one that went last if it is as early. */
+  const takeWaiting = (last) => {
+    const all = [...waiting.values()].flat();
+    const first = all.reduce((best, one) => (best === null || isEarlier(one, best) ? one : best), null);
+    const queue = last?.at === first?.at && all.includes(last) ? last : first;
+    for (const [wanted, all] of waiting) waiting.set(wanted, all.filter((one) => one !== queue));
+    return queue;
+  };
+  queues.forEach((queue, rank) => Object.assign(queue, { at: queue.events[0].at, rank }));
+  queues.forEach(put);
+  for (let last = null; ; ) {
     // Of several at one time the track goes on that went last: what runs is not cut in pieces.
-    let best = null;
-    for (const queue of left) {
-      const event = queue.events[queue.next];
-      const waits = queue.needs[queue.next].needs.some((need) => made.has(need) && !done.has(need));
-      const rank = [Number(waits), event.at, Number(queue !== last)];
-      const at = best === null ? 0 : rank.findIndex((part, index) => part !== best.rank[index]);
-      if (best === null || (at >= 0 && rank[at] < best.rank[at])) best = { queue, event, rank };
-    }
-    last = best.queue;
-    ordered.push(best.event);
-    const { makes } = best.queue.needs[best.queue.next];
-    if (makes) done.add(makes);
-    best.queue.next += 1;
-    if (best.queue.next === best.queue.events.length) left.splice(left.indexOf(best.queue), 1);
+    const goesOn = last !== null && need(last) === undefined && last.at <= (ready.first?.at ?? Infinity);
+    if (last !== null && !goesOn) put(last);
+    const queue = goesOn ? last : (ready.take() ?? takeWaiting(last));
+    if (queue === null) break;
+    ordered.push(queue.events[queue.next]);
+    const { makes } = queue.needs[queue.next];
+    queue.next += 1;
+    last = queue.next < queue.events.length ? queue : null;
+    if (last) last.at = last.events[last.next].at;
+    if (!makes || done.has(makes)) continue;
+    done.add(makes);
+    const woken = waiting.get(makes) ?? [];
+    waiting.delete(makes);
+    woken.forEach(put);
   }
   return ordered;
 }

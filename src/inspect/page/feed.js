@@ -12,6 +12,9 @@ const PACES = [1, 2, 5, 10];
 /** After so long one asks again who has refused, as while too many look on. */
 const AGAIN = 2000;
 
+/** So many events wait for the next picture at most: a page that nobody sees takes one a minute. */
+export const BATCH_MAX = 20_000;
+
 /** So long the picture waits while a button is pressed, in milliseconds. */
 const PRESS_MAX = 1000;
 
@@ -116,6 +119,7 @@ export class Feed {
       this.begins = true;
     }
     this.batch.push(...events);
+    if (this.batch.length >= BATCH_MAX) this.take();
   }
 
   isHeld() {

@@ -52,6 +52,9 @@ export function shuffled(list, text) {
   return copy;
 }
 
+/** The labels of all of these lists, each as often as it is in one of them. */
+export const together = (lists) => lists.reduce((all, list) => [...all, ...less(list, all)], []);
+
 /** A list of labels less those of another one, each as often as it is there. */
 export function less(labels, others) {
   const left = [...others];

@@ -14,6 +14,8 @@ const UNIT_MAX = 44;
 const NAMES = 112;
 /** So many moments, and at most so many boxes, are drawn, up to the present one. */
 const SHOWN = 400;
+/** So many threads have rows of their own although nothing of them is drawn. */
+const ROWS_MAX = 200;
 
 /** What the way to the right may be: the order, or the last so many nanoseconds. */
 const AXES = [
@@ -90,15 +92,25 @@ function arrows(state) {
   return [...posts, ...jobs.filter(Boolean)];
 }
 
+/** Whoever has done something has a row. Of very many threads only those of which something is drawn. */
+export const withRows = (known, drawn) => (known.size <= ROWS_MAX ? known : drawn);
+
 /** The rows in their order: a worker stands under its parent, the pool threads last. */
-function rows(state, used) {
+export function rows(state, used) {
   const all = [...used].filter((track) => track !== "pool").map((track) => state.tracks[track] ?? { number: track, is: "loop", parent: null });
   const loops = all.filter((track) => track.is !== "pool thread").sort((a, b) => a.number - b.number);
+  const children = new Map();
+  for (const track of loops) {
+    if (!children.has(track.parent)) children.set(track.parent, []);
+    children.get(track.parent).push(track);
+  }
   const ordered = [];
+  const placed = new Set();
   const put = (track, depth) => {
-    if (ordered.some((row) => row.track === track.number)) return;
+    if (placed.has(track.number)) return;
+    placed.add(track.number);
     ordered.push({ track: track.number, depth });
-    loops.filter((one) => one.parent === track.number).forEach((one) => put(one, depth + 1));
+    (children.get(track.number) ?? []).forEach((one) => put(one, depth + 1));
   };
   loops.filter((track) => !used.has(track.parent)).forEach((track) => put(track, 0));
   const pool = all.filter((track) => track.is === "pool thread").sort((a, b) => a.number - b.number);
@@ -205,15 +217,19 @@ export function mount(root, context) {
     const { span } = AXES[choice.selectedIndex];
     const all = boxes(state, context);
     // All loops that are there have a row, and whoever else has done something.
-    const used = new Set([...all.map((box) => box.track), ...Object.values(state.loops).filter((loop) => !loop.hasEnded && loop.turning).map((loop) => loop.track)]);
-    const ways = arrows(state).filter(({ from, to }) => used.has(from.track) && used.has(to.track));
-    const lanes = rows(state, used);
-    const rowOf = new Map(lanes.map(({ track }, at) => [track, at]));
-    const y = (track) => TOP + (rowOf.get(track) ?? 0) * HEIGHT;
-    const height = TOP + Math.max(1, lanes.length) * HEIGHT + 16;
+    const turning = Object.values(state.loops).filter((loop) => !loop.hasEnded && loop.turning).map((loop) => loop.track);
+    const known = new Set([...all.map((box) => box.track), ...turning]);
+    const ways = arrows(state).filter(({ from, to }) => known.has(from.track) && known.has(to.track));
     const newest = span === undefined ? all : all.toSorted((a, b) => a.from.seen - b.from.seen).slice(-SHOWN);
     const axis = span === undefined ? byOrder(all, ways, scroll.clientWidth) : byTime(newest, span, state.at, scroll.clientWidth);
     const { x } = axis;
+    const shown = newest.filter(axis.shows);
+    const drawnWays = ways.filter(({ to }) => axis.has(to)).slice(-SHOWN);
+    const ends = drawnWays.flatMap(({ from, to }) => [from.track, to.track]);
+    const lanes = rows(state, withRows(known, new Set([...shown.map((one) => one.track), ...ends, ...turning])));
+    const rowOf = new Map(lanes.map(({ track }, at) => [track, at]));
+    const y = (track) => TOP + (rowOf.get(track) ?? 0) * HEIGHT;
+    const height = TOP + Math.max(1, lanes.length) * HEIGHT + 16;
 
     const box = (one) => {
       const [left, right] = [Math.max(0, x(one.from)), x(one.to)];
@@ -234,8 +250,6 @@ export function mount(root, context) {
       return s("path", { class: `arrow arrow-${kind}`, d: `M${x1} ${y1}C${x1 + 6} ${(y1 + y2) / 2 + bend} ${x2 - 8} ${(y1 + y2) / 2 + bend} ${x2} ${y2}`, "marker-end": "url(#head)" });
     };
 
-    const shown = newest.filter(axis.shows);
-    const drawnWays = ways.filter(({ to }) => axis.has(to)).slice(-SHOWN);
     drawSigns(shown, drawnWays);
     for (const one of [names, drawing]) attribute(one, "height", height);
     attribute(drawing, "width", axis.width);

@@ -3,7 +3,10 @@
 import { fill, h, put } from "./dom.js";
 import { hintAt } from "./legend.js";
 import { isStep } from "./steps.js";
-import { nameOf, sentence, time, trackName } from "./words.js";
+import { count, nameOf, sentence, time, trackName } from "./words.js";
+
+/** So many errors are drawn. */
+const ERRORS_MAX = 20;
 
 /** The last event up to a position that says something. */
 function lastStep(events, position) {
@@ -45,7 +48,8 @@ export function mount(root, context) {
     heading.hidden = said.hidden = all.length === 0;
     fill(said, all.slice(-200).map(({ text }) => h("li", null, text)));
     said.scrollTop = said.scrollHeight;
-    fill(errors, state.errors.map(({ text, file, line }) => h("p", null, `${file ? `${file}${line ? `:${line}` : ""}: ` : ""}${text}`)));
+    const more = state.errors.length - ERRORS_MAX;
+    fill(errors, state.errors.slice(0, ERRORS_MAX).map(({ text, file, line }) => h("p", null, `${file ? `${file}${line ? `:${line}` : ""}: ` : ""}${text}`)), more > 0 ? h("p", null, `and ${count(more, "error")} more`) : null);
   });
   return () => (endOfHint(), endOfDrawing());
 }

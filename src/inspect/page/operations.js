@@ -66,11 +66,18 @@ export function bodies(op) {
   return [...own, ...on.map(([message, body]) => ({ path: [answers, message], title: `on ${message}`, body }))];
 }
 
+/** A program of more operations, or one in which they stand deeper in each other, cannot be edited. */
+const OPERATIONS_MAX = 10_000;
+const DEPTH_MAX = 500;
+
 /** Whether this is a body that can be shown: a list of operations, each with parts that can be shown too. */
 export function isBody(body) {
+  let left = OPERATIONS_MAX;
   const isMap = (value) => value === undefined || (typeof value === "object" && value !== null && !Array.isArray(value));
   const isKnown = (op) => isMap(op ?? null) && Object.hasOwn(OPERATIONS, op.op) && isMap(op[OPERATIONS[op.op].answers]);
-  return Array.isArray(body) && body.every((op) => isKnown(op) && bodies(op).every((part) => isBody(part.body)));
+  const isShown = (own, depth) => Array.isArray(own) && depth < DEPTH_MAX && (left -= own.length) >= 0 &&
+    own.every((op) => isKnown(op) && bodies(op).every((part) => isShown(part.body, depth + 1)));
+  return isShown(body, 0);
 }
 
 /** All operations of a body, those in others too, each with its path: indices and names of parts. */

@@ -4,7 +4,7 @@ import { MODES } from "./asking.js";
 import { cards } from "./cards.js";
 import { fill, h } from "./dom.js";
 import { tabs } from "./editor.js";
-import { common, judge, less, shuffled } from "./judge.js";
+import { common, judge, shuffled, together } from "./judge.js";
 import { labels as labelsOf } from "./operations.js";
 import { momentBefore, printed, programOf, run, scored, wasRight, wasTried } from "./programs.js";
 import * as queues from "./queues.js";
@@ -32,10 +32,9 @@ function learn(events, program, twin) {
   const meta = twin ? twin.find((event) => event.what === "meta") : state.meta;
   const { traces = [], runs = 0 } = meta?.program?.others?.possible ?? {};
   const possible = program.language === "scenario" ? labelsOf(program.scenario.main) : [];
-  const fromTraces = traces.flatMap((trace) => less(trace, actual));
-  // What never comes is a card too.
-  const never = less([...new Set([...possible, ...fromTraces])], actual);
-  return { events, state, lines, actual, traces, runs, labels: shuffled([...actual, ...never], program.title), errors: state.errors, sleeps: state.sleeps };
+  // What never comes is a card too, and what comes more often in another order.
+  const labels = together([actual, ...traces, [...new Set(possible)]]);
+  return { events, state, lines, actual, traces, runs, labels: shuffled(labels, program.title), errors: state.errors, sleeps: state.sleeps };
 }
 
 export function mount(root, context) {

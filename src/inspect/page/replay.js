@@ -3,19 +3,21 @@
 // There is one function from events to states, and going back is going forward again from an earlier
 // state. States share what has not changed, so keeping some of them costs little.
 
-import { initial, step } from "./state.js";
+import { initial, steps } from "./state.js";
 
-/** A state is kept after each so many events. */
-const EVERY = 200;
+/** A state is kept after each so many events, or more of them so that it is not too many states. */
+const EVERY = 1000;
+const KEPT_MAX = 100;
 
 /** A recording of a live program keeps this many events at most. */
 const EVENTS_MAX = 40_000;
 
 export class Replay {
-  constructor(events, first = initial(), most = EVENTS_MAX) {
+  constructor(events, { first = initial(), most = EVENTS_MAX, every = Math.max(EVERY, Math.ceil(events.length / KEPT_MAX)) } = {}) {
     this.events = events;
     this.most = most;
-    /** The states after 0, EVERY, 2 * EVERY, … events, as far as they were needed. */
+    this.every = every;
+    /** The states after 0, `every`, 2 * `every`, … events, as far as they were needed. */
     this.kept = [first];
     /** The state that was asked for last, and after how many events it is. */
     this.last = { position: 0, state: first };
@@ -35,7 +37,7 @@ export class Replay {
 
   /** The state after all events. */
   end() {
-    this.ending ??= this.events.slice(this.kept.length * EVERY - EVERY).reduce(step, this.kept.at(-1));
+    this.ending ??= this.from(this.nearest(Infinity), this.events.length);
     return this.ending;
   }
 
@@ -45,16 +47,29 @@ export class Replay {
     return this.byId.get(id) ?? null;
   }
 
+  /** The last state that is kept and not behind this position: { position, state }. */
+  nearest(position) {
+    const at = Math.min(Math.floor(position / this.every), this.kept.length - 1);
+    return { position: at * this.every, state: this.kept[at] };
+  }
+
+  /** The state after so many events, made from an earlier one. On the way states are kept. */
+  from({ position, state }, to) {
+    let at = position;
+    while (at < to) {
+      if (at % this.every === 0 && at / this.every === this.kept.length) this.kept.push(state);
+      const next = Math.min(to, at - (at % this.every) + this.every);
+      state = steps(state, this.events.slice(at, next));
+      at = next;
+    }
+    return state;
+  }
+
   /** The state after so many events. */
   at(position) {
-    const nearest = Math.min(Math.floor(position / EVERY), this.kept.length - 1);
-    let from = { position: nearest * EVERY, state: this.kept[nearest] };
-    if (this.last.position <= position && this.last.position > from.position) from = this.last;
-    let state = from.state;
-    for (let at = from.position; at < position; at += 1) {
-      if (at % EVERY === 0 && at / EVERY === this.kept.length) this.kept.push(state);
-      state = step(state, this.events[at]);
-    }
+    const kept = this.nearest(position);
+    const isNearer = this.last.position <= position && this.last.position > kept.position;
+    const state = this.from(isNearer ? this.last : kept, position);
     this.last = { position, state };
     return state;
   }
@@ -64,7 +79,7 @@ export class Replay {
     this.events = [...this.events, ...events];
     this.forget();
     if (this.events.length <= this.most) return 0;
-    const gone = Math.floor((this.events.length - this.most / 2) / EVERY) * EVERY;
+    const gone = Math.floor((this.events.length - this.most / 2) / this.every) * this.every;
     const first = this.at(gone);
     this.events = this.events.slice(gone);
     this.kept = [first];

@@ -137,7 +137,9 @@ export function mount(root, context) {
   let known = "";
   function drawChoice() {
     const { state } = context;
-    const tracks = Object.keys(state.loops).filter((track) => state.tracks[track]?.is !== "pool thread");
+    // Of a live program nothing more is to be seen of a loop that has ended.
+    const isThere = (track) => !(context.live && state.loops[track].hasEnded) || Number(track) === chosen;
+    const tracks = Object.keys(state.loops).filter((track) => state.tracks[track]?.is !== "pool thread" && isThere(track));
     const key = tracks.map((track) => `${track} ${trackName(state, track)}`).join();
     choice.hidden = tracks.length < 2;
     if (key === known) return;

@@ -41,14 +41,26 @@ export function where(thing) {
   return found.file === "program" ? `line ${found.line}` : `${found.file.split("/").pop()}:${found.line}`;
 }
 
+/** A name has so many signs at most. */
+const NAME_MAX = 120;
+
+/** Signs without a picture, and those that turn what stands behind them to another direction. */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** A text of the program as a name: of a length that can be read, and in its place whatever stands in it. */
+function asName(text) {
+  const cut = text.length > NAME_MAX ? `${[...text.slice(0, NAME_MAX)].slice(0, -1).join("")}…` : text;
+  return cut.replace(UNSEEN, "\ufffd");
+}
+
 /** What tells a callback from others of its kind: what it prints, or what its host calls it. Or nothing. */
-export const ownName = (thing) => (thing?.said?.length ? thing.said.join(", ") : (thing?.label?.name ?? ""));
+export const ownName = (thing) => asName(thing?.said?.length ? thing.said.slice(0, NAME_MAX).join(", ") : (thing?.label?.name ?? ""));
 
 /** What a callback, a job or something that waits is called. */
 export function nameOf(thing) {
   if (!thing) return "";
   if (thing.kind === "main") return "main script";
-  const kind = thing.kind || "callback";
+  const kind = asName(thing.kind || "callback");
   const own = ownName(thing);
   if (own) return `${kind} “${own}”`;
   return where(thing) ? `${kind} at ${where(thing)}` : kind;
@@ -72,11 +84,11 @@ function toldOf(one) {
 
 /** “The loop is blocked now, by … for …”. */
 export const blockedWords = (one) =>
-  `The loop “${one.name}” is blocked now, by ${toldOf(one)}, for ${time(one.took)}${one.waiting ? `; ${count(one.waiting, "thing")} ${one.waiting === 1 ? "waits" : "wait"} behind it` : ""}.`;
+  `The loop “${asName(one.name)}” is blocked now, by ${toldOf(one)}, for ${time(one.took)}${one.waiting ? `; ${count(one.waiting, "thing")} ${one.waiting === 1 ? "waits" : "wait"} behind it` : ""}.`;
 
 /** The name of a track: of a loop or a pool thread. */
 export function trackName(state, track) {
-  return state.tracks[track]?.name || `track ${track}`;
+  return asName(state.tracks[track]?.name ?? "") || `track ${track}`;
 }
 
 /** Why a poll does not sleep. */
@@ -178,10 +190,10 @@ const SENTENCES = {
     `The drain is over, both tubes are empty: it called ${count(ticks, "tick")} and ${count(microtasks, "microtask")} in ${count(rounds, "round")}.`,
   queued: (_, event) => {
     const name = event.kind || { ticks: "tick", microtasks: "microtask", immediates: "immediate" }[event.queue];
-    return `${name && event.queue !== "closing" && event.queue !== "pending" ? `${capital(article(name))} is queued${event.label ? `: “${event.label.name}”` : ""}. ` : ""}${QUEUED[event.queue] ?? ""}`;
+    return `${name && event.queue !== "closing" && event.queue !== "pending" ? `${capital(article(name))} is queued${event.label ? `: “${ownName(event)}”` : ""}. ` : ""}${QUEUED[event.queue] ?? ""}`;
   },
   fetched: (_, { completions, posts, items }) => `The loop empties its mailbox: ${count(items, "item")}. ${capital(count(completions, "completion"))} and ${count(posts, "post")} wait now.`,
-  armed: (_, { kind, delay, due, label }) => `${capital(article(kind))} of ${time(delay)} is armed${label ? `: “${label.name}”` : ""}. It is due at ${time(due)}.`,
+  armed: (_, { kind, delay, due, label }) => `${capital(article(kind))} of ${time(delay)} is armed${label ? `: “${ownName({ label })}”` : ""}. It is due at ${time(due)}.`,
   refreshed: (_, { kind, delay, due }) => `${capital(article(kind))} of ${time(delay)} is armed anew. It is due at ${time(due)}.`,
   cleared: (before, { number, track }) => `${(before.loops[track]?.timers ?? {})[number] ? "A timer" : "An immediate"} is cleared. It will not be called.`,
   submitted: (_, event) => `A job goes to the pool: ${nameOf(event)}. ${event.waiting === 1 ? "It alone waits" : `${event.waiting} wait`} for a pool thread.`,
