@@ -42,6 +42,9 @@ impl State {
         self.begin_phase(Phase::Main, || self.hooks.before_exit.borrow().len());
         let hooks = self.hooks.before_exit.borrow().clone();
         let called = &self.hooks.called_before_exit;
+        if called.get() >= hooks.len() {
+            called.set(0); // The last one's panic left the loop.
+        }
         callback::guard(self, || {
             while !self.is_halted()
                 && let Some(hook) = hooks.get(called.get())

@@ -62,8 +62,8 @@ impl Delivery {
     }
 
     /// Has the receiver called: in the poll phase that runs, if its turn there is yet to come, else
-    /// in the next one. One that was removed is not called: its number would be left behind, and keep
-    /// the loop from sleeping.
+    /// in the next one. One that was removed is not called: its number would be left behind, and
+    /// keep the loop from sleeping.
     pub(crate) fn call_again(&self, number: u64) {
         if self.receivers.borrow().contains_key(&number) {
             self.ready.borrow_mut().insert(number);
