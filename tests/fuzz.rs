@@ -52,7 +52,7 @@ fn random_scripts_end_call_once_drop_once_and_are_the_same_each_time() {
 
 #[test]
 fn random_scripts_end_call_once_drop_once_and_are_the_same_for_a_seed_of_chance() {
-    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(2000), Clock::Simulated);
+    check(from_environment("WINDLASS_SCRIPTS").unwrap_or(10_000), Clock::Simulated);
 }
 
 #[test]
