@@ -24,8 +24,7 @@ pub(crate) trait Observed: Send + Sync {
     /// What waits in the loop's mailbox.
     fn waiting(&self) -> usize;
 
-    /// What a view sees of the loop.
-    /// None once it has ended, also while something of it is held still.
+    /// What a view sees of the loop. None once it has ended, also while something of it is held.
     #[cfg(feature = "inspect")]
     fn look(&self) -> Option<LoopSeen>;
 
