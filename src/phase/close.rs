@@ -9,11 +9,16 @@ use crate::state::State;
 use crate::trace::Phase;
 use crate::trace::detail::Queue;
 
+#[inline]
 pub(crate) fn run(state: &State) {
-    // Operations that were done before a handle was closed complete before its close callback.
     if !state.closing.is_empty() {
-        callback::call_deferred(state, Phase::Close, Queue::Pending, &state.pending);
+        run_all(state);
     }
+}
+
+fn run_all(state: &State) {
+    // Operations that were done before a handle was closed complete before its close callback.
+    callback::call_deferred(state, Phase::Close, Queue::Pending, &state.pending);
     if state.closing.begin_phase() {
         state.begin_phase(Phase::Close, || state.closing.len());
         callback::call_each(state, || state.tell_next(Queue::Closing, state.closing.next()));

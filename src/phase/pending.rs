@@ -18,7 +18,14 @@ const ROUNDS_AFTER_POLL: usize = 8;
 /// Delivers the operations that callbacks of the poll phase completed at once, before the loop goes
 /// on. It does so a limited number of times: a completion that writes again and again must not keep
 /// the loop here.
+#[inline]
 pub(crate) fn run_after_poll(state: &State) {
+    if !state.pending.is_empty() {
+        run_rounds(state);
+    }
+}
+
+fn run_rounds(state: &State) {
     for _ in 0..ROUNDS_AFTER_POLL {
         if state.pending.is_empty() {
             return;

@@ -25,7 +25,6 @@ use std::task::{Context, Poll, Waker};
 
 use crate::callback::slot::and_also;
 use crate::callback::{self, Halt};
-use crate::cell::peek;
 use crate::error::{Panic, TaskError};
 use crate::state::State;
 use crate::state::current;
@@ -71,6 +70,9 @@ pub struct Task<T> {
 trait Join<T> {
     /// As [`Task::abort`].
     fn abort(self: Rc<Self>);
+
+    /// Whether it has finished.
+    fn is_finished(&self) -> bool;
 
     /// Where the output is.
     fn output(&self) -> &Cell<Output<T>>;
@@ -195,7 +197,7 @@ impl<F: Future + 'static> Run for Spawned<F> {
 
 impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
     fn abort(self: Rc<Self>) {
-        if self.key.get().is_none() {
+        if self.is_finished() {
             return;
         }
         match self.future.take() {
@@ -206,6 +208,10 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
             // It is aborting itself.
             None => self.aborted.set(true),
         }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.key.get().is_none()
     }
 
     fn output(&self) -> &Cell<Output<F::Output>> {
@@ -332,8 +338,7 @@ impl<T> Task<T> {
 
     /// Whether the future is done: its output is there, it panicked or was aborted.
     pub fn is_finished(&self) -> bool {
-        let is_finished = |output: &_| matches!(output, Output::Finished(_) | Output::Taken);
-        peek(self.future.output(), is_finished)
+        self.future.is_finished()
     }
 }
 

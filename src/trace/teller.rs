@@ -500,6 +500,9 @@ impl Teller {
         let now = clock.read();
         self.end_macrotask_at(clock, now);
         self.phase.set(Phase::Main);
+        if !self.is_accounted.get() {
+            return [None; 2];
+        }
         self.on_accounts(|account| account.enter(Phase::Main, now));
         self.accounts.each_ref().map(|kept| {
             let next = kept.borrow().is_some().then(|| Account::new(now, Phase::Main));

@@ -69,6 +69,7 @@ use timer::NANOS_PER_MILLI;
 pub use timer::Timer;
 
 /// Rounds up to whole milliseconds, and lifts 0 to 1.
+#[inline]
 fn to_delay(duration: Duration) -> u64 {
     let fraction = u64::from(duration.subsec_nanos()).div_ceil(NANOS_PER_MILLI);
     duration.as_secs().saturating_mul(1000).saturating_add(fraction).max(1)

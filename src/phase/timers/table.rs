@@ -451,8 +451,9 @@ impl Table {
             }
         }
         entry.life = Life::Free;
+        let callback = entry.callback.take();
         self.free_place(timer, index);
-        self.entries[index as usize].callback.take()
+        callback
     }
 
     /// Chains the place of a timer that is gone to the free ones.
@@ -568,9 +569,8 @@ impl Table {
 
     /// Gives the lists that are in use new numbers, from the lowest up.
     fn make_lists_anew(&mut self) {
-        let before = std::mem::take(&mut self.lists);
+        let mut before = std::mem::take(&mut self.lists);
         self.heap.clean(|item| is_live(&before, item));
-        let mut before = before;
         let Table { lists, heap, entries, links, .. } = self;
         heap.renumber(|item| {
             let list = lists.of(before.delay(item.list));
@@ -620,7 +620,6 @@ impl Table {
 }
 
 /// Takes an armed timer out of its list; true if that leaves it empty.
-///
 #[inline(always)]
 fn unlink(links: &mut [Links], ends: &mut Ends, index: u32) -> bool {
     let Links { previous, next } = links[index as usize];
