@@ -1007,6 +1007,43 @@ fn what_a_full_round_of_messages_leaves_comes_without_a_new_notice() {
     });
 }
 
+/// What a round before had left comes first, and counts with what was posted since: Node prints the
+/// same numbers.
+#[test]
+fn a_round_is_as_long_as_all_that_waits_when_it_begins() {
+    bounded(|| {
+        let seen = Rc::new(Cell::new(0));
+        let at_checks = Rc::new(RefCell::new(Vec::new()));
+        run(|| {
+            let (sender, receiver) = open_channel::<u32, ()>();
+            sender.post(0);
+            let (count, checks, own) = (seen.clone(), at_checks.clone(), receiver.clone());
+            receiver.on_message(move |number| {
+                count.set(count.get() + 1);
+                match number {
+                    // Within the round of the first message: a thousand are delivered.
+                    0 => (1..=2500).for_each(|number| sender.post(number)),
+                    900 => {
+                        let (count, checks) = (count.clone(), checks.clone());
+                        let (sender, own) = (sender.clone(), own.clone());
+                        set_immediate(move || {
+                            checks.borrow_mut().push(count.get());
+                            (0..700).for_each(|number| sender.post(10_000 + number));
+                            set_immediate(move || {
+                                checks.borrow_mut().push(count.get());
+                                own.close();
+                            });
+                        });
+                    }
+                    _ => {}
+                }
+            });
+        });
+        assert_eq!(*at_checks.borrow(), [1000, 3201]);
+        assert_eq!(seen.get(), 3201);
+    });
+}
+
 // MP-12.
 #[test]
 fn a_port_sent_to_a_worker_that_is_terminated_at_once_tells_its_peer() {

@@ -76,9 +76,9 @@ impl<T> ReceiveBuffer<T> {
     pub(crate) fn pop_first_of_round(&self, now: Nanos) -> (Popped<T>, usize) {
         let takes_all = self.takes_all && self.taken.borrow().is_empty();
         let popped = self.pop(now);
-        // Once all have been taken, what stands in the queue has come later.
-        let behind = if takes_all { self.taken.borrow().len() } else { self.queue.seen_len(now) };
-        (popped, behind + 1)
+        // Where all have been taken just now, what stands in the queue has come later.
+        let in_queue = if takes_all { 0 } else { self.queue.seen_len(now) };
+        (popped, 1 + self.taken.borrow().len() + in_queue)
     }
 
     /// Blocks the thread until there is a message or an end, no longer than `limit`, and takes it.
