@@ -12,16 +12,16 @@ use crate::trace;
 use crate::trace::detail::{Named, Queue};
 use crate::trace::label::here;
 
+#[inline]
 pub(crate) fn run(state: &Rc<State>) {
     watchers::run(state, trace::Phase::Check, &state.check);
-    run_immediates(state);
+    if !state.immediates.is_empty() {
+        run_immediates(state);
+    }
 }
 
 /// Runs the immediates that wait now. Those queued meanwhile wait for the next iteration.
 fn run_immediates(state: &State) {
-    if state.immediates.is_empty() {
-        return;
-    }
     state.begin_phase(trace::Phase::Check, || state.immediates.len());
     let end = state.immediates.end();
     callback::guard(state, || {
