@@ -408,6 +408,46 @@ fn a_disconnect_is_reported_once() {
     });
 }
 
+/// A pipe that nobody reads has an error and no other word for it; so has a socket that was reset, for who asks for
+/// urgent bytes. In virtual time a watcher that is called again and again would keep the clock from moving.
+#[test]
+fn an_error_that_no_read_or_write_takes_away_is_reported_once() {
+    bounded(|| {
+        let log = Trace::new();
+        virtual_loop().run(|| {
+            let (reader, writer) = pipe();
+            let (watcher, said) = (Poll::new(writer), log.clone());
+            let tells = move |ready: Readiness| {
+                said.say(format!("{} {}", ready.is_disconnected(), ready.is_priority()));
+            };
+            watcher.start(Interest::DISCONNECT, tells.clone()).unwrap();
+            let (own, again) = (watcher.clone(), tells.clone());
+            set_timeout(ms(10), move || own.start(Interest::DISCONNECT, again).unwrap());
+            after_iterations(3, || drop(reader));
+            set_timeout(ms(20), move || watcher.close());
+        });
+        log.expect(&["true false", "true false"]); // Once for each start.
+
+        for interest in [Interest::PRIORITY, Interest::PRIORITY | Interest::DISCONNECT] {
+            virtual_loop().run(|| {
+                let listener = StdListener::bind("127.0.0.1:0").unwrap();
+                let peer = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+                let (ours, _) = listener.accept().unwrap();
+                reset_on_drop(&peer);
+                drop(peer);
+                let (watcher, said) = (Poll::new(ours), log.clone());
+                let tells = move |ready: Readiness| {
+                    said.say(format!("{} {}", ready.is_disconnected(), ready.is_priority()));
+                };
+                watcher.start(interest, tells).unwrap();
+                set_timeout(ms(20), move || watcher.close());
+            });
+            let told = if interest == Interest::PRIORITY { "false false" } else { "true false" };
+            log.expect(&[told]);
+        }
+    });
+}
+
 // F-11.
 #[test]
 fn out_of_band_data_is_reported_as_priority_beside_normal_reading() {
@@ -878,6 +918,23 @@ fn a_task_that_polls_waits_for_each_direction_and_tries_what_it_watches() {
         assert_eq!(read(&watcher).unwrap_err().kind(), ErrorKind::InvalidInput);
         let closed = poll_fn(|cx| watcher.poll_readable(cx)).await;
         assert_eq!(closed.unwrap_err().kind(), ErrorKind::InvalidInput);
+    });
+}
+
+#[test]
+fn a_watcher_whose_last_name_goes_while_a_task_polls_is_closed() {
+    bounded(|| {
+        block_on(async {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.set_nonblocking(true).unwrap();
+            let watcher = Poll::new(ours);
+            // As the loser of two futures that were raced.
+            let waits =
+                poll_fn(|cx| std::task::Poll::Ready(watcher.poll_readable(cx).is_pending()));
+            assert!(waits.await);
+            drop(watcher);
+            assert_eq!(theirs.read(&mut [0]).unwrap(), 0, "the descriptor is closed");
+        });
     });
 }
 

@@ -824,10 +824,19 @@ fn a_pipe_or_feed_from_a_source_that_is_closed_or_has_failed_is_an_error() {
                 let source = ReadStream::open("/no/such/file");
                 assert!(source.next().await.is_err());
                 assert!(transfer(ends, source, target()).await.is_err());
+                let (source, peer) = connected().await;
+                reset_on_drop(&peer);
+                drop(peer);
+                assert!(source.read(&mut [0; 8]).await.is_err());
+                assert!(transfer(ends, source, target()).await.is_err());
                 // One that was read to its end has nothing to lose.
                 let source = ReadStream::open(&path);
                 while source.next().await.unwrap().is_some() {}
                 source.close();
+                assert_eq!(transfer(ends, source, target()).await.unwrap(), 0);
+                let (source, peer) = connected().await;
+                drop(peer);
+                assert_eq!(source.read(&mut [0; 8]).await.unwrap(), 0);
                 assert_eq!(transfer(ends, source, target()).await.unwrap(), 0);
             }
         });

@@ -5,7 +5,9 @@ mod common;
 
 use std::fs::OpenOptions;
 use std::future::{Future, pending};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::pin::Pin;
 use std::task::Context;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use common::*;
 use windlass::fs::{self, File};
 use windlass::handle::{Check, Idle, Notifier, Poll, Prepare};
-use windlass::net::{TcpListener, TcpStream};
+use windlass::net::{TcpListener, TcpStream, UdpSocket};
 use windlass::signal::Signal;
 use windlass::time::sleep;
 use windlass::tty::Tty;
@@ -210,8 +212,20 @@ const CASES: &[(&str, Case)] = &[
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
             drop(stream.write(&vec![0; 16 << 20]));
-            order.cancel((0..count).map(|_| stream.write(b"x")).collect());
+            // So many that a move of all behind one would show.
+            order.cancel((0..16 * count).map(|_| stream.write(b"x")).collect());
             stream.close();
+        });
+    }),
+    ("datagrams that wait", |count, order| {
+        run(move || {
+            let (ours, _theirs) = UnixDatagram::pair().unwrap();
+            // A socket of another kind: the loopback takes any number of datagrams, and drops them.
+            let ours = std::net::UdpSocket::from(OwnedFd::from(ours));
+            let socket = UdpSocket::from_std(ours).unwrap();
+            while socket.try_send(b"x").is_ok() {}
+            order.cancel((0..4 * count).map(|_| socket.send(b"x")).collect());
+            socket.close();
         });
     }),
     ("reads, accepts and waits for a descriptor", |count, order| {

@@ -9,7 +9,7 @@ mod kinds;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -515,6 +515,38 @@ async fn writes_are_sent_once_also_when_a_completion_panics<K: Kind>() {
     log.expect(&["A", "B", "C", "D"]);
 }
 
+async fn a_shutdown_whose_completion_panics_is_the_end_all_the_same<K: Kind>() {
+    let (writer, reader) = K::pair().await.unwrap();
+    let filled = fill(&writer).await;
+    on_uncaught(|uncaught| assert_eq!(uncaught.message(), "on purpose"));
+    drop(writer.write(b"last"));
+    let own = writer.clone();
+    writer.shutdown().on_complete(move |result| {
+        result.unwrap();
+        K::after_shutdown(&own);
+        panic!("on purpose");
+    });
+    assert_eq!(read_all(&reader).await.unwrap().len(), filled + 4);
+    assert!(!writer.is_writable());
+}
+
+// A call to the system takes 1,024 buffers: with as many empty ones it would send nothing.
+async fn a_task_that_writes_goes_past_any_number_of_empty_buffers<K: Kind>() {
+    let (writer, reader) = K::pair().await.unwrap();
+    for empty in [0, 1, 1023, 1024, 1025, 5000] {
+        let mut buffers = vec![IoSlice::new(b""); empty];
+        buffers.extend([IoSlice::new(b"ab"), IoSlice::new(b""), IoSlice::new(b"cd")]);
+        let count = poll_fn(|cx| writer.poll_write_vectored(cx, &buffers)).await.unwrap();
+        let (mut got, mut buffer) = (0, [0; 4]);
+        while got < count {
+            got += reader.read(&mut buffer[got..]).await.unwrap();
+        }
+        assert!(got > 0 && buffer[..got] == b"abcd"[..got], "{empty} empty ones");
+    }
+    let empty = [IoSlice::new(b""); 2];
+    assert_eq!(poll_fn(|cx| writer.poll_write_vectored(cx, &empty)).await.unwrap(), 0);
+}
+
 // The reader reads nothing meanwhile, so that the system does not say that it takes more bytes.
 async fn a_shutdown_goes_on_when_the_last_write_before_it_is_cancelled<K: Kind>() {
     let (writer, reader) = K::pair().await.unwrap();
@@ -707,6 +739,8 @@ macro_rules! of_all {
             closing_ends_a_pending_read_with_an_error
             a_panic_in_the_read_callback_loses_no_byte
             writes_are_sent_once_also_when_a_completion_panics
+            a_shutdown_whose_completion_panics_is_the_end_all_the_same
+            a_task_that_writes_goes_past_any_number_of_empty_buffers
             a_shutdown_goes_on_when_the_last_write_before_it_is_cancelled
             a_stream_without_a_name_closes_when_its_last_write_is_cancelled
             a_task_that_always_finds_data_does_not_hold_the_loop;

@@ -246,6 +246,58 @@ fn a_read_round_that_stops_at_its_limit_goes_on_in_the_next_without_a_new_event(
     });
 }
 
+/// The end behind the bytes was reported with the first of them, before anybody asks for it.
+#[test]
+fn an_end_waits_for_all_rounds_of_a_reader_also_when_it_is_asked_for_in_the_first() {
+    const PACKETS: usize = 100;
+    bounded(|| {
+        let log = Trace::new();
+        run(|| {
+            let (stream, mut peer) = packets();
+            for _ in 0..PACKETS {
+                peer.write_all(b"x").unwrap();
+            }
+            drop(peer);
+            let (log, read) = (log.clone(), Cell::new(0));
+            TcpStream::from_std(stream).unwrap().read_start(move |stream, chunk| {
+                if read.get() == 0 {
+                    stream.on_read_closed(log.says("read closed"));
+                    stream.on_hang_up(log.says("hang-up"));
+                }
+                read.set(read.get() + chunk.as_ref().unwrap().len());
+                if chunk.unwrap().is_empty() {
+                    log.say(format!("the end behind {}", read.get()));
+                }
+            });
+        });
+        log.expect(&["the end behind 100", "read closed", "hang-up"]);
+    });
+}
+
+/// As a server does that reads on only when it knows that the client will send no more.
+#[test]
+fn a_reader_that_begins_when_the_end_is_told_gets_all_bytes_before_the_hang_up() {
+    bounded(|| {
+        let log = Trace::new();
+        run(|| {
+            let (stream, mut peer) = packets();
+            peer.write_all(b"left").unwrap();
+            drop(peer);
+            let stream = TcpStream::from_std(stream).unwrap();
+            stream.on_hang_up(log.says("hang-up"));
+            let (own, log) = (stream.clone(), log.clone());
+            stream.on_read_closed(move || {
+                own.read_start(move |_, chunk| {
+                    log.say(String::from_utf8_lossy(chunk.unwrap()));
+                });
+            });
+            let stays = windlass::Loop::current().keep_alive();
+            stream.on_close(move || drop(stays));
+        });
+        log.expect(&["left", "", "hang-up"]);
+    });
+}
+
 /// The kernel takes all that it is given, so the poller has nothing to report.
 #[test]
 fn a_write_round_that_stops_at_its_limit_goes_on_in_the_next_without_a_new_event() {

@@ -814,6 +814,29 @@ fn receiving_and_waiting_sends_hold_the_loop_and_a_quiet_socket_does_not() {
 }
 
 #[test]
+fn a_datagram_that_waits_goes_before_a_loop_ends_in_order_and_one_that_only_receives_holds_nothing()
+{
+    bounded(|| {
+        let log = Trace::new();
+        let mut kept = None;
+        run(|| {
+            let (socket, other) = narrow();
+            let other = Rc::new(other);
+            fill(&socket);
+            let said = log.clone();
+            socket.recv_start(|_, _| unreachable!("nothing comes"));
+            socket.send(b"waits").on_complete(move |sent| said.say(sent.is_ok()));
+            let said = log.clone();
+            Loop::current().shutdown(HOUR).on_complete(move |ended| said.say(ended.is_ok()));
+            kept = Some(other.clone());
+            after_iterations(3, move || drop(drain(&other)));
+        });
+        log.expect(&["true", "true"]);
+        assert_eq!(drain(&kept.unwrap()), b"w");
+    });
+}
+
+#[test]
 fn a_task_waits_until_it_can_send_behind_what_waits() {
     bounded(|| {
         block_on(async {

@@ -7,7 +7,9 @@ mod common;
 
 use std::cell::Cell;
 use std::fs;
+use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -323,6 +325,56 @@ fn a_close_by_the_peer_is_a_hang_up_that_is_heard_of_without_reading() {
             ours.on_close(move || drop(stays));
         });
         log.expect(&["read closed", "hang up"]);
+    });
+}
+
+/// A peer that reads no more: a write fails, and the poller has nothing to report.
+fn with_deaf_peer() -> (UnixStream, StdStream) {
+    let (ours, peer) = StdStream::pair().unwrap();
+    peer.shutdown(Shutdown::Read).unwrap();
+    (UnixStream::from_std(ours).unwrap(), peer)
+}
+
+#[test]
+fn a_stream_that_is_lost_tells_both_ends_and_closes_also_when_a_callback_panics() {
+    bounded(|| {
+        for panics in ["read closed", "hang-up", "neither"] {
+            let log = Trace::new();
+            let mut kept = None;
+            run(|| {
+                windlass::on_uncaught(|_| {});
+                let (stream, peer) = with_deaf_peer();
+                let tells = |name: &'static str| {
+                    let log = log.clone();
+                    move || {
+                        log.say(name);
+                        assert_ne!(name, panics, "on purpose");
+                    }
+                };
+                stream.on_read_closed(tells("read closed"));
+                stream.on_hang_up(tells("hang-up"));
+                stream.on_close(tells("closed"));
+                drop(stream.write(b"for nobody")); // Nobody reads, either.
+                kept = Some((stream, peer));
+            });
+            log.expect(&["read closed", "hang-up", "closed"]);
+            drop(kept);
+        }
+    });
+}
+
+#[test]
+fn a_task_that_peeks_hears_of_a_write_that_failed_as_one_that_reads_does() {
+    bounded(|| {
+        block_on(async {
+            let (stream, _peer) = with_deaf_peer();
+            let own = stream.clone();
+            let peek =
+                windlass::spawn(async move { poll_fn(|cx| own.poll_peek(cx, &mut [0; 8])).await });
+            iterations(2).await;
+            drop(stream.write(b"for nobody"));
+            assert_eq!(peek.await.unwrap().unwrap_err().kind(), ErrorKind::BrokenPipe);
+        });
     });
 }
 

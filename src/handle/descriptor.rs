@@ -48,7 +48,8 @@ impl Interest {
     pub const WRITABLE: Interest = Interest(Event::WRITABLE);
     /// There is out-of-band data.
     pub const PRIORITY: Interest = Interest(Event::PRIORITY);
-    /// The peer has closed its side. Reported once for each start of the watcher.
+    /// The peer has closed its side, or nobody reads the pipe any more. Reported once for each
+    /// start of the watcher.
     pub const DISCONNECT: Interest = Interest(Event::READ_CLOSED);
 }
 
@@ -60,7 +61,8 @@ impl BitOr for Interest {
     }
 }
 
-/// What a [`Poll`] saw. Only what it watches for, and errors.
+/// What a [`Poll`] saw. Only what it watches for, and errors: those that no read or write tells of
+/// once for each start.
 ///
 /// # Examples
 /// ```
@@ -98,7 +100,7 @@ impl Readiness {
         self.0.has(Event::PRIORITY)
     }
 
-    /// The peer has closed its side.
+    /// The peer has closed its side, or nobody reads the pipe any more.
     pub fn is_disconnected(self) -> bool {
         self.0.has(Event::READ_CLOSED)
     }
@@ -153,7 +155,7 @@ struct Descriptor<F> {
     /// Its number and the events that it is registered for with the poller: those of the callback
     /// and of the tasks. None while it is not registered.
     registered: Cell<Option<(RawFd, Event)>>,
-    /// The disconnect was reported since the last start: not again.
+    /// The disconnect, or an error that lasts, was reported since the last start: not again.
     disconnected: Cell<bool>,
     /// The tasks that wait until a read will not block.
     readers: Waiters,
@@ -489,6 +491,23 @@ impl<F: AsFd + 'static> Descriptor<F> {
         }
     }
 
+    /// What of that which is there the callback hears of: each time what a read or a write takes
+    /// away, and once what lasts.
+    fn news(&self, interest: Event, mut seen: Event) -> Event {
+        let mut lasts = Event::READ_CLOSED;
+        if seen.has(Event::ERROR) && !seen.has(Event::READABLE.with(Event::WRITABLE)) {
+            // Nobody will take it by a read or a write. A pipe that nobody reads has no other word
+            // for its disconnect.
+            seen |= interest.only(Event::READ_CLOSED);
+            lasts |= Event::ERROR;
+        }
+        if self.disconnected.get() {
+            seen = seen.without(lasts);
+        }
+        self.disconnected.set(self.disconnected.get() || seen.has(lasts));
+        seen
+    }
+
     /// Wakes the tasks whose event is there at this moment. The others wait for the next edge.
     fn wake_ready(&self, state: &State, awaited: Event) {
         // An error is for whoever asks next.
@@ -534,12 +553,9 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
             self.wake_ready(state, awaited);
             again.forget();
         }
-        let mut interest = self.interest.get();
+        let interest = self.interest.get();
         if interest.is_empty() {
             return;
-        }
-        if self.disconnected.get() {
-            interest = interest.without(Event::READ_CLOSED);
         }
         let seen = match self.look(interest) {
             Ok(seen) => seen,
@@ -548,13 +564,11 @@ impl<F: AsFd + 'static> Handle for Descriptor<F> {
                 return;
             }
         };
-        if seen.is_empty() || interest.is_empty() {
-            // The next edge will tell. Errors alone are nothing new once the disconnect was
-            // reported.
-            return;
+        let news = self.news(interest, seen);
+        if news.is_empty() {
+            return; // The next edge will tell.
         }
-        self.disconnected.set(self.disconnected.get() || seen.has(Event::READ_CLOSED));
-        let outcome = self.callback.invoke(state, self.kind(), |f| f(Readiness(seen)));
+        let outcome = self.callback.invoke(state, self.kind(), |f| f(Readiness(news)));
         if !self.interest.get().is_empty() {
             self.registration.call_again();
         }
@@ -580,9 +594,10 @@ impl<F: AsFd + 'static> Named for Descriptor<F> {
         &self.names
     }
 
-    /// An active watcher belongs to the loop.
+    /// A watcher with a callback belongs to the loop. A task that waited by a function that polls
+    /// cannot come back: it had a name.
     fn last_name_dropped(self: &Rc<Self>) {
-        if !self.registration.is_active() {
+        if self.interest.get().is_empty() {
             self.close();
         }
     }

@@ -200,8 +200,9 @@ impl<S: Stream> Connection<S> {
             } else {
                 completer.complete_later(outcome);
             }
-            self.close_behind_end();
         }
+        // Also when a panic of that callback has come in between.
+        self.close_behind_end();
         if self.writing.is_writable()
             && let Some(task) = self.writing.take_task()
         {

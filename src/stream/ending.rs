@@ -197,9 +197,10 @@ impl<S: Stream> Connection<S> {
         callback::drop_quietly(on_close);
     }
 
-    /// Closes a stream whose end has gone and whose end is its close.
+    /// Closes a stream whose end has gone and whose end is its close. Not before the end was asked
+    /// for.
     pub(super) fn close_behind_end(&self) {
-        if S::Transport::CLOSE_IS_END {
+        if S::Transport::CLOSE_IS_END && self.writing.has_ended() {
             self.close();
         }
     }
@@ -264,17 +265,39 @@ impl<S: Stream> Connection<S> {
         self.owes(PeerEnd::ReadClosed) || self.owes(PeerEnd::HangUp)
     }
 
-    /// Calls the callbacks that wait for what was reported of the peer's end.
+    /// Calls the callbacks that wait for what was reported of the peer's end. What came before it
+    /// is told before it: while a reader still has to get that, they wait for its round.
     pub(super) fn tell_of_end(self: &Rc<Self>, state: &Rc<State>) {
         for end in [PeerEnd::ReadClosed, PeerEnd::HangUp] {
-            // Asked anew for each: the callback before may have closed the stream.
-            if self.owes(end)
-                && !state.is_halted()
-                && let Some((f, origin)) = self.slot(end).take(S::KIND)
-            {
-                callback::call(state, origin, f);
+            // Asked anew for each: the callback before may have begun to read.
+            if !self.reading.has_more() {
+                self.tell(end, state);
             }
         }
         self.close_if_unnamed();
+    }
+
+    /// Calls the callback that waits for this end, if it was reported and the stream is open.
+    fn tell(&self, end: PeerEnd, state: &Rc<State>) {
+        if self.owes(end)
+            && !state.is_halted()
+            && let Some((f, origin)) = self.slot(end).take(S::KIND)
+        {
+            callback::call(state, origin, f);
+        }
+    }
+
+    /// The connection is lost, and nobody reads: tells of it and closes it. A panic of one callback
+    /// keeps it from neither.
+    pub(super) fn end_lost(self: &Rc<Self>) {
+        let state = self.state();
+        let again = OnDrop(|| {
+            let stream = self.clone();
+            state.push_pending(Closure::new(move || stream.end_lost()));
+        });
+        self.tell(PeerEnd::ReadClosed, state);
+        self.tell(PeerEnd::HangUp, state);
+        again.forget();
+        self.close();
     }
 }

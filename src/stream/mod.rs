@@ -114,6 +114,10 @@ pub trait Readable: Clone + sealed::Reads + 'static {
     /// Reads into `buffer`, or keeps the task's waker until that is possible. One task can wait so.
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
+    /// Whether reading makes sense: not after a failure or a close. The end of the stream alone
+    /// does not change it.
+    fn is_readable(&self) -> bool;
+
     /// Closes the stream now, both directions of it.
     fn close(&self);
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use super::ReadAt;
 use super::connection::{Connection, Stream};
 use super::ending::LostWrite;
-use super::reading::OnRead;
+use super::reading::{OnRead, is_would_block};
 use super::writing::Rest;
 use crate::callback;
 use crate::callback::slot::Registered;
@@ -193,10 +193,12 @@ impl<S: Stream> Connection<S> {
         cx: &Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let some = data.iter().filter(|buffer| !buffer.is_empty()).count();
-        if some < 2 || self.sends_later() {
-            let first = data.iter().find(|buffer| !buffer.is_empty());
-            return self.poll_write(cx, first.map_or(&[], |buffer| buffer));
+        // Past the empty ones at the start: with enough of them a call would send nothing.
+        let first = data.iter().position(|buffer| !buffer.is_empty()).unwrap_or(data.len());
+        let data = &data[first..];
+        let is_one = data.iter().skip(1).all(|buffer| buffer.is_empty());
+        if is_one || self.sends_later() {
+            return self.poll_write(cx, data.first().map_or(&[], |buffer| buffer));
         }
         self.poll_write_by(cx, || {
             // What one call takes: what is left comes with the next one.
@@ -299,8 +301,7 @@ impl<S: Stream> Connection<S> {
         } else {
             self.lose(write);
             self.reading.note_gone();
-            self.tell_of_end(self.state());
-            self.close();
+            self.end_lost();
         }
     }
 
@@ -449,14 +450,14 @@ impl<S: Stream> Connection<S> {
         }
         self.reading.expect_reader();
         if self.reading.is_readable() && self.may_go_on() {
-            match self.told(self.with_transport(|transport| transport.peek(buffer))) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.reading.note_empty();
-                }
-                outcome => {
-                    self.stop_waiting(self.reading.tasks.poller());
-                    return Poll::Ready(outcome);
-                }
+            let mut outcome = self.told(self.with_transport(|transport| transport.peek(buffer)));
+            if is_would_block(&outcome) {
+                // As for a read: behind all that has arrived comes the error of a write.
+                outcome = self.reading.read_nothing(outcome);
+            }
+            if !is_would_block(&outcome) {
+                self.stop_waiting(self.reading.tasks.poller());
+                return Poll::Ready(outcome);
             }
         }
         self.reading.tasks.wait(self.reading.tasks.poller(), cx);

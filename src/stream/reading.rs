@@ -88,11 +88,6 @@ impl<S> Reading<S> {
         self.reported.set(self.reported.get().with(event.only(STOPS)));
     }
 
-    /// Notes that nothing waits: what comes is reported anew.
-    pub(super) fn note_empty(&self) {
-        self.readable.set(false);
-    }
-
     /// Whether a read is worth the call.
     #[inline(always)]
     pub(super) fn is_readable(&self) -> bool {
@@ -196,22 +191,21 @@ impl<S> Reading<S> {
     /// A read gave no byte: all that has arrived is read. Now comes the error of a write whose
     /// request was dropped, in place of the end or of another error: of these each reader gets one.
     /// The end of a connection that was lost is its loss.
-    fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
-        if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+    pub(super) fn read_nothing(&self, outcome: io::Result<usize>) -> io::Result<usize> {
+        if is_would_block(&outcome) {
             self.readable.set(false);
         }
         let outcome = match self.failure.take() {
             Some(write) => Err(write.error),
             None => outcome.and_then(|_| self.end()),
         };
-        match &outcome {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return outcome,
-            Err(_) => {
-                self.broken.set(true);
-                let heard = self.loss.get().map(|loss| Loss { heard: true, ..loss });
-                self.loss.set(heard);
-            }
-            Ok(_) => {}
+        if is_would_block(&outcome) {
+            return outcome;
+        }
+        if outcome.is_err() {
+            self.broken.set(true);
+            let heard = self.loss.get().map(|loss| Loss { heard: true, ..loss });
+            self.loss.set(heard);
         }
         self.may_resume.set(false);
         outcome
@@ -280,6 +274,11 @@ impl<S> Reading<S> {
     pub(super) fn take_failure(&self) -> Option<Box<LostWrite>> {
         self.failure.take()
     }
+}
+
+/// Whether a read found that nothing has come yet.
+pub(super) fn is_would_block(outcome: &io::Result<usize>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// The loop's read buffer while a stream has it. One that is out when another is needed is

@@ -641,6 +641,10 @@ macro_rules! impl_readable {
                 Self::poll_read(self, cx, buffer)
             }
 
+            fn is_readable(&self) -> bool {
+                Self::is_readable(self)
+            }
+
             fn close(&self) {
                 Self::close(self);
             }

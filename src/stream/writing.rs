@@ -2,10 +2,10 @@
 //!
 //! A write is tried at once, by [`Writing::try_send`]. What the system does not take is queued, and
 //! several queued writes go out with one call, by [`Writing::send_batch`]. A write that has ended
-//! is *finished*. It stays in the queue until it is taken out to be completed:
+//! is *finished*, and waits to be taken out and completed:
 //!
 //! ```text
-//! the queue:   finished   finished  │  begun              unsent   unsent  │  the end
+//! two queues:  finished   finished  │  begun              unsent   unsent  │  the end
 //!              taken out in order   │  not cancelled      cancelled        │  sent behind the last
 //!                                   │  any more           one by one       │  write
 //! ```
@@ -51,11 +51,11 @@ pub(crate) struct Writing<C> {
 struct Requests<C> {
     /// The stream is being connected: nothing is sent yet.
     attempt: Option<Rc<dyn Attempt>>,
-    /// In the order of the calls.
-    writes: VecDeque<Write<C>>,
-    /// The number of writes, the first ones, that have finished and wait to be taken out.
-    finished: usize,
-    /// Bytes in `writes` that are still to go.
+    /// What completes the writes that have finished, in the order of the calls, and how each ended.
+    finished: VecDeque<(C, io::Result<()>)>,
+    /// The writes that have not, in the order of the calls. Those at both ends were not cancelled.
+    unsent: VecDeque<Write<C>>,
+    /// Bytes in `unsent` that are still to go.
     queued: usize,
     /// The end of the stream waits for the writes before it.
     end: Option<C>,
@@ -81,16 +81,15 @@ impl Rest {
     }
 }
 
-/// One write.
+/// One write that has not finished.
 struct Write<C> {
     /// What has not gone.
     rest: Rest,
     /// Names the write, for its cancellation. No other write of the stream has it.
     number: u32,
-    /// How it ended, once it has finished. Before that it is `Ok` and means nothing.
-    outcome: io::Result<()>,
-    /// What completes its request.
-    completer: C,
+    /// What completes its request. None if it was cancelled: it then stays in its place with
+    /// nothing to send, so that cancelling costs no move of the writes behind it.
+    completer: Option<C>,
 }
 
 /// An attempt to connect, which is told how it ends. One of these is called, once.
@@ -110,17 +109,18 @@ pub(crate) trait Attempt {
 
 impl<C> Default for Requests<C> {
     fn default() -> Requests<C> {
-        Requests { attempt: None, writes: VecDeque::new(), finished: 0, queued: 0, end: None }
+        let (finished, unsent) = (VecDeque::new(), VecDeque::new());
+        Requests { attempt: None, finished, unsent, queued: 0, end: None }
     }
 }
 
 impl<C> Requests<C> {
     fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.end.is_none() && self.attempt.is_none()
+        !self.has_writes() && self.end.is_none() && self.attempt.is_none()
     }
 
-    fn has_unsent(&self) -> bool {
-        self.writes.len() > self.finished
+    fn has_writes(&self) -> bool {
+        !self.finished.is_empty() || !self.unsent.is_empty()
     }
 
     /// Sends what has not gone of the first unsent writes, with one call: how many writes that
@@ -133,9 +133,7 @@ impl<C> Requests<C> {
         let mut buffers = [IoSlice::new(&[]); WRITES_PER_BATCH];
         let mut descriptors: &[OwnedFd] = &[];
         let mut count = 0;
-        for (buffer, Write { rest, .. }) in
-            buffers.iter_mut().zip(self.writes.range(self.finished..))
-        {
+        for (buffer, Write { rest, .. }) in buffers.iter_mut().zip(&self.unsent) {
             if !rest.descriptors.is_empty() {
                 if count > 0 {
                     break;
@@ -150,7 +148,7 @@ impl<C> Requests<C> {
 
     /// Takes sent bytes off the unsent writes. Those that have none left are finished.
     fn book(&mut self, mut count: usize) {
-        for Write { rest, .. } in self.writes.range_mut(self.finished..) {
+        while let Some(Write { rest, .. }) = self.unsent.front_mut() {
             let taken = count.min(rest.len());
             if taken > 0 {
                 drop(std::mem::take(&mut rest.descriptors));
@@ -161,40 +159,56 @@ impl<C> Requests<C> {
             if rest.len() > 0 {
                 return;
             }
-            self.finished += 1;
+            self.finish_first(Ok(()));
         }
+    }
+
+    /// The first unsent write has ended.
+    fn finish_first(&mut self, outcome: io::Result<()>) {
+        let completer = self.unsent.pop_front().and_then(|write| write.completer);
+        self.finished.extend(completer.map(|completer| (completer, outcome)));
     }
 
     /// The first `count` unsent writes go at this moment, in whole or in part.
     fn begin(&mut self, count: usize) {
-        for write in self.writes.range_mut(self.finished..).take(count) {
+        for write in self.unsent.iter_mut().take(count) {
             write.rest.begun = true;
         }
     }
 
     /// The first unsent write has failed. The others are tried, and fail for themselves.
     fn book_failure(&mut self, error: io::Error) {
-        if let Some(write) = self.writes.get_mut(self.finished) {
+        if let Some(write) = self.unsent.front() {
             self.queued -= write.rest.len();
-            drop(std::mem::take(&mut write.rest.descriptors));
-            write.outcome = Err(error);
-            self.finished += 1;
+            self.finish_first(Err(error));
+            self.trim();
         }
     }
 
     fn cancel(&mut self, number: u32) -> Result<C, CancelError> {
         // They stand in the order of their numbers, which begin anew after the largest.
-        let first = self.writes.front().ok_or(CancelError::Done)?.number;
+        let first = self.unsent.front().ok_or(CancelError::Done)?.number;
         let age = |number: u32| number.wrapping_sub(first);
-        let place = self.writes.partition_point(|write| age(write.number) < age(number));
-        let write = self.writes.get(place).filter(|write| write.number == number);
-        let write = write.filter(|_| place >= self.finished).ok_or(CancelError::Done)?;
+        let place = self.unsent.partition_point(|write| age(write.number) < age(number));
+        let write = self.unsent.get_mut(place).filter(|write| write.number == number);
+        let write = write.filter(|write| write.completer.is_some()).ok_or(CancelError::Done)?;
         if write.rest.begun || write.rest.sent > 0 {
             return Err(CancelError::Busy);
         }
-        self.queued -= write.rest.len();
-        let write = self.writes.remove(place).expect("it was found just now");
-        Ok(write.completer)
+        let completer = write.completer.take().ok_or(CancelError::Done)?;
+        self.queued -= std::mem::take(&mut write.rest).len();
+        self.trim();
+        Ok(completer)
+    }
+
+    /// Takes cancelled writes out of both ends.
+    fn trim(&mut self) {
+        while self.unsent.front().is_some_and(|write| write.completer.is_none()) {
+            self.unsent.pop_front();
+        }
+        while self.unsent.back().is_some_and(|write| write.completer.is_none()) {
+            self.unsent.pop_back();
+        }
     }
 }
 
@@ -319,13 +333,13 @@ impl<C> Writing<C> {
     /// Whether a write waits for the system.
     #[inline]
     pub(super) fn has_unsent(&self) -> bool {
-        self.look(|requests| requests.has_unsent()).unwrap_or(false)
+        self.look(|requests| !requests.unsent.is_empty()).unwrap_or(false)
     }
 
     /// Whether a write has not completed, finished or not: the next one waits behind it.
     #[inline]
     pub(super) fn has_writes(&self) -> bool {
-        self.look(|requests| !requests.writes.is_empty()).unwrap_or(false)
+        self.look(|requests| requests.has_writes()).unwrap_or(false)
     }
 
     /// Whether another call would send something.
@@ -335,7 +349,7 @@ impl<C> Writing<C> {
 
     /// The number of writes that have finished and wait to be taken out.
     pub(super) fn finished(&self) -> usize {
-        self.look(|requests| requests.finished).unwrap_or(0)
+        self.look(|requests| requests.finished.len()).unwrap_or(0)
     }
 
     /// Bytes that are still to go.
@@ -353,27 +367,19 @@ impl<C> Writing<C> {
     pub(super) fn push(&self, number: u32, rest: Rest, completer: C) {
         self.add(|requests| {
             requests.queued += rest.len();
-            requests.writes.push_back(Write { rest, number, outcome: Ok(()), completer });
+            requests.unsent.push_back(Write { rest, number, completer: Some(completer) });
         });
     }
 
     /// Puts a write that has ended at once behind those that have finished.
     pub(super) fn push_finished(&self, outcome: io::Result<()>, completer: C) {
         debug_assert!(!self.has_unsent(), "it would have been queued behind those");
-        let number = self.next_number();
-        self.add(|requests| {
-            requests.finished += 1;
-            let rest = Rest { begun: true, ..Rest::default() };
-            requests.writes.push_back(Write { rest, number, outcome, completer });
-        });
+        self.add(|requests| requests.finished.push_back((completer, outcome)));
     }
 
-    /// Takes the first write out if it has finished.
+    /// Takes the first write out that has finished.
     pub(super) fn take_finished(&self) -> Option<(C, io::Result<()>)> {
-        self.change(|requests| {
-            requests.finished = requests.finished.checked_sub(1)?;
-            requests.writes.pop_front().map(|write| (write.completer, write.outcome))
-        })?
+        self.change(|requests| requests.finished.pop_front())?
     }
 
     /// Takes an unsent write out. `Busy` if bytes of it have gone, `Done` if it is not here.
@@ -430,13 +436,11 @@ impl<C> Writing<C> {
         let Some(requests) = self.requests.take() else {
             return Left { attempt: None, ends: Vec::new() };
         };
-        let finished = requests.finished;
-        let writes = requests.writes.into_iter().enumerate().map(|(place, write)| {
-            let outcome = if place < finished { write.outcome } else { Err(error()) };
-            (write.completer, outcome)
-        });
+        let unsent = requests.unsent.into_iter().filter_map(|write| write.completer);
+        let unsent = unsent.map(|completer| (completer, Err(error())));
         let end = requests.end.map(|completer| (completer, Err(error())));
-        Left { attempt: requests.attempt, ends: writes.chain(end).collect() }
+        let ends = requests.finished.into_iter().chain(unsent).chain(end).collect();
+        Left { attempt: requests.attempt, ends }
     }
 }
 
@@ -555,6 +559,35 @@ mod tests {
         assert_eq!(writing.queued_bytes(), 8);
         assert_eq!(send(&writing, 100), b"irsttail");
         assert_eq!(writing.cancel(first), Err(CancelError::Done), "finished");
+    }
+
+    #[test]
+    fn what_is_left_between_cancelled_writes_goes_in_order_and_completes_alone() {
+        let writing = Names::new();
+        let name = |index: usize| ["a", "b", "c", "d"][index % 4];
+        let push_one = |index: usize| push(&writing, name(index).as_bytes(), name(index));
+        let numbers: Vec<_> = (0..200).map(push_one).collect();
+        let left = |index: usize| index % 50 == 1;
+        for index in (0..200).filter(|index| !left(*index)) {
+            assert_eq!(writing.cancel(numbers[index]), Ok(name(index)), "{index}");
+            assert_eq!(writing.cancel(numbers[index]), Err(CancelError::Done), "{index}");
+        }
+        assert_eq!(writing.queued_bytes(), 4);
+        let mut sent = Vec::new();
+        while writing.has_unsent() {
+            sent.extend(send(&writing, usize::MAX));
+        }
+        assert_eq!(sent, b"bdbd", "of places 1, 51, 101 and 151");
+        assert_eq!(finished(&writing), [("b", true), ("d", true), ("b", true), ("d", true)]);
+        assert!(!writing.has_writes() && !writing.is_busy());
+        // A failure goes past those that were cancelled, and a close tells nobody of them.
+        let numbers = ["a", "b", "c", "d"].map(|name| push(&writing, b"x", name));
+        writing.cancel(numbers[1]).unwrap();
+        fail(&writing, io::ErrorKind::BrokenPipe);
+        assert_eq!(writing.cancel(numbers[2]), Ok("c"));
+        let left = writing.take_all(crate::error::cancelled);
+        let ends: Vec<_> = left.ends.iter().map(|(name, end)| (*name, end.is_ok())).collect();
+        assert_eq!(ends, [("a", false), ("d", false)]);
     }
 
     #[test]

@@ -100,6 +100,11 @@ pub trait Sink {
     fn end(&self) -> impl Future<Output = io::Result<()>>;
 }
 
+/// The end of a source whose failure somebody else was told of.
+pub(super) fn failed_before() -> io::Error {
+    io::Error::other("the stream has failed before")
+}
+
 impl Source for ReadStream {
     async fn read_chunk(&self, _spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         match self.next().await? {
@@ -110,10 +115,14 @@ impl Source for ReadStream {
 }
 
 impl<S: Readable> Source for S {
-    /// What has arrived, at most 64 KiB.
+    /// What has arrived, at most 64 KiB. What is behind a failure that somebody else was told of is
+    /// no end.
     async fn read_chunk(&self, spare: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
         spare.resize(STREAM_READ, 0);
         let count = self.read(spare).await?;
+        if count == 0 && !self.is_readable() {
+            return Err(failed_before());
+        }
         Ok((count > 0).then(|| spare[..count].to_vec()))
     }
 }

@@ -434,7 +434,7 @@ impl Reader {
     /// Whether everything has come, for one who promises that.
     pub(super) fn end(&self) -> io::Result<()> {
         match self.stage.get() {
-            Stage::Failed => Err(io::Error::other("the stream has failed before")),
+            Stage::Failed => Err(pipe::failed_before()),
             _ => self.over(),
         }
     }

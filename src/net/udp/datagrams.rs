@@ -517,6 +517,11 @@ impl Handle for Datagrams {
         again.forget();
     }
 
+    /// For what it has still to send. Others may send to it without end.
+    fn is_waited_for(&self) -> bool {
+        !self.sending.is_empty()
+    }
+
     fn ask(&self) {
         let tasks = [self.receivers.take_poller(), self.senders.take_poller()];
         waiters::wake_each(tasks.into_iter().flatten());

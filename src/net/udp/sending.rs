@@ -4,7 +4,7 @@
 //! that which completes a request is of any type `C`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
@@ -15,8 +15,9 @@ pub(super) struct Sending<C> {
     /// The system takes datagrams, for all that is known. Set by an event, cleared by a
     /// would-block.
     writable: Cell<bool>,
-    /// What the system did not take, and what came behind it.
-    queue: RefCell<VecDeque<Waiting<C>>>,
+    /// What the system did not take, and what came behind it, by number, which is the order of the
+    /// calls. A tree, so that one of many can be taken out.
+    queue: RefCell<BTreeMap<u64, Waiting<C>>>,
     /// Bytes in `queue`.
     bytes: Cell<usize>,
     /// The number that was given last.
@@ -29,8 +30,6 @@ struct Waiting<C> {
     data: Vec<u8>,
     /// Where to. None: to the peer of a connected socket.
     to: Option<SocketAddr>,
-    /// Names it, for its cancellation. They rise along the queue.
-    number: u64,
     /// What completes its request.
     completer: C,
 }
@@ -103,16 +102,13 @@ impl<C> Sending<C> {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
-        let first = queue.front()?;
-        let outcome = self.outcome_of(&mut || send(&first.data, first.to));
+        let first = queue.first_entry()?;
+        let outcome = self.outcome_of(&mut || send(&first.get().data, first.get().to));
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             return None;
         }
-        let sent = queue.pop_front()?;
+        let sent = first.remove();
         self.bytes.set(self.bytes.get() - sent.data.len());
-        if queue.is_empty() {
-            *queue = VecDeque::new(); // Gives the memory back.
-        }
         Some((sent.completer, outcome))
     }
 
@@ -121,15 +117,13 @@ impl<C> Sending<C> {
         let number = self.last_number.get() + 1;
         self.last_number.set(number);
         self.bytes.set(self.bytes.get() + data.len());
-        self.queue.borrow_mut().push_back(Waiting { data, to, number, completer });
+        self.queue.borrow_mut().insert(number, Waiting { data, to, completer });
         number
     }
 
     /// Takes a datagram out that waits. `Done` if it is not here.
     pub(super) fn cancel(&self, number: u64) -> Result<C, CancelError> {
-        let mut queue = self.queue.borrow_mut();
-        let place = queue.binary_search_by_key(&number, |waiting| waiting.number);
-        let waiting = place.ok().and_then(|place| queue.remove(place)).ok_or(CancelError::Done)?;
+        let waiting = self.queue.borrow_mut().remove(&number).ok_or(CancelError::Done)?;
         self.bytes.set(self.bytes.get() - waiting.data.len());
         Ok(waiting.completer)
     }
@@ -137,7 +131,7 @@ impl<C> Sending<C> {
     /// Takes out what completes the requests, in their order.
     pub(super) fn take_all(&self) -> Vec<C> {
         self.bytes.set(0);
-        self.queue.take().into_iter().map(|waiting| waiting.completer).collect()
+        self.queue.take().into_values().map(|waiting| waiting.completer).collect()
     }
 }
 
