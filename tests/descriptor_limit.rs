@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::net::TcpStream as StdStream;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -219,4 +220,31 @@ fn a_listener_needs_no_file() {
         }
     });
     std::fs::remove_dir(&root).unwrap();
+}
+
+#[test]
+fn an_error_that_lasts_is_reported_with_a_pause_between() {
+    let _guard = alone();
+    bounded(|| {
+        let listener_errors = Rc::new(RefCell::new(Vec::new()));
+        let reported = listener_errors.clone();
+        virtual_loop().run(move || {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let own = listener.clone();
+            listener.on_connection(move |connection| {
+                let error = connection.expect_err("a socket that does not listen any more");
+                reported.borrow_mut().push((error.raw_os_error(), windlass::now()));
+                if reported.borrow().len() == 3 {
+                    own.close();
+                }
+            });
+            // As another process may, that has the socket too.
+            let failed = unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR) };
+            assert_eq!(failed, 0);
+        });
+        let errors = listener_errors.borrow();
+        assert!(errors.iter().all(|(error, _)| *error == Some(libc::EINVAL)), "{errors:?}");
+        let times: Vec<_> = errors.iter().map(|(_, time)| *time).collect();
+        assert!(times.is_sorted_by(|before, after| *after >= *before + ms(50)), "{times:?}");
+    });
 }

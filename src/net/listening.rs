@@ -47,8 +47,9 @@ pub(super) const BACKLOG: i32 = 1024;
 /// Connections that a listener accepts in one poll phase.
 const ACCEPTS_PER_ROUND: u16 = 64;
 
-/// How long a listener pauses when it has no descriptor to close waiting connections with. It would
-/// only be told the same again, and ten looks a second cost nothing.
+/// How long a listener pauses when it cannot accept: after an error of the socket or the system, or
+/// when it has no descriptor to close waiting connections with. It would only be told the same
+/// again, and ten looks a second cost nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket of the system, or one in memory.
@@ -187,7 +188,10 @@ impl<L: Listener> Listening<L> {
                     Shed::One => Taken::Gone,
                     Shed::Pauses => Taken::Nothing,
                 },
-                Err(error) => Taken::Outcome(Err(error)),
+                Err(error) => {
+                    self.pause(); // It may last.
+                    Taken::Outcome(Err(error))
+                }
             };
         }
     }
@@ -210,13 +214,18 @@ impl<L: Listener> Listening<L> {
             Some(_) => return Shed::One,
             None => {}
         }
+        self.pause();
+        Shed::Pauses
+    }
+
+    /// Accepts nothing for a while.
+    fn pause(&self) {
         self.ready.set(false);
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
             let again = move || state.handles.mark_ready(key, Event::READABLE);
             timers::set_internal(self.state(), PAUSE, self.location, again);
         }
-        Shed::Pauses
     }
 
     fn accept_round(self: &Rc<Self>, state: &Rc<State>) {
@@ -548,7 +557,7 @@ macro_rules! listener_methods {
         /// At most 64 connections are accepted in one poll phase, so that other handles are served.
         /// When the process has no descriptors left, waiting connections are closed, at most 64 in
         /// one phase, and the callback gets the system's error (`EMFILE`), once until a connection
-        /// is accepted again.
+        /// is accepted again. After any other error the listener pauses for 100 ms, for it may last.
         ///
         /// # Examples
         /// ```
