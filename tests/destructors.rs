@@ -4,7 +4,7 @@
 mod common;
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io::Result;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -16,9 +16,10 @@ use std::task::{Context, Poll};
 use common::*;
 use windlass::handle::{self, Interest};
 use windlass::net::{TcpListener, TcpStream};
-use windlass::worker::{BroadcastChannel, Worker, channel};
+use windlass::worker::{BroadcastChannel, Call, Worker, WorkerPool, channel};
 use windlass::{
-    Timer, next_tick, on_exit, on_uncaught, set_immediate, set_interval, set_timeout, spawn,
+    CancelToken, Canceller, Timer, exit, next_tick, on_exit, on_uncaught, set_immediate,
+    set_interval, set_timeout, spawn, work,
 };
 
 /// Panics when it is dropped, also while another panic is under way.
@@ -325,4 +326,133 @@ fn what_the_panic_of_a_detached_task_carries_costs_nobody_anything() {
 fn what_the_panic_that_ends_run_main_carries_is_dropped_apart() {
     let code = windlass::run_main(|| panic_any(Message("the payload")));
     assert_eq!(code, std::process::ExitCode::FAILURE);
+}
+
+// E-03, E-07. What main has returned, and the future of `block_on`.
+#[test]
+fn what_a_program_holds_is_dropped_apart_from_the_panic_that_ends_its_loop() {
+    let text = panic_of(|| {
+        virtual_loop().run(|| {
+            set_immediate(|| panic!("in an immediate"));
+            Message("what main returns")
+        })
+    });
+    assert_eq!(text, "in an immediate");
+    let text = panic_of(|| {
+        virtual_loop().block_on(async {
+            let _held = Message("the future");
+            set_immediate(|| panic!("in an immediate"));
+            pending::<()>().await;
+        })
+    });
+    assert_eq!(text, "in an immediate");
+    // A future that panics itself, and one that an exit ends.
+    let text = panic_of(|| virtual_loop().block_on(Panics(Message("the future"))));
+    assert_eq!(text, "in a poll");
+    let text = panic_of(|| {
+        virtual_loop().block_on(async {
+            let _held = Message("the future");
+            exit(3);
+            pending::<()>().await;
+        })
+    });
+    assert_eq!(text, "the future");
+    // A future that is done, and drops its output with it.
+    let text = panic_of(|| virtual_loop().block_on(Done(Message("the future"))));
+    assert_eq!(text, "the future");
+}
+
+/// Panics when it is polled, and when it is dropped.
+struct Panics(Message);
+
+impl Future for Panics {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        assert_eq!(self.0.0, "the future");
+        panic!("in a poll")
+    }
+}
+
+/// Done at once. It panics when it is dropped, and so does its output.
+struct Done(Message);
+
+impl Future for Done {
+    type Output = Message;
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Message> {
+        assert_eq!(self.0.0, "the future");
+        Poll::Ready(Message("the output"))
+    }
+}
+
+// E-01, E-07. What a job that never ran has captured, and the input of one that no worker has begun.
+#[test]
+fn what_a_job_holds_that_never_ran_is_dropped_apart_from_the_panic_of_its_callback() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let (token, held) = (CancelToken::new(), Message("captured"));
+        token.cancel();
+        let job = work(move |_| drop(held)).cancel_token(&token).submit();
+        job.on_complete(|_| panic!("of the job"));
+
+        let pool = WorkerPool::<Message, ()>::new(1, || -> fn(Message) { panic!("no handler") });
+        let job = pool.unwrap().run(Message("input"));
+        job.on_complete(|_| panic!("of the worker's job"));
+    };
+    check(scenario, &["!of the job", "!of the worker's job"]);
+}
+
+// E-01, E-07.
+#[test]
+fn a_call_that_is_cancelled_completes_though_the_destructor_of_its_answer_panics() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let (here, there) = open_channel::<Call<(), Message>, ()>();
+        let canceller = Slot::<Canceller>::new();
+        let cancels = canceller.clone();
+        there.on_message(move |call| {
+            call.reply(Message("the answer")); // On its way: the call has not seen it.
+            cancels.get().cancel().ok();
+        });
+        let call = here.call(());
+        canceller.put(call.canceller());
+        let seen = trace.clone();
+        call.on_complete(move |answer| seen.say(format!("{:?}", answer.err())));
+        set_timeout(ms(1), move || there.close());
+    };
+    check(scenario, &["!the answer", "Some(Cancelled)"]);
+}
+
+// E-07.
+#[test]
+fn who_waits_at_a_port_hears_that_it_is_detached_though_the_destructor_of_its_handler_panics() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let (_here, there) = open_channel::<(), ()>();
+        let handler = bomb("handler");
+        there.on_message(move |()| handler.touch());
+        let (waits, seen) = (there.clone(), trace.clone());
+        drop(spawn(async move { seen.say(format!("{:?}", waits.recv().await)) }));
+        set_immediate(move || drop(there.detach()));
+    };
+    check(scenario, &["!handler", "None"]);
+}
+
+// E-07.
+#[test]
+fn the_error_of_a_worker_that_nobody_takes_is_uncaught_apart_from_another_panic() {
+    let scenario = |trace: &Trace| {
+        let seen = trace.clone();
+        on_uncaught(move |uncaught| seen.say(format!("!{}", uncaught.message())));
+        let worker = Worker::<(), ()>::spawn(|_| panic!("an accident")).unwrap();
+        let shutdown = worker.shutdown(ms(1000));
+        set_timeout(ms(2000), move || {
+            let _held = shutdown; // Its answer is there by now.
+            panic!("in a timer");
+        });
+        set_timeout(ms(3000), trace.says("the loop goes on"));
+    };
+    check(scenario, &["!in a timer", "!the worker panicked: an accident", "the loop goes on"]);
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::*;
 use windlass::handle::{Check, Notifier};
+use windlass::worker::channel;
 use windlass::{
     Loop, next_tick, queue_microtask, queue_work, set_immediate, set_interval, set_timeout,
     set_timer, spawn,
@@ -59,6 +60,12 @@ const OF_HANDLES: [(&str, Burst); 3] = [
     }),
 ];
 
+/// Bursts of what waits for the pending phase, and for the close phase.
+const OF_PHASES: [(&str, Burst); 2] = [
+    ("completions", || (0..BURST).for_each(|_| queue_work(|| ()).cancel().unwrap())),
+    ("closed ports", || (0..BURST).for_each(|_| channel::<(), ()>().0.open().close())),
+];
+
 /// Longer than the delays that share their lists' memory.
 fn long_delay(number: usize) -> Duration {
     Duration::from_secs(3600) + Duration::from_millis(number as u64)
@@ -67,7 +74,7 @@ fn long_delay(number: usize) -> Duration {
 #[test]
 fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
     let _guard = alone();
-    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES) {
+    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES).chain(OF_PHASES) {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
         virtual_loop().run(|| {
@@ -85,7 +92,7 @@ fn a_loop_gives_back_what_a_burst_took_before_it_sleeps_for_long() {
 #[test]
 fn a_loop_that_never_sleeps_gives_back_what_a_burst_took() {
     let _guard = alone();
-    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES) {
+    for (what, burst) in BURSTS.into_iter().chain(OF_HANDLES).chain(OF_PHASES) {
         let left = Rc::new(Cell::new(isize::MAX));
         let seen = left.clone();
         virtual_loop().run(|| {

@@ -961,3 +961,23 @@ fn a_newer_error_callback_stays_when_the_older_ones_destructor_panics() {
         trace.expect(&["older", "!a destructor", "newer"]);
     });
 }
+
+// M-02, E-03. The drain that was left is over.
+#[test]
+fn the_drain_of_a_turn_after_one_that_a_panic_left_begins_with_the_ticks() {
+    let trace = Trace::new();
+    let event_loop = virtual_loop();
+    let (left, other) = (trace.says("left"), trace.says("microtask"));
+    panic_of(|| {
+        event_loop.run(|| {
+            queue_microtask(|| panic!("leaves the run"));
+            queue_microtask(left);
+        })
+    });
+    let tick = trace.says("tick");
+    event_loop.run(|| {
+        queue_microtask(other);
+        next_tick(tick);
+    });
+    trace.expect(&["tick", "left", "microtask"]);
+}

@@ -731,7 +731,10 @@ fn a_long_chain_of_ports_in_the_queues_of_others_is_dropped_without_a_deep_stack
     const LENGTH: usize = 20_000;
     let token = Arc::new(());
     let held = token.clone();
+    thread_local!(static LOCAL: Cell<Option<PortEnd<Parcel, Parcel>>> = const { Cell::new(None) });
     let drop_all = move || {
+        // As a local of the thread, whose destructor comes when all is dropped that was used later.
+        LOCAL.set(Some(run(|| chain(LENGTH, &held))));
         // Not opened; closed; given to a handler; with a worker that never looks at it.
         drop(run(|| chain(LENGTH, &held)));
         run(|| drop(chain(LENGTH, &held).open()));

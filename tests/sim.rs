@@ -1129,3 +1129,46 @@ fn a_round_of_messages_counts_those_that_have_come_when_it_begins() {
     });
     assert_eq!(outcome.value, (1_000, 1_500));
 }
+
+#[test]
+fn a_worker_is_asked_to_shut_down_behind_all_that_was_posted_before_with_each_seed() {
+    for seed in 0..200 {
+        let outcome = Sim::new(seed).block_on(async {
+            let worker = Worker::<u32, u32>::spawn(|port| {
+                let heard = Rc::new(Cell::new(0));
+                let (count, tell) = (heard.clone(), port.clone());
+                port.on_message(move |_| count.set(count.get() + 1));
+                worker::on_shutdown(move || tell.post(heard.get()));
+            })?;
+            time::sleep(ms(1)).await;
+            (0..5).for_each(|number| worker.post(number));
+            drop(worker.shutdown(ms(1000)));
+            let heard = worker.recv().await;
+            Ok::<_, io::Error>(heard)
+        });
+        assert_eq!(outcome.value.unwrap(), Some(5), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_figures_of_a_pool_are_those_of_the_simulations_own_jobs() {
+    let figures = || {
+        let outcome = Sim::new(1).block_on(async {
+            let jobs = [(); 3].map(|()| queue_work(|| ()));
+            jobs[0].cancel().unwrap();
+            let waiting = Loop::current().pool().metrics();
+            for job in jobs {
+                drop(job.await);
+            }
+            (waiting, Loop::current().pool().metrics())
+        });
+        let (waiting, done) = outcome.value;
+        assert_eq!((waiting.queued, waiting.completed), (2, 0));
+        assert_eq!((done.queued, done.completed, done.cpu.completed), (0, 2, 2));
+        (waiting, done)
+    };
+    // The pool of all loops, which has jobs of the first run and of a loop outside.
+    let first = figures();
+    virtual_loop().run(|| drop(queue_work(|| ())));
+    assert_eq!(figures(), first);
+}

@@ -731,3 +731,37 @@ fn tasks_that_an_exit_a_stop_or_a_panic_cuts_off_are_no_warning() {
     });
     assert_eq!([exited, stopped, panicked], [[""; 0]; 3]);
 }
+
+#[test]
+fn a_long_chain_of_tasks_that_abort_each_other_is_dropped_without_a_deep_stack() {
+    /// Aborts its task when it is dropped.
+    struct Aborts(Task<()>);
+    impl Drop for Aborts {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    let token = Arc::new(());
+    let held = token.clone();
+    let drop_all = move || {
+        let chain = || {
+            let mut first = None;
+            for _ in 0..20_000 {
+                let (next, held) = (first.take(), held.clone());
+                first = Some(Aborts(spawn(async move {
+                    let _held = (next, held);
+                    pending::<()>().await;
+                })));
+            }
+            first
+        };
+        windlass::run(|| drop(chain()));
+        windlass::run(|| {
+            let first = chain();
+            set_timeout(ms(1), move || drop(first)); // Each has been polled by then.
+        });
+    };
+    // A small stack, so that it shows.
+    std::thread::Builder::new().stack_size(256 << 10).spawn(drop_all).unwrap().join().unwrap();
+    assert_eq!(Arc::strong_count(&token), 1, "nothing is left");
+}

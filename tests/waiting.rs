@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::*;
 use windlass::fs::File;
 use windlass::fs::stream::ReadStream;
-use windlass::handle::Check;
+use windlass::handle::{Check, Idle};
 use windlass::time::sleep;
 use windlass::worker::{
     BroadcastChannel, Port, RecvTimeoutError, Worker, WorkerError, channel, channel_bounded,
@@ -391,6 +391,34 @@ fn a_loop_ends_when_many_that_waited_by_functions_that_poll_have_turned_to_somet
             }));
         })
     });
+}
+
+#[test]
+fn what_is_unreferenced_and_comes_again_and_again_holds_no_loop_with_a_task_that_has_turned_away() {
+    let busy: [fn(); 2] = [
+        || {
+            Idle::start(|| ()).unref();
+        },
+        || {
+            let (here, there) = open_channel::<(), ()>();
+            here.post(());
+            there.on_message(move |()| here.post(()));
+            there.unref();
+        },
+    ];
+    for keeps_busy in busy {
+        bounded(move || {
+            windlass::run(|| {
+                keeps_busy();
+                drop(spawn(async {
+                    let (here, _there) = open_channel::<u8, u8>();
+                    let waits = poll_fn(|cx| Poll::Ready(here.poll_recv(cx).is_pending())).await;
+                    assert!(waits);
+                    std::future::pending::<()>().await;
+                }));
+            })
+        });
+    }
 }
 
 #[test]

@@ -357,6 +357,34 @@ fn dropping_the_last_clone_of_a_notifier_closes_it() {
     });
 }
 
+//
+#[test]
+fn a_long_chain_of_notifiers_in_the_callbacks_of_others_is_dropped_without_a_deep_stack() {
+    const LENGTH: usize = 20_000;
+    /// A chain of notifiers, made from the first on: each is held by the callback of the one before.
+    fn chain(held: &Arc<()>) -> Notifier {
+        let mut places = Vec::new();
+        let mut make = || {
+            let (place, held) = (Rc::new(RefCell::new(None::<Notifier>)), held.clone());
+            places.push(Rc::clone(&place));
+            Notifier::new(move || assert!(place.borrow().is_some() && Arc::strong_count(&held) > 0))
+        };
+        let mut all: Vec<_> = (0..LENGTH).map(|_| make()).collect();
+        let links = all.drain(1..).zip(places);
+        links.for_each(|(next, place)| drop(place.replace(Some(next))));
+        all.remove(0)
+    }
+    let token = Arc::new(());
+    let held = token.clone();
+    let drop_all = move || {
+        windlass::run(|| drop(chain(&held)));
+        drop(windlass::block_on(async { chain(&held) })); // Dropped with the loop.
+    };
+    // A small stack, so that it shows.
+    thread::Builder::new().stack_size(256 << 10).spawn(drop_all).unwrap().join().unwrap();
+    assert_eq!(Arc::strong_count(&token), 1, "nothing is left");
+}
+
 //
 #[test]
 fn a_long_remote_queue_is_worked_off_without_a_second_wake() {

@@ -4,6 +4,7 @@ mod common;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
@@ -373,4 +374,25 @@ fn messages_that_wait_together_with_the_end_of_their_worker_come_before_it() {
         advance(ms(8)); // The worker is done when its parent looks for the first time.
     };
     check(scenario, &["1", "2", "exit"]);
+}
+
+// WK-06
+#[test]
+fn a_destructor_of_a_workers_local_value_cannot_fail_a_worker_that_has_ended() {
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    struct Fails;
+    impl Drop for Fails {
+        fn drop(&mut self) {
+            REFUSED.store(worker::fail("too late", ()).is_err(), Ordering::SeqCst);
+        }
+    }
+    thread_local!(static LOCAL: Fails = const { Fails });
+    bounded(|| {
+        let worker = block_on(async {
+            let worker = Worker::<(), ()>::spawn(|_port| LOCAL.with(|_| ()));
+            worker.unwrap().join().await
+        });
+        assert_eq!(worker, Ok(0));
+        assert!(REFUSED.load(Ordering::SeqCst));
+    });
 }

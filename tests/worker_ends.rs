@@ -739,3 +739,32 @@ fn a_worker_that_ends_already_when_its_parents_loop_does_still_ends_in_time() {
         drop(parent.release);
     });
 }
+
+// WK-13.
+#[test]
+fn an_interrupter_that_ends_its_caller_keeps_no_other_worker_from_being_told() {
+    bounded(|| {
+        let ended = Arc::new(AtomicBool::new(false));
+        let ends = ended.clone();
+        virtual_loop().block_on(async {
+            let parent = Worker::<(), ()>::spawn(move |_port| {
+                let first = Worker::<(), ()>::spawn(|_port| {
+                    // Called by its parent, which is being ended itself.
+                    let interrupter = worker::interrupt_with(worker::checkpoint);
+                    set_interval(SOON, move |_| {
+                        assert!(format!("{interrupter:?}").contains("Interrupter"))
+                    });
+                });
+                let second = Worker::<(), ()>::spawn(move |_port| {
+                    let held = SetsFlag(ends);
+                    set_interval(SOON, move |_| assert!(!held.0.load(Ordering::SeqCst)));
+                });
+                assert!(first.is_ok() && second.is_ok());
+            });
+            let parent = parent.unwrap();
+            windlass::time::sleep(10 * SOON).await;
+            assert_eq!(parent.terminate().await, 1);
+            assert!(ended.load(Ordering::SeqCst));
+        });
+    });
+}

@@ -4,13 +4,13 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::*;
 use windlass::worker::{self, WorkerError, WorkerPool};
-use windlass::{CancelError, Loop, block_on, exit, run, set_immediate};
+use windlass::{CancelError, Loop, block_on, exit, now, run, set_immediate, set_interval};
 
 const FIRST: Duration = Duration::from_millis(40);
 const LONGEST: Duration = Duration::from_millis(100);
@@ -233,6 +233,33 @@ fn the_jobs_of_a_closed_pool_are_finished_before_its_workers_end() {
             assert!(!Loop::current().is_alive());
         });
     });
+}
+
+#[test]
+fn the_end_of_a_pool_comes_after_that_of_a_worker_which_was_replaced() {
+    type End = fn(&WorkerPool<(), ()>);
+    let ends: [(End, Duration); 2] =
+        [(|pool| pool.close(), HOUR), (|pool| pool.terminate(), ms(10))];
+    for (end, most) in ends {
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ends = has_ended.clone();
+        virtual_loop().block_on(async {
+            let builder = WorkerPool::<(), ()>::builder(1).recycle_after(1);
+            let pool = builder.build(move || {
+                // Takes all the time that it is given to end.
+                set_interval(ms(10), |_| ());
+                let held = SetsFlag(ends.clone());
+                move |()| assert!(!held.0.load(Ordering::SeqCst))
+            });
+            let pool = pool.unwrap();
+            pool.run(()).await.unwrap();
+            let began = now();
+            end(&pool);
+            pool.closed().await;
+            assert!(has_ended.load(Ordering::SeqCst));
+            assert!(now() - began <= most);
+        });
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! While somebody [observes](crate::trace) the loop, each call goes by way of [`observed`], which
 //! tells what runs. The order is the same.
 
+pub(crate) mod nested;
 pub(crate) mod observed;
 pub(crate) mod on_drop;
 pub(crate) mod quiet;
@@ -40,7 +41,8 @@ use crate::trace::origin::Origin;
 use quiet::Unraised;
 use slot::Slot;
 
-pub(crate) use quiet::{Apart, Halt, attempt, drop_payload, drop_quietly, halt, quietly};
+pub(crate) use nested::drop_nested;
+pub(crate) use quiet::{Apart, Halt, Quiet, attempt, drop_payload, drop_quietly, halt, quietly};
 
 /// Calls a callback that is spent by the call, then drains the queues.
 #[inline]
@@ -319,9 +321,15 @@ fn raise_later(payload: Box<dyn Any + Send>) -> bool {
     false
 }
 
-/// Has a microtask raise the panic of a task that nobody took.
-pub(crate) fn raise_of_task(state: &Rc<State>, panic: Panic, at: &'static Location<'static>) {
-    raise_in_microtask(state, Unraised::new("task", Some(at), panic));
+/// Has a microtask raise the panic of a task or worker that nobody took. For where it cannot be
+/// raised at once: who lets go of it may be a destructor, and another panic may pass by.
+pub(crate) fn raise_unclaimed(
+    state: &Rc<State>,
+    kind: &'static str,
+    panic: Panic,
+    at: Option<&'static Location<'static>>,
+) {
+    raise_in_microtask(state, Unraised::new(kind, at, panic));
 }
 
 /// On a loop that ends, also before the microtask runs, the panic is logged.

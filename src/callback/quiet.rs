@@ -89,6 +89,15 @@ impl Drop for Unraised {
     }
 }
 
+/// A user's value that is dropped quietly, wherever that is.
+pub(crate) struct Quiet<T: Default>(pub(crate) T);
+
+impl<T: Default> Drop for Quiet<T> {
+    fn drop(&mut self) {
+        drop_quietly(mem::take(&mut self.0));
+    }
+}
+
 /// A user's value that is dropped together with others. While the panic of another destructor
 /// passes by, its own is logged: two at a time would end the process.
 pub(crate) struct Apart<T: Default>(pub(crate) T);

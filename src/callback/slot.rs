@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, Location};
 use std::thread;
 
-use super::quiet::drop_payload;
+use super::quiet::{drop_payload, drop_quietly};
 use crate::cell::peek;
 use crate::error::panic_message;
 use crate::trace::cause;
@@ -173,7 +173,10 @@ pub(crate) fn and_drop<R, T>(outcome: thread::Result<R>, left: T) -> thread::Res
 pub(crate) fn and_also<R>(outcome: thread::Result<R>, f: impl FnOnce()) -> thread::Result<R> {
     match (panic::catch_unwind(AssertUnwindSafe(f)), outcome) {
         (Ok(()), outcome) => outcome,
-        (Err(payload), Ok(_)) => Err(payload),
+        (Err(payload), Ok(result)) => {
+            drop_quietly(result);
+            Err(payload)
+        }
         (Err(payload), outcome) => {
             log_second(payload.as_ref());
             drop_payload(payload);

@@ -215,11 +215,11 @@ impl<A: 'static, V: Claimable + 'static> PendingCall<A, V> {
     fn give_up(&self, error: CallError) -> bool {
         let left = self.queue.close_receiver();
         let waiting = self.end();
-        drop(left);
         let gave_up = waiting.is_some();
         if let Some(waiting) = waiting {
             waiting.completer.complete_later((waiting.result)(Err(error)));
         }
+        drop(left); // Last: an answer that came in between is the user's value.
         gave_up
     }
 }

@@ -176,8 +176,9 @@ impl<S, R> OpenPort<S, R> {
         if let Some(notice) = self.notice.take() {
             notice.withdraw();
         }
-        drop((left, Apart(self.on_close.clear())));
         self.handler.waiters.wake();
+        // Last: callbacks are the user's values.
+        drop((left, Apart(self.on_close.clear())));
         link
     }
 

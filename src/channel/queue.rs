@@ -532,6 +532,11 @@ impl<T> Queue<T> {
         queue.len() + self.taken.load(Ordering::Relaxed)
     }
 
+    /// In virtual time: from when on the last of the messages that wait is seen. Else zero.
+    pub(crate) fn last_at(&self) -> Nanos {
+        self.lock().stamps.back().copied().unwrap_or(0)
+    }
+
     /// Whether more may come, as far as it can be seen at this time: open while messages wait.
     pub(crate) fn end_seen(&self, now: Nanos) -> End {
         self.lock().end_seen(now)

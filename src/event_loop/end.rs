@@ -164,7 +164,10 @@ impl State {
 
     fn tear_down_handles(self: &Rc<Self>) {
         let handles = self.handles.take_all();
-        handles.iter().for_each(|handle| handle.begin_tear_down());
+        for handle in &handles {
+            // It may call a user's code, which is to keep none of the others from being told.
+            callback::quietly(|| handle.begin_tear_down());
+        }
         for handle in handles {
             // Its waiters' wakers and messages are dropped on the way: one that panics costs only
             // the rest of this handle.

@@ -12,6 +12,7 @@ use std::thread;
 
 use super::Loop;
 use super::turn::Turned;
+use crate::callback::slot::and_also;
 use crate::callback::{self, Halt, observed};
 use crate::phase::mode::RunMode;
 use crate::queue::closure::Closure;
@@ -69,14 +70,13 @@ impl Turning {
         }
     }
 
-    /// The result of a turn, once the loop is torn down if it was told to end. A panic goes on; the
-    /// private unwind of [`callback::halt`] ends here, and gives None.
-    fn end<R>(&self, outcome: thread::Result<R>) -> Option<R> {
+    /// The result of a turn, once the loop is torn down if it was told to end. A panic is for the
+    /// caller to go on with; the private unwind of [`callback::halt`] ends here, and gives None.
+    fn end<R>(&self, outcome: thread::Result<R>) -> thread::Result<Option<R>> {
         self.state.end_if_halted();
         match outcome {
-            Ok(result) => Some(result),
-            Err(payload) if payload.is::<Halt>() => None,
-            Err(payload) => panic::resume_unwind(payload),
+            Err(payload) if payload.is::<Halt>() => Ok(None),
+            outcome => outcome.map(Some),
         }
     }
 }
@@ -89,6 +89,8 @@ impl Drop for Turning {
         self.state.tell_turn(false);
         self.state.end_log();
         self.state.delays.end_turn(now);
+        // A drain that a panic left is over: the next turn's begins with the ticks.
+        self.state.in_microtasks.set(false);
         self.state.teller.track.set_turning(false);
         // From here on other threads wake the loop's descriptor.
         self.state.mailbox.leave();
@@ -137,7 +139,11 @@ impl Loop {
                 state.run_exit_hooks();
             }
         }));
-        turning.end(outcome);
+        if let Err(payload) = turning.end(outcome) {
+            // Not while that panic passes by: its destructor may have its own.
+            callback::drop_quietly(result);
+            panic::resume_unwind(payload);
+        }
         result
     }
 
@@ -159,7 +165,8 @@ impl Loop {
             Turned::Alive => true,
             Turned::Stopped => state.is_alive(),
         }));
-        turning.end(outcome).unwrap_or(false) && state.is_open()
+        let alive = turning.end(outcome).unwrap_or_else(|payload| panic::resume_unwind(payload));
+        alive.unwrap_or(false) && state.is_open()
     }
 
     /// Turns the loop until `future` is done, and returns its output.
@@ -192,15 +199,13 @@ impl Loop {
         state.clock.update();
 
         let (future, span) = span::traced(future, "block_on", location);
-        let mut future = pin!(future);
+        let mut future = pin!(Some(future));
         let mut output = None;
         let done = Cell::new(false);
         let mut poll = |waker: &Waker| {
-            if done.get() {
-                return;
-            }
+            let Some(future) = future.as_mut().as_pin_mut().filter(|_| !done.get()) else { return };
             let mut context = Context::from_waker(waker);
-            let poll = || future.as_mut().poll(&mut context);
+            let poll = || future.poll(&mut context);
             output = match panic::catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Pending) => return,
                 Ok(Poll::Ready(value)) => Some(Ok(value)),
@@ -224,18 +229,22 @@ impl Loop {
         }));
         state.mailbox.clear_stop();
         state.end_if_halted();
-        match (outcome, output) {
-            (Err(payload), output) => {
-                // Not while that panic passes by: the destructor of the output may have its own.
+        // Not while a panic passes by: the destructors of the output and of the future may have
+        // their own.
+        let outcome = match outcome {
+            Ok(()) => output.transpose(),
+            Err(payload) => {
                 callback::drop_quietly(output);
-                panic::resume_unwind(payload)
+                Err(payload)
             }
-            (Ok(()), Some(Err(payload))) => panic::resume_unwind(payload),
-            (Ok(()), Some(Ok(value))) => value,
-            (Ok(()), None) => {
+        };
+        match and_also(outcome, || future.set(None)) {
+            Ok(Some(value)) => value,
+            Ok(None) => {
                 log::error!("exit was called: block_on at {} has no output", Shown(location));
                 callback::halt()
             }
+            Err(payload) => panic::resume_unwind(payload),
         }
     }
 
@@ -276,7 +285,8 @@ impl Loop {
         if is_panic(&outcome) {
             state.fail();
         }
-        turning.end(outcome).unwrap_or(false) || exited
+        let natural = turning.end(outcome).unwrap_or_else(|payload| panic::resume_unwind(payload));
+        natural.unwrap_or(false) || exited
     }
 
     /// Makes this the current loop of the thread while `f` runs. Turns nothing.

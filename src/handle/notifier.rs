@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::callback::slot::Slot;
-use crate::callback::{self, observed};
+use crate::callback::{self, Quiet, observed};
 use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
@@ -180,7 +180,8 @@ impl Handle for Receiver {
 
     fn tear_down(self: Rc<Self>, _state: &Rc<State>) {
         drop(self.registration.close());
-        callback::drop_quietly(self.callback.clear());
+        // It may hold another notifier, the callback of that one the next, and so on.
+        callback::drop_nested(Quiet(self.callback.clear()));
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::WorkKind;
 use crate::clock::Nanos;
+use crate::virtual_time::chance::Jobs;
 
 /// The figures of a pool at one moment.
 ///
@@ -79,6 +80,25 @@ impl PoolMetrics {
             WorkKind::Cpu => &self.cpu,
             WorkKind::FastIo => &self.fast_io,
             WorkKind::SlowIo => &self.slow_io,
+        }
+    }
+
+    /// The figures of a pool in a simulation, which sees its own jobs alone.
+    pub(super) fn of_simulation(jobs: Jobs) -> PoolMetrics {
+        let [quick, slow] = jobs.waiting;
+        let [cpu, fast_io, slow_io] = jobs.completed.map(|completed| KindMetrics {
+            completed,
+            measured: completed,
+            ..KindMetrics::default()
+        });
+        PoolMetrics {
+            queued: quick + slow,
+            queued_slow: slow,
+            completed: jobs.completed.iter().sum(),
+            cpu,
+            fast_io,
+            slow_io,
+            ..PoolMetrics::default()
         }
     }
 

@@ -176,7 +176,8 @@ impl Pool {
         self.threads().queues.limit
     }
 
-    /// The pool's figures. They are read one after the other while the threads go on.
+    /// The pool's figures. They are read one after the other while the threads go on. In a
+    /// [simulation](crate::sim) they are those of its own jobs.
     ///
     /// # Cost
     /// Grows with the number of threads.

@@ -8,7 +8,6 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Pool;
@@ -16,7 +15,7 @@ use super::job::{self, Body, Job, JobCell, JobOrigin, Limits, Outcome, Refusal};
 use super::observe;
 use super::threads::Threads;
 use super::token::CancelToken;
-use crate::callback;
+use crate::callback::{self, Apart};
 use crate::clock::{self, Nanos};
 use crate::error::{CancelError, WorkError};
 use crate::phase::timers::{self, Timer};
@@ -199,7 +198,7 @@ where
     }
     if in_virtual_time {
         // No thread takes part: the job runs when it is delivered, in the next poll phase.
-        pool.queues.virtual_waiting[origin.kind.queue()].fetch_add(1, Ordering::Relaxed);
+        pool.virtual_job_waits(state.chance(), origin.kind);
         match (state.chance(), &pending.operation.special) {
             (Some(chance), Some(special)) => {
                 let own = pool.queues.threads_of(origin.kind, pool.max);
@@ -261,10 +260,11 @@ where
     fn take_back(&self) -> Option<F> {
         let (pool, kind) = (self.pool(), self.job.origin.kind);
         let take = || self.job.take_back(&pool.queues);
-        if self.registration.state.clock.is_virtual() {
+        let state = &self.registration.state;
+        if state.clock.is_virtual() {
             let work = take();
             if work.is_some() {
-                pool.queues.virtual_waiting[kind.queue()].fetch_sub(1, Ordering::Relaxed);
+                pool.virtual_job_left(state.chance(), kind);
             }
             work
         } else {
@@ -338,7 +338,7 @@ where
         if !self.job.is_queued() {
             return false;
         }
-        pool.queues.virtual_waiting[origin.kind.queue()].fetch_sub(1, Ordering::Relaxed);
+        pool.virtual_job_left(state.chance(), origin.kind);
         if pool.is_shut() {
             self.job.refuse(&pool.queues, Refusal::Cancelled);
             return false;
@@ -350,7 +350,7 @@ where
             run()
         };
         if outcome == Outcome::Ran {
-            pool.lock_virtual_counters().add(origin.kind, 0, 0);
+            pool.virtual_job_ran(state.chance(), origin.kind);
         }
         outcome == Outcome::Ran
     }
@@ -412,11 +412,13 @@ where
             return;
         }
         let Some((result, work)) = operation.job.take_result() else { return };
+        // Of a job that was refused. Dropped last, for what it captured may call back into the
+        // loop, and apart from a panic of the request's callback.
+        let work = Apart(work);
         if operation.close() {
             operation.log_end(result.as_ref().err());
             self.complete((operation.finish)(result));
         }
-        // Of a job that was refused. Last: what it captured may call back into the loop.
         drop(work);
     }
 

@@ -34,6 +34,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
+use super::WorkKind;
 use super::figures::{Counters, PoolMetrics};
 use super::job::{self, Job, Outcome, Refusal};
 use super::observe;
@@ -44,11 +45,13 @@ use super::shutdown::RunningJob;
 use crate::callback::quiet::drop_payload;
 use crate::clock::{self, Nanos};
 use crate::error::{WorkError, panic_message};
+use crate::state::current;
 use crate::threads::OwnLine;
 use crate::threads::mailbox::Mailbox;
 use crate::threads::patience::{self, Patience};
 use crate::trace::roll;
 use crate::trace::teller::Teller;
+use crate::virtual_time::chance::Chance;
 
 /// The threads of a pool, with their queues. Shared by the threads and all who submit.
 pub(super) struct Threads {
@@ -110,9 +113,34 @@ impl Threads {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The figures of virtual time, to be added to or read.
-    pub(super) fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
+    // ---- Jobs in virtual time, which no thread runs. A simulation has figures of its own.
+
+    fn lock_virtual_counters(&self) -> MutexGuard<'_, Counters> {
         self.virtual_counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job waits for its delivery.
+    pub(super) fn virtual_job_waits(&self, chance: Option<&Chance>, kind: WorkKind) {
+        self.queues.virtual_waiting[kind.queue()].fetch_add(1, Ordering::Relaxed);
+        if let Some(chance) = chance {
+            chance.change_jobs(self.number, |jobs| jobs.waiting[kind.queue()] += 1);
+        }
+    }
+
+    /// A job does not wait any more: it is delivered, or was taken back.
+    pub(super) fn virtual_job_left(&self, chance: Option<&Chance>, kind: WorkKind) {
+        self.queues.virtual_waiting[kind.queue()].fetch_sub(1, Ordering::Relaxed);
+        if let Some(chance) = chance {
+            chance.change_jobs(self.number, |jobs| jobs.waiting[kind.queue()] -= 1);
+        }
+    }
+
+    /// A job has run to its end.
+    pub(super) fn virtual_job_ran(&self, chance: Option<&Chance>, kind: WorkKind) {
+        self.lock_virtual_counters().add(kind, 0, 0);
+        if let Some(chance) = chance {
+            chance.change_jobs(self.number, |jobs| jobs.completed[kind as usize] += 1);
+        }
     }
 
     // ---- Submitting.
@@ -367,6 +395,9 @@ impl Threads {
     }
 
     pub(super) fn metrics(&self) -> PoolMetrics {
+        if let Some(jobs) = current::with_chance(|chance| chance.jobs(self.number)) {
+            return PoolMetrics::of_simulation(jobs);
+        }
         let mut metrics = PoolMetrics::default();
         self.lock_virtual_counters().add_to(&mut metrics);
         let list = self.lock();

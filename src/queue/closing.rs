@@ -1,7 +1,7 @@
 //! The callbacks of closed handles for the close phase: a stack, like libuv's list of closing
 //! handles.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::closure::Closure;
 use super::memory;
@@ -15,6 +15,8 @@ pub(crate) struct Closing {
     /// The entries of the phase that has begun that are left. Kept here, not on the stack, so that
     /// a phase interrupted by a panic goes on where it stopped.
     batch: RefCell<Vec<Closure>>,
+    /// The most entries of a phase since memory was last given back.
+    most: Cell<usize>,
 }
 
 impl Closing {
@@ -40,11 +42,14 @@ impl Closing {
         left.or_else(|| self.entries.borrow_mut().pop())
     }
 
-    /// Gives the memory of a burst back.
-    pub(crate) fn give_back(&self) {
+    /// Gives the memory of a burst back: if `now`, else when the phases since the last call have
+    /// had much fewer.
+    pub(crate) fn give_back(&self, now: bool) {
+        let most = self.most.take();
         for entries in [&self.entries, &self.batch] {
             let mut entries = entries.borrow_mut();
-            if memory::is_excess(entries.capacity(), entries.len()) {
+            let needed = if now { entries.len() } else { entries.len().max(most) };
+            if memory::is_excess(entries.capacity(), needed) {
                 let kept = entries.len() * 2;
                 entries.shrink_to(kept);
             }
@@ -59,6 +64,7 @@ impl Closing {
         }
         // What a panic left of the phase before was closed earlier, and comes last.
         self.batch.borrow_mut().append(&mut self.entries.borrow_mut());
+        self.most.set(self.most.get().max(self.batch.borrow().len()));
         true
     }
 

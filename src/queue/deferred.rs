@@ -19,6 +19,8 @@ pub(crate) struct Deferred {
     /// How many entries of the run that has begun are left. Kept here, not on the stack, so that
     /// a run interrupted by a panic goes on where it stopped.
     left: Cell<usize>,
+    /// The most entries of a run since memory was last given back.
+    most: Cell<usize>,
 }
 
 impl Deferred {
@@ -35,10 +37,13 @@ impl Deferred {
         self.entries.borrow_mut().pop_front()
     }
 
-    /// Gives the memory of a burst back.
-    pub(crate) fn give_back(&self) {
+    /// Gives the memory of a burst back: if `now`, else when the runs since the last call have been
+    /// much smaller.
+    pub(crate) fn give_back(&self, now: bool) {
+        let most = self.most.take();
         let mut entries = self.entries.borrow_mut();
-        if memory::is_excess(entries.capacity(), entries.len()) {
+        let needed = if now { entries.len() } else { entries.len().max(most) };
+        if memory::is_excess(entries.capacity(), needed) {
             let kept = entries.len() * 2;
             entries.shrink_to(kept);
         }
@@ -46,8 +51,13 @@ impl Deferred {
 
     /// Begins a run, of the entries that are here now. False if there are none.
     pub(crate) fn begin_run(&self) -> bool {
-        self.left.set(self.entries.borrow().len());
-        self.left.get() > 0
+        let count = self.entries.borrow().len();
+        if count == 0 {
+            return false; // And nothing is left of the run before.
+        }
+        self.left.set(count);
+        self.most.set(self.most.get().max(count));
+        true
     }
 
     /// How many entries of the run are left.

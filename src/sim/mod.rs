@@ -30,8 +30,8 @@
 //! where callbacks take time.
 //!
 //! What elsewhere is one for the whole process is the simulation's own: a worker's
-//! [number](crate::worker::Worker::id) counts from one, and a
-//! [broadcast](crate::worker::BroadcastChannel) or
+//! [number](crate::worker::Worker::id) counts from one, a pool's [figures](crate::Pool::metrics)
+//! are of the simulation's jobs, and a [broadcast](crate::worker::BroadcastChannel) or
 //! [direct message](crate::worker::post_direct) stays within. No real time ends anything: at the
 //! end of a loop a worker that is asked to [finish](crate::worker::ParentExit::ShutDown) has its
 //! deadline in virtual time, and one that is terminated is waited for.

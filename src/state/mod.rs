@@ -252,11 +252,9 @@ impl State {
         self.handles.give_back(now);
         self.tasks.give_back(now);
         self.delivery.give_back(&self.mailbox, now);
-        if now {
-            self.pending.give_back();
-            self.poll_last.give_back();
-            self.closing.give_back();
-        }
+        self.pending.give_back(now);
+        self.poll_last.give_back(now);
+        self.closing.give_back(now);
     }
 
     /// The things that keep the loop alive.

@@ -203,7 +203,8 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
         match self.future.take() {
             Some(future) => {
                 self.finish(Err(TaskError::Aborted));
-                drop(future);
+                // Its destructor may abort another task, the future of which the next, and so on.
+                callback::drop_nested(future);
             }
             // It is aborting itself.
             None => self.aborted.set(true),
@@ -223,7 +224,7 @@ impl<F: Future + 'static> Join<F::Output> for Spawned<F> {
             Output::Running | Output::Awaited(_) => self.output.set(Output::Detached),
             Output::Finished(Err(TaskError::Panicked(panic))) => {
                 // Not from here: this may be a destructor.
-                callback::raise_of_task(&self.state, panic, self.location);
+                callback::raise_unclaimed(&self.state, KIND, panic, Some(self.location));
             }
             Output::Finished(Ok(output)) => self.lose(output),
             _ => {}

@@ -67,6 +67,8 @@ struct Later {
 pub(crate) enum Way {
     /// In its time, behind what the sender has sent before: a post.
     InOrder,
+    /// As that, and not before this time.
+    Behind(Nanos),
     /// In its time: a wake, a call of a notifier.
     Alone,
     /// At once: the sender has seen to the time.
@@ -122,7 +124,8 @@ impl Arrivals {
         }
         let mut later = self.lock();
         let last = later.in_order.entry(sender).or_default();
-        *last = time.max(*last);
+        let behind = if let Way::Behind(behind) = way { behind } else { 0 };
+        *last = time.max(*last).max(behind);
         *last
     }
 

@@ -76,6 +76,8 @@ struct Drawn {
     values: Dice,
     /// When each thread of a pool is free, by the pool's number.
     pools: BTreeMap<u64, Vec<Nanos>>,
+    /// What its jobs do to the figures of each pool, by the pool's number.
+    jobs: BTreeMap<u64, Jobs>,
     /// How many workers were made.
     workers: u64,
     /// How many callbacks there were.
@@ -90,6 +92,15 @@ struct Drawn {
     failure: Option<String>,
     /// Of a program that went on for too long: what each loop waited for at its end, by its number.
     waits: Option<BTreeMap<usize, String>>,
+}
+
+/// The jobs that a program has given to one pool.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Jobs {
+    /// Those that wait for their delivery: quick, slow.
+    pub(crate) waiting: [usize; 2],
+    /// Those that were run to their end, by kind.
+    pub(crate) completed: [u64; 3],
 }
 
 /// A fault that struck.
@@ -172,6 +183,7 @@ impl Chance {
             misfortune: Dice(mix(!seed)),
             values: Dice(mix(seed ^ 0x5555_5555_5555_5555)),
             pools: BTreeMap::new(),
+            jobs: BTreeMap::new(),
             workers: 0,
             callbacks: 0,
             digest: 0,
@@ -247,6 +259,16 @@ impl Chance {
         let begins = now.max(*first);
         *first = begins.saturating_add(took);
         (begins, *first)
+    }
+
+    /// Changes the figures of the pool of this number, as the program sees them.
+    pub(crate) fn change_jobs(&self, pool: u64, f: impl FnOnce(&mut Jobs)) {
+        f(self.lock().jobs.entry(pool).or_default());
+    }
+
+    /// The figures of the pool of this number, as the program sees them.
+    pub(crate) fn jobs(&self, pool: u64) -> Jobs {
+        self.lock().jobs.get(&pool).copied().unwrap_or_default()
     }
 
     // ----- The network -----

@@ -93,7 +93,9 @@ impl fmt::Debug for WorkerFailure {
 /// assert_eq!(windlass::worker::fail("nobody is told", 7), Err(7)); // This is no worker.
 /// ```
 pub fn fail<T: Send + Sync + 'static>(message: impl Into<String>, payload: T) -> Result<(), T> {
-    if current::is_in_job() || FAILURE.with(|failure| failure.borrow().is_some()) {
+    // Not there any more for destructors of the thread's other locals: the worker has ended.
+    let may_fail = FAILURE.try_with(|failure| failure.borrow().is_none()) == Ok(true);
+    if current::is_in_job() || !may_fail {
         return Err(payload);
     }
     let mut failure = Some((message.into(), payload));

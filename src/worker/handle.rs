@@ -217,11 +217,12 @@ impl<In, Out> WorkerHandle<In, Out> {
 
     /// Tells the worker that nothing more comes, behind what was posted, and that it is to end.
     pub(super) fn ask_to_finish(&self) {
+        let outgoing = self.link.borrow().as_ref().map(|link| link.outgoing.clone());
+        // Not before the last message, however long that is on its way.
+        let last_at = outgoing.as_ref().map_or(0, |outgoing| outgoing.last_at());
         // The notice first: with nothing more to expect the worker may end, and would miss it.
-        self.shared().ask_to_finish(call_shutdown_hooks);
-        if let Some(link) = &*self.link.borrow() {
-            link.outgoing.finish();
-        }
+        self.shared().ask_to_finish(last_at, call_shutdown_hooks);
+        outgoing.iter().for_each(|outgoing| outgoing.finish());
     }
 
     /// Nothing more is sent to the worker. If it blocks in a receive, that ends.

@@ -186,7 +186,8 @@ impl Drop for Interrupter {
     fn drop(&mut self) {
         let Some((shared, number)) = self.at.take() else { return };
         let hook = shared.interrupts.lock().hooks.remove(&number);
-        drop(hook);
+        // It may hold another interrupter, and so on.
+        callback::drop_nested(hook);
     }
 }
 

@@ -201,12 +201,13 @@ impl Shared {
         self.terminated.load(Ordering::Relaxed) && self.mailbox.is_halted()
     }
 
-    /// Asks the worker to finish what it has: has it call `notice` on its loop. Asked again, it
-    /// does nothing. The worker's port is told by its queue.
-    pub(super) fn ask_to_finish(&self, notice: fn()) {
+    /// Asks the worker to finish what it has: has it call `notice` on its loop, in virtual time not
+    /// before the time `behind`. Asked again, it does nothing. The worker's port is told by its
+    /// queue.
+    pub(super) fn ask_to_finish(&self, behind: Nanos, notice: fn()) {
         if !self.finishing.swap(true, Ordering::SeqCst) {
             // It comes back when the worker's loop is gone, and then there is nothing to do.
-            self.mailbox.post(notice).unwrap_or_else(drop);
+            self.mailbox.post_behind(behind, notice).unwrap_or_else(drop);
         }
     }
 

@@ -234,7 +234,7 @@ impl<In: Send + 'static, Out: Send + 'static> Worker<In, Out> {
                 | WorkerError::Failed(_)
                 | WorkerError::OutOfMemory { .. }),
             ) => {
-                callback::raise(&raiser, as_panic(&error), location);
+                callback::raise_unclaimed(&raiser, KIND, as_panic(&error), location);
                 None
             }
             outcome => outcome.into_lost(),

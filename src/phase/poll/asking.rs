@@ -10,6 +10,10 @@
 //! Those that have not polled until the next iteration are forgotten: they no longer keep the loop
 //! alive. An executor that lives in a callback of this loop has its turn in between.
 //!
+//! A loop that has something to do does not wait, and asks nobody. But what it has to do may be
+//! unreferenced and come again and again, as an idle watcher does, and is not to keep the loop
+//! alive with them: after so many iterations it asks in any case.
+//!
 //! Many are not asked before each wait, or one message between two of them would cost as much as
 //! all that wait. Asking is put off until so many iterations have passed that few were asked in
 //! each, on the average, or until the loop has slept for a moment; until then it sleeps no longer.
@@ -25,6 +29,9 @@ use crate::state::State;
 
 /// So many may be asked in each iteration. Of more, as many on the average.
 const ASKED_PER_ITERATION: usize = 16;
+
+/// A loop that always has something to do asks after this many iterations.
+const BUSY_MAX: u64 = 1024;
 
 /// How long a loop sleeps that has put off asking.
 pub(super) const MOMENT: Duration = Duration::from_millis(10);
@@ -86,10 +93,12 @@ pub(crate) fn ask(state: &Rc<State>) {
 #[cold]
 #[inline(never)]
 fn ask_all(state: &Rc<State>) {
-    if something_waits(state) || state.is_alive_besides_handles() {
+    let figures = &state.mailbox.figures;
+    let since = figures.iterations().wrapping_sub(state.handles.asked_at().0);
+    let is_busy = something_waits(state) && since < BUSY_MAX;
+    if is_busy || state.is_alive_besides_handles() {
         return;
     }
-    let figures = &state.mailbox.figures;
     state.handles.note_asking(figures.iterations(), figures.idle());
     state.forget_unanswered();
     let mut asked = state.handles.ask().into_iter();

@@ -132,6 +132,14 @@ impl Mailbox {
         self.put(closure, Way::InOrder, |incoming, closure| incoming.posts.push(closure))
     }
 
+    /// As [`post`](Mailbox::post), in virtual time not before `time`, a time of the loop's program.
+    pub(crate) fn post_behind<F>(&self, time: Nanos, closure: F) -> Result<(), F>
+    where
+        F: FnOnce() + Send + 'static,
+    {
+        self.put(closure, Way::Behind(time), |incoming, closure| incoming.posts.push(closure))
+    }
+
     /// A receiver has something.
     pub(crate) fn notify(&self, receiver: u64) {
         let push = |incoming: &mut Incoming, number| incoming.receivers.push(number);

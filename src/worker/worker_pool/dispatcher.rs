@@ -66,8 +66,10 @@ pub(super) struct Dispatcher<In, Out> {
     closing: Cell<bool>,
     /// The workers were told to terminate. Then `closing` is set too.
     terminating: Cell<bool>,
-    /// How many workers have not ended, once the pool has. None before.
-    ending: Cell<Option<usize>>,
+    /// The pool has ended: the workers that there were have been let go.
+    over: Cell<bool>,
+    /// Workers that have been let go and have not ended.
+    leaving: RefCell<Vec<Worker<Input<In>, Out>>>,
     /// The requests of `closed`. The end of the last worker completes them.
     closers: RefCell<Vec<Completer<()>>>,
     /// How many [`WorkerPool`](super::WorkerPool)s name this pool.
@@ -94,7 +96,8 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
             counts: RefCell::default(),
             closing: Cell::new(false),
             terminating: Cell::new(false),
-            ending: Cell::new(None),
+            over: Cell::new(false),
+            leaving: RefCell::default(),
             closers: RefCell::default(),
             names: Names::default(),
         });
@@ -247,7 +250,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         let (job, spent) = self.job_done(index);
         if let Some(worker) = spent {
             self.count(|counts| counts.recycled += 1);
-            self.let_go(worker, |_| ());
+            self.let_go(worker);
         }
         self.go_on(job, Ok(output));
     }
@@ -257,10 +260,12 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     fn go_on(self: &Rc<Self>, done: Option<Job<In, Out>>, answer: Answer<Out>) {
         // Before the user's callback, which may panic.
         self.dispatch();
-        if let Some(job) = done {
+        if let Some(Job { input, completer, .. }) = done {
             self.count(|counts| counts.completed += 1);
+            // One that no handler has seen. Not while a panic of the user's callback passes by.
+            callback::drop_quietly(input);
             // Runs as part of the message's own callback; its drain follows at once.
-            job.completer.complete(answer);
+            completer.complete(answer);
         }
     }
 
@@ -275,15 +280,18 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         (place.job.take(), if all_done { place.worker.take() } else { None })
     }
 
-    /// Lets a worker end that has no job, and has `then` called when it has.
-    fn let_go(&self, worker: Worker<Input<In>, Out>, then: impl FnOnce(i32) + 'static) {
+    /// Lets a worker end that has no job.
+    fn let_go(self: &Rc<Self>, worker: Worker<Input<In>, Out>) {
         let id = worker.id();
         let _at = InForce::at(self.location);
         worker.on_error(move |error| log::warn!("worker {id} of a pool, at its end: {error}"));
-        worker.on_exit(then);
+        // Holds the pool, which may have no other name.
+        let pool = self.clone();
+        worker.on_exit(move |_| pool.one_has_ended(id));
         // The answer comes by the exit event. A request that was dropped would raise the worker's
         // panic again.
         worker.shutdown(GRACE).pass_to(drop);
+        self.leaving.borrow_mut().push(worker);
     }
 
     /// A worker is gone, and the next job gets another one. Its own job fails, or waits again if
@@ -389,30 +397,24 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         for job in jobs.into_values() {
             self.fail_waiting(job, WorkerError::Closed);
         }
-        let workers: Vec<_> =
-            self.places.borrow().iter().filter_map(|place| place.worker.clone()).collect();
+        let mut workers = self.leaving.borrow().clone();
+        workers.extend(self.places.borrow().iter().filter_map(|place| place.worker.clone()));
         workers.iter().for_each(|worker| drop(worker.terminate()));
         self.end_if_idle();
     }
 
     /// The end of a pool that is closed, once its last job has been answered.
     fn end_if_idle(self: &Rc<Self>) {
-        if !self.closing.get() || self.has_jobs() || self.ending.get().is_some() {
+        if !self.closing.get() || self.has_jobs() || self.over.replace(true) {
             return;
         }
         let places = std::mem::take(&mut *self.places.borrow_mut());
-        let workers: Vec<_> = places.into_iter().filter_map(|place| place.worker).collect();
-        self.ending.set(Some(workers.len()));
-        for worker in workers {
-            // Holds the pool, which may have no other name.
-            let pool = self.clone();
-            self.let_go(worker, move |_| pool.one_has_ended());
-        }
+        places.into_iter().filter_map(|place| place.worker).for_each(|worker| self.let_go(worker));
         self.complete_closers();
     }
 
-    fn one_has_ended(&self) {
-        self.ending.set(self.ending.get().map(|left| left - 1));
+    fn one_has_ended(&self, id: u64) {
+        self.leaving.borrow_mut().retain(|worker| worker.id() != id);
         self.complete_closers();
     }
 
@@ -425,7 +427,7 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
 
     /// Whether the pool has been closed and its last worker has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.ending.get() == Some(0)
+        self.over.get() && self.leaving.borrow().is_empty()
     }
 
     /// Completes the requests that wait for the end, when it has come.
