@@ -125,18 +125,23 @@ impl Room {
                 slow.push(number);
             }
         }
-        for number in slow {
-            let Some(guest) = self.guests.borrow_mut().remove(&number) else { continue };
-            (guest.cut_off)();
-            let name = guest.name.unwrap_or_default();
-            mention!("{name} is cut off");
-            self.tell_all(number, &format!("* {name} reads too slowly and is cut off\n"));
-        }
+        slow.into_iter().for_each(|number| self.cut_off(number));
     }
 
     fn tell(&self, number: u32, line: &str) {
-        if let Some(guest) = self.guests.borrow().get(&number) {
-            (guest.tell)(line);
+        let waiting = self.guests.borrow().get(&number).map(|guest| (guest.tell)(line));
+        if waiting.is_some_and(|waiting| waiting > self.limit) {
+            self.cut_off(number);
+        }
+    }
+
+    /// A guest has let too much pile up.
+    fn cut_off(&self, number: u32) {
+        let Some(guest) = self.guests.borrow_mut().remove(&number) else { return };
+        (guest.cut_off)();
+        if let Some(name) = guest.name {
+            mention!("{name} is cut off");
+            self.tell_all(number, &format!("* {name} reads too slowly and is cut off\n"));
         }
     }
 
@@ -147,7 +152,9 @@ impl Room {
     /// A guest has written a line: its name first, then what it says.
     fn hear(&self, number: u32, line: &str) {
         let line = line.trim();
-        let name = self.guests.borrow().get(&number).and_then(|guest| guest.name.clone());
+        let name = self.guests.borrow().get(&number).map(|guest| guest.name.clone());
+        // It may have been cut off since it wrote that.
+        let Some(name) = name else { return };
         match name {
             Some(_) if line.is_empty() => {}
             Some(name) => self.tell_all(number, &format!("{name}: {line}\n")),
@@ -203,17 +210,19 @@ fn serve<S: Readable + Writable>(room: &Rc<Room>, stream: S) {
     (guest.tell)("your name?\n");
     room.guests.borrow_mut().insert(number, guest);
 
-    let (room, mut unread) = (room.clone(), Vec::new());
+    let (room, mut line) = (room.clone(), Vec::new());
     stream.read_start(move |_, chunk| {
         let Ok(chunk @ [_, ..]) = chunk else { return room.leave(number) };
-        unread.extend_from_slice(chunk);
-        while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = unread.drain(..=end).collect();
-            room.hear(number, &String::from_utf8_lossy(&line));
-        }
-        if unread.len() > LINE_MAX {
-            room.tell(number, "* that line is too long\n");
-            room.leave(number);
+        for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            if line.len() > LINE_MAX {
+                room.tell(number, "* that line is too long\n");
+                return room.leave(number);
+            }
+            if line.ends_with(b"\n") {
+                room.hear(number, &String::from_utf8_lossy(&line));
+                line.clear();
+            }
         }
     });
 }

@@ -51,6 +51,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A command that ran for this long before it failed counts as one that fails for the first time.
 const LONG: Duration = Duration::from_secs(10);
 
+/// A longer line is printed in parts of so many bytes: it may have no end.
+const LINE_MAX: usize = 64 * 1024;
+
 struct Options {
     commands: Vec<(String, Vec<String>)>,
     restarts: u32,
@@ -98,6 +101,9 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
             }
             argument => return Err(common::other(argument)),
         }
+    }
+    if short && !commands.is_empty() {
+        return Err(Stop::Wrong("--short has commands of its own".to_owned()));
     }
     if short {
         commands = vec![split("hello=echo hello")?, split("greet=echo how are you?")?];
@@ -195,8 +201,8 @@ impl Service {
         while let Ok(count @ 1..) = output.read(&mut buffer).await {
             for piece in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
                 line.extend_from_slice(piece);
-                if line.ends_with(b"\n") {
-                    line.pop();
+                if line.ends_with(b"\n") || line.len() >= LINE_MAX {
+                    line.pop_if(|last| *last == b'\n');
                     self.say(&String::from_utf8_lossy(&std::mem::take(&mut line))).await;
                 }
             }

@@ -123,6 +123,46 @@ fn a_guest_that_does_not_read_is_cut_off_and_the_others_go_on() {
 }
 
 #[test]
+fn who_reads_nothing_is_cut_off_without_a_name_too() {
+    bounded(|| {
+        let chat = Chat::start("nameless", &["--limit", "100000"]);
+        let mut ann = chat.by_tcp("ann");
+        let mut flood = UnixStream::connect(&chat.path).unwrap();
+        // Each line is answered.
+        let sent = (0..2000).take_while(|_| flood.write_all(&[b'\n'; 4096]).is_ok()).count();
+        assert!(sent < 2000, "all of it was answered");
+        say(&mut ann, "");
+        let mut bob = chat.by_unix("bob");
+        assert_eq!(line(&mut ann), "* bob is here");
+        say(&mut ann, "hello");
+        assert_eq!(line(&mut bob), "ann: hello");
+        chat.interrupt();
+    });
+}
+
+#[test]
+fn a_line_may_have_4096_bytes_however_they_come() {
+    bounded(|| {
+        let chat = Chat::start("long", &[]);
+        let mut ann = chat.by_tcp("ann");
+        for pieces in [1, 3] {
+            let mut bob = chat.by_unix("bob");
+            assert_eq!(line(&mut ann), "* bob is here");
+            say(&mut bob, &"x".repeat(4095));
+            assert_eq!(line(&mut ann).len(), "bob: ".len() + 4095);
+            let long = format!("{}\n", "y".repeat(4096));
+            for piece in long.as_bytes().chunks(long.len().div_ceil(pieces)) {
+                bob.get_mut().write_all(piece).unwrap();
+            }
+            assert_eq!(line(&mut bob), "* that line is too long");
+            assert_eq!(line(&mut bob), "");
+            assert_eq!(line(&mut ann), "* bob has left");
+        }
+        chat.interrupt();
+    });
+}
+
+#[test]
 fn the_short_form_lets_two_guests_of_its_own_talk() {
     let output = example("chat").arg("--short").output().unwrap();
     assert!(output.status.success());

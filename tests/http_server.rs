@@ -314,6 +314,29 @@ fn head_sends_the_length_but_no_body() {
 }
 
 #[test]
+fn no_answer_to_a_head_has_a_body() {
+    let server = Server::start(&["--idle-timeout-ms", "400"]);
+    let chunked = "HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let cases = [
+        (400, "HEAD / HTTP/1.1\r\n\r\n".to_owned()),
+        (400, format!("{chunked}x")),
+        (404, get("/none").replace("GET", "HEAD")),
+        (408, "HEAD / HTTP/1.1\r\nHost: a\r\n".to_owned()),
+        (408, format!("{chunked}5\r\nhe")),
+        (413, chunked.replace("Transfer-Encoding: chunked", "Content-Length: 9999999")),
+        (417, chunked.replace("Transfer-Encoding: chunked", "Expect: x")),
+        (505, "HEAD / HTTP/3.0\r\n\r\n".to_owned()),
+    ];
+    for (status, request) in cases {
+        let mut client = server.connect();
+        let head = client.send(&request).head();
+        assert_eq!(head.status, status, "{request:?}");
+        assert_ne!(head.headers["content-length"], "0", "{request:?}");
+        client.expect_end();
+    }
+}
+
+#[test]
 fn a_head_split_into_single_bytes_is_put_together() {
     let server = Server::start(&[]);
     let mut client = server.connect();
@@ -948,16 +971,40 @@ fn connections_beyond_the_limit_get_503() {
     let response = third.response();
     assert_eq!((response.status, response.closes()), (503, true));
     third.expect_end();
-    drop(third);
+    // The place is free when the server has seen the end of the second. The third, which has not
+    // closed its half, does not take it.
     drop(second);
-    // The place is free when the server has seen the end of the connections. Asked on the one that is left:
-    // a client too many after the other would soon be turned away without an answer.
     let begin = Instant::now();
     while !first.get("/metrics").text().contains("server_connections 1\n") {
         assert!(begin.elapsed() < PATIENCE);
     }
     assert_eq!(server.get("/fast").status, 200);
     assert_eq!(first.get("/fast").status, 200);
+}
+
+#[test]
+fn however_many_are_refused_the_places_of_others_stay_free() {
+    let server = Server::start(&["--max-connections", "2"]);
+    let (mut first, mut second) = (server.connect(), server.connect());
+    assert_eq!((first.get("/fast").status, second.get("/fast").status), (200, 200));
+    // Those beyond the first 64 are dropped without a word.
+    let mut refused: Vec<_> = (0..80).map(|_| server.connect()).collect();
+    let mut told = 0;
+    for client in &mut refused {
+        let mut answer = String::new();
+        // To be dropped may be to be reset.
+        drop(client.stream.read_to_string(&mut answer));
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        told += usize::from(!answer.is_empty());
+    }
+    assert!(told > 0);
+    assert!(first.get("/metrics").text().contains("server_connections 2\n"));
+    drop(second);
+    let begin = Instant::now();
+    while !first.get("/metrics").text().contains("server_connections 1\n") {
+        assert!(begin.elapsed() < PATIENCE);
+    }
+    assert_eq!(server.get("/fast").status, 200);
 }
 
 // ---- the end ----
@@ -1417,6 +1464,88 @@ fn what_is_no_target_is_refused() {
     }
     for target in ["/", "*", "//", "http://a", "http://u:p@[::1]:80/?", "https://a/b"] {
         assert_eq!(verdict(get(target).as_bytes()), Ok(()), "{target}");
+    }
+}
+
+#[test]
+fn what_names_no_host_is_refused() {
+    let good =
+        ["a", "a.b", "a_b", "a:80", "a:", "192.0.2.1:8080", "[::1]", "[fe80::1%25lo]:80", "%41"];
+    let bad = [
+        "a b", "a\tb", "a/b", "a?b", "a#b", "a@b", "http://a", "a, b", "a:b", "a:80:80", ":80",
+        ":", "[", "]", "[]", "[::1", "::1", "[::1]a", "[::1]:x", "[a b]", "a[", "a\\b", "a^",
+        "\"a\"", "<a>", "\u{e4}",
+    ];
+    let with_host = |host: &str, version| format!("GET / HTTP/{version}\r\nHost: {host}\r\n\r\n");
+    for version in ["1.0", "1.1"] {
+        for host in good {
+            assert_eq!(verdict(with_host(host, version).as_bytes()), Ok(()), "{host}");
+        }
+        // Who asks for a target without a host says so.
+        assert_eq!(verdict(with_host("", version).as_bytes()), Ok(()));
+        for host in bad {
+            let head = with_host(host, version);
+            assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{host}");
+        }
+    }
+    // And in a target with all that is in front of its path.
+    for host in good {
+        for target in
+            [format!("http://{host}/"), format!("https://{host}"), format!("http://u:p@{host}?")]
+        {
+            assert_eq!(verdict(get(&target).as_bytes()), Ok(()), "{target}");
+        }
+    }
+    for host in bad.into_iter().filter(|host| !host.contains(['/', '?', '@'])) {
+        let head = get(&format!("http://{host}/fast"));
+        assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{host}");
+    }
+    for target in ["http://", "http:///fast", "http://?x=/fast", "HTTP://@/fast", "http://u@v@a/"] {
+        assert_eq!(verdict(get(target).as_bytes()), Err(Status::BAD_REQUEST), "{target}");
+    }
+}
+
+#[test]
+fn a_body_whose_end_nobody_can_tell_is_refused() {
+    let verdict_of = |codings: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {codings}\r\n\r\n");
+        verdict(format!("{head}1\r\na\r\n0\r\n\r\n").as_bytes())
+    };
+    const AND: &str = "\r\nTransfer-Encoding: ";
+    for codings in ["chunked", "CHUNKED", "\tchunked ", ",chunked", &format!(",{AND}chunked")] {
+        assert_eq!(verdict_of(codings), Ok(()), "{codings:?}");
+    }
+    for codings in ["gzip", "identity", "xchunked", "chunked;q=1", "gzip, chunked", "chunke"] {
+        assert_eq!(verdict_of(codings), Err(Status::NOT_IMPLEMENTED), "{codings:?}");
+        let in_two = codings.replace(", ", AND);
+        assert_eq!(verdict_of(&in_two), Err(Status::NOT_IMPLEMENTED), "{in_two:?}");
+    }
+    for codings in
+        ["chunked, identity", "chunked, gzip", "chunked, chunked", "chunked,", "", ",", " "]
+    {
+        assert_eq!(verdict_of(codings), Err(Status::BAD_REQUEST), "{codings:?}");
+        let in_two = codings.replace(',', AND);
+        assert_eq!(verdict_of(&in_two), Err(Status::BAD_REQUEST), "{in_two:?}");
+    }
+}
+
+#[test]
+fn expectations_are_a_list() {
+    let with = |expect: &str| format!("GET / HTTP/1.1\r\nHost: a\r\nExpect: {expect}\r\n\r\n");
+    let expects = |expect: &str| match parse_head(with(expect).as_bytes()) {
+        Head::Request(request, _) => Ok(request.expects_continue),
+        Head::Bad(status) => Err(status),
+        Head::NeedMore => panic!("{expect}"),
+    };
+    for expect in ["100-continue", "100-CONTINUE,", ", 100-continue", "100-continue, 100-continue"]
+    {
+        assert_eq!(expects(expect), Ok(true), "{expect:?}");
+    }
+    for expect in ["", ",", " , "] {
+        assert_eq!(expects(expect), Ok(false), "{expect:?}");
+    }
+    for expect in ["x", "100-continue, x", "x, 100-continue", "100-continuex", "100-continue;q=1"] {
+        assert_eq!(expects(expect), Err(Status::EXPECTATION_FAILED), "{expect:?}");
     }
 }
 

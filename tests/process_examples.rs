@@ -63,6 +63,20 @@ fn run_prints_whole_lines_behind_names_and_starts_what_fails_again() {
 }
 
 #[test]
+fn run_prints_a_line_without_end_in_parts() {
+    bounded(|| {
+        let (mut child, mut stdout) = start("run", &["head -c 1000000 /dev/zero"]);
+        let mut said = String::new();
+        stdout.read_to_string(&mut said).unwrap();
+        assert!(child.wait().unwrap().success());
+        let zeros = said.lines().map(|line| line.matches('\0').count());
+        // A read more than a part at most.
+        assert!(zeros.clone().all(|count| count < 2 * 64 * 1024));
+        assert_eq!(zeros.sum::<usize>(), 1_000_000);
+    });
+}
+
+#[test]
 fn run_has_a_colour_for_each_command_and_names_what_cannot_be_started() {
     bounded(|| {
         let args = ["--colour", "echo hello", "x=/no/such/program"];

@@ -19,7 +19,8 @@
 //! A client that leaves while we work is heard of without reading, and its job is cancelled. That it
 //! sends no more does not say that it has left, for it may have closed its own half only; so it is sent
 //! the words that each answer begins with. One that waits gets the rest when that is there, and one
-//! that has left answers with a reset.
+//! that has left answers with a reset. (One that takes these words and leaves then is not told apart
+//! from one that waits: its job runs to its end.)
 //!
 //! No borrow of a `RefCell` lives across a call into the loop: bytes are taken out, decoded, and put
 //! back before anything is written.
@@ -269,7 +270,8 @@ impl Connection {
                     out.extend_from_slice(CONTINUE);
                 }
                 Step::Bad(status) => {
-                    Response::error(status).write(out, self.date(), false, false);
+                    let is_head = self.decoder.borrow().is_head();
+                    Response::error(status).write(out, self.date(), is_head, false);
                     return (used, Next::Linger);
                 }
                 Step::Request(request) => match self.answer(&request, out) {
@@ -404,7 +406,8 @@ impl Connection {
         match self.phase.get() {
             Phase::Input if self.has_half_a_request() => {
                 let mut out = Vec::new();
-                Response::error(Status::TIMEOUT).write(&mut out, self.date(), false, false);
+                let is_head = self.decoder.borrow().is_head();
+                Response::error(Status::TIMEOUT).write(&mut out, self.date(), is_head, false);
                 self.send(&out, Next::Linger);
             }
             // Slow work is our own affair; the client gets its time when the answer is out.

@@ -3,6 +3,7 @@
 //! ```text
 //!            bytes                      requests                      answers
 //!   socket ────────► connection.rs ◄──► request.rs: when is a head, a body complete?
+//!                    │  ▲                  └─ framing.rs: where do lines and chunks end?
 //!                    │  ▲               response.rs: the bytes of an answer
 //!                    ▼  │
 //!                  routes.rs: answer now, or a job for later

@@ -8,6 +8,22 @@
 //! connection, because after that nobody can say where the next request would begin. What counts as
 //! broken is what counts as broken in Node, to the byte: two readers that disagree are how requests
 //! are smuggled. The status does not depend on how the network has cut the bytes.
+//!
+//! In these points HTTP's own rules (RFC 9110 and 9112) are followed where Node has others:
+//!
+//! | | here | in Node |
+//! |---|---|---|
+//! | two `Host` lines, or one with what is no host | 400 | taken |
+//! | an address without a host, or with what is none (`http:///path`) | 400 | taken |
+//! | a request line with two spaces in a row | 400 | taken |
+//! | another version of HTTP | 505 | 400 |
+//! | a method that is unknown here | 501, and the next request | 400 |
+//! | a transfer coding other than chunked | 501 | 400, or taken before chunked |
+//! | `Transfer-Encoding` in HTTP/1.0 | 400 | taken |
+//! | a tab behind a length or a coding | taken | 400 |
+//! | [`HEADERS_MAX`] lines | 431 | taken |
+
+mod framing;
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -15,15 +31,13 @@ use std::mem::MaybeUninit;
 use httparse::Status::{Complete, Partial};
 
 use super::response::Status;
+use framing::{Broken, Chunks, HEADERS_MAX, Part, is_worth_parsing, window};
 
-/// The longest request line and headers together, as in Node.
-pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1024;
+#[allow(unused_imports, reason = "for tests")]
+pub(crate) use framing::HEAD_BYTES_MAX;
 
 /// The longest body that is skipped to keep a connection.
 pub(crate) const BODY_BYTES_MAX: u64 = 1024 * 1024;
-
-/// The most header lines of one request.
-const HEADERS_MAX: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -77,6 +91,7 @@ pub(crate) enum Head<'a> {
 /// Reads a request head from the beginning of `bytes`.
 pub(crate) fn parse_head(bytes: &[u8]) -> Head<'_> {
     let (window, unfinished) = window(bytes);
+    let unfinished = unfinished.map(Status::from);
     // Most requests fill few of the places, so they are not filled beforehand.
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut parsed = httparse::Request::new(&mut []);
@@ -92,52 +107,17 @@ pub(crate) fn parse_head(bytes: &[u8]) -> Head<'_> {
             // Which of the two it is shows when the line is whole.
             None => unfinished.map_or(Head::NeedMore, Head::Bad),
         },
-        Err(error) => Head::Bad(status_of(error)),
+        Err(error) => Head::Bad(Broken::from(error).into()),
     }
 }
 
-/// Reads the trailers from the beginning of `bytes`, with the blank line that ends them, by the rules
-/// for a head: how many bytes they are, or nothing while they have not ended.
-fn parse_trailers(bytes: &[u8]) -> Result<Option<usize>, Status> {
-    let (window, unfinished) = window(bytes);
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    match httparse::parse_headers(window, &mut fields) {
-        // The framing was said in the head. To say something else now is an attempt to confuse.
-        Ok(Complete((_, fields))) if fields.iter().any(is_framing) => Err(Status::BAD_REQUEST),
-        Ok(Complete((len, _))) => Ok(Some(len)),
-        Ok(Partial) => unfinished.map_or(Ok(None), Err),
-        Err(error) => Err(status_of(error)),
+impl From<Broken> for Status {
+    fn from(broken: Broken) -> Status {
+        match broken {
+            Broken::TooLong => Status::HEAD_TOO_LARGE,
+            Broken::Line | Broken::Chunk | Broken::Trailer => Status::BAD_REQUEST,
+        }
     }
-}
-
-/// The part of `bytes` to parse, and what is wrong with lines that have not ended in it, if anything.
-///
-/// It is [`HEAD_BYTES_MAX`] bytes long at most, and ends before a bare line feed: that is a line's end
-/// to some and a part of the line to others, so it is no part of a head here, as in Node.
-fn window(bytes: &[u8]) -> (&[u8], Option<Status>) {
-    let window = &bytes[..bytes.len().min(HEAD_BYTES_MAX)];
-    match bare_line_feed(window) {
-        Some(at) => (&window[..at], Some(Status::BAD_REQUEST)),
-        None if bytes.len() >= HEAD_BYTES_MAX => (window, Some(Status::HEAD_TOO_LARGE)),
-        None => (window, None),
-    }
-}
-
-/// Where the first line feed stands that follows no carriage return.
-fn bare_line_feed(bytes: &[u8]) -> Option<usize> {
-    let is_bare = |at: &usize| bytes[*at] == b'\n' && (*at == 0 || bytes[at - 1] != b'\r');
-    (0..bytes.len()).find(is_bare)
-}
-
-fn status_of(error: httparse::Error) -> Status {
-    match error {
-        httparse::Error::TooManyHeaders => Status::HEAD_TOO_LARGE,
-        _ => Status::BAD_REQUEST,
-    }
-}
-
-fn is_framing(field: &httparse::Header<'_>) -> bool {
-    ["content-length", "transfer-encoding"].iter().any(|name| field.name.eq_ignore_ascii_case(name))
 }
 
 /// The first line without its end, if it has ended.
@@ -160,7 +140,7 @@ fn names_a_version(line: &[u8]) -> bool {
 fn interpret<'a>(parsed: &httparse::Request<'_, 'a>) -> Result<Request<'a>, Status> {
     let is_1_1 = parsed.version == Some(1);
     let mut length = None;
-    let mut chunked = false;
+    let mut codings = Codings::default();
     let mut hosts = 0;
     let mut close = false;
     let mut keep = false;
@@ -174,27 +154,30 @@ fn interpret<'a>(parsed: &httparse::Request<'_, 'a>) -> Result<Request<'a>, Stat
                 return Err(Status::BAD_REQUEST);
             }
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            if chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Status::NOT_IMPLEMENTED);
-            }
-            chunked = true;
+            members(value).for_each(|coding| codings.add(coding));
         } else if header.name.eq_ignore_ascii_case("connection") {
-            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            for option in members(value) {
                 close |= option.eq_ignore_ascii_case(b"close");
                 keep |= option.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if header.name.eq_ignore_ascii_case("expect") {
-            if !value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Status::EXPECTATION_FAILED);
+            for expectation in members(value).filter(|member| !member.is_empty()) {
+                if !expectation.eq_ignore_ascii_case(b"100-continue") {
+                    return Err(Status::EXPECTATION_FAILED);
+                }
+                // A client of HTTP/1.0 would take the interim answer for the final one.
+                expects_continue = is_1_1;
             }
-            // A client of HTTP/1.0 would take the interim answer for the final one.
-            expects_continue = is_1_1;
         } else if header.name.eq_ignore_ascii_case("host") {
             hosts += 1;
+            // Without a name it says that the target has none.
+            if !value.is_empty() && !is_host(value) {
+                return Err(Status::BAD_REQUEST);
+            }
         }
     }
 
-    let body = match (length, chunked) {
+    let body = match (length, codings.is_chunked()?) {
         (Some(_), true) => return Err(Status::BAD_REQUEST),
         (None, true) if !is_1_1 => return Err(Status::BAD_REQUEST),
         (None, true) => Body::Chunked,
@@ -224,6 +207,46 @@ fn interpret<'a>(parsed: &httparse::Request<'_, 'a>) -> Result<Request<'a>, Stat
     })
 }
 
+/// The members of a list, some of which may be empty.
+fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// The transfer codings of a body, which stand in one header or in several.
+#[derive(Default)]
+struct Codings {
+    /// Whether there is such a header.
+    said: bool,
+    count: usize,
+    /// How many of them are `chunked`, and whether the last one is.
+    chunked: usize,
+    ends_chunked: bool,
+}
+
+impl Codings {
+    fn add(&mut self, coding: &[u8]) {
+        self.said = true;
+        self.count += usize::from(!coding.is_empty());
+        self.ends_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        self.chunked += usize::from(self.ends_chunked);
+    }
+
+    /// Whether the body comes in chunks.
+    ///
+    /// # Errors
+    /// 501 for other codings. 400 if there is none, or if `chunked` is there twice or not the last:
+    /// then nobody can say where the body ends.
+    fn is_chunked(&self) -> Result<bool, Status> {
+        match (self.chunked, self.count) {
+            _ if !self.said => Ok(false),
+            (1, 1) if self.ends_chunked => Ok(true),
+            (1, 2..) if self.ends_chunked => Err(Status::NOT_IMPLEMENTED),
+            (0, 1..) => Err(Status::NOT_IMPLEMENTED),
+            _ => Err(Status::BAD_REQUEST),
+        }
+    }
+}
+
 fn method(name: &str) -> Method {
     match name {
         "GET" => Method::Get,
@@ -245,9 +268,11 @@ fn origin_form(target: &str) -> Option<&str> {
     if scheme.is_empty() || !scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return None;
     }
-    let host_len = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (host, rest) = rest.split_at(host_len);
-    if !host.bytes().all(|byte| byte.is_ascii_alphanumeric() || HOST_MARKS.contains(&byte)) {
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // A user's name and password may stand in front.
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let is_user = user.bytes().all(|byte| byte == b':' || is_of_name(byte));
+    if !is_user || !is_host(host.as_bytes()) {
         return None;
     }
     // Of another scheme nothing is served here: the target stays as it is, and leads nowhere.
@@ -255,8 +280,31 @@ fn origin_form(target: &str) -> Option<&str> {
     Some(if own { if rest.is_empty() { "/" } else { rest } } else { target })
 }
 
-/// What a host, a port and a user's name may have beside letters and digits.
-const HOST_MARKS: &[u8] = b"-._~:[]@!$&'()*+,;=%";
+/// Whether this is a host, with a port or without: `name`, `192.0.2.1:80`, `[::1]:80`.
+fn is_host(text: &[u8]) -> bool {
+    let name_len = match text.first() {
+        // An address of IPv6 has colons of its own.
+        Some(b'[') => text.iter().position(|byte| *byte == b']').map_or(0, |at| at + 1),
+        _ => text.iter().position(|byte| *byte == b':').unwrap_or(text.len()),
+    };
+    let (name, port) = text.split_at(name_len);
+    let (name, may_have_colons) = match name {
+        [b'[', name @ .., b']'] => (name, true),
+        name => (name, false),
+    };
+    let is_port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let may_stand = |byte: &u8| is_of_name(*byte) || (may_have_colons && *byte == b':');
+    is_port && !name.is_empty() && name.iter().all(may_stand)
+}
+
+/// Whether the name of a host or a user may have this byte.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte)
+}
 
 /// A number of digits only: no sign, no space, nothing that overflows.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
@@ -290,6 +338,7 @@ pub(crate) struct Decoder {
     /// How many bytes of the head were there when parsing was last tried. Bytes that come one by
     /// one would otherwise be parsed from the beginning each time, at quadratic cost.
     tried: usize,
+    is_head: bool,
 }
 
 #[derive(Debug, Default)]
@@ -306,6 +355,12 @@ impl Decoder {
         matches!(self.state, State::Head)
     }
 
+    /// Whether the latest request is a `HEAD`, as far as it has come: its answer has no body, also
+    /// when the request is refused.
+    pub(crate) fn is_head(&self) -> bool {
+        self.is_head
+    }
+
     /// Takes one step into `bytes`, and says how many of them it has used.
     pub(crate) fn next<'a>(&mut self, bytes: &'a [u8]) -> (usize, Step<'a>) {
         match std::mem::take(&mut self.state) {
@@ -319,6 +374,7 @@ impl Decoder {
         // the room of a head.
         let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let bytes = &bytes[blank..];
+        self.is_head = bytes.starts_with(b"HEAD ");
         if bytes.is_empty() || !is_worth_parsing(bytes, self.tried) {
             return (blank, Step::NeedMore);
         }
@@ -359,167 +415,60 @@ impl Decoder {
     }
 }
 
-/// Whether a head or trailers may have ended, or been broken, or have doubled since the last try at
-/// `tried` bytes, which finds garbage early while all tries together stay linear.
-fn is_worth_parsing(bytes: &[u8], tried: usize) -> bool {
-    let fresh = &bytes[tried.saturating_sub(2)..];
-    bytes.len() >= (2 * tried).min(HEAD_BYTES_MAX)
-        || fresh.windows(3).any(|three| three == b"\n\r\n")
-        || fresh.windows(2).any(|pair| pair[0] != b'\r' && pair[1] == b'\n')
-}
-
 /// Finds the end of a body.
 #[derive(Debug)]
 struct Skipper {
-    place: Place,
-    /// How many bytes more are put up with.
+    rest: Rest,
+    /// How many bytes more of chunks are put up with.
     budget: u64,
-    /// How many bytes of the trailers were there when parsing was last tried.
-    tried: usize,
 }
 
-/// Where in a body the next byte lies.
-///
-/// ```text
-/// chunked:  1A;name=value\r\n   <26 bytes>\r\n    …  0\r\n  Name: value\r\n  \r\n
-///           Size Extension SizeEnd Data DataCr DataLf         Trailers
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Done,
-    /// So many bytes of a body whose length was announced.
-    Plain(u64),
-    /// In the digits, of which there are some already or not.
-    Size {
-        size: u64,
-        digits: bool,
-    },
-    /// In the extensions behind this size.
-    Extension(u64, Extension),
-    SizeEnd(u64),
-    Data(u64),
-    DataCr,
-    DataLf,
-    /// At the beginning of the trailers. These are lines like those of a head, and parsed as such.
-    Trailers,
-}
-
-/// Where in a chunk's extensions, which are `;name`, `;name=value` or `;name="value"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extension {
-    /// Behind the semicolon.
-    Start,
-    Name,
-    Value,
-    Quoted,
-    /// Behind a backslash in quotes.
-    Escaped,
-    /// Behind the closing quotes.
-    QuotedEnd,
-}
-
-impl Extension {
-    /// Where `byte` leads, if it may stand here.
-    fn after(self, byte: u8) -> Option<Extension> {
-        use Extension::{Escaped, Name, Quoted, QuotedEnd, Start, Value};
-        Some(match (self, byte) {
-            (Start | Name | Value | QuotedEnd, b';') => Start,
-            (Start | Name, b'=') => Value,
-            (Start | Name, _) if is_token(byte) => Name,
-            (Value, b'"') => Quoted,
-            (Value, _) if is_token(byte) => Value,
-            (Quoted, b'"') => QuotedEnd,
-            (Quoted, b'\\') => Escaped,
-            (Quoted | Escaped, b'\t' | b' '..=b'~' | 0x80..) => Quoted,
-            _ => return None,
-        })
-    }
-
-    /// Whether the line may end here.
-    fn may_end(self) -> bool {
-        matches!(self, Extension::Name | Extension::Value | Extension::QuotedEnd)
-    }
-}
-
-/// Whether a name may have this byte.
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-impl Place {
-    const CHUNK: Place = Place::Size { size: 0, digits: false };
-
-    /// Where the body goes on after `step` bytes, the first of which is `byte`, if they may stand here.
-    fn after(self, step: u64, byte: u8) -> Option<Place> {
-        Some(match (self, byte) {
-            (Place::Plain(left), _) if left == step => Place::Done,
-            (Place::Plain(left), _) => Place::Plain(left - step),
-
-            (Place::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
-                let digit = char::from(byte).to_digit(16)?;
-                let size = size.checked_mul(16)?.checked_add(digit.into())?;
-                Place::Size { size, digits: true }
-            }
-            (Place::Size { size, digits: true }, b'\r') => Place::SizeEnd(size),
-            (Place::Size { size, digits: true }, b';') => Place::Extension(size, Extension::Start),
-            (Place::Extension(size, at), b'\r') if at.may_end() => Place::SizeEnd(size),
-            (Place::Extension(size, at), _) => Place::Extension(size, at.after(byte)?),
-            (Place::SizeEnd(0), b'\n') => Place::Trailers,
-            (Place::SizeEnd(size), b'\n') => Place::Data(size),
-
-            (Place::Data(left), _) if left == step => Place::DataCr,
-            (Place::Data(left), _) => Place::Data(left - step),
-            (Place::DataCr, b'\r') => Place::DataLf,
-            (Place::DataLf, b'\n') => Place::CHUNK,
-
-            _ => return None,
-        })
-    }
+/// What there is of a body behind the bytes that were skipped.
+#[derive(Debug)]
+enum Rest {
+    Length(u64),
+    Chunks(Chunks),
 }
 
 impl Skipper {
     fn new(body: Body) -> Skipper {
-        let place = match body {
-            Body::Length(0) => Place::Done,
-            Body::Length(length) => Place::Plain(length),
-            Body::Chunked => Place::CHUNK,
+        let rest = match body {
+            Body::Length(length) => Rest::Length(length),
+            Body::Chunked => Rest::Chunks(Chunks::default()),
         };
-        Skipper { place, budget: BODY_BYTES_MAX, tried: 0 }
+        Skipper { rest, budget: BODY_BYTES_MAX }
     }
 
     fn is_done(&self) -> bool {
-        self.place == Place::Done
+        match &self.rest {
+            Rest::Length(left) => *left == 0,
+            Rest::Chunks(chunks) => chunks.is_done(),
+        }
     }
 
     /// Skips what belongs to the body, and says how many bytes that was.
     fn skip(&mut self, bytes: &[u8]) -> Result<usize, Status> {
+        let chunks = match &mut self.rest {
+            Rest::Length(left) => {
+                let used = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                *left -= used as u64;
+                return Ok(used);
+            }
+            Rest::Chunks(chunks) => chunks,
+        };
         let mut used = 0;
-        while used < bytes.len() && !self.is_done() {
-            let rest = bytes.len() - used;
-            let step = match self.place {
-                // Contents are skipped at once, framing is read byte by byte.
-                Place::Plain(left) | Place::Data(left) => {
-                    usize::try_from(left).map_or(rest, |left| left.min(rest))
-                }
-                Place::Trailers => return self.skip_trailers(&bytes[used..]).map(|len| used + len),
-                _ => 1,
-            };
-            self.budget = self.budget.checked_sub(step as u64).ok_or(Status::CONTENT_TOO_LARGE)?;
-            self.place = self.place.after(step as u64, bytes[used]).ok_or(Status::BAD_REQUEST)?;
-            used += step;
+        while used < bytes.len() && !chunks.is_done() {
+            let (len, part) = chunks.next(&bytes[used..])?;
+            if len == 0 {
+                break; // Trailers, which have not come whole.
+            }
+            used += len;
+            // These have a limit of their own.
+            if part != Part::Trailers {
+                let left = self.budget.checked_sub(len as u64);
+                self.budget = left.ok_or(Status::CONTENT_TOO_LARGE)?;
+            }
         }
         Ok(used)
-    }
-
-    /// Skips the trailers, when all of them are there.
-    fn skip_trailers(&mut self, bytes: &[u8]) -> Result<usize, Status> {
-        if is_worth_parsing(bytes, self.tried) {
-            if let Some(len) = parse_trailers(bytes)? {
-                self.place = Place::Done;
-                return Ok(len);
-            }
-            self.tried = bytes.len();
-        }
-        Ok(0)
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     /// Where answers are put together. Empty; kept for its room.
     pub(crate) out: Cell<Vec<u8>>,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// How many of them are only told that they are too many. They take nobody's place.
+    refused: Cell<usize>,
     next_id: Cell<u64>,
     /// Nobody is accepted any more, and each connection's next answer is its last.
     is_stopping: Cell<bool>,
@@ -99,6 +101,7 @@ impl Server {
             date: Date::new(windlass::now()),
             out: Cell::default(),
             connections: RefCell::default(),
+            refused: Cell::new(0),
             next_id: Cell::new(0),
             is_stopping: Cell::new(false),
             stopping: RefCell::default(),
@@ -141,8 +144,9 @@ impl Server {
 }
 
 impl Shared {
+    /// How many clients are served.
     pub(crate) fn connection_count(&self) -> usize {
-        self.connections.borrow().len()
+        self.connections.borrow().len() - self.refused.get()
     }
 
     pub(crate) fn stalls_text(&self) -> String {
@@ -155,9 +159,8 @@ impl Shared {
     }
 
     fn accepted(self: &Rc<Self>, stream: TcpStream) {
-        let limit = self.config.connections_max;
-        let count = self.connection_count();
-        if count >= limit.saturating_add(REFUSED_MAX) {
+        let is_refused = self.connection_count() >= self.config.connections_max;
+        if is_refused && self.refused.get() >= REFUSED_MAX {
             return stream.close();
         }
         // Answers go out in one write each; to hold them back for more to come only adds delay.
@@ -166,13 +169,15 @@ impl Shared {
         }
         let id = self.next_id.replace(self.next_id.get() + 1);
         let shared = Rc::clone(self);
-        stream.on_close(move || shared.closed(id));
-        let begin = if count < limit { Connection::start } else { Connection::refuse };
+        stream.on_close(move || shared.closed(id, is_refused));
+        let begin = if is_refused { Connection::refuse } else { Connection::start };
         let connection = begin(Rc::clone(self), stream);
         self.connections.borrow_mut().insert(id, connection);
+        self.refused.set(self.refused.get() + usize::from(is_refused));
     }
 
-    fn closed(&self, id: u64) {
+    fn closed(&self, id: u64, was_refused: bool) {
+        self.refused.set(self.refused.get() - usize::from(was_refused));
         // Bound to a name, so that the map's borrow ends before the connection is dropped.
         let connection = self.connections.borrow_mut().remove(&id);
         if let Some(connection) = connection {
@@ -188,7 +193,7 @@ impl Shared {
     }
 
     fn finish_if_empty(&self) {
-        if self.connection_count() == 0 {
+        if self.connections.borrow().is_empty() {
             self.finish();
         }
     }

@@ -196,7 +196,7 @@ fn interpret(parsed: &httparse::Request<'_, '_>, here: SocketAddr) -> Result<Hea
     }
     let length = match value(parsed, "content-length")? {
         None => 0,
-        Some(text) => text.parse().map_err(|_| Answer::bad("Content-Length is no number"))?,
+        Some(text) => number(text).ok_or_else(|| Answer::bad("Content-Length is no number"))?,
     };
     // A form of another site cannot say this without asking first.
     let is_json = |text: &str| text.split(';').next().is_some_and(|it| it.trim() == JSON);
@@ -207,6 +207,12 @@ fn interpret(parsed: &httparse::Request<'_, '_>, here: SocketAddr) -> Result<Hea
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
     Ok(Head { request: Request { method, path, query, body: Vec::new() }, length })
+}
+
+/// A number of digits only: what has a sign is a number to some and none to others.
+fn number(text: &str) -> Option<usize> {
+    let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| has_digits_only)
 }
 
 /// The value of a header. One that is there twice says nothing that can be relied on.

@@ -120,6 +120,10 @@ fn pages_from_elsewhere_are_refused_and_so_is_what_is_no_request() {
     assert_eq!(server.ask(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").0, 403);
     assert_eq!(server.ask(b"GET / HTTP/1.1\r\n\r\n").0, 403);
     assert_eq!(server.ask(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").0, 400);
+    for length in ["+0", "-0", "0x0", "0,0", "0 0", "99999999999999999999", ""] {
+        let headers = format!("Content-Length: {length}\r\n");
+        assert_eq!(server.get("/", &headers).0, 400, "{length:?}");
+    }
     assert_eq!(server.get("/page/../main.rs", "").0, 404);
     assert_eq!(server.get("/etc/passwd", "").0, 404);
     assert_eq!(server.ask(&[b'a'; 40_000]).0, 431);

@@ -4,14 +4,18 @@
 //! here knows JavaScript or sockets.
 //!
 //! Two statements of a body's length that could be understood in two ways are refused, as Node
-//! does, for somebody between may have understood the other.
+//! does, for somebody between may have understood the other. So are lines and chunks that others
+//! end elsewhere, by the rules of the example server.
+
+#[path = "../../http/request/framing.rs"]
+mod framing;
 
 use std::mem;
 
+use framing::{Broken, Chunks, Part};
+
 /// Heads are refused beyond this, as in Node.
-const HEAD_MAX: usize = 16 * 1024;
-/// The line of a chunk's size is refused beyond this.
-const CHUNK_LINE_MAX: usize = 4 * 1024;
+const HEAD_MAX: usize = framing::HEAD_BYTES_MAX;
 /// Header lines.
 const HEADERS_MAX: usize = 512;
 
@@ -56,6 +60,8 @@ const TWO_LENGTHS: Fault = (
 const ENCODING: Fault =
     ("HPE_INVALID_TRANSFER_ENCODING", "Parse Error: Request has invalid `Transfer-Encoding`");
 const CHUNK: Fault = ("HPE_INVALID_CHUNK_SIZE", "Parse Error: Invalid character in chunk size");
+const TOKEN: Fault = ("HPE_INVALID_HEADER_TOKEN", "Parse Error: Invalid header token");
+const CR: Fault = ("HPE_CR_EXPECTED", "Parse Error: Missing expected CR");
 const END: Fault = ("HPE_INVALID_EOF_STATE", "Parse Error: Invalid EOF state");
 
 /// What comes next.
@@ -65,14 +71,8 @@ enum State {
     Head,
     /// So many bytes of a body.
     Length(u64),
-    /// A line with the size of a chunk.
-    ChunkSize,
-    /// So many bytes of a chunk.
-    Chunk(u64),
-    /// The end of the line behind a chunk.
-    ChunkEnd,
-    /// Header lines behind the last chunk, and an empty one.
-    Trailers,
+    /// What is left of a body in chunks.
+    Chunks(Chunks),
     /// A body that ends with the connection.
     UntilClose,
 }
@@ -123,21 +123,8 @@ impl Parser {
     fn step(&mut self, found: &mut Vec<Found>) -> Result<bool, Fault> {
         match self.state {
             State::Head => self.head(found),
-            State::Length(left) => Ok(self.body(left, found, State::Length, None)),
-            State::Chunk(left) => Ok(self.body(left, found, State::Chunk, Some(State::ChunkEnd))),
-            State::ChunkSize => self.chunk_size(),
-            State::ChunkEnd => {
-                if self.buffer.len() < 2 {
-                    return Ok(false);
-                }
-                if !self.buffer.starts_with(b"\r\n") {
-                    return Err(CHUNK);
-                }
-                self.buffer.drain(..2);
-                self.state = State::ChunkSize;
-                Ok(true)
-            }
-            State::Trailers => self.trailers(found),
+            State::Length(left) => Ok(self.body(left, found)),
+            State::Chunks(chunks) => self.chunks(chunks, found),
             State::UntilClose => {
                 if !self.buffer.is_empty() {
                     found.push(Found::Body(mem::take(&mut self.buffer)));
@@ -194,7 +181,7 @@ impl Parser {
         let last = encodings.last().and_then(|text| text.rsplit(',').next()).map(str::trim);
         match (last, length) {
             (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => {
-                Ok(Some(State::ChunkSize))
+                Ok(Some(State::Chunks(Chunks::default())))
             }
             (Some(_), _) if self.reads_requests => Err(ENCODING),
             (Some(_), _) => Ok(Some(State::UntilClose)),
@@ -205,14 +192,8 @@ impl Parser {
         }
     }
 
-    /// Takes what is there of `left` bytes. `then` follows the last one; none is the end.
-    fn body(
-        &mut self,
-        left: u64,
-        found: &mut Vec<Found>,
-        more: fn(u64) -> State,
-        then: Option<State>,
-    ) -> bool {
+    /// Takes what is there of `left` bytes.
+    fn body(&mut self, left: u64, found: &mut Vec<Found>) -> bool {
         if self.buffer.is_empty() {
             return false;
         }
@@ -220,35 +201,33 @@ impl Parser {
         let rest = self.buffer.split_off(count);
         found.push(Found::Body(mem::replace(&mut self.buffer, rest)));
         let left = left - count as u64;
-        self.state = if left > 0 { more(left) } else { then.unwrap_or(State::Head) };
-        if left == 0 && then.is_none() {
+        self.state = if left > 0 { State::Length(left) } else { State::Head };
+        if left == 0 {
             found.push(Found::End);
         }
         true
     }
 
-    fn chunk_size(&mut self) -> Result<bool, Fault> {
-        match httparse::parse_chunk_size(&self.buffer) {
-            Ok(httparse::Status::Complete((length, size))) => {
-                self.buffer.drain(..length);
-                self.state = if size == 0 { State::Trailers } else { State::Chunk(size) };
-                Ok(true)
+    /// Takes what is there of a body in chunks.
+    fn chunks(&mut self, mut chunks: Chunks, found: &mut Vec<Found>) -> Result<bool, Fault> {
+        let mut used = 0;
+        while used < self.buffer.len() && !chunks.is_done() {
+            let (len, part) = chunks.next(&self.buffer[used..]).map_err(fault_of)?;
+            if len == 0 {
+                break; // Trailers, which have not come whole.
             }
-            Ok(httparse::Status::Partial) if self.buffer.len() <= CHUNK_LINE_MAX => Ok(false),
-            Ok(httparse::Status::Partial) | Err(_) => Err(CHUNK),
+            if part == Part::Data {
+                found.push(Found::Body(self.buffer[used..used + len].to_vec()));
+            }
+            used += len;
         }
-    }
-
-    /// Reads over the lines behind the last chunk.
-    fn trailers(&mut self, found: &mut Vec<Found>) -> Result<bool, Fault> {
-        let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') else {
-            return if self.buffer.len() > HEAD_MAX { Err(OVERFLOW) } else { Ok(false) };
-        };
-        let line: Vec<u8> = self.buffer.drain(..=end).collect();
-        if matches!(&*line, b"\n" | b"\r\n") {
-            self.state = State::Head;
-            found.push(Found::End);
+        self.buffer.drain(..used);
+        if !chunks.is_done() {
+            self.state = State::Chunks(chunks);
+            return Ok(false);
         }
+        self.state = State::Head;
+        found.push(Found::End);
         Ok(true)
     }
 }
@@ -263,6 +242,7 @@ fn parse_length(text: &str) -> Result<u64, Fault> {
 
 /// The head at the beginning of the bytes and its length; none if it is not all there.
 fn parse_head(bytes: &[u8], is_request: bool) -> Result<Option<(Head, usize)>, Fault> {
+    let (bytes, unfinished) = framing::window(bytes);
     let mut lines = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut head = Head::default();
     let parsed;
@@ -281,7 +261,9 @@ fn parse_head(bytes: &[u8], is_request: bool) -> Result<Option<(Head, usize)>, F
         head.minor = response.version.unwrap_or_default();
         response.headers
     };
-    let httparse::Status::Complete(length) = parsed else { return Ok(None) };
+    let httparse::Status::Complete(length) = parsed else {
+        return unfinished.map_or(Ok(None), |broken| Err(fault_of(broken)));
+    };
     for line in lines {
         head.headers.push(line.name.to_owned());
         // Bytes that are no ASCII are Latin-1, as in Node.
@@ -290,12 +272,19 @@ fn parse_head(bytes: &[u8], is_request: bool) -> Result<Option<(Head, usize)>, F
     Ok(Some((head, length)))
 }
 
+fn fault_of(broken: Broken) -> Fault {
+    match broken {
+        Broken::Line => CR,
+        Broken::Chunk => CHUNK,
+        Broken::Trailer => TOKEN,
+        Broken::TooLong => OVERFLOW,
+    }
+}
+
 fn fault(error: httparse::Error) -> Fault {
     match error {
-        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
-            ("HPE_INVALID_HEADER_TOKEN", "Parse Error: Invalid header token")
-        }
-        httparse::Error::NewLine => ("HPE_CR_EXPECTED", "Parse Error: Missing expected CR"),
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => TOKEN,
+        httparse::Error::NewLine => CR,
         httparse::Error::Status => ("HPE_INVALID_STATUS", "Parse Error: Invalid status code"),
         httparse::Error::Token => ("HPE_INVALID_METHOD", "Parse Error: Invalid method encountered"),
         httparse::Error::TooManyHeaders => OVERFLOW,
@@ -368,6 +357,33 @@ mod tests {
         }
         let bytes = b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\nx";
         assert_eq!(found(bytes, 7, true), Err(LENGTH));
+    }
+
+    #[test]
+    fn lines_and_chunks_that_others_end_elsewhere_are_refused() {
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let bodies = [
+            ("\r\n", CHUNK),
+            ("1\na\r\n0\r\n\r\n", CHUNK),
+            ("1 \r\na\r\n0\r\n\r\n", CHUNK),
+            ("1;\r\na\r\n0\r\n\r\n", CHUNK),
+            ("1;a\nb\r\na\r\n0\r\n\r\n", CHUNK),
+            ("1\r\na\r\n\r\n0\r\n\r\n", CHUNK),
+            ("1\r\na\r\n0\r\nT: 1\nU: 2\r\n\r\n", TOKEN),
+            ("1\r\na\r\n0\r\nno colon\r\n\r\n", TOKEN),
+            ("1\r\na\r\n0\r\nContent-Length: 5\r\n\r\n", TOKEN),
+        ];
+        for (body, fault) in bodies {
+            let bytes = [chunked, body].concat();
+            for piece in 1..bytes.len() {
+                let found = found(bytes.as_bytes(), piece, true);
+                assert_eq!(found, Err(fault), "{body:?} in pieces of {piece}");
+            }
+        }
+        for head in ["GET / HTTP/1.1\nHost: x\n\n", "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n"] {
+            assert_eq!(found(head.as_bytes(), 99, true), Err(CR), "{head:?}");
+        }
+        assert_eq!(found(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 99, false), Err(CR));
     }
 
     #[test]
