@@ -39,7 +39,7 @@ use windlass::stream::Lines;
 use windlass::worker::{Port, Worker};
 use windlass::{spawn, time};
 
-use common::{Long, Parser, Stop, say};
+use common::{Long, Parser, Stop, complain, say};
 
 const HELP: &str = "\
 Runs a replicated store of three workers with one seed after the other.
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             }
             Err(failure) => {
-                eprintln!("{failure}");
+                complain!("{failure}");
                 ExitCode::FAILURE
             }
         }

@@ -46,9 +46,17 @@ struct Options {
 fn main() -> ExitCode {
     common::main(HELP, read, |options| {
         windlass::run_main(|| {
-            if let Err(error) = serve(&options) {
-                complain!("{}: {error}", options.address);
-                windlass::set_exit_code(1);
+            match serve(&options) {
+                Ok(()) => {}
+                // No address at all: an option that makes no sense.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                    complain!("--address: {error}; see --help");
+                    windlass::set_exit_code(2);
+                }
+                Err(error) => {
+                    complain!("{}: {error}", options.address);
+                    windlass::set_exit_code(1);
+                }
             }
         })
     })

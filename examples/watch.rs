@@ -85,6 +85,9 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
     if options.command.is_empty() && !options.short {
         return Err(Stop::Wrong("watch wants a PATH and a COMMAND".to_owned()));
     }
+    if options.short && !options.path.as_os_str().is_empty() {
+        return Err(Stop::Wrong("--short has a directory of its own".to_owned()));
+    }
     Ok(options)
 }
 

@@ -89,7 +89,7 @@ fn expect_refusal(name: &str, args: &[&str]) {
 #[test]
 fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
     for name in names() {
-        for option in ["--nonsense", "--nonsense=1", "-x", "--shor"] {
+        for option in ["--nonsense", "--nonsense=1", "-x", "--shor", "--help=1", "-hx"] {
             expect_refusal(&name, &[option]);
         }
         if !matches!(
@@ -99,7 +99,7 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
             expect_refusal(&name, &["nonsense"]);
         }
     }
-    let cases: [(&str, &[&str]); 31] = [
+    let cases: [(&str, &[&str]); 36] = [
         ("against_node", &["--real"]),
         ("against_node", &["--seed", "x"]),
         ("against_node", &["--count"]),
@@ -117,6 +117,7 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("run", &[]),
         ("run", &["--restarts", "x", "true"]),
         ("run", &["name= "]),
+        ("run", &["--short", "true"]),
         ("scenario", &[]),
         ("scenario", &["--real"]),
         ("scenario", &["--real", "--explain", "file"]),
@@ -129,12 +130,45 @@ fn what_an_example_does_not_understand_is_one_line_and_exit_code_2() {
         ("study", &["--addr", "0.0.0.0:80"]),
         ("tail_f", &["one", "two"]),
         ("trace", &["one", "two"]),
+        ("udp_time", &["--address", "nowhere"]),
+        ("udp_time", &["--address=127.0.0.1:65536"]),
+        ("udp_time", &["--address", "localhost:1313"]),
         ("watch", &["--quiet", "never", "src", "true"]),
+        ("watch", &["--short", "src", "true"]),
         ("watch", &["--ignore"]),
     ];
     for (name, args) in cases {
         expect_refusal(name, args);
     }
+}
+
+#[test]
+fn what_goes_wrong_is_one_line_and_exit_code_1() {
+    let cases: [(&str, &[&str]); 6] = [
+        ("cat", &["/no/such/file"]),
+        ("mandelbrot", &["--short", "/no/such/file"]),
+        ("scenario", &["--explain", "/no/such/file"]),
+        ("study", &["starved", "--record", "/no/such/file"]),
+        ("tail_f", &["/no/such/file"]),
+        ("trace", &["/no/such/file"]),
+    ];
+    for (name, args) in cases {
+        let output = run(name, args);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name} {args:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{name} {args:?}: {said}");
+        assert!(said.starts_with(&format!("{name}: ")), "{name} {args:?}: {said}");
+        let says_why = said.ends_with("/no/such/file: No such file or directory (os error 2)\n");
+        assert!(says_why && said.matches("/no/such").count() == 1, "{name} {args:?}: {said}");
+    }
+}
+
+#[test]
+fn after_the_last_seed_comes_the_first() {
+    let last = u64::MAX.to_string();
+    let output = run("against_node", &["--print", "--count", "5", "--seed", &last]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).matches("// seed ").count(), 5);
 }
 
 #[test]

@@ -131,7 +131,8 @@ fn compare(options: &Options) -> io::Result<bool> {
                 }
             }
         }
-        seed += 1;
+        // After the last seed comes the first.
+        seed = seed.wrapping_add(1);
     }
     if options.print {
         return Ok(true);
@@ -140,7 +141,7 @@ fn compare(options: &Options) -> io::Result<bool> {
     say!(
         "seeds {} to {}: {} programs without a race, {labels} labels: {} agree, {differing} differ",
         options.seed,
-        seed - 1,
+        seed.wrapping_sub(1),
         compared,
         compared - differing
     );

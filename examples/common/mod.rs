@@ -10,7 +10,8 @@
 use std::ffi::OsString;
 use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::process::{ExitCode, Termination};
+use std::path::Path;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 pub(crate) use lexopt::Parser;
@@ -32,25 +33,53 @@ impl From<lexopt::Error> for Stop {
     }
 }
 
+/// How a program ends.
+pub(crate) trait End {
+    /// Its exit code, after a word about what went wrong.
+    fn code(self) -> ExitCode;
+}
+
+impl End for ExitCode {
+    fn code(self) -> ExitCode {
+        self
+    }
+}
+
+impl End for () {
+    fn code(self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+impl End for io::Result<()> {
+    fn code(self) -> ExitCode {
+        let Err(error) = self else { return ExitCode::SUCCESS };
+        complain!("{error}");
+        ExitCode::FAILURE
+    }
+}
+
 /// Starts the logger, reads the arguments, and runs the program with what they say.
-pub(crate) fn main<Options, End: Termination>(
+pub(crate) fn main<Options, Ended: End>(
     help: &str,
     read: impl FnOnce(&mut Parser) -> Result<Options, Stop>,
-    run: impl FnOnce(Options) -> End,
+    run: impl FnOnce(Options) -> Ended,
 ) -> ExitCode {
     env_logger::init();
     let mut parser = Parser::from_env();
-    match read(&mut parser) {
-        Ok(options) => run(options).report(),
-        Err(Stop::Help) => {
+    let stop = match read(&mut parser) {
+        Ok(options) => return run(options).code(),
+        Err(stop) => stop,
+    };
+    match (stop, parser.optional_value()) {
+        (Stop::Help, None) => {
             print(format_args!("{help}"), Gone::Ends);
-            ExitCode::SUCCESS
+            return ExitCode::SUCCESS;
         }
-        Err(Stop::Wrong(text)) => {
-            complain!("{text}; see --help");
-            ExitCode::from(2)
-        }
+        (Stop::Help, Some(value)) => complain!("--help takes no value, not {value:?}; see --help"),
+        (Stop::Wrong(text), _) => complain!("{text}; see --help"),
     }
+    ExitCode::from(2)
 }
 
 /// For a program without options.
@@ -148,7 +177,7 @@ fn on_terminal(text: Arguments<'_>) {
 /// Prints to the standard error, behind the program's name.
 pub(crate) fn print_complaint(text: Arguments<'_>) {
     let program = std::env::args_os().next().unwrap_or_default();
-    let name = std::path::Path::new(&program).file_name().unwrap_or_default();
+    let name = Path::new(&program).file_name().unwrap_or_default();
     // In one piece: threads may complain at a time. If nobody hears it, nobody can be told.
     let line = format!("{}: {text}\n", name.display());
     if let Err(error) = io::stderr().write_all(line.as_bytes()) {

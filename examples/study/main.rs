@@ -178,7 +178,7 @@ async fn run_one(options: Options) {
         let lines = runs::run(asked, options.mini_node.as_deref(), usize::MAX).await?;
         if let Some(file) = &options.record {
             let written = windlass::fs::write(file, lines.clone()).await;
-            written.map_err(|error| format!("{}: {error}", file.display()))?;
+            written.map_err(|error| error.to_string())?; // It names the file.
         }
         Ok::<_, String>(lines)
     };

@@ -557,7 +557,7 @@ macro_rules! listener_methods {
         /// At most 64 connections are accepted in one poll phase, so that other handles are served.
         /// When the process has no descriptors left, waiting connections are closed, at most 64 in
         /// one phase, and the callback gets the system's error (`EMFILE`), once until a connection
-        /// is accepted again. After any other error the listener pauses for 100 ms, for it may last.
+        /// is accepted again. After any other error the listener pauses for 100 ms: it may last.
         ///
         /// # Examples
         /// ```
