@@ -239,6 +239,7 @@ fn an_error_that_lasts_is_reported_with_a_pause_between() {
                 }
             });
             // As another process may, that has the socket too.
+            // SAFETY: the listener owns its descriptor, and is open.
             let failed = unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR) };
             assert_eq!(failed, 0);
         });

@@ -165,7 +165,9 @@ impl<S: Writable> Sink for S {
 ///
 /// # Errors
 /// The first error of the source or the sink. A source that is closed before its end is one, and so
-/// is a sink that is closed or ended by somebody else: `Ok` means that everything has gone.
+/// is a sink that somebody else has closed or ended: `Ok` means that everything has gone. A sink's
+/// failure shows when it is given the next chunk, or the end: while the source is silent the pipe
+/// waits, and can be cancelled.
 ///
 /// # Panics
 /// When no loop is current.
