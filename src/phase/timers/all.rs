@@ -34,7 +34,7 @@ impl Timers {
     /// Whether a list waits for its expiry: one with timers, or an emptied one.
     #[inline]
     pub(crate) fn any_waiting(&self) -> bool {
-        self.table.borrow().any_waiting()
+        self.table.borrow().next_expiry().is_some()
     }
 
     /// Gives the memory of a burst back. See [`Table::give_back`].

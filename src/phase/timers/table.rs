@@ -146,6 +146,8 @@ pub(super) struct Table {
     moved: HashMap<u32, Moved>,
     /// How many timers were made since memory was last given back.
     lately: Lately,
+    /// How many places were not free then.
+    used_then: usize,
     /// How many lists were emptied and left to wait for their expiry since the last clean-up.
     emptied: usize,
     /// The lists by their delays.
@@ -172,6 +174,7 @@ impl Default for Table {
             used: 0,
             moved: HashMap::new(),
             lately: Lately::default(),
+            used_then: 0,
             emptied: 0,
             lists: Lists::default(),
             heap: Heap::default(),
@@ -498,13 +501,16 @@ impl Table {
     }
 
     /// Gives the memory of a burst back: if `now`, else when much less of it was used since the
-    /// last call.
+    /// last call, and the burst is over.
     ///
     /// The timers that are left move to the beginning of the table. A timer's first place stays its
-    /// name, so those that have moved are noted.
+    /// name, so those that have moved are noted. That costs each of them as much as two calls, so
+    /// it waits while they get fewer by themselves.
     pub(super) fn give_back(&mut self, now: bool) {
         let lately = self.lately.needed(u64::from(self.next_generation), now);
-        if memory::is_excess(self.entries.len(), self.used + lately) {
+        let then = std::mem::replace(&mut self.used_then, self.used);
+        let goes_on = !now && self.used < then;
+        if !goes_on && memory::is_excess(self.entries.len(), self.used + lately) {
             self.shorten();
         }
         let lists = self.heap.len() + lately;
@@ -611,12 +617,6 @@ impl Table {
         let (_, entry) = self.find(timer)?;
         (entry.life != Life::RearmableFired).then(|| (entry.due_at(), nanos(entry.delay())))
     }
-
-    /// Whether a list waits for its expiry: one with timers, or an emptied one.
-    #[inline]
-    pub(super) fn any_waiting(&self) -> bool {
-        self.heap.first().is_some()
-    }
 }
 
 /// Takes an armed timer out of its list; true if that leaves it empty.
@@ -677,5 +677,23 @@ mod tests {
     #[test]
     fn a_timer_takes_72_bytes() {
         assert_eq!(size_of::<Entry>() + size_of::<Links>(), 72);
+    }
+
+    #[test]
+    fn timers_stay_where_they_are_while_they_get_fewer_and_are_moved_when_that_is_over() {
+        const BURST: usize = 8 * memory::KEPT;
+        let mut table = Table::default();
+        let (callback, here) = (|| Callable::once(|| ()), Location::caller());
+        let timers: Vec<Timer> =
+            (0..BURST).map(|_| table.insert(1, Life::Timeout, callback, 1, 0, here)).collect();
+        table.give_back(false);
+        for some in timers[..BURST - 100].chunks(1000) {
+            some.iter().for_each(|timer| drop(table.clear(*timer)));
+            table.give_back(false);
+            assert_eq!((table.entries.len(), table.moved.len()), (BURST, 0));
+        }
+        table.give_back(false);
+        assert_eq!((table.entries.len(), table.moved.len()), (memory::KEPT / 2, 100));
+        drop(table.into_callbacks());
     }
 }
