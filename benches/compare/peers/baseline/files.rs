@@ -35,10 +35,10 @@ pub(crate) fn read(items: u64) -> Figures {
 /// Counts events, and does not even look at their names.
 pub(crate) fn watch(items: u64) -> Figures {
     let (mut directories, mut laps) = (Directories::new(), Laps::default());
-    let (batches, mut bytes) = (Directories::batches(items), 0);
+    let batches = Directories::batches(items);
+    let bytes;
     // SAFETY: paths and buffer outlive the calls, which are told their lengths; what is read are
-    // the kernel's
-    // structures, each with the length of the name behind it.
+    // the kernel's structures, each with the length of the name behind it.
     unsafe {
         let before = system::resident_own();
         let inotify = libc::inotify_init1(libc::IN_CLOEXEC);
