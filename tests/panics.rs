@@ -981,3 +981,16 @@ fn the_drain_of_a_turn_after_one_that_a_panic_left_begins_with_the_ticks() {
     });
     trace.expect(&["tick", "left", "microtask"]);
 }
+
+#[test]
+fn the_panic_of_a_future_that_is_blocked_on_is_not_replaced_by_that_of_a_later_callback() {
+    let error = std::panic::catch_unwind(|| {
+        windlass::block_on(async {
+            windlass::fs::metadata(".").await.unwrap(); // The poll phase.
+            windlass::set_immediate(|| panic!("second"));
+            panic!("first");
+        })
+    });
+    let payload = error.expect_err("two panics");
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"first"));
+}

@@ -14,6 +14,7 @@ use super::Loop;
 use super::turn::Turned;
 use crate::callback::slot::and_also;
 use crate::callback::{self, Halt, observed};
+use crate::error::panic_message;
 use crate::phase::mode::RunMode;
 use crate::queue::closure::Closure;
 use crate::state::State;
@@ -231,9 +232,18 @@ impl Loop {
         state.end_if_halted();
         // Not while a panic passes by: the destructors of the output and of the future may have
         // their own.
-        let outcome = match outcome {
-            Ok(()) => output.transpose(),
-            Err(payload) => {
+        let outcome = match (outcome, output) {
+            (Ok(()), output) => output.transpose(),
+            // Of two panics the first goes on.
+            (Err(second), Some(Err(first))) if !second.is::<Halt>() => {
+                let message = panic_message(&*second);
+                log::error!(
+                    "a callback behind the panic of block_on's future did so too: {message}"
+                );
+                callback::drop_quietly(second);
+                Err(first)
+            }
+            (Err(payload), output) => {
                 callback::drop_quietly(output);
                 Err(payload)
             }

@@ -26,6 +26,7 @@ use super::tcp_stream::TcpStream;
 use crate::callback::on_drop::OnDrop;
 use crate::callback::slot::{Once, Registered, Slot};
 use crate::callback::{self, Apart};
+use crate::clock::{Nanos, saturating_nanos};
 use crate::error;
 use crate::phase::timers;
 use crate::queue::closure::Closure;
@@ -83,6 +84,8 @@ pub(super) struct Listening<L: Listener> {
     socket: RefCell<Option<Source<L>>>,
     /// Connections wait, for all that is known.
     ready: Cell<bool>,
+    /// Until then nothing is accepted: what comes meanwhile waits for the timer of the pause.
+    paused_until: Cell<Nanos>,
     /// A connection callback is registered. It may be running, and is then not in its slot.
     listening: Cell<bool>,
     /// Counts the public names of this listener.
@@ -223,6 +226,7 @@ impl<L: Listener> Listening<L> {
         self.ready.set(false);
         if let Some(key) = self.registration.key() {
             let state = self.state().clone();
+            self.paused_until.set(state.clock.now().saturating_add(saturating_nanos(PAUSE)));
             let again = move || state.handles.mark_ready(key, Event::READABLE);
             timers::set_internal(self.state(), PAUSE, self.location, again);
         }
@@ -341,6 +345,7 @@ impl<L: Listener> Listening<L> {
             registration: Registration::new(state.clone()),
             socket: RefCell::new(None),
             ready: Cell::new(false),
+            paused_until: Cell::new(0),
             listening: Cell::new(false),
             names: Names::default(),
             spare: Cell::new(socket.system().and_then(|_| sys::spare_descriptor()).ok()),
@@ -415,7 +420,7 @@ impl<L: Listener> Handle for Listening<L> {
 
     fn ready(self: Rc<Self>, state: &Rc<State>, event: Event) {
         if !event.is_empty() {
-            self.ready.set(true);
+            self.ready.set(state.clock.now() >= self.paused_until.get());
         }
         // A panic leaves the round. The connections that wait must not be forgotten.
         let again = OnDrop(|| self.registration.call_again());

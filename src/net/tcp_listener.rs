@@ -414,3 +414,43 @@ impl TcpListenerBuilder {
         sys::listen(address, backlog, self.reuse_port, only_v6).map(Exchanged::System)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::{Shutdown, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sys::Event;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets")]
+    fn a_listener_that_pauses_does_so_also_while_clients_come() {
+        let errors = Rc::new(Cell::new(0));
+        let count = errors.clone();
+        crate::Loop::builder().virtual_time(true).build().unwrap().run(move || {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let socket = TcpStream::from(OwnedFd::from(listener.try_clone().unwrap()));
+            let listener = TcpListener::from_std(listener).unwrap();
+            socket.shutdown(Shutdown::Both).unwrap();
+            listener.on_connection(move |connection| {
+                connection.expect_err("a socket that does not listen any more");
+                count.set(count.get() + 1);
+            });
+            // What the poller says of each client.
+            let key = listener.shared.registration.key().unwrap();
+            let clients = crate::set_interval(Duration::from_millis(7), move |_| {
+                let state = crate::state::current::expect("the test");
+                state.handles.mark_ready(key, Event::READABLE);
+            });
+            crate::set_timeout(Duration::from_secs(1), move || {
+                clients.clear();
+                listener.close();
+            });
+        });
+        assert!((9..=11).contains(&errors.get()), "{} errors in a second", errors.get());
+    }
+}

@@ -451,7 +451,7 @@ impl<S: Stream> Connection<S> {
         self.reading.expect_reader();
         if self.reading.is_readable() && self.may_go_on() {
             let mut outcome = self.told(self.with_transport(|transport| transport.peek(buffer)));
-            if is_would_block(&outcome) {
+            if is_would_block(&outcome) || matches!(outcome, Ok(0)) {
                 // As for a read: behind all that has arrived comes the error of a write.
                 outcome = self.reading.read_nothing(outcome);
             }

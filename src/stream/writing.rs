@@ -55,6 +55,8 @@ struct Requests<C> {
     finished: VecDeque<(C, io::Result<()>)>,
     /// The writes that have not, in the order of the calls. Those at both ends were not cancelled.
     unsent: VecDeque<Write<C>>,
+    /// How many of these were cancelled.
+    holes: usize,
     /// Bytes in `unsent` that are still to go.
     queued: usize,
     /// The end of the stream waits for the writes before it.
@@ -110,7 +112,7 @@ pub(crate) trait Attempt {
 impl<C> Default for Requests<C> {
     fn default() -> Requests<C> {
         let (finished, unsent) = (VecDeque::new(), VecDeque::new());
-        Requests { attempt: None, finished, unsent, queued: 0, end: None }
+        Requests { attempt: None, finished, unsent, holes: 0, queued: 0, end: None }
     }
 }
 
@@ -166,6 +168,7 @@ impl<C> Requests<C> {
     /// The first unsent write has ended.
     fn finish_first(&mut self, outcome: io::Result<()>) {
         let completer = self.unsent.pop_front().and_then(|write| write.completer);
+        self.holes -= usize::from(completer.is_none());
         self.finished.extend(completer.map(|completer| (completer, outcome)));
     }
 
@@ -197,17 +200,24 @@ impl<C> Requests<C> {
         }
         let completer = write.completer.take().ok_or(CancelError::Done)?;
         self.queued -= std::mem::take(&mut write.rest).len();
+        self.holes += 1;
         self.trim();
         Ok(completer)
     }
 
-    /// Takes cancelled writes out of both ends.
+    /// Takes cancelled writes out of both ends, and out of the middle when they are most of all.
     fn trim(&mut self) {
         while self.unsent.front().is_some_and(|write| write.completer.is_none()) {
             self.unsent.pop_front();
+            self.holes -= 1;
         }
         while self.unsent.back().is_some_and(|write| write.completer.is_none()) {
             self.unsent.pop_back();
+            self.holes -= 1;
+        }
+        if self.holes > WRITES_PER_BATCH.max(self.unsent.len() / 2) {
+            self.unsent.retain(|write| write.completer.is_some());
+            self.holes = 0;
         }
     }
 }
@@ -485,6 +495,23 @@ mod tests {
     fn finished(writing: &Names) -> Vec<(&'static str, bool)> {
         let taken = std::iter::from_fn(|| writing.take_finished());
         taken.map(|(name, outcome)| (name, outcome.is_ok())).collect()
+    }
+
+    #[test]
+    fn where_each_write_is_cancelled_once_the_next_one_is_queued_few_keep_a_place() {
+        let writing = Names::new();
+        push(&writing, b"begun", "begun");
+        send(&writing, 2);
+        let mut last = push(&writing, b"0", "first");
+        for _ in 0..10_000 {
+            let next = push(&writing, b"1", "next");
+            writing.cancel(last).unwrap();
+            last = next;
+            assert!(writing.look(|requests| requests.unsent.len()).unwrap() < 100);
+        }
+        assert_eq!(send(&writing, 99), b"gun1");
+        assert_eq!(finished(&writing), [("begun", true), ("next", true)]);
+        assert!(!writing.is_busy());
     }
 
     #[test]
