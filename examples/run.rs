@@ -198,13 +198,20 @@ impl Service {
 
     async fn print_lines(&self, output: &Reader) {
         let (mut buffer, mut line) = ([0; 4096], Vec::new());
+        let mut goes_on = false; // A part of the line has been printed.
         while let Ok(count @ 1..) = output.read(&mut buffer).await {
             for piece in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
                 line.extend_from_slice(piece);
-                if line.ends_with(b"\n") || line.len() >= LINE_MAX {
-                    line.pop_if(|last| *last == b'\n');
-                    self.say(&String::from_utf8_lossy(&std::mem::take(&mut line))).await;
+                let has_ended = line.ends_with(b"\n");
+                if !has_ended && line.len() < LINE_MAX {
+                    continue;
                 }
+                line.pop_if(|last| *last == b'\n');
+                if !(goes_on && line.is_empty()) {
+                    self.say(&String::from_utf8_lossy(&line)).await;
+                }
+                line.clear();
+                goes_on = !has_ended;
             }
         }
         if !line.is_empty() {

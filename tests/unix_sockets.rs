@@ -379,6 +379,30 @@ fn a_task_that_peeks_hears_of_a_write_that_failed_as_one_that_reads_does() {
 }
 
 #[test]
+fn a_peek_at_the_end_of_a_lost_connection_says_so_as_a_read_does() {
+    bounded(|| {
+        block_on(async {
+            let listener = windlass::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let peer = std::net::TcpStream::connect(address).unwrap();
+            let stream = listener.accept().await.unwrap();
+            // Closed with a byte unread: a reset, of which the system tells once.
+            stream.write(b"unread").await.unwrap();
+            drop(peer);
+            let lost = loop {
+                if let Err(error) = stream.write(b"for nobody").await {
+                    break error;
+                }
+            };
+            assert_eq!(lost.kind(), ErrorKind::ConnectionReset);
+            let peeked = poll_fn(|cx| stream.poll_peek(cx, &mut [0; 8])).await;
+            assert_eq!(peeked.unwrap_err().kind(), ErrorKind::ConnectionReset);
+            assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0, "told once");
+        });
+    });
+}
+
+#[test]
 fn a_half_close_is_no_hang_up() {
     bounded(|| {
         block_on(async {

@@ -234,14 +234,14 @@ impl Loop {
         // their own.
         let outcome = match (outcome, output) {
             (Ok(()), output) => output.transpose(),
-            // Of two panics the first goes on.
-            (Err(second), Some(Err(first))) if !second.is::<Halt>() => {
-                let message = panic_message(&*second);
-                log::error!(
-                    "a callback behind the panic of block_on's future did so too: {message}"
-                );
-                callback::drop_quietly(second);
-                Err(first)
+            // Of two panics the first goes on, but for that of an exit.
+            (Err(second), Some(Err(first))) => {
+                let is_exit = second.is::<Halt>();
+                let (goes_on, lost) = if is_exit { (second, first) } else { (first, second) };
+                let message = panic_message(&*lost);
+                log::error!("one of two panics in block_on at {}: {message}", Shown(location));
+                callback::drop_quietly(lost);
+                Err(goes_on)
             }
             (Err(payload), output) => {
                 callback::drop_quietly(output);

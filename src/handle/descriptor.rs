@@ -48,8 +48,9 @@ impl Interest {
     pub const WRITABLE: Interest = Interest(Event::WRITABLE);
     /// There is out-of-band data.
     pub const PRIORITY: Interest = Interest(Event::PRIORITY);
-    /// The peer has closed its side, or nobody reads the pipe any more. Reported once for each
-    /// start of the watcher.
+    /// The peer has closed its side. Reported once for each start of the watcher. That nobody reads
+    /// a pipe any more is reported so too, but not where writing is watched: there it is writable,
+    /// and the write fails.
     pub const DISCONNECT: Interest = Interest(Event::READ_CLOSED);
 }
 

@@ -48,10 +48,15 @@ pub(crate) fn window(bytes: &[u8]) -> (&[u8], Option<Broken>) {
     }
 }
 
-/// Where the first line feed stands that follows no carriage return.
+/// Where the first line feed stands that follows no carriage return, up to the blank line that ends a
+/// head: what is behind that is not looked at for each request anew.
 fn bare_line_feed(bytes: &[u8]) -> Option<usize> {
+    // Blank lines may stand in front.
+    let start = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
+    let end = bytes[start..].windows(4).position(|four| four == b"\r\n\r\n");
+    let end = end.map_or(bytes.len(), |at| start + at);
     let is_bare = |at: &usize| bytes[*at] == b'\n' && (*at == 0 || bytes[at - 1] != b'\r');
-    (0..bytes.len()).find(is_bare)
+    (0..end).find(is_bare)
 }
 
 /// Whether a head or trailers may have ended, or been broken, or have doubled since the last try at

@@ -380,7 +380,11 @@ mod tests {
                 assert_eq!(found, Err(fault), "{body:?} in pieces of {piece}");
             }
         }
-        for head in ["GET / HTTP/1.1\nHost: x\n\n", "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n"] {
+        for head in [
+            "GET / HTTP/1.1\nHost: x\n\n",
+            "GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
+        ] {
             assert_eq!(found(head.as_bytes(), 99, true), Err(CR), "{head:?}");
         }
         assert_eq!(found(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 99, false), Err(CR));

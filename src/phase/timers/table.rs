@@ -508,11 +508,11 @@ impl Table {
     /// it waits while they get fewer by themselves.
     pub(super) fn give_back(&mut self, now: bool) {
         let lately = self.lately.needed(u64::from(self.next_generation), now);
-        let then = std::mem::replace(&mut self.used_then, self.used);
-        let goes_on = !now && self.used < then;
+        let goes_on = std::mem::replace(&mut self.used_then, self.used) > self.used && !now;
         if !goes_on && memory::is_excess(self.entries.len(), self.used + lately) {
             self.shorten();
         }
+        self.moved.shrink_to(memory::KEPT.max(self.moved.len() * 2));
         let lists = self.heap.len() + lately;
         if memory::is_excess(self.lists.long(), lists) {
             self.make_lists_anew();
@@ -694,6 +694,10 @@ mod tests {
         }
         table.give_back(false);
         assert_eq!((table.entries.len(), table.moved.len()), (memory::KEPT / 2, 100));
+        timers.iter().for_each(|timer| drop(table.clear(*timer)));
+        table.moved.reserve(BURST);
+        table.give_back(false);
+        assert!(table.moved.capacity() < BURST, "room for names that are gone");
         drop(table.into_callbacks());
     }
 }
