@@ -388,6 +388,7 @@ fn a_peek_at_the_end_of_a_lost_connection_says_so_as_a_read_does() {
             let stream = listener.accept().await.unwrap();
             // Closed with a byte unread: a reset, of which the system tells once.
             stream.write(b"unread").await.unwrap();
+            peer.peek(&mut [0]).unwrap();
             drop(peer);
             let lost = loop {
                 if let Err(error) = stream.write(b"for nobody").await {
