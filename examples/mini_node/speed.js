@@ -1,4 +1,4 @@
-// What a tick, a promise, an immediate and a worker's message cost: nanoseconds each, the best of some rounds.
+// What a tick, a promise, an immediate, a worker's message and its end cost: nanoseconds, the best of some rounds.
 'use strict';
 
 const { Worker, isMainThread, parentPort } = require('worker_threads');
@@ -38,6 +38,10 @@ function roundTrips(worker) {
   });
 }
 
+function print(name, nanoseconds) {
+  console.log(`${name.padEnd(20)} ${String(Math.round(nanoseconds)).padStart(9)} ns`);
+}
+
 async function measure(name, count, run) {
   let best = Infinity;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -45,8 +49,20 @@ async function measure(name, count, run) {
     await run(count);
     best = Math.min(best, performance.now() - began);
   }
-  const each = Math.round(best * 1e6 / count);
-  console.log(`${name.padEnd(20)} ${String(each).padStart(7)} ns`);
+  print(name, best * 1e6 / count);
+}
+
+// From the call until the worker has ended, which was busy.
+async function terminate() {
+  let best = Infinity;
+  for (let round = 0; round < ROUNDS / 10; round += 1) {
+    const worker = new Worker('for (;;);', { eval: true });
+    await new Promise((resolve) => worker.on('online', () => setTimeout(resolve, 20)));
+    const began = performance.now();
+    await worker.terminate();
+    best = Math.min(best, performance.now() - began);
+  }
+  print('terminate, busy', best * 1e6);
 }
 
 async function main() {
@@ -57,6 +73,7 @@ async function main() {
   const worker = new Worker(__filename);
   await measure('message to a worker', Math.ceil(COUNT / 20), roundTrips(worker));
   await worker.terminate();
+  await terminate();
 }
 
 if (isMainThread) main();

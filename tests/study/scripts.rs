@@ -133,10 +133,10 @@ fn one_that_prints_without_end_or_nonsense_or_aborts_is_told_so() {
 
 #[test]
 fn what_has_come_of_a_process_is_told_although_another_one_holds_its_output() {
-    let script = "echo '{\"what\":\"x\"}'\nsleep 10 &\nexit 0\n";
+    let script = "echo '{\"what\":\"x\"}'\nsleep 60 &\nexit 0\n";
     let started = Instant::now();
     let (output, lines) = run(&stand_in("left_behind", script), "left_behind");
-    assert!(started.elapsed() < Duration::from_secs(9), "it is not waited for");
+    assert!(started.elapsed() < Duration::from_secs(50), "it is not waited for");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(lines.iter().filter(|line| line["what"] == "x").count(), 1, "{lines:?}");
     let error = lines.iter().find(|line| line["what"] == "error").expect("it is told");

@@ -53,8 +53,14 @@ fn the_speeds_are_measured_one_a_line() {
         Command::new(env!("CARGO_BIN_EXE_mini_node")).arg(file).arg("20").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let names: Vec<_> = text.lines().map(|line| line.split("  ").next().unwrap()).collect();
-    let expected =
-        ["process.nextTick", "queueMicrotask", "await", "setImmediate", "message to a worker"];
+    let expected = [
+        "process.nextTick",
+        "queueMicrotask",
+        "await",
+        "setImmediate",
+        "message to a worker",
+        "terminate, busy",
+    ];
     assert_eq!(names, expected, "{text}");
     assert!(text.lines().all(|line| line.ends_with(" ns")), "{text}");
 }

@@ -23,43 +23,35 @@ fn run(name: &str, program: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Of workers that would run for ever, the time from `terminate` to the exit, in milliseconds. The
-/// least of several: a busy machine may take its time with any one of them.
+/// Terminates workers that would run for ever. How long that takes is measured by `speed.js`; the
+/// time here is one that only a script reaches that is not ended at all, or after ten thousand of
+/// its calls only.
 const TERMINATE: &str = r"
 const { Worker } = require('worker_threads');
 
 async function terminate(source) {
   const worker = new Worker(source, { eval: true });
+  worker.on('error', (error) => { throw error; });
   await new Promise((resolve) => worker.on('online', () => setTimeout(resolve, 20)));
-  const began = process.hrtime();
+  const late = setTimeout(() => { throw new Error(`it goes on: ${source}`); }, 30_000);
   const code = await worker.terminate();
-  const [seconds, nanoseconds] = process.hrtime(began);
-  if (code !== 1) throw new Error(`code ${code} of ${source}`);
-  return seconds * 1e3 + nanoseconds / 1e6;
+  clearTimeout(late);
+  console.log(code === 1 ? 'terminated' : `code ${code} of ${source}`);
 }
 
 (async () => {
-  for (const source of SOURCES) {
-    let least = Infinity;
-    for (let i = 0; i < 20 && least >= LIMIT; i++) least = Math.min(least, await terminate(source));
-    console.log(least < LIMIT ? 'in time' : `${least} ms: ${source}`);
-  }
+  for (const source of SOURCES) await terminate(source);
 })();
 ";
 
-/// In milliseconds. An engine without optimisations takes its time to free its heap.
-const LIMIT: u32 = if cfg!(debug_assertions) { 1000 } else { 50 };
-
-/// Checks that `terminate` ends each of these within [`LIMIT`].
+/// Checks that `terminate` ends each of these.
 fn check_terminate(name: &str, sources: &[&str]) {
-    let constants = format!("const SOURCES = {sources:?}; const LIMIT = {LIMIT};");
-    let output = run(name, &format!("{constants}{TERMINATE}"));
-    assert!(output.lines().all(|line| line == "in time"), "{output}");
-    assert_eq!(output.lines().count(), sources.len());
+    let output = run(name, &format!("const SOURCES = {sources:?};{TERMINATE}"));
+    assert_eq!(output, "terminated\n".repeat(sources.len()));
 }
 
 #[test]
-fn terminate_ends_a_busy_script_within_50_ms() {
+fn terminate_ends_a_busy_script() {
     check_terminate(
         "busy",
         &[
@@ -106,7 +98,7 @@ fn terminate_ends_handlers_waits_and_what_native_functions_call() {
 }
 
 #[test]
-fn terminate_ends_a_flood_of_ticks_promises_immediates_or_messages_within_50_ms() {
+fn terminate_ends_a_flood_of_ticks_promises_immediates_or_messages() {
     check_terminate(
         "floods",
         &[
@@ -127,19 +119,20 @@ fn terminate_ends_a_loop_whose_every_call_takes_long() {
     check_terminate(
         "long_calls",
         &[
-            "const list = new Array(1e6).fill(1); for (;;) list.indexOf(2);",
-            "const list = new Array(1e6).fill(1); for (;;) { try { list.indexOf(2); } catch {} }",
-            "const text = JSON.stringify(new Array(1e4).fill({ a: 1 })); for (;;) JSON.parse(text);",
-            "const list = new Array(1e4).fill({ a: 1 }); for (;;) JSON.stringify(list);",
-            "const text = 'a,'.repeat(1e5); for (;;) text.split(',');",
-            "(function f() { new Array(1e6).fill(1); Promise.resolve().then(f); })()",
+            "const list = new Array(1e7).fill(1); for (;;) list.indexOf(2);",
+            "const list = new Array(1e7).fill(1); for (;;) { try { list.indexOf(2); } catch {} }",
+            "const text = JSON.stringify(new Array(1e5).fill({ a: 1 })); for (;;) JSON.parse(text);",
+            "const list = new Array(1e5).fill({ a: 1 }); for (;;) JSON.stringify(list);",
+            "const text = 'a,'.repeat(1e6); for (;;) text.split(',');",
+            "(function f() { new Array(1e7).fill(1); Promise.resolve().then(f); })()",
         ],
     );
 }
 
 #[test]
 fn terminate_ends_one_long_call_that_goes_into_the_depth() {
-    check_terminate("one_call", &["JSON.stringify(new Array(3e6).fill([[1], [2]]));"]);
+    let deep = "let list = [1]; for (let i = 0; i < 60; i++) list = [list, list];";
+    check_terminate("one_call", &[&format!("{deep} JSON.stringify(list);")]);
 }
 
 #[test]

@@ -1,9 +1,13 @@
 // Why a text is no JSON is found in about the time that it takes to parse one, and the text is asked for once.
 const timed = (text) => {
-  const began = process.hrtime.bigint();
+  let best = Infinity;
   let said = 'none';
-  try { JSON.parse(text); } catch (error) { said = error.message; }
-  return [Number(process.hrtime.bigint() - began) / 1e6, said];
+  for (let round = 0; round < 10; round++) {
+    const began = process.hrtime.bigint();
+    try { JSON.parse(text); } catch (error) { said = error.message; }
+    best = Math.min(best, Number(process.hrtime.bigint() - began) / 1e6);
+  }
+  return [best, said];
 };
 const list = '[' + '1,'.repeat(200_000);
 const members = '{' + '"a": "b" ,\n'.repeat(60_000);
