@@ -311,7 +311,7 @@ impl<S: Stream> Connection<S> {
         self.registration.call_again();
     }
 
-    fn cancel_write(&self, number: u32) -> Result<(), CancelError> {
+    fn cancel_write(&self, number: u64) -> Result<(), CancelError> {
         let completer = self.writing.cancel(number)?;
         self.update_liveness();
         completer.complete_later(Err(error::cancelled()));

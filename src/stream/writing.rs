@@ -7,7 +7,7 @@
 //! ```text
 //! two queues:  finished   finished  │  begun              unsent   unsent  │  the end
 //!              taken out in order   │  not cancelled      cancelled        │  sent behind the last
-//!                                   │  any more           one by one       │  write
+//!                                   │  any more           by number        │  write
 //! ```
 //!
 //! So writes complete in the order of their calls. All that one call has sent is booked before the
@@ -25,6 +25,7 @@ use std::task::{Context, Waker};
 
 use crate::cell::peek;
 use crate::error::CancelError;
+use crate::queue::cancellable::Cancellable;
 use crate::sys::Event;
 
 /// Queued writes that go out with one call. 32 buffers fit on the stack.
@@ -40,7 +41,7 @@ pub(crate) struct Writing<C> {
     /// Wakes the task that waits until it can write.
     task: Cell<Option<Waker>>,
     /// The number that was given last.
-    last_number: Cell<u32>,
+    last_number: Cell<u64>,
     /// Boxed, for most streams have none most of the time: without a box a round has nothing to do
     /// here.
     requests: Cell<Option<Box<Requests<C>>>>,
@@ -53,10 +54,8 @@ struct Requests<C> {
     attempt: Option<Rc<dyn Attempt>>,
     /// What completes the writes that have finished, in the order of the calls, and how each ended.
     finished: VecDeque<(C, io::Result<()>)>,
-    /// The writes that have not, in the order of the calls. Those at both ends were not cancelled.
-    unsent: VecDeque<Write<C>>,
-    /// How many of these were cancelled.
-    holes: usize,
+    /// The writes that have not, in the order of the calls.
+    unsent: Cancellable<Write<C>>,
     /// Bytes in `unsent` that are still to go.
     queued: usize,
     /// The end of the stream waits for the writes before it.
@@ -87,11 +86,8 @@ impl Rest {
 struct Write<C> {
     /// What has not gone.
     rest: Rest,
-    /// Names the write, for its cancellation. No other write of the stream has it.
-    number: u32,
-    /// What completes its request. None if it was cancelled: it then stays in its place with
-    /// nothing to send, so that cancelling costs no move of the writes behind it.
-    completer: Option<C>,
+    /// What completes its request.
+    completer: C,
 }
 
 /// An attempt to connect, which is told how it ends. One of these is called, once.
@@ -111,8 +107,8 @@ pub(crate) trait Attempt {
 
 impl<C> Default for Requests<C> {
     fn default() -> Requests<C> {
-        let (finished, unsent) = (VecDeque::new(), VecDeque::new());
-        Requests { attempt: None, finished, unsent, holes: 0, queued: 0, end: None }
+        let (finished, unsent) = (VecDeque::new(), Cancellable::default());
+        Requests { attempt: None, finished, unsent, queued: 0, end: None }
     }
 }
 
@@ -135,7 +131,7 @@ impl<C> Requests<C> {
         let mut buffers = [IoSlice::new(&[]); WRITES_PER_BATCH];
         let mut descriptors: &[OwnedFd] = &[];
         let mut count = 0;
-        for (buffer, Write { rest, .. }) in buffers.iter_mut().zip(&self.unsent) {
+        for (buffer, Write { rest, .. }) in buffers.iter_mut().zip(self.unsent.iter()) {
             if !rest.descriptors.is_empty() {
                 if count > 0 {
                     break;
@@ -150,7 +146,7 @@ impl<C> Requests<C> {
 
     /// Takes sent bytes off the unsent writes. Those that have none left are finished.
     fn book(&mut self, mut count: usize) {
-        while let Some(Write { rest, .. }) = self.unsent.front_mut() {
+        while let Some(Write { rest, .. }) = self.unsent.first_mut() {
             let taken = count.min(rest.len());
             if taken > 0 {
                 drop(std::mem::take(&mut rest.descriptors));
@@ -167,9 +163,10 @@ impl<C> Requests<C> {
 
     /// The first unsent write has ended.
     fn finish_first(&mut self, outcome: io::Result<()>) {
-        let completer = self.unsent.pop_front().and_then(|write| write.completer);
-        self.holes -= usize::from(completer.is_none());
-        self.finished.extend(completer.map(|completer| (completer, outcome)));
+        if let Some(write) = self.unsent.pop_first() {
+            self.queued -= write.rest.len();
+            self.finished.push_back((write.completer, outcome));
+        }
     }
 
     /// The first `count` unsent writes go at this moment, in whole or in part.
@@ -179,46 +176,14 @@ impl<C> Requests<C> {
         }
     }
 
-    /// The first unsent write has failed. The others are tried, and fail for themselves.
-    fn book_failure(&mut self, error: io::Error) {
-        if let Some(write) = self.unsent.front() {
-            self.queued -= write.rest.len();
-            self.finish_first(Err(error));
-            self.trim();
-        }
-    }
-
-    fn cancel(&mut self, number: u32) -> Result<C, CancelError> {
-        // They stand in the order of their numbers, which begin anew after the largest.
-        let first = self.unsent.front().ok_or(CancelError::Done)?.number;
-        let age = |number: u32| number.wrapping_sub(first);
-        let place = self.unsent.partition_point(|write| age(write.number) < age(number));
-        let write = self.unsent.get_mut(place).filter(|write| write.number == number);
-        let write = write.filter(|write| write.completer.is_some()).ok_or(CancelError::Done)?;
+    fn cancel(&mut self, number: u64) -> Result<C, CancelError> {
+        let write = self.unsent.get(number).ok_or(CancelError::Done)?;
         if write.rest.begun || write.rest.sent > 0 {
             return Err(CancelError::Busy);
         }
-        let completer = write.completer.take().ok_or(CancelError::Done)?;
-        self.queued -= std::mem::take(&mut write.rest).len();
-        self.holes += 1;
-        self.trim();
-        Ok(completer)
-    }
-
-    /// Takes cancelled writes out of both ends, and out of the middle when they are most of all.
-    fn trim(&mut self) {
-        while self.unsent.front().is_some_and(|write| write.completer.is_none()) {
-            self.unsent.pop_front();
-            self.holes -= 1;
-        }
-        while self.unsent.back().is_some_and(|write| write.completer.is_none()) {
-            self.unsent.pop_back();
-            self.holes -= 1;
-        }
-        if self.holes > WRITES_PER_BATCH.max(self.unsent.len() / 2) {
-            self.unsent.retain(|write| write.completer.is_some());
-            self.holes = 0;
-        }
+        let write = self.unsent.remove(number).ok_or(CancelError::Done)?;
+        self.queued -= write.rest.len();
+        Ok(write.completer)
     }
 }
 
@@ -297,7 +262,8 @@ impl<C> Writing<C> {
                 }
             }
             (_, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            (_, Err(error)) => requests.book_failure(error),
+            // The others are tried, and fail for themselves.
+            (_, Err(error)) => requests.finish_first(Err(error)),
         });
     }
 
@@ -368,16 +334,16 @@ impl<C> Writing<C> {
     }
 
     /// A number for a write, by which it can be cancelled.
-    pub(super) fn next_number(&self) -> u32 {
-        self.last_number.set(self.last_number.get().wrapping_add(1));
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.set(self.last_number.get() + 1);
         self.last_number.get()
     }
 
     /// Queues what is left of a write.
-    pub(super) fn push(&self, number: u32, rest: Rest, completer: C) {
+    pub(super) fn push(&self, number: u64, rest: Rest, completer: C) {
         self.add(|requests| {
             requests.queued += rest.len();
-            requests.unsent.push_back(Write { rest, number, completer: Some(completer) });
+            requests.unsent.push(number, Write { rest, completer });
         });
     }
 
@@ -393,7 +359,7 @@ impl<C> Writing<C> {
     }
 
     /// Takes an unsent write out. `Busy` if bytes of it have gone, `Done` if it is not here.
-    pub(super) fn cancel(&self, number: u32) -> Result<C, CancelError> {
+    pub(super) fn cancel(&self, number: u64) -> Result<C, CancelError> {
         self.change(|requests| requests.cancel(number)).unwrap_or(Err(CancelError::Done))
     }
 
@@ -446,8 +412,7 @@ impl<C> Writing<C> {
         let Some(requests) = self.requests.take() else {
             return Left { attempt: None, ends: Vec::new() };
         };
-        let unsent = requests.unsent.into_iter().filter_map(|write| write.completer);
-        let unsent = unsent.map(|completer| (completer, Err(error())));
+        let unsent = requests.unsent.into_values().map(|write| (write.completer, Err(error())));
         let end = requests.end.map(|completer| (completer, Err(error())));
         let ends = requests.finished.into_iter().chain(unsent).chain(end).collect();
         Left { attempt: requests.attempt, ends }
@@ -470,7 +435,7 @@ mod tests {
     type Names = Writing<&'static str>;
 
     /// Queues a write of which nothing has gone.
-    fn push(writing: &Names, data: &[u8], name: &'static str) -> u32 {
+    fn push(writing: &Names, data: &[u8], name: &'static str) -> u64 {
         let number = writing.next_number();
         writing.push(number, Rest { data: data.to_vec(), ..Rest::default() }, name);
         number
@@ -495,23 +460,6 @@ mod tests {
     fn finished(writing: &Names) -> Vec<(&'static str, bool)> {
         let taken = std::iter::from_fn(|| writing.take_finished());
         taken.map(|(name, outcome)| (name, outcome.is_ok())).collect()
-    }
-
-    #[test]
-    fn where_each_write_is_cancelled_once_the_next_one_is_queued_few_keep_a_place() {
-        let writing = Names::new();
-        push(&writing, b"begun", "begun");
-        send(&writing, 2);
-        let mut last = push(&writing, b"0", "first");
-        for _ in 0..10_000 {
-            let next = push(&writing, b"1", "next");
-            writing.cancel(last).unwrap();
-            last = next;
-            assert!(writing.look(|requests| requests.unsent.len()).unwrap() < 100);
-        }
-        assert_eq!(send(&writing, 99), b"gun1");
-        assert_eq!(finished(&writing), [("begun", true), ("next", true)]);
-        assert!(!writing.is_busy());
     }
 
     #[test]
@@ -668,20 +616,6 @@ mod tests {
         writing.shrink();
         push(&writing, b"later", "two");
         assert_eq!(writing.cancel(gone), Err(CancelError::Done));
-    }
-
-    #[test]
-    fn each_of_many_writes_is_cancelled_by_its_number_also_where_numbers_begin_anew() {
-        let writing = Names::new();
-        writing.last_number.set(u32::MAX - 3);
-        let numbers: Vec<_> = (0..8).map(|_| push(&writing, b"x", "one")).collect();
-        send(&writing, 1); // The first has gone.
-        assert_eq!(writing.cancel(numbers[0]), Err(CancelError::Done));
-        for index in [7, 3, 1, 5, 4, 2, 6] {
-            assert_eq!(writing.cancel(numbers[index]), Ok("one"), "{index}");
-            assert_eq!(writing.cancel(numbers[index]), Err(CancelError::Done), "{index}");
-        }
-        assert_eq!(writing.queued_bytes(), 0);
     }
 
     #[test]

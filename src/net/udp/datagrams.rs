@@ -219,13 +219,12 @@ impl Datagrams {
         to: Option<SocketAddr>,
     ) -> Request<io::Result<()>> {
         let (completer, request) = Completer::new(self.state(), KIND, location);
+        let number = self.sending.next_number();
         let weak = Rc::downgrade(self);
-        let number = Rc::new(Cell::new(0));
-        let of_it = number.clone();
         completer.on_cancel(move || {
-            weak.upgrade().map_or(Err(CancelError::Done), |socket| socket.cancel(of_it.get()))
+            weak.upgrade().map_or(Err(CancelError::Done), |socket| socket.cancel(number))
         });
-        number.set(self.sending.push(data, to, completer));
+        self.sending.push(number, data, to, completer);
         self.update_liveness();
         request
     }

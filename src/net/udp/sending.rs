@@ -4,20 +4,19 @@
 //! that which completes a request is of any type `C`.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 
 use crate::error::CancelError;
+use crate::queue::cancellable::Cancellable;
 
 /// The sending side of a socket.
 pub(super) struct Sending<C> {
     /// The system takes datagrams, for all that is known. Set by an event, cleared by a
     /// would-block.
     writable: Cell<bool>,
-    /// What the system did not take, and what came behind it, by number, which is the order of the
-    /// calls. A tree, so that one of many can be taken out.
-    queue: RefCell<BTreeMap<u64, Waiting<C>>>,
+    /// What the system did not take, and what came behind it, in the order of the calls.
+    queue: RefCell<Cancellable<Waiting<C>>>,
     /// Bytes in `queue`.
     bytes: Cell<usize>,
     /// The number that was given last.
@@ -102,28 +101,31 @@ impl<C> Sending<C> {
             return None;
         }
         let mut queue = self.queue.borrow_mut();
-        let first = queue.first_entry()?;
-        let outcome = self.outcome_of(&mut || send(&first.get().data, first.get().to));
+        let first = queue.first_mut()?;
+        let outcome = self.outcome_of(&mut || send(&first.data, first.to));
         if outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             return None;
         }
-        let sent = first.remove();
+        let sent = queue.pop_first()?;
         self.bytes.set(self.bytes.get() - sent.data.len());
         Some((sent.completer, outcome))
     }
 
-    /// Puts a datagram behind those that wait. Returns its number.
-    pub(super) fn push(&self, data: Vec<u8>, to: Option<SocketAddr>, completer: C) -> u64 {
-        let number = self.last_number.get() + 1;
-        self.last_number.set(number);
+    /// A number for a datagram, by which it can be cancelled.
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
+    }
+
+    /// Puts a datagram behind those that wait.
+    pub(super) fn push(&self, number: u64, data: Vec<u8>, to: Option<SocketAddr>, completer: C) {
         self.bytes.set(self.bytes.get() + data.len());
-        self.queue.borrow_mut().insert(number, Waiting { data, to, completer });
-        number
+        self.queue.borrow_mut().push(number, Waiting { data, to, completer });
     }
 
     /// Takes a datagram out that waits. `Done` if it is not here.
     pub(super) fn cancel(&self, number: u64) -> Result<C, CancelError> {
-        let waiting = self.queue.borrow_mut().remove(&number).ok_or(CancelError::Done)?;
+        let waiting = self.queue.borrow_mut().remove(number).ok_or(CancelError::Done)?;
         self.bytes.set(self.bytes.get() - waiting.data.len());
         Ok(waiting.completer)
     }
@@ -143,6 +145,13 @@ mod tests {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
+    /// Queues a datagram.
+    fn push(sending: &Sending<&'static str>, data: &[u8], name: &'static str) -> u64 {
+        let number = sending.next_number();
+        sending.push(number, data.to_vec(), None, name);
+        number
+    }
+
     fn full() -> Sending<&'static str> {
         let sending = Sending::new();
         let outcome = sending.send_now(|| blocks(&[], None));
@@ -153,7 +162,7 @@ mod tests {
     #[test]
     fn what_would_block_is_not_tried_again_before_an_event() {
         let sending = full();
-        sending.push(b"one".to_vec(), None, "one");
+        push(&sending, b"one", "one");
         assert!(sending.send_first(|_, _| panic!("tried")).is_none());
         sending.note_writable();
         assert!(sending.send_first(blocks).is_none());
@@ -166,7 +175,7 @@ mod tests {
     #[test]
     fn nothing_overtakes_what_waits() {
         let sending = full();
-        sending.push(b"one".to_vec(), None, "one");
+        push(&sending, b"one", "one");
         sending.note_writable();
         let outcome = sending.send_now(|| panic!("overtakes"));
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -178,7 +187,7 @@ mod tests {
     fn a_datagram_that_fails_in_the_middle_of_the_queue_fails_alone() {
         let sending = full();
         for name in ["one", "two", "three"] {
-            sending.push(name.as_bytes().to_vec(), None, name);
+            push(&sending, name.as_bytes(), name);
         }
         sending.note_writable();
         let send = |data: &[u8], _| match data {
@@ -193,7 +202,7 @@ mod tests {
     #[test]
     fn each_waiting_datagram_is_cancelled_by_its_number_and_once() {
         let sending = full();
-        let numbers = ["one", "two", "three"].map(|name| sending.push(vec![0; 2], None, name));
+        let numbers = ["one", "two", "three"].map(|name| push(&sending, b"xx", name));
         assert_eq!(sending.cancel(numbers[1]), Ok("two"));
         assert_eq!(sending.cancel(numbers[1]), Err(CancelError::Done));
         assert_eq!((sending.count(), sending.bytes()), (2, 4));

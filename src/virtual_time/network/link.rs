@@ -230,9 +230,14 @@ impl Socket {
             return Err(io::ErrorKind::ConnectionReset.into());
         }
         let [end, other] = state.ends.get_disjoint_mut([self.side, 1 - self.side]).expect("two");
-        let here = end.incoming.iter().take_while(|(at, _)| *at <= now);
-        let there_is = here.map(|(_, bytes)| bytes.len()).sum::<usize>();
-        let most = there_is.min(buffer.len());
+        let mut most = 0;
+        for (at, bytes) in &end.incoming {
+            if *at > now || most >= buffer.len() {
+                break; // What else is here is not counted each time.
+            }
+            most += bytes.len();
+        }
+        let most = most.min(buffer.len());
         if most == 0 {
             let is_over = end.incoming.is_empty() && end.end_at.is_some_and(|at| at <= now);
             let done = is_over || buffer.is_empty();
