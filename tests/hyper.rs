@@ -9,8 +9,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::io::{AsyncRead, AsyncWrite};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::{http1, http2};
@@ -22,7 +24,7 @@ use windlass::net::{TcpListener, TcpStream};
 use windlass::time::sleep;
 use windlass::{Loop, block_on, spawn};
 
-use common::{HOUR, bounded, ms, virtual_loop};
+use common::{HOUR, bounded, iterations, ms, until, virtual_loop};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -239,6 +241,72 @@ fn beyond_the_bound_a_connection_waits_until_another_has_ended() {
             assert!(!second.is_finished());
             drop(first);
             assert_eq!(second.await.unwrap(), "this is /b");
+            end(server).await;
+        });
+    });
+}
+
+/// A stream that counts the times that it is read.
+struct Counted(windlass::futures::Io<TcpStream>, Rc<Cell<usize>>);
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.1.set(self.1.get() + 1);
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
+
+// With a thousand idle ones, each end would otherwise cost a thousand polls.
+#[test]
+fn the_end_of_a_connection_is_no_concern_of_the_others() {
+    bounded(|| {
+        block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let reads = Rc::new(Cell::new(0));
+            let count = reads.clone();
+            let handshake = move |stream: TcpStream| {
+                let counted = Counted(stream.into_io(), count.clone());
+                async { io::Result::Ok(counted) }
+            };
+            let options = Options::new().idle_limit(None).header_limit(None);
+            let server = serve_with(listener, handshake, service_fn(answer), options);
+            let mut idle = Vec::new();
+            for _ in 0..40 {
+                let mut client = client(address).await;
+                text(client.send_request(get("/idle")).await.unwrap()).await;
+                idle.push(client);
+            }
+            let before = reads.get();
+            let mut brief = client(address).await;
+            text(brief.send_request(get("/brief")).await.unwrap()).await;
+            drop(brief);
+            until(|| server.connections() == 40).await;
+            iterations(3).await;
+            assert!(reads.get() - before < 40, "{} reads", reads.get() - before);
+            drop(idle);
             end(server).await;
         });
     });

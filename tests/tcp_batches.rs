@@ -77,6 +77,52 @@ fn written(log: &Trace) -> String {
 }
 
 #[test]
+fn a_write_that_is_cancelled_and_dropped_is_no_failure_of_its_stream() {
+    bounded(|| {
+        for has_reader in [false, true] {
+            let log = Trace::new();
+            let said = log.clone();
+            run(move || {
+                with_peer(move |stream, mut peer| {
+                    let reads = said.clone();
+                    if has_reader {
+                        stream.read_start(move |_, chunk| match chunk {
+                            Ok(bytes) => reads.say(format!("read {}", bytes.len())),
+                            Err(error) => reads.say(error.to_string()),
+                        });
+                    }
+                    fill(&stream);
+                    let unwanted = stream.write(b"unwanted");
+                    let canceller = unwanted.canceller();
+                    drop(unwanted);
+                    canceller.cancel().unwrap();
+                    let other = stream.write(b"other");
+                    other.cancel().unwrap();
+                    drop(other);
+                    let last = stream.write(b"last");
+                    after_iterations(3, move || {
+                        assert!(!stream.is_closing(), "{has_reader}");
+                        peer.write_all(if has_reader { b"in" } else { b"" }).unwrap();
+                        let reader = collect(peer);
+                        last.on_complete(move |result| {
+                            said.say(format!("{:?}", result.is_ok()));
+                            stream.shutdown().on_complete(move |_| {
+                                said.say(reader.join().unwrap());
+                            });
+                        });
+                    });
+                });
+            });
+            let mut lines = log.lines();
+            lines.sort();
+            let expected = ["last", "read 0", "read 2", "true"];
+            let expected = expected.iter().filter(|line| has_reader || !line.starts_with("read"));
+            assert!(lines.iter().eq(expected), "{has_reader}: {lines:?}");
+        }
+    });
+}
+
+#[test]
 fn a_write_that_has_gone_with_the_one_before_it_can_no_longer_be_cancelled() {
     bounded(|| {
         let log = Trace::new();

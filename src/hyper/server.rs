@@ -173,8 +173,10 @@ pub(super) struct Serving {
     connections: Cell<usize>,
     /// How many were cut off.
     cut: Cell<usize>,
-    /// Those who wait for another stage, or for room.
+    /// Those who wait for another stage: all connections do.
     waiters: Waiters,
+    /// Who accepts, while there is no room. Apart, for the end of a connection wakes none but that.
+    acceptor: Waiters,
     /// Those who have asked for the end.
     askers: RefCell<Vec<Completer<usize>>>,
     /// Cuts connections off, at the nearest limit.
@@ -197,6 +199,7 @@ impl Serving {
             connections: Cell::new(0),
             cut: Cell::new(0),
             waiters: Waiters::default(),
+            acceptor: Waiters::default(),
             askers: RefCell::default(),
             limits: RefCell::default(),
         });
@@ -233,6 +236,7 @@ impl Serving {
                 close();
             }
             self.waiters.wake();
+            self.acceptor.wake();
         }
         self.end_if_done();
     }
@@ -266,7 +270,7 @@ impl Serving {
     /// Waits until there is room for a connection. False when the server accepts no more.
     pub(super) fn room(&self) -> impl Future<Output = bool> {
         let has_room = || self.connections.get() < self.options.connections_max;
-        self.wait_until(move |stage| match stage {
+        self.wait_until(&self.acceptor, move |stage| match stage {
             Stage::Open => has_room().then_some(true),
             Stage::Stopping | Stage::Cut => Some(false),
         })
@@ -274,21 +278,21 @@ impl Serving {
 
     /// Waits until the server ends, in order or not.
     pub(super) fn stopping(&self) -> impl Future<Output = ()> {
-        self.wait_until(|stage| (stage != Stage::Open).then_some(()))
+        self.wait_until(&self.waiters, |stage| (stage != Stage::Open).then_some(()))
     }
 
     /// Waits until the connections that are left are cut off.
     pub(super) fn cut(&self) -> impl Future<Output = ()> {
-        self.wait_until(|stage| (stage == Stage::Cut).then_some(()))
+        self.wait_until(&self.waiters, |stage| (stage == Stage::Cut).then_some(()))
     }
 
-    /// Waits until `is_due` gives something.
-    async fn wait_until<R>(&self, is_due: impl Fn(Stage) -> Option<R>) -> R {
-        let waiting = Waiting { serving: self, place: Place::default() };
+    /// Waits among these until `is_due` gives something.
+    async fn wait_until<R>(&self, waiters: &Waiters, is_due: impl Fn(Stage) -> Option<R>) -> R {
+        let waiting = Waiting { waiters, place: Place::default() };
         poll_fn(|cx| match is_due(self.stage.get()) {
             Some(result) => Poll::Ready(result),
             None => {
-                self.waiters.wait(&waiting.place, cx);
+                waiters.wait(&waiting.place, cx);
                 Poll::Pending
             }
         })
@@ -330,15 +334,15 @@ impl Handle for Serving {
 
 /// A place among those who wait.
 struct Waiting<'a> {
-    /// The server.
-    serving: &'a Serving,
+    /// They.
+    waiters: &'a Waiters,
     /// The place.
     place: Place,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.serving.waiters.leave(&self.place);
+        self.waiters.leave(&self.place);
     }
 }
 
@@ -362,7 +366,7 @@ impl Drop for Entered {
         serving.connections.set(serving.connections.get() - 1);
         if serving.registration.is_open() {
             // Who accepts may wait for room.
-            serving.waiters.wake();
+            serving.acceptor.wake();
             serving.end_if_done();
         }
     }

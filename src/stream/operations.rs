@@ -21,7 +21,7 @@ use crate::request::{Completer, Request};
 use crate::state::named::Name;
 use crate::sys::{self, Transport};
 use crate::task::waiters::{self, Place};
-use crate::unhandled::Claimable;
+use crate::unhandled::{Claimable, Failure};
 
 /// Buffers of a vectored write that need no memory of their own.
 const BUFFERS_ON_STACK: usize = 16;
@@ -269,7 +269,8 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Has an error of a write whose request was dropped go to the reader.
+    /// Has an error of a write whose request was dropped go to the reader. A write that was
+    /// cancelled is no failure of the stream.
     fn report_unclaimed(
         self: &Rc<Self>,
         location: &'static Location<'static>,
@@ -277,7 +278,7 @@ impl<S: Stream> Connection<S> {
     ) {
         let weak = Rc::downgrade(self);
         completer.on_unclaimed(move |outcome| {
-            let error = outcome.err()?;
+            let error = outcome.err().filter(|error| !error.is_cancelled())?;
             match weak.upgrade().filter(|stream| stream.is_open()) {
                 Some(stream) => {
                     let (later, write) = (stream.clone(), LostWrite { error, location });
