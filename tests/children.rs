@@ -365,10 +365,9 @@ fn loopback() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").unwrap()
 }
 
-/// In a directory tree without `/dev`, as a server that has changed its root sees it.
-#[test]
-fn the_numbers_of_a_child_are_kept_free_also_where_there_is_no_null_device() {
-    let root = directory("no-dev");
+/// Does something in a directory tree without `/dev`, as a server that has changed its root sees it.
+fn without_devices(name: &str, f: impl FnOnce() + Send + 'static) {
+    let root = directory(name);
     let path = std::ffi::CString::new(root.to_str().unwrap()).unwrap();
     bounded(move || {
         // SAFETY: the path lives across the call. This thread gets a root directory of its own, and ends
@@ -383,15 +382,43 @@ fn the_numbers_of_a_child_are_kept_free_also_where_there_is_no_null_device() {
             );
         }
         assert!(File::open("/dev/null").is_err());
-        run(|| {
-            let (end, _other) = UnixStream::pair().unwrap();
-            let end = || OwnedFd::from(end.try_clone().unwrap());
+        run(f);
+    });
+}
+
+#[test]
+fn the_numbers_of_a_child_are_kept_free_also_where_there_is_no_null_device() {
+    without_devices("no-dev", || {
+        let (end, _other) = UnixStream::pair().unwrap();
+        let end = || OwnedFd::from(end.try_clone().unwrap());
+        let mut command = Command::new("/");
+        command.stdin(end()).stdout(end()).stderr(end()).fd(97, Stdio::piped());
+        // There is no program, and that is what the error says.
+        let error = command.spawn().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    });
+}
+
+#[test]
+fn where_there_is_no_null_device_an_input_is_empty_and_the_error_of_an_output_names_it() {
+    without_devices("no-null", || {
+        let mut command = Command::new("/");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The device is not missed: the error is that of the program, which is none.
+        let error = command.spawn().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+        for number in [1, 5] {
             let mut command = Command::new("/");
-            command.stdin(end()).stdout(end()).stderr(end()).fd(97, Stdio::piped());
-            // There is no program, and that is what the error says.
+            if number == 1 {
+                command.stdout(Stdio::null())
+            } else {
+                command.fd(5, Stdio::null())
+            };
             let error = command.spawn().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
-        });
+            let named = windlass::fs::PathError::of(&error).expect("an error with a path");
+            assert_eq!(named.path(), Path::new("/dev/null"), "{error}");
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+        }
     });
 }
 

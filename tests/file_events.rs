@@ -6,9 +6,12 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use common::*;
 use windlass::fs::{
@@ -188,6 +191,35 @@ fn nothing_that_happened_before_the_start_is_told() {
         assert_eq!(up_to(&second, "+after").await, ["+after"]);
         assert_eq!(up_to(&first, "+after").await, ["+before", "+after"]);
     });
+}
+
+#[test]
+fn a_watcher_begins_also_while_others_write_faster_than_the_queue_is_read() {
+    const ROUNDS: usize = 2_000_000; // Many times what the queue holds.
+    let (flooded, calm) = (directory("flooded"), directory("calm"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let (begun, has_begun) = mpsc::channel();
+    let writers = [0, 1, 2].map(|number| {
+        let (folder, stop, begun) = (flooded.clone(), stop.clone(), begun.clone());
+        thread::spawn(move || {
+            // Two files in turn, or the kernel would merge the notices.
+            let names = ["a", "b"].map(|name| folder.join(format!("{name}{number}")));
+            let files = names.map(|path| fs::File::create(path).unwrap());
+            begun.send(()).unwrap();
+            let rounds = (0..ROUNDS).take_while(|_| !stop.load(Relaxed));
+            rounds.for_each(|round| files[round % 2].write_all_at(b"x", 0).unwrap());
+        })
+    });
+    run(|| {
+        let first = watch(&flooded).unwrap();
+        first.on_event(|_| ());
+        has_begun.iter().take(writers.len()).for_each(drop);
+        (0..10).for_each(|_| watch(&calm).unwrap().close());
+        first.close();
+    });
+    assert!(writers.iter().all(|writer| !writer.is_finished()), "they were waited for");
+    stop.store(true, Relaxed);
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
 }
 
 /// FE-7.

@@ -10,9 +10,13 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process;
 
+use crate::fs::PathError;
 use crate::net;
 use crate::pipe;
 use crate::sys::process::{duplicate_above, duplicate_number, is_inherited, occupy};
+
+/// Where reading ends at once, and what is written is gone.
+const NULL_DEVICE: &str = "/dev/null";
 
 /// What becomes of a descriptor of a child.
 ///
@@ -49,7 +53,8 @@ enum Kind {
 }
 
 impl Stdio {
-    /// The null device: nothing to read, and what is written is gone.
+    /// The null device: nothing to read, and what is written is gone. Where there is none, a spawn
+    /// with an output that is to be it fails, and names it.
     pub fn null() -> Stdio {
         Stdio(Kind::Null)
     }
@@ -91,6 +96,21 @@ impl From<io::PipeWriter> for Stdio {
     }
 }
 
+/// The null device, to be what a child has with this number. Where there is none, as in a directory
+/// tree without `/dev`, an input is a pipe without a writer, in which there is nothing to read
+/// either.
+fn null_device(number: RawFd) -> io::Result<OwnedFd> {
+    let (reads, writes) = (!(1..3).contains(&number), number != 0);
+    match OpenOptions::new().read(reads).write(writes).open(NULL_DEVICE) {
+        Ok(device) => Ok(device.into()),
+        Err(error) if !writes && error.kind() == io::ErrorKind::NotFound => {
+            io::pipe().map(|(reader, _)| reader.into())
+        }
+        // Or it would seem to be the program that is missing.
+        Err(error) => Err(PathError::wrap("open", NULL_DEVICE.as_ref(), error)),
+    }
+}
+
 /// Numbers that are kept from being given to anything else, until this is dropped.
 pub(super) struct Numbers {
     /// Those that were free, with what has them now.
@@ -124,8 +144,8 @@ impl Numbers {
         stdio: &Stdio,
     ) -> io::Result<(process::Stdio, Option<OwnedFd>)> {
         Ok(match &stdio.0 {
-            Kind::Null => (process::Stdio::null(), None),
-            Kind::Inherit if !is_inherited(number) => (process::Stdio::null(), None),
+            Kind::Null => (null_device(number)?.into(), None),
+            Kind::Inherit if !is_inherited(number) => (null_device(number)?.into(), None),
             Kind::Inherit => (process::Stdio::inherit(), None),
             Kind::Descriptor(fd) => (duplicate_above(fd.as_fd(), 3)?.into(), None),
             Kind::Piped => {
@@ -147,7 +167,7 @@ impl Numbers {
     ) -> io::Result<(OwnedFd, Option<UnixStream>)> {
         let mut ours = None;
         let source = match &stdio.0 {
-            Kind::Null => OpenOptions::new().read(true).write(true).open("/dev/null")?.into(),
+            Kind::Null => null_device(number)?,
             Kind::Inherit if self.was_free(number) => {
                 let text = format!("descriptor {number} cannot be inherited: it is not open");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, text));

@@ -4,8 +4,8 @@
 //! directory, whatever paths lead to it. The kernel merges a notice with an identical one right
 //! before it, and no others. On other systems there is none, and making one is refused.
 //!
-//! One of the files with `unsafe` code: three system calls without memory of ours but a path that
-//! lives until they return.
+//! One of the files with `unsafe` code: four system calls without memory of ours but a path or a
+//! number that lives until they return.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -98,6 +98,14 @@ impl Inotify {
         // SAFETY: a call without pointers. It fails only if there is no such watch.
         unsafe { libc::inotify_rm_watch(self.queue.as_raw_fd(), watch) };
     }
+
+    /// How many bytes are in the queue.
+    pub(crate) fn waiting(&self) -> usize {
+        let mut count: libc::c_int = 0;
+        // SAFETY: the call writes the number, which lives across it. If it fails that stays zero.
+        unsafe { libc::ioctl(self.queue.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        usize::try_from(count).unwrap_or(0)
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -112,6 +120,10 @@ impl Inotify {
     }
 
     pub(crate) fn remove(&self, _watch: i32) {}
+
+    pub(crate) fn waiting(&self) -> usize {
+        0
+    }
 }
 
 impl Inotify {
@@ -131,6 +143,13 @@ impl Inotify {
 impl AsFd for Inotify {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.queue.as_fd()
+    }
+}
+
+impl Notices<'_> {
+    /// How many bytes they have in the queue.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 

@@ -146,27 +146,33 @@ impl Hub {
     }
 
     /// Hands all notices that are in the queue to the watchers there are: what has happened before
-    /// a watcher began is not told to it.
+    /// a watcher began is not told to it. Not those that come meanwhile: others may write faster
+    /// than this reads.
     pub(super) fn collect_all(&self) {
-        while self.collect() {}
+        let mut left = self.inotify.borrow().as_ref().map_or(0, |inotify| inotify.waiting());
+        while left > 0
+            && let Some(count) = self.collect()
+        {
+            left = left.saturating_sub(count);
+        }
     }
 
-    /// Reads the queue once. False if it was empty.
-    fn collect(&self) -> bool {
+    /// Reads the queue once. Returns how many bytes were in it, None if it was empty.
+    fn collect(&self) -> Option<usize> {
         let mut buffer = [0; BYTES_PER_READ];
-        let notices = match self.inotify.borrow().as_ref() {
-            Some(inotify) => inotify.read(&mut buffer),
-            None => return false,
-        };
-        match notices {
-            Ok(notices) => notices.for_each(|notice| self.tell(&notice)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+        let read = self.inotify.borrow().as_ref()?.read(&mut buffer);
+        let notices = match read {
+            Ok(notices) => notices,
             Err(error) => {
-                log::error!("what happens to watched files cannot be read: {error}");
-                return false;
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    log::error!("what happens to watched files cannot be read: {error}");
+                }
+                return None;
             }
-        }
-        true
+        };
+        let count = notices.len();
+        notices.for_each(|notice| self.tell(&notice));
+        Some(count)
     }
 
     /// The watchers that are told of any watch, each once, in the order in which they began.
@@ -206,7 +212,7 @@ impl Handle for Hub {
 
     fn ready(self: Rc<Self>, _state: &Rc<State>, _event: Event) {
         for _ in 0..READS_PER_ROUND {
-            if !self.collect() {
+            if self.collect().is_none() {
                 return;
             }
         }
