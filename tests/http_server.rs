@@ -1089,6 +1089,30 @@ fn a_file_under_way_is_sent_to_its_end_after_the_signal() {
 }
 
 #[test]
+fn an_answer_that_is_not_taken_yet_survives_the_end_and_a_request_behind_it() {
+    let mut server = Server::start(&["--grace-ms", "600000"]);
+    // What the client leaves untaken fits into what the system keeps for the server, and not into
+    // what it keeps for the client.
+    const UNTAKEN: usize = 256 << 10;
+    let bytes = vec![b'x'; 16 << 20];
+    fs::write(server.root.public().join("large"), &bytes).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    socket.connect(&server.addr.into()).unwrap();
+    let mut client = Client::new(socket.into());
+    client.send(get("/file/large")).head();
+    // The server writes, and does not read this.
+    client.send(get("/fast"));
+    server.signal("TERM");
+    assert!(server.complaint().contains("stopping"));
+    let mut body = vec![0; bytes.len() - UNTAKEN];
+    client.stream.read_exact(&mut body).unwrap();
+    assert!(server.child.wait().unwrap().success());
+    client.stream.read_to_end(&mut body).unwrap();
+    assert!(body == bytes, "{} of {} bytes", body.len(), bytes.len());
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let mut server = Server::start(&["--grace-ms", "60000"]);
     let mut slow = server.connect();

@@ -362,12 +362,18 @@ impl Connection {
                 if matches!(next, Next::Decode) {
                     self.decode(&[]);
                 } else if self.shared.is_stopping() && self.is_idle() {
-                    self.close();
+                    self.leave();
                 } else {
                     self.read();
                 }
             }
         }
+    }
+
+    /// Closes an idle connection, for the server stops. A client that has not taken all of its last
+    /// answer may have sent another request, which a close would find unread.
+    pub(crate) fn leave(self: &Rc<Self>) {
+        if untaken(&self.stream) > 0 { self.linger() } else { self.close() }
     }
 
     /// Closes our half, and waits a moment for the client to close the other.
