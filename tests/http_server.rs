@@ -485,6 +485,32 @@ fn a_client_that_closes_its_half_is_still_answered() {
 }
 
 #[test]
+fn half_a_request_with_no_more_to_come_is_400() {
+    let server = Server::start(&[]);
+    let halves = [
+        "GET /fast HT",
+        "GET /fast HTTP/1.1\r\nHost: a\r\n",
+        "POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhalf",
+        "POST /fast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n",
+    ];
+    for half in halves {
+        let mut client = server.connect();
+        client.send(get("/fast") + half);
+        client.stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.response().text(), "fast\n");
+        let response = client.response();
+        assert_eq!((response.status, response.closes()), (400, true), "{half:?}");
+        client.expect_end();
+    }
+    // Nothing is no half.
+    for nothing in ["", "\r\n"] {
+        let mut client = server.connect();
+        client.send(nothing).stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        client.expect_end();
+    }
+}
+
+#[test]
 fn half_closed_clients_get_their_answers_whole_and_in_turn() {
     let server = Server::start(&["--workers", "1"]);
     fs::write(server.root.public().join("a"), "a").unwrap();
