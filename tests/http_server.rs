@@ -1504,10 +1504,23 @@ fn another_version_is_505_however_it_is_cut() {
 
 #[test]
 fn what_is_no_target_is_refused() {
-    for target in ["fast", "?x", "#x", "http:/fast", "://a/fast", "1://a", "http://a#/fast"] {
+    for target in [
+        "fast",
+        "?x",
+        "#x",
+        "http:/fast",
+        "://a/fast",
+        "1://a",
+        "http://a#/fast",
+        "/\u{e4}",
+        "/?\u{e4}",
+    ] {
         let head = get(target);
         assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{target}");
     }
+    // Also that of a tunnel, which may be a name alone.
+    let tunnel = get("\u{e4}:80").replace("GET", "CONNECT");
+    assert_eq!(verdict(tunnel.as_bytes()), Err(Status::BAD_REQUEST));
     for target in ["/", "*", "//", "http://a", "http://u:p@[::1]:80/?", "https://a/b"] {
         assert_eq!(verdict(get(target).as_bytes()), Ok(()), "{target}");
     }
