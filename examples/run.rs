@@ -26,6 +26,7 @@ use windlass::process::{Child, Command, ExitStatus, Stdio};
 use windlass::signal::Signal;
 use windlass::stdio::stdout;
 use windlass::time::sleep;
+use windlass::{Task, TaskError};
 
 use common::{Long, Parser, Stop, Value};
 
@@ -172,7 +173,7 @@ impl Service {
             .kill_on_drop(true)
             .spawn()?;
         let outputs = [child.take_stdout(), child.take_stderr()];
-        let printed = outputs.map(|output| {
+        let mut printed = outputs.map(|output| {
             let service = self.clone();
             windlass::spawn(async move {
                 if let Some(output) = output {
@@ -190,8 +191,19 @@ impl Service {
             }
             told += 1;
         };
-        for printed in printed {
-            printed.await.map_err(io::Error::other)?;
+        let all_printed = async {
+            for task in &mut printed {
+                task.await?;
+            }
+            Ok(())
+        };
+        match first(all_printed, signal(signals)).await {
+            First::Left(done) => done.map_err(|error: TaskError| io::Error::other(error))?,
+            // What the child has left behind may hold its output for ever.
+            First::Right(_) => {
+                told += 1;
+                printed.iter().for_each(Task::abort);
+            }
         }
         Ok((status, told > 0))
     }

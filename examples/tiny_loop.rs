@@ -234,19 +234,24 @@ impl Loop {
 fn main() {
     Loop::in_virtual_time().run(|event_loop| {
         let one_ms = Duration::from_millis(1);
-        let timer = event_loop.add(&event_loop.timers, |_| println!("timers: a timer"));
+        let timer = event_loop.add(&event_loop.timers, |_| say("timers: a timer"));
         event_loop.arm(&timer, one_ms);
-        event_loop.add(&event_loop.closing, |_| println!("close: a port"));
-        event_loop.add(&event_loop.immediates, |_| println!("check: an immediate"));
-        let check = event_loop.add(&event_loop.check, |_| println!("check: a watcher"));
-        event_loop.queue_work(|| (), |_| println!("poll: a pool job"));
-        let prepare = event_loop.add(&event_loop.prepare, |_| println!("prepare: a watcher"));
+        event_loop.add(&event_loop.closing, |_| say("close: a port"));
+        event_loop.add(&event_loop.immediates, |_| say("check: an immediate"));
+        let check = event_loop.add(&event_loop.check, |_| say("check: a watcher"));
+        event_loop.queue_work(|| (), |_| say("poll: a pool job"));
+        let prepare = event_loop.add(&event_loop.prepare, |_| say("prepare: a watcher"));
         let idle = event_loop.add(&event_loop.idle, move |event_loop| {
-            println!("idle: a watcher");
+            say("idle: a watcher");
             event_loop.virtual_time.iter().for_each(|time| time.set(time.get() + one_ms));
         });
         [check, prepare, idle].iter().for_each(|watcher| watcher.is_unref.set(true));
-        event_loop.add(&event_loop.pending, |_| println!("pending: a cancelled job"));
-        println!("main script");
+        event_loop.add(&event_loop.pending, |_| say("pending: a cancelled job"));
+        say("main script");
     });
+}
+
+/// Prints a line. Whoever reads may have gone.
+fn say(line: &str) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }

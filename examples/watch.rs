@@ -11,6 +11,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -116,10 +117,10 @@ async fn run_after_a_change(options: &Options, watcher: &Watcher) -> io::Result<
             break path;
         }
     };
-    let mut others = Vec::new();
+    // A set: there may be thousands, as when a version of a project is checked out.
+    let mut others = HashSet::new();
     while let Ok(event) = timeout(options.quiet, watcher.next()).await {
-        let more = path_of(options, event)?.filter(|path| *path != first && !others.contains(path));
-        others.extend(more);
+        others.extend(path_of(options, event)?.filter(|path| *path != first));
     }
     let more =
         if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };

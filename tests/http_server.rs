@@ -485,6 +485,32 @@ fn a_client_that_closes_its_half_is_still_answered() {
 }
 
 #[test]
+fn half_a_request_with_no_more_to_come_is_400() {
+    let server = Server::start(&[]);
+    let halves = [
+        "GET /fast HT",
+        "GET /fast HTTP/1.1\r\nHost: a\r\n",
+        "POST /fast HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhalf",
+        "POST /fast HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n",
+    ];
+    for half in halves {
+        let mut client = server.connect();
+        client.send(get("/fast") + half);
+        client.stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.response().text(), "fast\n");
+        let response = client.response();
+        assert_eq!((response.status, response.closes()), (400, true), "{half:?}");
+        client.expect_end();
+    }
+    // Nothing is no half.
+    for nothing in ["", "\r\n"] {
+        let mut client = server.connect();
+        client.send(nothing).stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+        client.expect_end();
+    }
+}
+
+#[test]
 fn half_closed_clients_get_their_answers_whole_and_in_turn() {
     let server = Server::start(&["--workers", "1"]);
     fs::write(server.root.public().join("a"), "a").unwrap();
@@ -1089,6 +1115,30 @@ fn a_file_under_way_is_sent_to_its_end_after_the_signal() {
 }
 
 #[test]
+fn an_answer_that_is_not_taken_yet_survives_the_end_and_a_request_behind_it() {
+    let mut server = Server::start(&["--grace-ms", "600000"]);
+    // What the client leaves untaken fits into what the system keeps for the server, and not into
+    // what it keeps for the client.
+    const UNTAKEN: usize = 256 << 10;
+    let bytes = vec![b'x'; 16 << 20];
+    fs::write(server.root.public().join("large"), &bytes).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    socket.connect(&server.addr.into()).unwrap();
+    let mut client = Client::new(socket.into());
+    client.send(get("/file/large")).head();
+    // The server writes, and does not read this.
+    client.send(get("/fast"));
+    server.signal("TERM");
+    assert!(server.complaint().contains("stopping"));
+    let mut body = vec![0; bytes.len() - UNTAKEN];
+    client.stream.read_exact(&mut body).unwrap();
+    assert!(server.child.wait().unwrap().success());
+    client.stream.read_to_end(&mut body).unwrap();
+    assert!(body == bytes, "{} of {} bytes", body.len(), bytes.len());
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let mut server = Server::start(&["--grace-ms", "60000"]);
     let mut slow = server.connect();
@@ -1454,10 +1504,23 @@ fn another_version_is_505_however_it_is_cut() {
 
 #[test]
 fn what_is_no_target_is_refused() {
-    for target in ["fast", "?x", "#x", "http:/fast", "://a/fast", "1://a", "http://a#/fast"] {
+    for target in [
+        "fast",
+        "?x",
+        "#x",
+        "http:/fast",
+        "://a/fast",
+        "1://a",
+        "http://a#/fast",
+        "/\u{e4}",
+        "/?\u{e4}",
+    ] {
         let head = get(target);
         assert_eq!(verdict(head.as_bytes()), Err(Status::BAD_REQUEST), "{target}");
     }
+    // Also that of a tunnel, which may be a name alone.
+    let tunnel = get("\u{e4}:80").replace("GET", "CONNECT");
+    assert_eq!(verdict(tunnel.as_bytes()), Err(Status::BAD_REQUEST));
     for target in ["/", "*", "//", "http://a", "http://u:p@[::1]:80/?", "https://a/b"] {
         assert_eq!(verdict(get(target).as_bytes()), Ok(()), "{target}");
     }

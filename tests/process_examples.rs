@@ -112,6 +112,26 @@ fn run_passes_ctrl_c_on_and_kills_with_the_second() {
 }
 
 #[test]
+fn run_ends_with_ctrl_c_also_when_what_a_command_left_behind_holds_its_output() {
+    bounded(|| {
+        let folder = directory("run-left-behind");
+        let held = folder.join("held");
+        assert!(Command::new("mkfifo").arg(&held).status().unwrap().success());
+        // It reads until somebody has written and gone, and its shell does not wait for it.
+        let leaves = script(&folder, "leaves", &format!("cat {} & echo up", held.display()));
+        let (mut child, mut stdout) = start("run", &[&leaves]);
+        line_with(&mut stdout, "up");
+        // The first ones may still go to the shell.
+        while child.try_wait().unwrap().is_none() {
+            interrupt(child.id());
+        }
+        line_with(&mut stdout, "leaves | ended");
+        drop(fs::OpenOptions::new().write(true).open(held).unwrap());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
 fn watch_runs_its_command_once_for_all_that_changes_together_also_in_new_directories() {
     bounded(|| {
         let folder = directory("watch");

@@ -34,6 +34,19 @@ fn each_program_of_the_tour_prints_the_trace_of_its_header() {
     }
 }
 
+#[test]
+fn no_program_of_the_tour_minds_that_nobody_reads_on() {
+    let programs = programs().into_iter().map(|(name, _)| name);
+    for name in programs.chain(["tiny_loop".to_owned()]) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = example(&name).stdin(Stdio::null()).stdout(writer).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        assert!(!said.contains("stdout"), "{name}: {said}");
+    }
+}
+
 /// Their order rests on promises, not on luck: it is the same when they hold each other up.
 #[test]
 fn a_busy_machine_does_not_change_a_trace() {

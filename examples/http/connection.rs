@@ -198,7 +198,7 @@ impl Connection {
         if !self.reading.replace(true) {
             let this = Rc::clone(self);
             self.stream.read_start(move |_, chunk| match chunk {
-                Ok([]) => this.close(),
+                Ok([]) => this.ended(),
                 Ok(bytes) => this.received(bytes),
                 Err(error) => {
                     log::debug!("a connection broke: {error}");
@@ -225,6 +225,26 @@ impl Connection {
             }
             Phase::Working | Phase::Draining | Phase::Closed => {}
         }
+    }
+
+    /// The client sends no more.
+    fn ended(self: &Rc<Self>) {
+        if self.phase.get() == Phase::Input && self.has_half_a_request() {
+            self.refuse_half(Status::BAD_REQUEST);
+            if self.phase.get() == Phase::Draining {
+                return;
+            }
+        }
+        // Nothing can come that this would find unread.
+        self.close();
+    }
+
+    /// Answers a request that will never be whole.
+    fn refuse_half(self: &Rc<Self>, status: Status) {
+        let mut out = Vec::new();
+        let is_head = self.decoder.borrow().is_head();
+        Response::error(status).write(&mut out, self.date(), is_head, false);
+        self.send(&out, Next::Linger);
     }
 
     /// Decodes what was left over and `bytes`, and answers what is complete.
@@ -362,12 +382,18 @@ impl Connection {
                 if matches!(next, Next::Decode) {
                     self.decode(&[]);
                 } else if self.shared.is_stopping() && self.is_idle() {
-                    self.close();
+                    self.leave();
                 } else {
                     self.read();
                 }
             }
         }
+    }
+
+    /// Closes an idle connection, for the server stops. A client that has not taken all of its last
+    /// answer may have sent another request, which a close would find unread.
+    pub(crate) fn leave(self: &Rc<Self>) {
+        if untaken(&self.stream) > 0 { self.linger() } else { self.close() }
     }
 
     /// Closes our half, and waits a moment for the client to close the other.
@@ -404,12 +430,7 @@ impl Connection {
 
     fn timed_out(self: &Rc<Self>) {
         match self.phase.get() {
-            Phase::Input if self.has_half_a_request() => {
-                let mut out = Vec::new();
-                let is_head = self.decoder.borrow().is_head();
-                Response::error(Status::TIMEOUT).write(&mut out, self.date(), is_head, false);
-                self.send(&out, Next::Linger);
-            }
+            Phase::Input if self.has_half_a_request() => self.refuse_half(Status::TIMEOUT),
             // Slow work is our own affair; the client gets its time when the answer is out.
             Phase::Working => {}
             // However slow it is, a client that takes some of its answer is there.

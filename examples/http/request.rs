@@ -21,6 +21,9 @@
 //! | a transfer coding other than chunked | 501 | 400, or taken before chunked |
 //! | `Transfer-Encoding` in HTTP/1.0 | 400 | taken |
 //! | a tab behind a length or a coding | taken | 400 |
+//! | another expectation than `100-continue` | 417, and the end | 417, and the next request |
+//! | the same in HTTP/1.0 | 417 | taken |
+//! | an `Expect` that names nothing | taken | 417 |
 //! | [`HEADERS_MAX`] lines | 431 | taken |
 
 mod framing;
@@ -188,6 +191,9 @@ fn interpret<'a>(parsed: &httparse::Request<'_, 'a>) -> Result<Request<'a>, Stat
         return Err(Status::BAD_REQUEST);
     }
     let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
+    if !target.is_ascii() {
+        return Err(Status::BAD_REQUEST);
+    }
     if method == "CONNECT" {
         // What follows its head are the bytes of a tunnel: neither a body nor another request.
         return Ok(Request {

@@ -109,7 +109,7 @@ impl Server {
         let accepting = Rc::clone(&shared);
         listener.on_connection(move |stream| match stream {
             Ok(stream) => accepting.accepted(stream),
-            // Out of descriptors, mostly: clients wait in the backlog until one is free again.
+            // Out of descriptors, mostly: until one is free again, the listener closes who comes.
             Err(error) => log::error!("cannot accept: {error}"),
         });
         Ok(Server { listener, shared })
@@ -136,7 +136,7 @@ impl Server {
         self.shared.stopping.replace(Some(Stopping { deadline, stopped: Box::new(stopped) }));
         for connection in self.shared.connections() {
             if connection.is_idle() {
-                connection.close();
+                connection.leave();
             }
         }
         self.shared.finish_if_empty();

@@ -16,6 +16,10 @@
 //! tick of the task
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::Duration;
 
 use windlass::time::sleep;

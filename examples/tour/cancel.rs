@@ -12,6 +12,10 @@
 //! the running job: stopped when it looked
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::{future, sync::mpsc, time::Duration};
 
 use windlass::{CancelToken, Loop, Pool, queue_work, set_immediate, set_timeout, spawn, work};

@@ -16,6 +16,10 @@
 //! immediate 2
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use windlass::{next_tick, queue_microtask, set_immediate};
 
 fn main() {

@@ -7,6 +7,10 @@
 //! server: the end
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::io;
 
 use windlass::net::{TcpListener, TcpStream};

@@ -13,6 +13,10 @@
 
 #![allow(unsafe_code)] // To call poll(2).
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -32,8 +36,7 @@ fn main() -> io::Result<()> {
         let mut watched = [watch(inner.as_raw_fd()), watch(ours.as_raw_fd())];
         // SAFETY: the array is alive, and has two entries.
         if unsafe { libc::poll(watched.as_mut_ptr(), 2, wait) } > 0 && watched[1].revents != 0 {
-            let count = (&ours).read(&mut [0; 8])?;
-            println!("outer: has an answer of {count} byte, and hangs up");
+            println!("outer: has an answer of {} byte, and hangs up", (&ours).read(&mut [0; 8])?);
             ours.shutdown(std::net::Shutdown::Both)?;
         }
     }

@@ -9,6 +9,10 @@
 //! client: "TWO WORDS", and the end
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::io;
 
 use windlass::net::{TcpListener, TcpStream};

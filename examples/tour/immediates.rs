@@ -13,6 +13,10 @@
 //! link 3 of a chain
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::Duration;
 
 use windlass::time::advance;

@@ -11,6 +11,10 @@
 //! fires at 270ms and works for 0ns
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::Duration;
 
 use windlass::time::advance;

@@ -9,6 +9,10 @@
 //! woken once, for [1, 2, 3]
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::sync::mpsc;
 use std::thread;
 

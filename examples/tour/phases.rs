@@ -13,6 +13,10 @@
 //! timers: a timer
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::Duration;
 
 use windlass::handle::{Check, Idle, Prepare};

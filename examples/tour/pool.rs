@@ -12,6 +12,10 @@
 //! the completion is on the loop's: true
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::sync::mpsc;
 use std::thread;
 

@@ -12,6 +12,10 @@
 //! right: the other end has closed
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use windlass::worker::{Port, Worker, channel};
 
 fn main() -> std::io::Result<()> {

@@ -6,9 +6,13 @@
 //! ```text
 //! $ cargo run --example stall
 //! an immediate waits for another thread
-//! the immediate of line 32 blocks the loop
-//! the immediate of line 32 has ended
+//! the immediate of line 36 blocks the loop
+//! the immediate of line 36 has ended
 //! ```
+
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
 
 use std::sync::{Arc, Barrier};
 use std::time::Duration;

@@ -13,6 +13,10 @@
 //! 22 ms, due at 42
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::Duration;
 
 use windlass::time::advance;

@@ -5,11 +5,15 @@
 //!
 //! ```text
 //! $ cargo run --example uncaught
-//! caught "an accident" of the callback from line 22
+//! caught "an accident" of the callback from line 26
 //! what it had queued runs
 //! and so does the next callback
 //! the job: the job panicked: another
 //! ```
+
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
 
 use windlass::{next_tick, on_uncaught, queue_work, set_immediate};
 

@@ -15,6 +15,10 @@
 //! it took less than an hour: true
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use std::time::{Duration, Instant};
 
 use windlass::time::sleep;

@@ -6,12 +6,16 @@
 //! ```text
 //! $ cargo run --example why_alive
 //! at first:
-//!   TCP listener of line 23
-//!   interval of line 25
+//!   TCP listener of line 27
+//!   interval of line 29
 //! without the interval:
-//!   TCP listener of line 23
+//!   TCP listener of line 27
 //! without the listener:
 //! ```
+
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
 
 use std::time::Duration;
 

@@ -9,6 +9,10 @@
 //! the worker ended with code 0
 //! ```
 
+#[macro_use]
+#[path = "../common/println.rs"]
+mod println;
+
 use windlass::worker::{Port, Worker};
 
 fn main() -> std::io::Result<()> {
