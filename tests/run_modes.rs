@@ -13,6 +13,7 @@ use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::net::TcpStream;
 use windlass::time::advance;
+use windlass::worker::Worker;
 use windlass::{
     Loop, RunMode, next_tick, queue_microtask, queue_work, set_immediate, set_interval, set_timeout,
 };
@@ -465,6 +466,53 @@ fn a_stopped_run_calls_no_hook_although_nothing_is_alive_and_the_next_run_does()
         event_loop.run(|| ());
         assert_eq!(trace.lines(), ["before exit", "exit"], "case {index}");
     }
+}
+
+// O-58, in the hook that is called because nothing is left.
+#[test]
+fn a_stop_in_a_before_exit_hook_ends_that_run_and_not_the_next_one() {
+    let trace = Trace::new();
+    let event_loop = virtual_loop();
+    event_loop.run(|| {
+        let (inner, mut calls) = (trace.clone(), 0);
+        windlass::on_before_exit(move || {
+            calls += 1;
+            inner.say(format!("before exit {calls}"));
+            if calls == 1 {
+                windlass::stop();
+            }
+        });
+        let inner = trace.clone();
+        windlass::on_exit(move |_| inner.say("exit"));
+    });
+    trace.expect(&["before exit 1"]);
+    event_loop.run(|| set_immediate(trace.says("immediate")));
+    trace.expect(&["immediate", "before exit 2", "exit"]);
+}
+
+// A worker goes on until nothing is left, whatever its hook stops.
+#[test]
+fn a_stop_in_a_before_exit_hook_of_a_worker_changes_nothing() {
+    let trace = Trace::new();
+    let (messages, ended) = (trace.clone(), trace.clone());
+    windlass::run(move || {
+        let worker = Worker::<(), &'static str>::spawn(|port| {
+            let mut calls = 0;
+            windlass::on_before_exit(move || {
+                calls += 1;
+                port.post("before exit");
+                windlass::stop();
+                if calls == 1 {
+                    let port = port.clone();
+                    set_immediate(move || port.post("immediate"));
+                }
+            });
+        });
+        let worker = worker.expect("a worker");
+        worker.on_message(move |message| messages.say(message));
+        worker.on_exit(move |code| ended.say(format!("exit {code}")));
+    });
+    trace.expect(&["before exit", "immediate", "before exit", "exit 0"]);
 }
 
 // L-11

@@ -19,7 +19,10 @@ use crate::trace::label::{Label, Shown};
 
 impl State {
     /// Turns until nothing is alive and the before-exit hooks add nothing; false after a stop.
-    pub(super) fn turn_to_the_end(self: &Rc<Self>) -> bool {
+    ///
+    /// Whether a stop in a hook that adds nothing is one too, `heeds_hooks` says: the turn that
+    /// follows uses it up.
+    pub(super) fn turn_to_the_end(self: &Rc<Self>, heeds_hooks: bool) -> bool {
         loop {
             let turned = self.turn(RunMode::Default);
             if self.is_halted() {
@@ -30,7 +33,8 @@ impl State {
             }
             self.log(|| "nothing is alive: the before-exit hooks are called".to_owned());
             self.run_before_exit();
-            if !self.is_alive() || self.is_halted() {
+            let stops = heeds_hooks && self.is_stopping();
+            if self.is_halted() || !self.is_alive() && !stops {
                 return true;
             }
         }

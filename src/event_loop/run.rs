@@ -136,7 +136,7 @@ impl Loop {
             // Here and not in the turn: they run also if the main script has asked for a stop.
             state.drain_left();
             state.teller.end_macrotask(&state.clock);
-            if state.turn_to_the_end() && !state.is_halted() {
+            if state.turn_to_the_end(true) && !state.is_halted() {
                 state.run_exit_hooks();
             }
         }));
@@ -284,7 +284,7 @@ impl Loop {
             // It is in its turn already: the timers that a turn begins with have been.
             state.iterations(RunMode::Default, state.is_alive());
             // A stop ends a turn, but a worker goes on until nothing is left.
-            while !state.turn_to_the_end() {}
+            while !state.turn_to_the_end(false) {}
             let natural = !state.is_halted();
             if natural {
                 state.run_exit_hooks();
