@@ -612,6 +612,11 @@ pub fn on_before_exit(f: impl FnMut() + 'static) {
 /// dropped. A panic that nobody took ends a worker, and [`run`], [`run_main`] and [`block_on`],
 /// with code 1. As Node's `exit` event.
 ///
+/// A panic of a hook goes to [`on_uncaught`] as that of any callback; the other hooks follow. If
+/// nobody takes it the code is 1, and it leaves the turn behind the last hook, or ends a worker. It
+/// is logged where another panic goes on already, and where no turn ends the loop but a drop or a
+/// close.
+///
 /// # Panics
 /// When no loop is current.
 ///

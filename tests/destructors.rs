@@ -201,7 +201,7 @@ fn a_panic_that_carries_a_value_whose_destructor_panics_cuts_no_end_short() {
     let dropped = Counter::new();
     let (trace, hooks) = (Trace::new(), Rc::new(Cell::new(0)));
     let event_loop = virtual_loop();
-    event_loop.run(|| {
+    let program = || {
         on_exit(|_| panic_any(Message("the payload of a hook")));
         let count = hooks.clone();
         on_exit(move |_| count.set(count.get() + 1));
@@ -220,11 +220,14 @@ fn a_panic_that_carries_a_value_whose_destructor_panics_cuts_no_end_short() {
             move |code| seen.say(code)
         });
         set_immediate(trace.says("immediate"));
-    });
+    };
+    // What the uncaught hook is given is dropped in it.
+    assert_eq!(panic_of(|| event_loop.run(program)), "the payload of a hook");
     assert_eq!(hooks.get(), 1, "the other exit hook");
     drop(event_loop);
     assert_eq!(dropped.get(), 1, "what the loop dropped later");
-    trace.expect(&["immediate", "!in on_error", "1"]);
+    let hook = "!a panic whose payload is not a text";
+    trace.expect(&["immediate", "!in on_error", "1", hook]);
 }
 
 // E-04, E-07, O-83

@@ -11,8 +11,8 @@ use windlass::observe::{
 };
 use windlass::worker::{self, Port, Worker, channel};
 use windlass::{
-    Loop, block_on, next_tick, on_uncaught, on_unhandled, queue_microtask, queue_work, run,
-    set_immediate, set_interval, set_timeout, spawn, when_drained,
+    Alive, Laggard, Loop, block_on, next_tick, on_uncaught, on_unhandled, queue_microtask,
+    queue_work, run, set_immediate, set_interval, set_timeout, spawn, when_drained,
 };
 
 fn label(line: u32) -> Label {
@@ -77,22 +77,41 @@ fn why_alive_and_handles_name_the_label_of_whatever_keeps_the_loop_alive() {
         ];
         for (kind, end) in kept {
             let alive: Vec<_> =
-                event_loop.why_alive().into_iter().filter(|it| it.label.is_some()).collect();
+                event_loop.why_alive().into_iter().filter(|it| it.label().is_some()).collect();
             let found = alive.iter().find(|it| it.kind == kind);
             let found = found.unwrap_or_else(|| panic!("no {kind} in {alive:?}"));
-            assert_eq!(found.label, Some(label(1)), "{kind}");
+            assert_eq!(found.label(), Some(label(1)), "{kind}");
             assert_eq!(found.to_string(), format!("{kind} made at {}", shown(1)));
             assert_eq!(Label::of(found.location), Some(label(1)));
             end();
         }
         let timer = set_timeout(hour, || ());
         let (own, here) = (event_loop.why_alive(), line!() - 1);
-        assert!(own.iter().any(|it| it.label.is_none() && it.location.line() == here));
+        assert!(own.iter().any(|it| it.label().is_none() && it.location.line() == here));
         timer.clear();
         let port = labelled(label(2), || channel::<(), ()>().0.open());
         let handles = event_loop.handles();
         assert!(handles.iter().any(|handle| handle.label == Some(label(2))));
         port.close();
+    });
+}
+
+/// Programs take these apart without `..`: the compiler says whether a field has come in.
+#[test]
+fn what_keeps_a_loop_alive_what_lags_and_a_job_have_no_field_for_their_label() {
+    let alive = |Alive { kind, location }: Alive| (kind, location);
+    let lagging = |Laggard { kind, location, thread, running_for }: Laggard| {
+        (kind, location, thread, running_for)
+    };
+    run(|| {
+        let timer = labelled(label(1), || set_timeout(ms(1), || ()));
+        let (kind, location) = alive(Loop::current().why_alive()[0]);
+        assert_eq!((kind, Label::of(location)), ("timer", Some(label(1))));
+        timer.clear();
+        let (location, thread) = (Some(location), "main".to_owned());
+        let laggard = Laggard { kind, location, thread, running_for: ms(1) };
+        assert_eq!(laggard.label(), Some(label(1)));
+        assert_eq!(lagging(laggard).3, ms(1));
     });
 }
 
@@ -104,7 +123,7 @@ fn a_callback_does_not_inherit_the_label_under_which_it_was_registered() {
         labelled(label(1), || {
             set_immediate(move || {
                 let timer = set_timeout(ms(1), || ());
-                inner.say(format!("{:?}", Loop::current().why_alive()[0].label));
+                inner.say(format!("{:?}", Loop::current().why_alive()[0].label()));
                 timer.clear();
             })
         });
@@ -119,11 +138,11 @@ fn a_loop_that_is_turned_under_a_label_begins_without_one() {
         let event_loop = virtual_loop();
         event_loop.run(|| {
             set_timeout(ms(1), || ());
-            trace.say(format!("{:?}", Loop::current().why_alive()[0].label));
+            trace.say(format!("{:?}", Loop::current().why_alive()[0].label()));
         });
         // The label is in force again behind the turn.
         event_loop.enter(|| set_timeout(ms(1), || ()));
-        trace.say(format!("{:?}", event_loop.why_alive()[0].label));
+        trace.say(format!("{:?}", event_loop.why_alive()[0].label()));
     });
     trace.expect(&["None", "Some(Label(callback (script.js:1:3)))"]);
 }
@@ -157,9 +176,11 @@ fn kinds(events: &[Event], line: u32) -> Vec<&'static str> {
     let mut kinds: Vec<_> = events
         .iter()
         .filter_map(|event| match &event.what {
-            What::Callback(Callback { kind, label: found, .. })
-            | What::Job { kind, label: found, .. } => {
+            What::Callback(Callback { kind, label: found, .. }) => {
                 (*found == Some(label(line))).then_some(*kind)
+            }
+            What::Job { kind, location } => {
+                (location.and_then(Label::of) == Some(label(line))).then_some(*kind)
             }
             _ => None,
         })
@@ -331,7 +352,7 @@ fn what_has_not_ended_in_a_shutdown_names_the_label() {
             let ended = Loop::current().shutdown(ms(1));
             ended.on_complete(move |outcome| {
                 let laggards = outcome.unwrap_err();
-                let found = laggards.iter().find(|laggard| laggard.label == Some(label(51)));
+                let found = laggards.iter().find(|laggard| laggard.label() == Some(label(51)));
                 assert!(found.unwrap().to_string().contains(&shown(51)), "{laggards:?}");
                 drop(release);
             });

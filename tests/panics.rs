@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::*;
 use windlass::handle::{Check, Idle, Notifier, Prepare};
 use windlass::time::{advance, sleep};
-use windlass::worker::BroadcastChannel;
+use windlass::worker::{BroadcastChannel, Worker};
 use windlass::{
     CancelError, Loop, RunMode, TaskError, next_tick, on_uncaught, queue_microtask, queue_work,
     set_immediate, set_interval, set_timeout, set_timer, spawn,
@@ -362,6 +362,77 @@ fn an_exit_hook_of_a_program_that_panicked_cannot_turn_its_loop_again() {
     assert_eq!(panic_of(|| windlass::run(program)), "an immediate");
     assert_eq!(windlass::run_main(program), std::process::ExitCode::FAILURE);
     trace.expect(&["refused", "refused"]);
+}
+
+/// Two exit hooks, of which the first panics.
+fn hooks_of_which_one_panics(trace: &Trace) {
+    windlass::on_exit(|_| panic!("an exit hook"));
+    let inner = trace.clone();
+    windlass::on_exit(move |code| inner.say(format!("exit {code}")));
+}
+
+// E-03, E-07: whatever ends the program.
+#[test]
+fn a_panic_of_an_exit_hook_leaves_the_turn_behind_the_other_hooks() {
+    let trace = Trace::new();
+    assert_eq!(panic_of(|| windlass::run(|| hooks_of_which_one_panics(&trace))), "an exit hook");
+    let code = windlass::run_main(|| hooks_of_which_one_panics(&trace));
+    assert_eq!(code, std::process::ExitCode::FAILURE);
+    let exit_at_once = || {
+        hooks_of_which_one_panics(&trace);
+        set_immediate(|| windlass::exit(0));
+    };
+    assert_eq!(panic_of(|| windlass::run(exit_at_once)), "an exit hook");
+    let turned = real_loop();
+    turned.enter(exit_at_once);
+    assert_eq!(panic_of(|| turned.turn(RunMode::Default)), "an exit hook");
+    let blocked_on = real_loop();
+    let never = async {
+        exit_at_once();
+        std::future::pending::<()>().await;
+    };
+    assert_eq!(panic_of(|| blocked_on.block_on(never)), "an exit hook");
+    for event_loop in [turned, blocked_on] {
+        assert_eq!(event_loop.exit_code(), 1);
+    }
+    trace.expect(&["exit 1"; 5]);
+}
+
+// E-04: as in Node.
+#[test]
+fn a_panic_of_an_exit_hook_goes_to_the_uncaught_hook_and_does_not_change_the_code() {
+    let trace = Trace::new();
+    for ends in [|| (), || windlass::exit(7)] {
+        let event_loop = real_loop();
+        event_loop.run(|| {
+            say_uncaught(&trace);
+            hooks_of_which_one_panics(&trace);
+            ends();
+        });
+    }
+    trace.expect(&["!an exit hook", "exit 0", "!an exit hook", "exit 7"]);
+}
+
+// WK-06
+#[test]
+fn a_panic_of_a_workers_exit_hook_is_its_error_and_then_exit_one() {
+    bounded(|| {
+        let trace = Trace::new();
+        for ends in [|| (), || windlass::exit(7)] {
+            windlass::run(|| {
+                let worker = Worker::<(), ()>::spawn(move |_port| {
+                    windlass::on_exit(|_| panic!("an exit hook"));
+                    ends();
+                });
+                let worker = worker.unwrap();
+                let (error, exit) = (trace.clone(), trace.clone());
+                worker.on_error(move |why| error.say(why));
+                worker.on_exit(move |code| exit.say(code));
+            });
+        }
+        let error = "the worker panicked: an exit hook";
+        trace.expect(&[error, "1", error, "1"]);
+    });
 }
 
 // E-04

@@ -285,6 +285,18 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
     if payload.is::<Halt>() {
         panic::resume_unwind(payload);
     }
+    if let Some(payload) = offer(state, payload, at) {
+        panic::resume_unwind(payload);
+    }
+}
+
+/// Gives a panic to the `on_uncaught` hook. Returns what nobody has taken: this panic when there is
+/// no hook, or one of the hook itself.
+pub(crate) fn offer(
+    state: &State,
+    payload: Box<dyn Any + Send>,
+    at: Option<&'static Location<'static>>,
+) -> Option<Box<dyn Any + Send>> {
     let mut payload = Some(payload);
     let outcome = state.hooks.uncaught.invoke(state, "uncaught hook", |hook| {
         let Some(payload) = payload.take() else { return };
@@ -293,9 +305,7 @@ fn report(state: &State, payload: Box<dyn Any + Send>, at: Option<&'static Locat
         hook(uncaught);
     });
     // What the hook did not get, or its own.
-    if let Some(payload) = outcome.and_then(Result::err).or(payload) {
-        panic::resume_unwind(payload);
-    }
+    outcome.and_then(Result::err).or(payload)
 }
 
 /// Runs a user's code whose panic does not concern the callback that is running: a microtask raises

@@ -5,9 +5,11 @@
 //! run. The teardown follows at once or when the loop is dropped: it drops every callback that is
 //! left, uncalled.
 
+use std::any::Any;
 use std::iter;
-use std::panic::Location;
+use std::panic::{self, Location};
 use std::rc::Rc;
+use std::thread;
 
 use super::turn::Turned;
 use crate::callback::{self, Halt};
@@ -66,12 +68,16 @@ impl State {
 
     /// Runs the exit hooks, in order. Nothing that they queue runs, nor a hook that they add. One
     /// that calls `exit` is the last.
-    pub(super) fn run_exit_hooks(&self) {
+    ///
+    /// The panic of a hook cuts none of the others short. Returns the first that nobody took, for
+    /// the caller to go on with.
+    fn run_exit_hooks(&self) -> Option<Box<dyn Any + Send>> {
         let exits = self.exits.get();
         self.exits_before_hooks.set(Some(exits));
         // The program is over: a hook does not turn its loop again, nor end it by dropping a name.
         let turning = self.teller.track.set_turning(true);
         self.begin_phase(Phase::Main, || self.hooks.exit.borrow().len());
+        let mut first = None;
         for (hook, registered) in self.hooks.exit.take() {
             let origin = registered.origin("exit hook");
             if self.exits.get() > exits {
@@ -79,16 +85,18 @@ impl State {
                 continue;
             }
             let outcome = callback::invoke(self, origin, || hook(self.exit_code.get()));
-            if let Err(payload) = outcome
-                && !payload.is::<Halt>()
-            {
-                let message = crate::error::panic_message(payload.as_ref());
-                log::error!("an exit hook panicked: {message}");
-                if let Some(chance) = self.chance() {
-                    chance.fail(message);
-                }
-                callback::drop_payload(payload);
+            let panic = outcome.err().filter(|payload| !payload.is::<Halt>());
+            let place = self.teller.track.running.get();
+            let panic = panic.and_then(|payload| callback::offer(self, payload, place));
+            if let Some(payload) = panic.filter(|payload| !payload.is::<Halt>()) {
                 self.exit_code.set(1);
+                if let Some(chance) = self.chance() {
+                    chance.fail(crate::error::panic_message(payload.as_ref()));
+                }
+                match first {
+                    None => first = Some(payload),
+                    Some(_) => log_exit_panic(payload),
+                }
             }
         }
         self.exits_before_hooks.set(None);
@@ -96,12 +104,30 @@ impl State {
         self.teller.end_macrotask(&self.clock);
         self.hooks.exit.take().into_iter().for_each(callback::drop_quietly);
         self.teller.track.set_turning(turning);
+        first
     }
 
-    /// Follows up on `exit` or on a worker's termination.
-    pub(super) fn end_if_halted(self: &Rc<Self>) {
-        if self.is_halted() {
-            self.tear_down();
+    /// Runs the exit hooks of a program that nothing keeps alive, and goes on with their panic.
+    pub(super) fn end_by_itself(&self) {
+        if let Some(payload) = self.run_exit_hooks() {
+            panic::resume_unwind(payload);
+        }
+    }
+
+    /// Follows up on `exit` or on a worker's termination, behind a turn with this outcome. A panic
+    /// of an exit hook that nobody took takes its place, unless one goes on already.
+    pub(super) fn end_if_halted<R>(
+        self: &Rc<Self>,
+        outcome: thread::Result<R>,
+    ) -> thread::Result<R> {
+        let panic = if self.is_halted() { self.end() } else { None };
+        match (panic, outcome) {
+            (Some(payload), Err(first)) if !first.is::<Halt>() => {
+                log_exit_panic(payload);
+                Err(first)
+            }
+            (Some(payload), _) => Err(payload),
+            (None, outcome) => outcome,
         }
     }
 
@@ -112,7 +138,17 @@ impl State {
             self.exit_code.set(1);
             self.cut_short.set(true);
             let _entered = current::enter(self);
-            self.run_exit_hooks();
+            // One panic goes on already.
+            if let Some(second) = self.run_exit_hooks() {
+                log_exit_panic(second);
+            }
+        }
+    }
+
+    /// Ends the loop where nobody goes on with a panic: that of an exit hook is logged.
+    pub(super) fn tear_down(self: &Rc<Self>) {
+        if let Some(payload) = self.end() {
+            log_exit_panic(payload);
         }
     }
 
@@ -120,15 +156,17 @@ impl State {
     /// still be reached from destructors, but takes nothing in.
     ///
     /// After an `exit` the exit hooks come first, whichever code ends the loop: `exit` may have
-    /// been called where nothing turns, and be followed by no turn.
-    pub(super) fn tear_down(self: &Rc<Self>) {
+    /// been called where nothing turns, and be followed by no turn. Returns the panic of one that
+    /// nobody took.
+    fn end(self: &Rc<Self>) -> Option<Box<dyn Any + Send>> {
         if !self.is_open() {
-            return;
+            return None;
         }
         let _entered = current::enter(self);
+        let mut panic = None;
         if self.exits.get() > 0 {
             log::debug!("{}: exit with code {}", self.teller.track.name(), self.exit_code.get());
-            self.run_exit_hooks();
+            panic = self.run_exit_hooks();
         }
         log::debug!("{}: the loop is torn down", self.teller.track.name());
         if let Some(member) = &self.virtual_time
@@ -164,6 +202,7 @@ impl State {
         self.status.set(Status::Closed);
         self.tell_end();
         self.sources.close();
+        panic
     }
 
     fn tear_down_handles(self: &Rc<Self>) {
@@ -213,6 +252,12 @@ impl State {
             );
         }
     }
+}
+
+/// For the panic of an exit hook with which nobody can go on.
+fn log_exit_panic(payload: Box<dyn Any + Send>) {
+    log::error!("an exit hook panicked: {}", crate::error::panic_message(payload.as_ref()));
+    callback::drop_payload(payload);
 }
 
 /// Drops users' values one by one: a destructor that panics costs none of the others anything.

@@ -74,8 +74,7 @@ impl Turning {
     /// The result of a turn, once the loop is torn down if it was told to end. A panic is for the
     /// caller to go on with; the private unwind of [`callback::halt`] ends here, and gives None.
     fn end<R>(&self, outcome: thread::Result<R>) -> thread::Result<Option<R>> {
-        self.state.end_if_halted();
-        match outcome {
+        match self.state.end_if_halted(outcome) {
             Err(payload) if payload.is::<Halt>() => Ok(None),
             outcome => outcome.map(Some),
         }
@@ -137,7 +136,7 @@ impl Loop {
             state.drain_left();
             state.teller.end_macrotask(&state.clock);
             if state.turn_to_the_end(true) && !state.is_halted() {
-                state.run_exit_hooks();
+                state.end_by_itself();
             }
         }));
         if let Err(payload) = turning.end(outcome) {
@@ -229,7 +228,7 @@ impl Loop {
             scoped::with_main(state, location, span, &mut poll, turns);
         }));
         state.mailbox.clear_stop();
-        state.end_if_halted();
+        let outcome = state.end_if_halted(outcome);
         // Not while a panic passes by: the destructors of the output and of the future may have
         // their own.
         let outcome = match (outcome, output) {
@@ -287,7 +286,7 @@ impl Loop {
             while !state.turn_to_the_end(false) {}
             let natural = !state.is_halted();
             if natural {
-                state.run_exit_hooks();
+                state.end_by_itself();
             }
             natural
         }));

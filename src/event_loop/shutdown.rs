@@ -20,7 +20,6 @@ use crate::state::State;
 use crate::state::key::Key;
 use crate::state::registration::{Handle, Registration};
 use crate::sys::Event;
-use crate::trace::label::Label;
 use crate::trace::label::here;
 use crate::unhandled::{Failure, Lost};
 
@@ -189,12 +188,10 @@ impl Shutdown {
             let mut laggard = Laggard {
                 kind: handle.kind(),
                 location: registration.location(),
-                label: None,
                 thread: own.clone(),
                 running_for: registration.open_for(),
             };
             handle.explain(&mut laggard);
-            laggard.label = laggard.location.and_then(Label::of);
             laggard
         });
         laggards.collect()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::reader::{Part, Reader};
-use super::{Callback, Detail, Label, Wake};
+use super::{Callback, Detail, Wake};
 use crate::clock::{self, Nanos};
 use crate::trace::detail::Want;
 use crate::trace::ring::{self, Happened, Keeps};
@@ -139,10 +139,9 @@ pub enum What {
     Job {
         /// What the job is called.
         kind: &'static str,
-        /// The line that asked for it.
+        /// The line that asked for it. The label that was in force there is the one that
+        /// [`Label::of`](super::Label::of) has for it.
         location: Option<&'static Location<'static>>,
-        /// The [label](super::labelled) that was in force there.
-        label: Option<Label>,
     },
     /// A loop or a pool thread that there was. Not counted, and never without room.
     Track {
@@ -365,11 +364,7 @@ impl Event {
                 What::Callback(Callback { took, ..callback })
             }
             Happened::Waited => What::Wait { woken_by: Wake::of(event.small) },
-            Happened::Worked => What::Job {
-                kind: event.kind,
-                location: event.place,
-                label: event.place.and_then(Label::of),
-            },
+            Happened::Worked => What::Job { kind: event.kind, location: event.place },
             _ => What::Link { to: event.id },
         };
         Event {

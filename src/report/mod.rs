@@ -27,13 +27,16 @@ pub struct Alive {
     pub kind: &'static str,
     /// The line that made it.
     pub location: &'static Location<'static>,
-    /// The [label](crate::observe::labelled) that was in force there.
-    pub label: Option<Label>,
 }
 
 impl Alive {
     pub(crate) fn new(kind: &'static str, location: &'static Location<'static>) -> Alive {
-        Alive { kind, location, label: Label::of(location) }
+        Alive { kind, location }
+    }
+
+    /// The [label](crate::observe::labelled) that was in force where it was made.
+    pub fn label(&self) -> Option<Label> {
+        Label::of(self.location)
     }
 }
 
@@ -93,12 +96,17 @@ pub struct Laggard {
     /// The line that asked for it; of a worker the line that registered the callback in which it
     /// is stuck, or that spawned it.
     pub location: Option<&'static Location<'static>>,
-    /// The [label](crate::observe::labelled) that was in force there.
-    pub label: Option<Label>,
     /// The thread that runs it, never empty; of what waits on the loop, the loop's own.
     pub thread: String,
     /// For how long it has been under way. In virtual time, virtual.
     pub running_for: Duration,
+}
+
+impl Laggard {
+    /// The [label](crate::observe::labelled) that was in force at its `location`.
+    pub fn label(&self) -> Option<Label> {
+        self.location.and_then(Label::of)
+    }
 }
 
 impl fmt::Display for Laggard {

@@ -36,7 +36,7 @@ use std::sync::{PoisonError, RwLock};
 ///     let timer =
 ///         labelled(label, || windlass::set_interval(Duration::from_secs(60), |_| ()));
 ///     let alive = Loop::current().why_alive();
-///     assert_eq!(alive[0].label, Some(label));
+///     assert_eq!(alive[0].label(), Some(label));
 ///     assert_eq!(alive[0].to_string(), "interval made at poll (server.js:12:5)");
 ///     timer.clear();
 /// });
