@@ -258,6 +258,7 @@ impl Parts {
             idle: Watchers::default(),
             prepare: Watchers::default(),
             check: Watchers::default(),
+            last_number: Cell::new(0),
             poll_last: Deferred::default(),
             closing: Closing::default(),
             virtual_time,

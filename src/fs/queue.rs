@@ -6,7 +6,6 @@
 //! and closes the descriptor on a pool thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::panic::Location;
@@ -19,6 +18,7 @@ use super::job::{self, FirstJob, KIND, NextJob, Step};
 use super::polled::Polled;
 use crate::error::{self, CancelError};
 use crate::promise::Promise;
+use crate::queue::cancellable::Cancellable;
 use crate::request::Request;
 use crate::state::State;
 use crate::sys;
@@ -36,13 +36,10 @@ pub(super) struct FileQueue {
     file: RefCell<Option<Arc<File>>>,
     /// For errors. None for a file that came without one.
     pub(super) path: Option<Arc<Path>>,
-    /// The operations that wait, by number, which is the order in which they were asked for. A
-    /// tree, so that one of many can be taken out.
-    waiting: RefCell<BTreeMap<u64, Waiting>>,
+    /// The operations that wait, in the order in which they were asked for.
+    waiting: RefCell<Cancellable<Waiting>>,
     /// The operation that runs.
     running: RefCell<Option<Running>>,
-    /// The number of the operation that was asked for last.
-    last_number: Cell<u64>,
     /// The file's last operation has been asked for: it is to be closed or given away.
     ending: Cell<bool>,
     /// What the functions that poll have begun.
@@ -84,7 +81,7 @@ impl Ongoing {
     fn finish(self) {
         self.0.running.take();
         let next = self.0.waiting.borrow_mut().pop_first();
-        if let Some((_, waiting)) = next {
+        if let Some(waiting) = next {
             waiting(Verdict::Start(&self.0));
         }
     }
@@ -114,7 +111,6 @@ impl FileQueue {
             path,
             waiting: RefCell::default(),
             running: RefCell::default(),
-            last_number: Cell::new(0),
             ending: Cell::new(false),
             polled: Polled::default(),
         })
@@ -141,7 +137,7 @@ impl FileQueue {
             return refused;
         }
         let (promise, request) = Promise::new(&self.state, KIND, location);
-        let number = self.next_number();
+        let number = self.state.next_number();
         let weak = Rc::downgrade(self);
         promise.on_cancel(move || {
             weak.upgrade().map_or(Err(CancelError::Done), |queue| queue.cancel(number))
@@ -176,7 +172,7 @@ impl FileQueue {
         self.ending.set(true);
         let (promise, request) = Promise::new(&self.state, KIND, location);
         let path = self.path.clone();
-        self.in_order(self.next_number(), promise, move |queue, promise| {
+        self.in_order(self.state.next_number(), promise, move |queue, promise| {
             let file = queue.file.take();
             // Nobody else has the descriptor: operations that are done have let go of it.
             let close = move || match file.and_then(Arc::into_inner) {
@@ -206,7 +202,7 @@ impl FileQueue {
         promise.on_unclaimed(move |result| {
             result.map(|file| job::release(&state, made_at, file)).into_lost()
         });
-        self.in_order(self.next_number(), promise, move |queue, promise| {
+        self.in_order(self.state.next_number(), promise, move |queue, promise| {
             promise.fulfil_later(queue.take());
         });
         request
@@ -244,11 +240,6 @@ impl FileQueue {
     /// Whether no operation runs or waits.
     fn is_idle(&self) -> bool {
         self.running.borrow().is_none() && self.waiting.borrow().is_empty()
-    }
-
-    fn next_number(&self) -> u64 {
-        self.last_number.set(self.last_number.get() + 1);
-        self.last_number.get()
     }
 
     /// The answer to an operation that comes too late.
@@ -296,11 +287,11 @@ impl FileQueue {
             }
             Verdict::Cancelled => promise.fulfil_later(Err(error::cancelled())),
         });
-        self.waiting.borrow_mut().insert(number, waiting);
+        self.waiting.borrow_mut().push(number, waiting);
     }
 
     fn cancel(&self, number: u64) -> Result<(), CancelError> {
-        let waiting = self.waiting.borrow_mut().remove(&number);
+        let waiting = self.waiting.borrow_mut().remove(number);
         if let Some(waiting) = waiting {
             waiting(Verdict::Cancelled);
             return Ok(());

@@ -1,5 +1,4 @@
-//! What waits for the system in the order of the calls, and can be cancelled until it goes: plain
-//! data.
+//! What waits in the order of the calls, and can be cancelled until its turn comes: plain data.
 //!
 //! Each value has a number, and numbers are given in order. One that is cancelled leaves an empty
 //! place in the middle, so that cancelling costs no move of what stands behind. Both ends are never

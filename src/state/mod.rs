@@ -114,6 +114,8 @@ pub(crate) struct State {
     pub(crate) prepare: Watchers,
     /// The watchers of the check phase.
     pub(crate) check: Watchers,
+    /// The number that was given last to what waits somewhere and can be cancelled.
+    pub(crate) last_number: Cell<u64>,
     /// Callbacks that come last in the poll phase: signals.
     pub(crate) poll_last: Deferred,
     /// What closed handles have to tell, for the close phase.
@@ -158,6 +160,13 @@ impl State {
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.status.get() == Status::Open
+    }
+
+    /// A number by which something that waits can be cancelled. They are given in order.
+    #[inline]
+    pub(crate) fn next_number(&self) -> u64 {
+        self.last_number.set(self.last_number.get() + 1);
+        self.last_number.get()
     }
 
     #[inline]

@@ -255,7 +255,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn enqueue(self: &Rc<Self>, rest: Rest, completer: Completer<io::Result<()>>) {
-        let number = self.writing.next_number();
+        let number = self.state().next_number();
         let weak = Rc::downgrade(self);
         completer.on_cancel(move || {
             weak.upgrade().map_or(Err(CancelError::Done), |stream| stream.cancel_write(number))

@@ -40,8 +40,6 @@ pub(crate) struct Writing<C> {
     ended: Cell<bool>,
     /// Wakes the task that waits until it can write.
     task: Cell<Option<Waker>>,
-    /// The number that was given last.
-    last_number: Cell<u64>,
     /// Boxed, for most streams have none most of the time: without a box a round has nothing to do
     /// here.
     requests: Cell<Option<Box<Requests<C>>>>,
@@ -194,7 +192,6 @@ impl<C> Writing<C> {
             writable: Cell::new(true),
             ended: Cell::new(false),
             task: Cell::new(None),
-            last_number: Cell::new(0),
             requests: Cell::new(None),
         }
     }
@@ -333,13 +330,7 @@ impl<C> Writing<C> {
         self.look(|requests| requests.queued).unwrap_or(0)
     }
 
-    /// A number for a write, by which it can be cancelled.
-    pub(super) fn next_number(&self) -> u64 {
-        self.last_number.set(self.last_number.get() + 1);
-        self.last_number.get()
-    }
-
-    /// Queues what is left of a write.
+    /// Queues what is left of a write. By the number, larger than those before, it is cancelled.
     pub(super) fn push(&self, number: u64, rest: Rest, completer: C) {
         self.add(|requests| {
             requests.queued += rest.len();
@@ -429,14 +420,22 @@ pub(super) struct Left<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     /// A writing side that names what completes a write.
     type Names = Writing<&'static str>;
 
+    /// A number for a write.
+    fn next_number() -> u64 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        LAST.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Queues a write of which nothing has gone.
     fn push(writing: &Names, data: &[u8], name: &'static str) -> u64 {
-        let number = writing.next_number();
+        let number = next_number();
         writing.push(number, Rest { data: data.to_vec(), ..Rest::default() }, name);
         number
     }
@@ -524,7 +523,7 @@ mod tests {
         let writing = Names::new();
         let first = push(&writing, b"first", "one");
         let second = push(&writing, b"second", "two");
-        let tail = writing.next_number();
+        let tail = next_number();
         writing.push(tail, Rest { data: b"tail".to_vec(), begun: true, ..Rest::default() }, "tail");
         send(&writing, 1);
         assert_eq!(writing.cancel(first), Err(CancelError::Busy));
@@ -588,7 +587,7 @@ mod tests {
             ..Rest::default()
         };
         push(&writing, b"plain", "one");
-        writing.push(writing.next_number(), with(b"with"), "two");
+        writing.push(next_number(), with(b"with"), "two");
         push(&writing, b"behind", "three");
         let calls: Vec<_> = [100, 1, 100]
             .map(|limit: usize| {
@@ -623,7 +622,7 @@ mod tests {
         let writing = Names::new();
         let data = b"head and tail".to_vec();
         let rest = Rest { data, sent: 9, begun: true, ..Rest::default() };
-        writing.push(writing.next_number(), rest, "one");
+        writing.push(next_number(), rest, "one");
         assert_eq!(writing.queued_bytes(), 4);
         assert_eq!(send(&writing, 100), b"tail");
         assert_eq!(finished(&writing), [("one", true)]);

@@ -30,11 +30,21 @@ export async function open(hash) {
   return page;
 }
 
+/** The same, with what the server says of the program that the page runs first. */
+export async function openWithRun(hash) {
+  const page = await chrome.page();
+  const ran = page.waitForResponse((response) => response.url().endsWith("/api/run"));
+  await page.goto(`${study.url}/#${hash}`);
+  return { page, events: eventsOf(await (await ran).text()) };
+}
+
+const eventsOf = (text) => text.trim().split("\n").map((line) => JSON.parse(line));
+
 /** What the server says of a program: its events. */
 export async function runAny(asked) {
   const body = JSON.stringify(asked);
   const response = await fetch(`${study.url}/api/run`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  return (await response.text()).trim().split("\n").map((line) => JSON.parse(line));
+  return eventsOf(await response.text());
 }
 
 export const run = (program) => runAny({ language: "scenario", program });

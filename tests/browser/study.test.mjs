@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { shot } from "./program.mjs";
-import { answer, chrome, frames, lessons, link, mine, mode, open, order, panels, run, saved, study, traceOf, verdict, withNode } from "./study.mjs";
+import { answer, chrome, frames, lessons, link, mine, mode, open, openWithRun, order, panels, run, saved, study, traceOf, verdict, withNode } from "./study.mjs";
 
 test("the frames of ten lessons are those of their traces, and a step back is the picture before", async () => {
   const page = await open("start/script-first");
@@ -107,7 +107,7 @@ test("of two workers each order is right that a machine can make, and whichever 
   assert.match(await verdict(page), /stops here/);
   const result = page.locator(".predict-result");
   assert.match(await result.textContent(), /This run and \d+ simulated ones came in 6 orders, and yours is none of them/);
-  assert.equal(await result.locator(".queues").count(), 1);
+  assert.equal(await result.locator("h3", { hasText: "What waited then" }).count(), 1);
   for (const last of ["V:exit(0)", "W:exit(0)"]) {
     await mode(page, "phase");
     await mode(page, "ends");
@@ -118,10 +118,8 @@ test("of two workers each order is right that a machine can make, and whichever 
 });
 
 test("a guess that goes further than this run, with another order, is not judged by this run", async () => {
-  const page = await open("predict/two-workers");
-  await page.waitForSelector(".cards-left .card-button");
-  const program = (await lessons()).find(({ name }) => name === "two-workers");
-  const actual = traceOf(await run(program.scenario));
+  const { page, events } = await openWithRun("predict/two-workers");
+  const actual = traceOf(events);
   // The other worker ends before the first one says anything; then comes what cannot.
   const [first, other] = actual[0] === "V:hello" ? ["V", "W"] : ["W", "V"];
   await order(page, [`${other}:hello`, `${other}:exit(0)`, `${first}:exit(0)`, `${first}:hello`]);
@@ -133,7 +131,7 @@ test("a guess that goes further than this run, with another order, is not judged
   assert.ok(text.includes(`In this run another order came: ${actual.join(", ")}.`), text);
   // Neither its statements nor its moments are those of the guess.
   assert.equal(await result.locator(".statement").count(), 0);
-  assert.equal(await result.locator(".queues").count(), 0);
+  assert.equal(await result.locator("h3", { hasText: "What waited then" }).count(), 0);
   assert.equal(await page.locator(".predict-score tr").count(), 0);
   await page.close();
 });

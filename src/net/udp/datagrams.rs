@@ -219,7 +219,7 @@ impl Datagrams {
         to: Option<SocketAddr>,
     ) -> Request<io::Result<()>> {
         let (completer, request) = Completer::new(self.state(), KIND, location);
-        let number = self.sending.next_number();
+        let number = self.state().next_number();
         let weak = Rc::downgrade(self);
         completer.on_cancel(move || {
             weak.upgrade().map_or(Err(CancelError::Done), |socket| socket.cancel(number))

@@ -19,8 +19,6 @@ pub(super) struct Sending<C> {
     queue: RefCell<Cancellable<Waiting<C>>>,
     /// Bytes in `queue`.
     bytes: Cell<usize>,
-    /// The number that was given last.
-    last_number: Cell<u64>,
 }
 
 /// One datagram that waits.
@@ -36,12 +34,7 @@ struct Waiting<C> {
 impl<C> Sending<C> {
     /// A side that can be written, and where nothing waits.
     pub(super) fn new() -> Sending<C> {
-        Sending {
-            writable: Cell::new(true),
-            queue: RefCell::default(),
-            bytes: Cell::new(0),
-            last_number: Cell::new(0),
-        }
+        Sending { writable: Cell::new(true), queue: RefCell::default(), bytes: Cell::new(0) }
     }
 
     /// The poller reported that datagrams can be sent, or would fail.
@@ -111,13 +104,7 @@ impl<C> Sending<C> {
         Some((sent.completer, outcome))
     }
 
-    /// A number for a datagram, by which it can be cancelled.
-    pub(super) fn next_number(&self) -> u64 {
-        self.last_number.set(self.last_number.get() + 1);
-        self.last_number.get()
-    }
-
-    /// Puts a datagram behind those that wait.
+    /// Puts a datagram behind those that wait. By the number, larger than theirs, it is cancelled.
     pub(super) fn push(&self, number: u64, data: Vec<u8>, to: Option<SocketAddr>, completer: C) {
         self.bytes.set(self.bytes.get() + data.len());
         self.queue.borrow_mut().push(number, Waiting { data, to, completer });
@@ -139,6 +126,8 @@ impl<C> Sending<C> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use super::*;
 
     fn blocks(_: &[u8], _: Option<SocketAddr>) -> io::Result<()> {
@@ -147,7 +136,8 @@ mod tests {
 
     /// Queues a datagram.
     fn push(sending: &Sending<&'static str>, data: &[u8], name: &'static str) -> u64 {
-        let number = sending.next_number();
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
         sending.push(number, data.to_vec(), None, name);
         number
     }
