@@ -122,6 +122,13 @@ impl<S> Reading<S> {
         self.is_closed_by_peer() && self.reported.get().has(Event::WRITE_CLOSED)
     }
 
+    /// Whether writes to the peer will fail, as far as was reported. `passes` says that a hang-up
+    /// alone does not mean that.
+    pub(super) fn is_peer_deaf(&self, passes: bool) -> bool {
+        let reported = self.reported.get();
+        reported.has(Event::ERROR) || !passes && reported.has(Event::WRITE_CLOSED)
+    }
+
     /// The connection ends by itself: not of this side's own will.
     pub(super) fn note_gone(&self) {
         self.reported.set(self.reported.get().with(GONE));
