@@ -262,8 +262,9 @@ impl<S> Reading<S> {
             first.error = io::Error::from_raw_os_error(code.into());
         }
         self.failure.set(Some(first));
-        // A read is to go on until it gives nothing.
-        self.reported.set(self.reported.get().with(Event::ERROR));
+        // A read is to go on until it gives nothing, as behind an urgent byte. That the peer takes
+        // no more was not reported.
+        self.reported.set(self.reported.get().with(Event::PRIORITY));
         self.readable.set(true);
     }
 
@@ -312,5 +313,22 @@ impl Drop for BufferLoan<'_> {
         if self.state.is_open() {
             self.state.read_buffer.set(self.buffer.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_has_failed_is_no_report_that_the_peer_takes_no_more() {
+        let reading = Reading::<()>::new();
+        let (error, location) = (io::ErrorKind::StorageFull.into(), Location::caller());
+        reading.fail(Box::new(LostWrite { error, location }));
+        assert!(reading.may_stop() && !reading.is_peer_deaf(true));
+        reading.note(Event::ERROR);
+        assert!(reading.is_peer_deaf(true));
     }
 }
