@@ -279,6 +279,8 @@ impl Stream for Tty {
 }
 
 impl Transport for Terminal {
+    const HANG_UP_PASSES: bool = true;
+
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         self.descriptor.watched()
     }

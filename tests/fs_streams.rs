@@ -14,6 +14,7 @@ use windlass::fs::stream::{
     ReadOptions, ReadStream, Sink, Source, WriteOptions, WriteStream, feed, pipe,
 };
 use windlass::fs::{self, File, PathError};
+use windlass::net::UnixStream;
 use windlass::{CancelError, Loop, LoopGone, block_on, run, spawn};
 
 const MARK: usize = 64 * 1024;
@@ -886,6 +887,75 @@ fn a_drain_of_a_write_stream_that_is_over_promises_no_room() {
             for late in [stream.drain(), stream.finish()] {
                 assert_eq!(late.await.unwrap_err().raw_os_error(), Some(libc::EBADF));
             }
+        });
+    });
+}
+
+/// The error of a pipe or feed whose source falls silent behind a chunk, and then `act` is done.
+async fn told_in_silence(ends: bool, sink: impl Sink + 'static, act: impl FnOnce()) -> io::Error {
+    let (source, silent) = UnixStream::pair().unwrap();
+    silent.write(b"a chunk").await.unwrap();
+    let moving = if ends { pipe(source.clone(), sink) } else { feed(source.clone(), sink) };
+    iterations(5).await;
+    act();
+    let error = moving.await.unwrap_err();
+    assert!(!source.is_closing() && !silent.is_closing());
+    error
+}
+
+// As Node's pipeline does.
+#[test]
+fn a_pipe_or_feed_hears_of_its_sinks_failure_or_close_while_the_source_is_silent() {
+    bounded(|| {
+        let target = directory("silence").join("target");
+        block_on(async {
+            for ends in [true, false] {
+                let (sink, other) = connected().await;
+                let reset = move || {
+                    reset_on_drop(&other);
+                    drop(other);
+                };
+                let error = told_in_silence(ends, sink, reset).await;
+                assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+                let (sink, _other) = connected().await;
+                let own = sink.clone();
+                let error = told_in_silence(ends, sink, move || own.close()).await;
+                assert_eq!(error.kind(), ErrorKind::NotConnected, "{error}");
+
+                let (sink, other) = UnixStream::pair().unwrap();
+                let error = told_in_silence(ends, sink, move || other.close()).await;
+                assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+                let (sink, reader) = windlass::pipe::pipe().unwrap();
+                let error = told_in_silence(ends, sink, move || reader.close()).await;
+                assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}");
+
+                let sink = WriteStream::create(&target);
+                let own = sink.clone();
+                let error = told_in_silence(ends, sink, move || own.close()).await;
+                assert_eq!(error.raw_os_error(), Some(libc::EBADF), "{error}");
+                let full = WriteStream::create("/dev/full");
+                let error = told_in_silence(ends, full, || ()).await;
+                assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+            }
+        });
+    });
+}
+
+// Two pipes into one sink wait beside each other, and beside what else waits there.
+#[test]
+fn all_that_feed_one_sink_hear_of_its_close_and_one_that_ends_takes_no_others_place() {
+    bounded(|| {
+        block_on(async {
+            let (sink, reader) = UnixStream::pair().unwrap();
+            let (one, first) = UnixStream::pair().unwrap();
+            let (other, _second) = UnixStream::pair().unwrap();
+            let (done, left) = (feed(one, sink.clone()), feed(other, sink.clone()));
+            iterations(3).await;
+            drop(first.write(b"all"));
+            drop(first);
+            assert_eq!(done.await.unwrap(), 3);
+            reader.close();
+            assert_eq!(left.await.unwrap_err().kind(), ErrorKind::BrokenPipe);
         });
     });
 }

@@ -5,8 +5,8 @@
 //! Immediates are a queue with numbered places, run a batch at a time by the check phase. Deferred
 //! callbacks wait for the pending or the poll phase, those of closing handles for the close phase.
 //! The watchers of a phase stand in a list by number; what a stream, a socket or a file is still to
-//! do, in a queue of which each can be cancelled. All give the memory of a burst back by the rule in
-//! [`memory`].
+//! do, in a queue of which each can be cancelled. All give the memory of a burst back by the rule
+//! in [`memory`].
 
 pub(crate) mod cancellable;
 pub(crate) mod closing;

@@ -99,6 +99,9 @@ impl Drop for Standard {
 }
 
 impl Transport for Standard {
+    /// It may be a terminal.
+    const HANG_UP_PASSES: bool = true;
+
     fn watched(&self) -> Option<BorrowedFd<'_>> {
         match &self.calls {
             Calls::Polled(descriptor) => descriptor.watched(),

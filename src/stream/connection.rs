@@ -107,9 +107,8 @@ impl<S: Stream> Handle for Connection<S> {
                 self.wake_readers(state);
                 self.read_round(state);
             }
-            // What came before the end is told before it, also when it waits for the next round.
-            if self.reading.may_stop() && !self.reading.has_more() {
-                self.tell_of_end(state);
+            if self.reading.may_stop() {
+                self.after_reads(state, event);
             }
         }
         again.forget();
@@ -252,6 +251,18 @@ impl<S: Stream> Connection<S> {
         }
         if self.reading.has_more() {
             self.registration.call_again();
+        }
+    }
+
+    /// What comes behind the bytes when the peer has ended or the stream has failed.
+    fn after_reads(self: &Rc<Self>, state: &Rc<State>, event: Event) {
+        if event.has(Event::WRITE_CLOSED.with(Event::ERROR)) {
+            self.wake_watchers();
+            callback::drain(state);
+        }
+        // What came before the end is told before it, also when it waits for the next round.
+        if !self.reading.has_more() {
+            self.tell_of_end(state);
         }
     }
 

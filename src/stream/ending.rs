@@ -3,7 +3,9 @@
 use std::io;
 use std::panic::Location;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
+use super::FailAt;
 use super::connection::{Connection, Stream};
 use super::reading::{Loss, OnRead};
 use crate::callback::on_drop::OnDrop;
@@ -12,8 +14,8 @@ use crate::callback::{self, Apart};
 use crate::error;
 use crate::queue::closure::Closure;
 use crate::state::State;
-use crate::sys::Transport as _;
-use crate::task::waiters;
+use crate::sys::{self, Transport as _};
+use crate::task::waiters::{self, Place};
 use crate::trace::label::Shown;
 use crate::trace::origin::Origin;
 use crate::unhandled::{self, Claimable};
@@ -93,6 +95,14 @@ impl<S: Stream> Connection<S> {
         let writer = self.writing.take_task();
         self.reading.tasks.wake();
         waiters::wake_each(writer);
+        self.wake_watchers();
+    }
+
+    /// Wakes those who wait to hear that the stream has failed: they look.
+    pub(super) fn wake_watchers(&self) {
+        if let Some(watchers) = self.writing.watchers() {
+            watchers.wake();
+        }
     }
 
     /// A write has failed, and neither its request nor a reader takes the error, unless one has
@@ -299,5 +309,24 @@ impl<S: Stream> Connection<S> {
         self.tell(PeerEnd::HangUp, state);
         again.forget();
         self.close();
+    }
+}
+
+impl<S: Stream> FailAt for Connection<S> {
+    fn poll_failed_at(&self, place: &Place, cx: &Context<'_>) -> Poll<io::Error> {
+        if !self.is_open() {
+            return Poll::Ready(self.closed_error());
+        }
+        if self.reading.is_broken() || self.reading.is_peer_deaf(S::Transport::HANG_UP_PASSES) {
+            return Poll::Ready(io::Error::from_raw_os_error(sys::EPIPE));
+        }
+        self.writing.make_watchers().wait(place, cx);
+        Poll::Pending
+    }
+
+    fn leave_failed(&self, place: &Place) {
+        if let Some(watchers) = self.writing.watchers() {
+            watchers.leave(place);
+        }
     }
 }

@@ -76,10 +76,16 @@ pub use halves::{ReadHalf, WriteHalf};
 pub use lines::Lines;
 
 pub(crate) mod sealed {
+    use std::future::Future;
+    use std::io;
+
     /// Implemented by the streams of this crate that can be read.
     pub trait Reads {}
     /// Implemented by the streams of this crate that can be written.
-    pub trait Writes {}
+    pub trait Writes {
+        /// Ready when the stream has failed or was closed, with the error of a write.
+        fn failing(&self) -> impl Future<Output = io::Error>;
+    }
 }
 
 /// A stream that can be read. Sealed: the streams of this crate are all there are.
@@ -182,6 +188,43 @@ pub(crate) trait ReadAt {
 
     /// The task of this place no longer waits.
     fn leave(&self, place: &Place);
+}
+
+/// What is written and may fail while nobody writes.
+pub(crate) trait FailAt {
+    /// The error of a write, if it has failed or was closed, or waits at this place until it has.
+    fn poll_failed_at(&self, place: &Place, cx: &Context<'_>) -> Poll<io::Error>;
+
+    /// The task of this place no longer waits.
+    fn leave_failed(&self, place: &Place);
+}
+
+/// Waits until what is written has failed or was closed.
+pub(crate) struct Failing<'a> {
+    /// What would be written.
+    sink: &'a dyn FailAt,
+    /// Its place among those who wait.
+    place: Place,
+}
+
+impl<'a> Failing<'a> {
+    pub(crate) fn new(sink: &'a dyn FailAt) -> Failing<'a> {
+        Failing { sink, place: Place::default() }
+    }
+}
+
+impl Future for Failing<'_> {
+    type Output = io::Error;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.sink.poll_failed_at(&self.place, cx)
+    }
+}
+
+impl Drop for Failing<'_> {
+    fn drop(&mut self) {
+        self.sink.leave_failed(&self.place);
+    }
 }
 
 /// A read that is going on, of a stream of any kind.

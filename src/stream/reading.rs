@@ -122,6 +122,13 @@ impl<S> Reading<S> {
         self.is_closed_by_peer() && self.reported.get().has(Event::WRITE_CLOSED)
     }
 
+    /// Whether writes to the peer will fail, as far as was reported. `passes` says that a hang-up
+    /// alone does not mean that.
+    pub(super) fn is_peer_deaf(&self, passes: bool) -> bool {
+        let reported = self.reported.get();
+        reported.has(Event::ERROR) || !passes && reported.has(Event::WRITE_CLOSED)
+    }
+
     /// The connection ends by itself: not of this side's own will.
     pub(super) fn note_gone(&self) {
         self.reported.set(self.reported.get().with(GONE));
@@ -255,8 +262,9 @@ impl<S> Reading<S> {
             first.error = io::Error::from_raw_os_error(code.into());
         }
         self.failure.set(Some(first));
-        // A read is to go on until it gives nothing.
-        self.reported.set(self.reported.get().with(Event::ERROR));
+        // A read is to go on until it gives nothing, as behind an urgent byte. That the peer takes
+        // no more was not reported.
+        self.reported.set(self.reported.get().with(Event::PRIORITY));
         self.readable.set(true);
     }
 
@@ -305,5 +313,22 @@ impl Drop for BufferLoan<'_> {
         if self.state.is_open() {
             self.state.read_buffer.set(self.buffer.take());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::Location;
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_has_failed_is_no_report_that_the_peer_takes_no_more() {
+        let reading = Reading::<()>::new();
+        let (error, location) = (io::ErrorKind::StorageFull.into(), Location::caller());
+        reading.fail(Box::new(LostWrite { error, location }));
+        assert!(reading.may_stop() && !reading.is_peer_deaf(true));
+        reading.note(Event::ERROR);
+        assert!(reading.is_peer_deaf(true));
     }
 }

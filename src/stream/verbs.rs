@@ -655,7 +655,11 @@ macro_rules! impl_readable {
 /// Has a public type be a [`Writable`](super::Writable), by its methods of the same names.
 macro_rules! impl_writable {
     ($stream:ty) => {
-        impl crate::stream::sealed::Writes for $stream {}
+        impl crate::stream::sealed::Writes for $stream {
+            fn failing(&self) -> impl Future<Output = std::io::Error> {
+                crate::stream::Failing::new(&**self.connection)
+            }
+        }
         impl crate::stream::Writable for $stream {
             #[track_caller]
             fn write(&self, data: &[u8]) -> crate::Request<std::io::Result<()>> {

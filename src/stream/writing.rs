@@ -27,6 +27,7 @@ use crate::cell::peek;
 use crate::error::CancelError;
 use crate::queue::cancellable::Cancellable;
 use crate::sys::Event;
+use crate::task::waiters::Waiters;
 
 /// Queued writes that go out with one call. 32 buffers fit on the stack.
 const WRITES_PER_BATCH: usize = 32;
@@ -58,6 +59,9 @@ struct Requests<C> {
     queued: usize,
     /// The end of the stream waits for the writes before it.
     end: Option<C>,
+    /// Those who wait to hear that the stream has failed. They are no requests, and stand here for
+    /// the box's sake.
+    watchers: Option<Rc<Waiters>>,
 }
 
 /// What is left of a write when it is queued, and later.
@@ -106,7 +110,7 @@ pub(crate) trait Attempt {
 impl<C> Default for Requests<C> {
     fn default() -> Requests<C> {
         let (finished, unsent) = (VecDeque::new(), Cancellable::default());
-        Requests { attempt: None, finished, unsent, queued: 0, end: None }
+        Requests { attempt: None, finished, unsent, queued: 0, end: None, watchers: None }
     }
 }
 
@@ -287,9 +291,24 @@ impl<C> Writing<C> {
 
     /// Gives the memory back when no request is left.
     pub(super) fn shrink(&self) {
-        if !self.is_busy() {
+        let is_watched = self.watchers().is_some_and(|watchers| !watchers.is_empty());
+        if !self.is_busy() && !is_watched {
             self.requests.set(None);
         }
+    }
+
+    /// Those who wait to hear that the stream has failed.
+    pub(super) fn watchers(&self) -> Option<Rc<Waiters>> {
+        self.look(|requests| requests.watchers.clone()).flatten()
+    }
+
+    /// A list for such.
+    pub(super) fn make_watchers(&self) -> Rc<Waiters> {
+        self.watchers().unwrap_or_else(|| {
+            let made = Rc::<Waiters>::default();
+            self.add(|requests| requests.watchers = Some(made.clone()));
+            made
+        })
     }
 
     /// Whether a round has something to do here.
@@ -397,12 +416,15 @@ impl<C> Writing<C> {
         self.task.take()
     }
 
-    /// Takes all requests out: the attempt, and the others in the order in which they complete,
-    /// each with its outcome if it has finished, else with this error.
+    /// Takes all requests out, but not who watches: the attempt, and the others in the order in
+    /// which they complete, each with its outcome if it has finished, else with this error.
     pub(super) fn take_all(&self, error: fn() -> io::Error) -> Left<C> {
-        let Some(requests) = self.requests.take() else {
+        let Some(mut requests) = self.requests.take() else {
             return Left { attempt: None, ends: Vec::new() };
         };
+        if let Some(watchers) = requests.watchers.take() {
+            self.add(|requests| requests.watchers = Some(watchers));
+        }
         let unsent = requests.unsent.into_values().map(|write| (write.completer, Err(error())));
         let end = requests.end.map(|completer| (completer, Err(error())));
         let ends = requests.finished.into_iter().chain(unsent).chain(end).collect();

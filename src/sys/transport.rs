@@ -13,6 +13,9 @@ pub(crate) trait Transport: 'static {
     /// behind [`send_end`](Transport::send_end).
     const CLOSE_IS_END: bool = false;
 
+    /// Whether a hang-up may pass, as that of a terminal does when its other side is opened anew.
+    const HANG_UP_PASSES: bool = false;
+
     /// What the poller watches. None for what no poller watches, such as a file: that reports by
     /// itself, with the key that [`report_to`](Transport::report_to) gives it.
     fn watched(&self) -> Option<BorrowedFd<'_>>;

@@ -8,7 +8,9 @@ use std::cell::Cell;
 use std::future::{self, Future};
 use std::io;
 use std::panic::Location;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use super::{ReadStream, WriteStream};
 use crate::error::{self, CancelError};
@@ -96,6 +98,13 @@ pub trait Sink {
         future::ready(Ok(()))
     }
 
+    /// Ready when the sink has failed or was closed, with the error of a chunk that it is given
+    /// then: so a pipe hears of it while its source is silent. By default never, and the next chunk
+    /// tells.
+    fn failed(&self) -> impl Future<Output = io::Error> {
+        future::pending()
+    }
+
     /// Sends the end. Ready when everything has gone.
     fn end(&self) -> impl Future<Output = io::Result<()>>;
 }
@@ -136,6 +145,10 @@ impl Sink for WriteStream {
         WriteStream::flush(self).await
     }
 
+    fn failed(&self) -> impl Future<Output = io::Error> {
+        WriteStream::failing(self)
+    }
+
     async fn end(&self) -> io::Result<()> {
         self.finish().await
     }
@@ -145,6 +158,10 @@ impl<S: Writable> Sink for S {
     /// Ready when the kernel has taken the chunk.
     async fn write_chunk(&self, chunk: Vec<u8>) -> io::Result<()> {
         self.write_owned(chunk).await
+    }
+
+    fn failed(&self) -> impl Future<Output = io::Error> {
+        self.failing()
     }
 
     /// A shutdown.
@@ -166,8 +183,8 @@ impl<S: Writable> Sink for S {
 /// # Errors
 /// The first error of the source or the sink. A source that is closed before its end is one, and so
 /// is a sink that somebody else has closed or ended: `Ok` means that everything has gone. A sink's
-/// failure shows when it is given the next chunk, or the end: while the source is silent the pipe
-/// waits, and can be cancelled.
+/// failure or close ends the pipe also while the source is silent, if the sink tells of it by
+/// [`failed`](Sink::failed), as files and streams do.
 ///
 /// # Panics
 /// When no loop is current.
@@ -271,7 +288,14 @@ pub(super) fn start(
 async fn transfer(source: &impl Source, sink: &impl Sink, end: bool) -> io::Result<u64> {
     let mut spare = Vec::new();
     let mut total = 0;
-    while let Some(chunk) = source.read_chunk(&mut spare).await? {
+    let mut failed = pin!(sink.failed());
+    loop {
+        let mut next = pin!(source.read_chunk(&mut spare));
+        let next = future::poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Pending => failed.as_mut().poll(cx).map(Err),
+            ready => ready,
+        });
+        let Some(chunk) = next.await? else { break };
         total += chunk.len() as u64;
         sink.write_chunk(chunk).await?;
     }

@@ -13,6 +13,7 @@ use std::io;
 use std::panic::Location;
 use std::path::Path;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::HIGH_WATER_MARK;
 use crate::error;
@@ -23,7 +24,9 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
+use crate::stream::{FailAt, Failing};
 use crate::sys;
+use crate::task::waiters::{Place, Waiters};
 use crate::trace::label::here;
 
 /// Where a stream begins to write, and how much may wait in memory.
@@ -146,6 +149,8 @@ struct Writer {
     drains: RefCell<Vec<(usize, Promise<()>)>>,
     /// The finish that waits for the writes before it. There only while the stream is busy.
     finish: RefCell<Option<Promise<()>>>,
+    /// Those who wait to hear that it has failed or was closed.
+    watchers: Waiters,
 }
 
 impl Writer {
@@ -170,6 +175,7 @@ impl Writer {
             told: Cell::new(false),
             drains: RefCell::default(),
             finish: RefCell::default(),
+            watchers: Waiters::default(),
         })
     }
 
@@ -257,6 +263,7 @@ impl Writer {
         if let Some(finish) = self.finish.take() {
             finish.fulfil_later(self.failure().map_or(Ok(()), Err));
         }
+        self.watchers.wake();
     }
 
     /// Drops what waits, and the file.
@@ -344,6 +351,23 @@ impl Writer {
         for promise in drains.chain(self.finish.take()) {
             promise.fulfil_later(Err(error::cancelled()));
         }
+        self.watchers.wake();
+    }
+}
+
+impl FailAt for Writer {
+    fn poll_failed_at(&self, place: &Place, cx: &Context<'_>) -> Poll<io::Error> {
+        match self.loss() {
+            Some(error) => Poll::Ready(error),
+            None => {
+                self.watchers.wait(place, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn leave_failed(&self, place: &Place) {
+        self.watchers.leave(place);
     }
 }
 
@@ -475,6 +499,11 @@ impl WriteStream {
     #[track_caller]
     pub(super) fn flush(&self) -> Request<io::Result<()>> {
         self.writer.flush(here())
+    }
+
+    /// Ready when the stream has failed or was closed.
+    pub(super) fn failing(&self) -> Failing<'_> {
+        Failing::new(&*self.writer)
     }
 
     /// Writes what is left and closes the file. Nothing may be written from now on.
