@@ -225,6 +225,19 @@ fn a_request_closes_the_ends_of_further_sockets_at_once() {
     });
 }
 
+#[test]
+fn a_status_closes_the_ends_of_pipes_at_once_so_that_the_child_waits_for_no_reader() {
+    bounded(|| {
+        block_on(async {
+            // More than a pipe holds. Each program ends with the pipe that it writes to.
+            let fill = "head -c 999999 /dev/zero; head -c 999999 /dev/zero >&2; exit 3";
+            let mut command = sh(fill);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            assert_eq!(command.status().await.unwrap().code(), Some(3));
+        });
+    });
+}
+
 /// Children whose sockets nobody takes leave none open here.
 #[test]
 fn ends_that_nobody_takes_are_closed_with_the_last_child() {

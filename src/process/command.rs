@@ -274,7 +274,8 @@ impl Command {
         }
     }
 
-    /// Runs the program to its end. Cancelling kills it, and completes at once.
+    /// Runs the program to its end. Cancelling kills it, and completes at once. The ends of its
+    /// pipes that would stay here are closed, for nobody could take them.
     ///
     /// # Errors
     /// As [`spawn`](Command::spawn), later; `ECHILD` when other code has waited for the child.

@@ -65,7 +65,8 @@ pub(super) fn wait(
 ) -> Request<io::Result<ExitStatus>> {
     let (running, request) = Running::new(state, child, location);
     let _at = InForce::at(location);
-    drop(running.child.take_stdin());
+    // Nobody can take them, and the child would wait for a reader.
+    drop((running.child.take_stdin(), running.child.take_stdout(), running.child.take_stderr()));
     let own = running.clone();
     running.child.on_end(move |status| own.fulfil(status));
     request
