@@ -37,7 +37,11 @@ fn line_with(reader: &mut impl BufRead, text: &str) -> String {
 }
 
 fn interrupt(pid: u32) {
-    assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
+    signal(pid, "-INT");
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -127,6 +131,41 @@ fn run_ends_with_ctrl_c_also_when_what_a_command_left_behind_holds_its_output() 
         }
         line_with(&mut stdout, "leaves | ended");
         drop(fs::OpenOptions::new().write(true).open(held).unwrap());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+#[test]
+fn run_passes_the_end_of_its_terminal_on_but_not_under_nohup() {
+    /// Sets of signals with the first one, which is SIGHUP, end with one of these digits.
+    const ODD: [char; 8] = ['1', '3', '5', '7', '9', 'b', 'd', 'f'];
+    bounded(|| {
+        let folder = directory("run-hang-up");
+        let lines = "trap 'echo hung up; exit 0' HUP; trap 'echo bye; exit 0' INT; echo up";
+        let waits = script(&folder, "waits", &format!("{lines}; while :; do sleep 0.01; done"));
+        // A test that runs under nohup itself hands that down.
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if !status.lines().any(|line| line.starts_with("SigIgn:") && line.ends_with(ODD)) {
+            let (mut child, mut stdout) = start("run", &[&waits]);
+            line_with(&mut stdout, "up");
+            signal(child.id(), "-HUP");
+            assert_eq!(line_with(&mut stdout, "waits"), "waits | hung up\n");
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        }
+
+        let mut nohup = Command::new("nohup");
+        nohup.arg(example("run").get_program()).arg(&waits);
+        let mut child = nohup
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        line_with(&mut stdout, "up");
+        signal(child.id(), "-HUP");
+        interrupt(child.id());
+        assert_eq!(line_with(&mut stdout, "waits"), "waits | bye\n");
         assert_eq!(child.wait().unwrap().code(), Some(0));
     });
 }
