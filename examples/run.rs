@@ -2,8 +2,8 @@
 //!
 //! Each command is one task, which waits for whatever comes first: the end of its child, or a signal.
 //! A command that fails is started again after a pause, which doubles each time. Ctrl-C is passed on, as
-//! are SIGTERM and the end of the terminal; the second one kills. Nothing is read from a command faster
-//! than it can be printed.
+//! are SIGTERM and the end of the terminal, to all that a command has started; the second one kills. Nothing
+//! is read from a command faster than it can be printed.
 //!
 //! ```text
 //! $ cargo run --example run -- 'web=python3 -m http.server' 'sleep 5'
@@ -164,7 +164,7 @@ impl Service {
 
     /// Runs the command once. Its status, and whether it was told to end.
     async fn run_once(self: &Rc<Self>, signals: &Signals) -> io::Result<(ExitStatus, bool)> {
-        // In a session of its own: else a terminal would send it Ctrl-C too, and we a second one.
+        // In a session, and so a group, of its own: else a terminal would send it Ctrl-C too, and we a second one.
         let child: Child = Command::new(&self.words[0])
             .args(&self.words[1..])
             .stdin(Stdio::null())
@@ -186,26 +186,31 @@ impl Service {
         let status = loop {
             match first(child.wait(), signals.next()).await {
                 First::Left(status) => break status?,
-                // It may have ended at this very moment.
-                First::Right(signum) if told == 0 => drop(child.signal(signum)),
-                First::Right(_) => drop(child.kill()),
+                First::Right(signum) => tell(&child, told, signum),
             }
             told += 1;
         };
-        let all_printed = async {
-            for task in &mut printed {
-                task.await?;
-            }
-            Ok(())
-        };
-        match first(all_printed, signals.next()).await {
-            First::Left(done) => done.map_err(|error: TaskError| io::Error::other(error))?,
-            // What the child has left behind may hold its output for ever.
-            First::Right(_) => {
+        // What the child has left behind may hold its output, and ends by the same signals.
+        let done = {
+            let mut all = pin!(async {
+                for task in &mut printed {
+                    task.await?;
+                }
+                Ok(())
+            });
+            loop {
+                match first(all.as_mut(), signals.next()).await {
+                    First::Left(done) => break done,
+                    First::Right(signum) => tell(&child, told, signum),
+                }
                 told += 1;
-                printed.iter().for_each(Task::abort);
+                if told > 1 {
+                    break Ok(()); // Killed, or out of reach: nobody waits for that.
+                }
             }
-        }
+        };
+        done.map_err(|error: TaskError| io::Error::other(error))?;
+        printed.iter().for_each(Task::abort);
         Ok((status, told > 0))
     }
 
@@ -272,6 +277,14 @@ fn is_ignored(signum: i32) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
     ignored.is_some_and(|set| set >> (signum - 1) & 1 == 1)
+}
+
+/// Passes a signal on, and kills with the second one: the child and what it has started, as a terminal would.
+#[allow(unsafe_code, reason = "no safe call signals a group of processes")]
+fn tell(child: &Child, told: u32, signum: i32) {
+    let signum = if told == 0 { signum } else { libc::SIGKILL };
+    // SAFETY: the call takes two numbers. That the group has ended at this very moment is its only error.
+    unsafe { libc::kill(-(child.id() as i32), signum) };
 }
 
 enum First<A, B> {

@@ -36,6 +36,15 @@ fn line_with(reader: &mut impl BufRead, text: &str) -> String {
     }
 }
 
+/// Waits until no process has this among its arguments.
+fn wait_for_the_end_of(argument: &str) {
+    let has_it = |entry: std::io::Result<fs::DirEntry>| {
+        let words = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+    };
+    while fs::read_dir("/proc").unwrap().any(has_it) {}
+}
+
 fn interrupt(pid: u32) {
     signal(pid, "-INT");
 }
@@ -125,13 +134,32 @@ fn run_ends_with_ctrl_c_also_when_what_a_command_left_behind_holds_its_output() 
         let leaves = script(&folder, "leaves", &format!("cat {} & echo up", held.display()));
         let (mut child, mut stdout) = start("run", &[&leaves]);
         line_with(&mut stdout, "up");
-        // The first ones may still go to the shell.
+        // The first one may still go to the shell. This cat ignores it, as what a shell runs behind `&`.
         while child.try_wait().unwrap().is_none() {
             interrupt(child.id());
         }
         line_with(&mut stdout, "leaves | ended");
-        drop(fs::OpenOptions::new().write(true).open(held).unwrap());
         assert_eq!(child.wait().unwrap().code(), Some(0));
+        let path = held.to_str().unwrap();
+        wait_for_the_end_of(path);
+    });
+}
+
+#[test]
+fn run_passes_ctrl_c_on_to_what_a_script_runs() {
+    bounded(|| {
+        let folder = directory("run-group");
+        let held = folder.join("held");
+        assert!(Command::new("mkfifo").arg(&held).status().unwrap().success());
+        let path = held.to_str().unwrap();
+        // The shell goes at once, and knows nothing of what it has run.
+        let runs = script(&folder, "runs", &format!("echo up; cat {path}; echo done"));
+        let (mut child, mut stdout) = start("run", &[&runs]);
+        line_with(&mut stdout, "up");
+        signal(child.id(), "-TERM");
+        line_with(&mut stdout, "runs | ended (signal: 15 (SIGTERM))");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        wait_for_the_end_of(path);
     });
 }
 
