@@ -229,3 +229,22 @@ fn watch_runs_its_command_once_for_all_that_changes_together_also_in_new_directo
         child.wait().unwrap();
     });
 }
+
+#[test]
+fn watch_names_a_file_that_it_watches_as_it_was_given() {
+    bounded(|| {
+        let folder = directory("watch-file");
+        let (file, command) = (folder.join("file"), script(&folder, "command", "echo ran"));
+        fs::write(&file, "one").unwrap();
+        let path = file.to_str().unwrap();
+        let (mut child, mut stdout) = start("watch", &["--quiet", "1", path, &command]);
+        let hears = std::thread::spawn(move || line_with(&mut stdout, "command"));
+        while !hears.is_finished() {
+            fs::write(&file, "two").unwrap();
+            std::thread::park_timeout(ms(200));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(hears.join().unwrap(), format!("{path}: {command}\n"));
+    });
+}
