@@ -17,7 +17,8 @@
 //! bob: hello
 //! ```
 //!
-//! Ctrl-C tells everybody and ends.
+//! Ctrl-C tells everybody and ends, and so does SIGTERM: else the Unix socket's file would be in the way
+//! of the next start.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -51,8 +52,9 @@ usage: chat [options]
 
 /// The longest line that a guest may write.
 const LINE_MAX: usize = 4096;
-/// The number that POSIX has given to this signal everywhere.
+/// The numbers that POSIX has given to these signals everywhere.
 const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 /// How long the last words may take to go out.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -242,14 +244,20 @@ fn start(options: &Options) -> io::Result<()> {
         path = Some(std::env::temp_dir().join(name));
     }
 
-    let tcp = TcpListener::bind(tcp_address)?;
+    let named =
+        |error: io::Error, at: String| io::Error::new(error.kind(), format!("{at}: {error}"));
+    let tcp =
+        TcpListener::bind(tcp_address).map_err(|error| named(error, tcp_address.to_string()))?;
     let guests = room.clone();
     tcp.on_connection(move |stream| match stream {
         Ok(stream) => serve::<TcpStream>(&guests, stream),
         Err(error) => complain!("{error}"),
     });
     let address = tcp.local_addr()?;
-    let unix = path.as_ref().map(UnixListener::bind).transpose()?;
+    let at = |path: &PathBuf| {
+        UnixListener::bind(path).map_err(|error| named(error, path.display().to_string()))
+    };
+    let unix = path.as_ref().map(at).transpose()?;
     if let Some(unix) = &unix {
         let guests = room.clone();
         unix.on_connection(move |stream| match stream {
@@ -278,17 +286,21 @@ fn start(options: &Options) -> io::Result<()> {
         });
         return Ok(());
     }
+    // Before the addresses are printed: whoever reads them may send a signal at once.
+    let end = Rc::new(Cell::new(Some(end)));
+    for signum in [SIGINT, SIGTERM] {
+        let end = end.clone();
+        let told = move || {
+            if let Some(end) = end.take() {
+                end();
+            }
+        };
+        Signal::start(signum, told)?.unref();
+    }
     mention!("listening on {address}");
     if let Some(path) = path {
         mention!("listening on {}", path.display());
     }
-    let mut end = Some(end);
-    let signal = Signal::start(SIGINT, move || {
-        if let Some(end) = end.take() {
-            end();
-        }
-    })?;
-    signal.unref();
     Ok(())
 }
 

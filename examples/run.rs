@@ -1,8 +1,9 @@
 //! How does a program look after others: print what they say, start them again, end with them?
 //!
 //! Each command is one task, which waits for whatever comes first: the end of its child, or a signal.
-//! A command that fails is started again after a pause, which doubles each time. Ctrl-C is passed on;
-//! the second one kills. Nothing is read from a command faster than it can be printed.
+//! A command that fails is started again after a pause, which doubles each time. Ctrl-C is passed on, as
+//! are SIGTERM and the end of the terminal, to all that a command has started; the second one kills. Nothing
+//! is read from a command faster than it can be printed.
 //!
 //! ```text
 //! $ cargo run --example run -- 'web=python3 -m http.server' 'sleep 5'
@@ -43,8 +44,8 @@ usage: run [--restarts N] [--colour] [NAME=]COMMAND...
   --help         this text
 ";
 
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
+/// The signals that are passed on: SIGHUP, SIGINT and SIGTERM.
+const ENDS: [i32; 3] = [1, 2, 15];
 
 /// The pause before a command is started again for the first time.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -139,7 +140,7 @@ impl Service {
     /// Runs the command until it succeeds, has failed too often, or is told to end. True for all but
     /// too often.
     async fn supervise(self: &Rc<Self>, restarts: u32, pause: Duration) -> io::Result<bool> {
-        let signals = [Signal::watch(SIGINT)?, Signal::watch(SIGTERM)?];
+        let signals = Signals::watch()?;
         let mut failures = 0;
         loop {
             let begin = windlass::now();
@@ -155,15 +156,15 @@ impl Service {
             }
             let pause = pause * 2_u32.pow((failures - 1).min(6));
             self.say(&format!("again in {} ms", pause.as_millis())).await;
-            if let First::Right(_) = first(sleep(pause), signal(&signals)).await {
+            if let First::Right(_) = first(sleep(pause), signals.next()).await {
                 return Ok(true);
             }
         }
     }
 
     /// Runs the command once. Its status, and whether it was told to end.
-    async fn run_once(self: &Rc<Self>, signals: &[Signal; 2]) -> io::Result<(ExitStatus, bool)> {
-        // In a session of its own: else a terminal would send it Ctrl-C too, and we a second one.
+    async fn run_once(self: &Rc<Self>, signals: &Signals) -> io::Result<(ExitStatus, bool)> {
+        // In a session, and so a group, of its own: else a terminal would send it Ctrl-C too, and we a second one.
         let child: Child = Command::new(&self.words[0])
             .args(&self.words[1..])
             .stdin(Stdio::null())
@@ -183,28 +184,33 @@ impl Service {
         });
         let mut told = 0;
         let status = loop {
-            match first(child.wait(), signal(signals)).await {
+            match first(child.wait(), signals.next()).await {
                 First::Left(status) => break status?,
-                // It may have ended at this very moment.
-                First::Right(signum) if told == 0 => drop(child.signal(signum)),
-                First::Right(_) => drop(child.kill()),
+                First::Right(signum) => tell(&child, told, signum),
             }
             told += 1;
         };
-        let all_printed = async {
-            for task in &mut printed {
-                task.await?;
-            }
-            Ok(())
-        };
-        match first(all_printed, signal(signals)).await {
-            First::Left(done) => done.map_err(|error: TaskError| io::Error::other(error))?,
-            // What the child has left behind may hold its output for ever.
-            First::Right(_) => {
+        // What the child has left behind may hold its output, and ends by the same signals.
+        let done = {
+            let mut all = pin!(async {
+                for task in &mut printed {
+                    task.await?;
+                }
+                Ok(())
+            });
+            loop {
+                match first(all.as_mut(), signals.next()).await {
+                    First::Left(done) => break done,
+                    First::Right(signum) => tell(&child, told, signum),
+                }
                 told += 1;
-                printed.iter().for_each(Task::abort);
+                if told > 1 {
+                    break Ok(()); // Killed, or out of reach: nobody waits for that.
+                }
             }
-        }
+        };
+        done.map_err(|error: TaskError| io::Error::other(error))?;
+        printed.iter().for_each(Task::abort);
         Ok((status, told > 0))
     }
 
@@ -237,12 +243,48 @@ impl Service {
     }
 }
 
-/// Waits for either signal.
-async fn signal(signals: &[Signal; 2]) -> i32 {
-    match first(signals[0].recv(), signals[1].recv()).await {
-        First::Left(()) => SIGINT,
-        First::Right(()) => SIGTERM,
+/// What asks for an end.
+struct Signals(Vec<(i32, Signal)>);
+
+impl Signals {
+    fn watch() -> io::Result<Signals> {
+        // Under nohup the end of the terminal is none of the program, nor of its commands.
+        let outlives = is_ignored(ENDS[0]);
+        let ends = ENDS.into_iter().filter(|signum| *signum != ENDS[0] || !outlives);
+        let watched = ends.map(|signum| Ok((signum, Signal::watch(signum)?)));
+        watched.collect::<io::Result<_>>().map(Signals)
     }
+
+    /// Waits for one of them.
+    async fn next(&self) -> i32 {
+        let mut next: Vec<_> =
+            self.0.iter().map(|(signum, signal)| (*signum, Box::pin(signal.recv()))).collect();
+        poll_fn(|cx| {
+            for (signum, next) in &mut next {
+                if next.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(*signum);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Whether a signal is ignored, as far as the system tells.
+fn is_ignored(signum: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    ignored.is_some_and(|set| set >> (signum - 1) & 1 == 1)
+}
+
+/// Passes a signal on, and kills with the second one: the child and what it has started, as a terminal would.
+#[allow(unsafe_code, reason = "no safe call signals a group of processes")]
+fn tell(child: &Child, told: u32, signum: i32) {
+    let signum = if told == 0 { signum } else { libc::SIGKILL };
+    // SAFETY: the call takes two numbers. That the group has ended at this very moment is its only error.
+    unsafe { libc::kill(-(child.id() as i32), signum) };
 }
 
 enum First<A, B> {

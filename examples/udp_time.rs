@@ -82,6 +82,11 @@ fn read(parser: &mut Parser) -> Result<Options, Stop> {
 
 fn serve(options: &Options) -> io::Result<()> {
     let server = UdpSocket::bind(&options.address)?;
+    if !options.short {
+        // Before the address is printed: whoever reads it may send the signal at once.
+        let own = server.clone();
+        Signal::once(SIGINT, move || own.close())?.unref();
+    }
     say!("the time, from {}", server.local_addr()?);
     server.recv_start(|server, datagram| match datagram {
         Ok(datagram) => {
@@ -95,11 +100,7 @@ fn serve(options: &Options) -> io::Result<()> {
         }
         Err(error) => complain!("{error}"),
     });
-    if options.short {
-        return ask(&server);
-    }
-    Signal::once(SIGINT, move || server.close())?.unref();
-    Ok(())
+    if options.short { ask(&server) } else { Ok(()) }
 }
 
 /// Asks as a client would, prints the answer and ends both.

@@ -124,7 +124,9 @@ async fn run_after_a_change(options: &Options, watcher: &Watcher) -> io::Result<
     }
     let more =
         if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-    let shown = options.path.join(first);
+    // What happens to the path itself has no name below it, which would add a slash.
+    let shown =
+        if first == Path::new("") { options.path.clone() } else { options.path.join(first) };
     let words: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
     mention!("{}{more}: {}", shown.display(), words.join(" "));
     match Command::new(&options.command[0]).args(&options.command[1..]).status().await {

@@ -41,10 +41,10 @@ impl Chat {
         greeted(UnixStream::connect(&self.path).unwrap(), name)
     }
 
-    /// Ctrl-C.
-    fn interrupt(mut self) {
+    /// Ends it by a signal, `-INT` for Ctrl-C.
+    fn end(mut self, signal: &str) {
         let number = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &number]).status().unwrap().success());
+        assert!(Command::new("kill").args([signal, &number]).status().unwrap().success());
         assert!(self.child.wait().unwrap().success());
         assert!(!self.path.exists(), "the socket file is removed");
     }
@@ -86,9 +86,27 @@ fn guests_over_tcp_and_unix_hear_each_other_and_ctrl_c_tells_everybody() {
         drop(other);
         drop(bob);
         assert_eq!(line(&mut ann), "* bob has left");
-        chat.interrupt();
+        chat.end("-INT");
         assert_eq!(line(&mut ann), "* the house closes");
         assert_eq!(line(&mut ann), "");
+    });
+}
+
+#[test]
+fn sigterm_leaves_no_socket_file_behind_that_the_next_start_would_meet() {
+    bounded(|| {
+        let chat = Chat::start("term", &[]);
+        let mut ann = chat.by_tcp("ann");
+        let output = example("chat")
+            .args(["--tcp", "127.0.0.1:0", "--unix"])
+            .arg(&chat.path)
+            .output()
+            .unwrap();
+        let path = chat.path.display();
+        let expected = format!("chat: {path}: Address already in use (os error 98)\n");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), &*expected));
+        chat.end("-TERM");
+        assert_eq!(line(&mut ann), "* the house closes");
     });
 }
 
@@ -118,7 +136,7 @@ fn a_guest_that_does_not_read_is_cut_off_and_the_others_go_on() {
         say(&mut bob, "still here");
         while line(&mut ann) != "bob: still here" {}
         drop(slow);
-        chat.interrupt();
+        chat.end("-INT");
     });
 }
 
@@ -136,7 +154,7 @@ fn who_reads_nothing_is_cut_off_without_a_name_too() {
         assert_eq!(line(&mut ann), "* bob is here");
         say(&mut ann, "hello");
         assert_eq!(line(&mut bob), "ann: hello");
-        chat.interrupt();
+        chat.end("-INT");
     });
 }
 
@@ -158,7 +176,7 @@ fn a_line_may_have_4096_bytes_however_they_come() {
             assert_eq!(line(&mut bob), "");
             assert_eq!(line(&mut ann), "* bob has left");
         }
-        chat.interrupt();
+        chat.end("-INT");
     });
 }
 

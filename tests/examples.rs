@@ -164,6 +164,25 @@ fn what_goes_wrong_is_one_line_and_exit_code_1() {
 }
 
 #[test]
+fn a_scenario_that_cannot_end_fails_alone() {
+    let path = scratch("endless.json");
+    let open = r#"{"op":"channel","a":"p","b":"q"},{"op":"listen","port":"q","id":"c","times":1}"#;
+    std::fs::write(&path, format!(r#"{{"name":"endless","main":[{open}]}}"#)).unwrap();
+    let path = path.to_str().unwrap();
+    let output = run("scenario", &[path, "tests/conformance/001-tick-before-microtask.json"]);
+    let said = text(&output.stdout);
+    let lines: Vec<_> = said.lines().collect();
+    let why = format!("{path}: windlass: in virtual time nothing can happen any more");
+    assert!(lines.len() == 3 && lines[0].starts_with(&why), "{said}");
+    assert!(lines[1].ends_with(": ok") && lines[2] == "1 passed, 1 failed", "{said}");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), ""));
+    let output = run("scenario", &["--explain", path]);
+    let said = text(&output.stderr);
+    assert!(said.starts_with(&format!("scenario: {why}")) && said.lines().count() == 1, "{said}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn after_the_last_seed_comes_the_first() {
     let last = u64::MAX.to_string();
     let output = run("against_node", &["--print", "--count", "5", "--seed", &last]);

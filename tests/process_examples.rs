@@ -36,8 +36,21 @@ fn line_with(reader: &mut impl BufRead, text: &str) -> String {
     }
 }
 
+/// Waits until no process has this among its arguments.
+fn wait_for_the_end_of(argument: &str) {
+    let has_it = |entry: std::io::Result<fs::DirEntry>| {
+        let words = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+    };
+    while fs::read_dir("/proc").unwrap().any(has_it) {}
+}
+
 fn interrupt(pid: u32) {
-    assert!(Command::new("kill").args(["-INT", &pid.to_string()]).status().unwrap().success());
+    signal(pid, "-INT");
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
 }
 
 #[test]
@@ -121,12 +134,66 @@ fn run_ends_with_ctrl_c_also_when_what_a_command_left_behind_holds_its_output() 
         let leaves = script(&folder, "leaves", &format!("cat {} & echo up", held.display()));
         let (mut child, mut stdout) = start("run", &[&leaves]);
         line_with(&mut stdout, "up");
-        // The first ones may still go to the shell.
+        // The first one may still go to the shell. This cat ignores it, as what a shell runs behind `&`.
         while child.try_wait().unwrap().is_none() {
             interrupt(child.id());
         }
         line_with(&mut stdout, "leaves | ended");
-        drop(fs::OpenOptions::new().write(true).open(held).unwrap());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        let path = held.to_str().unwrap();
+        wait_for_the_end_of(path);
+    });
+}
+
+#[test]
+fn run_passes_ctrl_c_on_to_what_a_script_runs() {
+    bounded(|| {
+        let folder = directory("run-group");
+        let held = folder.join("held");
+        assert!(Command::new("mkfifo").arg(&held).status().unwrap().success());
+        let path = held.to_str().unwrap();
+        // The shell goes at once, and knows nothing of what it has run.
+        let runs = script(&folder, "runs", &format!("echo up; cat {path}; echo done"));
+        let (mut child, mut stdout) = start("run", &[&runs]);
+        line_with(&mut stdout, "up");
+        signal(child.id(), "-TERM");
+        line_with(&mut stdout, "runs | ended (signal: 15 (SIGTERM))");
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        wait_for_the_end_of(path);
+    });
+}
+
+#[test]
+fn run_passes_the_end_of_its_terminal_on_but_not_under_nohup() {
+    /// Sets of signals with the first one, which is SIGHUP, end with one of these digits.
+    const ODD: [char; 8] = ['1', '3', '5', '7', '9', 'b', 'd', 'f'];
+    bounded(|| {
+        let folder = directory("run-hang-up");
+        let lines = "trap 'echo hung up; exit 0' HUP; trap 'echo bye; exit 0' INT; echo up";
+        let waits = script(&folder, "waits", &format!("{lines}; while :; do sleep 0.01; done"));
+        // A test that runs under nohup itself hands that down.
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        if !status.lines().any(|line| line.starts_with("SigIgn:") && line.ends_with(ODD)) {
+            let (mut child, mut stdout) = start("run", &[&waits]);
+            line_with(&mut stdout, "up");
+            signal(child.id(), "-HUP");
+            assert_eq!(line_with(&mut stdout, "waits"), "waits | hung up\n");
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        }
+
+        let mut nohup = Command::new("nohup");
+        nohup.arg(example("run").get_program()).arg(&waits);
+        let mut child = nohup
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        line_with(&mut stdout, "up");
+        signal(child.id(), "-HUP");
+        interrupt(child.id());
+        assert_eq!(line_with(&mut stdout, "waits"), "waits | bye\n");
         assert_eq!(child.wait().unwrap().code(), Some(0));
     });
 }
@@ -160,5 +227,24 @@ fn watch_runs_its_command_once_for_all_that_changes_together_also_in_new_directo
         line_with(&mut stdout, "ran");
         child.kill().unwrap();
         child.wait().unwrap();
+    });
+}
+
+#[test]
+fn watch_names_a_file_that_it_watches_as_it_was_given() {
+    bounded(|| {
+        let folder = directory("watch-file");
+        let (file, command) = (folder.join("file"), script(&folder, "command", "echo ran"));
+        fs::write(&file, "one").unwrap();
+        let path = file.to_str().unwrap();
+        let (mut child, mut stdout) = start("watch", &["--quiet", "1", path, &command]);
+        let hears = std::thread::spawn(move || line_with(&mut stdout, "command"));
+        while !hears.is_finished() {
+            fs::write(&file, "two").unwrap();
+            std::thread::park_timeout(ms(200));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(hears.join().unwrap(), format!("{path}: {command}\n"));
     });
 }

@@ -29,7 +29,8 @@ mod program;
 mod record;
 mod runner;
 
-use std::io::stdin;
+use std::io::{self, stdin};
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -107,6 +108,19 @@ fn load(file: &Path) -> Outcome<Scenario> {
     Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
 }
 
+/// Runs a program. One that cannot go on, as with a port that nobody closes in virtual time, panics: an
+/// error of its file, and no reason to leave the others out.
+fn run<T>(run: impl FnOnce() -> io::Result<T>) -> Outcome<T> {
+    panic::set_hook(Box::new(|_| ())); // The error says it.
+    match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(result) => Ok(result?),
+        Err(payload) => {
+            let text = payload.downcast_ref::<String>().cloned();
+            Err(text.unwrap_or_else(|| "the program panicked".to_owned()).into())
+        }
+    }
+}
+
 fn check_all(Options { real, throws, files, .. }: &Options) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     for path in files {
@@ -150,7 +164,7 @@ enum Compared {
 fn check(file: &Path, virtual_time: bool) -> Outcome<Compared> {
     let scenario = load(file)?;
     log::debug!("{}", scenario.name);
-    let trace = runner::run(&scenario, virtual_time)?;
+    let trace = run(|| runner::run(&scenario, virtual_time))?;
     Ok(match &scenario.expect {
         None => Compared::Nothing(trace),
         Some(expected) if *expected == trace => Compared::Same,
@@ -175,7 +189,7 @@ fn do_all(act: Act, files: &[PathBuf]) -> ExitCode {
 
 fn explain(act: Act, file: &Path) -> Outcome<()> {
     let scenario = load(file)?;
-    let ledger = record::record(&scenario)?;
+    let ledger = run(|| record::record(&scenario))?;
     if act == Act::JsonLines {
         common::print(format_args!("{}", ledger.json_lines(&scenario.name)), common::Gone::Ends);
     } else {
@@ -189,7 +203,7 @@ fn explain(act: Act, file: &Path) -> Outcome<()> {
 
 fn predict(file: &Path) -> Outcome<()> {
     let scenario = load(file)?;
-    let trace = runner::run(&scenario, true)?;
+    let trace = run(|| runner::run(&scenario, true))?;
     let mut labels: Vec<_> = trace.iter().map(String::as_str).collect();
     labels.sort_unstable();
     say!("{}: in which order do these come? (an empty line ends)", scenario.name);

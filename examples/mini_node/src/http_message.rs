@@ -59,6 +59,7 @@ const TWO_LENGTHS: Fault = (
 );
 const ENCODING: Fault =
     ("HPE_INVALID_TRANSFER_ENCODING", "Parse Error: Request has invalid `Transfer-Encoding`");
+const URL: Fault = ("HPE_INVALID_URL", "Parse Error: Invalid characters in url");
 const CHUNK: Fault = ("HPE_INVALID_CHUNK_SIZE", "Parse Error: Invalid character in chunk size");
 const TOKEN: Fault = ("HPE_INVALID_HEADER_TOKEN", "Parse Error: Invalid header token");
 const CR: Fault = ("HPE_CR_EXPECTED", "Parse Error: Missing expected CR");
@@ -264,12 +265,24 @@ fn parse_head(bytes: &[u8], is_request: bool) -> Result<Option<(Head, usize)>, F
     let httparse::Status::Complete(length) = parsed else {
         return unfinished.map_or(Ok(None), |broken| Err(fault_of(broken)));
     };
+    if is_request && !is_url(&head) {
+        return Err(URL);
+    }
     for line in lines {
         head.headers.push(line.name.to_owned());
         // Bytes that are no ASCII are Latin-1, as in Node.
         head.headers.push(line.value.iter().map(|&byte| char::from(byte)).collect());
     }
     Ok(Some((head, length)))
+}
+
+/// Whether a request asks for a path, for an address, or for a tunnel, in ASCII.
+fn is_url(head: &Head) -> bool {
+    let is_scheme =
+        |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_alphabetic());
+    let is_address = || head.url.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme));
+    head.url.is_ascii()
+        && (head.method == "CONNECT" || head.url.starts_with(['/', '*']) || is_address())
 }
 
 fn fault_of(broken: Broken) -> Fault {
@@ -388,6 +401,20 @@ mod tests {
             assert_eq!(found(head.as_bytes(), 99, true), Err(CR), "{head:?}");
         }
         assert_eq!(found(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n", 99, false), Err(CR));
+    }
+
+    #[test]
+    fn a_request_for_no_url_is_refused() {
+        for url in ["fast", "?x", "://a", "1://a", "/\u{e4}", "/?\u{e4}", "http://a/\u{e4}"] {
+            let bytes = format!("GET {url} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert_eq!(found(bytes.as_bytes(), 99, true), Err(URL), "{url}");
+        }
+        for (method, url) in
+            [("GET", "/"), ("OPTIONS", "*"), ("GET", "http://a"), ("CONNECT", "a:1")]
+        {
+            let bytes = format!("{method} {url} HTTP/1.1\r\nHost: x\r\n\r\n");
+            assert!(found(bytes.as_bytes(), 99, true).is_ok(), "{method} {url}");
+        }
     }
 
     #[test]
