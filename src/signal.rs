@@ -200,10 +200,12 @@ impl Listener {
 
     /// Stops for good. Again it does nothing.
     fn stop(&self) {
+        self.has_come.set(false);
         drop(self.stop_but_for_callback());
     }
 
-    /// Stops for good. The callback comes back, for the caller to call or drop.
+    /// Stops for good, but leaves the signal that has come to the tasks. The callback comes back,
+    /// for the caller to call or drop.
     fn stop_but_for_callback(&self) -> Option<Box<dyn FnMut()>> {
         let listed = self.hub.listeners.borrow_mut().remove(&(self.signum, self.number));
         if listed.is_some() {
@@ -214,7 +216,6 @@ impl Listener {
         }
         let entry = self.registration.close();
         self.hub.leave_if_unused();
-        self.has_come.set(false);
         drop((listed, entry));
         self.callback.clear()
     }
@@ -380,8 +381,9 @@ impl Signal {
     /// watching began.
     ///
     /// Of several tasks that wait, the one that has waited longest takes it, and dropping the
-    /// future loses none. A signal that has a callback comes to the tasks as well. Once the
-    /// watching is stopped this is never ready, and holds nothing.
+    /// future loses none. A signal that has a callback comes to the tasks as well, also the one of
+    /// [`once`](Signal::once). Once the watching is stopped nothing more comes: then this is never
+    /// ready, and holds nothing.
     pub fn recv(&self) -> Recv<'_> {
         Recv { signal: self, place: Place::default() }
     }

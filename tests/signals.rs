@@ -252,6 +252,32 @@ fn a_signal_without_a_callback_is_kept_for_the_next_task_that_waits() {
 }
 
 #[test]
+fn a_signal_that_has_a_callback_comes_to_the_tasks_behind_it_also_the_one_of_once() {
+    bounded(|| {
+        let signum = signal_of_test(25);
+        let trace = Trace::new();
+        run(|| {
+            for (signal, name) in [
+                (Signal::start(signum, trace.says("start")).unwrap(), "start's task"),
+                (Signal::once(signum, trace.says("once")).unwrap(), "once's task"),
+            ] {
+                let told = trace.clone();
+                drop(windlass::spawn(async move {
+                    signal.recv().await;
+                    told.say(name);
+                    signal.stop();
+                    let (waker, _) = Wakes::new();
+                    let again = poll_once_and_drop(signal.recv(), &waker);
+                    assert!(again.is_pending(), "nothing comes any more");
+                }));
+            }
+            set_immediate(move || raise(signum));
+        });
+        trace.expect(&["start", "start's task", "once", "once's task"]);
+    });
+}
+
+#[test]
 fn a_signal_without_a_callback_holds_the_loop_only_while_a_task_waits() {
     bounded(|| {
         let signum = signal_of_test(23);

@@ -277,6 +277,22 @@ fn a_job_that_is_refused_is_told_when_its_thread_comes_to_it() {
 }
 
 #[test]
+fn a_message_may_take_longer_than_any_program() {
+    let for_ever = Duration::MAX..=Duration::MAX;
+    let sim = Sim::new(1).faults(Faults::default().message_time(for_ever));
+    let outcome = bounded(move || {
+        let outcome = sim.run(|| {
+            let worker = Worker::<(), ()>::spawn(|port| port.post(())).unwrap();
+            worker.on_message(|()| unreachable!("it is on its way"));
+            worker.on_exit(|_| unreachable!("the message is not there"));
+            set_timeout(Duration::from_secs(60), || windlass::exit(0));
+        });
+        outcome.elapsed
+    });
+    assert_eq!(outcome, Duration::from_secs(60));
+}
+
+#[test]
 fn callbacks_may_take_their_time() {
     let two = ms(2);
     let sim = Sim::new(1).faults(Faults::default().callback_time(two..=two));

@@ -52,6 +52,29 @@ fn a_job_too_many_is_refused_and_those_that_wait_are_done_in_order() {
 }
 
 #[test]
+fn a_pool_of_any_size_has_as_many_workers_as_it_needs() {
+    bounded(|| {
+        block_on(async {
+            let arrived = Arc::new(std::sync::Barrier::new(3));
+            let pool = WorkerPool::new(usize::MAX, move || {
+                let all = arrived.clone();
+                move |number: u32| {
+                    all.wait(); // Three jobs are under way together.
+                    number
+                }
+            });
+            let pool = pool.unwrap();
+            let jobs: Vec<_> = (0..3).map(|number| pool.run(number)).collect();
+            for (number, job) in (0..).zip(jobs) {
+                assert_eq!(job.await, Ok(number));
+            }
+            let figures = pool.metrics();
+            assert_eq!((figures.size, figures.workers), (usize::MAX, 3));
+        });
+    });
+}
+
+#[test]
 fn with_a_limit_of_zero_a_job_is_taken_only_when_a_worker_is_free() {
     bounded(|| {
         block_on(async {

@@ -84,7 +84,8 @@ impl<In: Send + 'static, Out: Send + 'static, M: FnOnce(Port<Out, In>) + 'static
         // Behind its last message, however long that one is on its way.
         let messages = shared.member.as_ref().and_then(Member::chance);
         let messages = messages.map_or(0, |chance| chance.message_time_max());
-        let end_seen_at = event_loop.virtual_now().saturating_add(END_TAKES + messages);
+        let takes = END_TAKES.saturating_add(messages);
+        let end_seen_at = event_loop.virtual_now().saturating_add(takes);
         let over_limit = event_loop.over_limit();
         // With it what the worker has inherited, which may be the last of its kind.
         callback::drop_quietly(event_loop);

@@ -53,7 +53,8 @@ pub(super) struct Dispatcher<In, Out> {
     main: Main<In, Out>,
     /// The settings of the builder.
     settings: Settings,
-    /// The workers and their jobs. Empty once the pool has ended.
+    /// The workers and their jobs: as many places as were needed at one time, one at least. Empty
+    /// once the pool has ended.
     pub(super) places: RefCell<Vec<Place<In, Out>>>,
     /// The jobs that wait, by number. A tree, so that one of many can be taken out and a passed
     /// burst keeps no memory.
@@ -76,6 +77,13 @@ pub(super) struct Dispatcher<In, Out> {
     names: Names,
 }
 
+impl<In, Out> Dispatcher<In, Out> {
+    /// The most workers that there may be. None once the pool has ended.
+    pub(super) fn size(&self) -> usize {
+        if self.places.borrow().is_empty() { 0 } else { self.settings.size }
+    }
+}
+
 impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     /// A pool on this loop, with its first worker.
     pub(super) fn open(
@@ -84,13 +92,12 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         main: Main<In, Out>,
         settings: Settings,
     ) -> io::Result<Rc<Self>> {
-        let size = settings.size;
         let pool = Rc::new(Dispatcher {
             registration: Registration::new(state.clone()),
             location,
             main,
             settings,
-            places: RefCell::new((0..size).map(|_| Place::new()).collect()),
+            places: RefCell::new(vec![Place::new()]),
             waiting: RefCell::default(),
             next_number: Cell::new(0),
             counts: RefCell::default(),
@@ -222,6 +229,12 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
     fn is_full(&self) -> bool {
         self.waiting.borrow().len() >= self.settings.queue_limit
             && !self.places.borrow().iter().any(Place::is_free)
+            && !self.may_grow()
+    }
+
+    /// Whether there may be one place more.
+    fn may_grow(&self) -> bool {
+        self.places.borrow().len() < self.size()
     }
 
     /// A place for the first job that waits: one with an idle worker if there is one.
@@ -229,9 +242,15 @@ impl<In: Send + 'static, Out: Send + 'static> Dispatcher<In, Out> {
         if self.waiting.borrow().is_empty() {
             return None;
         }
-        let places = self.places.borrow();
+        let may_grow = self.may_grow();
+        let mut places = self.places.borrow_mut();
         let idle = places.iter().position(|place| place.is_free() && place.worker.is_some());
-        idle.or_else(|| places.iter().position(Place::is_free))
+        let free = idle.or_else(|| places.iter().position(Place::is_free));
+        if free.is_none() && may_grow {
+            places.push(Place::new());
+            return Some(places.len() - 1);
+        }
+        free
     }
 
     /// No worker could be started. Jobs wait for those that there are; with none they fail.

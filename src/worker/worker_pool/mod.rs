@@ -204,7 +204,7 @@ impl<In: Send + 'static, Out: Send + 'static> WorkerPool<In, Out> {
         let places = self.pool.places.borrow();
         let count = |f: fn(&&Place<In, Out>) -> bool| places.iter().filter(f).count();
         WorkerPoolMetrics {
-            size: places.len(),
+            size: self.pool.size(),
             busy: count(|place| place.job.is_some()),
             queued: self.pool.waiting.borrow().len(),
             workers: count(|place| place.worker.is_some()),
@@ -223,7 +223,7 @@ impl<In, Out> Clone for WorkerPool<In, Out> {
 impl<In, Out> fmt::Debug for WorkerPool<In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerPool")
-            .field("size", &self.pool.places.borrow().len())
+            .field("size", &self.pool.size())
             .field("queued", &self.pool.waiting.borrow().len())
             .finish_non_exhaustive()
     }
