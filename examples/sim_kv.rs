@@ -28,13 +28,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
+use std::panic;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use windlass::net::{TcpListener, TcpStream};
-use windlass::sim::{Faults, Network, Sim, explore};
+use windlass::sim::{Faults, Network, Outcome, Sim, explore};
 use windlass::stream::Lines;
 use windlass::worker::{Port, Worker};
 use windlass::{spawn, time};
@@ -78,13 +79,17 @@ fn main() -> ExitCode {
             sim.limit(Duration::from_secs(60))
         };
         if let Some(seed) = seed {
-            let outcome = make(seed).run(|| program(bug));
-            say!(
-                "seed {seed}: {:?} of virtual time, digest {:016x}",
-                outcome.elapsed,
-                outcome.digest
-            );
-            return ExitCode::SUCCESS;
+            return match panic::catch_unwind(|| make(seed).run(|| program(bug))) {
+                Ok(Outcome { elapsed, digest, .. }) => {
+                    say!("seed {seed}: {elapsed:?} of virtual time, digest {digest:016x}");
+                    ExitCode::SUCCESS
+                }
+                Err(payload) => {
+                    let text = payload.downcast_ref::<String>().cloned();
+                    complain!("{}", text.unwrap_or_else(|| format!("seed {seed} fails")));
+                    ExitCode::FAILURE
+                }
+            };
         }
         match explore(0..seeds, make, || program(bug)) {
             Ok(count) => {

@@ -301,10 +301,18 @@ fn sim_kv_survives_its_seeds_and_finds_the_bug_that_was_planted() {
     let (_, again) = text.split_once("to run it again: WINDLASS_SEED=").expect("how to run it");
     let seed = again.lines().next().expect("a seed").to_owned();
     // Each process runs it in the same way.
-    let run = || example("sim_kv").args(["--seed", "7"]).output().expect("the example").stdout;
-    let told = String::from_utf8(run()).expect("text");
+    let run_it = || run("sim_kv", &["--seed", "7"]).stdout;
+    let told = String::from_utf8(run_it()).expect("text");
     assert!(told.contains("digest"), "{told}");
-    assert_eq!(told.as_bytes(), run());
+    assert_eq!(told.as_bytes(), run_it());
+    // One that fails says so.
+    let output = run("sim_kv", &["--bug", "lost-update", "--seed", &seed]);
+    let told = format!("sim_kv: seed {seed}: ");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).lines().any(|line| line.starts_with(&told)),
+        "{output:?}"
+    );
+    assert_eq!(output.status.code(), Some(1));
     // The seed alone shows the same.
     let mut one = example("sim_kv");
     let output = one.args(["--bug", "lost-update"]).env("WINDLASS_SEED", &seed).output();
