@@ -2,9 +2,10 @@
 
 mod common;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
+use common::{bounded, connected, reset_on_drop};
 use windlass::block_on;
 use windlass::net::UnixStream;
 use windlass::stream::Lines;
@@ -118,5 +119,33 @@ fn a_wait_for_a_line_that_is_given_up_loses_nothing() {
         theirs.write(b" and the end\n").await.unwrap();
         let line = lines.next().await.unwrap();
         assert_eq!(line.as_deref(), Some("the beginning and the end"));
+    });
+}
+
+#[test]
+fn what_is_before_a_failure_is_no_last_line_also_when_somebody_else_was_told_of_it() {
+    bounded(|| {
+        block_on(async {
+            for other_is_told in [false, true] {
+                let (stream, mut peer) = connected().await;
+                let mut lines = Lines::new(stream.clone(), 100);
+                peer.write_all(b"whole\npart").unwrap();
+                assert_eq!(lines.next().await.unwrap().as_deref(), Some("whole"));
+                reset_on_drop(&peer);
+                drop(peer);
+                if other_is_told {
+                    let error = stream.read(&mut [0]).await.unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                }
+                let error = lines.next().await.unwrap_err();
+                assert_eq!(error.kind() == ErrorKind::ConnectionReset, !other_is_told, "{error}");
+                for _ in 0..2 {
+                    assert_eq!(lines.next().await.unwrap(), None);
+                }
+                stream.close();
+                assert_eq!(lines.next().await.unwrap(), None);
+                assert_eq!(lines.into_parts().1, b"part");
+            }
+        });
     });
 }

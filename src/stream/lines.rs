@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 
-use super::Readable;
+use super::{Readable, failed_before};
 
 /// How much is asked of the stream at a time.
 const CHUNK: usize = 4096;
@@ -14,6 +14,9 @@ const CHUNK: usize = 4096;
 /// The limit is what keeps a peer that never ends its line from taking all memory: at most `limit`
 /// and 4096 bytes are kept here. Reads no further ahead than that, so the peer is held up when
 /// nobody asks for the next line.
+///
+/// What is before the stream's failure is no line: the failure is told once, then None, also if
+/// somebody else was told of it first. [`into_parts`](Lines::into_parts) has it.
 ///
 /// A future that is dropped loses nothing: what it has read is there for the next one, and for
 /// [`into_parts`](Lines::into_parts). Read from the stream itself only after that. As a future that
@@ -48,12 +51,14 @@ pub struct Lines<R: Readable> {
     given: usize,
     /// How many bytes were read into the buffer.
     used: usize,
+    /// The stream's failure was told.
+    failed: bool,
 }
 
 impl<R: Readable> Lines<R> {
     /// Reads from here on; `limit` is the longest line in bytes, with its end.
     pub fn new(stream: R, limit: usize) -> Lines<R> {
-        Lines { stream, limit, buffer: Vec::new(), given: 0, used: 0 }
+        Lines { stream, limit, buffer: Vec::new(), given: 0, used: 0, failed: false }
     }
 
     /// The next line, without its `\n` or `\r\n`. None at the end of the stream; a last line need
@@ -110,8 +115,17 @@ impl<R: Readable> Lines<R> {
                 return Ok(length);
             }
             searched = unread.len();
-            if !self.read_more().await? {
-                return Ok(Some(searched).filter(|length| *length > 0));
+            match self.read_more().await {
+                Ok(true) => {}
+                // Of a stream that has failed it is not the end that is read then.
+                Ok(false) if self.stream.is_readable() => {
+                    return Ok(Some(searched).filter(|length| *length > 0));
+                }
+                _ if self.failed => return Ok(None),
+                outcome => {
+                    self.failed = true;
+                    return outcome.and(Err(failed_before()));
+                }
             }
         }
     }

@@ -75,6 +75,11 @@ use crate::task::waiters::Place;
 pub use halves::{ReadHalf, WriteHalf};
 pub use lines::Lines;
 
+/// The end of a stream whose failure somebody else was told of.
+pub(crate) fn failed_before() -> io::Error {
+    io::Error::other("the stream has failed before")
+}
+
 pub(crate) mod sealed {
     use std::future::Future;
     use std::io;

@@ -19,7 +19,7 @@ use crate::promise::Promise;
 use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
-use crate::stream::{Readable, Writable};
+use crate::stream::{Readable, Writable, failed_before};
 use crate::task::spawn;
 use crate::trace::label::{InForce, here};
 
@@ -107,11 +107,6 @@ pub trait Sink {
 
     /// Sends the end. Ready when everything has gone.
     fn end(&self) -> impl Future<Output = io::Result<()>>;
-}
-
-/// The end of a source whose failure somebody else was told of.
-pub(super) fn failed_before() -> io::Error {
-    io::Error::other("the stream has failed before")
 }
 
 impl Source for ReadStream {

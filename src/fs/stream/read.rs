@@ -31,6 +31,7 @@ use crate::request::Request;
 use crate::state::State;
 use crate::state::current;
 use crate::state::registration::{Handle, Registration};
+use crate::stream::failed_before;
 use crate::sys;
 use crate::task::waiters::{Place, Waiters};
 use crate::trace::label::here;
@@ -434,7 +435,7 @@ impl Reader {
     /// Whether everything has come, for one who promises that.
     pub(super) fn end(&self) -> io::Result<()> {
         match self.stage.get() {
-            Stage::Failed => Err(pipe::failed_before()),
+            Stage::Failed => Err(failed_before()),
             _ => self.over(),
         }
     }
