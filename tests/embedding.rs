@@ -322,6 +322,45 @@ fn a_task_that_another_thread_wakes_is_polled_though_nothing_is_alive() -> io::R
     Ok(())
 }
 
+// L-15, M-18: the outer loop may sleep already when a callback of its own wakes a task.
+#[test]
+fn a_wake_of_the_same_thread_outside_a_turn_makes_the_descriptor_readable() -> io::Result<()> {
+    let event_loop = real_loop();
+    let mut outer = Outer::around(&event_loop)?;
+    let trace = Trace::new();
+    let waker = Rc::new(Cell::new(None::<task::Waker>));
+    event_loop.enter(|| {
+        let (log, slot) = (trace.clone(), waker.clone());
+        let waits = poll_fn(move |cx| {
+            log.say("poll");
+            slot.set(Some(cx.waker().clone()));
+            task::Poll::<()>::Pending
+        });
+        drop(windlass::spawn(waits));
+    });
+    event_loop.turn(RunMode::NoWait);
+    trace.expect(&["poll"]);
+    for alive in [false, true] {
+        let guard = alive.then(|| event_loop.keep_alive());
+        for entered in [false, true] {
+            let waker = waker.take().expect("a poll has left it");
+            if entered {
+                event_loop.enter(|| waker.wake_by_ref());
+            } else {
+                waker.wake_by_ref();
+            }
+            waker.wake();
+            event_loop.enter(|| queue_microtask(trace.says("behind it")));
+            assert!(outer.is_readable(&event_loop)?);
+            event_loop.turn(RunMode::NoWait);
+            trace.expect(&["poll", "behind it"]);
+            assert!(!outer.is_readable(&event_loop)?, "an outer loop would spin");
+        }
+        drop(guard);
+    }
+    Ok(())
+}
+
 // L-15
 #[test]
 fn an_outer_poll_hears_connections() -> io::Result<()> {

@@ -91,6 +91,9 @@ impl TaskWaker {
         current::find_with(loop_id, |state| {
             if let Some(waker) = waker.take() {
                 waker.queue_on(state);
+                if !state.teller.track.is_turning() {
+                    tell_outer_loop(state);
+                }
             }
         });
         if let Some(waker) = waker {
@@ -124,6 +127,24 @@ impl TaskWaker {
             task.run(&Waker::from(self));
         }
     }
+}
+
+/// A task was woken between two turns: the loop is to be turned, as after a wake from another
+/// thread. An outer loop that sleeps hears it by the descriptor.
+#[cold]
+#[inline(never)]
+fn tell_outer_loop(state: &State) {
+    // Once is enough.
+    if state.is_open() && state.mailbox.is_asleep() {
+        state.mailbox.wake_task(Arc::new(Queued));
+    }
+}
+
+/// Stands in the mailbox for a microtask that is queued already.
+struct Queued;
+
+impl Woken for Queued {
+    fn queue(self: Arc<Self>) {}
 }
 
 impl Woken for TaskWaker {
