@@ -682,6 +682,38 @@ fn a_refresh_between_two_lists_comes_in_time_for_the_next_list() {
     check(scenario, &["20 ms", "check", "15 ms"]);
 }
 
+// T-08, of two lists that expire together. As in Node, which gives up the emptied list of a timer
+// that is cleared, also in its own callback, unless the timer is unreferenced.
+#[test]
+fn what_a_timer_arms_that_has_cleared_itself_is_in_a_list_made_then() {
+    let order_of = |makes: fn(Box<dyn Fn(Timer)>) -> Timer, clears: bool, holds: bool| {
+        let trace = Trace::new();
+        let event_loop = virtual_loop();
+        event_loop.run(|| {
+            let inner = trace.clone();
+            _ = makes(Box::new(move |timer| {
+                timer.set_ref(holds);
+                if clears {
+                    timer.clear();
+                }
+                set_timeout(ms(10), inner.says("first"));
+                advance(ms(5));
+                set_timeout(ms(5), inner.says("second"));
+                next_tick(move || timer.clear());
+            }));
+        });
+        trace.lines().join(", ")
+    };
+    let makes: [fn(Box<dyn Fn(Timer)>) -> Timer; 2] =
+        [|f| set_interval(ms(10), f), |f| set_timer(ms(10), f)];
+    for makes in makes {
+        assert_eq!(order_of(makes, true, true), "first, second");
+        // The list is put back after the callback, so behind the one that was made in it.
+        assert_eq!(order_of(makes, false, true), "second, first");
+        assert_eq!(order_of(makes, true, false), "second, first");
+    }
+}
+
 /// What Node decides before the drain beside the next timer: when its list is looked at again.
 #[test]
 fn a_list_without_a_further_due_timer_is_put_back_before_the_drain() {

@@ -188,6 +188,8 @@ struct Thread<'p> {
     timers: Vec<Timer<'p>>,
     lists: Vec<List>,
     next_list: u64,
+    /// The timer whose callback runs.
+    firing: Option<usize>,
     /// In a pass: the timer that fires next, chosen before the drain that comes first.
     chosen: Option<usize>,
     /// Pool requests in order of submission, and when each is done.
@@ -278,10 +280,17 @@ impl Thread<'_> {
         let before = std::mem::replace(&mut self.timers[timer].status, Status::Cleared);
         if before == Status::Armed {
             self.unlink(timer);
-            if self.timers[timer].referenced {
-                let delay = self.timers[timer].delay;
-                self.lists.retain(|list| list.delay != delay || !list.timers.is_empty());
-            }
+        }
+        if before == Status::Armed || before != Status::Cleared && self.firing == Some(timer) {
+            self.give_up_list_of(timer);
+        }
+    }
+
+    /// Gives up the list of a timer that is cleared, if that leaves it empty and was referenced.
+    fn give_up_list_of(&mut self, timer: usize) {
+        if self.timers[timer].referenced {
+            let delay = self.timers[timer].delay;
+            self.lists.retain(|list| list.delay != delay || !list.timers.is_empty());
         }
     }
 
@@ -585,14 +594,22 @@ impl<'p> Model<'p> {
         let callback = timer.callback.clone();
         let Some(left) = timer.left.as_mut() else {
             timer.status = Status::Fired;
+            self.threads[t].firing = Some(number);
             self.call(t, callback);
+            self.threads[t].firing = None;
             return;
         };
         *left -= 1;
-        // An interval that has had its last firing is cleared before its body, but after its label.
-        timer.status = if *left == 0 { Status::Cleared } else { Status::Firing };
+        timer.status = Status::Firing;
+        let is_last = *left == 0;
         let start = self.threads[t].now;
+        self.threads[t].firing = Some(number);
+        if is_last {
+            // An interval that has had its last firing is cleared before its body, but after its label.
+            self.threads[t].clear_timer(number);
+        }
         self.call(t, callback);
+        self.threads[t].firing = None;
         let timer = &mut self.threads[t].timers[number];
         if timer.status != Status::Cleared {
             // A period counts from the start of the callback, its place in the list from the end.

@@ -444,14 +444,15 @@ impl Table {
         let index = self.find(timer)?.0;
         let entry = &mut self.entries[index as usize];
         self.holding -= usize::from(entry.holds());
-        if entry.life.is_armed() {
-            let emptied = unlink(&mut self.links, self.lists.ends(entry.list), index);
-            // Node keeps an emptied list whose last timer was unreferenced until it expires.
-            if emptied && entry.referenced {
-                give_up(&mut self.lists, &mut self.heap, entry.list);
-            } else if emptied {
-                keep_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
-            }
+        // One that its own callback clears has left its list. What that arms then is in a new one.
+        let emptied = entry.life.is_armed()
+            && unlink(&mut self.links, self.lists.ends(entry.list), index)
+            || entry.callback.is_none() && self.lists.ends(entry.list).last == KEPT;
+        // Node keeps an emptied list whose last timer was unreferenced until it expires.
+        if emptied && entry.referenced {
+            give_up(&mut self.lists, &mut self.heap, entry.list);
+        } else if emptied {
+            keep_emptied(&mut self.lists, &mut self.heap, &mut self.emptied);
         }
         entry.life = Life::Free;
         let callback = entry.callback.take();
