@@ -17,6 +17,7 @@ use windlass::fs::{self, File};
 use windlass::handle::{Check, Idle, Notifier, Poll, Prepare};
 use windlass::net::{TcpListener, TcpStream, UdpSocket};
 use windlass::signal::Signal;
+use windlass::sim::Sim;
 use windlass::time::sleep;
 use windlass::tty::Tty;
 use windlass::worker::{BroadcastChannel, Call, Worker, WorkerPool, channel};
@@ -148,6 +149,14 @@ const CASES: &[(&str, Case)] = &[
     }),
     ("jobs", |count, order| {
         run(move || order.cancel((0..count).map(|_| queue_work(|| ())).collect()));
+    }),
+    // No timer is armed, so each wait could be one for ever.
+    ("jobs of a simulation", |count, _| {
+        Sim::new(1).run(|| {
+            for _ in 0..4 * count {
+                drop(queue_work(|| ()));
+            }
+        });
     }),
     ("jobs with a deadline", |count, order| {
         run(move || {

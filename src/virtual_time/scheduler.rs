@@ -50,6 +50,8 @@ struct Table {
     runs: u64,
     /// Why no loop can go on, until the first loop has been told.
     deadlock: Option<String>,
+    /// The loop that runs does so only to say what it waits for.
+    is_asking: bool,
     /// The loop that runs sleeps in real time, for sources or for threads outside of the program.
     in_real_time: bool,
     /// As in [`Program`].
@@ -72,8 +74,8 @@ struct Entry {
     last_run: u64,
     /// Wakes the loop's thread, which waits for `running` to be its number.
     wake: Arc<Condvar>,
-    /// What it waits for, in words, while only others can help.
-    report: String,
+    /// What it waits for, in words, once it was asked.
+    report: Option<String>,
     /// It has sockets or other sources, which know no virtual time.
     sources: bool,
 }
@@ -217,15 +219,28 @@ impl Table {
                 self.in_real_time = true;
             }
             None => {
-                self.deadlock = Some(self.reports());
-                self.run_at_its_time(0);
+                self.ask_or_end();
             }
         }
     }
 
-    /// What each loop waits for.
+    /// No loop can go on: has the next one say what it waits for, which only its own thread can.
+    /// When all have, the first loop is told.
+    fn ask_or_end(&mut self) {
+        let silent = |(_, entry): &(_, &Entry)| entry.report.is_none() && entry.joins.is_none();
+        if let Some((number, entry)) = self.entries.iter().find(silent) {
+            (self.running, self.is_asking) = (Some(*number), true);
+            entry.wake.notify_all();
+            return;
+        }
+        self.deadlock = Some(self.reports());
+        self.run_at_its_time(0);
+    }
+
+    /// What each loop waits for, as far as it has said so.
     fn reports(&self) -> String {
-        reports(self.entries.iter().map(|(number, entry)| (*number, entry.report.as_str())))
+        let entries = self.entries.iter();
+        reports(entries.filter_map(|(number, entry)| Some((*number, entry.report.as_deref()?))))
     }
 }
 
@@ -262,6 +277,7 @@ impl Member {
                 running: Some(0),
                 runs: 0,
                 deadlock: None,
+                is_asking: false,
                 in_real_time: false,
                 chance,
                 is_over: false,
@@ -294,7 +310,7 @@ impl Member {
             joins: None,
             last_run: 0,
             wake: Arc::new(Condvar::new()),
-            report: String::new(),
+            report: None,
             sources: false,
         };
         table.entries.insert(number, entry);
@@ -351,15 +367,31 @@ impl Member {
     }
 
     /// Gives up running until the loop can go on: at `until`, or when a message comes. `report`
-    /// says what it waits for when only others can help. `sources` tells whether sockets may.
-    pub(crate) fn wait(&self, clock: Nanos, until: Nanos, report: String, sources: bool) -> Next {
+    /// says what it waits for, and is asked only when nobody can go on: to look through all that
+    /// the loop has takes long. `sources` tells whether sockets may help.
+    pub(crate) fn wait(
+        &self,
+        clock: Nanos,
+        until: Nanos,
+        report: impl Fn() -> String,
+        sources: bool,
+    ) -> Next {
         let mut table = self.program.lock();
         let me = self.number;
         let entry = self.entry(&mut table);
-        (entry.clock, entry.until, entry.report) = (clock, until, report);
+        (entry.clock, entry.until, entry.report) = (clock, until, None);
         entry.sources = sources;
         table.run_next_or_sleep(me);
         let mut table = self.block_until_running(table);
+        while std::mem::take(&mut table.is_asking) {
+            // Not under the lock, which comes before those of mailboxes.
+            drop(table);
+            let report = report();
+            table = self.program.lock();
+            self.entry(&mut table).report = Some(report);
+            table.run_next_or_sleep(me); // Something may have come from outside.
+            table = self.block_until_running(table);
+        }
         if self.is_first()
             && let Some(reasons) = table.deadlock.take()
         {

@@ -21,8 +21,7 @@ pub(crate) fn wait(state: &State, member: &Member, timeout: Option<Duration>) {
         let now = state.clock.now();
         let may_go_on = timeout == Some(Duration::ZERO) || state.handles.ready_count() > 0;
         let until = if may_go_on { now } else { state.timers.next_expiry().unwrap_or(Nanos::MAX) };
-        let report = if until == Nanos::MAX { state.why_it_waits() } else { String::new() };
-        match member.wait(now, until, report, sources) {
+        match member.wait(now, until, || state.why_it_waits(), sources) {
             Next::Run(time) => {
                 state.clock.advance_to(time);
                 state.delays.idle(state.clock.now() - now);
