@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use common::*;
 use windlass::handle::{self, Interest};
 use windlass::net::{TcpListener, TcpStream};
-use windlass::worker::{BroadcastChannel, Call, Worker, WorkerPool, channel};
+use windlass::worker::{BroadcastChannel, Call, Port, Worker, WorkerPool, channel, checkpoint};
 use windlass::{
     CancelToken, Canceller, Timer, exit, next_tick, on_exit, on_uncaught, set_immediate,
     set_interval, set_timeout, spawn, work,
@@ -311,6 +311,35 @@ fn of_a_future_and_its_output_that_panic_at_one_drop_the_first_is_uncaught() {
         set_immediate(trace.says("immediate"));
     };
     check(scenario, &["!the future", "!a panic whose payload is not a text", "immediate"]);
+}
+
+/// Two unwindings at a time would end the process.
+#[test]
+fn a_future_that_a_checkpoint_leaves_is_dropped_apart_from_the_end_of_its_worker() {
+    struct Checks<D>(Port<u8, ()>, OnDrop<D>)
+    where
+        D: FnMut();
+
+    impl<D: FnMut()> Future for Checks<D> {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            self.0.post(1);
+            loop {
+                checkpoint();
+            }
+        }
+    }
+
+    let code = windlass::block_on(async {
+        let worker = Worker::<(), u8>::spawn(|port| {
+            drop(spawn(Checks(port, bomb("the future"))));
+        });
+        let worker = worker.expect("a worker");
+        assert_eq!(worker.recv().await, Some(1));
+        worker.terminate().await
+    });
+    assert_eq!(code, 1);
 }
 
 #[test]

@@ -176,7 +176,10 @@ impl<F: Future + 'static> Run for Spawned<F> {
             Ok(Poll::Pending) if !self.aborted.get() => self.future.set(Some(future)),
             Ok(Poll::Pending) => self.end(future, Err(TaskError::Aborted)),
             Ok(Poll::Ready(output)) => self.end(future, Ok(output)),
-            Err(payload) if payload.is::<Halt>() => panic::resume_unwind(payload),
+            Err(payload) if payload.is::<Halt>() => {
+                callback::drop_quietly(future);
+                panic::resume_unwind(payload)
+            }
             Err(payload) => {
                 callback::drop_quietly(future);
                 self.finish(Err(TaskError::Panicked(Panic::new(payload))));
