@@ -803,6 +803,40 @@ fn a_loop_in_a_thread_local_is_dropped_at_thread_exit() {
     assert!(told.recv().is_ok(), "the callback was dropped with its thread");
 }
 
+// Z-08, the other way round: what this thread knows of its loops may be gone by then.
+#[test]
+fn a_destructor_of_a_thread_local_may_run_a_loop() {
+    struct Runs(mpsc::Sender<&'static str>);
+    impl Drop for Runs {
+        fn drop(&mut self) {
+            let told = self.0.clone();
+            windlass::run(move || {
+                let never = told.clone();
+                let cleared = set_timeout(ms(1), move || never.send("never").unwrap());
+                set_timeout(ms(1), move || told.send("timer").unwrap());
+                cleared.clear();
+            });
+            let told = self.0.clone();
+            windlass::block_on(async move {
+                windlass::time::sleep(ms(1)).await;
+                queue_work(|| ()).await.unwrap();
+                told.send("task").unwrap();
+            });
+        }
+    }
+    thread_local! {
+        static LAST: RefCell<Option<Runs>> = const { RefCell::new(None) };
+    }
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        LAST.set(Some(Runs(tell)));
+        windlass::run(|| set_immediate(|| {}));
+    })
+    .join()
+    .expect("the thread ends without a panic");
+    assert_eq!(told.iter().collect::<Vec<_>>(), ["timer", "task"]);
+}
+
 // Z-04, for loops: clones are names of one loop.
 #[test]
 fn a_loop_lives_until_its_last_clone_is_dropped() {

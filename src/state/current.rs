@@ -161,13 +161,17 @@ fn find_in(loops: &[(u32, Weak<State>)], id: u32) -> Option<Rc<State>> {
 }
 
 /// Makes a new loop known to [`find`].
+///
+/// Where the thread's locals are being dropped the list may be gone. A loop that is made there is
+/// known while it is the current one.
 pub(crate) fn register(state: &Rc<State>) {
-    LOOPS.with(|loops| {
+    let push = |loops: &RefCell<Vec<(u32, Weak<State>)>>| {
         let mut loops = loops.borrow_mut();
         loops.retain(|(_, known)| known.strong_count() > 0);
         debug_assert!(loops.last().is_none_or(|(last, _)| *last < state.id));
         loops.push((state.id, Rc::downgrade(state)));
-    });
+    };
+    LOOPS.try_with(push).unwrap_or_default();
 }
 
 /// Where in virtual time this thread is, if it is.
