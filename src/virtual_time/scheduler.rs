@@ -389,7 +389,7 @@ impl Member {
             let report = report();
             table = self.program.lock();
             self.entry(&mut table).report = Some(report);
-            table.ask_or_end();
+            table.run_next_or_sleep(me); // Something may have come from outside.
             table = self.block_until_running(table);
         }
         if self.is_first()

@@ -48,6 +48,7 @@ test("a whole order is judged, and the run stops at the first difference with wh
   await order(page, ["n1", "m1", "n2", "n3", "timer"]);
   await page.click('[data-key="judge"]');
   assert.match(await verdict(page), /stops here/);
+  await page.locator(".predict-result .queues").first().waitFor(); // Drawn in the next frame.
   const text = await page.locator(".predict-result").textContent();
   assert.match(text, /Up to callback 1 it is right\. Then you said m1; what comes is n2\./);
   assert.match(text, /O-11/);
