@@ -19,6 +19,7 @@ use common::*;
 use windlass::net::{self, TcpListener, TcpStream, UdpSocket};
 use windlass::process::{Child, Command, Stdio};
 use windlass::stream::Readable;
+use windlass::worker::Worker;
 use windlass::{Loop, block_on, next_tick, run, spawn};
 
 /// A script for the shell.
@@ -101,6 +102,30 @@ fn what_cannot_be_started_is_an_error_at_once_and_leaves_nothing() {
         }
         let error = Command::new("/no/such/program").spawn().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "as the system gave it");
+    });
+}
+
+#[test]
+fn a_child_that_cannot_be_watched_is_an_error_and_no_zombie() {
+    const PART: &str = "WINDLASS_CHILDREN_PART";
+    if std::env::var(PART).is_err() {
+        // In a process of its own, without other children.
+        let name = "a_child_that_cannot_be_watched_is_an_error_and_no_zombie";
+        assert!(test_as_a_process(name).env(PART, "").status().unwrap().success());
+        return;
+    }
+    // The loop of a worker has no poller yet, which takes two. One is for the child.
+    run(|| {
+        let worker = Worker::<(), ()>::spawn(|_port| {
+            let few = FewDescriptors::new(2);
+            let error = Command::new("true").spawn().map(|child| child.id()).unwrap_err();
+            drop(few);
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{error}");
+            // SAFETY: a call that may be given no place for the status.
+            assert_eq!(unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) }, -1);
+            assert_eq!(io::Error::last_os_error().raw_os_error(), Some(libc::ECHILD));
+        });
+        worker.unwrap().on_exit(|code| assert_eq!(code, 0));
     });
 }
 

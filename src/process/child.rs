@@ -293,9 +293,7 @@ impl Child {
         process.registration.open(process.clone(), location, true);
         if let Err(error) = process.watch() {
             drop(process.registration.close());
-            // It fails only if the child has ended.
-            process.pid.signal(sys_process::SIGKILL).ok();
-            sys_process::leave_orphan(process.pid.clone());
+            sys_process::give_up(process.pid.clone());
             return Err(error);
         }
         Ok(Child { process: Name::new(process) })

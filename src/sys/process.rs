@@ -47,14 +47,22 @@ pub(crate) fn spawn(mut command: Command, preparation: Preparation) -> io::Resul
     // lock, and does not panic.
     unsafe { command.pre_exec(move || preparation.run()) };
     keep_statuses()?;
-    let mut child = with_signals_blocked(|| command.spawn())?;
+    let child = with_signals_blocked(|| command.spawn())?;
     match Pid::open(child.id()) {
         Ok(pid) => Ok(Arc::new(pid)),
         Err(error) => {
             // It could not be waited for. (Without a system that can, `open` gives a plain number.)
-            drop((child.kill(), child.wait()));
+            give_up(Arc::new(Pid::without_descriptor(child.id())));
             Err(error)
         }
+    }
+}
+
+/// Ends a child that nobody is to have, and leaves no zombie. One that may not be killed, as a
+/// program with another user's rights, is left to itself, for it may run for long.
+pub(crate) fn give_up(pid: Arc<Pid>) {
+    if pid.signal(SIGKILL).and_then(|()| pid.wait_for_number(0)).is_err() {
+        leave_orphan(pid);
     }
 }
 
@@ -249,12 +257,12 @@ impl Pid {
                 Ok(Pid { number, descriptor: Some(descriptor), status: Mutex::default() })
             }
             Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Pid { number, descriptor: None, status: Mutex::default() })
+                Ok(Pid::without_descriptor(number))
             }
             Err(error) => match error.raw_os_error() {
                 // Before Linux 5.3, or under a filter. Or others have waited for it already.
                 Some(libc::ENOSYS | libc::EPERM | libc::ESRCH) => {
-                    Ok(Pid { number, descriptor: None, status: Mutex::default() })
+                    Ok(Pid::without_descriptor(number))
                 }
                 _ => Err(error),
             },
@@ -262,7 +270,6 @@ impl Pid {
     }
 
     /// As [`open`](Pid::open) where the system has no descriptors of processes.
-    #[cfg(test)]
     pub(crate) fn without_descriptor(number: u32) -> Pid {
         Pid { number, descriptor: None, status: Mutex::default() }
     }
@@ -293,7 +300,9 @@ impl Pid {
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn try_wait_once(&self) -> io::Result<Option<ExitStatus>> {
-        let Some(descriptor) = &self.descriptor else { return wait_for_number(self.number) };
+        let Some(descriptor) = &self.descriptor else {
+            return self.wait_for_number(libc::WNOHANG);
+        };
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         let id = descriptor.as_raw_fd() as libc::id_t;
         let options = libc::WEXITED | libc::WNOHANG;
@@ -317,7 +326,23 @@ impl Pid {
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     fn try_wait_once(&self) -> io::Result<Option<ExitStatus>> {
-        wait_for_number(self.number)
+        self.wait_for_number(libc::WNOHANG)
+    }
+
+    /// Waits for the process by its number, with these options.
+    fn wait_for_number(&self, options: libc::c_int) -> io::Result<Option<ExitStatus>> {
+        let mut status = 0;
+        loop {
+            // SAFETY: the status lives here.
+            match unsafe { libc::waitpid(self.number as libc::pid_t, &raw mut status, options) } {
+                -1 => match io::Error::last_os_error() {
+                    error if error.kind() == io::ErrorKind::Interrupted => {}
+                    error => return Err(error),
+                },
+                0 => return Ok(None),
+                _ => return Ok(Some(ExitStatus::from_raw(status))),
+            }
+        }
     }
 
     /// Sends a signal, unless somebody here has waited for the process: then it is not found.
@@ -337,16 +362,6 @@ impl Pid {
         }
         // SAFETY: a call without pointers. Nobody else has the number before it was waited for.
         super::file::check(unsafe { libc::kill(self.number as libc::pid_t, signum) })
-    }
-}
-
-fn wait_for_number(number: u32) -> io::Result<Option<ExitStatus>> {
-    let mut status = 0;
-    // SAFETY: the status lives here.
-    match unsafe { libc::waitpid(number as libc::pid_t, &raw mut status, libc::WNOHANG) } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        _ => Ok(Some(ExitStatus::from_raw(status))),
     }
 }
 
