@@ -277,6 +277,20 @@ fn a_job_that_is_refused_is_told_when_its_thread_comes_to_it() {
 }
 
 #[test]
+fn a_worker_may_take_longer_to_start_than_any_program() {
+    let for_ever = Duration::MAX..=Duration::MAX;
+    let sim = Sim::new(1).faults(Faults::default().start_time(for_ever));
+    let elapsed = bounded(move || {
+        let outcome = sim.run(|| {
+            drop(Worker::<(), ()>::spawn(|_port| unreachable!("it is still to start")).unwrap());
+            set_timeout(Duration::from_secs(60), || windlass::exit(0));
+        });
+        outcome.elapsed
+    });
+    assert_eq!(elapsed, Duration::from_secs(60));
+}
+
+#[test]
 fn a_message_may_take_longer_than_any_program() {
     let for_ever = Duration::MAX..=Duration::MAX;
     let sim = Sim::new(1).faults(Faults::default().message_time(for_ever));

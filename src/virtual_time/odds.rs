@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use crate::clock::{Nanos, saturating_nanos};
 
+/// The longest of these times, 146 years: the end of the clock is a time that never comes, and none
+/// of them is to end there.
+const LONGEST: Nanos = Nanos::MAX / 4;
+
 /// A range of times, each as likely as the other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
@@ -25,7 +29,8 @@ impl Span {
     #[track_caller]
     fn of(range: RangeInclusive<Duration>) -> Span {
         assert!(!range.is_empty(), "windlass: no time lies in {range:?}");
-        Span { least: saturating_nanos(*range.start()), most: saturating_nanos(*range.end()) }
+        let nanos = |time| saturating_nanos(time).min(LONGEST);
+        Span { least: nanos(*range.start()), most: nanos(*range.end()) }
     }
 }
 
