@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::panic;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -228,6 +229,21 @@ fn what_is_kept_and_what_was_dropped_is_all_that_there_was() {
     }
     let recording = all.stop();
     assert_eq!((count(&recording), recording.dropped()), (600, 0));
+}
+
+#[test]
+fn a_recorder_refuses_more_events_than_there_is_room_for_when_it_is_made() {
+    let begins: [fn(usize) -> Recorder; 2] = [Recorder::with_capacity, Recorder::detailed];
+    for begin in begins {
+        for capacity in [usize::MAX, (1 << 26) + 1] {
+            let payload = panic::catch_unwind(|| begin(capacity)).expect_err("it is refused");
+            let text = payload.downcast_ref::<String>().expect("a text");
+            assert_eq!(
+                *text,
+                format!("windlass: a recorder keeps 67108864 events, not {capacity}")
+            );
+        }
+    }
 }
 
 #[test]

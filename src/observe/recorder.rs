@@ -16,6 +16,9 @@ use crate::trace::track::Track;
 /// How many events [`Recorder::start`] keeps of each thread: 2 MiB.
 const CAPACITY: usize = 1 << 15;
 
+/// The most events that are kept of a thread. Each takes 64 bytes.
+const CAPACITY_MAX: usize = 1 << 26;
+
 /// Records what all loops, workers and pool threads of the process do, from now until it is
 /// stopped.
 ///
@@ -165,8 +168,12 @@ impl Recorder {
         Recorder::with_capacity(CAPACITY)
     }
 
-    /// Begins to record, and keeps this number of events of each loop and each pool thread. With
-    /// zero it keeps their names only.
+    /// Begins to record, and keeps this number of events of each loop and each pool thread, of 64
+    /// bytes each. With zero it keeps their names only.
+    ///
+    /// # Panics
+    /// With more than 67,108,864 events, which take 4 GiB.
+    #[track_caller]
     pub fn with_capacity(events_per_thread: usize) -> Recorder {
         Recorder::begin(events_per_thread, Keeps::Newest)
     }
@@ -176,6 +183,9 @@ impl Recorder {
     ///
     /// Each [`Detail`] is an event of its own, with a length of zero. A recording of this kind is
     /// for drawing or checking what waits at each moment: it has some five events a callback.
+    ///
+    /// # Panics
+    /// As [`with_capacity`](Recorder::with_capacity).
     ///
     /// # Examples
     /// ```
@@ -201,6 +211,7 @@ impl Recorder {
     /// });
     /// assert_eq!(lengths.collect::<Vec<_>>(), [1, 2, 1, 0]);
     /// ```
+    #[track_caller]
     pub fn detailed(events_per_thread: usize) -> Recorder {
         Recorder::begin(events_per_thread, Keeps::NewestDetails)
     }
@@ -212,7 +223,11 @@ impl Recorder {
         Recorder::begin(events_per_thread, Keeps::FirstDetails)
     }
 
+    #[track_caller]
     fn begin(capacity: usize, keeps: Keeps) -> Recorder {
+        // Or a loop would panic later, which has no room for them.
+        let most = CAPACITY_MAX;
+        assert!(capacity <= most, "windlass: a recorder keeps {most} events, not {capacity}");
         let start = clock::monotonic();
         let session = Session::begin(capacity, keeps);
         let is_detailed = keeps != Keeps::Newest;

@@ -153,7 +153,7 @@ mod tests {
         queue.iter_mut().for_each(|value| *value += 100);
         assert_eq!(queue.first_mut(), Some(&mut 112));
         assert_eq!(rest(&mut queue), [112, 113, 114, 116, 118, 125]);
-        assert!(queue.is_empty() && queue.len() == 0 && queue.first_mut().is_none());
+        assert_eq!((queue.is_empty(), queue.len(), queue.first_mut()), (true, 0, None));
     }
 
     #[test]
