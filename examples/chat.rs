@@ -24,7 +24,7 @@
 mod common;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -121,30 +121,37 @@ struct Room {
 impl Room {
     /// Tells all who have a name, but for one.
     fn tell_all(&self, but: u32, line: &str) {
-        let mut slow = Vec::new();
-        for (&number, guest) in self.guests.borrow().iter() {
-            if number != but && guest.name.is_some() && (guest.tell)(line) > self.limit {
-                slow.push(number);
+        let mut lines = VecDeque::from([(but, line.to_owned())]);
+        while let Some((but, line)) = lines.pop_front() {
+            let mut slow = Vec::new();
+            for (&number, guest) in self.guests.borrow().iter() {
+                if number != but && guest.name.is_some() && (guest.tell)(&line) > self.limit {
+                    slow.push(number);
+                }
+            }
+            // All of them go before any of the others is told.
+            for number in slow {
+                lines.extend(self.cut_off(number).map(|line| (number, line)));
             }
         }
-        slow.into_iter().for_each(|number| self.cut_off(number));
     }
 
     fn tell(&self, number: u32, line: &str) {
         let waiting = self.guests.borrow().get(&number).map(|guest| (guest.tell)(line));
-        if waiting.is_some_and(|waiting| waiting > self.limit) {
-            self.cut_off(number);
+        if waiting.is_some_and(|waiting| waiting > self.limit)
+            && let Some(line) = self.cut_off(number)
+        {
+            self.tell_all(number, &line);
         }
     }
 
-    /// A guest has let too much pile up.
-    fn cut_off(&self, number: u32) {
-        let Some(guest) = self.guests.borrow_mut().remove(&number) else { return };
+    /// A guest has let too much pile up. What the others are to be told, if it had a name.
+    fn cut_off(&self, number: u32) -> Option<String> {
+        let guest = self.guests.borrow_mut().remove(&number)?;
         (guest.cut_off)();
-        if let Some(name) = guest.name {
-            mention!("{name} is cut off");
-            self.tell_all(number, &format!("* {name} reads too slowly and is cut off\n"));
-        }
+        let name = guest.name?;
+        mention!("{name} is cut off");
+        Some(format!("* {name} reads too slowly and is cut off\n"))
     }
 
     fn has_name(&self, name: &str) -> bool {

@@ -128,8 +128,8 @@ impl Field {
             match &*self.begun {
                 b"\x1b" | b"\x1b[" => continue,
                 b"\x1b[A" => self.row -= 1,
-                b"\x1b[B" => self.row += 1,
-                b"\x1b[C" => self.column += 1,
+                b"\x1b[B" => self.row = self.row.saturating_add(1),
+                b"\x1b[C" => self.column = self.column.saturating_add(1),
                 b"\x1b[D" => self.column -= 1,
                 b"q" | b"\x03" => return Next::End,
                 b"p" => return Next::Panic,

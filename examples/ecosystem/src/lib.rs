@@ -1,5 +1,6 @@
 //! What several of the programs need: a certificate, and a line that says where they listen.
 
+use std::ffi::OsString;
 use std::io;
 
 use rustls::pki_types::pem::PemObject;
@@ -31,13 +32,21 @@ pub fn client_config(path: &str) -> io::Result<ClientConfig> {
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The arguments of the program.
+/// The arguments of the program, so many.
 pub fn arguments<const N: usize>(usage: &str) -> [String; N] {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    arguments.try_into().unwrap_or_else(|_| {
-        eprintln!("usage: {usage}");
-        std::process::exit(2)
-    })
+    all_arguments(usage).try_into().unwrap_or_else(|_| refuse(usage))
+}
+
+/// The arguments of the program, if all are text.
+pub fn all_arguments(usage: &str) -> Vec<String> {
+    let arguments = std::env::args_os().skip(1).map(OsString::into_string);
+    arguments.collect::<Result<_, _>>().unwrap_or_else(|_| refuse(usage))
+}
+
+/// Ends the program, which was given something else than it takes.
+pub fn refuse(usage: &str) -> ! {
+    eprintln!("usage: {usage}");
+    std::process::exit(2)
 }
 
 /// An error of another crate, as one of I/O.

@@ -25,11 +25,12 @@ use windlass::hyper::{Options, serve, serve_with};
 use windlass::net::TcpListener;
 
 fn main() -> io::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let usage = "hyper_hello [--tls CERTIFICATE]";
+    let arguments = ecosystem::all_arguments(usage);
     let tls = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => None,
         ["--tls", path] => Some(TlsAcceptor::from(Arc::new(ecosystem::server_config(path)?))),
-        _ => return Err(ecosystem::other("usage: hyper_hello [--tls CERTIFICATE]")),
+        _ => ecosystem::refuse(usage),
     };
     windlass::run(|| {
         let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -25,8 +25,11 @@ fn main() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("listening on {}", listener.local_addr()?);
         loop {
-            let stream = listener.accept().await?;
-            windlass::spawn_detached(echo(acceptor.clone(), stream));
+            match listener.accept().await {
+                Ok(stream) => windlass::spawn_detached(echo(acceptor.clone(), stream)),
+                // Out of descriptors, mostly: those who are here are served.
+                Err(error) => eprintln!("cannot accept: {error}"),
+            }
         }
     })
 }

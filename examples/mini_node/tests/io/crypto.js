@@ -34,6 +34,15 @@ console.log(
 
 (async () => {
   console.log(await promisify(crypto.pbkdf2)('password', Buffer.from('salt'), 2, 32, 'sha256'));
+  // Each behind the one before: two threads of the pool may end in either order.
+  const filled = new Uint16Array(4);
+  const same = await promisify(crypto.randomFill)(filled, 1, 2);
+  console.log(null, same === filled, filled[0], filled[3]);
+  const gone = new Uint8Array(1000);
+  const emptied = promisify(crypto.randomFill)(gone);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] }); // A buffer may be gone before it is filled.
+  await emptied;
+  console.log(null, gone.length);
   console.log(await promisify(crypto.pbkdf2)('password', 'salt', 1, 0, 'sha512'));
   console.log(await promisify(crypto.scrypt)('password', 'salt', 32, { N: 16, r: 1, p: 2 }));
   console.log((await promisify(crypto.randomBytes)(100)).length);
@@ -88,10 +97,8 @@ for (const call of [
     }
   }
 }
-const filled = new Uint16Array(4);
-crypto.randomFill(filled, 1, 2, (error, same) => console.log(error, same === filled, filled[0], filled[3]));
 
-// Of the two names of a parameter one may be used, and a buffer may be gone before it is filled.
+// Of the two names of a parameter one may be used.
 for (const options of [
   { N: 16, cost: 32 }, { N: 16, cost: 16 }, { r: 1, blockSize: 2 }, { p: 1, parallelization: 1 }, { cost: 'x', N: 1 }, { N: 'x', cost: 1 },
   { N: undefined, cost: 16 }, { N: 16, cost: undefined },
@@ -102,6 +109,3 @@ for (const options of [
     console.log(error.name, error.code, error.message);
   }
 }
-const gone = new Uint8Array(1000);
-crypto.randomFill(gone, (error) => console.log(error, gone.length));
-structuredClone(gone.buffer, { transfer: [gone.buffer] });
