@@ -56,8 +56,8 @@ pub(super) struct Dispatcher<In, Out> {
     /// The workers and their jobs: as many places as were needed at one time, one at least. Empty
     /// once the pool has ended.
     pub(super) places: RefCell<Vec<Place<In, Out>>>,
-    /// The jobs that wait, by number. A tree, so that one of many can be taken out and a passed
-    /// burst keeps no memory.
+    /// The jobs that wait, by number. A tree, so that one of many can be taken out, and put back in
+    /// its place if its worker has ended, and a passed burst keeps no memory.
     pub(super) waiting: RefCell<BTreeMap<u64, Job<In, Out>>>,
     /// The number of the next job.
     next_number: Cell<u64>,
